@@ -1,0 +1,417 @@
+"""Every error layerkit raises on purpose.
+
+A message says where, what was wanted, what came, and what to do. Data are attributes, so a program
+need not parse text; ``code`` names the page that ``layerkit explain CODE`` prints, which is the
+docstring of the class.
+
+::
+
+    LayerkitError
+    |- ModelFileError (ValueError)             LK-300
+    |  |- NotAModelFileError                   LK-301
+    |  |- TruncatedFileError                   LK-301
+    |  |- MalformedFileError                   LK-301
+    |  |- CorruptFileError                     LK-301
+    |  |- LimitExceededError                   LK-301
+    |  |- UnsupportedFormatError               LK-302
+    |  |- SelfTestError                        LK-303
+    |  |- TensorMismatchError                  LK-304
+    |  |- SpecError                            LK-201
+    |  |  `- ShapeError                        LK-202
+    |  `- PluginError                          LK-100
+    |     |- PluginMissingError (LookupError)  LK-102
+    |     |  `- UnknownTypeError               LK-101
+    |     |- PluginLoadError                   LK-103
+    |     |- PluginAmbiguousError              LK-104
+    |     |- PluginVersionError                LK-105
+    |     `- PluginNotAllowedError             LK-106
+    |- DataError (ValueError)                  LK-203
+    |- DataSourceError (OSError)               LK-204
+    |- TrainingDivergedError (ArithmeticError) LK-401
+    `- MissingExtraError (ImportError)         LK-501
+
+A fault that can arise with or without a file (a spec typed as JSON, a plug-in look-up) has one
+class; without a file its ``path`` is None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+__all__ = [
+    "CorruptFileError",
+    "DataError",
+    "DataSourceError",
+    "LayerkitError",
+    "LimitExceededError",
+    "MalformedFileError",
+    "MissingExtraError",
+    "ModelFileError",
+    "NotAModelFileError",
+    "PluginAmbiguousError",
+    "PluginError",
+    "PluginLoadError",
+    "PluginMissingError",
+    "PluginNotAllowedError",
+    "PluginProblem",
+    "PluginVersionError",
+    "SelfTestError",
+    "ShapeError",
+    "SpecError",
+    "TensorMismatchError",
+    "TrainingDivergedError",
+    "TruncatedFileError",
+    "UnknownTypeError",
+    "UnsupportedFormatError",
+    "quoted",
+]
+
+_MESSAGE_LIMIT = 4000
+
+
+def quoted(text: object, limit: int = 80) -> str:
+    """``text`` as repr, cut to ``limit`` characters: how a string out of a file is shown."""
+    shown = ascii(text) if isinstance(text, str) and not text.isprintable() else repr(text)
+    return shown if len(shown) <= limit else shown[: limit - 3] + "..."
+
+
+class LayerkitError(Exception):
+    """Base of all errors that layerkit raises on purpose; catch it to catch them all."""
+
+    code: ClassVar[str] = "LK-000"
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        text = self.message if self.hint is None else f"{self.message}\n{self.hint}"
+        return text if len(text) <= _MESSAGE_LIMIT else text[: _MESSAGE_LIMIT - 3] + "..."
+
+
+class ModelFileError(LayerkitError, ValueError):
+    """Something is wrong with a model file, or with the spec it would hold.
+
+    Attributes: ``path`` of the file or None, ``offset`` in bytes or None, ``hint`` or None.
+    """
+
+    code = "LK-300"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: str | None = None,
+        offset: int | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.path = path
+        self.offset = offset
+
+    def __str__(self) -> str:
+        where = "" if self.path is None else f"{self.path}: "
+        return (where + super().__str__())[:_MESSAGE_LIMIT]
+
+
+class NotAModelFileError(ModelFileError):
+    """The file does not start with the ten bytes of a layerkit file.
+
+    The hint says what it looks like instead: a web page saved by mistake, a Git LFS pointer, a
+    model of another framework. Ask for the file again, or convert it.
+    """
+
+    code = "LK-301"
+
+
+class TruncatedFileError(ModelFileError):
+    """The file is shorter than its own header says: a copy or a download broke off.
+
+    Attributes: ``have`` and ``want``, in bytes. Fetch the file again.
+    """
+
+    code = "LK-301"
+
+    def __init__(self, message: str, *, have: int, want: int, **where: Any) -> None:
+        super().__init__(message, **where)
+        self.have = have
+        self.want = want
+
+
+class MalformedFileError(ModelFileError):
+    """The file breaks a rule of the format, so it was not written by a correct writer.
+
+    Attributes: ``where`` (a field path or a byte range) and ``reason``.
+    """
+
+    code = "LK-301"
+
+    def __init__(self, reason: str, *, at: str = "", **where: Any) -> None:
+        super().__init__(f"malformed layerkit file: {at}: {reason}" if at else reason, **where)
+        self.where = at
+        self.reason = reason
+
+
+class CorruptFileError(ModelFileError):
+    """Bytes of the file changed after it was written: a SHA-256 digest does not match.
+
+    Attributes: ``tensor`` (a name, or "header"), ``expected``, ``actual``. Fetch the file again.
+    """
+
+    code = "LK-301"
+
+    def __init__(
+        self, message: str, *, tensor: str, expected: str, actual: str, **where: Any
+    ) -> None:
+        super().__init__(message, **where)
+        self.tensor = tensor
+        self.expected = expected
+        self.actual = actual
+
+
+class LimitExceededError(ModelFileError):
+    """The file asks for more than a limit allows. Raise the limit only for a file you trust.
+
+    Attributes: ``limit`` (the field of ``Limits``), ``value``, ``allowed``.
+    """
+
+    code = "LK-301"
+
+    def __init__(self, limit: str, value: int, allowed: int, **where: Any) -> None:
+        super().__init__(f"Limits.{limit}: the file claims {value}, {allowed} allowed", **where)
+        self.limit = limit
+        self.value = value
+        self.allowed = allowed
+
+
+class UnsupportedFormatError(ModelFileError):
+    """The file was written by a newer layerkit and needs something this one does not know.
+
+    Attribute: ``needs``, every unknown thing by name. Upgrade layerkit.
+    """
+
+    code = "LK-302"
+
+    def __init__(self, message: str, *, needs: Sequence[str] = (), **where: Any) -> None:
+        super().__init__(message, **where)
+        self.needs = tuple(needs)
+
+
+class SelfTestError(ModelFileError):
+    """The model, loaded here, does not give the outputs it gave when it was saved.
+
+    A plug-in changed what it computes, or the numerical libraries differ by more than the
+    tolerance in the file. Attributes: ``max_abs``, the largest difference, and ``index`` of it.
+    """
+
+    code = "LK-303"
+
+    def __init__(
+        self, message: str, *, max_abs: float, index: tuple[int, ...] | None, **where: Any
+    ) -> None:
+        super().__init__(message, **where)
+        self.max_abs = max_abs
+        self.index = index
+
+
+class TensorMismatchError(ModelFileError):
+    """The tensors in the file are not those that its spec implies.
+
+    Attributes: ``missing``, ``unexpected`` (names) and ``mismatched`` (name, wanted, found).
+    """
+
+    code = "LK-304"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        missing: Sequence[str] = (),
+        unexpected: Sequence[str] = (),
+        mismatched: Sequence[tuple[str, str, str]] = (),
+        **where: Any,
+    ) -> None:
+        super().__init__(message, **where)
+        self.missing = tuple(missing)
+        self.unexpected = tuple(unexpected)
+        self.mismatched = tuple(mismatched)
+
+
+class SpecError(ModelFileError):
+    """A field of the spec is not what it must be.
+
+    The message gives the path of the field, its line in the JSON file, what was wanted, what is
+    there and, for a misspelt word, the nearest one. Attributes: ``location``, ``reason``,
+    ``line`` (or None), and ``faults``, all (location, reason) pairs when there are several.
+    """
+
+    code = "LK-201"
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        location: str = "",
+        line: int | None = None,
+        faults: Sequence[tuple[str, str]] = (),
+        **where: Any,
+    ) -> None:
+        at = location + (f" (line {line})" if line is not None else "")
+        super().__init__(f"{at}: {reason}" if at else reason, **where)
+        self.location = location
+        self.reason = reason
+        self.line = line
+        self.faults = tuple(faults) or ((location, reason),)
+
+
+class ShapeError(SpecError):
+    """Two neighbouring layers, or the data and a layer, do not fit together.
+
+    The message names both and the usual fixes: change ``units``, put a ``dense`` layer between
+    them, or use ``projection``, whose carry changes the width.
+    """
+
+    code = "LK-202"
+
+
+@dataclass(frozen=True)
+class PluginProblem:
+    """What is wrong with one type: its ``key``, ``where`` the spec uses it, what was ``claimed``
+    (distribution and version the file names, or None), what is ``installed`` instead, and the
+    ``reason`` in words.
+    """
+
+    key: str
+    reason: str
+    where: str = ""
+    claimed: str | None = None
+    installed: tuple[str, ...] = ()
+
+
+class PluginError(ModelFileError):
+    """A layer type (or another part) that the spec names cannot be used here.
+
+    Attribute: ``problems``, one ``PluginProblem`` a type.
+    """
+
+    code = "LK-100"
+
+    def __init__(
+        self, message: str, *, problems: Sequence[PluginProblem] = (), **where: Any
+    ) -> None:
+        super().__init__(message, **where)
+        self.problems = tuple(problems)
+
+
+class PluginMissingError(PluginError, LookupError):
+    """No installed distribution offers the type that the file names.
+
+    Install the distributions with the pip line in the message. Until then ``layerkit inspect``
+    and ``layerkit.load_tensors`` still read the file.
+    """
+
+    code = "LK-102"
+
+
+class UnknownTypeError(PluginMissingError):
+    """No installed distribution offers a part of this name; the message gives the nearest names.
+
+    ``layerkit plugins list`` shows all that is installed.
+    """
+
+    code = "LK-101"
+
+
+class PluginLoadError(PluginError):
+    """A plug-in was found, but importing it or making its object raised; the cause is chained."""
+
+    code = "LK-103"
+
+
+class PluginAmbiguousError(PluginError):
+    """Two installed distributions offer the same type. Only that type is refused.
+
+    Uninstall one of them, or ask one of the authors to prefix the name (``acme.spline``).
+    """
+
+    code = "LK-104"
+
+
+class PluginVersionError(PluginError):
+    """The contract or settings version of a plug-in is too old or too new. Upgrade one side."""
+
+    code = "LK-105"
+
+
+class PluginNotAllowedError(PluginError):
+    """The type's distribution is not among those that ``allow_plugins`` lists."""
+
+    code = "LK-106"
+
+
+class DataError(LayerkitError, ValueError):
+    """A row does not keep the data contract of the model: a column is missing, a value is not a
+    number, a label is none of the classes, the width differs.
+
+    Attributes: ``row`` (counted from 0, or None), ``column`` (name, index or None), ``source``.
+    """
+
+    code = "LK-203"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        row: int | None = None,
+        column: str | int | None = None,
+        source: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.row = row
+        self.column = column
+        self.source = source
+
+    def __str__(self) -> str:
+        place = [str(self.source)] if self.source else []
+        place += [f"row {self.row}"] if self.row is not None else []
+        place += [f"column {quoted(self.column)}"] if self.column is not None else []
+        return ", ".join(place) + ": " + super().__str__() if place else super().__str__()
+
+
+class DataSourceError(LayerkitError, OSError):
+    """A data set cannot be found or read. Give ``--data PATH`` or set ``LAYERKIT_DATA``."""
+
+    code = "LK-204"
+
+
+class TrainingDivergedError(LayerkitError, ArithmeticError):
+    """The loss became NaN or infinite. The last good state is kept and named in the message.
+
+    Lower ``learning_rate``, set ``clip_norm``, or check the scale of the input. Attributes:
+    ``epoch`` and ``batch``, counted from 1.
+    """
+
+    code = "LK-401"
+
+    def __init__(self, message: str, *, epoch: int, batch: int, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.epoch = epoch
+        self.batch = batch
+
+
+class MissingExtraError(LayerkitError, ImportError):
+    """An optional package is needed; the message gives the pip line that installs it."""
+
+    code = "LK-501"
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(
+            f"{purpose} needs the package {package}, which is not installed",
+            hint=f'install it with: python -m pip install "layerkit[{extra}]"',
+        )
+        self.package = package
+        self.extra = extra

@@ -1,0 +1,285 @@
+"""The contract of a layer: plan, feed, backprop, update.
+
+A layer stores its settings and nothing else of its own. ``plan`` says, before anything is
+allocated, what shapes and parameters it will have. The model hands out ``params`` and ``grads``,
+views into one flat vector each. What one pass leaves for its backprop lives in a ``Context``, so a
+layer can be fed from many threads and two feeds that overlap do not mix.
+
+Arrays are batch-first in shape, (n, *features). Their memory may be feature-major: a layer may
+return the transposed view of a (features, n) buffer, and the next one finds ``x.T`` contiguous.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from layerkit.parts import Optimizer
+
+__all__ = ["Array", "Context", "Layer", "Param", "Part", "Plan", "Shape"]
+
+Array = NDArray[Any]
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Param:
+    """One array that a layer wants: its shape and how it starts.
+
+    Parameters
+    ----------
+    shape
+        Sizes of the axes; weights are (inputs, outputs).
+    init
+        Name or configuration of an initializer, or a number that fills the array.
+    fan_in, fan_out
+        What an initializer scales by. By default the two axes of a matrix; for other ranks the
+        size and the size.
+    decay
+        Whether weight decay applies; by default to matrices and larger, not to biases.
+    """
+
+    shape: Shape
+    init: str | Mapping[str, Any] | float = 0.0
+    fan_in: int | None = None
+    fan_out: int | None = None
+    decay: bool | None = None
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
+    @property
+    def fans(self) -> tuple[int, int]:
+        """(fan_in, fan_out), with the defaults filled in."""
+        rows, cols = self.shape if len(self.shape) == 2 else (self.size, self.size)
+        return self.fan_in or rows, self.fan_out or cols
+
+    @property
+    def decays(self) -> bool:
+        """``decay``, with the default filled in."""
+        return len(self.shape) >= 2 if self.decay is None else self.decay
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a layer will be for one input shape, known before anything is allocated.
+
+    Parameters
+    ----------
+    out_shape
+        Shape of one output row, without the batch axis.
+    params
+        Trained arrays by name.
+    state
+        Arrays kept but not trained by gradient, by name (running means).
+    macs
+        Multiply-accumulate operations of one feed for one row.
+    joined
+        Name to parameter names that shall lie side by side along their last axis, so that one
+        matrix product serves them all: ``{"W": ("WH", "WT")}``. ``layer.joined["W"]`` is then the
+        whole and ``layer.params["WH"]`` its first columns. Optional; worth 1.1 to 1.3 of the
+        forward product on highway layers.
+    """
+
+    out_shape: Shape
+    params: Mapping[str, Param] = field(default_factory=dict)
+    state: Mapping[str, Param] = field(default_factory=dict)
+    macs: int = 0
+    joined: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+class Context:
+    """What one pass through one layer leaves behind, and its scratch memory.
+
+    Parameters
+    ----------
+    dtype
+        Of the pass, float32 or float64; the default dtype of ``buffer``.
+    training
+        True in training, where dropout and the like act.
+    rng
+        The layer's own random stream; a layer takes randomness from nowhere else.
+    wants_dx
+        False for the first layer of a model in training: its ``backprop`` may skip dL/dx, and
+        what it returns is not used.
+    """
+
+    __slots__ = ("_buffers", "_rng", "_saved", "dtype", "training", "wants_dx")
+
+    def __init__(
+        self,
+        dtype: Any = np.float32,
+        *,
+        training: bool = False,
+        rng: np.random.Generator | None = None,
+        wants_dx: bool = True,
+    ) -> None:
+        self.dtype = np.dtype(dtype)
+        self.training = training
+        self.wants_dx = wants_dx
+        self._rng = rng
+        self._saved: tuple[Any, ...] | None = None
+        self._buffers: dict[str, Array] = {}
+
+    @property
+    def rng(self) -> np.random.Generator:
+        """The layer's random stream.
+
+        Raises
+        ------
+        ValueError
+            If the pass was given none (inference has none).
+        """
+        if self._rng is None:
+            raise ValueError(
+                "this pass has no random stream: pass rng= to Context or Model.context"
+            )
+        return self._rng
+
+    def save(self, *values: Any) -> None:
+        """Keep ``values`` for the backprop of this pass."""
+        self._saved = values
+
+    @property
+    def saved(self) -> tuple[Any, ...]:
+        """What the feed of this pass kept.
+
+        Raises
+        ------
+        ValueError
+            If nothing was fed through this context yet.
+        """
+        if self._saved is None:
+            raise ValueError("backprop before feed: this context has seen no feed")
+        return self._saved
+
+    def buffer(self, name: str, shape: Shape, dtype: Any = None) -> Array:
+        """Scratch array of ``shape``, C order, contents undefined.
+
+        The same name gives the same memory in the next pass, so nothing is allocated in a steady
+        training loop. Two buffers that live at the same time need two names.
+        """
+        wanted = self.dtype if dtype is None else np.dtype(dtype)
+        held = self._buffers.get(name)
+        if held is not None and held.shape == shape and held.dtype == wanted:
+            return held
+        held = self._buffers[name] = np.empty(shape, wanted)
+        return held
+
+
+class Part:
+    """What every registered thing has in common: settings that are its constructor's keywords.
+
+    Subclasses give a keyword-only constructor that stores each argument under its own name and
+    does nothing else.
+    """
+
+    type_name: ClassVar[str]
+    """Name in the registry, equal to the entry point's name."""
+
+    config_version: ClassVar[int] = 1
+    """Version of the settings; raised when their meaning changes (see ``migrate``)."""
+
+    @classmethod
+    def settings(cls) -> dict[str, inspect.Parameter]:
+        """The constructor's keyword-only parameters by name, in order."""
+        found = inspect.signature(cls).parameters
+        return {k: p for k, p in found.items() if p.kind is inspect.Parameter.KEYWORD_ONLY}
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The settings as they stand: constructing from them gives an equal part."""
+        return {name: getattr(self, name) for name in self.settings()}
+
+    @classmethod
+    def migrate(cls, config: dict[str, Any], from_version: int) -> dict[str, Any]:
+        """Settings of an older ``config_version``, turned into today's.
+
+        Raises
+        ------
+        ValueError
+            By default: a part that raises its ``config_version`` says here how to read old ones.
+        """
+        raise ValueError(
+            f"{cls.__name__} cannot read settings of version {from_version}; "
+            f"its own version is {cls.config_version}"
+        )
+
+    @classmethod
+    def examples(cls) -> list[tuple[dict[str, Any], Shape]]:
+        """Sample (settings, input shape) pairs that tests of this part may use."""
+        return [({}, (4,))]
+
+
+class Layer(Part, ABC):
+    """One layer: settings, parameters handed out by the model, and its three steps.
+
+    Attributes
+    ----------
+    params, grads
+        Name to array, in the order of the plan; ``grads`` is empty in a model that only infers.
+    state
+        Name to array that is kept but not trained.
+    joined, joined_grads
+        Name to the side-by-side whole of several parameters (see ``Plan.joined``).
+    span
+        Where this layer's parameters lie in the model's flat vector.
+    freeze
+        True where training must leave the parameters alone.
+    """
+
+    freeze: bool = False
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Make the layer with empty tables, so that constructors need not call super()."""
+        layer = super().__new__(cls)
+        layer.params, layer.grads, layer.state = {}, {}, {}
+        layer.joined, layer.joined_grads = {}, {}
+        layer.span = slice(0, 0)
+        return layer
+
+    params: dict[str, Array]
+    grads: dict[str, Array]
+    state: dict[str, Array]
+    joined: dict[str, Array]
+    joined_grads: dict[str, Array]
+    span: slice
+
+    @abstractmethod
+    def plan(self, in_shape: Shape) -> Plan:
+        """Shapes, parameters and cost for rows of ``in_shape``; pure, allocates nothing.
+
+        Raises
+        ------
+        ShapeError
+            If the layer cannot take such rows.
+        """
+
+    @abstractmethod
+    def feed(self, x: Array, ctx: Context) -> Array:
+        """Outputs (n, *out_shape) for inputs x (n, *in_shape); never writes into x."""
+
+    @abstractmethod
+    def backprop(self, dy: Array, ctx: Context) -> Array:
+        """dL/dx (n, *in_shape) for dy = dL/dy (n, *out_shape), from the weights as they are now.
+
+        Writes (does not add) dL/dparam into ``self.grads[...]``. Never writes into dy.
+        """
+
+    def update(self, rule: Optimizer) -> None:
+        """Let ``rule`` change this layer's parameters by their gradients.
+
+        A layer overrides this only to do something else, and says why.
+        """
+        if not self.freeze:
+            rule.apply(self.span)

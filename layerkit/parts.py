@@ -1,0 +1,221 @@
+"""The contracts of the other parts: activation, initializer, loss, optimizer, schedule, metric,
+data source.
+
+Each is small, has no state beyond its settings (optimizers excepted) and registers under the entry
+point group of its kind. Arrays are batch-first in shape; see ``layerkit.layer`` for their memory.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from layerkit.layer import Array, Context, Part, Shape
+
+__all__ = [
+    "Activation",
+    "DataSource",
+    "Initializer",
+    "Link",
+    "Loss",
+    "Metric",
+    "Optimizer",
+    "Rows",
+    "Schedule",
+    "Target",
+]
+
+Target = Literal["class", "binary", "real"]
+"""What a loss or metric compares with: class numbers (n,), 0/1 flags (n, k), numbers (n, k)."""
+
+Link = Literal["softmax", "sigmoid", "identity"]
+"""What turns the last layer's scores into predictions: probabilities, or numbers as they are."""
+
+
+class Activation(Part, ABC):
+    """An elementwise function y = f(z) and the product of a gradient with its slope."""
+
+    from_output: ClassVar[bool] = True
+    """True when f'(z) can be told from y alone, so that ``feed`` may overwrite z."""
+
+    @abstractmethod
+    def feed(self, z: Array, out: Array) -> Array:
+        """Write f(z) into ``out`` (may be z itself if ``from_output``) and return it; any shape."""
+
+    @abstractmethod
+    def backprop(self, dy: Array, z: Array, y: Array, out: Array) -> Array:
+        """Write dy * f'(z) into ``out`` (may be dy itself, never z or y) and return it.
+
+        When ``from_output``, z may be y; only y is to be used then.
+        """
+
+
+class Initializer(Part, ABC):
+    """How a parameter starts."""
+
+    @abstractmethod
+    def make(self, shape: Shape, fans: tuple[int, int], rng: np.random.Generator) -> Array:
+        """A float64 array of ``shape``; fans is (fan_in, fan_out)."""
+
+
+class Loss(Part, ABC):
+    """A loss of each row, and the gradient of their weighted sum."""
+
+    target: ClassVar[Target]
+    link: ClassVar[Link]
+
+    @abstractmethod
+    def feed(self, scores: Array, targets: Array, ctx: Context) -> Array:
+        """Loss of each row (n,) for scores (n, k); targets as ``target`` says."""
+
+    @abstractmethod
+    def backprop(self, weights: Array, ctx: Context) -> Array:
+        """dL/dscores (n, k) for L = sum_i weights_i * loss_i, weights (n,)."""
+
+
+class Optimizer(Part, ABC):
+    """A rule that changes a parameter by its gradient, element by element.
+
+    The model binds it to its flat vectors; a step is ``begin`` once, then ``apply`` for the spans
+    of its layers. Subclasses write ``rule``.
+
+    Attributes
+    ----------
+    learning_rate
+        The base rate; every optimizer has this setting.
+    rate
+        The rate of the current step, after the schedule.
+    steps
+        Steps begun so far; 1 in the first.
+    """
+
+    slot_names: ClassVar[tuple[str, ...]] = ()
+    """Names of the vectors that the rule keeps for each parameter, all starting at 0."""
+
+    learning_rate: float
+    rate: float
+    steps: int = 0
+    slots: Mapping[str, Array]
+
+    block: ClassVar[int] = 131_072
+    """Elements a rule is given at a time: a few such blocks stay in the processor's cache."""
+
+    def bind(self, params: Array, grads: Array) -> None:
+        """Start on the flat vectors ``params`` and ``grads``, both (size,)."""
+        self.steps, self.rate = 0, self.learning_rate
+        self._params, self._grads = params, grads
+        self.slots = {name: np.zeros_like(params) for name in self.slot_names}
+        self._scratch = np.empty(min(self.block, params.size), params.dtype)
+
+    def begin(self, rate: float) -> None:
+        """Begin a step at learning rate ``rate``."""
+        self.steps += 1
+        self.rate = rate
+
+    def apply(self, span: slice) -> None:
+        """Change the parameters in ``span`` of the flat vector."""
+        for start in range(span.start, span.stop, self.block):
+            part = slice(start, min(start + self.block, span.stop))
+            slots = [self.slots[name][part] for name in self.slot_names]
+            self.rule(
+                self._params[part], self._grads[part], slots, self._scratch[: part.stop - start]
+            )
+
+    @abstractmethod
+    def rule(self, p: Array, g: Array, slots: Sequence[Array], scratch: Array) -> None:
+        """Change p (m,) in place by its gradient g (m,), at ``self.rate``.
+
+        ``slots`` are this block of the vectors in ``slot_names``, changed in place; ``scratch``
+        (m,) may be used freely; g may be overwritten.
+        """
+
+
+class Schedule(Part, ABC):
+    """How the learning rate changes as training goes on."""
+
+    @abstractmethod
+    def factor(self, epoch: float, epochs: int) -> float:
+        """What to multiply the base rate by at time ``epoch`` (0.5: half of the first) of
+        ``epochs`` in all.
+        """
+
+
+class Metric(Part, ABC):
+    """One number that says how good predictions are."""
+
+    target: ClassVar[tuple[Target, ...]]
+    """Kinds of target it can judge."""
+
+    higher_is_better: ClassVar[bool]
+
+    @abstractmethod
+    def value(self, predictions: Array, targets: Array, weights: Array | None = None) -> float:
+        """The metric of predictions (n, k), probabilities or numbers, against targets.
+
+        Targets are (n,) class numbers or (n, k) flags or numbers, in the units of the raw data;
+        weights (n,) count rows more or less.
+        """
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Raw rows as they come from a source, before the data contract is applied.
+
+    Exactly one of ``values`` and ``columns`` is given.
+
+    Parameters
+    ----------
+    values
+        (n, *shape) numbers.
+    columns
+        Name to (n,) array of numbers or of str; the text "" is a missing value.
+    labels
+        (n,) class labels or numbers, or (n, k), as the source spells them; None if it has none, or
+        if they are among ``columns``.
+    source
+        Where they came from, for messages.
+    """
+
+    values: Array | None = None
+    columns: Mapping[str, Array] | None = None
+    labels: Array | None = None
+    source: str = "rows"
+
+    def __len__(self) -> int:
+        if self.values is not None:
+            return len(self.values)
+        return len(next(iter(self.columns.values()))) if self.columns else 0
+
+    def take(self, index: Array | slice) -> Rows:
+        """The rows at ``index``, in that order."""
+        return Rows(
+            None if self.values is None else self.values[index],
+            None if self.columns is None else {k: v[index] for k, v in self.columns.items()},
+            None if self.labels is None else self.labels[index],
+            self.source,
+        )
+
+
+class DataSource(Part, ABC):
+    """A data set known by name."""
+
+    @abstractmethod
+    def load(self, where: Path | None) -> dict[str, Rows]:
+        """The splits by name: "train", and "test" if the data set has a standard one.
+
+        Parameters
+        ----------
+        where
+            The folder or file that the user named, or None: look in the usual places, then
+            download.
+
+        Raises
+        ------
+        DataSourceError
+            If it is not there, not whole, or cannot be downloaded.
+        """

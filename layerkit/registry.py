@@ -1,0 +1,337 @@
+"""Where parts come from: one ``Registry`` class for all groups of entry points.
+
+Metadata first: listing names reads what the installed distributions declare and imports nothing;
+asking for one name imports that one module. A broken, slow or colliding plug-in hurts only whoever
+asks for it. Classes registered in the process (a notebook) come beside the installed ones.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from layerkit.errors import (
+    PluginAmbiguousError,
+    PluginLoadError,
+    PluginMissingError,
+    PluginProblem,
+    PluginVersionError,
+    SpecError,
+    UnknownTypeError,
+    quoted,
+)
+from layerkit.layer import Layer, Part
+from layerkit.parts import Activation, DataSource, Initializer, Loss, Metric, Optimizer, Schedule
+
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution
+
+__all__ = [
+    "REGISTRIES",
+    "Offer",
+    "Registry",
+    "activation",
+    "initializer",
+    "nearest",
+    "register",
+]
+
+P = TypeVar("P", bound=Part)
+
+
+def nearest(word: str, known: list[str]) -> str:
+    """``; did you mean 'x'?`` for the known words nearest to ``word``, or the empty string."""
+    close = difflib.get_close_matches(word.lower(), known, n=2, cutoff=0.6)
+    return f"; did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A distribution's claim to provide a name, before anything is imported.
+
+    ``dist`` and ``version`` are None for a class registered in the process; ``value`` is the
+    entry point's target, module:Class.
+    """
+
+    group: str
+    name: str
+    value: str
+    dist: str | None
+    version: str | None
+
+    def __str__(self) -> str:
+        return f"{self.dist} {self.version}" if self.dist else "registered in this process"
+
+
+@cache
+def _installed() -> dict[str, dict[str, tuple[Offer, ...]]]:
+    """Group to name to offers, of all installed distributions, sorted for determinism."""
+    from importlib.metadata import distributions
+
+    found: dict[str, dict[str, set[Offer]]] = {}
+    seen: set[str] = set()
+    for dist in distributions():
+        name = _normalised(dist)
+        if name in seen:  # the first on sys.path is the one that is imported
+            continue
+        seen.add(name)
+        for ep in dist.entry_points:
+            if ep.group.startswith("layerkit."):
+                offer = Offer(ep.group, ep.name, ep.value, name, dist.version)
+                found.setdefault(ep.group, {}).setdefault(ep.name, set()).add(offer)
+    return {
+        group: {n: tuple(sorted(offers, key=str)) for n, offers in sorted(names.items())}
+        for group, names in found.items()
+    }
+
+
+def _normalised(dist: Distribution) -> str:
+    return re.sub(r"[-_.]+", "-", dist.name or "unknown").lower()
+
+
+class Registry(Generic[P]):
+    """The parts of one kind: ``registry["dense"]`` is a class, ``registry.create(...)`` a part.
+
+    Parameters
+    ----------
+    kind
+        Plural word that names the kind and its entry point group, ``layerkit.<kind>``.
+    base
+        The contract class that its parts inherit.
+    """
+
+    def __init__(self, kind: str, base: type[P]) -> None:
+        self.kind = kind
+        self.group = f"layerkit.{kind}"
+        self.base = base
+        self._local: dict[str, type[P]] = {}
+        self._loaded: dict[Offer, type[P]] = {}
+
+    def names(self) -> list[str]:
+        """All names on offer, sorted; imports nothing."""
+        return sorted({*_installed().get(self.group, {}), *self._local})
+
+    def offers(self, name: str) -> list[Offer]:
+        """Who provides ``name``; a class registered in the process comes first."""
+        local = self._local.get(name)
+        here = (
+            []
+            if local is None
+            else [Offer(self.group, name, f"{local.__module__}:{local.__qualname__}", None, None)]
+        )
+        return [*here, *_installed().get(self.group, {}).get(name, ())]
+
+    def choose(self, name: str, *, where: str = "") -> Offer:
+        """The one offer for ``name``; one registered in the process wins over installed ones.
+
+        Raises
+        ------
+        UnknownTypeError
+            If nobody offers it; the message gives the nearest names.
+        PluginAmbiguousError
+            If several distributions do.
+        """
+        offers = self.offers(name)
+        if not offers:
+            known = self.names()
+            reason = f"unknown {self.singular} {quoted(name)}{nearest(name, known)}"
+            raise UnknownTypeError(
+                f"{where}: {reason}" if where else reason,
+                hint=f"installed {self.kind}: {', '.join(known) or 'none'}",
+                problems=[PluginProblem(name, reason, where)],
+            )
+        if len(offers) > 1 and offers[0].dist is not None:
+            raise self.ambiguous(name, offers, where)
+        return offers[0]
+
+    def ambiguous(self, name: str, offers: list[Offer], where: str = "") -> PluginAmbiguousError:
+        """The error that says which distributions claim ``name``."""
+        claims = tuple(map(str, offers))
+        reason = f"{self.singular} {quoted(name)} is offered by {' and by '.join(claims)}"
+        return PluginAmbiguousError(
+            f"{where}: {reason}" if where else reason,
+            hint="uninstall all but one of them",
+            problems=[PluginProblem(name, reason, where, installed=claims)],
+        )
+
+    @property
+    def singular(self) -> str:
+        """The kind as a word for one part, for messages."""
+        irregular = {"layers": "layer type", "losses": "loss", "data": "data set"}
+        return irregular.get(self.kind, self.kind.removesuffix("s"))
+
+    def load(self, offer: Offer) -> type[P]:
+        """Import the class behind ``offer``.
+
+        Raises
+        ------
+        PluginLoadError
+            If its module raises (SystemExit too; the cause is chained) or is no such part.
+        """
+        if offer.dist is None:
+            return self._local[offer.name]
+        if offer not in self._loaded:
+            self._loaded[offer] = self._import(offer)
+        return self._loaded[offer]
+
+    def _import(self, offer: Offer) -> type[P]:
+        module, _, attribute = offer.value.partition(":")
+        try:
+            found: Any = importlib.import_module(module)
+            for step in attribute.split("."):
+                found = getattr(found, step)
+        except (Exception, SystemExit) as cause:
+            reason = f"importing {offer.value} raised {type(cause).__name__}: {cause}"
+            raise self._broken(offer, reason) from cause
+        if not (isinstance(found, type) and issubclass(found, self.base)):
+            raise self._broken(offer, f"{offer.value} is not a {self.base.__name__}")
+        if getattr(found, "type_name", None) != offer.name:
+            named = getattr(found, "type_name", None)
+            raise self._broken(offer, f"{offer.value} has type_name {named!r}, not {offer.name!r}")
+        return found
+
+    def _broken(self, offer: Offer, reason: str) -> PluginLoadError:
+        return PluginLoadError(
+            f"{self.singular} {offer.name!r} of {offer} cannot be used: {reason}",
+            hint=f"fix or uninstall {offer.dist}; other parts are not affected",
+            problems=[PluginProblem(offer.name, reason, installed=(str(offer),))],
+        )
+
+    def __getitem__(self, name: str) -> type[P]:
+        return self.load(self.choose(name))
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and bool(self.offers(name))
+
+    def register(self, part: type[P]) -> type[P]:
+        """Make ``part`` known in this process, in place of one of the same name."""
+        self._local[part.type_name] = part
+        _shared.cache_clear()
+        return part
+
+    def unregister(self, name: str) -> None:
+        """Forget a class registered in this process."""
+        self._local.pop(name, None)
+        _shared.cache_clear()
+
+    def create(self, config: str | Mapping[str, Any]) -> P:
+        """A part from its name, or from its settings with the name under "type".
+
+        Raises
+        ------
+        PluginError
+            If there is no such part, or it cannot be imported.
+        SpecError
+            If the part refuses the settings.
+        """
+        name, settings = split_config(config)
+        try:
+            return self[name](**settings)
+        except TypeError as cause:
+            raise SpecError(f"{self.singular} {name!r} refuses its settings: {cause}") from cause
+
+    def migrated(
+        self, part: type[P], config: dict[str, Any], version: int, *, where: str = ""
+    ) -> dict[str, Any]:
+        """``config`` of settings version ``version`` brought to that of the class.
+
+        Raises
+        ------
+        PluginVersionError
+            If the settings are newer than the class, or older and it cannot read them.
+        """
+        if version == part.config_version:
+            return config
+        reason = f"settings of version {version}; {part.__name__} has {part.config_version}"
+        problem = PluginProblem(part.type_name, reason, where)
+        if version > part.config_version:
+            raise PluginVersionError(
+                f"{where}: {part.type_name!r} is too old here: the file holds {reason}",
+                hint="upgrade the distribution that provides it",
+                problems=[problem],
+            )
+        try:
+            return part.migrate(dict(config), version)
+        except Exception as cause:  # whatever a plug-in's own code raises
+            raise PluginVersionError(
+                f"{where}: {part.type_name!r} cannot migrate {reason}: {cause}", problems=[problem]
+            ) from cause
+
+
+def split_config(config: str | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """("tanh", {}) for "tanh"; the name under "type" and the rest for a mapping."""
+    if isinstance(config, str):
+        return config, {}
+    rest = dict(config)
+    return str(rest.pop("type", "")), rest
+
+
+LAYERS = Registry("layers", Layer)  # type: ignore[type-abstract]  # a contract, not called
+ACTIVATIONS = Registry("activations", Activation)  # type: ignore[type-abstract]
+INITIALIZERS = Registry("initializers", Initializer)  # type: ignore[type-abstract]
+LOSSES = Registry("losses", Loss)  # type: ignore[type-abstract]
+OPTIMIZERS = Registry("optimizers", Optimizer)  # type: ignore[type-abstract]
+SCHEDULES = Registry("schedules", Schedule)  # type: ignore[type-abstract]
+METRICS = Registry("metrics", Metric)  # type: ignore[type-abstract]
+DATA = Registry("data", DataSource)  # type: ignore[type-abstract]
+
+REGISTRIES: dict[str, Registry[Any]] = {
+    r.kind: r
+    for r in (LAYERS, ACTIVATIONS, INITIALIZERS, LOSSES, OPTIMIZERS, SCHEDULES, METRICS, DATA)
+}
+
+
+@lru_cache(maxsize=256)
+def _shared(kind: str, config: str) -> Any:
+    return REGISTRIES[kind].create(json.loads(config))
+
+
+def activation(config: str | Mapping[str, Any]) -> Activation:
+    """The activation of that name or configuration; the same object for equal ones.
+
+    Raises
+    ------
+    PluginError, SpecError
+        As ``Registry.create``.
+    """
+    part: Activation = _shared("activations", json.dumps(config, sort_keys=True))
+    return part
+
+
+def initializer(config: str | Mapping[str, Any]) -> Initializer:
+    """The initializer of that name or configuration; the same object for equal ones.
+
+    Raises
+    ------
+    PluginError, SpecError
+        As ``Registry.create``.
+    """
+    part: Initializer = _shared("initializers", json.dumps(config, sort_keys=True))
+    return part
+
+
+def register(part: type[P]) -> type[P]:
+    """Class decorator: make a part known in this process, for notebooks and tests.
+
+    A model file records such a layer as unpackaged: another process must register it too before
+    it can load the file.
+
+    Raises
+    ------
+    TypeError
+        If the class inherits none of the contracts.
+    """
+    for registry in REGISTRIES.values():
+        if issubclass(part, registry.base):
+            registry.register(part)
+            return part
+    raise TypeError(f"{part.__name__} inherits none of the contracts of layerkit's parts")
+
+
+_ = PluginMissingError  # re-exported for store, which raises it for records that name a dist
