@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from layerkit.parts import Schedule as Schedule
     from layerkit.registry import activation as activation
     from layerkit.registry import register as register
+    from layerkit.registry import schedule as schedule
 
 __version__ = "0.1.0"
 
@@ -59,6 +60,7 @@ _HOME = {
     "SpecError": "errors",
     "activation": "registry",
     "register": "registry",
+    "schedule": "registry",
 }
 
 __all__ = sorted(_HOME)

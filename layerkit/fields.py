@@ -36,8 +36,8 @@ class Range:
 
 @dataclass(frozen=True)
 class PartOf:
-    """The setting names a part of ``group``: ``"tanh"``, or ``{"type": "leaky_relu", "slope": 0.1}``
-    when the part has settings of its own.
+    """The setting names a part of ``group``: ``"tanh"``, or a mapping with its own settings,
+    ``{"type": "leaky_relu", "slope": 0.1}``, when it has any.
     """
 
     group: str

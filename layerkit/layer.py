@@ -276,6 +276,13 @@ class Layer(Part, ABC):
         Writes (does not add) dL/dparam into ``self.grads[...]``. Never writes into dy.
         """
 
+    def advice(self, ctx: Context) -> list[str]:
+        """What a user should know about the pass just fed through ``ctx``; usually nothing.
+
+        Training asks once, after the first batch, and shows each sentence as a warning.
+        """
+        return []
+
     def update(self, rule: Optimizer) -> None:
         """Let ``rule`` change this layer's parameters by their gradients.
 

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from layerkit.errors import (
     PluginAmbiguousError,
     PluginLoadError,
-    PluginMissingError,
     PluginProblem,
     PluginVersionError,
     SpecError,
@@ -40,6 +39,7 @@ __all__ = [
     "initializer",
     "nearest",
     "register",
+    "schedule",
 ]
 
 P = TypeVar("P", bound=Part)
@@ -203,6 +203,14 @@ class Registry(Generic[P]):
             problems=[PluginProblem(offer.name, reason, installed=(str(offer),))],
         )
 
+    def origin(self, part: type[P]) -> Offer:
+        """Who provides the class ``part``: a distribution, or this process."""
+        for offer, loaded in self._loaded.items():
+            if loaded is part:
+                return offer
+        value = f"{part.__module__}:{part.__qualname__}"
+        return Offer(self.group, part.type_name, value, None, None)
+
     def __getitem__(self, name: str) -> type[P]:
         return self.load(self.choose(name))
 
@@ -316,6 +324,18 @@ def initializer(config: str | Mapping[str, Any]) -> Initializer:
     return part
 
 
+def schedule(config: str | Mapping[str, Any]) -> Schedule:
+    """The schedule of that name or configuration; the same object for equal ones.
+
+    Raises
+    ------
+    PluginError, SpecError
+        As ``Registry.create``.
+    """
+    part: Schedule = _shared("schedules", json.dumps(config, sort_keys=True))
+    return part
+
+
 def register(part: type[P]) -> type[P]:
     """Class decorator: make a part known in this process, for notebooks and tests.
 
@@ -332,6 +352,3 @@ def register(part: type[P]) -> type[P]:
             registry.register(part)
             return part
     raise TypeError(f"{part.__name__} inherits none of the contracts of layerkit's parts")
-
-
-_ = PluginMissingError  # re-exported for store, which raises it for records that name a dist

@@ -1,0 +1,1 @@
+"""Activations: elementwise functions and their slopes, one a file."""

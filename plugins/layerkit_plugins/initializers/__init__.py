@@ -1,0 +1,1 @@
+"""Initializers: how parameters start, one family a file."""

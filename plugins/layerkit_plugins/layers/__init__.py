@@ -1,0 +1,1 @@
+"""First-party layers: one file each, entered through entry points like anybody's."""

@@ -1,0 +1,1 @@
+"""Losses: the loss of a row and its gradient, one a file."""

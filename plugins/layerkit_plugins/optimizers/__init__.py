@@ -1,0 +1,1 @@
+"""Optimizers: how a gradient changes a parameter, one a file."""

@@ -1,0 +1,17 @@
+"""Raw rows in, arrays out: files, data sets by name, splits and the data contract."""
+
+from layerkit.data.contract import DataContract, InputContract, OutputContract
+from layerkit.data.read import read_rows
+from layerkit.data.scaling import Missing, Scale
+from layerkit.data.split import split_by_column, split_rows
+
+__all__ = [
+    "DataContract",
+    "InputContract",
+    "Missing",
+    "OutputContract",
+    "Scale",
+    "read_rows",
+    "split_by_column",
+    "split_rows",
+]

@@ -1,0 +1,71 @@
+"""Which columns a model takes: the user's list, or what the data offer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from layerkit.errors import DataError, ShapeError, SpecError, quoted
+from layerkit.layer import Shape
+from layerkit.parts import Rows
+
+__all__ = ["column_names", "no_number", "shape_of"]
+
+_TEXT_HINT = (
+    "text columns (categories) cannot be inputs yet: list the columns to use under input.columns"
+)
+
+
+def no_number(cell: Any, *, row: int, column: str | int, source: str) -> DataError:
+    """The error for a cell that holds text or another object where the model takes a number."""
+    shown = quoted(cell.item() if isinstance(cell, np.generic) else cell)
+    return DataError(
+        f"{shown} where a number is wanted", row=row, column=column, source=source, hint=_TEXT_HINT
+    )
+
+
+def column_names(
+    rows: Rows,
+    columns: Sequence[str | Mapping[str, Any]] | None,
+    exclude: Collection[str],
+    shape: Shape | None,
+) -> tuple[str, ...] | None:
+    """The names of the contract, or None if it goes by position."""
+    if columns is not None:
+        return tuple(_column_name(c, i) for i, c in enumerate(columns))
+    if rows.columns is None:
+        return None
+    names = tuple(name for name in rows.columns if name not in exclude)
+    if shape is None or (len(shape) == 1 and len(names) == shape[0]):
+        return names
+    if len(names) == math.prod(shape):
+        return None
+    raise ShapeError(
+        f"the data have {len(names)} columns, the model takes {math.prod(shape)}",
+        location="input.shape",
+        hint=f"columns there: {', '.join(names)}\nchange input.shape, or list those to use under "
+        "input.columns",
+    )
+
+
+def _column_name(column: str | Mapping[str, Any], index: int) -> str:
+    if isinstance(column, str):
+        return column
+    at = f"input.columns.{index}"
+    if column.get("kind", "numeric") != "numeric":
+        reason = f"columns of kind {quoted(column['kind'])} cannot be inputs yet, only numeric"
+        raise SpecError(reason, location=f"{at}.kind")
+    if set(column) - {"kind"} != {"name"} or not isinstance(column["name"], str):
+        raise SpecError("wanted a name, and perhaps a kind", location=at)
+    return column["name"]
+
+
+def shape_of(rows: Rows, names: tuple[str, ...] | None) -> Shape:
+    """The shape of one row of the data, given the names of its columns or None."""
+    if names is not None:
+        return (len(names),)
+    shape: Shape = () if rows.values is None else rows.values.shape[1:]
+    return shape or (1,)

@@ -1,0 +1,316 @@
+"""The input half of the data contract: raw rows to the array the model is fed, or a clear refusal.
+
+Raw rows stay raw in files and in the self-test; the contract holds all that the model must know to
+read them: shape, column names and their order, what replaces a missing value, and the scaler. It is
+fitted to the training rows once and never changes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+import numpy as np
+
+from layerkit.data import specfields as spec_
+from layerkit.data.cells import as_numbers
+from layerkit.data.columns import column_names, no_number, shape_of
+from layerkit.data.rowforms import as_rows, missing_column, one_batch
+from layerkit.data.scaling import Missing, Scale, bounds, fit_fill, fit_scaler
+from layerkit.errors import DataError, ShapeError, SpecError
+from layerkit.layer import Array, Shape
+from layerkit.parts import Rows
+
+__all__ = ["InputContract"]
+
+
+@dataclass(frozen=True, eq=False)
+class InputContract:
+    """What an input row must look like, and how it becomes numbers for the model.
+
+    Parameters
+    ----------
+    shape
+        One row, without the batch axis; its last axis, of size w, is that of the columns.
+    dtype
+        Of the arrays that the model is fed.
+    columns
+        Names of the w columns, in the model's order; None if rows are told by position.
+    center, scale
+        (w,) float64 each, or both None: the model is fed (x - center) / scale.
+    low, high
+        (w,) float64 each, or both None: the range that training saw. Not enforced.
+    missing
+        (w,) float64 to put in place of missing values, or None: rows with one are refused.
+
+    Raises
+    ------
+    SpecError
+        If the fields do not fit together.
+    """
+
+    shape: Shape
+    dtype: Literal["float32", "float64"] = "float32"
+    columns: tuple[str, ...] | None = None
+    center: Array | None = None
+    scale: Array | None = None
+    low: Array | None = None
+    high: Array | None = None
+    missing: Array | None = None
+
+    def __post_init__(self) -> None:
+        if not self.shape or min(self.shape) < 0:
+            raise SpecError(f"no shape of a row: {list(self.shape)}", location="input.shape")
+        if self.columns is not None:
+            spec_.distinct(self.columns, "input.columns")
+            if len(self.columns) != self.width:
+                found = f"{len(self.columns)} columns for a last axis of {self.width}"
+                raise ShapeError(found, location="input.columns")
+        for name in ("center", "scale", "low", "high", "missing"):
+            spec_.freeze(self, name, self.width, "input")
+        spec_.pair(self.center, self.scale, "input.scale")
+        spec_.pair(self.low, self.high, "input.range")
+        if self.scale is not None and (self.scale == 0).any():
+            raise SpecError("a scale is 0", location="input.scale")
+        if self.low is not None and self.high is not None and (self.low > self.high).any():
+            raise SpecError("min lies above max", location="input.range")
+
+    @property
+    def width(self) -> int:
+        """w, the size of the last axis."""
+        return self.shape[-1]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, InputContract) and (self.to_spec(), self.table()) == (
+            other.to_spec(),
+            other.table(),
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # holds arrays
+
+    # ---- rows to numbers -------------------------------------------------------------------
+
+    def matrix(self, rows: Rows | Array | Sequence[Any] | Mapping[str, Any]) -> Array:
+        """Raw rows as (n, *shape) in ``dtype``, checked, missing values filled, not yet scaled.
+
+        Parameters
+        ----------
+        rows
+            ``Rows``; an array or nested sequence (n, *shape) or (n, prod(shape)), or one row of
+            ``shape``; a mapping, data frame or sequence of mappings with named columns. Columns
+            are picked by name in the contract's order and others ignored, so a file may hold
+            more; without names on either side, by position.
+
+        Returns
+        -------
+        Array
+            May share memory with ``rows``, which is never written into.
+
+        Raises
+        ------
+        DataError
+            If a column is missing, the width differs, or a cell is text, missing (unless the
+            contract has a value for it), infinite or too large for ``dtype``.
+        """
+        given = as_rows(rows)
+        return self._checked(self._numbers(given, rows), given.source)
+
+    def scale_rows(self, x: Array) -> Array:
+        """(x - center) / scale in ``dtype``, for x (n, *shape) from ``matrix``; x is kept."""
+        x = x.astype(self.dtype, copy=False)
+        if self.center is None or self.scale is None:
+            return x
+        divisor = self.scale.astype(self.dtype)
+        if self.center.any():
+            scaled: Array = x - self.center.astype(self.dtype)
+            scaled /= divisor
+        else:
+            scaled = x / divisor
+        return scaled
+
+    def _numbers(self, given: Rows, rows: object = None) -> Array:
+        """(n, *shape) numbers of any real dtype, NaN where missing."""
+        if given.columns is not None:
+            return self._by_column(given)
+        values = given.values
+        if values is None:
+            raise DataError("there are no input columns, only labels", source=given.source)
+        batch = one_batch(values, self.shape, alone=not isinstance(rows, Rows))
+        if batch is None:
+            raise DataError(
+                f"rows of shape {list(values.shape[1:])} where {self._wanted()} are wanted",
+                source=given.source,
+                hint=f"the array given has the shape {list(values.shape)}, rows first",
+            )
+        numbers, bad = as_numbers(batch)
+        if bad is not None:
+            place = np.unravel_index(bad, batch.shape)
+            self._refuse_cell(batch[place], int(place[0]), place[1:], given.source)
+        return numbers
+
+    def _by_column(self, given: Rows) -> Array:
+        there = given.columns or {}
+        names = self.columns
+        if names is None:
+            if len(there) != math.prod(self.shape):
+                raise DataError(
+                    f"{len(there)} columns where {self._wanted()} are wanted",
+                    source=given.source,
+                    hint=f"columns there: {', '.join(there)}\nthis model takes columns by "
+                    "position: leave out the others, or name the label column",
+                )
+            names = tuple(there)
+        absent = [name for name in names if name not in there]
+        if absent:
+            raise missing_column(absent, list(there), given.source)
+        out = np.empty((len(given), len(names)), np.float64)
+        for j, name in enumerate(names):
+            column = np.asarray(there[name])
+            numbers, bad = as_numbers(column)
+            if bad is not None:
+                raise no_number(column[bad], row=bad, column=name, source=given.source)
+            out[:, j] = numbers
+        return out.reshape(-1, *self.shape)
+
+    def _checked(self, x: Array, source: str) -> Array:
+        """``x`` in ``dtype``, missing values filled and all finite."""
+        with np.errstate(over="ignore"):
+            out = x.astype(self.dtype, copy=False)
+        if x.dtype.kind != "f" or np.isfinite(out).all():
+            return out
+        if self.missing is not None:
+            out = np.where(np.isnan(x), self.missing.astype(self.dtype), out)
+        bad = np.argwhere(~np.isfinite(out))
+        if len(bad) == 0:
+            return out
+        place = tuple(int(i) for i in bad[0])
+        return self._refuse_value(float(x[place]), place, source)
+
+    def _refuse_value(self, value: float, place: Shape, source: str) -> Array:
+        hint = None
+        if math.isnan(value):
+            what = "a missing value, and this model has no rule for it"
+            hint = 'fill it in, or train with input.missing: "mean", "median" or a number'
+        elif math.isinf(value):
+            what = "an infinite value"
+        else:
+            what = f"{value!r} is too large for {self.dtype}"
+        raise DataError(what, row=place[0], column=self._name(place[1:]), source=source, hint=hint)
+
+    def _refuse_cell(self, cell: Any, row: int, place: Any, source: str) -> None:
+        raise no_number(cell, row=row, column=self._name(place), source=source)
+
+    def _name(self, place: Sequence[int]) -> str | int:
+        if self.columns is not None and len(self.shape) == 1:
+            return self.columns[place[0]]
+        return int(np.ravel_multi_index(tuple(place), self.shape))
+
+    def _wanted(self) -> str:
+        flat = math.prod(self.shape)
+        if len(self.shape) == 1:
+            return f"{flat} numbers a row"
+        return f"{list(self.shape)} or {flat} numbers a row"
+
+    # ---- fitting ---------------------------------------------------------------------------
+
+    @classmethod
+    def fit(
+        cls,
+        rows: Rows,
+        *,
+        shape: Shape | None = None,
+        dtype: Literal["float32", "float64"] = "float32",
+        columns: Sequence[str | Mapping[str, Any]] | None = None,
+        exclude: Collection[str] = (),
+        scale: Scale = None,
+        missing: Missing = "error",
+    ) -> Self:
+        """The contract of training rows under the user's choices; statistics come from them alone.
+
+        Parameters
+        ----------
+        rows
+            The training rows (n, ...), n >= 1; labels are not looked at.
+        shape
+            The row that the model wants; by default that of the data.
+        columns
+            Names to use, in order, each a str or {"name": .., "kind": "numeric"}; by default all
+            columns of the data but ``exclude``.
+        exclude
+            Columns that are no input: the label, what rows are split by.
+        scale, missing
+            See ``layerkit.data.scaling``.
+
+        Raises
+        ------
+        DataError
+            If the rows do not keep the contract they would define.
+        ShapeError
+            If the number of columns does not fit ``shape``.
+        SpecError
+            If a choice is malformed.
+        """
+        if len(rows) == 0:
+            raise DataError("no rows to fit the data contract to", source=rows.source)
+        names = column_names(rows, columns, exclude, shape)
+        if names is None and rows.columns is not None:  # by position: the shape has other axes
+            kept = {k: v for k, v in rows.columns.items() if k not in exclude}
+            rows = Rows(rows.values, kept, rows.labels, rows.source)
+        wanted = shape or shape_of(rows, names)
+        draft = cls(wanted, dtype, names)
+        raw = draft._numbers(rows, rows)
+        fill = fit_fill(missing, raw, names)
+        draft = cls(wanted, dtype, names, missing=fill)
+        x = draft._checked(raw, rows.source)
+        low, high = bounds(x)
+        center, spread = fit_scaler(scale, x, low, high) or (None, None)
+        return cls(wanted, dtype, names, center, spread, low, high, fill)
+
+    # ---- the model file --------------------------------------------------------------------
+
+    def to_spec(self) -> dict[str, Any]:
+        """The ``input`` map of the file's data contract (FORMAT.md 3.5)."""
+        spec: dict[str, Any] = {"dtype": spec_.SHORT[self.dtype], "shape": list(self.shape)}
+        if self.columns is not None:
+            spec["columns"] = list(self.columns)
+        if self.center is not None and self.scale is not None:
+            spec["scaler"] = {"center": self.center.tolist(), "scale": self.scale.tolist()}
+        if self.low is not None and self.high is not None:
+            spec["range"] = {"min": self.low.tolist(), "max": self.high.tolist()}
+        return spec
+
+    def table(self) -> list[dict[str, Any]] | None:
+        """The ``fields`` of the file's ``table`` map: one raw field each, or None if plain.
+
+        A field has a kind. "numeric" is the only one today; "categorical", with its categories,
+        is kept for a field that becomes several columns.
+        """
+        if self.missing is None:
+            return None
+        fields: list[dict[str, Any]] = [
+            {"kind": "numeric", "fill": value} for value in self.missing.tolist()
+        ]
+        for name, field in zip(self.columns or (), fields, strict=False):
+            field["name"] = name
+        return fields
+
+    @classmethod
+    def from_spec(cls, spec: object, fields: object = None) -> Self:
+        """The contract that ``to_spec`` and ``table`` wrote.
+
+        Raises
+        ------
+        SpecError
+            If they are not of that form.
+        """
+        at = "spec.data.input"
+        found = spec_.closed(spec, at, ("dtype", "shape"), ("columns", "scaler", "range"))
+        shape = spec_.shape(found["shape"], f"{at}.shape")
+        columns = spec_.names(found["columns"], f"{at}.columns") if "columns" in found else None
+        center, scale = spec_.two(found.get("scaler"), f"{at}.scaler", "center", "scale")
+        low, high = spec_.two(found.get("range"), f"{at}.range", "min", "max")
+        fill = spec_.fills(fields, columns, shape[-1] if shape else 0)
+        dtype = spec_.dtype(found["dtype"], f"{at}.dtype")
+        return cls(shape, dtype, columns, center, scale, low, high, fill)

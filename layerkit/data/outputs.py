@@ -1,0 +1,321 @@
+"""The output half of the data contract: labels to what the loss compares with, and back.
+
+Classes are kept as the user spells them, text or whole numbers; the model knows class numbers.
+A label finds its class by spelling first, then by value: "3", 3 and 3.0 are one label as long as
+only one class has that value.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+import numpy as np
+
+from layerkit.data import specfields as spec_
+from layerkit.data.labels import class_numbers, classes_in, real_numbers
+from layerkit.data.rowforms import missing_column
+from layerkit.data.scaling import Scale, bounds, fit_scaler
+from layerkit.errors import DataError, ShapeError, SpecError, quoted
+from layerkit.layer import Array, Shape
+from layerkit.parts import Rows, Target
+
+__all__ = ["OutputContract"]
+
+
+@dataclass(frozen=True, eq=False)
+class OutputContract:
+    """What a label must look like, and what an output of the model means.
+
+    Parameters
+    ----------
+    shape
+        One output of the model, without the batch axis; its last axis is of size k.
+    dtype
+        Of the model's outputs.
+    classes
+        The k classes in the order of the model's outputs (2 if k is 1), all str or all int; None
+        if the outputs are numbers.
+    targets
+        Names of the k numbers, or None.
+    center, scale
+        (k,) float64 each, or both None: y = y' * scale + center for a model output y'.
+    label
+        Name of the label column in files, if there is one (numbers: ``targets`` are the columns).
+
+    Raises
+    ------
+    SpecError
+        If the fields do not fit together.
+    """
+
+    shape: Shape
+    dtype: Literal["float32", "float64"] = "float32"
+    classes: tuple[str, ...] | tuple[int, ...] | None = None
+    targets: tuple[str, ...] | None = None
+    center: Array | None = None
+    scale: Array | None = None
+    label: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.shape or min(self.shape) < 0:
+            raise SpecError(f"no shape of an output: {list(self.shape)}", location="output.shape")
+        if self.classes is not None:
+            self._check_classes(self.classes)
+        if self.targets is not None:
+            spec_.distinct(self.targets, "output.targets")
+            if len(self.targets) != self.width:
+                reason = f"{len(self.targets)} targets, but the model gives {self.width} numbers"
+                raise ShapeError(reason, location="output.targets")
+        for name in ("center", "scale"):
+            spec_.freeze(self, name, self.width, "output")
+        spec_.pair(self.center, self.scale, "output.scale")
+        if self.scale is not None and (self.scale == 0).any():
+            raise SpecError("a scale is 0", location="output.scale")
+
+    def _check_classes(self, classes: Sequence[str | int]) -> None:
+        at = "output.classes"
+        if self.targets is not None or self.scale is not None:
+            raise SpecError("classes have no targets and no scale", location="output")
+        kinds = {type(c) for c in classes}
+        if kinds not in ({str}, {int}):
+            raise SpecError("wanted only text or only whole numbers", location=at)
+        spec_.distinct(classes, at)
+        wanted = 2 if self.width == 1 else self.width
+        if len(classes) != wanted:
+            reason = f"{len(classes)} classes, but the model gives {self.width} numbers"
+            hint = f"the last layer needs units: {len(classes)} (or 1 for two classes)"
+            raise ShapeError(reason, location=at, hint=hint)
+
+    @property
+    def width(self) -> int:
+        """k, the size of the last axis."""
+        return self.shape[-1]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, OutputContract) and (self.to_spec(), self.label) == (
+            other.to_spec(),
+            other.label,
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # holds arrays
+
+    # ---- labels to numbers -----------------------------------------------------------------
+
+    def has_labels(self, rows: Rows) -> bool:
+        """Whether ``rows`` carry the labels of this contract."""
+        if rows.labels is not None:
+            return True
+        wanted = self._label_columns()
+        return bool(wanted) and rows.columns is not None and set(wanted) <= set(rows.columns)
+
+    def labels_of(self, rows: Rows) -> Array:
+        """The raw labels of ``rows``: their ``labels``, or the columns this contract names.
+
+        Returns
+        -------
+        Array
+            (n,) as the source spells them, or (n, k) for several targets.
+
+        Raises
+        ------
+        DataError
+            If the rows have none.
+        """
+        if rows.labels is not None:
+            return rows.labels
+        wanted = self._label_columns()
+        there = rows.columns or {}
+        if not wanted:
+            hint = f"name the label column; columns there: {', '.join(there)}" if there else None
+            raise DataError("these rows have no labels", source=rows.source, hint=hint)
+        absent = [name for name in wanted if name not in there]
+        if absent:
+            raise missing_column(absent, list(there), rows.source)
+        if len(wanted) == 1:
+            return np.asarray(there[wanted[0]])
+        return np.stack([real_numbers(there[c], c, rows.source) for c in wanted], axis=1)
+
+    def _label_columns(self) -> tuple[str, ...]:
+        if self.label is not None:
+            return (self.label,)
+        return self.targets or ()
+
+    def encode(self, labels: Array, *, source: str = "rows") -> Array:
+        """Raw labels as what a loss compares with.
+
+        Parameters
+        ----------
+        labels
+            (n,) or (n, 1) class labels, numbers or text; or (n,), (n, *shape) numbers.
+
+        Returns
+        -------
+        Array
+            (n,) int64 class numbers, or (n, *shape) numbers in ``dtype``, scaled.
+
+        Raises
+        ------
+        DataError
+            If a label is missing, is none of the classes or no number. For other rows than those
+            of a file pass ``source``, which the message then names.
+        """
+        labels = np.asarray(labels)
+        if self.classes is not None:
+            return class_numbers(labels, self.classes, column=self.label, source=source)
+        y = self._unscaled(labels, source)
+        if self.center is not None and self.scale is not None:
+            y = (y - self.center) / self.scale
+        return y.astype(self.dtype)
+
+    def _unscaled(self, labels: Array, source: str) -> Array:
+        """(n, *shape) float64, all finite."""
+        numbers = real_numbers(labels, self._target_name(0), source)
+        if numbers.ndim == 1 and self.width == math.prod(self.shape) == 1:
+            numbers = numbers.reshape(-1, *self.shape)
+        if numbers.ndim == 0 or numbers.shape[1:] != self.shape:
+            reason = (
+                f"labels of shape {list(labels.shape)} where (n, *{list(self.shape)}) is wanted"
+            )
+            raise DataError(reason, source=source)
+        y = numbers.astype(np.float64, copy=False)
+        bad = np.argwhere(~np.isfinite(y))
+        if len(bad):
+            place = tuple(int(i) for i in bad[0])
+            what = "the target is missing" if np.isnan(y[place]) else "the target is infinite"
+            column = self._target_name(place[-1])
+            raise DataError(what, row=place[0], column=column, source=source)
+        return y
+
+    def _target_name(self, j: int) -> str | int:
+        if self.targets is not None:
+            return self.targets[j]
+        return j if self.label is None else self.label
+
+    # ---- numbers to labels -----------------------------------------------------------------
+
+    def decode(self, outputs: Array) -> Array:
+        """Class numbers (n,) as labels (n,), text or int64; or outputs (n, *shape) in raw units.
+
+        Raises
+        ------
+        DataError
+            If a class number is out of range.
+        """
+        if self.classes is not None:
+            numbers = np.asarray(outputs)
+            if numbers.dtype.kind not in "iu" or (
+                numbers.size and not 0 <= numbers.min() <= numbers.max() < len(self.classes)
+            ):
+                raise DataError(f"wanted class numbers from 0 to {len(self.classes) - 1}")
+            labels: Array = np.array(self.classes)[numbers]
+            return labels
+        if self.center is None or self.scale is None:
+            return outputs
+        raw: Array = outputs * self.scale.astype(outputs.dtype)
+        raw += self.center.astype(outputs.dtype)
+        return raw
+
+    # ---- fitting ---------------------------------------------------------------------------
+
+    @classmethod
+    def fit(
+        cls,
+        rows: Rows,
+        *,
+        shape: Shape,
+        target: Target = "class",
+        dtype: Literal["float32", "float64"] = "float32",
+        classes: Sequence[str | int] | None = None,
+        targets: Sequence[str] | None = None,
+        label: str | None = None,
+        scale: Scale = None,
+    ) -> Self:
+        """The contract for training rows under the user's choices.
+
+        Parameters
+        ----------
+        rows
+            The training rows with their labels.
+        shape
+            What the model gives.
+        target
+            What the loss compares with: "class"; "binary" with one output and two classes, or
+            with flags (0 or 1); "real".
+        classes
+            In the order of the outputs; by default those of the data, sorted.
+        targets, label
+            The columns of the numbers, or of the class.
+        scale
+            Of "real" targets: see ``layerkit.data.scaling``; refused for the others.
+
+        Raises
+        ------
+        DataError
+            If labels are missing, or are no classes.
+        ShapeError
+            If the number of classes or targets does not fit ``shape``.
+        SpecError
+            If a choice is malformed.
+        """
+        if target != "real" and scale is not None:
+            raise SpecError("only numbers are scaled, not classes", location="output.scale")
+        named = None if targets is None else tuple(targets)
+        flags = target == "binary" and (named is not None or shape[-1] > 1)
+        if target == "real" or flags:
+            draft = cls(shape, dtype, None, named, label=label)
+            y = draft._unscaled(np.asarray(draft.labels_of(rows)), rows.source)
+            if len(y) == 0:
+                raise DataError("no rows to fit the data contract to", source=rows.source)
+            fitted = fit_scaler(scale, y, *bounds(y), location="output.scale")
+            center, spread = fitted or (None, None)
+            return cls(shape, dtype, None, named, center, spread, label)
+        if classes is None:
+            draft = cls(shape, dtype, label=label)
+            found = classes_in(np.asarray(draft.labels_of(rows)), label, rows.source)
+        else:
+            found = tuple(classes)  # type: ignore[assignment]  # checked when constructed
+        return cls(shape, dtype, found, label=label)
+
+    # ---- the model file --------------------------------------------------------------------
+
+    def to_spec(self) -> dict[str, Any]:
+        """The ``output`` map of the file's data contract (FORMAT.md 3.5)."""
+        spec: dict[str, Any] = {"dtype": spec_.SHORT[self.dtype], "shape": list(self.shape)}
+        if self.classes is not None:
+            spec["classes"] = list(self.classes)
+        if self.targets is not None:
+            spec["targets"] = list(self.targets)
+        if self.center is not None and self.scale is not None:
+            spec["scaler"] = {"center": self.center.tolist(), "scale": self.scale.tolist()}
+        return spec
+
+    @classmethod
+    def from_spec(cls, spec: object, label: object = None) -> Self:
+        """The contract that ``to_spec`` wrote; ``label`` is the table's.
+
+        Raises
+        ------
+        SpecError
+            If it is not of that form.
+        """
+        at = "spec.data.output"
+        found = spec_.closed(spec, at, ("dtype", "shape"), ("classes", "targets", "scaler"))
+        classes = found.get("classes")
+        if classes is not None and (isinstance(classes, str) or not isinstance(classes, Sequence)):
+            raise SpecError(f"wanted a list, found {quoted(classes)}", location=f"{at}.classes")
+        targets = spec_.names(found["targets"], f"{at}.targets") if "targets" in found else None
+        center, scale = spec_.two(found.get("scaler"), f"{at}.scaler", "center", "scale")
+        if label is not None and not isinstance(label, str):
+            raise SpecError("wanted a name", location="spec.data.table.label")
+        return cls(
+            spec_.shape(found["shape"], f"{at}.shape"),
+            spec_.dtype(found["dtype"], f"{at}.dtype"),
+            None if classes is None else tuple(classes),
+            targets,
+            center,
+            scale,
+            label,
+        )

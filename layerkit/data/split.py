@@ -1,0 +1,111 @@
+"""Rows in two parts: by chance, by class, or by the values of a column."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from layerkit.data.cells import is_text, label_of, number
+from layerkit.data.rowforms import missing_column
+from layerkit.errors import DataError, quoted
+from layerkit.layer import Array
+from layerkit.parts import Rows
+from layerkit.registry import nearest
+
+__all__ = ["split_by_column", "split_rows"]
+
+
+def split_rows(
+    rows: Rows, fraction: float, rng: np.random.Generator, *, stratify: Array | None = None
+) -> tuple[Rows, Rows]:
+    """(rest, part): ``part`` is ``fraction`` of the rows, taken by chance; both are shuffled.
+
+    Parameters
+    ----------
+    fraction
+        Between 0 and 1; the part has the nearest whole number of rows, at least 1, and leaves 1.
+    rng
+        The only source of chance: the same generator state gives the same split.
+    stratify
+        (n,) labels: each class gives its proportion, the rows left over by rounding come from the
+        classes with the largest remainders.
+
+    Raises
+    ------
+    DataError
+        If ``fraction`` is out of range, there are fewer than two rows, or ``stratify`` has another
+        length.
+    """
+    n = len(rows)
+    if not 0 < fraction < 1:
+        raise DataError(f"wanted a fraction between 0 and 1, found {fraction}", source=rows.source)
+    if n < 2:
+        raise DataError(f"{n} rows cannot be split in two", source=rows.source)
+    size = min(max(int(n * fraction + 0.5), 1), n - 1)
+    order = rng.permutation(n)
+    if stratify is None:
+        return rows.take(order[size:]), rows.take(order[:size])
+    if len(stratify) != n:
+        reason = f"{len(stratify)} labels to stratify {n} rows by"
+        raise DataError(reason, source=rows.source)
+    taken = np.zeros(n, np.bool_)
+    _, classes = np.unique(stratify[order], return_inverse=True)
+    counts = np.bincount(classes.reshape(-1))
+    for k, quota in enumerate(_quotas(counts, size)):
+        taken[np.flatnonzero(classes == k)[:quota]] = True
+    return rows.take(order[~taken]), rows.take(order[taken])
+
+
+def _quotas(counts: Array, size: int) -> Array:
+    """How many of each class, ``size`` in all, in proportion by largest remainder."""
+    share = counts * (size / counts.sum())
+    quotas: Array = np.floor(share).astype(np.int64)
+    left = size - int(quotas.sum())
+    largest = np.argsort(-(share - quotas), kind="stable")
+    quotas[largest[:left]] += 1
+    return quotas
+
+
+def split_by_column(rows: Rows, column: str, values: Sequence[str | float]) -> tuple[Rows, Rows]:
+    """(rest, part): ``part`` are the rows whose ``column`` is among ``values``, both in order.
+
+    The column stays among the columns: leave it out of the inputs (``InputContract.fit``,
+    ``exclude=[column]``).
+
+    Raises
+    ------
+    DataError
+        If there is no such column, a value does not occur in it, or no rows are left over.
+    """
+    there = rows.columns or {}
+    if column not in there:
+        raise missing_column([column], list(there), rows.source)
+    cells = np.asarray(there[column])
+    part = np.zeros(len(cells), np.bool_)
+    for value in values:
+        matches = _equal(cells, value)
+        if not matches.any():
+            distinct = [str(label_of(v)) for v in np.unique(cells)[:1000].tolist()]
+            near = nearest(str(value), distinct)
+            raise DataError(
+                f"no row has the value {quoted(value)}{near}",
+                column=column,
+                source=rows.source,
+                hint=f"values there: {', '.join(distinct[:20])}",
+            )
+        part |= matches
+    if part.all() or not part.any():
+        reason = "all rows are among the values" if part.all() else "no values to split by"
+        raise DataError(reason, column=column, source=rows.source)
+    return rows.take(np.flatnonzero(~part)), rows.take(np.flatnonzero(part))
+
+
+def _equal(cells: Array, value: str | float) -> Array:
+    """Which cells (n,) have this value: as text in a text column, as a number in others."""
+    if is_text(cells):
+        return np.asarray(cells.astype(str) == str(value).strip(), np.bool_)
+    wanted = number(value)
+    if wanted is None:
+        return np.zeros(len(cells), np.bool_)
+    return np.asarray(cells == wanted, np.bool_)

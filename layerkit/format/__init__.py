@@ -1,0 +1,32 @@
+"""The model file: reading, checking and writing format 1.0 (FORMAT.md is normative).
+
+A file is one canonical MessagePack document. ``open_document`` checks its header and gives a
+``Document``, from which tensors are read; ``write`` makes a file from a spec, type records and
+arrays. Type keys are plain strings here: who provides a layer is not this package's business.
+"""
+
+from layerkit.format.contract import check_data_contract
+from layerkit.format.document import Document, LazyTensors
+from layerkit.format.layers import LayerRecord, layer_records, unowned_tensors
+from layerkit.format.limits import Limits
+from layerkit.format.names import DTYPES, format_dtype
+from layerkit.format.reader import inspect_header, load_tensors, open_document
+from layerkit.format.relations import TensorRecord
+from layerkit.format.writer import write
+
+__all__ = [
+    "DTYPES",
+    "Document",
+    "LayerRecord",
+    "LazyTensors",
+    "Limits",
+    "TensorRecord",
+    "check_data_contract",
+    "format_dtype",
+    "inspect_header",
+    "layer_records",
+    "load_tensors",
+    "open_document",
+    "unowned_tensors",
+    "write",
+]

@@ -1,0 +1,227 @@
+"""A model file whose header has been read and checked; its tensors are read from here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from threading import Lock
+from typing import Any, Literal, overload
+
+from numpy.typing import NDArray
+
+from layerkit.errors import ModelFileError
+from layerkit.format.payload import copy_tensor, map_tensor, scan_tensor, skip_tensor
+from layerkit.format.relations import TensorRecord
+from layerkit.format.source import MappedSource, Source
+
+__all__ = ["Document", "LazyTensors", "located"]
+
+Tensor = NDArray[Any]
+
+
+@contextmanager
+def located(path: str | None) -> Iterator[None]:
+    """Put ``path`` on every ModelFileError that passes through."""
+    try:
+        yield
+    except ModelFileError as error:
+        if error.path is None:
+            error.path = path
+        raise
+
+
+class Document:
+    """A model file after steps 1 to 13 of FORMAT.md section 6; a context manager.
+
+    ``layerkit.format.open_document`` makes one. Closing it closes the file if it was opened by
+    path; arrays that were read stay valid, those over a mapping too.
+
+    Attributes
+    ----------
+    path : str or None
+        None for a stream.
+    size : int
+        Bytes of the whole file.
+    version : tuple of int
+        Major and minor format version.
+    file_id : str
+        ``"sha256:"`` and 64 hex digits, which identify the whole content.
+    header_size : int
+        Bytes of the encoded header.
+    header : dict
+        The decoded header: plain dicts, lists, strings, numbers; digests are bytes.
+    tensors : dict of str to TensorRecord
+        In the order of the file.
+    aliases : dict of str to str
+        Further names of tensors.
+    unknown_fields : tuple of str
+        Fields of a newer minor version, which were ignored (rule 11.2).
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        path: str | None,
+        size: int,
+        version: tuple[int, int],
+        file_id: str,
+        header_size: int,
+        header: dict[str, Any],
+        tensors: dict[str, TensorRecord],
+        unknown_fields: tuple[str, ...],
+    ) -> None:
+        self.path = path
+        self.size = size
+        self.version = version
+        self.file_id = file_id
+        self.header_size = header_size
+        self.header = header
+        self.tensors = tensors
+        self.aliases: dict[str, str] = header["aliases"]
+        self.unknown_fields = unknown_fields
+        self._source: Source | None = source
+
+    def __repr__(self) -> str:
+        return f"<Document {self.path!r}: {len(self.tensors)} tensors, {self.file_id}>"
+
+    def __enter__(self) -> Document:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file, if it was opened by path; closing twice is no mistake."""
+        if self._source is not None:
+            self._source.close()
+            self._source = None
+
+    def use(self, source: Source) -> None:
+        """Read tensors from ``source``, a mapping of the same file, from now on."""
+        self.close()
+        self._source = source
+
+    @overload
+    def read(
+        self, names: Iterable[str] | None = None, *, verify: bool = True
+    ) -> dict[str, Tensor]: ...
+
+    @overload
+    def read(
+        self, names: Iterable[str] | None = None, *, verify: Literal["lazy"]
+    ) -> LazyTensors: ...
+
+    def read(
+        self, names: Iterable[str] | None = None, *, verify: bool | Literal["lazy"] = True
+    ) -> dict[str, Tensor] | LazyTensors:
+        """Tensors by name (step 17).
+
+        Parameters
+        ----------
+        names : iterable of str, optional
+            Tensors or aliases; default all, tensors in file order and then aliases. An alias
+            gives the same array object as its target. A stream can be read once only.
+        verify : True, False or "lazy"
+            True checks frames, digests and bool bytes; False leaves out the digests; "lazy", for
+            a mapped file, returns a mapping that checks a tensor when it is first looked up.
+
+        Returns
+        -------
+        Mapping of str to ndarray
+            A dict, or LazyTensors. Copies are writable and 64-byte aligned; of a mapped file the
+            arrays are read-only views, except that empty and chunked tensors are copies.
+
+        Raises
+        ------
+        KeyError
+            For a name that the file does not have.
+        TruncatedFileError, MalformedFileError, CorruptFileError
+            Rules 1.1, 1.7, 4.1 and 5.1.
+        """
+        source = self._opened()
+        targets = self._targets(names)
+        if verify == "lazy":
+            if not isinstance(source, MappedSource):
+                raise ValueError('verify="lazy" needs a file opened with mmap=True')
+            return LazyTensors(source, self.tensors, targets, self.path)
+        wanted = set(targets.values())
+        loaded: dict[str, Tensor] = {}
+        with located(self.path):
+            for name, record in self.tensors.items():
+                if name in wanted:
+                    loaded[name] = _load(source, record, digest=bool(verify))
+                elif source.size is None:
+                    skip_tensor(source, record)
+            source.finish(self.size)
+        return {name: loaded[target] for name, target in targets.items()}
+
+    def verify(self) -> None:
+        """Check every tensor as ``read`` does, in a megabyte of memory whatever their size."""
+        source = self._opened()
+        with located(self.path):
+            for record in self.tensors.values():
+                scan_tensor(source, record)
+            source.finish(self.size)
+
+    def _opened(self) -> Source:
+        if self._source is None:
+            raise ValueError("the document is closed")
+        return self._source
+
+    def _targets(self, names: Iterable[str] | None) -> dict[str, str]:
+        """Name as asked for -> name of a tensor."""
+        known = {name: name for name in self.tensors} | self.aliases
+        if names is None:
+            return known
+        asked = [names] if isinstance(names, str) else list(names)
+        missing = [name for name in asked if name not in known]
+        if missing:
+            raise KeyError(f"no tensor or alias of that name in the file: {', '.join(missing)}")
+        return {name: known[name] for name in asked}
+
+
+def _load(source: Source, record: TensorRecord, *, digest: bool) -> Tensor:
+    if isinstance(source, MappedSource):
+        return map_tensor(source, record, digest=digest)
+    return copy_tensor(source, record, digest=digest)
+
+
+class LazyTensors(Mapping[str, Tensor]):
+    """Tensors of a mapped file, each checked when it is first looked up (rule 5.4).
+
+    A look-up raises what ``Document.read`` raises; a tensor that failed fails again.
+    """
+
+    def __init__(
+        self,
+        source: MappedSource,
+        records: Mapping[str, TensorRecord],
+        targets: dict[str, str],
+        path: str | None,
+    ) -> None:
+        self._source = source
+        self._records = records
+        self._targets = targets
+        self._path = path
+        self._loaded: dict[str, Tensor] = {}
+        self._lock = Lock()
+
+    def __getitem__(self, name: str) -> Tensor:
+        target = self._targets[name]
+        with self._lock, located(self._path):
+            if target not in self._loaded:
+                self._loaded[target] = map_tensor(self._source, self._records[target], digest=True)
+            return self._loaded[target]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._targets)
+
+    def __len__(self) -> int:
+        return len(self._targets)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._targets
+
+    def __repr__(self) -> str:
+        return f"<LazyTensors: {len(self._loaded)} of {len(self)} read>"

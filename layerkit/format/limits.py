@@ -1,0 +1,72 @@
+"""Bounds on what a file may ask of a reader (FORMAT.md section 7).
+
+A number that comes out of a file is compared with one of these before anything is allocated by it.
+Writers apply the same bounds, so that what was saved can be loaded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from layerkit.errors import LimitExceededError
+
+__all__ = ["Limits"]
+
+_CEILINGS = {"header_bytes": 64 << 20, "depth": 256}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a file may ask for; raise a field only for files you trust.
+
+    Attributes
+    ----------
+    header_bytes : int
+        Length of the encoded header, at most 64 MiB.
+    items : int
+        Elements of one array or pairs of one map.
+    string_bytes : int
+        Length of one string in UTF-8.
+    values : int
+        MessagePack objects in the header: keys, values and containers.
+    depth : int
+        Nested containers, the header map being 1; at most 256, which Python's own stack can hold.
+    tensors : int
+        Tensor records.
+    layers : int
+        Layer records, nested ones too.
+    metadata_bytes : int
+        Length of the encoded ``metadata``.
+    stream_bytes : int
+        File size that a stream may claim; a path is bounded by its own size.
+
+    Raises
+    ------
+    ValueError
+        For a field that is no int >= 0 or is above its ceiling.
+    """
+
+    header_bytes: int = 8 << 20
+    items: int = 65_536
+    string_bytes: int = 1 << 20
+    values: int = 500_000
+    depth: int = 64
+    tensors: int = 20_000
+    layers: int = 10_000
+    metadata_bytes: int = 1 << 20
+    stream_bytes: int = 8 << 30
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            ceiling = _CEILINGS.get(field.name)
+            if type(value) is not int or value < 0:
+                raise ValueError(f"Limits.{field.name}: an int >= 0 is wanted, not {value!r}")
+            if ceiling is not None and value > ceiling:
+                raise ValueError(f"Limits.{field.name}: {value} is above the ceiling of {ceiling}")
+
+    def check(self, field: str, value: int, *, offset: int | None = None) -> None:
+        """Raise LimitExceededError if ``value`` is above the limit called ``field``."""
+        allowed = getattr(self, field)
+        if value > allowed:
+            raise LimitExceededError(field, value, allowed, offset=offset)

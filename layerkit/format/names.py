@@ -1,0 +1,112 @@
+"""The vocabulary of the format: data types, and the patterns that names must match.
+
+Patterns are used with ``fullmatch`` only, so a trailing newline never slips through.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any, TypeGuard
+
+import numpy as np
+
+from layerkit.errors import quoted
+
+__all__ = [
+    "DIST",
+    "DTYPES",
+    "FEATURE",
+    "HEX32",
+    "LAYER_NAME",
+    "PRODUCER",
+    "ROLES",
+    "TYPE_KEY",
+    "VERSION",
+    "below",
+    "format_dtype",
+    "is_finite_float",
+    "is_int",
+    "is_param_name",
+    "is_tensor_name",
+    "matches",
+    "shown",
+]
+
+# Rule 4.1: format name -> NumPy dtype, little-endian whatever the machine.
+DTYPES: dict[str, np.dtype[Any]] = {
+    "bool": np.dtype("?"),
+    "i8": np.dtype("i1"),
+    "i16": np.dtype("<i2"),
+    "i32": np.dtype("<i4"),
+    "i64": np.dtype("<i8"),
+    "u8": np.dtype("u1"),
+    "u16": np.dtype("<u2"),
+    "u32": np.dtype("<u4"),
+    "u64": np.dtype("<u8"),
+    "f16": np.dtype("<f2"),
+    "f32": np.dtype("<f4"),
+    "f64": np.dtype("<f8"),
+    "c64": np.dtype("<c8"),
+    "c128": np.dtype("<c16"),
+}
+_BY_KIND = {(dtype.kind, dtype.itemsize): name for name, dtype in DTYPES.items()}
+
+ROLES = ("param", "state", "optimizer", "history", "selftest")
+
+_SEGMENT = r"[A-Za-z0-9_][A-Za-z0-9_:@-]*"
+_TENSOR_NAME = re.compile(rf"{_SEGMENT}(?:[./]{_SEGMENT})*")
+_PARAM_NAME = re.compile(rf"(?:{_SEGMENT}\.)+{_SEGMENT}")
+LAYER_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
+TYPE_KEY = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,126}[a-z0-9])?")
+DIST = re.compile(r"(?=.{1,128}\Z)[a-z0-9]+(?:-[a-z0-9]+)*")
+VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+!_-]{0,63}")
+FEATURE = re.compile(r"[a-z0-9][a-z0-9._:-]{0,63}")
+PRODUCER = re.compile(r"[A-Za-z0-9._-]{1,64}")
+HEX32 = re.compile(r"[0-9a-f]{32}")
+
+
+def format_dtype(dtype: np.dtype[Any]) -> str | None:
+    """The format's name for a NumPy dtype of either byte order, or None if there is none."""
+    return None if dtype.fields else _BY_KIND.get((dtype.kind, dtype.itemsize))
+
+
+def is_int(value: object, low: int = 0, high: int = 2**63 - 1) -> TypeGuard[int]:
+    """True for an int (not a bool) from ``low`` to ``high``."""
+    return type(value) is int and low <= value <= high
+
+
+def is_finite_float(value: object) -> TypeGuard[float]:
+    """True for a float, so not for 0, that is neither NaN nor infinite."""
+    return type(value) is float and math.isfinite(value)
+
+
+def matches(value: object, pattern: re.Pattern[str]) -> TypeGuard[str]:
+    """True for a str that matches from its first character to its last."""
+    return type(value) is str and pattern.fullmatch(value) is not None
+
+
+def is_tensor_name(value: object) -> TypeGuard[str]:
+    """Rule 4.3: 1 to 256 characters, segments joined by single ``.`` or ``/``."""
+    return type(value) is str and len(value) <= 256 and _TENSOR_NAME.fullmatch(value) is not None
+
+
+def is_param_name(value: object) -> TypeGuard[str]:
+    """Rule 4.3, roles param and state: a layer path, a dot, a parameter name."""
+    return type(value) is str and len(value) <= 256 and _PARAM_NAME.fullmatch(value) is not None
+
+
+def shown(value: object) -> str:
+    """How a value out of a file appears in a message: short, whatever its size."""
+    if isinstance(value, dict):
+        return f"a map of {len(value)}"
+    if isinstance(value, list):
+        return f"an array of {len(value)}"
+    if value is None:
+        return "nil"
+    return quoted(value[:100] if isinstance(value, str | bytes) else value)
+
+
+def below(where: str, key: str) -> str:
+    """The path of the field ``key`` of the map at ``where``."""
+    return f"{where}.{key}" if LAYER_NAME.fullmatch(key) else f"{where}[{shown(key)}]"

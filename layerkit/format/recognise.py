@@ -1,0 +1,72 @@
+"""What a file is when it is not a layerkit file, told from its first bytes.
+
+People pass the wrong file far more often than a damaged one; the hint says what they passed.
+"""
+
+from __future__ import annotations
+
+import stat
+
+__all__ = ["kind_hint", "mode_hint"]
+
+_SIGNATURES = (
+    (b"version https://git-lfs", "a Git LFS pointer: run `git lfs pull` to fetch the file"),
+    (b"PK\x03\x04", "a zip archive, such as a .keras, .pt or .npz file"),
+    (b"\x89HDF\r\n", "an HDF5 file"),
+    (b"GGUF", "a GGUF file"),
+    (b"\x93NUMPY", "an npy file; numpy.load reads it"),
+    (b"\x1f\x8b", "gzip data: decompress it first"),
+    (b"\0" * 10, "all zeros: the file was never written, or its disk lost it"),
+)
+_MODES = (
+    (stat.S_ISDIR, "a directory"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISFIFO, "a named pipe (FIFO): open it and pass the file object to read it as a stream"),
+    (stat.S_ISSOCK, "a socket"),
+)
+
+
+def mode_hint(mode: int) -> str:
+    """What a path that is no regular file is, from its ``st_mode``."""
+    return next((f"it is {what}" for test, what in _MODES if test(mode)), "it is no regular file")
+
+
+def kind_hint(head: bytes, size: int | None = None) -> str | None:
+    """What the first bytes look like, or None.
+
+    Parameters
+    ----------
+    head : bytes
+        Up to 77 bytes from the start of the file.
+    size : int, optional
+        Size of the whole file, which tells a safetensors length from chance.
+    """
+    if not head:
+        return "it is empty"
+    if b"\x83\xa8layerkit".startswith(head):
+        return f"it is cut off after {len(head)} bytes"
+    known = next((what for sign, what in _SIGNATURES if head.startswith(sign)), None)
+    known = known or _safetensors(head, size) or _pickle(head) or _text(head)
+    return None if known is None else f"it looks like {known}"
+
+
+def _safetensors(head: bytes, size: int | None) -> str | None:
+    length = int.from_bytes(head[:8], "little")
+    fits = size is None or length <= size
+    return "a safetensors file" if head[8:9] == b"{" and fits and length < 1 << 40 else None
+
+
+def _pickle(head: bytes) -> str | None:
+    if head[:1] == b"\x80" and head[1:2] in (b"\2", b"\3", b"\4", b"\5"):
+        return "a pickle, which can run code when loaded: layerkit never reads those"
+    return None
+
+
+def _text(head: bytes) -> str | None:
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n")
+    if text.startswith(b"<"):
+        return "an HTML or XML page, perhaps an error page saved by a download"
+    return (
+        "a JSON text, perhaps a spec: build it instead of loading it" if text[:1] == b"{" else None
+    )

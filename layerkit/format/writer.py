@@ -1,0 +1,257 @@
+"""Writing a model file (FORMAT.md section 9).
+
+Everything is made plain, hashed, encoded and checked by the reader's own rules before the first
+byte is written, so that what is saved can be loaded; then the bytes are written forward once. They
+are a function of the content alone.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+from numpy.typing import NDArray
+
+from layerkit.errors import MalformedFileError, TensorMismatchError, quoted
+from layerkit.format.arrays import blocks, dtype_name
+from layerkit.format.atomic import replace_file
+from layerkit.format.contract import check_data_contract
+from layerkit.format.decode import decode
+from layerkit.format.encode import encode
+from layerkit.format.fields import Fields
+from layerkit.format.gather import Gather
+from layerkit.format.layers import layer_records, unowned_tensors
+from layerkit.format.layout import TAIL, Frame, align, lay_out
+from layerkit.format.limits import Limits
+from layerkit.format.plain import fault, plain
+from layerkit.format.reader import MAGIC, check_header, open_document
+
+__all__ = ["write"]
+
+Tensors = Mapping[str, tuple[str, NDArray[Any]]]
+
+
+class _Prepared(NamedTuple):
+    """A file before it is written: its first 87 + H bytes, and per tensor frames and array."""
+
+    head: bytes
+    payloads: list[tuple[tuple[Frame, ...], NDArray[Any]]]
+    file_id: str
+
+
+def write(
+    target: str | os.PathLike[str] | BinaryIO,
+    *,
+    spec: Mapping[str, Any],
+    types: Mapping[str, Mapping[str, Any]],
+    tensors: Tensors,
+    aliases: Mapping[str, str] | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    history: Mapping[str, str] | None = None,
+    metrics: Mapping[str, float] | None = None,
+    training: Mapping[str, Any] | None = None,
+    selftest: Mapping[str, float] | None = None,
+    producer: Mapping[str, str] | None = None,
+    features: Mapping[str, Sequence[str]] | None = None,
+    durable: bool = True,
+    overwrite: bool = True,
+    follow_symlinks: bool = False,
+    check: bool = False,
+    limits: Limits | None = None,
+) -> str:
+    """Write a model file and return its file id.
+
+    Parameters
+    ----------
+    target : path or binary file object
+        A path is replaced atomically; a file object is written forward, which is not atomic.
+    spec : mapping
+        With ``schema`` and ``model``, resolved: defaults filled in.
+    types : mapping
+        Type key -> record with ``config_version``, ``dist``, ``version`` (rule 3.6);
+        ``entry_point`` may be left out.
+    tensors : mapping
+        Name -> (role, array), arrays of any memory layout and byte order.
+    aliases, metadata, metrics, training, selftest : mapping, optional
+        The sections of those names (rules 3.8 to 3.12); an empty one is left out.
+    history : mapping, optional
+        Series -> "epoch" or "step"; the tensors ``history/SERIES`` hold the values.
+    producer, features : mapping, optional
+        Rules 3.2 and 3.3; default this layerkit, and none.
+    durable : bool
+        Force the file to the disk before it replaces the target, and the directory after it.
+    overwrite : bool
+        If false, raise FileExistsError when the target exists.
+    follow_symlinks : bool
+        If the target is a link, replace the file it points to instead of the link.
+    check : bool
+        Read the temporary file back and verify it before it replaces the target.
+    limits : Limits, optional
+        Those of the readers that shall load the file.
+
+    Returns
+    -------
+    str
+        ``"sha256:"`` and 64 hex digits.
+
+    Raises
+    ------
+    SpecError, MalformedFileError, LimitExceededError, TensorMismatchError
+        For content that a reader would refuse; nothing has been written then.
+    OSError
+        For a target that cannot be written; it is left as it was.
+    """
+    limits = limits or Limits()
+    sections = {"metrics": metrics, "training": training, "selftest": _floats(selftest)}
+    units = {series: {"unit": unit} for series, unit in (history or {}).items()}
+    header = {
+        "aliases": aliases or {},
+        "features": features or {"optional": [], "required": []},
+        "metadata": metadata or {},
+        "producer": producer or _this_producer(),
+        "spec": spec,
+        "types": {key: {"entry_point": key, **record} for key, record in types.items()},
+        **{key: value for key, value in {**sections, "history": units}.items() if value},
+    }
+    prepared = _prepare(header, tensors, limits)
+
+    def produce(gather: Gather) -> None:
+        _emit(prepared, gather)
+
+    if isinstance(target, str | bytes | os.PathLike):
+        replace_file(
+            Path(os.fsdecode(target)),
+            produce,
+            durable=durable,
+            overwrite=overwrite,
+            follow_symlinks=follow_symlinks,
+            check=(lambda path: _read_back(path, prepared.file_id, limits)) if check else None,
+        )
+    else:
+        if check:
+            raise ValueError("check=True needs a path: a stream cannot be read back")
+        gather = Gather(target.write)
+        produce(gather)
+        gather.flush()
+    return prepared.file_id
+
+
+def _this_producer() -> dict[str, str]:
+    from layerkit import __version__
+
+    return {"name": "layerkit", "version": __version__}
+
+
+def _floats(selftest: Mapping[str, float] | None) -> dict[str, Any] | None:
+    """Tolerances as floats: in a file 0 is no float (rule 3.1), though callers may write it."""
+    if selftest is None:
+        return None
+    return {key: float(v) if type(v) is int else v for key, v in selftest.items()}
+
+
+def _prepare(header: dict[str, Any], tensors: Tensors, limits: Limits) -> _Prepared:
+    """Steps 1 to 17 backwards: what the file will be, checked."""
+    plained = {
+        key: plain(value, key, limits, nonfinite=key in ("metrics", "training"))
+        for key, value in header.items()
+    }
+    limits.check("tensors", len(tensors))
+    names = sorted(_names(tensors))
+    arrays = [tensors[name][1] for name in names]
+    dtypes = [dtype_name(name, array) for name, array in zip(names, arrays, strict=True)]
+    places, _ = lay_out((array.nbytes for array in arrays), 0)
+    plained["tensors"] = [
+        {
+            "dtype": dtype,
+            "name": name,
+            "nbytes": array.nbytes,
+            "offset": frames[0].start - align(0),
+            "role": tensors[name][0],
+            "sha256": _digest(array),
+            "shape": list(array.shape),
+        }
+        for name, array, dtype, frames in zip(names, arrays, dtypes, places, strict=True)
+    ]
+    encoded = encode(plained)
+    _check(encoded, limits)
+    frames, size = lay_out((array.nbytes for array in arrays), 87 + len(encoded))
+    head, file_id = _sign(encoded, size, 2 * sum(map(len, frames)))
+    return _Prepared(head, list(zip(frames, arrays, strict=True)), file_id)
+
+
+def _names(tensors: Tensors) -> Iterator[str]:
+    for name, (role, _) in tensors.items():
+        if type(name) is not str or not name.isascii():
+            raise fault(f"tensor {quoted(name)}", "a name is ASCII text (rule 4.3)")
+        if type(role) is not str:
+            raise fault(f"tensor {quoted(name)}", f"a role is text, not {role!r:.80}")
+        yield name
+
+
+def _digest(array: NDArray[Any]) -> bytes:
+    hashed = sha256()
+    for block in blocks(array):
+        hashed.update(block)
+    return hashed.digest()
+
+
+def _check(encoded: bytes, limits: Limits) -> None:
+    """Apply the rules of a reader to the header, through the reader's own code."""
+    limits.check("header_bytes", len(encoded))
+    decoded = decode(encoded, limits)
+    header = decoded.value
+    try:
+        check_header(decoded, Fields(newer=False), limits)
+    except MalformedFileError as error:
+        if error.where.startswith("spec"):
+            raise fault(error.where, error.reason) from None
+        raise
+    layers = layer_records(header, limits=limits)
+    check_data_contract(header["spec"])
+    lost = unowned_tensors(header, layers)
+    if lost:
+        names = ", ".join(map(quoted, lost))
+        raise TensorMismatchError(f"the spec has no layer for the tensors {names}", unexpected=lost)
+
+
+def _sign(encoded: bytes, size: int, slots: int) -> tuple[bytes, str]:
+    """The first 87 + H bytes of the file, and its id (rule 5.2)."""
+    start = MAGIC + b"\x96\x01\x00\xcf" + size.to_bytes(8, "big")
+    start += b"\xce" + len(encoded).to_bytes(4, "big") + b"\xcf" + bytes(8) + b"\xc4\x20"
+    rest = b"\xa6header" + encoded + TAIL + slots.to_bytes(4, "big")
+    root = sha256(start + bytes(32) + rest)
+    return start + root.digest() + rest, "sha256:" + root.hexdigest()
+
+
+def _emit(prepared: _Prepared, gather: Gather) -> None:
+    gather.put(prepared.head)
+    for frames, array in prepared.payloads:
+        pieces = _Pieces(blocks(array))
+        for frame in frames:
+            gather.put(frame.marker)
+            for piece in pieces.take(frame.size):
+                gather.put(piece)
+
+
+class _Pieces:
+    """Blocks of a payload, cut where a chunk ends."""
+
+    def __init__(self, source: Iterator[memoryview]) -> None:
+        self._source = source
+        self._rest = memoryview(b"")
+
+    def take(self, count: int) -> Iterator[memoryview]:
+        """The next ``count`` bytes."""
+        while count:
+            piece = self._rest or next(self._source)
+            self._rest = piece[count:]
+            count -= min(count, len(piece))
+            yield piece[: len(piece) - len(self._rest)]
+
+
+def _read_back(path: str, file_id: str, limits: Limits) -> None:
+    with open_document(path, expected_id=file_id, limits=limits) as document:
+        document.verify()

@@ -1,0 +1,32 @@
+"""What turns scores into predictions: softmax, sigmoid, identity.
+
+The core has its own, so that a saved model predicts without the loss it was trained by.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from layerkit.layer import Array
+from layerkit.parts import Link
+
+__all__ = ["apply_link"]
+
+
+def apply_link(link: Link, scores: Array) -> Array:
+    """Predictions (n, k) for scores (n, k), a new array in C order.
+
+    softmax: p_j = exp(s_j - max s) / sum_k exp(s_k - max s); sigmoid: p = (1 + tanh(s / 2)) / 2,
+    which is 1 / (1 + exp(-s)) without overflow; identity: s.
+    """
+    out: Array = np.array(scores, order="C")
+    if link == "softmax":
+        out -= out.max(axis=-1, keepdims=True)
+        np.exp(out, out=out)
+        out /= out.sum(axis=-1, keepdims=True)
+    elif link == "sigmoid":
+        out *= 0.5
+        np.tanh(out, out=out)
+        out += 1
+        out *= 0.5
+    return out

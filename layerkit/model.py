@@ -1,0 +1,263 @@
+"""A model: a resolved spec, its network of layers, and the data contract of its rows.
+
+``build`` makes one with initial weights. ``predict`` takes raw rows, applies the contract, feeds
+the network and turns scores into probabilities or into numbers in raw units.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from layerkit.data.contract import DataContract, InputContract, OutputContract
+from layerkit.data.scaling import fit_fill, fit_scaler
+from layerkit.errors import DataError
+from layerkit.layer import Array, Context
+from layerkit.links import apply_link
+from layerkit.network import Network, Planned
+from layerkit.parts import Rows
+from layerkit.spec import Spec, read_spec
+
+__all__ = ["Model", "RawRows", "SelfTest", "build"]
+
+RawRows = Rows | Array | Sequence[Any] | Mapping[str, Any]
+"""Raw rows: an array (n, *shape), nested lists, named columns, or what a reader gave."""
+
+_BATCH = 1024  # rows fed at once; keeps the scratch memory of a big prediction small
+
+
+@dataclass(frozen=True)
+class SelfTest:
+    """A few raw rows and what the model gave for them when it was saved."""
+
+    rows: Array
+    outputs: Array
+    rtol: float
+    atol: float
+
+
+@dataclass(frozen=True)
+class Carried:
+    """What a loaded file held that is written back as it was.
+
+    ``selftest`` is valid while ``fingerprint`` is that of the model; ``aliases`` while the arrays
+    are equal; ``training`` and ``tensors`` (optimizer slots) until the model is trained again.
+    """
+
+    fingerprint: str = ""
+    selftest: SelfTest | None = None
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    training: Mapping[str, Any] | None = None
+    tensors: Mapping[str, Array] = field(default_factory=dict)
+
+
+@dataclass(eq=False)
+class Model:
+    """A network with its spec and data contract, ready to predict.
+
+    Parameters
+    ----------
+    spec
+        Resolved.
+    network
+        Layers with their parameters.
+    contract
+        What raw rows must look like and what outputs mean.
+    history
+        Series name to one float64 an epoch.
+    metrics
+        Final values by name.
+    metadata
+        The user's own notes, JSON values.
+    path, file_id
+        Of the file it was loaded from or last saved to, if any.
+    carried
+        What that file held besides.
+    """
+
+    spec: Spec
+    network: Network
+    contract: DataContract
+    history: dict[str, Array] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=dict)
+    path: str | None = None
+    file_id: str | None = None
+    carried: Carried = field(default_factory=Carried, repr=False)
+    _local: threading.local = field(default_factory=threading.local, repr=False)
+
+    @property
+    def name(self) -> str:
+        """The name that the spec gives."""
+        return self.spec.name
+
+    @property
+    def classes(self) -> tuple[Any, ...] | None:
+        """Class labels in the order of the outputs, or None for a regression."""
+        output = self.contract.output
+        return None if output is None else output.classes
+
+    @property
+    def fitted(self) -> bool:
+        """Whether the statistics that the spec asks for have been taken from training rows."""
+        return not _unfitted(self.spec, self.contract)
+
+    def scores(self, rows: RawRows) -> Array:
+        """What the last layer gives, before softmax and scaling back: (n, *out).
+
+        Raises
+        ------
+        DataError
+            If the rows do not keep the data contract.
+        """
+        x = self._matrix(rows)
+        out: Array = np.empty((len(x), *self._out_shape), self.network.dtype)
+        for part, scores in self._batches(x):
+            out[part] = scores
+        return out
+
+    def predict(self, rows: RawRows) -> Array:
+        """Predictions for raw rows.
+
+        Parameters
+        ----------
+        rows
+            (n, *input shape) numbers, or a mapping from column name to n values; a single row is
+            taken as n = 1.
+
+        Returns
+        -------
+        Array
+            (n, k): the probability of each class, or the target values in raw units.
+
+        Raises
+        ------
+        DataError
+            If the rows do not keep the data contract: row, column and what was wanted.
+        """
+        predictions = apply_link(self.spec.link, self.scores(rows))
+        output = self.contract.output
+        if output is not None and output.classes is None:
+            return output.decode(predictions)
+        return predictions
+
+    def classify(self, rows: RawRows) -> Array:
+        """The most probable class label of each row, (n,).
+
+        Raises
+        ------
+        DataError
+            If the rows do not keep the data contract, or the model has no classes.
+        """
+        return self.labels(self.predict(rows))
+
+    def labels(self, predictions: Array) -> Array:
+        """Class labels (n,) for predictions (n, k) of ``predict``.
+
+        Raises
+        ------
+        DataError
+            If the model has no classes.
+        """
+        output = self.contract.output
+        if output is None or output.classes is None:
+            raise DataError(f"the model {self.name!r} gives numbers, not classes")
+        if predictions.shape[-1] == 1:
+            return output.decode((predictions[:, 0] >= 0.5).astype(np.int64))
+        return output.decode(predictions.argmax(axis=-1))
+
+    @property
+    def _out_shape(self) -> tuple[int, ...]:
+        planned = self.network.planned
+        return planned[-1].plan.out_shape if planned else self.spec.in_shape
+
+    def _matrix(self, rows: RawRows) -> Array:
+        missing = _unfitted(self.spec, self.contract)
+        if missing:
+            raise DataError(
+                f"the model {self.name!r} was built but not trained: its {missing} must be fitted "
+                "to training rows first",
+                hint="train it, for example with: layerkit train MODEL --data PATH",
+            )
+        return self.contract.input.matrix(rows)
+
+    def _batches(self, x: Array) -> Iterator[tuple[slice, Array]]:
+        contexts = self._contexts()
+        for start in range(0, len(x), _BATCH):
+            part = slice(start, min(start + _BATCH, len(x)))
+            scaled = self.contract.input.scale_rows(x[part])
+            yield part, self.network.feed(scaled, contexts)
+
+    def _contexts(self) -> list[Context]:
+        """Contexts of this thread: their scratch memory is kept from call to call."""
+        held: list[Context] | None = getattr(self._local, "contexts", None)
+        if held is None:
+            held = self._local.contexts = self.network.contexts()
+        return held
+
+
+def build(spec: str | Path | Mapping[str, Any] | Spec, *, settings: Sequence[str] = ()) -> Model:
+    """Make a model with initial weights.
+
+    Parameters
+    ----------
+    spec
+        Path of a JSON spec, the parsed object, or a resolved ``Spec``.
+    settings
+        Overrides such as ``"layers.1.gate_bias=-3"``.
+
+    Returns
+    -------
+    Model
+        Its weights follow from ``train.seed`` alone.
+
+    Raises
+    ------
+    SpecError, PluginError
+        If the spec is wrong, or a part it names cannot be used.
+    """
+    resolved = spec if isinstance(spec, Spec) else read_spec(spec, settings=settings)
+    network = Network(resolved.plan(), np.dtype(resolved.dtype))
+    network.initialise((resolved.train or {}).get("seed", 0))
+    return Model(resolved, network, declared_contract(resolved, network.planned))
+
+
+def declared_contract(spec: Spec, planned: Sequence[Planned]) -> DataContract:
+    """What the spec alone says of the data, before any training rows are seen."""
+    given = spec.input
+    center = spread = fill = None
+    columns = None if given["columns"] is None else tuple(given["columns"])
+    width = np.zeros(spec.in_shape[-1])
+    if isinstance(given["scale"], dict):
+        center, spread = fit_scaler(given["scale"], width, width, width) or (None, None)
+    if not isinstance(given["missing"], str):
+        fill = fit_fill(given["missing"], width, columns)
+    inputs = InputContract(spec.in_shape, spec.dtype, columns, center, spread, missing=fill)
+    shape = planned[-1].plan.out_shape if planned else spec.in_shape
+    classes, targets = spec.output["classes"], spec.output["targets"]
+    outputs = OutputContract(
+        shape,
+        spec.dtype,
+        None if classes is None else tuple(classes),
+        None if targets is None else tuple(targets),
+        label=spec.output["column"],
+    )
+    return DataContract(inputs, outputs)
+
+
+def _unfitted(spec: Spec, contract: DataContract) -> str:
+    """What the spec asks to be fitted and the contract does not have yet; empty if nothing."""
+    missing = []
+    if spec.input["scale"] is not None and contract.input.scale is None:
+        missing.append("input scaling")
+    if spec.input["missing"] != "error" and contract.input.missing is None:
+        missing.append("rule for missing values")
+    output = contract.output
+    if spec.output["scale"] is not None and (output is None or output.scale is None):
+        missing.append("target scaling")
+    return " and ".join(missing)

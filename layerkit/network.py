@@ -1,0 +1,269 @@
+"""The numbers of a model: layers in a row over one flat vector of parameters.
+
+``plan_layers`` says what the layers will be without allocating anything. A ``Network`` then keeps
+all parameters in one vector and all gradients in another, and hands each layer views into them, so
+that an optimizer's step is a few operations over whole vectors. A training step is feed, the
+loss's gradient, backprop in reverse, then update: every gradient is computed from the weights
+before the update.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from layerkit.errors import ShapeError, SpecError
+from layerkit.layer import Array, Context, Layer, Param, Plan, Shape
+from layerkit.parts import Optimizer
+from layerkit.registry import initializer
+
+__all__ = ["Network", "Planned", "plan_layers", "random_stream"]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A layer with its name and its plan for the shape that reaches it."""
+
+    name: str
+    layer: Layer
+    in_shape: Shape
+    plan: Plan
+
+    @property
+    def size(self) -> int:
+        """Number of trained parameters."""
+        return sum(p.size for p in self.plan.params.values())
+
+
+def plan_layers(layers: Sequence[tuple[str, Layer]], in_shape: Shape) -> list[Planned]:
+    """Plan each layer for the shape that the one before it gives; allocates nothing.
+
+    Raises
+    ------
+    ShapeError
+        If a layer cannot take what reaches it; the message names both, ``location`` is
+        ``layers[i]``.
+    SpecError
+        If a plan is not well formed.
+    """
+    planned: list[Planned] = []
+    shape, before = in_shape, "the input"
+    for i, (name, layer) in enumerate(layers):
+        try:
+            plan = layer.plan(shape)
+        except ShapeError as error:
+            raise ShapeError(
+                f"layer {name!r} does not fit after {before}, whose rows are of shape "
+                f"{list(shape)}: {error.reason}",
+                location=f"layers[{i}]",
+            ) from error
+        _check_plan(name, plan, f"layers[{i}]")
+        planned.append(Planned(name, layer, shape, plan))
+        shape, before = plan.out_shape, repr(name)
+    return planned
+
+
+def _check_plan(name: str, plan: Plan, where: str) -> None:
+    for group, parts in plan.joined.items():
+        shapes = [plan.params[p].shape[:-1] for p in parts if p in plan.params]
+        if len(shapes) != len(parts) or len(set(shapes)) != 1 or not plan.params[parts[0]].shape:
+            raise SpecError(
+                f"layer {name!r}: joined {group!r} wants parameters that differ in their last "
+                "axis only",
+                location=where,
+            )
+
+
+def random_stream(seed: int, *name: str) -> np.random.Generator:
+    """The random stream called ``name`` of ``seed``: equal names give equal streams.
+
+    Streams of different names are independent, so a further layer changes no other layer's start.
+    """
+    digest = hashlib.sha256("/".join(name).encode()).digest()
+    words = np.frombuffer(digest[:16], "<u4").tolist()
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, *words])))
+
+
+class Network:
+    """Layers in a row, their parameters allocated.
+
+    Parameters
+    ----------
+    planned
+        From ``plan_layers``.
+    dtype
+        float32 or float64.
+
+    Attributes
+    ----------
+    params
+        (size,) all parameters.
+    grads
+        (size,) all gradients, or None until ``allocate_grads``.
+    """
+
+    def __init__(self, planned: Sequence[Planned], dtype: np.dtype) -> None:
+        self.planned = list(planned)
+        self.dtype = np.dtype(dtype)
+        self.size = sum(p.size for p in self.planned)
+        self.params: Array = np.zeros(self.size, self.dtype)
+        self.grads: Array | None = None
+        start = 0
+        for p in self.planned:
+            p.layer.span = slice(start, start + p.size)
+            start += p.size
+            p.layer.params, p.layer.joined = _views(self.params[p.layer.span], p.plan)
+            p.layer.state = {n: np.zeros(s.shape, self.dtype) for n, s in p.plan.state.items()}
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers in order of application."""
+        return [p.layer for p in self.planned]
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulate operations of one row."""
+        return sum(p.plan.macs for p in self.planned)
+
+    def initialise(self, seed: int) -> None:
+        """Start every parameter and state from its plan, each from a stream of its own."""
+        for p in self.planned:
+            wanted = [(p.layer.params, p.plan.params), (p.layer.state, p.plan.state)]
+            for arrays, params in wanted:
+                for name, param in params.items():
+                    stream = random_stream(seed, "init", p.name, name)
+                    arrays[name][...] = _start(param, stream)
+
+    def allocate_grads(self) -> Array:
+        """The gradient vector, made on first use; a model that only infers has none."""
+        if self.grads is None:
+            self.grads = np.zeros(self.size, self.dtype)
+            for p in self.planned:
+                p.layer.grads, p.layer.joined_grads = _views(self.grads[p.layer.span], p.plan)
+        return self.grads
+
+    def contexts(
+        self,
+        *,
+        training: bool = False,
+        streams: Mapping[str, np.random.Generator] | None = None,
+        wants_dx: bool = False,
+    ) -> list[Context]:
+        """One context a layer for a pass; reuse them and a steady loop allocates nothing.
+
+        ``streams`` gives each layer's random stream by its name; ``wants_dx`` says whether
+        ``backprop`` shall return the gradient of the network's own input.
+        """
+        return [
+            Context(
+                self.dtype,
+                training=training,
+                rng=None if streams is None else streams.get(p.name),
+                wants_dx=wants_dx or i > 0,
+            )
+            for i, p in enumerate(self.planned)
+        ]
+
+    def feed(self, x: Array, contexts: Sequence[Context]) -> Array:
+        """Scores (n, *out) for x (n, *in); valid until the next feed with these contexts."""
+        for p, ctx in zip(self.planned, contexts, strict=True):
+            x = p.layer.feed(x, ctx)
+        return x
+
+    def backprop(self, dy: Array, contexts: Sequence[Context]) -> Array:
+        """DL/dx (n, *in) for dy = dL/dscores (n, *out); fills ``grads``."""
+        self.allocate_grads()
+        for p, ctx in zip(reversed(self.planned), reversed(contexts), strict=True):
+            dy = p.layer.backprop(dy, ctx)
+        return dy
+
+    def update(self, rule: Optimizer) -> None:
+        """Let ``rule`` change the parameters, in runs of layers that leave it to the base class."""
+        for run in self._runs:
+            if isinstance(run, slice):
+                rule.apply(run)
+            else:
+                run.update(rule)
+
+    @cached_property
+    def _runs(self) -> list[slice | Layer]:
+        """Spans that can be updated as one, and layers that update themselves."""
+        runs: list[slice | Layer] = []
+        for layer in self.layers:
+            if type(layer).update is not Layer.update:
+                runs.append(layer)
+            elif not layer.freeze:
+                _extend(runs, layer.span)
+        return runs
+
+    def trainable(self) -> list[slice]:
+        """Spans of the flat vector that training changes, neighbours merged."""
+        spans: list[slice] = []
+        for layer in self.layers:
+            if not layer.freeze:
+                _extend(spans, layer.span)
+        return spans
+
+    def decay_mask(self) -> Array:
+        """(size,) 1 where weight decay applies, 0 elsewhere (biases, frozen layers)."""
+        mask: Array = np.zeros(self.size, self.dtype)
+        for p in self.planned:
+            views, _ = _views(mask[p.layer.span], p.plan)
+            for name, param in p.plan.params.items():
+                views[name][...] = param.decays and not p.layer.freeze
+        return mask
+
+    def tensors(self) -> dict[str, tuple[str, Array]]:
+        """Name (layer.parameter) to role ("param" or "state") and array, views of the live ones."""
+        named: dict[str, tuple[str, Array]] = {}
+        for p in self.planned:
+            named |= {f"{p.name}.{k}": ("param", v) for k, v in p.layer.params.items()}
+            named |= {f"{p.name}.{k}": ("state", v) for k, v in p.layer.state.items()}
+        return named
+
+
+def _extend(runs: list[Any], span: slice) -> None:
+    """Append ``span``, merged with the last run where they touch."""
+    if runs and isinstance(runs[-1], slice) and runs[-1].stop == span.start:
+        runs[-1] = slice(runs[-1].start, span.stop)
+    elif span.stop > span.start:
+        runs.append(span)
+
+
+def _start(param: Param, stream: np.random.Generator) -> Array | float:
+    if isinstance(param.init, (int, float)):
+        return float(param.init)
+    return initializer(param.init).make(param.shape, param.fans, stream)
+
+
+def _views(flat: Array, plan: Plan) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Views of ``flat`` (size,) by parameter name, and by the name of what is joined.
+
+    Joined parameters are column blocks of one matrix; the others lie one after the other.
+    """
+    views: dict[str, Array] = {}
+    wholes: dict[str, Array] = {}
+    start = 0
+
+    def take(shape: Shape) -> Array:
+        nonlocal start
+        start += math.prod(shape)
+        return flat[start - math.prod(shape) : start].reshape(shape)
+
+    for group, parts in plan.joined.items():
+        widths = [plan.params[p].shape[-1] for p in parts]
+        whole = take((*plan.params[parts[0]].shape[:-1], sum(widths)))
+        edges = np.cumsum([0, *widths]).tolist()
+        for part, low, high in zip(parts, edges, edges[1:], strict=False):
+            views[part] = whole[..., low:high]
+        wholes[group] = whole
+    for name, param in plan.params.items():
+        if name not in views:
+            views[name] = take(param.shape)
+    return {name: views[name] for name in plan.params}, wholes

@@ -1,0 +1,83 @@
+"""The top level of a spec: its sections, validated, with each mistake told in our own words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any, get_args
+
+from pydantic import ValidationError
+
+from layerkit.spec.sections import SECTIONS, Section, SpecDocument
+from layerkit.spec.text import Path, Source
+from layerkit.spec.words import Faults, came, describe, unknown_field
+
+__all__ = ["annotation_at", "read_document"]
+
+
+def read_document(source: Source, faults: Faults) -> SpecDocument | None:
+    """The validated sections of a spec; None, with ``faults``, if any is wrong."""
+    tree = source.tree
+    if not isinstance(tree, dict):
+        faults.add((), f"a spec is a JSON object, {came(tree)} came")
+        return None
+    tree = {k: v for k, v in tree.items() if k != "$schema"}
+    try:
+        return SpecDocument(**tree)
+    except ValidationError as error:
+        for path, kind in _first_errors(error):
+            faults.add(path, _reason(tree, path, kind))
+        return None
+
+
+def _first_errors(error: ValidationError) -> list[tuple[Path, str]]:
+    """One (path, kind) a mistake: the branches of a union count as one."""
+    found: dict[Path, str] = {}
+    for one in error.errors(include_url=False, include_context=False, include_input=False):
+        path: Path = tuple(one["loc"])
+        while path and not _reachable(path):
+            path = path[:-1]
+        found.setdefault(path, one["type"])
+    return list(found.items())
+
+
+def _reachable(path: Path) -> bool:
+    """Whether ``path`` names a field of a section (a union's branch names do not)."""
+    return annotation_at(path) is not None or (len(path) > 0 and _section(path[:-1]) is not None)
+
+
+def _section(path: Path) -> type[Section] | None:
+    return SECTIONS.get(".".join(map(str, path)))
+
+
+def annotation_at(path: Path) -> Any:
+    """The annotation of the field at ``path``; of its items for an index; None if unknown."""
+    if path and isinstance(path[-1], int):
+        owner = annotation_at(path[:-1])
+        for branch in (owner, *get_args(owner)):
+            if getattr(branch, "__origin__", None) is list and len(get_args(owner)) <= 2:
+                return get_args(branch)[0]
+        return None
+    section = _section(path[:-1])
+    info = None if section is None else section.model_fields.get(str(path[-1]))
+    if info is None:
+        return None
+    words = [m for m in info.metadata if isinstance(m, str)]
+    return _worded(info.annotation, info.metadata, words)
+
+
+def _worded(annotation: Any, metadata: Iterable[Any], words: list[str]) -> Any:
+    marks = words or [m for m in metadata if type(m).__module__ == "layerkit.fields"]
+    return Annotated[(annotation, *marks)] if marks else annotation
+
+
+def _reason(tree: Any, path: Path, kind: str) -> str:
+    value = tree
+    for step in path:
+        value = value.get(step) if isinstance(value, dict) else value[int(step)]
+    if kind == "extra_forbidden":
+        section = _section(path[:-1])
+        return unknown_field(str(path[-1]), section.model_fields if section else ())
+    wanted = describe(annotation_at(path))
+    if kind == "missing":
+        return f"the field {str(path[-1])!r} is required: {wanted}"
+    return f"{wanted} is wanted, {came(value)} came"

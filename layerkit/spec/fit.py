@@ -1,0 +1,73 @@
+"""Whether the layers of a spec fit together, fit its output and fit into memory."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+
+from layerkit.errors import ShapeError, SpecError
+from layerkit.network import Planned
+from layerkit.spec.words import Faults
+
+if TYPE_CHECKING:
+    from layerkit.spec.resolve import Spec
+
+__all__ = ["check_fit"]
+
+
+def check_fit(spec: Spec, faults: Faults) -> None:
+    """Plan the layers; hold the last shape against the output and the size against the machine."""
+    try:
+        planned = spec.plan()
+    except SpecError as error:
+        found = re.fullmatch(r"layers\[(\d+)\]", error.location)
+        origin = spec.layers[int(found.group(1))].origin if found else 0
+        faults.add(("layers", origin), error.reason, error)
+        return
+    out = planned[-1].plan.out_shape if planned else spec.in_shape
+    last = planned[-1].name if planned else "the input"
+    for key, noun in (("classes", "classes"), ("targets", "targets")):
+        names = spec.output[key]
+        wanted = {len(names)} if names else {out[-1]}
+        if key == "classes" and names and len(names) == 2 and spec.link == "sigmoid":
+            wanted = {1, 2}
+        if names and (len(out) != 1 or out[0] not in wanted):
+            misfit = ShapeError(
+                f"there are {len(names)} {noun}, but {last!r} gives rows of shape {list(out)}: set "
+                f"its units to {len(names)}"
+            )
+            origin = spec.layers[-1].origin if spec.layers else 0
+            faults.add(("layers", origin) if spec.layers else ("layers",), misfit.reason, misfit)
+    _check_memory(spec, planned, faults)
+
+
+def _check_memory(spec: Spec, planned: list[Planned], faults: Faults) -> None:
+    itemsize = 4 if spec.dtype == "float32" else 8
+    total = sum(p.size for p in planned) * itemsize
+    have = _memory()
+    if total > have:
+        i = max(range(len(planned)), key=lambda k: planned[k].size)
+        largest = planned[i]
+        faults.add(
+            ("layers", spec.layers[i].origin),
+            f"the parameters would take {_bytes(total)}, "
+            f"{_bytes(largest.size * itemsize)} of it in {largest.name!r}; "
+            f"this machine has {_bytes(have)} of memory: use fewer units",
+        )
+
+
+def _memory() -> int:
+    """Physical memory in bytes; 64 GB where it cannot be asked."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 64 << 30
+
+
+def _bytes(n: float) -> str:
+    for unit in ("B", "kB", "MB", "GB", "TB", "PB", "EB"):
+        if n < 1000:
+            return f"{n:.3g} {unit}"
+        n /= 1000
+    return f"{n:.3g} ZB"

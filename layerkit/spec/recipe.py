@@ -1,0 +1,87 @@
+"""The output and training sections of a spec: what depends on several fields, and on parts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from layerkit.errors import PluginError
+from layerkit.parts import Link, Target
+from layerkit.registry import LOSSES, METRICS, split_config
+from layerkit.spec.document import annotation_at
+from layerkit.spec.sections import Output
+from layerkit.spec.settings import part_group, validate_part
+from layerkit.spec.text import Path
+from layerkit.spec.words import Faults, came
+
+__all__ = ["check_output", "link_of", "read_recipe"]
+
+
+def check_output(output: Output, faults: Faults) -> None:
+    """Note what is wrong between the fields of the output section."""
+    if output.classes is not None and output.targets is not None:
+        faults.add(("output",), "'classes' and 'targets' exclude each other")
+    if output.targets is None and output.scale is not None:
+        faults.add(("output", "scale"), "only targets can be scaled; classes cannot")
+    for key in ("classes", "targets"):
+        names = getattr(output, key)
+        least = 2 if key == "classes" else 1
+        if names is not None and (len(names) < least or len(set(names)) < len(names)):
+            faults.add(("output", key), f"at least {least}, and none twice, are wanted")
+
+
+def link_of(loss: Any) -> Link:
+    """What the loss implies for predictions; numbers as they are if the loss is not installed."""
+    try:
+        return LOSSES[split_config(loss)[0]].link
+    except PluginError:  # among the faults already, or a file that holds its own link
+        return "identity"
+
+
+def read_recipe(
+    output: Output, train: dict[str, Any], faults: Faults, *, lenient: bool = False
+) -> None:
+    """Resolve the parts that ``train`` names, in place; mistakes go to ``faults``."""
+    if train["loss"] is None:
+        train["loss"] = "softmax_cross_entropy" if output.targets is None else "mse"
+    for key in ("loss", "optimizer", "schedule"):
+        group = part_group(annotation_at(("train", key)))
+        assert group is not None  # noqa: S101  # these three fields name parts
+        train[key] = validate_part(group, train[key], ("train", key), faults, lenient=lenient)
+    target = _target(train["loss"])
+    if target == "real" and output.classes is not None:
+        faults.add(("train", "loss"), "a loss of numbers cannot learn classes")
+    if target == "class" and output.targets is not None:
+        faults.add(("train", "loss"), "a loss of classes cannot learn targets: use mse or huber")
+    _metrics(target, train, faults, lenient=lenient)
+    if train["early_stopping"] is not None:
+        _early_stopping(train, faults)
+
+
+def _target(loss: Any) -> Target | None:
+    try:
+        return LOSSES[split_config(loss)[0]].target
+    except PluginError:
+        return None
+
+
+def _metrics(
+    target: Target | None, train: dict[str, Any], faults: Faults, *, lenient: bool
+) -> None:
+    if train["metrics"] is None:
+        train["metrics"] = ["mae", "r2"] if target == "real" else ["accuracy"]
+    for i, value in enumerate(train["metrics"]):
+        path: Path = ("train", "metrics", i)
+        before = len(faults.found)
+        train["metrics"][i] = validate_part("metrics", value, path, faults, lenient=lenient)
+        name = split_config(train["metrics"][i])[0] if len(faults.found) == before else ""
+        if name in METRICS and target is not None and target not in METRICS[name].target:
+            kinds = " or ".join(METRICS[name].target)
+            faults.add(path, f"{name} judges {kinds} targets, the loss has {target} ones")
+
+
+def _early_stopping(train: dict[str, Any], faults: Faults) -> None:
+    metric = train["early_stopping"]["metric"]
+    names = ["loss", *(split_config(m)[0] for m in train["metrics"] if isinstance(m, (str, dict)))]
+    if metric not in names:
+        path: Path = ("train", "early_stopping", "metric")
+        faults.add(path, f"one of {', '.join(names)} is wanted, {came(metric)} came")

@@ -1,0 +1,186 @@
+"""From what a user wrote to the resolved spec: every default filled in, every repeat unrolled.
+
+Each layer's type is looked up first and its settings are validated by that one constructor, so one
+mistake gives one error. Mistakes are gathered and raised together, with path and line.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path as FilePath
+from typing import Any, Literal
+
+from layerkit.errors import SpecError, quoted
+from layerkit.layer import Shape
+from layerkit.network import Planned, plan_layers
+from layerkit.parts import Link
+from layerkit.registry import LAYERS
+from layerkit.spec.document import read_document
+from layerkit.spec.fit import check_fit
+from layerkit.spec.layers import LayerRecord, Lookup, read_layers
+from layerkit.spec.recipe import check_output, link_of, read_recipe
+from layerkit.spec.sections import SpecDocument
+from layerkit.spec.text import Source, override, parse
+from layerkit.spec.words import Faults
+
+__all__ = ["LayerRecord", "Spec", "read_spec", "resolve"]
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A resolved spec: plain JSON values, nothing left to default.
+
+    ``train`` is None for a model that is only built. ``link`` turns scores into predictions.
+    """
+
+    name: str
+    dtype: Literal["float32", "float64"]
+    input: dict[str, Any]
+    layers: tuple[LayerRecord, ...]
+    output: dict[str, Any]
+    link: Link
+    train: dict[str, Any] | None
+
+    @property
+    def in_shape(self) -> Shape:
+        """Shape of one row as the first layer sees it."""
+        columns = self.input["columns"]
+        return tuple(self.input["shape"]) if columns is None else (len(columns),)
+
+    def plan(self) -> list[Planned]:
+        """Make the layers and plan them; allocates no parameters.
+
+        Raises
+        ------
+        ShapeError
+            If neighbours, or the last layer and the output, do not fit together.
+        SpecError
+            If the parameters would not fit into this machine's memory.
+        """
+        return plan_layers([(r.name, r.make()) for r in self.layers], self.in_shape)
+
+    def to_document(self) -> dict[str, Any]:
+        """The spec as JSON that ``build`` takes again, in resolved form."""
+        layers = [{"type": r.type, "name": r.name, "config": r.config} for r in self.layers]
+        document = {
+            "layerkit": 1,
+            "name": self.name,
+            "dtype": self.dtype,
+            "input": self.input,
+            "layers": layers,
+            "output": {**self.output, "link": self.link},
+        }
+        return document if self.train is None else {**document, "train": self.train}
+
+    def with_train(self, **changes: Any) -> Spec:
+        """The same spec with fields of its recipe changed (already valid values)."""
+        return replace(self, train={**(self.train or {}), **changes})
+
+
+def read_spec(spec: str | FilePath | Mapping[str, Any], *, settings: Sequence[str] = ()) -> Spec:
+    """Read and resolve a spec.
+
+    Parameters
+    ----------
+    spec
+        Path of a JSON file, or the parsed object itself.
+    settings
+        Overrides such as ``layers.1.gate_bias=-3``, applied before validation.
+
+    Raises
+    ------
+    SpecError
+        If a field is wrong: path, line, what was wanted, what came.
+    PluginError
+        If a part is unknown or cannot be used.
+    OSError
+        If the file cannot be read.
+    """
+    if isinstance(spec, Mapping):
+        source = Source(json.loads(json.dumps(_plain(spec))))
+    else:
+        raw = FilePath(spec).read_bytes()
+        try:
+            text = raw.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise SpecError(
+                f"not UTF-8 text (byte {error.start}): a spec is a JSON file", path=str(spec)
+            ) from error
+        source = parse(text, name=str(spec))
+    if settings:
+        changed = override(source.tree, settings)
+        source = source.changed(changed)
+    return resolve(source)
+
+
+def _plain(value: Any) -> Any:
+    """``value`` with tuples as lists and mappings as dicts, so that it can be JSON.
+
+    Raises
+    ------
+    SpecError
+        If something in it is no JSON value.
+    """
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise SpecError(f"a spec holds JSON values only, {quoted(value)} is none")
+
+
+def resolve(
+    source: Source,
+    *,
+    lenient: bool = False,
+    prefix: str = "",
+    lookup: Lookup = LAYERS.__getitem__,
+) -> Spec:
+    """Validate the tree of ``source`` and fill in all defaults.
+
+    The keywords are for reading a model file: ``lenient`` leaves recipe parts alone that are not
+    installed, ``prefix`` is where the spec lies in the file, ``lookup`` finds the layer classes.
+
+    Raises
+    ------
+    SpecError, PluginError
+        As ``read_spec``.
+    """
+    faults = Faults(source, prefix)
+    document = read_document(source, faults)
+    items = source.tree.get("layers") if isinstance(source.tree, dict) else None
+    layers: list[LayerRecord] = []
+    if isinstance(items, list):
+        layers = read_layers(items, faults, lenient=lenient, lookup=lookup)
+    faults.raise_any()
+    assert document is not None  # noqa: S101  # raise_any has raised otherwise
+    spec = _sections(document, tuple(layers), faults, lenient=lenient)
+    faults.raise_any()
+    check_fit(spec, faults)
+    faults.raise_any()
+    return spec
+
+
+def _sections(
+    document: SpecDocument, layers: tuple[LayerRecord, ...], faults: Faults, *, lenient: bool
+) -> Spec:
+    given = document.input
+    names = given.columns
+    if (given.shape is None) == (names is None):
+        faults.add(("input",), "exactly one of 'shape' and 'columns' is wanted")
+    if names is not None and (not names or len(set(names)) < len(names)):
+        faults.add(("input", "columns"), "at least one name, and no name twice, is wanted")
+    check_output(document.output, faults)
+    output = document.output.model_dump()
+    link: Link | None = output.pop("link")
+    train = None if document.train is None else document.train.model_dump()
+    if train is not None:
+        read_recipe(document.output, train, faults, lenient=lenient)
+    if link is None:
+        link = link_of(train["loss"]) if train else "identity"
+        if train is None and output["classes"]:
+            link = "softmax"
+    return Spec(document.name, document.dtype, given.model_dump(), layers, output, link, train)

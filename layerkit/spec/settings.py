@@ -1,0 +1,157 @@
+"""A part's constructor, turned into a strict validator: the one list of its settings.
+
+The annotations of the keyword-only constructor become a pydantic model that allows no other field
+and converts nothing but whole numbers to floats. A setting that names another part (``PartOf``) is
+looked up in the registry and its own settings are validated the same way.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from operator import or_
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+
+from layerkit.errors import PluginError
+from layerkit.fields import PartOf, Range
+from layerkit.layer import Part
+from layerkit.registry import REGISTRIES, Registry
+from layerkit.spec.text import Path
+from layerkit.spec.words import Faults, came, describe, unknown_field
+
+__all__ = [
+    "STRICT",
+    "part_group",
+    "setting_types",
+    "settings_model",
+    "validate",
+    "validate_part",
+]
+
+STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
+
+
+def setting_types(part: type[Part]) -> dict[str, Any]:
+    """Setting name to annotation, of a part's constructor."""
+    hints = get_type_hints(part.__init__, include_extras=True)
+    return {name: hints.get(name, Any) for name in part.settings()}
+
+
+def part_group(annotation: Any) -> str | None:
+    """The group of parts that a setting names, or None."""
+    origin, args = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return next((m.group for m in args[1:] if isinstance(m, PartOf)), None)
+    if origin in (Union, UnionType):
+        return next((g for g in map(part_group, args) if g is not None), None)
+    return None
+
+
+def _translated(annotation: Any) -> Any:
+    """``annotation`` with our marks replaced by pydantic's."""
+    if part_group(annotation) is not None:
+        return Any
+    origin, args = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        marks = [
+            Field(ge=m.ge, gt=m.gt, le=m.le, lt=m.lt) if isinstance(m, Range) else m
+            for m in args[1:]
+        ]
+        return Annotated[(_translated(args[0]), *marks)]
+    if origin in (Union, UnionType):
+        return reduce(or_, (_translated(a) for a in args))
+    if origin is list:
+        return list[_translated(args[0])]  # type: ignore[misc]  # a type made at run time
+    return annotation
+
+
+_MODELS: dict[type[Part], type[BaseModel]] = {}  # building one takes a millisecond
+
+
+def settings_model(part: type[Part]) -> type[BaseModel]:
+    """The pydantic model of a part's settings; made once a class."""
+    if part in _MODELS:
+        return _MODELS[part]
+    fields: dict[str, Any] = {}
+    for name, annotation in setting_types(part).items():
+        default = part.settings()[name].default
+        wanted = ... if default is inspect.Parameter.empty else default
+        fields[name] = (_translated(annotation), wanted)
+    made: type[BaseModel] = create_model(f"{part.__name__}Settings", __config__=STRICT, **fields)
+    _MODELS[part] = made
+    return made
+
+
+def validate(
+    part: type[Part],
+    config: Mapping[str, Any],
+    path: Path,
+    faults: Faults,
+    *,
+    lenient: bool = False,
+    beside: Sequence[str] = (),
+) -> dict[str, Any]:
+    """The settings with defaults filled in, as plain JSON values; mistakes go to ``faults``.
+
+    ``lenient`` leaves names of parts that cannot be resolved as they are, except activations: a
+    model that only infers does not need them. ``beside`` are fields that stand beside the settings,
+    for the nearest name.
+    """
+    known = setting_types(part)
+    for key in config:
+        if key not in known:
+            faults.add((*path, str(key)), unknown_field(str(key), [*known, *beside]))
+    given = {k: v for k, v in config.items() if k in known}
+    try:
+        checked = settings_model(part)(**given)
+    except ValidationError as error:
+        bad = {str(e["loc"][0]): e["type"] for e in reversed(error.errors())}
+        for name, kind in bad.items():
+            if kind == "missing":
+                reason = f"the field {name!r} is required: {describe(known[name])}"
+                faults.add((*path, name), reason)
+            else:
+                value = config[name]
+                faults.add((*path, name), f"{describe(known[name])} is wanted, {came(value)} came")
+        return dict(given)
+    resolved: dict[str, Any] = checked.model_dump()
+    for name, annotation in known.items():
+        group = part_group(annotation)
+        if group is not None and resolved[name] is not None:
+            resolved[name] = validate_part(
+                group, resolved[name], (*path, name), faults, lenient=lenient
+            )
+    return resolved
+
+
+def validate_part(
+    group: str, value: Any, path: Path, faults: Faults, *, lenient: bool = False
+) -> Any:
+    """The resolved form of a setting that names a part: its name, or all its settings.
+
+    A part without settings of its own is its name; another one an object with "type" and every
+    setting, so that a changed default never changes an old model.
+    """
+    registry: Registry[Any] = REGISTRIES[group]
+    if isinstance(value, str):
+        name, config = value, {}
+    elif isinstance(value, Mapping) and isinstance(value.get("type"), str):
+        config = dict(value)
+        name = config.pop("type")
+    else:
+        wanted = describe(Annotated[str, PartOf(group)])
+        faults.add(path, f'{wanted}, or an object with "type", is wanted, {came(value)} came')
+        return value
+    try:
+        part = registry[name]
+    except PluginError as error:
+        if not lenient or group == "activations":
+            reason = error.problems[0].reason if error.problems else error.message
+            faults.add(path, reason, error)
+        return value
+    resolved = validate(part, config, path, faults, lenient=lenient)
+    return {"type": name, **resolved} if resolved else name

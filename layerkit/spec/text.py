@@ -1,0 +1,190 @@
+"""JSON text to a tree, with the line of every field, and overrides from the command line."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from layerkit.errors import SpecError, quoted
+from layerkit.registry import nearest
+
+__all__ = ["Path", "Source", "at_path", "override", "parse", "spell"]
+
+Path = tuple[str | int, ...]
+"""Keys and indices from the root of a spec to a field."""
+
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+')
+
+
+class Source:
+    """A spec as it was written: its tree, where it came from, and the line of each field."""
+
+    def __init__(self, tree: Any, *, name: str | None = None, text: str | None = None) -> None:
+        self.tree = tree
+        self.name = name
+        self._text = text
+        self._lines: dict[Path, int] | None = None
+
+    def changed(self, tree: Any) -> Source:
+        """The same source after overrides: fields keep the lines they were written on."""
+        return Source(tree, name=self.name, text=self._text)
+
+    def line(self, path: Path) -> int | None:
+        """Line of the field at ``path``, or of the nearest field around it; None without text."""
+        if self._text is None:
+            return None
+        if self._lines is None:
+            self._lines = _lines(self._text)
+        while path and path not in self._lines:
+            path = path[:-1]
+        return self._lines.get(path)
+
+
+def spell(path: Path, prefix: str = "") -> str:
+    """``("layers", 2, "units")`` as ``layers[2].units``."""
+    text = prefix
+    for step in path:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+    return text
+
+
+def parse(text: str, *, name: str | None = None) -> Source:
+    """Parse JSON ``text`` of a spec.
+
+    Raises
+    ------
+    SpecError
+        If it is not JSON (with line and column), gives a field twice, or holds NaN or Infinity.
+    """
+
+    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        seen = dict(items)
+        if len(seen) < len(items):
+            keys = [k for k, _ in items]
+            twice = next(k for k in keys if keys.count(k) > 1)
+            raise SpecError(f"the field {quoted(twice)} is given twice in one object", path=name)
+        return seen
+
+    def constant(word: str) -> Any:
+        raise SpecError(f"{word} is not JSON: a finite number is wanted", path=name)
+
+    try:
+        tree = json.loads(text, object_pairs_hook=pairs, parse_constant=constant)
+    except json.JSONDecodeError as error:
+        raise SpecError(
+            f"not valid JSON: {error.msg} (line {error.lineno}, column {error.colno})",
+            line=error.lineno,
+            path=name,
+        ) from error
+    except RecursionError as error:
+        raise SpecError("nested too deeply", path=name) from error
+    return Source(tree, name=name, text=text)
+
+
+def _lines(text: str) -> dict[Path, int]:
+    """Line of each field and list item of valid JSON ``text``, counted from 1."""
+    lines: dict[Path, int] = {(): 1}
+    stack: list[str | int] = []
+    openers: list[str] = []
+    line, last = 1, 0
+    key_next = False
+    for token in _TOKEN.finditer(text):
+        line += text.count("\n", last, token.start())
+        last = token.start()
+        word = token.group()
+        if word == "," and openers:
+            if openers[-1] == "[":
+                stack[-1] = int(stack[-1]) + 1
+                lines[tuple(stack)] = line
+            else:
+                stack.pop()
+                key_next = True
+            continue
+        if word in "]}":
+            if openers.pop() == "[" or not key_next:
+                stack.pop()
+            key_next = False
+            continue
+        if word == ":":
+            continue
+        if key_next:
+            stack.append(json.loads(word))
+            lines[tuple(stack)] = line
+            key_next = False
+            continue
+        lines[tuple(stack)] = line
+        if word == "{":
+            openers.append(word)
+            key_next = True
+        elif word == "[":
+            openers.append(word)
+            stack.append(0)
+    return lines
+
+
+def at_path(tree: Any, path: Path) -> Any:
+    """The value at ``path``, or None where there is none."""
+    for step in path:
+        try:
+            tree = tree[step]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return tree
+
+
+def override(tree: Any, settings: Sequence[str]) -> Any:
+    """A copy of ``tree`` with ``layers.1.gate_bias=-3`` and the like applied, in order.
+
+    A value is read as JSON; what is not JSON is text. Missing objects on the way are made.
+
+    Raises
+    ------
+    SpecError
+        If an override has no "=", or its path leads through something that is no object or list.
+    """
+    tree = json.loads(json.dumps(tree))
+    for setting in settings:
+        dotted, equals, word = setting.partition("=")
+        if not equals or not dotted.strip():
+            raise SpecError(f"--set {setting}: PATH=VALUE is wanted, as in layers.1.gate_bias=-3")
+        steps = dotted.strip().split(".")
+        owner = tree
+        for i, step in enumerate(steps[:-1]):
+            owner = _enter(owner, step, setting, ".".join(steps[:i]))
+        _assign(owner, steps[-1], _value(word), setting, ".".join(steps[:-1]))
+    return tree
+
+
+def _value(word: str) -> Any:
+    try:
+        return json.loads(word)
+    except json.JSONDecodeError:
+        return word
+
+
+def _enter(owner: Any, step: str, setting: str, where: str) -> Any:
+    if isinstance(owner, dict):
+        return owner.setdefault(step, {})
+    return owner[_index(owner, step, setting, where)]
+
+
+def _assign(owner: Any, step: str, value: Any, setting: str, where: str) -> None:
+    if isinstance(owner, dict):
+        owner[step] = value
+    else:
+        owner[_index(owner, step, setting, where)] = value
+
+
+def _index(owner: Any, step: str, setting: str, where: str) -> int:
+    at = where or "the spec"
+    if not isinstance(owner, list):
+        raise SpecError(f"--set {setting}: {at} is {quoted(owner)}, which has no field {step!r}")
+    if not re.fullmatch(r"-?\d+", step) or not -len(owner) <= int(step) < len(owner):
+        known = [str(i) for i in range(len(owner))]
+        raise SpecError(
+            f"--set {setting}: {at} is a list of {len(owner)}; an index from 0 to "
+            f"{len(owner) - 1} is wanted, not {step!r}{nearest(step, known)}"
+        )
+    return int(step)

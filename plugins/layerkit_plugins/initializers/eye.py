@@ -1,0 +1,30 @@
+"""eye: the rectangular identity, so that x W starts as x, cut short or filled up with zeros.
+
+::
+
+    W_ij = 1 if i = j else 0      (i, o)
+    x W  = (x_1, ..., x_min(i,o), 0, ..., 0)
+
+Source: Srivastava, Greff, Schmidhuber, "Highway Networks" (arXiv 1505.00387), section 2: to change
+size, sub-sample or zero-pad x. Here that is the start of a trained matrix.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from layerkit import Array, Initializer, Shape, ShapeError
+
+__all__ = ["Eye"]
+
+
+class Eye(Initializer):
+    """W_ij = 1 if i = j else 0; raises ShapeError for what is no matrix."""
+
+    type_name = "eye"
+
+    def make(self, shape: Shape, fans: tuple[int, int], rng: np.random.Generator) -> Array:
+        """The rectangular identity of ``shape`` (i, o)."""
+        if len(shape) != 2:
+            raise ShapeError(f"initializer 'eye' makes matrices, not arrays of shape {shape}")
+        return np.eye(*shape)

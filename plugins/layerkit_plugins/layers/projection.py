@@ -1,0 +1,182 @@
+r"""The added-projection highway layer: the carry passes through an affine map and an activation.
+
+So the width may change. Feed, with rows x (n, i), weights WH, WT, WA (i, o), biases (o,)::
+
+    aH = x WH + bH     H = f(aH)           (n, o)
+    aT = x WT + bT     T = sigma(aT)       (n, o)
+    aA = x WA + bA     A = fA(aA)          (n, o)
+    y  = T * H + (1 - T) * A
+       = A + T * (H - A)                   (n, o)
+
+Backprop, given G = dL/dy (n, o)::
+
+    gT  = G * T                            (n, o), the gradient for H
+    gA  = G - gT                           (n, o), that is G * (1 - T), the gradient for A
+    dH  = gT * f'(aH)                      (n, o)
+    dT  = gT * (H - A) * (1 - T)           (n, o), as sigma' = T (1 - T)
+    dA  = gA * fA'(aA)                     (n, o)
+    dWk = x^T dk,  dbk = column sums of dk        for k in H, T, A
+    dx  = dH WH^T + dT WT^T + dA WA^T      (n, i)
+
+WA starts as all ones, as in the article. That matrix has rank 1: every unit receives the sum of
+the row, and a squashing fA saturates when that sum is large; ``advice`` says so when it happens.
+
+Source: Jae Duk Seo, "Only Numpy: Implementing Highway Network, OOP approach with mini-batch"
+(2018), the branches H, T and A.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from layerkit import Array, Context, Layer, Param, Plan, Shape, ShapeError, activation
+from layerkit.fields import ActivationName, InitializerName, Size
+
+__all__ = ["Projection"]
+
+
+class Projection(Layer):
+    """Highway layer with a projected carry, y = T * H + (1 - T) * A.
+
+    Parameters
+    ----------
+    units
+        Width o of the output.
+    activation
+        f, the activation of H.
+    gate_bias
+        Where bT starts.
+    carry_activation
+        fA, the activation of the carry; tanh by default, since ones and linear diverge.
+    carry_initializer
+        How WA starts: ones (the article), mean (ones / fan-in), eye, orthogonal, lecun_normal...
+    initializer
+        How WH and WT start; bH and bA start at 0.
+    use_bias
+        Without it bH and bA are left out; bT stays.
+    freeze
+        Training leaves the parameters alone.
+
+    Raises
+    ------
+    ShapeError
+        From ``plan``, if a row has more than one axis.
+    """
+
+    type_name = "projection"
+
+    def __init__(
+        self,
+        *,
+        units: Size,
+        activation: ActivationName = "relu",
+        gate_bias: float = -2.0,
+        carry_activation: ActivationName = "tanh",
+        carry_initializer: InitializerName = "ones",
+        initializer: InitializerName = "glorot_uniform",
+        use_bias: bool = True,
+        freeze: bool = False,
+    ) -> None:
+        self.units = units
+        self.activation = activation
+        self.gate_bias = gate_bias
+        self.carry_activation = carry_activation
+        self.carry_initializer = carry_initializer
+        self.initializer = initializer
+        self.use_bias = use_bias
+        self.freeze = freeze
+
+    @classmethod
+    def examples(cls) -> list[tuple[dict[str, Any], Shape]]:
+        """Sample (settings, input shape) pairs for tests."""
+        return [
+            ({"units": 3, "activation": "tanh"}, (4,)),
+            (
+                {
+                    "units": 4,
+                    "activation": "silu",
+                    "carry_activation": "gelu",
+                    "carry_initializer": "eye",
+                    "use_bias": False,
+                },
+                (2,),
+            ),
+            ({"units": 1, "activation": "tanh", "freeze": True}, (1,)),
+        ]
+
+    def plan(self, in_shape: Shape) -> Plan:
+        """WH, WT, WA (i, o), bH, bT, bA (o,); 3 i o multiply-accumulates a row."""
+        if len(in_shape) != 1:
+            shape = list(in_shape)
+            raise ShapeError(f"projection takes rows of one axis, these are of shape {shape}")
+        i, o = in_shape[0], self.units
+        params = {
+            "WH": Param((i, o), self.initializer),
+            "WT": Param((i, o), self.initializer),
+            "WA": Param((i, o), self.carry_initializer),
+            "bH": Param((o,)),
+            "bT": Param((o,), self.gate_bias),
+            "bA": Param((o,)),
+        }
+        if not self.use_bias:
+            del params["bH"], params["bA"]
+        return Plan((o,), params, macs=3 * i * o, joined={"W": ("WH", "WT", "WA")})
+
+    # Buffers are (3 o, n), H above T above A: one product fills all, and each third is contiguous.
+
+    def feed(self, x: Array, ctx: Context) -> Array:
+        """Y (n, o) for x (n, i)."""
+        n, o = len(x), self.units
+        f, fA = activation(self.activation), activation(self.carry_activation)
+        a = np.matmul(self.joined["W"].T, x.T, out=ctx.buffer("a", (3 * o, n)))
+        aH, aT, aA = a[:o], a[o : 2 * o], a[2 * o :]
+        aT += self.params["bT"][:, None]
+        if self.use_bias:
+            aH += self.params["bH"][:, None]
+            aA += self.params["bA"][:, None]
+        H = f.feed(aH, aH if f.from_output else ctx.buffer("H", aH.shape))
+        T = activation("sigmoid").feed(aT, aT)
+        A = fA.feed(aA, aA if fA.from_output else ctx.buffer("A", aA.shape))
+        D = np.subtract(H, A, out=ctx.buffer("D", H.shape))
+        y = np.multiply(T, D, out=ctx.buffer("y", H.shape))
+        y += A
+        ctx.save(x, aH, H, T, aA, A, D)
+        return y.T
+
+    def backprop(self, dy: Array, ctx: Context) -> Array:
+        """DL/dx (n, i); writes the gradients of WH, WT, WA, bH, bT, bA."""
+        x, aH, H, T, aA, A, D = ctx.saved
+        o, n = T.shape
+        G = dy.T
+        da = ctx.buffer("da", (3 * o, n))
+        dH, dT, dA = da[:o], da[o : 2 * o], da[2 * o :]
+        gT = np.multiply(G, T, out=ctx.buffer("gT", T.shape))
+        activation(self.activation).backprop(gT, aH, H, dH)
+        np.subtract(1, T, out=dT)
+        dT *= D
+        dT *= gT
+        gA = np.subtract(G, gT, out=gT)
+        activation(self.carry_activation).backprop(gA, aA, A, dA)
+        np.matmul(x.T, da.T, out=self.joined_grads["W"])
+        np.sum(dT, axis=1, out=self.grads["bT"])
+        if self.use_bias:
+            np.sum(dH, axis=1, out=self.grads["bH"])
+            np.sum(dA, axis=1, out=self.grads["bA"])
+        if not ctx.wants_dx:
+            return dy
+        return np.matmul(self.joined["W"], da, out=ctx.buffer("dx", x.T.shape)).T
+
+    def advice(self, ctx: Context) -> list[str]:
+        """A warning when nearly every value of the carry has no slope left."""
+        *_, aA, A, _D = ctx.saved
+        slope = activation(self.carry_activation).backprop(np.ones_like(A), aA, A, np.empty_like(A))
+        flat = float(np.mean(np.abs(slope) < 1e-3)) if slope.size else 0.0
+        if flat < 0.9:
+            return []
+        return [
+            f"the carry is saturated: {flat:.0%} of its values have no slope, so WA cannot learn; "
+            "scale the input to a smaller range or set carry_initializer to mean, eye or "
+            "lecun_normal"
+        ]

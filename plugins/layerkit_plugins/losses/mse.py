@@ -1,0 +1,42 @@
+"""mse: the mean over the outputs of the squared difference.
+
+::
+
+    r       = scores - targets                  (n, k)
+    loss    = mean over the k outputs of r^2    (n,)
+    dscores = weights * 2 r / k                 (n, k)
+
+Source: Gauss, "Theoria motus" (1809), for least squares; Bishop, "Pattern Recognition and Machine
+Learning" (2006), equation 5.11, without its factor 1/2.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from layerkit import Array, Context, Loss
+
+__all__ = ["MeanSquaredError"]
+
+
+class MeanSquaredError(Loss):
+    """Mean of (scores - targets)^2 over the outputs of a row."""
+
+    type_name = "mse"
+    target = "real"
+    link = "identity"
+
+    def feed(self, scores: Array, targets: Array, ctx: Context) -> Array:
+        """Return loss = mean of r^2, (n,)."""
+        r = np.empty_like(scores)  # in the memory order of scores
+        np.subtract(scores, targets.reshape(r.shape).astype(r.dtype, copy=False), r)
+        ctx.save(r)
+        loss: Array = np.square(r).mean(axis=1)
+        return loss
+
+    def backprop(self, weights: Array, ctx: Context) -> Array:
+        """Return dscores = weights * 2 r / k, (n, k)."""
+        (r,) = ctx.saved
+        w = (weights * (2 / r.shape[1])).astype(r.dtype, copy=False)
+        d: Array = r * w[:, np.newaxis]
+        return d

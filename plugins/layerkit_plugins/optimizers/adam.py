@@ -1,0 +1,64 @@
+"""adam: steps of the size of the rate, scaled by running moments of the gradient.
+
+As published (all (m,); m, v start at 0; t = 1 in the first step)::
+
+    m := b1 m + (1 - b1) g                    m' = m / (1 - b1^t)
+    v := b2 v + (1 - b2) g^2                  v' = v / (1 - b2^t)
+    p := p - eta m' / (sqrt(v') + epsilon)    eta = rate; epsilon beside the corrected root
+
+As computed, two passes fewer and the same but for rounding: with M = m / (1 - b1) and
+V = v / (1 - b2)::
+
+    M := b1 M + g                             m' = a M,    a = (1 - b1) / (1 - b1^t)
+    V := b2 V + g^2                           v' = c^2 V,  c = sqrt((1 - b2) / (1 - b2^t))
+    p := p - (eta a / c) M / (sqrt(V) + epsilon / c)
+
+Source: Kingma, Ba, "Adam: A Method for Stochastic Optimization" (arXiv 1412.6980), algorithm 1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from layerkit import Array, Optimizer
+from layerkit.fields import Fraction, Positive
+
+__all__ = ["Adam"]
+
+
+class Adam(Optimizer):
+    """p := p - eta m' / (sqrt(v') + epsilon), moments kept as M and V."""
+
+    type_name = "adam"
+    slot_names = ("M", "V")
+
+    def __init__(
+        self,
+        *,
+        learning_rate: Positive = 0.001,
+        beta1: Fraction = 0.9,
+        beta2: Fraction = 0.999,
+        epsilon: Positive = 1e-8,
+    ) -> None:
+        self.learning_rate = learning_rate
+        self.beta1 = beta1
+        self.beta2 = beta2
+        self.epsilon = epsilon
+
+    def rule(self, p: Array, g: Array, slots: Sequence[Array], scratch: Array) -> None:
+        """One step; ten passes."""
+        M, V = slots
+        a = (1 - self.beta1) / (1 - self.beta1**self.steps)
+        c = math.sqrt((1 - self.beta2) / (1 - self.beta2**self.steps))
+        M *= self.beta1
+        M += g
+        V *= self.beta2
+        V += np.square(g, scratch)
+        np.sqrt(V, scratch)
+        scratch += self.epsilon / c
+        np.divide(M, scratch, scratch)
+        scratch *= self.rate * a / c
+        p -= scratch

@@ -1,0 +1,77 @@
+"""adamw: adam, and beside it a decay of the weights that the moments do not see.
+
+As published (all (m,); m, v start at 0; t = 1 in the first step)::
+
+    p := (1 - eta lambda) p                   lambda = weight_decay; where ``decays`` is true
+    m := b1 m + (1 - b1) g                    m' = m / (1 - b1^t)
+    v := b2 v + (1 - b2) g^2                  v' = v / (1 - b2^t)
+    p := p - eta m' / (sqrt(v') + epsilon)    eta = rate; epsilon beside the corrected root
+
+The decay is scaled by the whole rate eta, as in PyTorch; the source scales it by the schedule's
+factor alone. As computed, with M = m / (1 - b1) and V = v / (1 - b2)::
+
+    M := b1 M + g                             m' = a M,    a = (1 - b1) / (1 - b1^t)
+    V := b2 V + g^2                           v' = c^2 V,  c = sqrt((1 - b2) / (1 - b2^t))
+    p := p - (eta a / c) M / (sqrt(V) + epsilon / c)
+
+Source: Loshchilov, Hutter, "Decoupled Weight Decay Regularization" (arXiv 1711.05101), algorithm 2.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Annotated
+
+import numpy as np
+
+from layerkit import Array, Optimizer
+from layerkit.fields import Fraction, Positive, Range
+
+__all__ = ["AdamW"]
+
+
+class AdamW(Optimizer):
+    """p := (1 - eta lambda) p, then the step of adam; moments kept as M and V.
+
+    Attributes
+    ----------
+    decays
+        Whether the parameters of the coming ``apply`` decay; true unless the caller says else.
+    """
+
+    type_name = "adamw"
+    slot_names = ("M", "V")
+    decays: bool = True
+
+    def __init__(
+        self,
+        *,
+        learning_rate: Positive = 0.001,
+        beta1: Fraction = 0.9,
+        beta2: Fraction = 0.999,
+        epsilon: Positive = 1e-8,
+        weight_decay: Annotated[float, Range(ge=0)] = 0.01,
+    ) -> None:
+        self.learning_rate = learning_rate
+        self.beta1 = beta1
+        self.beta2 = beta2
+        self.epsilon = epsilon
+        self.weight_decay = weight_decay
+
+    def rule(self, p: Array, g: Array, slots: Sequence[Array], scratch: Array) -> None:
+        """One step; eleven passes."""
+        M, V = slots
+        if self.decays:
+            p *= 1 - self.rate * self.weight_decay
+        a = (1 - self.beta1) / (1 - self.beta1**self.steps)
+        c = math.sqrt((1 - self.beta2) / (1 - self.beta2**self.steps))
+        M *= self.beta1
+        M += g
+        V *= self.beta2
+        V += np.square(g, scratch)
+        np.sqrt(V, scratch)
+        scratch += self.epsilon / c
+        np.divide(M, scratch, scratch)
+        scratch *= self.rate * a / c
+        p -= scratch

@@ -1,0 +1,45 @@
+"""nesterov: momentum whose gradient is taken where the velocity is about to lead.
+
+::
+
+    v := mu v + g                 mu = momentum; v starts at 0; all (m,)
+    p := p - eta (g + mu v)       eta = rate, of this step only: v holds no rate (as in PyTorch)
+
+p here is the point ahead, theta + mu v of the source, so that g is the gradient at p.
+
+Source: Sutskever, Martens, Dahl, Hinton, "On the importance of initialization and momentum in deep
+learning" (ICML 2013), equations 3 and 4; Bengio, Boulanger-Lewandowski, Pascanu, "Advances in
+Optimizing Recurrent Networks" (arXiv 1212.0901), section 3.5, for the point ahead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from layerkit import Array, Optimizer
+from layerkit.fields import Fraction, Positive
+
+__all__ = ["Nesterov"]
+
+
+class Nesterov(Optimizer):
+    """v := mu v + g, p := p - eta (g + mu v)."""
+
+    type_name = "nesterov"
+    slot_names = ("v",)
+
+    def __init__(self, *, learning_rate: Positive = 0.01, momentum: Fraction = 0.9) -> None:
+        self.learning_rate = learning_rate
+        self.momentum = momentum
+
+    def rule(self, p: Array, g: Array, slots: Sequence[Array], scratch: Array) -> None:
+        """One step; six passes."""
+        (v,) = slots
+        v *= self.momentum
+        v += g
+        np.multiply(v, self.momentum, scratch)
+        scratch += g
+        scratch *= self.rate
+        p -= scratch

@@ -1,0 +1,33 @@
+"""sgd: gradient descent on minibatches.
+
+::
+
+    p := p - eta g                eta = rate; p, g (m,)
+
+Source: Robbins, Monro, "A Stochastic Approximation Method" (Annals of Mathematical Statistics 22,
+1951), equation 6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from layerkit import Array, Optimizer
+from layerkit.fields import Positive
+
+__all__ = ["Sgd"]
+
+
+class Sgd(Optimizer):
+    """p := p - eta g."""
+
+    type_name = "sgd"
+
+    def __init__(self, *, learning_rate: Positive = 0.01) -> None:
+        self.learning_rate = learning_rate
+
+    def rule(self, p: Array, g: Array, slots: Sequence[Array], scratch: Array) -> None:
+        """One step; two passes."""
+        p -= np.multiply(g, self.rate, scratch)
