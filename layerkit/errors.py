@@ -392,10 +392,12 @@ class TrainingDivergedError(LayerkitError, ArithmeticError):
     """The loss became NaN or infinite. The last good state is kept and named in the message.
 
     Lower ``learning_rate``, set ``clip_norm``, or check the scale of the input. Attributes:
-    ``epoch`` and ``batch``, counted from 1.
+    ``epoch`` and ``batch``, counted from 1, and ``last_good``, the model as it was after the epoch
+    before, or None in the first.
     """
 
     code = "LK-401"
+    last_good: Any = None
 
     def __init__(self, message: str, *, epoch: int, batch: int, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)

@@ -146,6 +146,10 @@ class Context:
             )
         return self._rng
 
+    @rng.setter
+    def rng(self, stream: np.random.Generator | None) -> None:
+        self._rng = stream
+
     def save(self, *values: Any) -> None:
         """Keep ``values`` for the backprop of this pass."""
         self._saved = values

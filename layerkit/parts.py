@@ -105,8 +105,15 @@ class Optimizer(Part, ABC):
     block: ClassVar[int] = 131_072
     """Elements a rule is given at a time: a few such blocks stay in the processor's cache."""
 
-    def bind(self, params: Array, grads: Array) -> None:
-        """Start on the flat vectors ``params`` and ``grads``, both (size,)."""
+    decay: Array | float = 1.0
+    """In a rule: 1 for the elements of this block that weight decay applies to, else 0."""
+
+    def bind(self, params: Array, grads: Array, decay_mask: Array | None = None) -> None:
+        """Start on the flat vectors ``params`` and ``grads``, both (size,).
+
+        ``decay_mask`` (size,) is 1 where weight decay applies; by default everywhere.
+        """
+        self._mask = decay_mask
         self.steps, self.rate = 0, self.learning_rate
         self._params, self._grads = params, grads
         self.slots = {name: np.zeros_like(params) for name in self.slot_names}
@@ -121,6 +128,8 @@ class Optimizer(Part, ABC):
         """Change the parameters in ``span`` of the flat vector."""
         for start in range(span.start, span.stop, self.block):
             part = slice(start, min(start + self.block, span.stop))
+            if self._mask is not None:
+                self.decay = self._mask[part]
             slots = [self.slots[name][part] for name in self.slot_names]
             self.rule(
                 self._params[part], self._grads[part], slots, self._scratch[: part.stop - start]

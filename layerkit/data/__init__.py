@@ -1,6 +1,8 @@
 """Raw rows in, arrays out: files, data sets by name, splits and the data contract."""
 
 from layerkit.data.contract import DataContract, InputContract, OutputContract
+from layerkit.data.fetch import data_home, fetch_files, load_idx_set
+from layerkit.data.load import load_data
 from layerkit.data.read import read_rows
 from layerkit.data.scaling import Missing, Scale
 from layerkit.data.split import split_by_column, split_rows
@@ -11,6 +13,10 @@ __all__ = [
     "Missing",
     "OutputContract",
     "Scale",
+    "data_home",
+    "fetch_files",
+    "load_data",
+    "load_idx_set",
     "read_rows",
     "split_by_column",
     "split_rows",

@@ -12,7 +12,7 @@ from layerkit.errors import DataError, ShapeError, SpecError, quoted
 from layerkit.layer import Shape
 from layerkit.parts import Rows
 
-__all__ = ["column_names", "no_number", "shape_of"]
+__all__ = ["column_names", "no_number", "no_value", "shape_of"]
 
 _TEXT_HINT = (
     "text columns (categories) cannot be inputs yet: list the columns to use under input.columns"
@@ -25,6 +25,19 @@ def no_number(cell: Any, *, row: int, column: str | int, source: str) -> DataErr
     return DataError(
         f"{shown} where a number is wanted", row=row, column=column, source=source, hint=_TEXT_HINT
     )
+
+
+def no_value(value: float, dtype: str, row: int, column: str | int, source: str) -> DataError:
+    """The error for a missing or infinite value, or one beyond the model's dtype."""
+    hint = None
+    if math.isnan(value):
+        what = "a missing value, and this model has no rule for it"
+        hint = 'fill it in, or train with input.missing: "mean", "median" or a number'
+    elif math.isinf(value):
+        what = "an infinite value"
+    else:
+        what = f"{value!r} is too large for {dtype}"
+    return DataError(what, row=row, column=column, source=source, hint=hint)
 
 
 def column_names(

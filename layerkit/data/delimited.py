@@ -25,7 +25,7 @@ _DELIMITERS = (",", ";", "\t")
 
 
 def decoded(raw: bytes, source: str) -> str:
-    """``raw`` as text: UTF-8, a byte order mark dropped.
+    """``raw`` as text: UTF-8, a byte order mark dropped, lines ending in a line feed.
 
     Raises
     ------
@@ -33,7 +33,7 @@ def decoded(raw: bytes, source: str) -> str:
         If it is not UTF-8; the message gives the line.
     """
     try:
-        return raw.decode("utf-8-sig")
+        return raw.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as cause:
         line = raw.count(b"\n", 0, cause.start) + 1
         shown = raw[cause.start : cause.start + 4].hex(" ")
@@ -87,7 +87,10 @@ def _delimiter_of(text: str) -> str:
     lines = [line for line in islice(io.StringIO(text), 20) if line.strip()]
     best, most = ",", 0
     for delimiter in _DELIMITERS:
-        counts = {len(row) for row in csv.reader(lines, delimiter=delimiter)}
+        try:
+            counts = {len(row) for row in csv.reader(lines, delimiter=delimiter)}
+        except csv.Error:  # found again, with its place, when the rows are read
+            continue
         if len(counts) == 1 and (count := counts.pop()) > max(most, 1):
             best, most = delimiter, count
     if most == 0:

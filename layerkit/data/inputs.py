@@ -16,7 +16,7 @@ import numpy as np
 
 from layerkit.data import specfields as spec_
 from layerkit.data.cells import as_numbers
-from layerkit.data.columns import column_names, no_number, shape_of
+from layerkit.data.columns import column_names, no_number, no_value, shape_of
 from layerkit.data.rowforms import as_rows, missing_column, one_batch
 from layerkit.data.scaling import Missing, Scale, bounds, fit_fill, fit_scaler
 from layerkit.errors import DataError, ShapeError, SpecError
@@ -70,12 +70,8 @@ class InputContract:
                 raise ShapeError(found, location="input.columns")
         for name in ("center", "scale", "low", "high", "missing"):
             spec_.freeze(self, name, self.width, "input")
-        spec_.pair(self.center, self.scale, "input.scale")
-        spec_.pair(self.low, self.high, "input.range")
-        if self.scale is not None and (self.scale == 0).any():
-            raise SpecError("a scale is 0", location="input.scale")
-        if self.low is not None and self.high is not None and (self.low > self.high).any():
-            raise SpecError("min lies above max", location="input.range")
+        spec_.scaler(self.center, self.scale, self.dtype, "input")
+        spec_.bounds(self.low, self.high, "input.range")
 
     @property
     def width(self) -> int:
@@ -83,10 +79,9 @@ class InputContract:
         return self.shape[-1]
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, InputContract) and (self.to_spec(), self.table()) == (
-            other.to_spec(),
-            other.table(),
-        )
+        if not isinstance(other, InputContract):
+            return False
+        return (self.to_spec(), self.table()) == (other.to_spec(), other.table())
 
     __hash__ = None  # type: ignore[assignment]  # holds arrays
 
@@ -115,7 +110,8 @@ class InputContract:
             contract has a value for it), infinite or too large for ``dtype``.
         """
         given = as_rows(rows)
-        return self._checked(self._numbers(given, rows), given.source)
+        numbers = self._numbers(given, alone=not isinstance(rows, Rows))
+        return self._checked(numbers, given.source)
 
     def scale_rows(self, x: Array) -> Array:
         """(x - center) / scale in ``dtype``, for x (n, *shape) from ``matrix``; x is kept."""
@@ -130,14 +126,14 @@ class InputContract:
             scaled = x / divisor
         return scaled
 
-    def _numbers(self, given: Rows, rows: object = None) -> Array:
-        """(n, *shape) numbers of any real dtype, NaN where missing."""
+    def _numbers(self, given: Rows, *, alone: bool = False) -> Array:
+        """(n, *shape) numbers of any real dtype, NaN where missing; ``alone``: may be one row."""
         if given.columns is not None:
             return self._by_column(given)
         values = given.values
         if values is None:
             raise DataError("there are no input columns, only labels", source=given.source)
-        batch = one_batch(values, self.shape, alone=not isinstance(rows, Rows))
+        batch = one_batch(values, self.shape, alone=alone)
         if batch is None:
             raise DataError(
                 f"rows of shape {list(values.shape[1:])} where {self._wanted()} are wanted",
@@ -146,8 +142,9 @@ class InputContract:
             )
         numbers, bad = as_numbers(batch)
         if bad is not None:
-            place = np.unravel_index(bad, batch.shape)
-            self._refuse_cell(batch[place], int(place[0]), place[1:], given.source)
+            row, place = divmod(bad, math.prod(self.shape))
+            column = self._name(np.unravel_index(place, self.shape))
+            raise no_number(batch.ravel()[bad], row=row, column=column, source=given.source)
         return numbers
 
     def _by_column(self, given: Rows) -> Array:
@@ -186,26 +183,11 @@ class InputContract:
         if len(bad) == 0:
             return out
         place = tuple(int(i) for i in bad[0])
-        return self._refuse_value(float(x[place]), place, source)
+        raise no_value(float(x[place]), self.dtype, place[0], self._name(place[1:]), source)
 
-    def _refuse_value(self, value: float, place: Shape, source: str) -> Array:
-        hint = None
-        if math.isnan(value):
-            what = "a missing value, and this model has no rule for it"
-            hint = 'fill it in, or train with input.missing: "mean", "median" or a number'
-        elif math.isinf(value):
-            what = "an infinite value"
-        else:
-            what = f"{value!r} is too large for {self.dtype}"
-        raise DataError(what, row=place[0], column=self._name(place[1:]), source=source, hint=hint)
-
-    def _refuse_cell(self, cell: Any, row: int, place: Any, source: str) -> None:
-        raise no_number(cell, row=row, column=self._name(place), source=source)
-
-    def _name(self, place: Sequence[int]) -> str | int:
-        if self.columns is not None and len(self.shape) == 1:
-            return self.columns[place[0]]
-        return int(np.ravel_multi_index(tuple(place), self.shape))
+    def _name(self, place: tuple[Any, ...]) -> str | int:
+        flat = int(np.ravel_multi_index(place, self.shape))
+        return self.columns[flat] if self.columns and len(self.shape) == 1 else flat
 
     def _wanted(self) -> str:
         flat = math.prod(self.shape)
@@ -260,7 +242,7 @@ class InputContract:
             rows = Rows(rows.values, kept, rows.labels, rows.source)
         wanted = shape or shape_of(rows, names)
         draft = cls(wanted, dtype, names)
-        raw = draft._numbers(rows, rows)
+        raw = draft._numbers(rows)
         fill = fit_fill(missing, raw, names)
         draft = cls(wanted, dtype, names, missing=fill)
         x = draft._checked(raw, rows.source)
@@ -272,11 +254,9 @@ class InputContract:
 
     def to_spec(self) -> dict[str, Any]:
         """The ``input`` map of the file's data contract (FORMAT.md 3.5)."""
-        spec: dict[str, Any] = {"dtype": spec_.SHORT[self.dtype], "shape": list(self.shape)}
+        spec = spec_.head(self.dtype, self.shape, self.center, self.scale)
         if self.columns is not None:
             spec["columns"] = list(self.columns)
-        if self.center is not None and self.scale is not None:
-            spec["scaler"] = {"center": self.center.tolist(), "scale": self.scale.tolist()}
         if self.low is not None and self.high is not None:
             spec["range"] = {"min": self.low.tolist(), "max": self.high.tolist()}
         return spec

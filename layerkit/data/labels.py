@@ -7,16 +7,60 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from layerkit.data.cells import as_numbers, label_of, number
-from layerkit.errors import DataError, quoted
+from layerkit.data.specfields import distinct
+from layerkit.errors import DataError, ShapeError, SpecError, quoted
 from layerkit.layer import Array
 
-__all__ = ["class_numbers", "classes_in", "real_numbers"]
+__all__ = ["check_classes", "check_targets", "class_numbers", "classes_in", "real_numbers"]
+
+
+def check_classes(classes: Sequence[str | int], width: int) -> None:
+    """Refuse classes that are not all text or all int, come twice, or do not fit ``width``.
+
+    Raises
+    ------
+    SpecError, ShapeError
+        If so.
+    """
+    at = "output.classes"
+    if {type(c) for c in classes} not in ({str}, {int}):
+        raise SpecError("wanted only text or only whole numbers", location=at)
+    distinct(classes, at)
+    wanted = 2 if width == 1 else width
+    if len(classes) != wanted:
+        reason = f"{len(classes)} classes, but the model gives {width} numbers"
+        hint = f"the last layer needs units: {len(classes)} (or 1 for two classes)"
+        raise ShapeError(reason, location=at, hint=hint)
+
+
+def check_targets(
+    y: Array, name: Callable[[int], str | int], source: str, *, flags: bool = False
+) -> None:
+    """Refuse targets (n, ..., k) that are not finite or, if they are flags, not 0 or 1.
+
+    Raises
+    ------
+    DataError
+        At the first one; ``name`` tells the column from its position on the last axis.
+    """
+    bad = np.argwhere((y != 0) & (y != 1) if flags else ~np.isfinite(y))
+    if len(bad) == 0:
+        return
+    value = float(y[tuple(bad[0])])
+    what = f"{value!r} where 0 or 1 is wanted" if flags else "the target is infinite"
+    raise DataError(
+        "the target is missing" if math.isnan(value) else what,
+        row=int(bad[0][0]),
+        column=name(int(bad[0][-1])),
+        source=source,
+    )
 
 
 def class_numbers(
@@ -39,12 +83,12 @@ def class_numbers(
         return np.empty(0, np.int64)
     spelled = {c: i for i, c in enumerate(classes)}
     valued = _by_value(classes)
-    distinct, inverse = _distinct(labels)
-    found_numbers = np.array([_class_of(v, spelled, valued) for v in distinct], np.int64)
+    different, inverse = _distinct(labels)
+    found_numbers = np.array([_class_of(v, spelled, valued) for v in different], np.int64)
     numbers: Array = found_numbers[inverse]
     if numbers.min() < 0:
         row = int(np.argmax(numbers < 0))
-        raise _no_class(distinct[inverse[row]], row, classes, column, source)
+        raise _no_class(different[inverse[row]], row, classes, column, source)
     return numbers
 
 
@@ -102,7 +146,8 @@ def _distinct(labels: Array) -> tuple[list[Any], Array]:
 def _by_value(classes: Sequence[str | int]) -> dict[float, int]:
     """Value to class number, for the classes that are numbers and share their value with none."""
     values = [number(c) for c in classes]
-    return {v: i for i, v in enumerate(values) if v is not None and values.count(v) == 1}
+    times = Counter(values)
+    return {v: i for i, v in enumerate(values) if v is not None and times[v] == 1}
 
 
 def _class_of(value: object, spelled: dict[str | int, int], valued: dict[float, int]) -> int:
@@ -124,8 +169,8 @@ def classes_in(labels: Array, column: str | None, source: str) -> tuple[str, ...
     DataError
         If a label is missing or a fraction, or fewer than two classes are there.
     """
-    distinct, inverse = _distinct(labels.reshape(-1))
-    found = [label_of(v) for v in distinct]
+    different, inverse = _distinct(labels.reshape(-1))
+    found = [label_of(v) for v in different]
     for i, label in enumerate(found):
         row = int(np.argmax(inverse == i))
         if _is_missing(label):

@@ -15,7 +15,13 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from layerkit.data import specfields as spec_
-from layerkit.data.labels import class_numbers, classes_in, real_numbers
+from layerkit.data.labels import (
+    check_classes,
+    check_targets,
+    class_numbers,
+    classes_in,
+    real_numbers,
+)
 from layerkit.data.rowforms import missing_column
 from layerkit.data.scaling import Scale, bounds, fit_scaler
 from layerkit.errors import DataError, ShapeError, SpecError, quoted
@@ -63,7 +69,9 @@ class OutputContract:
         if not self.shape or min(self.shape) < 0:
             raise SpecError(f"no shape of an output: {list(self.shape)}", location="output.shape")
         if self.classes is not None:
-            self._check_classes(self.classes)
+            if self.targets is not None or self.scale is not None:
+                raise SpecError("classes have no targets and no scale", location="output")
+            check_classes(self.classes, self.width)
         if self.targets is not None:
             spec_.distinct(self.targets, "output.targets")
             if len(self.targets) != self.width:
@@ -71,23 +79,7 @@ class OutputContract:
                 raise ShapeError(reason, location="output.targets")
         for name in ("center", "scale"):
             spec_.freeze(self, name, self.width, "output")
-        spec_.pair(self.center, self.scale, "output.scale")
-        if self.scale is not None and (self.scale == 0).any():
-            raise SpecError("a scale is 0", location="output.scale")
-
-    def _check_classes(self, classes: Sequence[str | int]) -> None:
-        at = "output.classes"
-        if self.targets is not None or self.scale is not None:
-            raise SpecError("classes have no targets and no scale", location="output")
-        kinds = {type(c) for c in classes}
-        if kinds not in ({str}, {int}):
-            raise SpecError("wanted only text or only whole numbers", location=at)
-        spec_.distinct(classes, at)
-        wanted = 2 if self.width == 1 else self.width
-        if len(classes) != wanted:
-            reason = f"{len(classes)} classes, but the model gives {self.width} numbers"
-            hint = f"the last layer needs units: {len(classes)} (or 1 for two classes)"
-            raise ShapeError(reason, location=at, hint=hint)
+        spec_.scaler(self.center, self.scale, self.dtype, "output")
 
     @property
     def width(self) -> int:
@@ -95,10 +87,9 @@ class OutputContract:
         return self.shape[-1]
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, OutputContract) and (self.to_spec(), self.label) == (
-            other.to_spec(),
-            other.label,
-        )
+        if not isinstance(other, OutputContract):
+            return False
+        return (self.to_spec(), self.label) == (other.to_spec(), other.label)
 
     __hash__ = None  # type: ignore[assignment]  # holds arrays
 
@@ -150,6 +141,8 @@ class OutputContract:
         ----------
         labels
             (n,) or (n, 1) class labels, numbers or text; or (n,), (n, *shape) numbers.
+        source
+            Where they came from, for messages.
 
         Returns
         -------
@@ -159,8 +152,7 @@ class OutputContract:
         Raises
         ------
         DataError
-            If a label is missing, is none of the classes or no number. For other rows than those
-            of a file pass ``source``, which the message then names.
+            If a label is missing, is none of the classes or no number.
         """
         labels = np.asarray(labels)
         if self.classes is not None:
@@ -181,12 +173,7 @@ class OutputContract:
             )
             raise DataError(reason, source=source)
         y = numbers.astype(np.float64, copy=False)
-        bad = np.argwhere(~np.isfinite(y))
-        if len(bad):
-            place = tuple(int(i) for i in bad[0])
-            what = "the target is missing" if np.isnan(y[place]) else "the target is infinite"
-            column = self._target_name(place[-1])
-            raise DataError(what, row=place[0], column=column, source=source)
+        check_targets(y, self._target_name, source)
         return y
 
     def _target_name(self, j: int) -> str | int:
@@ -269,6 +256,7 @@ class OutputContract:
             y = draft._unscaled(np.asarray(draft.labels_of(rows)), rows.source)
             if len(y) == 0:
                 raise DataError("no rows to fit the data contract to", source=rows.source)
+            check_targets(y, draft._target_name, rows.source, flags=flags)
             fitted = fit_scaler(scale, y, *bounds(y), location="output.scale")
             center, spread = fitted or (None, None)
             return cls(shape, dtype, None, named, center, spread, label)
@@ -283,13 +271,11 @@ class OutputContract:
 
     def to_spec(self) -> dict[str, Any]:
         """The ``output`` map of the file's data contract (FORMAT.md 3.5)."""
-        spec: dict[str, Any] = {"dtype": spec_.SHORT[self.dtype], "shape": list(self.shape)}
+        spec = spec_.head(self.dtype, self.shape, self.center, self.scale)
         if self.classes is not None:
             spec["classes"] = list(self.classes)
         if self.targets is not None:
             spec["targets"] = list(self.targets)
-        if self.center is not None and self.scale is not None:
-            spec["scaler"] = {"center": self.center.tolist(), "scale": self.scale.tolist()}
         return spec
 
     @classmethod

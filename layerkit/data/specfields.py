@@ -17,19 +17,29 @@ from layerkit.layer import Array, Shape
 
 __all__ = [
     "SHORT",
+    "bounds",
     "closed",
     "distinct",
     "dtype",
     "fills",
     "freeze",
+    "head",
     "names",
-    "pair",
+    "scaler",
     "shape",
     "two",
 ]
 
 SHORT = {"float32": "f32", "float64": "f64"}
 """NumPy's name to the file's."""
+
+
+def head(dtype: str, shape: Shape, center: Array | None, scale: Array | None) -> dict[str, Any]:
+    """What both halves of the contract begin with: dtype, shape, and the scaler if there is one."""
+    spec: dict[str, Any] = {"dtype": SHORT[dtype], "shape": list(shape)}
+    if center is not None and scale is not None:
+        spec["scaler"] = {"center": center.tolist(), "scale": scale.tolist()}
+    return spec
 
 
 def closed(
@@ -157,7 +167,21 @@ def freeze(owner: object, name: str, width: int, at: str) -> None:
     object.__setattr__(owner, name, array)
 
 
-def pair(first: object, second: object, at: str) -> None:
-    """Refuse one without the other."""
-    if (first is None) != (second is None):
-        raise SpecError("one half of a pair is missing", location=at)
+def scaler(center: Array | None, scale: Array | None, dtype: str, at: str) -> None:
+    """Refuse one without the other, and what is 0 or infinite in ``dtype``."""
+    if (center is None) != (scale is None):
+        raise SpecError("wanted both center and scale", location=f"{at}.scaler")
+    if center is not None and scale is not None:
+        with np.errstate(over="ignore"):
+            center, scale = center.astype(dtype), scale.astype(dtype)
+        if not (np.isfinite(center).all() and np.isfinite(scale).all() and scale.all()):
+            reason = f"a scale is 0, or a number is too large for {dtype}"
+            raise SpecError(reason, location=f"{at}.scaler")
+
+
+def bounds(low: Array | None, high: Array | None, at: str) -> None:
+    """Refuse one without the other, and a smallest above the largest."""
+    if (low is None) != (high is None):
+        raise SpecError("wanted both min and max", location=at)
+    if low is not None and high is not None and (low > high).any():
+        raise SpecError("min lies above max", location=at)

@@ -51,7 +51,7 @@ def replace_file(
         failure to force the directory to the disk comes after the replacement.
     """
     if follow_symlinks:
-        target = target.resolve()
+        target = _destination(target)
     mode = _permissions(target, overwrite=overwrite)
     temporary = target.with_name(_temporary_name(target.name))
     descriptor, opened = None, False
@@ -76,6 +76,13 @@ def replace_file(
         raise
     if durable:
         _sync_folder(target.parent)
+
+
+def _destination(link: Path) -> Path:
+    try:
+        return link.resolve()
+    except RuntimeError:  # what pathlib raises before Python 3.13
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(link)) from None
 
 
 def _permissions(target: Path, *, overwrite: bool) -> int | None:

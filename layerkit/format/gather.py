@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 from collections.abc import Callable
 
 __all__ = ["Gather"]
@@ -16,11 +18,13 @@ class Gather:
     Parameters
     ----------
     write : callable
-        As ``os.write``: takes bytes or a memoryview, returns how many bytes it took.
+        As ``os.write``: takes a memoryview, returns how many bytes it took.
     """
 
-    def __init__(self, write: Callable[[bytes | bytearray | memoryview], int | None]) -> None:
+    def __init__(self, write: Callable[[memoryview], int | None]) -> None:
         self._write = write
+        # None from a raw file means "nothing taken", from anything else "no count to give".
+        self._raw = isinstance(getattr(write, "__self__", None), io.RawIOBase)
         self._held = bytearray()
 
     def put(self, data: bytes | memoryview) -> None:
@@ -45,6 +49,6 @@ class Gather:
                 count = self._write(view)
             except InterruptedError:
                 continue
-            if count is None:
-                raise BlockingIOError("the target takes no data now: make it blocking")
-            view = view[count:]
+            if not count and (count == 0 or self._raw):
+                raise BlockingIOError(errno.EAGAIN, "the target takes no data now")
+            view = view[len(view) if count is None else count :]

@@ -108,5 +108,7 @@ def shown(value: object) -> str:
 
 
 def below(where: str, key: str) -> str:
-    """The path of the field ``key`` of the map at ``where``."""
-    return f"{where}.{key}" if LAYER_NAME.fullmatch(key) else f"{where}[{shown(key)}]"
+    """The path of the field ``key`` of the map at ``where``, fit for a message."""
+    if LAYER_NAME.fullmatch(key) is None:
+        return f"{where}[{shown(key)}]"
+    return f"{where}.{key}" if where else key

@@ -65,8 +65,9 @@ def check_places(decoded: Decoded) -> None:
     if decoded.nonfinite == 0 and decoded.bins == len(tensors):
         return
     for key, section in decoded.value.items():
-        for where, value in _leaves(section, key):
-            if type(value) is float and key not in ("metrics", "training") and not isfinite(value):
+        finite = key not in ("metrics", "training")
+        for where, value in _leaves(section, below("", key)):
+            if finite and type(value) is float and not isfinite(value):
                 refuse(where, "2.6", f"{value} may be under metrics and training only")
             if type(value) is bytes and _DIGEST.fullmatch(where) is None:
                 refuse(where, "2.7", "binary may be a tensor's sha256 only")
@@ -74,14 +75,17 @@ def check_places(decoded: Decoded) -> None:
 
 def _leaves(value: object, where: str) -> Iterator[tuple[str, object]]:
     """Every value that is no container, with its path (its end only, where paths are very long)."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from _leaves(item, below(where[-400:], key))
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _leaves(item, f"{where}[{index}]")
-    else:
-        yield where, value
+    todo = [(where, value)]
+    while todo:
+        at, item = todo.pop()
+        if isinstance(item, dict):
+            at = at[-400:]
+            todo += [(below(at, key), inner) for key, inner in reversed(item.items())]
+        elif isinstance(item, list):
+            indexed = enumerate(item)
+            todo += [(f"{at}[{index}]", inner) for index, inner in reversed([*indexed])]
+        else:
+            yield at, item
 
 
 def check_relations(header: dict[str, Any]) -> None:

@@ -59,7 +59,9 @@ def test_sigmoid_mirrors(z: Array) -> None:
     np.testing.assert_allclose(total, 1, atol=3e-7)
 
 
-@pytest.mark.parametrize("name", sorted(set(NAMES) - {"gelu", "silu"}))
+@pytest.mark.parametrize(
+    "name", ["linear", "relu", "leaky_relu", "elu", "selu", "tanh", "sigmoid", "softplus"]
+)
 @given(z=arrays(np.float64, 17, elements=st.floats(-1e6, 1e6)))
 def test_grows_with_z(name: str, z: Array) -> None:
     z.sort()

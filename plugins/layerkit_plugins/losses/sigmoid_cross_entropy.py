@@ -5,8 +5,9 @@ of the probability given to the true one.
 
     e       = exp(-|s|)                                   s = scores (n, k); in (0, 1]
     u       = 1 + e
-    cost    = max(s, 0) - s t + log(u) + (e - (u - 1)) / u    = log(1 + exp s) - s t, t in [0, 1]
-    loss    = mean over the k outputs of cost                (n,)
+    cost    = max(s, 0) - s t + log(u) + (e - (u - 1)) / u
+            = log(1 + exp s) - s t                        t = targets (n, k), 0 or 1
+    loss    = mean over the k outputs of cost             (n,)
     p       = 1 / (1 + exp(-s))
     dscores = weights * (p - t) / k                       (n, k)
 
@@ -44,7 +45,7 @@ class SigmoidCrossEntropy(Loss):
         e /= u
         e += np.log(u, u)
         cost = np.maximum(s, 0)
-        cost -= s * t  # before e is added: for a right answer this is 0 exactly and e keeps its digits
+        cost -= s * t  # 0 exactly for a right answer, so that e, added last, keeps its digits
         cost += e
         ctx.save(s, t)
         loss: Array = cost.mean(axis=1)

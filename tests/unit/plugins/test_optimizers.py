@@ -226,7 +226,7 @@ def test_same_as_torch(config: dict[str, Any]) -> None:
     x = torch.nn.Parameter(torch.tensor(p.copy()))
     adams: dict[str, Any] = {}
     if "beta1" in c:
-        adams = {"betas": (c["beta1"], c["beta2"]), "eps": c["epsilon"]}
+        adams = {"betas": (float(c["beta1"]), float(c["beta2"])), "eps": c["epsilon"]}
         adams |= {"weight_decay": c.get("weight_decay", 0)}
     peer = {
         "sgd": lambda: torch.optim.SGD([x]),

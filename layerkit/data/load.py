@@ -1,0 +1,198 @@
+"""Data by name: a registered source, a file, or a folder that holds the splits."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from layerkit.data.arrays import load_npz
+from layerkit.data.fetch import data_home
+from layerkit.data.idxfolder import has_idx, load_idx
+from layerkit.data.read import EXTENSIONS, read_bytes, read_rows
+from layerkit.errors import DataError, DataSourceError, UnknownTypeError, quoted
+from layerkit.parts import Rows
+from layerkit.registry import DATA, nearest
+
+__all__ = ["load_data"]
+
+Labels = str | Sequence[str] | None
+
+_FILE_KEYS = ("format", "has_header", "labels", "test", "train")
+_LOOKED_FOR = (
+    "looked for: the IDX files of MNIST (train-images-idx3-ubyte.gz, ...); train and test with "
+    f"{', '.join(EXTENSIONS)} (perhaps .gz); x_train.npy and y_train.npy, x_test.npy and "
+    "y_test.npy; or a single such file"
+)
+
+
+def load_data(
+    data: str | Path | Mapping[str, Any] | None,
+    *,
+    where: str | Path | None = None,
+    labels: Labels = None,
+) -> dict[str, Rows]:
+    """The splits by name: "train", and "test" if there is one.
+
+    Parameters
+    ----------
+    data
+        The name of a registered data source; the path of a file or folder; a mapping, either
+        {"type": source, ...its settings} or {"train": path, "test": path, "format": ..,
+        "has_header": .., "labels": ..}; or None, where ``where`` alone decides.
+    where
+        The folder or file that the user named for this run. It goes before the environment
+        variable ``LAYERKIT_DATA``, a folder that holds files or folders by data set name.
+    labels
+        Label column or columns of files, see ``read_rows``; registered sources know theirs.
+
+    Raises
+    ------
+    UnknownTypeError
+        If ``data`` is neither a registered name nor a path.
+    DataSourceError
+        If there is nothing at the path, or not what is looked for.
+    DataError
+        If a file is damaged.
+    """
+    base = None if where is None else Path(where).expanduser()
+    if base is not None and not base.exists():
+        raise DataSourceError(f"there is no file or folder {base}")
+    if isinstance(data, Mapping):
+        return _from_mapping(data, base, labels)
+    if data is None:
+        if base is None:
+            hint = "name a data set, or give --data PATH"
+            raise DataSourceError("no data named, and no path given", hint=hint)
+        return _from_path(base, labels)
+    if isinstance(data, str) and data in DATA:
+        return _from_source(data, base)
+    found = _find(os.fspath(data), base)
+    if found is None:
+        raise _unknown(data)
+    return _from_path(found, labels)
+
+
+def _from_source(config: str | Mapping[str, Any], base: Path | None) -> dict[str, Rows]:
+    splits = DATA.create(config).load(base)
+    if "train" not in splits:
+        name = config if isinstance(config, str) else config.get("type")
+        raise DataSourceError(f"the data source {name!r} gives no rows for training")
+    return splits
+
+
+def _from_mapping(data: Mapping[str, Any], base: Path | None, labels: Labels) -> dict[str, Rows]:
+    if "type" in data:
+        return _from_source(data, base)
+    unknown = sorted(set(data) - set(_FILE_KEYS))
+    if unknown or "train" not in data:
+        fault = f"unknown key {quoted(unknown[0])}" if unknown else "no key 'train'"
+        near = nearest(unknown[0], list(_FILE_KEYS)) if unknown else ""
+        raise DataSourceError(
+            f"data: {fault}{near}",
+            hint=f"wanted: type and its settings, or {', '.join(_FILE_KEYS)}",
+        )
+    splits = {}
+    for split in ("train", "test"):
+        if split in data:
+            path = _find(os.fspath(data[split]), base)
+            if path is None:
+                raise _unknown(Path(data[split]))
+            splits[split] = read_rows(
+                path,
+                format=data.get("format"),
+                labels=data.get("labels", labels),
+                has_header=data.get("has_header"),
+            )
+    return splits
+
+
+def _find(name: str, base: Path | None) -> Path | None:
+    """Where the file or folder ``name`` is; ``base`` itself if the user gave one without it."""
+    home = data_home()
+    around = [base] if base is not None else [Path(), *([home] if home is not None else [])]
+    for folder in around:
+        endings = ("", *EXTENSIONS, *(f"{e}.gz" for e in EXTENSIONS)) if folder.is_dir() else ()
+        for ending in endings:
+            path = folder / (os.path.expanduser(name) + ending)  # noqa: PTH111  # keeps a name as it is
+            if path.exists():
+                return path
+    return base
+
+
+def _unknown(data: str | Path) -> UnknownTypeError | DataSourceError:
+    name = os.fspath(data)
+    home = data_home()
+    searched = f"looked in the current folder and in LAYERKIT_DATA ({home or 'not set'})"
+    if isinstance(data, Path) or Path(name).suffix or "/" in name or os.sep in name:
+        return DataSourceError(
+            f"there is no file or folder {name}", hint=f"{searched}; give its path with --data PATH"
+        )
+    try:
+        DATA.choose(name)
+    except UnknownTypeError as cause:
+        hint = f"{cause.hint}\n{searched}; a file or folder of your own: --data PATH"
+        return UnknownTypeError(cause.message, hint=hint, problems=cause.problems)
+    return DataSourceError(f"there is no data set {name}")
+
+
+def _from_path(path: Path, labels: Labels) -> dict[str, Rows]:
+    if path.is_dir():
+        return _from_folder(path, labels)
+    if path.suffix == ".npz":
+        arrays = load_npz(*read_bytes(path))
+        keys = {key.lower(): key for key in arrays}
+        if "x_train" in keys:
+            named = {key: arrays[original] for key, original in keys.items()}
+            return {
+                split: _pair(named[f"x_{split}"], named.get(f"y_{split}"), str(path))
+                for split in ("train", "test")
+                if f"x_{split}" in named
+            }
+    return {"train": read_rows(path, labels=labels)}
+
+
+def _from_folder(folder: Path, labels: Labels) -> dict[str, Rows]:
+    if has_idx(folder):
+        return load_idx(folder)
+    files = {p.name.lower(): p for p in sorted(folder.iterdir()) if p.is_file()}
+    named = {split: _named(files, split) for split in ("train", "test")}
+    if named["train"]:
+        for split, paths in named.items():
+            if len(paths) > 1:
+                names = " and ".join(p.name for p in paths)
+                raise DataSourceError(f"{folder}: which is the {split} split? {names}")
+        return {s: read_rows(paths[0], labels=labels) for s, paths in named.items() if paths}
+    if "x_train.npy" in files:
+        return {
+            split: _npy_pair(files, split)
+            for split in ("train", "test")
+            if f"x_{split}.npy" in files
+        }
+    single = [p for name, p in files.items() if _ending(name) in EXTENSIONS]
+    if len(single) == 1:
+        return _from_path(single[0], labels)
+    there = ", ".join(sorted(p.name for p in folder.iterdir())[:20]) or "nothing"
+    raise DataSourceError(f"{folder}: no data set found; there is: {there}", hint=_LOOKED_FOR)
+
+
+def _ending(name: str) -> str:
+    return Path(name.removesuffix(".gz")).suffix
+
+
+def _named(files: Mapping[str, Path], split: str) -> list[Path]:
+    names = [split + ending + packed for ending in EXTENSIONS for packed in ("", ".gz")]
+    return [files[name] for name in names if name in files]
+
+
+def _npy_pair(files: Mapping[str, Path], split: str) -> Rows:
+    x = read_rows(files[f"x_{split}.npy"])
+    answers = files.get(f"y_{split}.npy")
+    return _pair(x.values, None if answers is None else read_rows(answers).values, x.source)
+
+
+def _pair(x: Any, y: Any, source: str) -> Rows:
+    if y is not None and len(x) != len(y):
+        raise DataError(f"{len(x)} rows, but {len(y)} labels", source=source)
+    return Rows(x, labels=y, source=source)

@@ -1,0 +1,197 @@
+"""The training loop: epochs of shuffled batches, each feed, loss, backprop, update.
+
+Every random choice of epoch e comes from streams named after e, so that a run can be taken up at
+any epoch without remembering the state of a generator.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from layerkit.errors import TrainingDivergedError
+from layerkit.layer import Array, Context
+from layerkit.network import Network, random_stream
+from layerkit.train.listen import Listener
+from layerkit.train.prepare import Arrays
+from layerkit.train.recipe import Recipe
+
+__all__ = ["Loop", "Stopper"]
+
+Judge = Callable[[Array, Array], dict[str, float]]
+"""From scores and encoded targets to metric values."""
+
+
+@dataclass
+class Loop:
+    """One network being trained; ``epoch`` runs the next epoch.
+
+    ``steps``, ``seconds`` and ``history`` tell what has been done so far.
+    """
+
+    network: Network
+    recipe: Recipe
+    data: Arrays
+    listener: Listener
+    judge: Judge
+    steps: int = 0
+    seconds: float = 0.0
+    history: dict[str, list[float]] = field(default_factory=dict)
+    interrupted: bool = False
+
+    def __post_init__(self) -> None:
+        grads = self.network.allocate_grads()
+        self.mask = self.network.decay_mask()
+        self.recipe.rule.bind(self.network.params, grads, self.mask)
+        self.spans = self.network.trainable()
+        self.contexts = self.network.contexts(training=True)
+        self.loss_context = Context(self.network.dtype, training=True)
+
+    def epoch(self, number: int) -> dict[str, float]:
+        """Train epoch ``number``, counted from 0; returns its loss and metrics.
+
+        The loss is the mean over the batches as they were trained, so it is taken while the
+        weights still move.
+
+        Raises
+        ------
+        TrainingDivergedError
+            If the loss is no longer finite.
+        """
+        recipe, data = self.recipe, self.data
+        for ctx, planned in zip(self.contexts, self.network.planned, strict=True):
+            ctx.rng = random_stream(recipe.seed, "layer", planned.name, str(number))
+        order = random_stream(recipe.seed, "shuffle", str(number)).permutation(len(data))
+        scores: Array | None = None
+        total = weight = 0.0
+        done = 0
+        began = time.perf_counter()
+        for start in range(0, len(data), recipe.batch_size):
+            index = order[start : start + recipe.batch_size]
+            rate = recipe.rule.learning_rate * recipe.schedule.factor(
+                number + start / len(data), recipe.epochs
+            )
+            batch_scores, loss, share = self._step(index, rate)
+            if not math.isfinite(loss):
+                batch = start // recipe.batch_size + 1
+                raise TrainingDivergedError(
+                    f"the loss became {loss} in epoch {number + 1}, batch {batch}",
+                    epoch=number + 1,
+                    batch=batch,
+                    hint="lower train.optimizer.learning_rate, set train.clip_norm (1.0, say), or "
+                    "scale the input",
+                )
+            if scores is None:
+                scores = np.empty((len(data), *batch_scores.shape[1:]), batch_scores.dtype)
+            scores[done : done + len(index)] = batch_scores
+            done += len(index)
+            total += loss * share
+            weight += share
+            if self.steps == 1:
+                self._advise()
+            self.listener.batch(done, len(data))
+            if self.listener.stop():
+                self.interrupted = True
+                break
+        self.seconds += time.perf_counter() - began
+        values = {"loss": total / weight if weight else 0.0}
+        if scores is not None:
+            values |= self.judge(scores[:done], data.y[order[:done]])
+        values["learning_rate"] = recipe.rule.rate
+        return values
+
+    def _step(self, index: Array, rate: float) -> tuple[Array, float, float]:
+        """One batch; (scores (b, *out), mean loss before the update, its weight)."""
+        network, recipe = self.network, self.recipe
+        scores = network.feed(self.data.x[index], self.contexts)
+        losses = recipe.loss.feed(scores, self.data.y[index], self.loss_context)
+        weights, share = self._row_weights(index)
+        loss = float(losses @ weights)
+        if math.isfinite(loss):
+            network.backprop(recipe.loss.backprop(weights, self.loss_context), self.contexts)
+            self._shape_gradient()
+            recipe.rule.begin(rate)
+            network.update(recipe.rule)
+            self.steps += 1
+        return scores, loss, share
+
+    def _row_weights(self, index: Array) -> tuple[Array, float]:
+        """Weights (b,) that sum to 1 (to 0 if all are 0), and what they summed to before."""
+        if self.data.weights is None:
+            return np.full(len(index), 1 / len(index), self.network.dtype), float(len(index))
+        weights = self.data.weights[index]
+        share = float(weights.sum())
+        return weights / share if share > 0 else weights, share
+
+    def _shape_gradient(self) -> None:
+        """L2 decay, then clipping by value, then by norm, in place."""
+        recipe, grads = self.recipe, self.network.grads
+        assert grads is not None  # noqa: S101  # allocated at the start
+        for span in self.spans:
+            if recipe.weight_decay:
+                grads[span] += recipe.weight_decay * self.mask[span] * self.network.params[span]
+            if recipe.clip_value is not None:
+                np.clip(grads[span], -recipe.clip_value, recipe.clip_value, out=grads[span])
+        if recipe.clip_norm is not None:
+            norm = math.sqrt(sum(float(grads[s] @ grads[s]) for s in self.spans))
+            if norm > recipe.clip_norm:
+                for span in self.spans:
+                    grads[span] *= recipe.clip_norm / norm
+
+    def _advise(self) -> None:
+        told: dict[str, list[str]] = {}
+        for ctx, planned in zip(self.contexts, self.network.planned, strict=True):
+            for text in planned.layer.advice(ctx):
+                told.setdefault(text, []).append(planned.name)
+        for text, names in told.items():
+            self.listener.notice(f"{', '.join(names)}: {text}")
+
+
+@dataclass
+class Stopper:
+    """Watches one validation number and keeps the parameters of its best epoch."""
+
+    network: Network
+    metric: str
+    patience: int
+    min_delta: float
+    higher_is_better: bool
+    best: float = math.nan
+    best_epoch: int = -1
+    _kept: list[Array] = field(default_factory=list)
+
+    def better(self, value: float) -> bool:
+        """Whether ``value`` improves on the best by more than ``min_delta``."""
+        if math.isnan(self.best):
+            return not math.isnan(value)
+        gain = value - self.best if self.higher_is_better else self.best - value
+        return gain > self.min_delta
+
+    def see(self, epoch: int, value: float) -> bool:
+        """Note the value of ``epoch``; True when it is time to stop."""
+        if self.better(value):
+            self.best, self.best_epoch = value, epoch
+            self._kept = snapshot(self.network)
+        return epoch - self.best_epoch >= self.patience
+
+    def restore(self) -> None:
+        """Put the best epoch's parameters back."""
+        if self._kept:
+            put_back(self.network, self._kept)
+
+
+def snapshot(network: Network) -> list[Array]:
+    """Copies of the parameters and of every layer's state."""
+    states = [a.copy() for layer in network.layers for a in layer.state.values()]
+    return [network.params.copy(), *states]
+
+
+def put_back(network: Network, kept: list[Array]) -> None:
+    """The opposite of ``snapshot``."""
+    live = [a for layer in network.layers for a in layer.state.values()]
+    for array, saved in zip([network.params, *live], kept, strict=True):
+        array[...] = saved

@@ -1,0 +1,180 @@
+"""Raw rows to the arrays that training sees: split, contract fitted, scaled, encoded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from layerkit.data import split_by_column, split_rows
+from layerkit.data.contract import DataContract, InputContract, OutputContract
+from layerkit.errors import DataError, SpecError
+from layerkit.layer import Array
+from layerkit.model import Model
+from layerkit.network import random_stream
+from layerkit.parts import Loss, Rows
+from layerkit.train.recipe import class_row_weights
+
+__all__ = ["Arrays", "Prepared", "encode_targets", "prepare", "test_split", "to_arrays"]
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """Rows ready for the network: x (n, *shape) scaled, y as the loss wants it, weights (n,)."""
+
+    x: Array
+    y: Array
+    weights: Array | None = None
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The splits of one run, and the data contract fitted to its training rows."""
+
+    contract: DataContract
+    train: Arrays
+    validation: Arrays | None
+    test: Arrays | None
+
+
+def test_split(splits: Mapping[str, Rows], choice: Any) -> tuple[Rows, Rows | None]:
+    """(training rows, test rows or None): the data set's own split, or that of ``train.test``.
+
+    A fraction is taken by a stream of its own, not by the run's seed, so that runs of several
+    seeds are judged by the same rows.
+    """
+    rows = splits["train"]
+    if splits.get("test") is not None or choice is None or choice == 0:
+        return rows, splits.get("test")
+    if isinstance(choice, dict):
+        return split_by_column(rows, choice["column"], choice["values"])
+    return split_rows(rows, choice, random_stream(0, "test"))
+
+
+def prepare(
+    model: Model,
+    splits: Mapping[str, Rows],
+    loss: Loss,
+    *,
+    seed: int,
+    validation_rows: Rows | None = None,
+) -> Prepared:
+    """Split, fit and encode rows for training ``model``.
+
+    Raises
+    ------
+    DataError
+        If rows do not keep the contract, or there are too few.
+    SpecError
+        If the recipe and the data do not fit together.
+    """
+    recipe = model.spec.train or {}
+    rows, test = test_split(splits, recipe.get("test"))
+    validation = validation_rows
+    if validation is None and recipe.get("validation"):
+        stream = random_stream(seed, "validation")
+        rows, validation = split_rows(
+            rows, recipe["validation"], stream, stratify=_strata(model, rows)
+        )
+    if len(rows) == 0:
+        raise DataError("no rows to train on", source=splits["train"].source)
+    contract = model.contract if model.file_id and model.fitted else _fit(model, rows, loss)
+    arrays = to_arrays(contract, rows, loss)
+    return Prepared(
+        contract,
+        _weighted(arrays, rows, recipe, contract),
+        None if validation is None else to_arrays(contract, validation, loss),
+        None if test is None else to_arrays(contract, test, loss),
+    )
+
+
+def _strata(model: Model, rows: Rows) -> Array | None:
+    output = model.contract.output
+    if output is None or output.targets is not None or not output.has_labels(rows):
+        return None
+    labels = np.asarray(output.labels_of(rows))
+    return labels if labels.ndim == 1 and output.classes is not None else None
+
+
+def _fit(model: Model, rows: Rows, loss: Loss) -> DataContract:
+    given, output = model.spec.input, model.spec.output
+    recipe = model.spec.train or {}
+    split = recipe.get("test")
+    others = [
+        output["column"],
+        *(output["targets"] or ()),
+        split["column"] if isinstance(split, dict) else None,
+        recipe.get("sample_weight"),
+    ]
+    inputs = InputContract.fit(
+        rows,
+        shape=model.spec.in_shape,
+        dtype=model.spec.dtype,
+        columns=given["columns"],
+        exclude={name for name in others if name is not None},
+        scale=given["scale"],
+        missing=given["missing"],
+    )
+    declared = model.contract.output
+    assert declared is not None  # noqa: S101  # build always declares one
+    outputs = OutputContract.fit(
+        rows,
+        shape=declared.shape,
+        target=loss.target,
+        dtype=model.spec.dtype,
+        classes=output["classes"],
+        targets=output["targets"],
+        label=output["column"],
+        scale=output["scale"],
+    )
+    return DataContract(inputs, outputs)
+
+
+def to_arrays(contract: DataContract, rows: Rows, loss: Loss) -> Arrays:
+    """``rows`` through ``contract``.
+
+    Raises
+    ------
+    DataError
+        If a row or a label does not keep it.
+    """
+    x = contract.input.scale_rows(contract.input.matrix(rows))
+    assert contract.output is not None  # noqa: S101  # build always declares one
+    return Arrays(x, encode_targets(contract.output, rows, loss))
+
+
+def encode_targets(output: OutputContract, rows: Rows, loss: Loss) -> Array:
+    """What ``loss`` compares with: class numbers (n,), flags (n, k) or scaled numbers (n, k)."""
+    y = output.encode(output.labels_of(rows), source=rows.source)
+    if output.classes is None or loss.target == "class":
+        return y
+    if output.width == 1:
+        return y[:, None].astype(output.dtype)
+    flags: Array = np.eye(output.width, dtype=output.dtype)[y]
+    return flags
+
+
+def _weighted(
+    arrays: Arrays, rows: Rows, recipe: Mapping[str, Any], contract: DataContract
+) -> Arrays:
+    """``arrays`` with the recipe's class and sample weights, multiplied, if it has any."""
+    classes = None if contract.output is None else contract.output.classes
+    weights = class_row_weights(recipe.get("class_weights"), classes, arrays.y)
+    column = recipe.get("sample_weight")
+    if column is not None:
+        if rows.columns is None or column not in rows.columns:
+            raise SpecError(f"the data have no column {column!r}", location="train.sample_weight")
+        given = np.asarray(rows.columns[column])
+        if given.dtype.kind not in "iuf" or not np.all(np.isfinite(given)) or np.any(given < 0):
+            raise DataError(
+                "sample weights are finite numbers of at least 0", column=column, source=rows.source
+            )
+        weights = given.astype(np.float64) * (1.0 if weights is None else weights)
+    if weights is None:
+        return arrays
+    return Arrays(arrays.x, arrays.y, weights.astype(arrays.x.dtype))
