@@ -18,7 +18,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from layerkit.compare import compare as compare
+    from layerkit.comparison import compare as compare
     from layerkit.data import load_data as load_data
     from layerkit.data import read_rows as read_rows
     from layerkit.errors import CorruptFileError as CorruptFileError
@@ -69,11 +69,11 @@ if TYPE_CHECKING:
     from layerkit.registry import schedule as schedule
     from layerkit.store import load as load
     from layerkit.store import save as save
-    from layerkit.train import Listener as Listener
-    from layerkit.train import Run as Run
-    from layerkit.train import evaluate as evaluate
-    from layerkit.train import train as train
-    from layerkit.train import train_seeds as train_seeds
+    from layerkit.training import Listener as Listener
+    from layerkit.training import Run as Run
+    from layerkit.training import evaluate as evaluate
+    from layerkit.training import train as train
+    from layerkit.training import train_seeds as train_seeds
 
 __version__ = "0.1.0"
 
@@ -90,7 +90,7 @@ _HOME = {
     "LayerkitError": "errors",
     "LimitExceededError": "errors",
     "Limits": "format",
-    "Listener": "train",
+    "Listener": "training",
     "Loss": "parts",
     "MalformedFileError": "errors",
     "Metric": "parts",
@@ -108,7 +108,7 @@ _HOME = {
     "PluginNotAllowedError": "errors",
     "PluginVersionError": "errors",
     "Rows": "parts",
-    "Run": "train",
+    "Run": "training",
     "Schedule": "parts",
     "SelfTestError": "errors",
     "Shape": "layer",
@@ -121,8 +121,8 @@ _HOME = {
     "UnsupportedFormatError": "errors",
     "activation": "registry",
     "build": "model",
-    "compare": "compare",
-    "evaluate": "train",
+    "compare": "comparison",
+    "evaluate": "training",
     "initializer": "registry",
     "inspect": "inspection",
     "load": "store",
@@ -132,8 +132,8 @@ _HOME = {
     "register": "registry",
     "save": "store",
     "schedule": "registry",
-    "train": "train",
-    "train_seeds": "train",
+    "train": "training",
+    "train_seeds": "training",
 }
 
 __all__ = [

@@ -85,8 +85,6 @@ class InputContract:
 
     __hash__ = None  # type: ignore[assignment]  # holds arrays
 
-    # ---- rows to numbers -------------------------------------------------------------------
-
     def matrix(self, rows: Rows | Array | Sequence[Any] | Mapping[str, Any]) -> Array:
         """Raw rows as (n, *shape) in ``dtype``, checked, missing values filled, not yet scaled.
 
@@ -195,8 +193,6 @@ class InputContract:
             return f"{flat} numbers a row"
         return f"{list(self.shape)} or {flat} numbers a row"
 
-    # ---- fitting ---------------------------------------------------------------------------
-
     @classmethod
     def fit(
         cls,
@@ -249,8 +245,6 @@ class InputContract:
         low, high = bounds(x)
         center, spread = fit_scaler(scale, x, low, high) or (None, None)
         return cls(wanted, dtype, names, center, spread, low, high, fill)
-
-    # ---- the model file --------------------------------------------------------------------
 
     def to_spec(self) -> dict[str, Any]:
         """The ``input`` map of the file's data contract (FORMAT.md 3.5)."""

@@ -93,8 +93,6 @@ class OutputContract:
 
     __hash__ = None  # type: ignore[assignment]  # holds arrays
 
-    # ---- labels to numbers -----------------------------------------------------------------
-
     def has_labels(self, rows: Rows) -> bool:
         """Whether ``rows`` carry the labels of this contract."""
         if rows.labels is not None:
@@ -181,8 +179,6 @@ class OutputContract:
             return self.targets[j]
         return j if self.label is None else self.label
 
-    # ---- numbers to labels -----------------------------------------------------------------
-
     def decode(self, outputs: Array) -> Array:
         """Class numbers (n,) as labels (n,), text or int64; or outputs (n, *shape) in raw units.
 
@@ -204,8 +200,6 @@ class OutputContract:
         raw: Array = outputs * self.scale.astype(outputs.dtype)
         raw += self.center.astype(outputs.dtype)
         return raw
-
-    # ---- fitting ---------------------------------------------------------------------------
 
     @classmethod
     def fit(
@@ -266,8 +260,6 @@ class OutputContract:
         else:
             found = tuple(classes)  # type: ignore[assignment]  # checked when constructed
         return cls(shape, dtype, found, label=label)
-
-    # ---- the model file --------------------------------------------------------------------
 
     def to_spec(self) -> dict[str, Any]:
         """The ``output`` map of the file's data contract (FORMAT.md 3.5)."""

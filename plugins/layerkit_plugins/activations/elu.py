@@ -35,11 +35,11 @@ class Elu(Activation):
     def feed(self, z: Array, out: Array) -> Array:
         """Write y = max(z, 0) + alpha * 2 t / (1 - t), t = tanh(min(z, 0) / 2)."""
         t = np.minimum(z, 0)
+        np.subtract(z, t, out)  # max(z, 0)
         t *= 0.5
         np.tanh(t, t)
         np.divide(t, 1 - t, t)
         t *= 2 * self.alpha
-        np.maximum(z, 0, out=out)
         return np.add(out, t, out)
 
     def backprop(self, dy: Array, z: Array, y: Array, out: Array) -> Array:

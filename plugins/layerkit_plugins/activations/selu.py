@@ -34,11 +34,11 @@ class Selu(Activation):
     def feed(self, z: Array, out: Array) -> Array:
         """Write y = lambda (max(z, 0) + alpha * 2 t / (1 - t)), t = tanh(min(z, 0) / 2)."""
         t = np.minimum(z, 0)
+        np.subtract(z, t, out)  # max(z, 0)
         t *= 0.5
         np.tanh(t, t)
         np.divide(t, 1 - t, t)
         t *= 2 * _ALPHA
-        np.maximum(z, 0, out=out)
         np.add(out, t, out)
         return np.multiply(out, _LAMBDA, out)
 

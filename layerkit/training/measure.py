@@ -12,8 +12,8 @@ from layerkit.links import apply_link
 from layerkit.model import Model
 from layerkit.network import Network
 from layerkit.parts import Link, Loss, Metric, Rows
-from layerkit.train.prepare import Arrays, encode_targets
-from layerkit.train.recipe import loss_and_metrics
+from layerkit.training.prepare import Arrays, encode_targets
+from layerkit.training.recipe import loss_and_metrics
 
 __all__ = ["evaluate", "mean_loss", "metric_values", "scores_of"]
 

@@ -15,7 +15,7 @@ from layerkit.layer import Array
 from layerkit.model import Model
 from layerkit.network import random_stream
 from layerkit.parts import Loss, Rows
-from layerkit.train.recipe import class_row_weights
+from layerkit.training.recipe import class_row_weights
 
 __all__ = ["Arrays", "Prepared", "encode_targets", "prepare", "test_split", "to_arrays"]
 

@@ -16,9 +16,9 @@ import numpy as np
 from layerkit.errors import TrainingDivergedError
 from layerkit.layer import Array, Context
 from layerkit.network import Network, random_stream
-from layerkit.train.listen import Listener
-from layerkit.train.prepare import Arrays
-from layerkit.train.recipe import Recipe
+from layerkit.training.listen import Listener
+from layerkit.training.prepare import Arrays
+from layerkit.training.recipe import Recipe
 
 __all__ = ["Loop", "Stopper"]
 

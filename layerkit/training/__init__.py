@@ -1,0 +1,7 @@
+"""Training: a spec and rows in, a trained model and its history out."""
+
+from layerkit.training.listen import Listener
+from layerkit.training.measure import evaluate
+from layerkit.training.run import Run, train, train_seeds
+
+__all__ = ["Listener", "Run", "evaluate", "train", "train_seeds"]
