@@ -31,7 +31,10 @@ __all__ = [
 ]
 
 Target = Literal["class", "binary", "real"]
-"""What a loss or metric compares with: class numbers (n,), 0/1 flags (n, k), numbers (n, k)."""
+"""What a loss or metric compares with: class numbers (n,), 0/1 flags (n, k), numbers (n, k).
+
+Class numbers are always of rank 1 and flags of rank 2, so a metric for both tells them by ``ndim``.
+"""
 
 Link = Literal["softmax", "sigmoid", "identity"]
 """What turns the last layer's scores into predictions: probabilities, or numbers as they are."""
@@ -151,6 +154,8 @@ class Schedule(Part, ABC):
     def factor(self, epoch: float, epochs: int) -> float:
         """What to multiply the base rate by at time ``epoch`` (0.5: half of the first) of
         ``epochs`` in all.
+
+        A schedule's settings cannot include one called ``factor``.
         """
 
 

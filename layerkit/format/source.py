@@ -52,7 +52,7 @@ class Source(Protocol):
 
 def _truncated(have: int, want: int) -> TruncatedFileError:
     return TruncatedFileError(
-        f"the file is cut off: it has {have} bytes, {max(have + 1, want)} are wanted",
+        f"the file is cut off: it has {have} bytes, {want} are wanted",
         have=have,
         want=want,
     )

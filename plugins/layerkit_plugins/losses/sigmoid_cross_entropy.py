@@ -13,7 +13,7 @@ of the probability given to the true one.
 
 log(1 + e) is log(u) with the rounding of u corrected to first order: two to three times as fast as
 ``numpy.log1p`` in float32, with all digits for small e. exp(-s) overflows to infinity far below 0,
-where p is 0, its exact limit.
+where p is 0, its exact limit. All arrays lie in the memory order of scores.
 
 Source: Bishop, "Pattern Recognition and Machine Learning" (2006), equations 4.90 and 5.22.
 """
@@ -36,30 +36,38 @@ class SigmoidCrossEntropy(Loss):
 
     def feed(self, scores: Array, targets: Array, ctx: Context) -> Array:
         """Return loss = mean of max(s, 0) - s t + log(1 + exp(-|s|)), (n,)."""
-        s, t = scores, np.empty_like(scores)
-        np.copyto(t, targets.reshape(t.shape))  # into the memory order of s: twice as fast
-        e = np.abs(s)
+        flags = targets.reshape(scores.shape)
+        batch_major = scores.flags.c_contiguous
+        s, flags = (scores, flags) if batch_major else (scores.T, flags.T)
+        t, e, u, cost = (ctx.buffer(b, s.shape, s.dtype) for b in ("t", "e", "u", "cost"))
+        np.copyto(t, flags)
+        np.abs(s, e)
         np.negative(e, e)
         np.exp(e, e)
-        u = e + 1
-        e -= u - 1
+        np.add(e, 1, u)
+        np.subtract(u, 1, cost)
+        e -= cost
         e /= u
         e += np.log(u, u)
-        cost = np.maximum(s, 0)
-        cost -= s * t  # 0 exactly for a right answer, so that e, added last, keeps its digits
+        np.maximum(s, 0, out=cost)
+        # 0 exactly for a sure right answer, so that e, added last, keeps its digits
+        cost -= np.multiply(s, t, u)
         cost += e
-        ctx.save(s, t)
-        loss: Array = cost.mean(axis=1)
+        ctx.save(s, t, batch_major)
+        loss: Array = cost.mean(axis=1 if batch_major else 0)
         return loss
 
     def backprop(self, weights: Array, ctx: Context) -> Array:
         """Return dscores = weights * (p - t) / k, (n, k)."""
-        s, t = ctx.saved
-        d: Array = np.negative(s)
+        s, t, batch_major = ctx.saved
+        d = ctx.buffer("d", s.shape, s.dtype)
+        np.negative(s, d)
         with np.errstate(over="ignore"):
             np.exp(d, d)
         d += 1
         np.divide(1, d, d)
         d -= t
-        d *= (weights / s.shape[1]).astype(d.dtype, copy=False)[:, np.newaxis]
+        if not batch_major:
+            d = d.T
+        d *= (weights / d.shape[1])[:, np.newaxis]
         return d

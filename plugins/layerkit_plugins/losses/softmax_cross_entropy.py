@@ -59,12 +59,11 @@ class SoftmaxCrossEntropy(Loss):
         e, Z, targets, rows, batch_major = ctx.saved
         k, n = e.shape
         a = self.label_smoothing
-        w = weights.astype(e.dtype, copy=False)
         d = ctx.buffer("d", (n, k) if batch_major else (k, n), e.dtype)
         if batch_major:
             d = d.T
-        np.multiply(e, w / Z, d)
+        np.multiply(e, weights / Z, d)
         if a:
-            d -= w * (a / k)
-        d[targets, rows] -= w * (1 - a)
+            d -= weights * (a / k)
+        d[targets, rows] -= weights * (1 - a)
         return d.T

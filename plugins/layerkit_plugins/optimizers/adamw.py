@@ -2,7 +2,7 @@
 
 As published (all (m,); m, v start at 0; t = 1 in the first step)::
 
-    p := (1 - eta lambda) p                   lambda = weight_decay; where ``decays`` is true
+    p := (1 - eta lambda) p                   lambda = weight_decay; where weight decay applies
     m := b1 m + (1 - b1) g                    m' = m / (1 - b1^t)
     v := b2 v + (1 - b2) g^2                  v' = v / (1 - b2^t)
     p := p - eta m' / (sqrt(v') + epsilon)    eta = rate; epsilon beside the corrected root
@@ -32,17 +32,10 @@ __all__ = ["AdamW"]
 
 
 class AdamW(Optimizer):
-    """p := (1 - eta lambda) p, then the step of adam; moments kept as M and V.
-
-    Attributes
-    ----------
-    decays
-        Whether the parameters of the coming ``apply`` decay; true unless the caller says else.
-    """
+    """p := (1 - eta lambda) p, then the step of adam; moments kept as M and V."""
 
     type_name = "adamw"
     slot_names = ("M", "V")
-    decays: bool = True
 
     def __init__(
         self,
@@ -60,10 +53,11 @@ class AdamW(Optimizer):
         self.weight_decay = weight_decay
 
     def rule(self, p: Array, g: Array, slots: Sequence[Array], scratch: Array) -> None:
-        """One step; eleven passes."""
+        """One step; thirteen passes."""
         M, V = slots
-        if self.decays:
-            p *= 1 - self.rate * self.weight_decay
+        np.multiply(p, self.decay, scratch)
+        scratch *= self.rate * self.weight_decay
+        p -= scratch
         a = (1 - self.beta1) / (1 - self.beta1**self.steps)
         c = math.sqrt((1 - self.beta2) / (1 - self.beta2**self.steps))
         M *= self.beta1

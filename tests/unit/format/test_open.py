@@ -147,12 +147,11 @@ def test_another_magic_is_no_model_whatever_follows(tiny: bytes) -> None:
 
 @pytest.mark.parametrize("major", [2, 127])
 def test_a_newer_major_is_judged_before_anything_else(tiny: bytes, major: int) -> None:
-    for raw in (put(tiny, 11, bytes([major])), tiny[:11] + bytes([major]), b"\0" * 0 + tiny[:10]):
-        if len(raw) > 11:
-            damaged = raw[:10] + b"\x99" + raw[11:]
-            error = refused(damaged, errors.UnsupportedFormatError)
-            assert "needs a newer layerkit" in str(error)
-            assert error.needs == (f"format {major}",)
+    damaged = put(tiny, 10, b"\x99" + bytes([major, 255]))
+    for raw in (damaged, damaged[:13], damaged[:12]):
+        error = refused(raw, errors.UnsupportedFormatError)
+        assert "needs a newer layerkit" in str(error)
+        assert error.needs == (f"format {major}",)
 
 
 @pytest.mark.parametrize(("at", "number"), [(11, 0), (11, 128), (11, 255), (12, 128), (12, 255)])

@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 
 from layerkit import errors
-from layerkit.format import LazyTensors, Limits, load_tensors, open_document
+from layerkit.format import LazyTensors, Limits, layout, load_tensors, open_document, payload
 from layerkit.format import buffer as buffer_module
-from layerkit.format import layout, payload
 
 NAMES = ["d.W", "d.b", "d.mask", "d.tied"]
 
@@ -198,7 +197,7 @@ class TestDamage:
         assert error.expected in str(error)
         assert error.actual in str(error)
 
-    @pytest.mark.parametrize("back", [4, 5, 6, 7, 8, 9, 62, 63, 64])
+    @pytest.mark.parametrize("back", [4, 5, 6, 7, 8, 9, 62, 63])
     def test_frame(self, forge: Any, tmp_path: Path, kind: str, back: int) -> None:
         raw = forge.build()
         at = len(raw) - back
@@ -343,7 +342,6 @@ def test_tensors_of_several_chunks(
     monkeypatch.setattr(layout, "MAX_CHUNK", max_chunk)
     blob = np.random.default_rng(0).bytes(300)
     sizes = -(-300 // max_chunk)
-    offset = 128 * (sizes - 1) * (max_chunk // 64 + 1) // 2 if max_chunk == 64 else None
 
     def change(header: dict[str, Any]) -> None:
         first, second, third = header["tensors"]
@@ -355,7 +353,6 @@ def test_tensors_of_several_chunks(
 
     raw = forge.edited(change, payloads=(blob, *forge.payloads[1:]), max_chunk=max_chunk)
     path = saved(tmp_path, raw)
-    assert offset is None or offset >= 0
     if kind == "stream":
         array = load_tensors(io.BytesIO(raw))["d.W"]
     elif kind == "lazy":

@@ -136,7 +136,7 @@ def test_first_step_of_adam_is_the_rate_against_the_sign() -> None:
     np.testing.assert_allclose(p, [-0.01, 0.01, -0.01], rtol=1e-4)
 
 
-def test_decay_reaches_weights_but_not_moments_and_can_be_turned_off() -> None:
+def test_decay_reaches_weights_but_not_moments_and_follows_the_mask() -> None:
     p = np.array([1.0, -2.0])
     rule, g = bound({"type": "adamw", "weight_decay": 0.1}, p)
     g[:] = 0
@@ -144,9 +144,10 @@ def test_decay_reaches_weights_but_not_moments_and_can_be_turned_off() -> None:
     rule.apply(slice(0, 2))
     np.testing.assert_allclose(p, [0.95, -1.9])
     assert not any(slot.any() for slot in rule.slots.values())
-    rule.decays = False  # type: ignore[attr-defined]  # a name of AdamW
+    rule.bind(p, g, np.array([0.0, 1.0]))
+    rule.begin(0.5)
     rule.apply(slice(0, 2))
-    np.testing.assert_allclose(p, [0.95, -1.9])
+    np.testing.assert_allclose(p, [0.95, -1.9 * 0.95])
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,0 +1,237 @@
+from typing import Any
+
+import numpy as np
+import pytest
+
+from layerkit.data import OutputContract
+from layerkit.errors import DataError, ShapeError, SpecError
+from layerkit.parts import Rows
+
+DIGITS = OutputContract((3,), classes=("0", "1", "2"), label="digit")
+NAMES = OutputContract((3,), classes=("setosa", "versicolor", "virginica"))
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        np.array([2, 0, 1], np.uint8),
+        np.array([2.0, 0.0, 1.0]),
+        np.array(["2", "0", " 1"]),
+        np.array(["2.0", "00", "1"]),
+        np.array([2, "0", 1.0], object),
+        np.array([[2], [0], [1]]),
+        np.array([b"2", b"0", b"1"]),
+    ],
+)
+def test_labels_match_by_spelling_and_by_value(labels: np.ndarray) -> None:
+    for classes in (("0", "1", "2"), (0, 1, 2)):
+        numbers = OutputContract((3,), classes=classes).encode(labels)
+        assert numbers.dtype == np.int64
+        assert numbers.tolist() == [2, 0, 1]
+
+
+def test_spelling_goes_before_value() -> None:
+    contract = OutputContract((3,), classes=("1", "1.0", "2"))
+    assert contract.encode(np.array(["1.0", "1", "2.0"])).tolist() == [1, 0, 2]
+    with pytest.raises(DataError):  # either "1" or "1.0"
+        contract.encode(np.array(["1.00"]))
+
+
+def test_flags_match_numbers_and_words() -> None:
+    flags = np.array([True, False])
+    assert OutputContract((1,), classes=(0, 1)).encode(flags).tolist() == [1, 0]
+    assert OutputContract((1,), classes=("False", "True")).encode(flags).tolist() == [1, 0]
+
+
+def test_label_outside_the_classes() -> None:
+    labels = np.array(["setosa", "virginca", "other"])
+    with pytest.raises(DataError, match="did you mean 'virginica'") as caught:
+        NAMES.encode(labels, source="test.csv")
+    assert (caught.value.row, caught.value.source) == (1, "test.csv")
+    assert "'virginca' is none of the 3 classes" in str(caught.value)
+    assert "setosa, versicolor, virginica" in str(caught.value)
+
+
+@pytest.mark.parametrize("bad", [3, 1.5, -1, np.inf])
+def test_number_outside_the_classes(bad: float) -> None:
+    with pytest.raises(DataError, match="is none of the 3 classes") as caught:
+        DIGITS.encode(np.array([0, 1, bad, 2]))
+    assert (caught.value.row, caught.value.column) == (2, "digit")
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [np.array([0, np.nan]), np.array(["0", ""]), np.array(["0", "?"]), np.array([0, None])],
+)
+def test_missing_label(labels: np.ndarray) -> None:
+    with pytest.raises(DataError, match="the label is missing") as caught:
+        DIGITS.encode(labels)
+    assert (caught.value.row, caught.value.column) == (1, "digit")
+
+
+@pytest.mark.parametrize("labels", [np.zeros((2, 3)), np.zeros(2, complex), np.array(1)])
+def test_labels_of_no_use(labels: np.ndarray) -> None:
+    with pytest.raises(DataError, match="one class a row"):
+        DIGITS.encode(labels)
+
+
+def test_decode_is_the_other_way() -> None:
+    assert NAMES.decode(np.array([2, 0])).tolist() == ["virginica", "setosa"]
+    labels = OutputContract((2,), classes=(3, 8)).decode(np.array([1, 0, 1]))
+    assert labels.dtype == np.int64
+    assert labels.tolist() == [8, 3, 8]
+    assert DIGITS.encode(np.empty(0)).shape == (0,)
+
+
+@pytest.mark.parametrize("numbers", [[3], [-1], [0.5]])
+def test_decode_refuses_what_is_no_class_number(numbers: list[float]) -> None:
+    with pytest.raises(DataError, match="from 0 to 2"):
+        NAMES.decode(np.array(numbers))
+
+
+def test_labels_of_rows() -> None:
+    contract = OutputContract((2,), classes=("x", "y"), label="kind")
+    rows = Rows(columns={"a": np.zeros(2), "kind": np.array(["x", "y"])}, source="f.csv")
+    assert contract.has_labels(rows)
+    assert contract.labels_of(rows).tolist() == ["x", "y"]
+    own = Rows(np.zeros((2, 1)), labels=np.array(["y", "y"]))
+    assert contract.labels_of(own).tolist() == ["y", "y"]
+    bare = Rows(columns={"a": np.zeros(2), "kin": np.zeros(2)}, source="f.csv")
+    assert not contract.has_labels(bare)
+    with pytest.raises(DataError, match="did you mean 'kin'") as caught:
+        contract.labels_of(bare)
+    assert (caught.value.column, caught.value.source) == ("kind", "f.csv")
+    with pytest.raises(DataError, match="these rows have no labels") as caught:
+        NAMES.labels_of(bare)
+    assert "columns there: a, kin" in str(caught.value)
+    assert not NAMES.has_labels(bare)
+
+
+def test_targets_are_stacked_scaled_and_come_back() -> None:
+    rows = Rows(columns={"u": np.array([1.0, 3.0]), "v": np.array([10, 10]), "w": np.zeros(2)})
+    contract = OutputContract.fit(
+        rows, shape=(2,), target="real", targets=["u", "v"], scale="standardize"
+    )
+    y = contract.encode(contract.labels_of(rows))
+    assert y.dtype == np.float32
+    np.testing.assert_array_equal(y, [[-1, 0], [1, 0]])
+    np.testing.assert_array_equal(contract.decode(y), [[1, 10], [3, 10]])
+
+
+def test_one_target_from_a_vector() -> None:
+    rows = Rows(np.zeros((3, 1)), labels=np.array([1.0, 2.0, 6.0]))
+    contract = OutputContract.fit(rows, shape=(1,), target="real", label="price")
+    assert contract.encode(np.array(["1", "2.5"])).tolist() == [[1.0], [2.5]]
+    outputs = np.array([[4.0]], np.float32)
+    assert contract.decode(outputs).tolist() == [[4.0]]
+
+
+@pytest.mark.parametrize(
+    ("labels", "row", "words"),
+    [
+        (np.array([[1, 2], [3, np.nan]]), 1, "the target is missing"),
+        (np.array([[1, 2], [3, np.inf]]), 1, "the target is infinite"),
+        (np.array([[1, "2"], [3, "x"]], object), 1, "'x' where a number"),
+    ],
+)
+def test_targets_that_are_no_numbers(labels: np.ndarray, row: int, words: str) -> None:
+    contract = OutputContract((2,), targets=("u", "v"))
+    with pytest.raises(DataError, match=words) as caught:
+        contract.encode(labels)
+    assert caught.value.row == row
+    if "target" in words:
+        assert caught.value.column == "v"
+
+
+@pytest.mark.parametrize("labels", [np.zeros(3), np.zeros((3, 3)), np.array(1.0)])
+def test_targets_of_the_wrong_width(labels: np.ndarray) -> None:
+    with pytest.raises(DataError, match="is wanted"):
+        OutputContract((2,)).encode(labels)
+
+
+def fitted(labels: Any, width: int, **choice: Any) -> OutputContract:
+    values = np.array(labels)
+    return OutputContract.fit(
+        Rows(np.zeros((len(values), 1)), labels=values), shape=(width,), **choice
+    )
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        (["b", "a", "b"], ("a", "b")),
+        ([3.0, 1.0, 3.0], (1, 3)),
+        (["10", "9", "9"], ("9", "10")),
+        ([True, False], (0, 1)),
+    ],
+)
+def test_classes_of_the_data(labels: list[Any], classes: tuple[Any, ...]) -> None:
+    found = fitted(labels, 2).classes
+    assert found == classes
+    assert found is not None
+    assert {type(c) for c in found} == {type(c) for c in classes}
+
+
+def test_classes_in_the_users_order() -> None:
+    assert fitted(["a", "b"], 2, classes=["b", "a"]).encode(np.array(["a"])).tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("labels", "row", "words"),
+    [
+        (["a", "", "b"], 1, "the label is missing"),
+        ([0, 1, np.nan], 2, "the label is missing"),
+        ([0, 1, 2.5], 2, "2.5 is no class"),
+        (["a", "a"], None, "only 'a'"),
+        ([], None, "found none"),
+    ],
+)
+def test_labels_that_are_no_classes(labels: list[Any], row: int | None, words: str) -> None:
+    with pytest.raises(DataError, match=words) as caught:
+        fitted(labels, 3)
+    assert caught.value.row == row
+
+
+def test_number_of_classes_and_outputs_must_agree() -> None:
+    with pytest.raises(ShapeError, match="3 classes, but the model gives 2") as caught:
+        fitted(["a", "b", "c"], 2)
+    assert "units: 3" in str(caught.value)
+    assert fitted(["a", "b"], 1, target="binary").classes == ("a", "b")
+    with pytest.raises(ShapeError, match="3 classes, but the model gives 1"):
+        fitted(["a", "b", "c"], 1, target="binary")
+    with pytest.raises(ShapeError, match="1 targets, but the model gives 2"):
+        fitted([[1, 2]], 2, target="real", targets=["u"])
+
+
+def test_flags_for_several_outputs() -> None:
+    contract = fitted([[0, 1], [1, 1]], 2, target="binary")
+    assert contract.classes is None
+    assert contract.encode(np.array([[1, 0]])).tolist() == [[1.0, 0.0]]
+    with pytest.raises(DataError, match=r"2\.0 where 0 or 1") as caught:
+        fitted([[0, 1], [1, 2]], 2, target="binary", targets=["u", "v"])
+    assert (caught.value.row, caught.value.column) == (1, "v")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"classes": ("a", 1)},
+        {"classes": ("a", "a")},
+        {"classes": (True, False)},
+        {"targets": ("u", "u")},
+        {"classes": ("a", "b"), "targets": ("u", "v")},
+        {"classes": ("a", "b"), "center": [0, 0], "scale": [1, 1]},
+        {"center": [0, 0]},
+        {"center": [0, 0], "scale": [1, 0]},
+        {"center": [0, 0], "scale": [1, np.nan]},
+        {"center": [0, 0], "scale": [1]},
+    ],
+)
+def test_fields_that_do_not_fit_together(fields: dict[str, Any]) -> None:
+    with pytest.raises(SpecError, match="output"):
+        OutputContract((2,), **fields)
+
+
+def test_classes_have_no_scale() -> None:
+    with pytest.raises(SpecError, match="only numbers are scaled"):
+        fitted(["a", "b"], 2, scale="standardize")
