@@ -259,7 +259,8 @@ class SpecError(ModelFileError):
         faults: Sequence[tuple[str, str]] = (),
         **where: Any,
     ) -> None:
-        at = location + (f" (line {line})" if line is not None else "")
+        told = "" if line is None else f" (line {line})" if location else f"line {line}"
+        at = location + told
         super().__init__(f"{at}: {reason}" if at else reason, **where)
         self.location = location
         self.reason = reason

@@ -104,7 +104,12 @@ class Model:
 
     @property
     def fitted(self) -> bool:
-        """Whether the statistics that the spec asks for have been taken from training rows."""
+        """Whether the data contract has been taken from training rows."""
+        return self.contract.input.low is not None
+
+    @property
+    def ready(self) -> bool:
+        """Whether it can predict: nothing that the spec asks to be fitted is missing."""
         return not _unfitted(self.spec, self.contract)
 
     def scores(self, rows: RawRows) -> Array:
@@ -221,10 +226,23 @@ def build(spec: str | Path | Mapping[str, Any] | Spec, *, settings: Sequence[str
     SpecError, PluginError
         If the spec is wrong, or a part it names cannot be used.
     """
-    resolved = spec if isinstance(spec, Spec) else read_spec(spec, settings=settings)
+    resolved = as_spec(spec, settings)
     network = Network(resolved.plan(), np.dtype(resolved.dtype))
     network.initialise((resolved.train or {}).get("seed", 0))
     return Model(resolved, network, declared_contract(resolved, network.planned))
+
+
+def as_spec(spec: str | Path | Mapping[str, Any] | Spec, settings: Sequence[str] = ()) -> Spec:
+    """A resolved spec from any of its forms, with overrides applied.
+
+    Raises
+    ------
+    SpecError, PluginError
+        If the spec is wrong, or a part it names cannot be used.
+    """
+    if isinstance(spec, Spec):
+        return read_spec(spec.to_document(), settings=settings) if settings else spec
+    return read_spec(spec, settings=settings)
 
 
 def declared_contract(spec: Spec, planned: Sequence[Planned]) -> DataContract:
@@ -232,7 +250,7 @@ def declared_contract(spec: Spec, planned: Sequence[Planned]) -> DataContract:
     given = spec.input
     center = spread = fill = None
     columns = None if given["columns"] is None else tuple(given["columns"])
-    width = np.zeros(spec.in_shape[-1])
+    width = np.broadcast_to(0.0, spec.in_shape[-1:])
     if isinstance(given["scale"], dict):
         center, spread = fit_scaler(given["scale"], width, width, width) or (None, None)
     if not isinstance(given["missing"], str):

@@ -11,19 +11,22 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from layerkit.errors import ShapeError, SpecError
+from layerkit.errors import PluginLoadError, PluginProblem, ShapeError, SpecError, quoted
 from layerkit.layer import Array, Context, Layer, Param, Plan, Shape
 from layerkit.parts import Optimizer
 from layerkit.registry import initializer
 
 __all__ = ["Network", "Planned", "plan_layers", "random_stream"]
+
+
+_PARAM_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_:@-]*")  # what a model file can hold
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,8 @@ def plan_layers(layers: Sequence[tuple[str, Layer]], in_shape: Shape) -> list[Pl
     ShapeError
         If a layer cannot take what reaches it; the message names both, ``location`` is
         ``layers[i]``.
-    SpecError
-        If a plan is not well formed.
+    PluginLoadError
+        If a layer's plan raises something else, or is not well formed.
     """
     planned: list[Planned] = []
     shape, before = in_shape, "the input"
@@ -63,21 +66,43 @@ def plan_layers(layers: Sequence[tuple[str, Layer]], in_shape: Shape) -> list[Pl
                 f"{list(shape)}: {error.reason}",
                 location=f"layers[{i}]",
             ) from error
-        _check_plan(name, plan, f"layers[{i}]")
+        except SpecError:
+            raise
+        except Exception as cause:  # whatever a plug-in's own code raises
+            raise _bad_plan(name, layer, f"plan raised {type(cause).__name__}: {cause}") from cause
+        _check_plan(name, layer, plan)
         planned.append(Planned(name, layer, shape, plan))
         shape, before = plan.out_shape, repr(name)
     return planned
 
 
-def _check_plan(name: str, plan: Plan, where: str) -> None:
-    for group, parts in plan.joined.items():
-        shapes = [plan.params[p].shape[:-1] for p in parts if p in plan.params]
-        if len(shapes) != len(parts) or len(set(shapes)) != 1 or not plan.params[parts[0]].shape:
-            raise SpecError(
-                f"layer {name!r}: joined {group!r} wants parameters that differ in their last "
-                "axis only",
-                location=where,
-            )
+def _bad_plan(name: str, layer: Layer, reason: str) -> PluginLoadError:
+    key = getattr(layer, "type_name", type(layer).__name__)
+    return PluginLoadError(
+        f"layer {name!r} of type {key!r}: {reason}", problems=[PluginProblem(key, reason)]
+    )
+
+
+def _check_plan(name: str, layer: Layer, plan: object) -> None:
+    """Hold what a plug-in planned against the contract, before anything relies on it."""
+    if not isinstance(plan, Plan):
+        raise _bad_plan(name, layer, f"plan gave {quoted(plan)}, no Plan")
+    arrays = [*plan.params.items(), *plan.state.items()]
+    shapes = [plan.out_shape, *(param.shape for _, param in arrays)]
+    if any(type(d) is not int or d < 0 for shape in shapes for d in shape):
+        raise _bad_plan(name, layer, "plan gave a size that is no whole number of at least 0")
+    for key, _ in arrays:
+        if not _PARAM_NAME.fullmatch(key):
+            raise _bad_plan(name, layer, f"{key!r} is no name for a parameter")
+    if plan.params.keys() & plan.state.keys():
+        raise _bad_plan(name, layer, "a name is that of a parameter and of a state")
+    parts = [part for group in plan.joined.values() for part in group]
+    if len(set(parts)) < len(parts) or not plan.params.keys() >= set(parts):
+        raise _bad_plan(name, layer, "joined wants each name once, and parameters only")
+    for group in plan.joined.values():
+        if len({plan.params[p].shape[:-1] for p in group}) != 1 or not plan.params[group[0]].shape:
+            reason = f"joined {group}: these may differ in their last axis only"
+            raise _bad_plan(name, layer, reason)
 
 
 def random_stream(seed: int, *name: str) -> np.random.Generator:
@@ -132,13 +157,26 @@ class Network:
         return sum(p.plan.macs for p in self.planned)
 
     def initialise(self, seed: int) -> None:
-        """Start every parameter and state from its plan, each from a stream of its own."""
-        for p in self.planned:
+        """Start every parameter and state from its plan, each from a stream of its own.
+
+        Raises
+        ------
+        SpecError
+            If a start is not finite in this dtype.
+        """
+        for i, p in enumerate(self.planned):
             wanted = [(p.layer.params, p.plan.params), (p.layer.state, p.plan.state)]
             for arrays, params in wanted:
                 for name, param in params.items():
                     stream = random_stream(seed, "init", p.name, name)
-                    arrays[name][...] = _start(param, stream)
+                    with np.errstate(over="ignore"):
+                        arrays[name][...] = _start(param, stream)
+                    if not np.isfinite(arrays[name]).all():
+                        raise SpecError(
+                            f"{name!r} of {p.name!r} would start at values that are not finite in "
+                            f"{self.dtype}",
+                            location=f"layers[{i}]",
+                        )
 
     def allocate_grads(self) -> Array:
         """The gradient vector, made on first use; a model that only infers has none."""
@@ -191,7 +229,7 @@ class Network:
             else:
                 run.update(rule)
 
-    @cached_property
+    @property
     def _runs(self) -> list[slice | Layer]:
         """Spans that can be updated as one, and layers that update themselves."""
         runs: list[slice | Layer] = []

@@ -22,13 +22,34 @@ from layerkit.errors import (
 from layerkit.format import LayerRecord as FileRecord
 from layerkit.format import Limits, layer_records
 from layerkit.layer import Layer
-from layerkit.registry import LAYERS, Offer
+from layerkit.registry import LAYERS, Offer, normalised
 from layerkit.spec import LayerRecord
+from layerkit.spec.words import Permit, anyone
 
-__all__ = ["AllowPlugins", "provenance", "resolve_types"]
+__all__ = ["AllowPlugins", "permission", "provenance", "resolve_types"]
 
 AllowPlugins = Collection[str] | Literal[False] | None
-"""Distributions whose layers may be imported: None for all, False for layerkit's own only."""
+"""Distributions whose parts may be imported: None for all, False for layerkit's own only."""
+
+
+def permission(allow: AllowPlugins) -> Permit:
+    """Whether the part behind an offer may be imported; names are compared normalised (PEP 503).
+
+    Parts registered in this process are always allowed: importing them runs no new code.
+
+    Raises
+    ------
+    ValueError
+        If ``allow`` is none of its forms.
+    """
+    if allow is None:
+        return anyone
+    names = {"layerkit"} if allow is False else {allow} if isinstance(allow, str) else allow
+    if isinstance(names, bool) or not all(isinstance(name, str) for name in names):
+        raise ValueError("allow_plugins is None, False or a collection of distribution names")
+    known = {normalised(name) for name in names}
+    return lambda offer: offer.dist is None or offer.dist in known
+
 
 _RANK: list[type[PluginError]] = [
     PluginMissingError,
@@ -75,10 +96,11 @@ def resolve_types(
     for record in _flat(records):
         where.setdefault(record.record["type"], record.where)
     classes: dict[str, type[Layer]] = {}
+    permit = permission(allow)
     faults: list[PluginError] = []
     for key, claim in header["types"].items():
         try:
-            classes[key] = _class_of(key, claim, where[key], allow)
+            classes[key] = _class_of(key, claim, where[key], permit)
         except PluginError as error:
             faults.append(error)
     configs = _migrated(header, classes, faults)
@@ -93,7 +115,7 @@ def _flat(records: Iterable[FileRecord]) -> Iterable[FileRecord]:
         yield from _flat(record.nested)
 
 
-def _class_of(key: str, claim: Mapping[str, Any], where: str, allow: AllowPlugins) -> type[Layer]:
+def _class_of(key: str, claim: Mapping[str, Any], where: str, permit: Permit) -> type[Layer]:
     dist, version = claim["dist"], claim["version"]
     claimed = f"{dist} {version}" if dist else None
     offers = LAYERS.offers(key)
@@ -102,9 +124,8 @@ def _class_of(key: str, claim: Mapping[str, Any], where: str, allow: AllowPlugin
         raise _missing(key, claimed, where, offers)
     if len(fitting) > 1:
         raise LAYERS.ambiguous(key, fitting, where)
-    if dist is not None and not _allowed(dist, allow):
-        allowed = "layerkit" if allow is False else ", ".join(sorted(allow or ())) or "none"
-        reason = f"layer type {key!r} of {claimed}: only these are allowed: {allowed}"
+    if not permit(fitting[0]):
+        reason = f"layer type {key!r} of {claimed} is not among the allowed distributions"
         problem = PluginProblem(key, reason, where, claimed, (str(fitting[0]),))
         raise PluginNotAllowedError(f"{where}: {reason}", problems=[problem])
     part = LAYERS.load(fitting[0])
@@ -118,12 +139,6 @@ def _class_of(key: str, claim: Mapping[str, Any], where: str, allow: AllowPlugin
             f"{where}: {reason}", hint=f"upgrade {dist or 'the class'}", problems=[problem]
         )
     return part
-
-
-def _allowed(dist: str, allow: AllowPlugins) -> bool:
-    if allow is None:
-        return True
-    return dist == "layerkit" if allow is False else dist in allow
 
 
 def _missing(key: str, claimed: str | None, where: str, offers: list[Offer]) -> PluginMissingError:

@@ -14,11 +14,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from layerkit.errors import (
     PluginAmbiguousError,
     PluginLoadError,
+    PluginNotAllowedError,
     PluginProblem,
     PluginVersionError,
     SpecError,
@@ -28,9 +29,6 @@ from layerkit.errors import (
 from layerkit.layer import Layer, Part
 from layerkit.parts import Activation, DataSource, Initializer, Loss, Metric, Optimizer, Schedule
 
-if TYPE_CHECKING:
-    from importlib.metadata import Distribution
-
 __all__ = [
     "REGISTRIES",
     "Offer",
@@ -38,11 +36,14 @@ __all__ = [
     "activation",
     "initializer",
     "nearest",
+    "normalised",
     "register",
     "schedule",
 ]
 
 P = TypeVar("P", bound=Part)
+
+_TYPE_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,126}[a-z0-9])?")  # that of the model file
 
 
 def nearest(word: str, known: list[str]) -> str:
@@ -77,7 +78,7 @@ def _installed() -> dict[str, dict[str, tuple[Offer, ...]]]:
     found: dict[str, dict[str, set[Offer]]] = {}
     seen: set[str] = set()
     for dist in distributions():
-        name = _normalised(dist)
+        name = normalised(dist.name or "unknown")
         if name in seen:  # the first on sys.path is the one that is imported
             continue
         seen.add(name)
@@ -91,8 +92,9 @@ def _installed() -> dict[str, dict[str, tuple[Offer, ...]]]:
     }
 
 
-def _normalised(dist: Distribution) -> str:
-    return re.sub(r"[-_.]+", "-", dist.name or "unknown").lower()
+def normalised(name: str) -> str:
+    """A distribution's name in the one spelling of PEP 503."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 class Registry(Generic[P]):
@@ -160,6 +162,13 @@ class Registry(Generic[P]):
             problems=[PluginProblem(name, reason, where, installed=claims)],
         )
 
+    def refused(self, offer: Offer, reason: str) -> PluginNotAllowedError:
+        """The error for an offer that the caller does not allow."""
+        problem = PluginProblem(offer.name, reason, installed=(str(offer),))
+        return PluginNotAllowedError(
+            f"{self.singular} {offer.name!r}: {reason}", problems=[problem]
+        )
+
     @property
     def singular(self) -> str:
         """The kind as a word for one part, for messages."""
@@ -220,13 +229,13 @@ class Registry(Generic[P]):
     def register(self, part: type[P]) -> type[P]:
         """Make ``part`` known in this process, in place of one of the same name."""
         self._local[part.type_name] = part
-        _shared.cache_clear()
+        _made.cache_clear()
         return part
 
     def unregister(self, name: str) -> None:
         """Forget a class registered in this process."""
         self._local.pop(name, None)
-        _shared.cache_clear()
+        _made.cache_clear()
 
     def create(self, config: str | Mapping[str, Any]) -> P:
         """A part from its name, or from its settings with the name under "type".
@@ -295,9 +304,16 @@ REGISTRIES: dict[str, Registry[Any]] = {
 }
 
 
+def _shared(kind: str, config: str | Mapping[str, Any]) -> Any:
+    """One object for equal configurations; layers ask for their activations at every feed."""
+    if isinstance(config, str):
+        return _made(kind, config)
+    return _made(kind, json.dumps(config, sort_keys=True))
+
+
 @lru_cache(maxsize=256)
-def _shared(kind: str, config: str) -> Any:
-    return REGISTRIES[kind].create(json.loads(config))
+def _made(kind: str, config: str) -> Any:
+    return REGISTRIES[kind].create(json.loads(config) if config.startswith("{") else config)
 
 
 def activation(config: str | Mapping[str, Any]) -> Activation:
@@ -308,7 +324,7 @@ def activation(config: str | Mapping[str, Any]) -> Activation:
     PluginError, SpecError
         As ``Registry.create``.
     """
-    part: Activation = _shared("activations", json.dumps(config, sort_keys=True))
+    part: Activation = _shared("activations", config)
     return part
 
 
@@ -320,7 +336,7 @@ def initializer(config: str | Mapping[str, Any]) -> Initializer:
     PluginError, SpecError
         As ``Registry.create``.
     """
-    part: Initializer = _shared("initializers", json.dumps(config, sort_keys=True))
+    part: Initializer = _shared("initializers", config)
     return part
 
 
@@ -332,7 +348,7 @@ def schedule(config: str | Mapping[str, Any]) -> Schedule:
     PluginError, SpecError
         As ``Registry.create``.
     """
-    part: Schedule = _shared("schedules", json.dumps(config, sort_keys=True))
+    part: Schedule = _shared("schedules", config)
     return part
 
 
@@ -345,8 +361,17 @@ def register(part: type[P]) -> type[P]:
     Raises
     ------
     TypeError
-        If the class inherits none of the contracts.
+        If the class inherits none of the contracts, or has no type_name.
+    ValueError
+        If its type_name is not made of lower-case letters, digits, ".", "_" and "-".
     """
+    name = getattr(part, "type_name", None)
+    if not isinstance(name, str):
+        raise TypeError(f"{part.__name__} needs a class attribute type_name, its registry name")
+    if not _TYPE_NAME.fullmatch(name):
+        raise ValueError(
+            f"type_name {name!r}: lower-case letters, digits, '.', '_', '-' are wanted"
+        )
     for registry in REGISTRIES.values():
         if issubclass(part, registry.base):
             registry.register(part)

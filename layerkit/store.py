@@ -30,9 +30,10 @@ from layerkit.format.document import located
 from layerkit.layer import Array, Layer
 from layerkit.model import Carried, Model, SelfTest, declared_contract
 from layerkit.network import Network, Planned, random_stream
-from layerkit.provenance import AllowPlugins, provenance, resolve_types
+from layerkit.provenance import AllowPlugins, permission, provenance, resolve_types
 from layerkit.spec import Spec, resolve
 from layerkit.spec.text import Source
+from layerkit.spec.words import Permit
 
 __all__ = ["load", "save"]
 
@@ -159,7 +160,8 @@ def load(
         located(document.path),
     ):
         classes, configs = resolve_types(document.header, allow_plugins, limits)
-        spec = _read_spec(document.header, classes, configs)
+        permit = permission(allow_plugins)
+        spec = _read_spec(document.header, classes, configs, permit)
         planned = spec.plan()
         _check_tensors(document, planned, spec.dtype)
         contract = _read_contract(document.header["spec"], spec, planned)
@@ -180,7 +182,10 @@ def _file_spec(model: Model) -> dict[str, Any]:
 
 
 def _read_spec(
-    header: Mapping[str, Any], classes: Mapping[str, type[Layer]], configs: Mapping[int, Any]
+    header: Mapping[str, Any],
+    classes: Mapping[str, type[Layer]],
+    configs: Mapping[int, Any],
+    permit: Permit,
 ) -> Spec:
     held = header["spec"]
     unknown = [key for key in held if key not in ("schema", "model", "data")]
@@ -192,7 +197,13 @@ def _read_spec(
             {**layer, "config": configs.get(i, layer["config"])}
             for i, layer in enumerate(document["layers"])
         ]
-    return resolve(Source(document), lenient=True, prefix="spec.model", lookup=classes.__getitem__)
+    return resolve(
+        Source(document),
+        lenient=True,
+        prefix="spec.model",
+        permit=permit,
+        lookup=classes.__getitem__,
+    )
 
 
 def _read_contract(held: Mapping[str, Any], spec: Spec, planned: list[Planned]) -> DataContract:
@@ -309,7 +320,7 @@ def _fingerprint(model: Model) -> str:
 
 def _selftest(model: Model) -> SelfTest | None:
     """Rows that follow from the model alone and what it gives for them; None if too large."""
-    if not model.fitted:
+    if not model.ready:
         return None
     contract = model.contract.input
     stream = random_stream(0, "selftest")

@@ -56,10 +56,7 @@ def load_npz(raw: bytes, source: str) -> dict[str, Array]:
         raise DataError("not an npz file: it is no zip archive", source=source)
     archive = _load(io.BytesIO(raw), source)
     members = getattr(archive, "files", [])
-    try:
-        listed = archive.zip.namelist() if members else []
-    except _BROKEN as cause:
-        raise _damaged(cause, source) from cause
+    listed = archive.zip.namelist() if members else []
     if not members or not all(name.endswith(".npy") for name in listed):
         raise DataError("a zip archive, but not of NumPy arrays", source=source)
     return {key: _sound(_member(archive, key, source), source, key) for key in members}

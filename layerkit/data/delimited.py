@@ -83,20 +83,18 @@ def _records(text: str, delimiter: str, source: str) -> Iterator[tuple[int, list
 
 
 def _delimiter_of(text: str) -> str:
-    """The delimiter that all of the first lines have equally often, the most frequent one."""
-    lines = [line for line in islice(io.StringIO(text), 20) if line.strip()]
-    best, most = ",", 0
+    """The delimiter that all of the first rows have equally often, the most frequent one."""
+    best, most = "", 1
     for delimiter in _DELIMITERS:
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
         try:
-            counts = {len(row) for row in csv.reader(lines, delimiter=delimiter)}
-        except csv.Error:  # found again, with its place, when the rows are read
+            counts = {len(row) for row in islice(reader, 20) if "".join(row).strip()}
+        except csv.Error:  # quotes make no sense with this one, or a fault that is found again
             continue
-        if len(counts) == 1 and (count := counts.pop()) > max(most, 1):
+        if len(counts) == 1 and (count := counts.pop()) > most:
             best, most = delimiter, count
-    if most == 0:
-        counts_in_first = [lines[0].count(d) if lines else 0 for d in _DELIMITERS]
-        best = _DELIMITERS[int(np.argmax(counts_in_first))]
-    return best
+    first = text.lstrip("\n").partition("\n")[0]
+    return best or max(_DELIMITERS, key=first.count)
 
 
 def _fast(text: str, delimiter: str, has_header: bool | None, source: str) -> Rows | None:

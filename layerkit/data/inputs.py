@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -285,6 +285,6 @@ class InputContract:
         columns = spec_.names(found["columns"], f"{at}.columns") if "columns" in found else None
         center, scale = spec_.two(found.get("scaler"), f"{at}.scaler", "center", "scale")
         low, high = spec_.two(found.get("range"), f"{at}.range", "min", "max")
-        fill = spec_.fills(fields, columns, shape[-1] if shape else 0)
         dtype = spec_.dtype(found["dtype"], f"{at}.dtype")
-        return cls(shape, dtype, columns, center, scale, low, high, fill)
+        plain = cls(shape, dtype, columns, center, scale, low, high)
+        return replace(plain, missing=spec_.fills(fields, columns, plain.width))

@@ -39,9 +39,9 @@ def _put(out: bytearray, value: Any) -> None:
         out += _NAN if value != value else b"\xcb" + struct.pack(">d", value)
     elif kind is dict:
         _put_length(out, len(value), 0x80, 15, (None, 0xDE, 0xDF))
-        for key, item in sorted(value.items(), key=lambda pair: pair[0].encode()):
+        for key in sorted(value):  # by code point, which is the order of their UTF-8
             _put(out, key)
-            _put(out, item)
+            _put(out, value[key])
     elif kind is list:
         _put_length(out, len(value), 0x90, 15, (None, 0xDC, 0xDD))
         for item in value:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
+from numbers import Integral
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -75,8 +76,10 @@ def write(
         ``entry_point`` may be left out.
     tensors : mapping
         Name -> (role, array), arrays of any memory layout and byte order.
-    aliases, metadata, metrics, training, selftest : mapping, optional
-        The sections of those names (rules 3.8 to 3.12); an empty one is left out.
+    aliases : mapping, optional
+        Further name -> tensor (rule 3.8); the tensor is to have the name whose layer comes first.
+    metadata, metrics, training, selftest : mapping, optional
+        The sections of those names (rules 3.9 to 3.12); an empty one is left out.
     history : mapping, optional
         Series -> "epoch" or "step"; the tensors ``history/SERIES`` hold the values.
     producer, features : mapping, optional
@@ -113,7 +116,7 @@ def write(
         "metadata": metadata or {},
         "producer": producer or _this_producer(),
         "spec": spec,
-        "types": {key: {"entry_point": key, **record} for key, record in types.items()},
+        "types": {key: _type_record(key, record) for key, record in types.items()},
         **{key: value for key, value in {**sections, "history": units}.items() if value},
     }
     prepared = _prepare(header, tensors, limits)
@@ -145,11 +148,16 @@ def _this_producer() -> dict[str, str]:
     return {"name": "layerkit", "version": __version__}
 
 
-def _floats(selftest: Mapping[str, float] | None) -> dict[str, Any] | None:
+def _type_record(key: str, record: object) -> object:
+    return {"entry_point": key, **record} if isinstance(record, Mapping) else record
+
+
+def _floats(selftest: Mapping[str, float] | None) -> dict[str, Any]:
     """Tolerances as floats: in a file 0 is no float (rule 3.1), though callers may write it."""
-    if selftest is None:
-        return None
-    return {key: float(v) if type(v) is int else v for key, v in selftest.items()}
+    return {
+        key: float(bound) if isinstance(bound, Integral) and not isinstance(bound, bool) else bound
+        for key, bound in (selftest or {}).items()
+    }
 
 
 def _prepare(header: dict[str, Any], tensors: Tensors, limits: Limits) -> _Prepared:

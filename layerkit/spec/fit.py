@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from typing import TYPE_CHECKING
@@ -43,18 +44,27 @@ def check_fit(spec: Spec, faults: Faults) -> None:
 
 
 def _check_memory(spec: Spec, planned: list[Planned], faults: Faults) -> None:
+    """Refuse, before anything is allocated, what cannot be held: parameters, states, one row."""
     itemsize = 4 if spec.dtype == "float32" else 8
-    total = sum(p.size for p in planned) * itemsize
     have = _memory()
-    if total > have:
-        i = max(range(len(planned)), key=lambda k: planned[k].size)
-        largest = planned[i]
+    row = math.prod(spec.in_shape) * itemsize
+    if row > have:
+        faults.add(("input",), f"one row would take {_bytes(row)}; this machine has {_bytes(have)}")
+    sizes = [_size(p) * itemsize for p in planned]
+    if sum(sizes) > have:
+        alone = [k for k, size in enumerate(sizes) if size > have]
+        i = alone[0] if alone else max(range(len(planned)), key=sizes.__getitem__)
         faults.add(
             ("layers", spec.layers[i].origin),
-            f"the parameters would take {_bytes(total)}, "
-            f"{_bytes(largest.size * itemsize)} of it in {largest.name!r}; "
-            f"this machine has {_bytes(have)} of memory: use fewer units",
+            f"the parameters would take {_bytes(sum(sizes))}, {_bytes(sizes[i])} of it in "
+            f"{planned[i].name!r}; this machine has {_bytes(have)} of memory: use fewer units",
         )
+
+
+def _size(p: Planned) -> int:
+    """Elements of a layer's parameters, its state and one row of its output."""
+    state = sum(s.size for s in p.plan.state.values())
+    return p.size + state + math.prod(p.plan.out_shape)
 
 
 def _memory() -> int:
@@ -65,7 +75,8 @@ def _memory() -> int:
         return 64 << 30
 
 
-def _bytes(n: float) -> str:
+def _bytes(count: int) -> str:
+    n = float(min(count, 10**30))
     for unit in ("B", "kB", "MB", "GB", "TB", "PB", "EB"):
         if n < 1000:
             return f"{n:.3g} {unit}"

@@ -63,16 +63,20 @@ def read_layers(
     items: list[Any],
     faults: Faults,
     *,
-    lenient: bool = False,
+    from_file: bool = False,
     lookup: Lookup = LAYERS.__getitem__,
 ) -> list[LayerRecord]:
-    """The layers of a spec, resolved and unrolled; mistakes go to ``faults``."""
+    """The layers of a spec, resolved and unrolled; mistakes go to ``faults``.
+
+    ``from_file``: every entry is in resolved form, and parts that only training needs may be
+    missing.
+    """
     records: list[LayerRecord] = []
     counts: dict[str, int] = {}
     taken: dict[str, int] = {}
     for i, item in enumerate(items):
         path: Path = ("layers", i)
-        read = _layer(item, path, faults, lenient, lookup)
+        read = _layer(item, path, faults, from_file, lookup)
         if read is None:
             continue
         part, name, repeat, config = read
@@ -85,6 +89,10 @@ def read_layers(
             stem = kind.replace(".", "-")[:50]
             default = f"{stem}_{counts[kind]}"
             called = default if name is None else name if repeat == 1 else f"{name}_{k + 1}"
+            if not _LAYER_NAME.fullmatch(called):
+                reason = f"{called!r} would be too long a name: at most 64 letters are allowed"
+                faults.add((*path, "name"), reason)
+                break
             if called in taken:
                 reason = f"the name {called!r} is that of layers[{taken[called]}] too"
                 faults.add((*path, "name"), reason)
@@ -94,7 +102,7 @@ def read_layers(
 
 
 def _layer(
-    item: Any, path: Path, faults: Faults, lenient: bool, lookup: Lookup
+    item: Any, path: Path, faults: Faults, from_file: bool, lookup: Lookup
 ) -> tuple[type[Layer], str | None, int, dict[str, Any]] | None:
     """(class, name, repeat, settings) of one entry, flat or in resolved form."""
     if not isinstance(item, dict):
@@ -124,7 +132,7 @@ def _layer(
         faults.add((*path, "type"), reason, error)
         return None
     at = path
-    if "config" in fields and "config" not in part.settings():
+    if _is_resolved(fields, part, from_file):
         config = fields.pop("config")
         for key in fields:
             reason = f"unknown field {quoted(key)} beside 'config': settings go inside it"
@@ -134,5 +142,15 @@ def _layer(
             return None
         fields, at = config, (*path, "config")
     beside = ("type", "name", "repeat") if at == path else ()
-    resolved = validate(part, fields, at, faults, lenient=lenient, beside=beside)
+    resolved = validate(part, fields, at, faults, lenient=from_file, beside=beside)
     return part, name, repeat, resolved
+
+
+def _is_resolved(fields: dict[str, Any], part: type[Layer], from_file: bool) -> bool:
+    """Whether the settings stand under ``config``; a layer may have a setting of that name."""
+    if "config" not in fields:
+        return False
+    if from_file or "config" not in part.settings():
+        return True
+    inner = fields["config"]
+    return len(fields) == 1 and isinstance(inner, dict) and set(inner) <= set(part.settings())

@@ -6,13 +6,12 @@ mistake gives one error. Mistakes are gathered and raised together, with path an
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from typing import Any, Literal
 
-from layerkit.errors import SpecError, quoted
+from layerkit.errors import SpecError
 from layerkit.layer import Shape
 from layerkit.network import Planned, plan_layers
 from layerkit.parts import Link
@@ -22,8 +21,8 @@ from layerkit.spec.fit import check_fit
 from layerkit.spec.layers import LayerRecord, Lookup, read_layers
 from layerkit.spec.recipe import check_output, link_of, read_recipe
 from layerkit.spec.sections import SpecDocument
-from layerkit.spec.text import Source, override, parse
-from layerkit.spec.words import Faults
+from layerkit.spec.text import Source, override, parse, plain
+from layerkit.spec.words import Faults, Permit, anyone
 
 __all__ = ["LayerRecord", "Spec", "read_spec", "resolve"]
 
@@ -99,7 +98,9 @@ def read_spec(spec: str | FilePath | Mapping[str, Any], *, settings: Sequence[st
         If the file cannot be read.
     """
     if isinstance(spec, Mapping):
-        source = Source(json.loads(json.dumps(_plain(spec))))
+        source = Source(plain(spec))
+    elif not isinstance(spec, (str, FilePath)):
+        source = Source(plain(spec))  # refused below as no JSON object, or here as no JSON
     else:
         raw = FilePath(spec).read_bytes()
         try:
@@ -115,46 +116,31 @@ def read_spec(spec: str | FilePath | Mapping[str, Any], *, settings: Sequence[st
     return resolve(source)
 
 
-def _plain(value: Any) -> Any:
-    """``value`` with tuples as lists and mappings as dicts, so that it can be JSON.
-
-    Raises
-    ------
-    SpecError
-        If something in it is no JSON value.
-    """
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    raise SpecError(f"a spec holds JSON values only, {quoted(value)} is none")
-
-
 def resolve(
     source: Source,
     *,
     lenient: bool = False,
     prefix: str = "",
+    permit: Permit = anyone,
     lookup: Lookup = LAYERS.__getitem__,
 ) -> Spec:
     """Validate the tree of ``source`` and fill in all defaults.
 
     The keywords are for reading a model file: ``lenient`` leaves recipe parts alone that are not
-    installed, ``prefix`` is where the spec lies in the file, ``lookup`` finds the layer classes.
+    installed, ``prefix`` is where the spec lies in the file, ``permit`` says whose parts may be
+    imported, ``lookup`` finds the layer classes.
 
     Raises
     ------
     SpecError, PluginError
         As ``read_spec``.
     """
-    faults = Faults(source, prefix)
+    faults = Faults(source, prefix, permit)
     document = read_document(source, faults)
     items = source.tree.get("layers") if isinstance(source.tree, dict) else None
     layers: list[LayerRecord] = []
     if isinstance(items, list):
-        layers = read_layers(items, faults, lenient=lenient, lookup=lookup)
+        layers = read_layers(items, faults, from_file=lenient, lookup=lookup)
     faults.raise_any()
     assert document is not None  # noqa: S101  # raise_any has raised otherwise
     spec = _sections(document, tuple(layers), faults, lenient=lenient)

@@ -29,12 +29,20 @@ class Section(BaseModel):
 
 
 def _number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return abs(value) < 1e300 and math.isfinite(value)
 
 
 def _numbers(value: Any, *, nonzero: bool = False) -> bool:
     items = value if isinstance(value, list) else [value]
     return bool(items) and all(_number(v) and not (nonzero and v == 0) for v in items)
+
+
+def _check_version(value: Any) -> Any:
+    if type(value) is int and value == 1:
+        return value
+    raise ValueError
 
 
 def _check_scale(value: Any) -> Any:
@@ -79,6 +87,7 @@ def _check_class_weights(value: Any) -> Any:
 
 _NUMBER_OR_LIST = {"anyOf": [{"type": "number"}, {"type": "array", "items": {"type": "number"}}]}
 
+Version = Annotated[Any, BeforeValidator(_check_version), WithJsonSchema({"const": 1}), "1"]
 Scale = Annotated[
     Any,
     BeforeValidator(_check_scale),
@@ -263,7 +272,7 @@ class Train(Section):
 class SpecDocument(Section):
     """A whole spec; the layers are validated one by one, each by its own type."""
 
-    layerkit: Literal[1] = Field(description="Version of the spec language: 1.")
+    layerkit: Version = Field(description="Version of the spec language: 1.")
     name: Name = Field("model", description="Name of the model.")
     dtype: Literal["float32", "float64"] = Field("float32", description="Of every number.")
     input: Input = Field(description="The data contract of raw rows.")

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
-from layerkit.errors import PluginError
+from layerkit.errors import PluginError, PluginLoadError, PluginProblem
 from layerkit.fields import PartOf, Range
 from layerkit.layer import Part
 from layerkit.registry import REGISTRIES, Registry
@@ -64,6 +64,8 @@ def _translated(annotation: Any) -> Any:
         return Annotated[(_translated(args[0]), *marks)]
     if origin in (Union, UnionType):
         return reduce(or_, (_translated(a) for a in args))
+    if origin is tuple and len(args) == 2 and args[1] is Ellipsis:  # JSON has lists only
+        origin = list
     if origin is list:
         return list[_translated(args[0])]  # type: ignore[misc]  # a type made at run time
     return annotation
@@ -80,7 +82,8 @@ def settings_model(part: type[Part]) -> type[BaseModel]:
     for name, annotation in setting_types(part).items():
         default = part.settings()[name].default
         wanted = ... if default is inspect.Parameter.empty else default
-        fields[name] = (_translated(annotation), wanted)
+        # Mangled, so that a setting may be called like an attribute of pydantic's models.
+        fields[f"setting_{name}"] = (_translated(annotation), Field(wanted, alias=name))
     made: type[BaseModel] = create_model(f"{part.__name__}Settings", __config__=STRICT, **fields)
     _MODELS[part] = made
     return made
@@ -101,13 +104,22 @@ def validate(
     model that only infers does not need them. ``beside`` are fields that stand beside the settings,
     for the nearest name.
     """
-    known = setting_types(part)
+    try:
+        known = setting_types(part)
+        model = settings_model(part)
+    except Exception as cause:  # noqa: BLE001  # whatever a plug-in's annotations lead to
+        reason = f"the annotations of {part.__name__}'s constructor cannot be used: {cause!r:.200}"
+        problem = PluginProblem(getattr(part, "type_name", part.__name__), reason)
+        error = PluginLoadError(reason, problems=[problem])
+        error.__cause__ = cause
+        faults.add(path, reason, error)
+        return dict(config)
     for key in config:
         if key not in known:
             faults.add((*path, str(key)), unknown_field(str(key), [*known, *beside]))
     given = {k: v for k, v in config.items() if k in known}
     try:
-        checked = settings_model(part)(**given)
+        checked = model(**given)
     except ValidationError as error:
         bad = {str(e["loc"][0]): e["type"] for e in reversed(error.errors())}
         for name, kind in bad.items():
@@ -118,7 +130,7 @@ def validate(
                 value = config[name]
                 faults.add((*path, name), f"{describe(known[name])} is wanted, {came(value)} came")
         return dict(given)
-    resolved: dict[str, Any] = checked.model_dump()
+    resolved: dict[str, Any] = checked.model_dump(by_alias=True)
     for name, annotation in known.items():
         group = part_group(annotation)
         if group is not None and resolved[name] is not None:
@@ -147,7 +159,10 @@ def validate_part(
         faults.add(path, f'{wanted}, or an object with "type", is wanted, {came(value)} came')
         return value
     try:
-        part = registry[name]
+        offer = registry.choose(name)
+        if not faults.permit(offer):
+            raise registry.refused(offer, f"{offer} is not among the allowed distributions")
+        part = registry.load(offer)
     except PluginError as error:
         if not lenient or group == "activations":
             reason = error.problems[0].reason if error.problems else error.message

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from layerkit.errors import SpecError, quoted
 from layerkit.registry import nearest
 
-__all__ = ["Path", "Source", "at_path", "override", "parse", "spell"]
+__all__ = ["Path", "Source", "override", "parse", "plain", "spell"]
+
+_LARGEST = 10**300  # beyond it a whole number is no float, and nothing in a spec is so large
 
 Path = tuple[str | int, ...]
 """Keys and indices from the root of a spec to a field."""
@@ -64,23 +70,67 @@ def parse(text: str, *, name: str | None = None) -> Source:
         if len(seen) < len(items):
             keys = [k for k, _ in items]
             twice = next(k for k in keys if keys.count(k) > 1)
-            raise SpecError(f"the field {quoted(twice)} is given twice in one object", path=name)
+            at = [m.start() for m in re.finditer(f"{re.escape(json.dumps(twice))}\\s*:", text)]
+            line = text.count("\n", 0, at[1]) + 1 if len(at) > 1 else None
+            raise SpecError(
+                f"the field {quoted(twice)} is given twice in one object", line=line, path=name
+            )
         return seen
 
-    def constant(word: str) -> Any:
-        raise SpecError(f"{word} is not JSON: a finite number is wanted", path=name)
-
     try:
-        tree = json.loads(text, object_pairs_hook=pairs, parse_constant=constant)
+        tree = _decode(text, object_pairs_hook=pairs)
     except json.JSONDecodeError as error:
         raise SpecError(
             f"not valid JSON: {error.msg} (line {error.lineno}, column {error.colno})",
-            line=error.lineno,
             path=name,
         ) from error
-    except RecursionError as error:
-        raise SpecError("nested too deeply", path=name) from error
+    except SpecError as error:
+        error.path = name
+        raise
     return Source(tree, name=name, text=text)
+
+
+def _decode(text: str, **hooks: Any) -> Any:
+    """JSON ``text`` as a tree; NaN, huge numbers and endless nesting are refused."""
+    try:
+        return json.loads(text, parse_constant=_no_constant, parse_int=_whole, **hooks)
+    except RecursionError:
+        raise SpecError("nested too deeply") from None
+
+
+def _no_constant(word: str) -> Any:
+    raise SpecError(f"{word} is not JSON: a finite number is wanted")
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > 301 or abs(int(digits)) >= _LARGEST:
+        raise SpecError(f"the number {digits[:12]}... is too large")
+    return int(digits)
+
+
+def plain(value: Any, depth: int = 0) -> Any:
+    """``value`` as JSON values: tuples as lists, mappings as dicts, NumPy numbers as numbers.
+
+    Raises
+    ------
+    SpecError
+        If something in it is no JSON value, too large or nested too deeply.
+    """
+    if depth > 100:
+        raise SpecError("nested too deeply")
+    if isinstance(value, Mapping):
+        return {str(k): plain(v, depth + 1) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(v, depth + 1) for v in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, int) and abs(value) >= _LARGEST:
+        raise SpecError("a whole number in the spec is too large")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise SpecError(f"{value} is not JSON: a finite number is wanted")
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise SpecError(f"a spec holds JSON values only, {quoted(value)} is none")
 
 
 def _lines(text: str) -> dict[Path, int]:
@@ -124,16 +174,6 @@ def _lines(text: str) -> dict[Path, int]:
     return lines
 
 
-def at_path(tree: Any, path: Path) -> Any:
-    """The value at ``path``, or None where there is none."""
-    for step in path:
-        try:
-            tree = tree[step]
-        except (KeyError, IndexError, TypeError):
-            return None
-    return tree
-
-
 def override(tree: Any, settings: Sequence[str]) -> Any:
     """A copy of ``tree`` with ``layers.1.gate_bias=-3`` and the like applied, in order.
 
@@ -144,7 +184,7 @@ def override(tree: Any, settings: Sequence[str]) -> Any:
     SpecError
         If an override has no "=", or its path leads through something that is no object or list.
     """
-    tree = json.loads(json.dumps(tree))
+    tree = copy.deepcopy(tree)
     for setting in settings:
         dotted, equals, word = setting.partition("=")
         if not equals or not dotted.strip():
@@ -159,15 +199,16 @@ def override(tree: Any, settings: Sequence[str]) -> Any:
 
 def _value(word: str) -> Any:
     try:
-        return json.loads(word)
+        return _decode(word)
     except json.JSONDecodeError:
         return word
 
 
 def _enter(owner: Any, step: str, setting: str, where: str) -> Any:
-    if isinstance(owner, dict):
-        return owner.setdefault(step, {})
-    return owner[_index(owner, step, setting, where)]
+    key: Any = step if isinstance(owner, dict) else _index(owner, step, setting, where)
+    if isinstance(owner, dict) and owner.get(step) is None:
+        owner[step] = {}
+    return owner[key]
 
 
 def _assign(owner: Any, step: str, value: Any, setting: str, where: str) -> None:
@@ -177,10 +218,14 @@ def _assign(owner: Any, step: str, value: Any, setting: str, where: str) -> None
         owner[_index(owner, step, setting, where)] = value
 
 
+def _json(value: Any) -> str:
+    return quoted(json.dumps(value), 60)[1:-1]
+
+
 def _index(owner: Any, step: str, setting: str, where: str) -> int:
     at = where or "the spec"
     if not isinstance(owner, list):
-        raise SpecError(f"--set {setting}: {at} is {quoted(owner)}, which has no field {step!r}")
+        raise SpecError(f"--set {setting}: {at} is {_json(owner)}, which has no field {step!r}")
     if not re.fullmatch(r"-?\d+", step) or not -len(owner) <= int(step) < len(owner):
         known = [str(i) for i in range(len(owner))]
         raise SpecError(

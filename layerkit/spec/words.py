@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from layerkit.errors import PluginError, SpecError, quoted
 from layerkit.fields import PartOf, Range
-from layerkit.registry import REGISTRIES, nearest
+from layerkit.registry import REGISTRIES, Offer, nearest
 from layerkit.spec.text import Path, Source, spell
 
-__all__ = ["Fault", "Faults", "came", "describe", "unknown_field"]
+__all__ = ["Fault", "Faults", "Permit", "anyone", "came", "describe", "unknown_field"]
 
 _PLAIN = {
     int: "a whole number",
@@ -42,7 +42,7 @@ def describe(annotation: Any) -> str:
                 return mark
         return describe(args[0])
     if origin is Literal:
-        return "one of " + ", ".join(repr(a) for a in args)
+        return ("one of " if len(args) > 1 else "") + ", ".join(repr(a) for a in args)
     if origin in (Union, types.UnionType):
         return " or ".join(describe(a) for a in args)
     if origin in (list, tuple):
@@ -92,12 +92,22 @@ class Fault:
     error: SpecError | PluginError | None = None
 
 
+Permit = Callable[[Offer], bool]
+"""Whether the part behind an offer may be imported."""
+
+
+def anyone(offer: Offer) -> bool:
+    """Every installed distribution's parts may be imported."""
+    return True
+
+
 @dataclass
 class Faults:
     """Mistakes gathered while a spec is read, so that a user sees them all at once."""
 
     source: Source
     prefix: str = ""
+    permit: Permit = anyone
     found: list[Fault] = field(default_factory=list)
 
     def add(self, path: Path, reason: str, error: SpecError | PluginError | None = None) -> None:

@@ -22,6 +22,8 @@ from layerkit.training.recipe import Recipe
 
 __all__ = ["Loop", "Stopper"]
 
+_CALM = "lower train.optimizer.learning_rate, set train.clip_norm (1.0, say), or scale the input"
+
 Judge = Callable[[Array, Array], dict[str, float]]
 """From scores and encoded targets to metric values."""
 
@@ -82,8 +84,7 @@ class Loop:
                     f"the loss became {loss} in epoch {number + 1}, batch {batch}",
                     epoch=number + 1,
                     batch=batch,
-                    hint="lower train.optimizer.learning_rate, set train.clip_norm (1.0, say), or "
-                    "scale the input",
+                    hint=_CALM,
                 )
             if scores is None:
                 scores = np.empty((len(data), *batch_scores.shape[1:]), batch_scores.dtype)
@@ -98,6 +99,13 @@ class Loop:
                 self.interrupted = True
                 break
         self.seconds += time.perf_counter() - began
+        if not np.isfinite(self.network.params).all():
+            raise TrainingDivergedError(
+                f"parameters are no longer finite after epoch {number + 1}",
+                epoch=number + 1,
+                batch=-(-len(data) // recipe.batch_size),
+                hint=_CALM,
+            )
         values = {"loss": total / weight if weight else 0.0}
         if scores is not None:
             values |= self.judge(scores[:done], data.y[order[:done]])

@@ -48,6 +48,10 @@ def test_split(splits: Mapping[str, Rows], choice: Any) -> tuple[Rows, Rows | No
     A fraction is taken by a stream of its own, not by the run's seed, so that runs of several
     seeds are judged by the same rows.
     """
+    if "train" not in splits:
+        raise DataError(
+            f"a split called 'train' is wanted, there are: {', '.join(splits) or 'none'}"
+        )
     rows = splits["train"]
     if splits.get("test") is not None or choice is None or choice == 0:
         return rows, splits.get("test")
@@ -66,6 +70,8 @@ def prepare(
 ) -> Prepared:
     """Split, fit and encode rows for training ``model``.
 
+    A model that has seen training rows keeps its contract: its weights were trained under it.
+
     Raises
     ------
     DataError
@@ -83,7 +89,7 @@ def prepare(
         )
     if len(rows) == 0:
         raise DataError("no rows to train on", source=splits["train"].source)
-    contract = model.contract if model.file_id and model.fitted else _fit(model, rows, loss)
+    contract = model.contract if model.fitted else _fit(model, rows, loss)
     arrays = to_arrays(contract, rows, loss)
     return Prepared(
         contract,
@@ -164,7 +170,11 @@ def _weighted(
 ) -> Arrays:
     """``arrays`` with the recipe's class and sample weights, multiplied, if it has any."""
     classes = None if contract.output is None else contract.output.classes
-    weights = class_row_weights(recipe.get("class_weights"), classes, arrays.y)
+    weights = None
+    if recipe.get("class_weights") is not None:
+        output = contract.output
+        numbers = output.encode(output.labels_of(rows)) if output and classes else arrays.y
+        weights = class_row_weights(recipe["class_weights"], classes, numbers)
     column = recipe.get("sample_weight")
     if column is not None:
         if rows.columns is None or column not in rows.columns:

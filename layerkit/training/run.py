@@ -13,9 +13,10 @@ import numpy as np
 from layerkit.data import load_data, read_rows
 from layerkit.errors import SpecError, TrainingDivergedError
 from layerkit.layer import Array
-from layerkit.model import Carried, Model, build
+from layerkit.model import Carried, Model, as_spec, build
 from layerkit.parts import Rows
-from layerkit.spec import Spec, read_spec
+from layerkit.spec import Spec
+from layerkit.threads import blas_threads, threads_for
 from layerkit.training.listen import Listener
 from layerkit.training.loop import Loop, Stopper, put_back, snapshot
 from layerkit.training.measure import mean_loss, metric_values, scores_of
@@ -138,7 +139,7 @@ def train_seeds(
     **options: Any,
 ) -> list[Run]:
     """Train a spec ``seeds`` times, from its own seed upwards; otherwise as ``train``."""
-    resolved = spec if isinstance(spec, Spec) else read_spec(spec, settings=settings)
+    resolved = as_spec(spec, settings)
     first = Recipe.of(resolved).seed
     where = None if isinstance(data, Mapping) else data
     splits = (
@@ -157,11 +158,11 @@ def _model(
 ) -> Model:
     if isinstance(spec, Model):
         if settings:
-            raise ValueError("settings change a spec, not a model")
+            raise ValueError("settings change a spec; this is a model")
         if seed is not None:
             spec.spec = spec.spec.with_train(seed=seed)
         return spec
-    resolved = spec if isinstance(spec, Spec) else read_spec(spec, settings=settings)
+    resolved = as_spec(spec, settings)
     if seed is not None and resolved.train is not None:
         resolved = resolved.with_train(seed=seed)
     return build(resolved)
@@ -186,7 +187,12 @@ def _run(model: Model, recipe: Recipe, prepared: Prepared, listener: Listener) -
     listener.begin(model.name, seed=recipe.seed, epochs=recipe.epochs, rows=len(prepared.train))
     series: dict[str, list[float]] = {}
     ended: Literal["finished", "early", "interrupted"] = "finished"
-    with np.errstate(all="ignore"):  # a loss that is not finite is found and told, once
+    largest = max((p.plan.macs for p in network.planned), default=0)
+    threads = threads_for(largest, recipe.batch_size)
+    with (
+        blas_threads(threads),
+        np.errstate(all="ignore"),
+    ):  # a loss that is not finite is found and told, once
         for number in range(recipe.epochs):
             good = snapshot(network)
             try:
@@ -236,9 +242,20 @@ def _finish(
         short = "val" if prefix == "validation" else prefix
         metrics |= _judged(short, model.network, recipe, arrays, judge)
     model.metrics = metrics
-    earlier = model.history
-    model.history = {
-        name: np.concatenate([earlier.get(name, np.empty(0)), np.array(values, np.float64)])
-        for name, values in series.items()
-    }
+    model.history = _continued(model.history, series)
     model.carried = Carried()
+
+
+def _continued(earlier: Mapping[str, Array], series: Mapping[str, list[float]]) -> dict[str, Array]:
+    """History with this run's epochs after the earlier ones; NaN where nothing was measured."""
+    before = max((len(values) for values in earlier.values()), default=0)
+    now = max((len(values) for values in series.values()), default=0)
+    return {
+        name: np.concatenate(
+            [
+                earlier.get(name, np.full(before, np.nan)),
+                np.array(series.get(name, [np.nan] * now), np.float64),
+            ]
+        )
+        for name in [*earlier, *(name for name in series if name not in earlier)]
+    }

@@ -17,14 +17,14 @@ from layerkit.format import DTYPES, Limits, load_tensors, open_document, write
 from layerkit.format.decode import decode
 from layerkit.format.encode import encode
 
-TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 KEYS = TEXT.filter(lambda key: key != "__proto__")
 NUMBERS = st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
 LEAVES = st.none() | st.booleans() | NUMBERS | TEXT
 VALUES = st.recursive(
-    LEAVES, lambda inner: st.lists(inner, max_size=20) | st.dictionaries(KEYS, inner, max_size=20)
+    LEAVES, lambda inner: st.lists(inner, max_size=5) | st.dictionaries(KEYS, inner, max_size=5)
 )
-MAPS = st.dictionaries(KEYS, VALUES, max_size=20)
+MAPS = st.dictionaries(KEYS, VALUES, max_size=5)
 SHAPES = hnp.array_shapes(min_dims=0, max_dims=5, min_side=0, max_side=5)
 ARRAYS = st.sampled_from(sorted(DTYPES)).flatmap(lambda name: hnp.arrays(DTYPES[name], SHAPES))
 NAMES = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_:@-]{0,10}", fullmatch=True)
@@ -52,6 +52,7 @@ def same(left: object, right: object) -> bool:
     return type(left) is type(right) and repr(left) == repr(right)
 
 
+@settings(max_examples=60)
 @given(MAPS)
 def test_encoding_is_msgpacks_and_decoding_its_inverse(value: dict[str, Any]) -> None:
     raw = encode(value)
@@ -70,6 +71,7 @@ def test_what_decodes_encodes_to_the_same_bytes(tail: bytes) -> None:
     assert encode(decoded.value) == raw
 
 
+@settings(max_examples=60)
 @given(MODELS, MAPS)
 def test_saving_and_loading_is_the_identity(arrays: dict[str, Any], metadata: Any) -> None:
     raw = saved(arrays, metadata)
@@ -85,6 +87,7 @@ def test_saving_and_loading_is_the_identity(arrays: dict[str, Any], metadata: An
     assert saved({n: loaded[f"d.{n}"] for n in arrays}, document.header["metadata"]) == raw
 
 
+@settings(max_examples=60)
 @given(MODELS, MAPS, st.randoms(use_true_random=False))
 def test_bytes_are_a_function_of_content_alone(
     arrays: dict[str, Any], metadata: Any, random: Any
@@ -105,7 +108,7 @@ def test_bytes_are_a_function_of_content_alone(
     assert saved(other, turned) == saved(arrays, metadata)
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(st.data())
 def test_a_damaged_file_is_refused_by_nothing_but_a_model_file_error(data: Any) -> None:
     raw = bytearray(saved({"W": np.arange(6.0), "m": np.ones(3, bool)}, {"a": [1, math.pi]}))

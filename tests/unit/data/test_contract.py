@@ -93,7 +93,7 @@ def test_contracts_differ_when_a_number_does() -> None:
         ("input.shape", [True], "spec.data.input.shape"),
         ("input.shape", [-1], "spec.data.input.shape"),
         ("input.shape", "2", "spec.data.input.shape"),
-        ("input.shape", [], "shape"),
+        ("input.shape", [], "input.shape"),
         ("input.columns", ["a"], "input.columns"),
         ("input.columns", ["a", "a"], "spec.data.input.columns"),
         ("input.columns", ["a", 1], "spec.data.input.columns.1"),

@@ -131,7 +131,8 @@ def test_text_names_row_column_and_the_text() -> None:
         (np.array([[1, np.inf]]), 0, "b", "infinite"),
         (np.array([[1, 2], [-1e300, 2]]), 1, "a", "too large for float32"),
         (np.array([[1, "x"]], object), 0, "b", "'x' where a number"),
-        (np.array([[1, [2]]], object), 0, "b", "where a number"),
+        (np.array([[1, (2,)], [1, 2]], object), 0, "b", "where a number"),
+        (np.array([[1, 10**400]], object), 0, "b", "infinite"),
     ],
 )
 def test_refused_values(rows: Any, row: int, column: str, words: str) -> None:
@@ -171,6 +172,21 @@ def test_uneven_rows() -> None:
     error = refused(PLAIN, [[1, 2], [3, 4], [5]])
     assert error.row == 2
     assert "1 values where row 0 has 2" in str(error)
+
+
+def test_uneven_deeper_down_and_records_of_two_kinds() -> None:
+    assert "uneven nested" in str(refused(InputContract((2, 2)), [[[1, 2], [3]]]))
+    error = refused(AB, [{"a": 1, "b": 2}, 3])
+    assert error.row == 1
+    assert "3 where an object is wanted" in str(error)
+
+
+def test_a_row_needs_an_axis_and_contracts_compare() -> None:
+    with pytest.raises(SpecError, match="no shape of a row"):
+        InputContract(())
+    assert InputContract((2,)) == PLAIN
+    assert PLAIN != (2,)
+    assert InputContract((0,)).matrix(np.empty((3, 0))).shape == (3, 0)
 
 
 def test_columns_of_different_lengths() -> None:

@@ -232,6 +232,26 @@ def test_fields_that_do_not_fit_together(fields: dict[str, Any]) -> None:
         OutputContract((2,), **fields)
 
 
+def test_an_output_needs_an_axis_and_contracts_compare() -> None:
+    with pytest.raises(SpecError, match="no shape of an output"):
+        OutputContract(())
+    assert OutputContract((3,), classes=("0", "1", "2"), label="digit") == DIGITS
+    assert NAMES != DIGITS
+    assert NAMES != "names"
+
+
+def test_odd_labels_are_refused_not_crashed_on() -> None:
+    odd = np.array(["setosa", (1, 2)], object)
+    with pytest.raises(DataError, match="is none of the 3 classes") as caught:
+        NAMES.encode(odd)
+    assert caught.value.row == 1
+
+
+def test_no_rows_of_targets() -> None:
+    with pytest.raises(DataError, match="no rows"):
+        fitted([], 1, target="real")
+
+
 def test_classes_have_no_scale() -> None:
     with pytest.raises(SpecError, match="only numbers are scaled"):
         fitted(["a", "b"], 2, scale="standardize")

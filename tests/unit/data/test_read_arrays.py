@@ -29,9 +29,9 @@ def test_npy_keeps_its_dtype(tmp_path: Path) -> None:
 )
 def test_npz_by_its_usual_keys(tmp_path: Path, x: str, y: str | None) -> None:
     arrays = {x: X} if y is None else {x: X, y: np.array([1, 0, 1])}
-    np.savez_compressed(tmp_path / "d.npz", **arrays)  # type: ignore[arg-type]
+    np.savez_compressed(tmp_path / "d.npz", **arrays)
     rows = read_rows(tmp_path / "d.npz")
-    np.testing.assert_array_equal(rows.values, X)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(rows.values, X)
     assert (rows.labels is None) == (y is None)
 
 
@@ -87,7 +87,7 @@ def _npy(array: np.ndarray) -> bytes:
 
 @pytest.mark.parametrize("cut", [1, 7, 9, 50, 127, 130, 151])
 def test_npy_cut_short(cut: int) -> None:
-    with pytest.raises(DataError, match="damaged|not an npy"):
+    with pytest.raises(DataError, match=r"damaged|not an npy"):
         read_rows(io.BytesIO(_npy(X)[:cut]), format="npy")
 
 
@@ -107,7 +107,7 @@ def test_npz_damaged_or_of_other_files() -> None:
     with pytest.raises(DataError, match="damaged"):
         read_rows(io.BytesIO(bytes(raw[:-30])), format="npz")
     raw[80] ^= 255
-    with pytest.raises(DataError, match="damaged|wanted"):
+    with pytest.raises(DataError, match=r"damaged|wanted"):
         read_rows(io.BytesIO(bytes(raw)), format="npz")
     other = io.BytesIO()
     with zipfile.ZipFile(other, "w") as archive:

@@ -184,3 +184,15 @@ def test_undecodable_bytes_give_the_line(tmp_path: Path) -> None:
 def test_a_cell_beyond_the_csv_limit() -> None:
     with pytest.raises(DataError, match="line 2"):
         read("a,b\n1," + "x" * 200_000 + "\n")
+
+
+def test_one_column_with_a_missing_value_is_no_row_of_blanks() -> None:
+    rows = read("5\n?\n6\n")
+    assert rows.values is not None
+    np.testing.assert_array_equal(rows.values, [[5], [np.nan], [6]])
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_a_byte_order_mark_alone_is_no_row(kind: str) -> None:
+    with pytest.raises(DataError, match="no rows"):
+        read_rows(io.BytesIO(b"\xef\xbb\xbf\n"), format=kind)

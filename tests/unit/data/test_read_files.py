@@ -33,7 +33,7 @@ def test_the_first_bytes_tell_the_format_of_a_stream() -> None:
     stream = io.BytesIO()
     np.savez(stream, x=np.eye(2))
     for raw in (stream.getvalue(), b"[1, 0]\n[0, 1]\n", b"1,0\n0,1\n", gzip.compress(b"1,0\n0,1")):
-        np.testing.assert_array_equal(read_rows(io.BytesIO(raw)).values, np.eye(2))  # type: ignore[arg-type]
+        np.testing.assert_array_equal(read_rows(io.BytesIO(raw)).values, np.eye(2))
 
 
 def test_dash_is_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,3 +98,12 @@ def test_an_empty_file_names_itself(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="empty") as caught:
         read_rows(tmp_path / "d.npy")
     assert caught.value.source == str(tmp_path / "d.npy")
+
+
+def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(DataSourceError, match=r"d\.csv cannot be read: Permission denied"):
+        read_rows(tmp_path / "d.csv")

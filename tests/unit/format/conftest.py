@@ -67,7 +67,7 @@ class Forge:
 
     def header(self) -> Header:
         """One dense layer ``d`` with W (2, 1), b (1,) and a bool state ``mask`` (3,)."""
-        tensors = []
+        tensors: list[Header] = []
         shapes: tuple[tuple[str, str, str, list[int]], ...] = (
             ("d.W", "param", "f32", [2, 1]),
             ("d.b", "param", "f32", [1]),

@@ -287,6 +287,8 @@ def test_a_target_that_is_no_file_is_refused_before_anything_is_written(tmp_path
     for name in ("fifo", "folder", "none/m", "fifo/m"):
         with pytest.raises(OSError, match=r".+"):
             save(tmp_path / name)
+    with pytest.raises(IsADirectoryError):
+        save(tmp_path / "folder")
     assert names_in(tmp_path) == ["fifo", "folder"]
     assert names_in(tmp_path / "folder") == []
 

@@ -87,14 +87,15 @@ def test_what_was_read_is_written_back_byte_for_byte(oracle: Path, name: str) ->
     with open_document(io.BytesIO(raw)) as document:
         tensors = document.read([*document.tensors])
     header, out = document.header, io.BytesIO()
+    sections: dict[str, Any] = {key: header.get(key) for key in ("metrics", "training", "selftest")}
+    sections |= {key: header[key] for key in ("aliases", "metadata", "producer", "features")}
     file_id = write(
         out,
         spec=header["spec"],
         types=header["types"],
         tensors={key: (document.tensors[key].role, array) for key, array in tensors.items()},
         history={key: value["unit"] for key, value in header.get("history", {}).items()},
-        **{key: header[key] for key in ("aliases", "metadata", "producer", "features")},
-        **{key: header.get(key) for key in ("metrics", "training", "selftest")},
+        **sections,
     )
     assert out.getvalue() == raw
     assert file_id == document.file_id
@@ -140,7 +141,10 @@ def test_every_flipped_byte_is_noticed(oracle: Path, tools: Any) -> None:
         pytest.fail(f"byte {at} xor {mask:#x} went unnoticed")
 
 
-@pytest.mark.parametrize("name", ["full", "newer", "dtypes"])
+@pytest.mark.parametrize(
+    "name",
+    ["full", *(pytest.param(name, marks=pytest.mark.slow) for name in ("newer", "dtypes"))],
+)
 def test_hostile_files_get_their_verdict(
     oracle: Path, tools: Any, tmp_path: Path, name: str
 ) -> None:

@@ -94,6 +94,13 @@ def test_what_was_not_asked_for_is_not_read(forge: Any, tmp_path: Path) -> None:
     assert [*load_tensors(io.BytesIO(path.read_bytes()), names=["d.W"])] == ["d.W"]
 
 
+def test_frames_that_a_stream_passes_are_checked_all_the_same(forge: Any) -> None:
+    raw = forge.build()
+    broken = damaged(raw, len(raw) - 4, b"\2")
+    with pytest.raises(errors.MalformedFileError, match=r"d\.mask"):
+        load_tensors(io.BytesIO(broken), names=["d.W"])
+
+
 @pytest.mark.parametrize("shape", [[], [0], [0, 3], [0, 2**60], [1] * 32, [1, 1, 1]])
 @pytest.mark.parametrize("mmap", [False, True])
 def test_any_shape_is_read(forge: Any, tmp_path: Path, shape: list[int], mmap: bool) -> None:

@@ -191,7 +191,7 @@ def test_every_section_comes_back() -> None:
         "history": {"loss": "epoch"},
         "metrics": {"val.loss": np.float32(0.5), "n": 3},
         "training": training,
-        "selftest": {"atol": 0, "rtol": 1e-4},
+        "selftest": {"atol": np.int64(0), "rtol": 1e-4},
         "features": {"optional": ["hint:a"], "required": []},
     }
     header = read(saved(**sections)).header
@@ -333,6 +333,8 @@ def spec_with(**changes: Any) -> Content:
         ({"metrics": {"a b": 1.0}}, "MalformedFileError", "a b"),
         ({"producer": {"name": "a b", "version": "1"}}, "MalformedFileError", "producer.name"),
         ({"types": {}}, "MalformedFileError", "dense"),
+        ({"types": {"dense": "layerkit"}}, "MalformedFileError", r"types\.dense"),
+        ({"types": {1: {}}}, "MalformedFileError", "types"),
         ({"features": {"optional": [], "required": ["x"]}}, "UnsupportedFormatError", "x"),
         ({"spec": {"model": {"layers": []}}, "types": {}}, "SpecError", "schema"),
         ({"spec": spec_with(schema=2)}, "UnsupportedFormatError", "schema 2"),
@@ -376,7 +378,7 @@ class Grudging(io.RawIOBase):
 
 def test_a_stream_may_take_little_at_a_time(tiny: bytes) -> None:
     stream = Grudging()
-    write(stream, **tiny_content())
+    write(stream, **tiny_content())  # type: ignore[arg-type]
     assert bytes(stream.taken) == tiny
     assert not stream.closed
 
@@ -391,7 +393,7 @@ def test_a_stream_that_takes_nothing_ends_the_save() -> None:
 
     for answer in (0, None):
         with pytest.raises(BlockingIOError):
-            write(Full(answer), **tiny_content())
+            write(Full(answer), **tiny_content())  # type: ignore[arg-type]
 
 
 def test_a_writer_without_a_count_took_everything(tiny: bytes) -> None:

@@ -1,0 +1,308 @@
+"""Pages made from the code: a line ``<!-- generated: WHAT -->`` becomes Markdown at build time.
+
+So the reference cannot drift: fields come from the spec's sections, settings from constructors,
+error codes from the error classes, and the commands from the command line's own objects.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import re
+from collections.abc import Callable
+from typing import Any, get_args
+
+_MARK = re.compile(r"^<!-- generated: ([a-z]+)(?: ([a-z]+))? -->$", re.MULTILINE)
+
+_CONTRACTS = {
+    "layers": "Layer",
+    "activations": "Activation",
+    "initializers": "Initializer",
+    "losses": "Loss",
+    "optimizers": "Optimizer",
+    "schedules": "Schedule",
+    "metrics": "Metric",
+    "data": "DataSource",
+}
+
+
+def expand(text: str) -> str:
+    """``text`` with every mark replaced by what it asks for."""
+    return _MARK.sub(lambda m: PAGES[m[1]](*filter(None, [m[2]])), text)
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(_cell(c) for c in line) + " |" for line in lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _code(value: object) -> str:
+    return f"`{value}`"
+
+
+def _json(value: object) -> str:
+    import json
+
+    return _code(json.dumps(value))
+
+
+def _words(annotation: Any) -> str:
+    from layerkit.spec.words import describe
+
+    return describe(annotation)
+
+
+# The spec -----------------------------------------------------------------------------------------
+
+
+def spec_fields() -> str:
+    """Every section of a spec: its fields, what they take, their defaults and meanings."""
+    from layerkit.spec.document import annotation_at
+    from layerkit.spec.sections import SECTIONS
+
+    parts = []
+    for path, section in SECTIONS.items():
+        steps = tuple(path.split(".")) if path else ()
+        rows = []
+        for name, info in section.model_fields.items():
+            required = info.is_required()
+            if path == "" and name in ("input", "output", "train"):
+                takes = f"an object: [`{name}`](#{name})"
+            elif path == "" and name == "layers":
+                takes = "a list of objects: [layers](#layers)"
+            elif path == "train" and name == "early_stopping":
+                takes = "null or an object: [`train.early_stopping`](#train-early_stopping)"
+            else:
+                takes = _takes(annotation_at((*steps, name)))
+            made = info.default_factory is not None
+            default = "required" if required else "`{}`" if made else _json(info.default)
+            rows.append([_code(name), takes, default, info.description or ""])
+        title = f"`{path}`" if path else "Top level"
+        table = _table(["field", "takes", "default", "meaning"], rows)
+        doc = (section.__doc__ or "").strip()
+        anchor = f"({path.replace('.', '-')})=\n" if path else ""
+        parts.append(f"{anchor}## {title}\n\n{doc}\n\n{table}")
+    return "\n".join(parts)
+
+
+def _takes(annotation: Any) -> str:
+    from layerkit.spec.settings import part_group
+
+    for one in (annotation, *get_args(annotation)):
+        group = part_group(one)
+        if group is not None:
+            null = ", or null" if type(None) in get_args(annotation) else ""
+            return f"{_words(annotation).removesuffix(' or null')} ([list](parts.md#{group})){null}"
+    return _words(annotation)
+
+
+# Parts --------------------------------------------------------------------------------------------
+
+
+def parts(kind: str) -> str:
+    """Every installed part of ``kind``: what it computes, its settings and its source."""
+    from layerkit.registry import REGISTRIES
+
+    registry = REGISTRIES[kind]
+    found = []
+    described: set[str] = set()
+    shared: dict[str, list[str]] = {}
+    for name in registry.names():
+        shared.setdefault(registry[name].__module__, []).append(name)
+    for names in shared.values():
+        part = registry[names[0]]
+        module = inspect.getdoc(importlib.import_module(part.__module__)) or ""
+        described.update(names)
+        title = ", ".join(_code(n) for n in names)
+        body = [f"### {title}\n", _markdown(module)]
+        for name in names:
+            rows = _settings(registry[name])
+            if len(names) > 1:
+                summary = (inspect.getdoc(registry[name]) or "").partition("\n")[0]
+                body.append(f"- `{name}`: {_prose(summary)}")
+                if rows:
+                    body.append(f"\n  Settings of `{name}`:\n")
+            if rows:
+                table = _table(["setting", "takes", "default", "meaning"], rows)
+                indent = "  " if len(names) > 1 else ""
+                body.append("\n" + "".join(indent + line for line in table.splitlines(True)))
+        if len(names) == 1 and not _settings(part):
+            body.append("No settings.\n")
+        found.append("\n".join(body))
+    return "\n\n".join(found)
+
+
+def _settings(part: Any) -> list[list[str]]:
+    from layerkit.spec.settings import setting_types
+
+    meanings = _documented(inspect.getdoc(part) or "")
+    types = setting_types(part)
+    rows = []
+    for name, parameter in part.settings().items():
+        empty = parameter.default is inspect.Parameter.empty
+        default = "required" if empty else _json(parameter.default)
+        rows.append([_code(name), _takes(types[name]), default, meanings.get(name, "")])
+    return rows
+
+
+def _documented(doc: str) -> dict[str, str]:
+    """Name to text of the numpy section ``Parameters``."""
+    lines = doc.splitlines()
+    found: dict[str, str] = {}
+    if "Parameters" not in lines:
+        return found
+    names: list[str] = []
+    for i in range(lines.index("Parameters") + 2, len(lines)):
+        line, after = lines[i], lines[i + 1] if i + 1 < len(lines) else ""
+        if set(after) == {"-"}:
+            break
+        if line and not line.startswith(" "):
+            names = [n.strip() for n in line.partition(" : ")[0].split(",")]
+            found |= dict.fromkeys(names, "")
+        elif line:
+            for name in names:
+                found[name] += " " + _prose(line.strip())
+    return found
+
+
+def _prose(text: str) -> str:
+    return text.replace("``", "`").replace("<", "\\<")
+
+
+def _markdown(doc: str) -> str:
+    """A module's docstring as Markdown: its ``::`` blocks, the equations, become code blocks."""
+    out: list[str] = []
+    block: list[str] | None = None
+    for line in [*doc.splitlines(), "end"]:
+        if block is not None:
+            if line.startswith("    ") or not line:
+                block.append(line)
+                continue
+            text = inspect.cleandoc("\n".join(block))
+            out += ["", "```text", text, "```", ""]
+            block = None
+        if line.endswith("::"):
+            block = []
+            out += [] if line == "::" else [_prose(line[:-1])]
+        elif line != "end":
+            out.append(_prose(line))
+    first = out[0].partition(": ")
+    if re.fullmatch(r"[\w, \-*]+", first[0]) and first[2]:  # "tanh: y = ..." repeats the heading
+        out[0] = first[2][:1].upper() + first[2][1:]
+    return "\n".join(out) + "\n"
+
+
+def data_sets() -> str:
+    """Every registered data set."""
+    from layerkit.registry import DATA
+
+    found = []
+    for name in DATA.names():
+        doc = inspect.getdoc(DATA[name]) or ""
+        found.append(f"### `{name}`\n\n{_prose(doc)}\n")
+    return "\n".join(found)
+
+
+# Errors -------------------------------------------------------------------------------------------
+
+
+def errors() -> str:
+    """Every code: the classes that carry it, what they mean and what they hold."""
+    from layerkit import errors as module
+
+    tree = re.search(r"^::\n\n(.*?)\n\n\S", inspect.getdoc(module) or "", re.DOTALL | re.MULTILINE)
+    classes: dict[str, list[type[Exception]]] = {}
+    for node in ast.parse(inspect.getsource(module)).body:
+        if isinstance(node, ast.ClassDef):
+            cls = getattr(module, node.name)
+            if issubclass(cls, module.LayerkitError):
+                classes.setdefault(cls.code, []).append(cls)
+    body = ["```text", inspect.cleandoc(tree[1] if tree else ""), "```", ""]
+    for code in sorted(classes):
+        body.append(f"## {code}\n")
+        for cls in classes[code]:
+            body.append(f"`{cls.__name__}`\n: {_definition(inspect.getdoc(cls) or '')}\n")
+    return "\n".join(body)
+
+
+def _definition(doc: str) -> str:
+    return "\n  ".join(_prose(doc).splitlines())
+
+
+# The command line ---------------------------------------------------------------------------------
+
+
+def commands() -> str:
+    """Every command: usage, arguments, options."""
+    import typer
+    from typer.main import get_command
+
+    from layerkit.cli.app import app
+
+    root: Any = get_command(app)
+    context = typer.Context(root, info_name="layerkit")
+    return "\n".join(_command(root, context, "layerkit"))
+
+
+def _command(command: Any, context: Any, name: str) -> list[str]:
+    out = [f"## `{name}`\n", _help(command.help), "\n```text"]
+    out.append("usage: " + " ".join([name, *command.collect_usage_pieces(context)]))
+    out.append("```\n")
+    given = [p for p in command.params if not getattr(p, "hidden", False)]
+    arguments = [p for p in given if p.param_type_name == "argument"]
+    options = [p for p in given if p.param_type_name == "option" and p.name != "help"]
+    if arguments:
+        rows = [[_code(p.human_readable_name), _help(p.help)] for p in arguments]
+        out.append(_table(["argument", "meaning"], rows))
+    if options:
+        out.append(_table(["option", "meaning"], [_option(p, context) for p in options]))
+    for sub, child in sorted(getattr(command, "commands", {}).items()):
+        if not child.hidden:
+            inner = type(context)(child, info_name=sub, parent=context)
+            out += _command(child, inner, f"{name} {sub}")
+    return out
+
+
+def _option(option: Any, context: Any) -> list[str]:
+    flags = " / ".join([*option.opts, *option.secondary_opts])
+    value = "" if option.is_flag else " " + option.make_metavar(context)
+    default = option.default
+    shown = ""
+    if default not in (None, False, (), [], "") and not callable(default):
+        shown = f" Default: `{default}`."
+    if option.multiple:
+        shown += " May be given several times."
+    return [_code(flags + value), _help(option.help) + shown]
+
+
+def _help(text: str | None) -> str:
+    return _prose(inspect.cleandoc((text or "").partition("\f")[0]))
+
+
+PAGES: dict[str, Callable[..., str]] = {
+    "commands": commands,
+    "data": data_sets,
+    "errors": errors,
+    "parts": parts,
+    "spec": spec_fields,
+}
+
+
+def _read(app: Any, name: str, source: list[str]) -> None:
+    source[0] = expand(source[0])
+
+
+def _changed(app: Any, env: Any, *_: Any) -> list[str]:
+    return [name for name in env.found_docs if "generated:" in env.doc2path(name).read_text("utf8")]
+
+
+def setup(app: Any) -> dict[str, bool]:
+    """Expand marks as pages are read, and read the pages that have some at every build."""
+    app.connect("source-read", _read)
+    app.connect("env-get-outdated", _changed)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

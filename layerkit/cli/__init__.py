@@ -1,0 +1,20 @@
+"""The command line: each command reads its arguments, calls the library and prints.
+
+``app`` lists the commands, one module each; ``failures`` turns whatever goes wrong into one message
+and an exit code; ``console`` is the only place that writes. Command modules import the library
+inside their bodies, so that ``layerkit --help`` loads neither NumPy nor pydantic.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+from layerkit.cli.app import run
+
+__all__ = ["main", "run"]
+
+
+def main() -> NoReturn:
+    """Run the command that ``sys.argv`` asks for, and exit."""
+    sys.exit(run(sys.argv[1:]))

@@ -1,0 +1,74 @@
+"""``layerkit eval``: how good a model is on rows whose answers are known."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from layerkit.cli import console, failures, options
+
+if TYPE_CHECKING:
+    from layerkit import Model, Rows
+
+__all__ = ["EXAMPLE", "evaluate"]
+
+EXAMPLE = console.example(
+    "layerkit eval highway-digits.layerkit",
+    "layerkit eval iris.layerkit --data new.csv --split all",
+)
+Split = Literal["test", "train", "all"]
+
+
+def evaluate(
+    model: options.ModelFile,
+    *,
+    data: options.Data = None,
+    split: Annotated[
+        Split | None,
+        typer.Option(
+            help="Which rows: by default test, or all where neither the data nor the recipe of "
+            "the model sets test rows apart."
+        ),
+    ] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Show the loss and the metrics of a model on labelled rows."""
+    from layerkit import evaluate as judge
+    from layerkit.cli import files
+
+    loaded = files.load_model(model)
+    rows, taken = _rows(loaded, data, split)
+    metrics = judge(loaded, rows)
+    told = {"name": loaded.name, "source": rows.source, "split": taken, "rows": len(rows)}
+    if as_json:
+        console.emit_json({**told, "metrics": metrics})
+        return
+    count = f"{console.number(len(rows))} rows"
+    console.out(console.safe(f"{loaded.name} on {rows.source}, {taken} split, {count}") + "\n")
+    console.out(
+        console.table(
+            list(metrics), [[console.metric(*pair) for pair in metrics.items()]], "r" * len(metrics)
+        )
+    )
+
+
+def _rows(model: Model, data: str | None, split: Split | None) -> tuple[Rows, Split]:
+    """The rows to judge, and which split they are."""
+    from layerkit import DataError, load_data
+    from layerkit.training.prepare import test_split
+
+    recipe = model.spec.train or {}
+    splits = load_data(recipe.get("data"), where=data)
+    train, test = test_split(splits, recipe.get("test"))
+    if split == "test" and test is None:
+        raise DataError(
+            "there are no test rows: neither the data nor the model's recipe sets any apart",
+            source=train.source,
+            hint="--split all takes all rows",
+        )
+    if test is not None and split in (None, "test"):
+        return test, "test"
+    if test is not None and split == "all" and "test" in splits:
+        raise failures.Misuse("the data come in two splits: --split test or --split train")
+    return (train, "train") if split == "train" else (splits["train"], "all")

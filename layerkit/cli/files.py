@@ -1,0 +1,119 @@
+"""What an argument names, a spec or a model, and where a result goes."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from layerkit.cli import failures
+
+if TYPE_CHECKING:
+    from layerkit import Model
+    from layerkit.spec import Spec
+
+__all__ = ["check_folder", "destination", "load_model", "read_source"]
+
+_HEAD = 77  # bytes that tell a spec from a model
+
+
+def load_model(name: str) -> Model:
+    """The model in a file, or on standard input for "-".
+
+    Raises
+    ------
+    ModelFileError, OSError
+        If it cannot be loaded.
+    """
+    from layerkit import load
+
+    return load(sys.stdin.buffer if name == "-" else name)
+
+
+def read_source(name: str, settings: Sequence[str]) -> Spec | Model:
+    """The spec (JSON) or the model that ``name`` holds, with ``settings`` applied.
+
+    Raises
+    ------
+    LayerkitError, OSError
+        If it cannot be read or is wrong.
+    """
+    from layerkit import load
+    from layerkit.spec import read_spec
+
+    if name == "-":
+        raw = sys.stdin.buffer.read()
+        return _spec_text(raw, settings) if _is_spec(raw) else _changed(_from(raw), settings)
+    with Path(name).open("rb") as file:
+        is_spec = _is_spec(file.read(_HEAD)) or name.endswith(".json")
+    return read_spec(name, settings=settings) if is_spec else _changed(load(name), settings)
+
+
+def _from(raw: bytes) -> Model:
+    from layerkit import load
+
+    return load(io.BytesIO(raw))
+
+
+def _is_spec(head: bytes) -> bool:
+    return head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"[")
+
+
+def _spec_text(raw: bytes, settings: Sequence[str]) -> Spec:
+    from layerkit.spec import resolve
+    from layerkit.spec.text import override, parse
+
+    source = parse(raw.decode("utf-8-sig", "replace"), name="standard input")
+    return resolve(source.changed(override(source.tree, settings)) if settings else source)
+
+
+def _changed(model: Model, settings: Sequence[str]) -> Model:
+    """``model`` with another recipe: its layers and its data contract are what they are."""
+    from layerkit.spec import read_spec
+
+    if not settings:
+        return model
+    for setting in settings:
+        if not setting.startswith("train."):
+            raise failures.Misuse(
+                f"--set {setting}: of a trained model only train.* can change; to change its "
+                "layers start from a spec (layerkit inspect MODEL --spec)"
+            )
+    given = read_spec(model.spec.to_document(), settings=settings)
+    model.spec = replace(model.spec, train=given.train)
+    return model
+
+
+def destination(wanted: str | None, name: str) -> Path:
+    """Where a model called ``name`` goes: a file, or into a folder; checked before any work.
+
+    Raises
+    ------
+    OSError
+        If no file can be written there.
+    """
+    path = Path(f"{name}.layerkit") if wanted is None else Path(wanted)
+    if path.is_dir():
+        path /= f"{name}.layerkit"
+    check_folder(path)
+    return path
+
+
+def check_folder(path: Path) -> None:
+    """Refuse a file whose folder is not there or cannot be written into.
+
+    Raises
+    ------
+    OSError
+        If so.
+    """
+    folder = path.parent
+    if not folder.exists():
+        raise FileNotFoundError(errno.ENOENT, "there is no such folder", str(folder))
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, "cannot write into this folder", str(folder))

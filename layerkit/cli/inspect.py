@@ -1,0 +1,131 @@
+"""``layerkit inspect``: what a model file says of itself."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from layerkit.cli import console, options
+
+if TYPE_CHECKING:
+    from layerkit.inspection import Inspection
+
+__all__ = ["EXAMPLE", "inspect"]
+
+EXAMPLE = console.example(
+    "layerkit inspect highway-digits.layerkit",
+    "layerkit inspect old.layerkit --spec > net.json     a spec to build or to change",
+)
+
+_WIDTH = 60  # of a list of classes, say: --json has all of it
+
+
+def inspect(
+    model: options.ModelFile,
+    *,
+    spec: Annotated[
+        bool, typer.Option("--spec", help="Print the spec as JSON that build takes.")
+    ] = False,
+    tensors: Annotated[bool, typer.Option("--tensors", help="List every array.")] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Show what a model file holds, without importing a plug-in or reading its weights.
+
+    The header is checked against its digest; verify checks the weights too.
+    """
+    from layerkit import inspect as look
+
+    seen = look(sys.stdin.buffer if model == "-" else model)
+    if spec:
+        console.emit_json(seen.document)
+    elif as_json:
+        console.emit_json(seen.to_json())
+    elif tensors:
+        console.out(_tensors(seen))
+    else:
+        console.out("\n".join([*_facts(seen), "", _layers(seen), *_metrics(seen)]))
+
+
+def _facts(seen: Inspection) -> list[str]:
+    major, minor = seen.version
+    producer = _at(seen.header, "producer") or {}
+    facts = {
+        "name": _at(seen.header, "spec", "model", "name"),
+        "file": "standard input" if seen.path is None else seen.path,
+        "id": seen.file_id,
+        "size": f"{console.size(seen.size)}, format {major}.{minor}",
+        "written by": " ".join(map(str, producer.values())),
+        "parameters": console.number(seen.parameters),
+        "input": _half(seen, "input", "columns"),
+        "output": _half(seen, "output", "classes", "targets"),
+        "metadata": _words(seen.header["metadata"]),
+        "ignored": ", ".join(seen.unknown_fields),
+    }
+    return [f"{name:<10}  {console.safe(fact)}" for name, fact in facts.items() if fact]
+
+
+def _at(tree: Any, *keys: str) -> Any:
+    """The value at ``keys``, or None: a file by another writer may lack any of it."""
+    for key in keys:
+        tree = tree.get(key) if isinstance(tree, dict) else None
+    return tree
+
+
+def _half(seen: Inspection, half: str, *names: str) -> str:
+    """A half of the data contract in words; empty if the file says nothing of it."""
+    shape = _at(seen.header, "spec", "data", half, "shape")
+    words = [] if shape is None else [_cut(shape)]
+    for name in names:
+        listed = _at(seen.header, "spec", "data", half, name)
+        words += [] if listed is None else [f"{name} {_cut(listed)}"]
+    return ", ".join(words)
+
+
+def _cut(value: Any) -> str:
+    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return text if len(text) <= _WIDTH else text[: _WIDTH - 3] + "..."
+
+
+def _words(facts: Any) -> str:
+    items = facts.items() if isinstance(facts, dict) else ()
+    return ", ".join(f"{name} {_cut(value)}" for name, value in items)
+
+
+def _layers(seen: Inspection) -> str:
+    from layerkit.format import layer_records
+
+    types = seen.header["types"]
+    counts: dict[str, int] = {}
+    for record in seen.tensors.values():
+        if record.role == "param":
+            owner = record.name.rpartition(".")[0]
+            size = 1
+            for length in record.shape:
+                size *= length
+            counts[owner] = counts.get(owner, 0) + size
+    rows = []
+    for layer in layer_records(seen.header):
+        kind = layer.record["type"]
+        given = types[kind]
+        dist = f"{given['dist']} {given['version']}" if given.get("dist") else "unpackaged"
+        rows.append([layer.path, kind, dist, console.number(counts.get(layer.path, 0))])
+    return console.table(("layer", "type", "provider", "parameters"), rows, "lllr")
+
+
+def _metrics(seen: Inspection) -> list[str]:
+    metrics = seen.header.get("metrics", {})
+    if not metrics:
+        return []
+    rows = [[name, console.metric(name, value)] for name, value in metrics.items()]
+    return ["", console.table(("metric", "value"), rows, "lr")]
+
+
+def _tensors(seen: Inspection) -> str:
+    rows = [
+        [t.name, t.role, t.dtype, " x ".join(map(str, t.shape)), console.size(t.nbytes),
+         t.sha256.hex()[:16]]
+        for t in seen.tensors.values()
+    ]  # fmt: skip
+    return console.table(("tensor", "role", "dtype", "shape", "size", "sha256"), rows, "llllrl")

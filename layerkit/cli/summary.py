@@ -1,0 +1,88 @@
+"""A model in rows: what each layer is, where it comes from, and what it costs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from layerkit.cli import console
+
+if TYPE_CHECKING:
+    from layerkit import Model
+
+__all__ = ["layer_table", "metric_table", "saved", "shape", "summarise"]
+
+
+def summarise(model: Model) -> dict[str, Any]:
+    """Layers and totals as JSON values."""
+    from layerkit.registry import REGISTRIES
+
+    layers = REGISTRIES["layers"]
+    itemsize = model.network.dtype.itemsize
+    rows: list[dict[str, Any]] = []
+    for record, planned in zip(model.spec.layers, model.network.planned, strict=True):
+        offer = layers.origin(type(planned.layer))
+        rows.append(
+            {
+                "name": planned.name,
+                "type": record.type,
+                "provider": {"distribution": offer.dist, "version": offer.version},
+                "in_shape": planned.in_shape,
+                "out_shape": planned.plan.out_shape,
+                "parameters": planned.size,
+                "macs": planned.plan.macs,
+                "bytes": planned.size * itemsize,
+            }
+        )
+    totals = {key: sum(row[key] for row in rows) for key in ("parameters", "macs", "bytes")}
+    return {"name": model.name, "dtype": model.spec.dtype, "layers": rows, **totals}
+
+
+def layer_table(summary: dict[str, Any]) -> str:
+    """``summarise`` as a table."""
+    rows: list[list[object]] = [
+        [row["name"], row["type"], _provider(row["provider"]), shape(row["out_shape"]), *_cost(row)]
+        for row in summary["layers"]
+    ]
+    rows.append(["total", "", "", "", *_cost(summary)])
+    head = ("layer", "type", "provider", "output", "parameters", "MACs", "memory")
+    return console.table(head, rows, "llllrrr", total=True)
+
+
+def shape(sizes: Any) -> str:
+    """``(32, 32, 3)`` as ``32 x 32 x 3``."""
+    return " x ".join(map(str, sizes)) or "one number"
+
+
+def _provider(given: dict[str, Any]) -> str:
+    dist, version = given["distribution"], given["version"]
+    return "this process" if dist is None else f"{dist} {version}"
+
+
+def _cost(row: dict[str, Any]) -> list[str]:
+    return [
+        console.number(row["parameters"]),
+        console.number(row["macs"]),
+        console.size(row["bytes"]),
+    ]
+
+
+def metric_table(metrics: dict[str, float]) -> str:
+    """Final values, one row a split; the name of each is SPLIT_METRIC."""
+    splits: dict[str, dict[str, float]] = {}
+    for name, value in metrics.items():
+        split, _, metric = name.partition("_")
+        splits.setdefault(split, {})[metric] = value
+    columns = list(dict.fromkeys(metric for values in splits.values() for metric in values))
+    rows = [
+        [split, *(console.metric(c, values[c]) if c in values else "" for c in columns)]
+        for split, values in splits.items()
+    ]
+    return console.table(["rows", *columns], rows, "l" + "r" * len(columns))
+
+
+def saved(path: Any, file_id: str, *, replaced: bool) -> str:
+    """The sentence that says where the file is."""
+    from pathlib import Path
+
+    old = ", replacing the file that was there" if replaced else ""
+    return f"saved {path} ({console.size(Path(path).stat().st_size)}, {file_id[:19]}...){old}"

@@ -1,0 +1,16 @@
+"""Comparisons: any number of specs and models on the same data, with honest uncertainty."""
+
+from layerkit.comparison.intervals import Interval
+from layerkit.comparison.outcome import Comparison
+from layerkit.comparison.results import Contestant, Difference, Summary, Timing
+from layerkit.comparison.study import compare
+
+__all__ = [
+    "Comparison",
+    "Contestant",
+    "Difference",
+    "Interval",
+    "Summary",
+    "Timing",
+    "compare",
+]

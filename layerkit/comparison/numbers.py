@@ -1,0 +1,78 @@
+"""Numbers for people: as many digits as the spread deserves, thousands apart, units that fit."""
+
+from __future__ import annotations
+
+import math
+
+__all__ = ["bytes_text", "count", "decimals_for", "duration", "fixed", "plural", "ratio", "spread"]
+
+MINUS = "\N{MINUS SIGN}"
+_DEFAULT_DIGITS = 4
+
+
+def decimals_for(spread: float | None, value: float = 0.0) -> int:
+    """Decimal places that show two significant digits of ``spread``.
+
+    Without a spread (None or 0), those that show four of ``value``.
+    """
+    if spread is not None and math.isfinite(spread) and spread > 0:
+        # The rounding may carry (0.996 is 1.0), so it comes before the size is taken.
+        return max(0, min(9, 1 - math.floor(math.log10(float(f"{spread:.1e}")))))
+    if math.isfinite(value) and value != 0:
+        return max(0, min(9, _DEFAULT_DIGITS - 1 - math.floor(math.log10(abs(value)))))
+    return 2
+
+
+def fixed(value: float, decimals: int, *, sign: bool = False) -> str:
+    """``value`` with that many decimals, thousands apart and a real minus sign."""
+    if not math.isfinite(value):
+        return "not a number" if math.isnan(value) else "∞" if value > 0 else f"{MINUS}∞"
+    text = f"{abs(value):,.{decimals}f}"
+    if float(text.replace(",", "")) == 0:
+        return text
+    return (MINUS if value < 0 else "+" if sign else "") + text
+
+
+def count(value: int) -> str:
+    """A whole number, thousands apart."""
+    return f"{value:,}"
+
+
+def spread(low: float, high: float) -> float:
+    """Half the width of an interval: what ``decimals_for`` wants."""
+    return (high - low) / 2
+
+
+def _significant(value: float, digits: int = 3) -> str:
+    if value == 0 or not math.isfinite(value):
+        return fixed(value, 0)
+    rounded = float(f"{value:.{digits - 1}e}")
+    return fixed(rounded, max(0, digits - 1 - math.floor(math.log10(abs(rounded)))))
+
+
+def duration(seconds: float) -> str:
+    """Three digits in ns, µs, ms or s."""
+    for unit, size in (("ns", 1e-9), ("µs", 1e-6), ("ms", 1e-3)):
+        if seconds < 0.9995 * 1000 * size:
+            return f"{_significant(seconds / size)} {unit}"
+    return f"{_significant(seconds)} s"
+
+
+def bytes_text(size: int) -> str:
+    """Three digits in bytes, kB, MB or GB (powers of 1000)."""
+    if size < 1000:
+        return f"{size} bytes"
+    for unit, factor in (("kB", 1e3), ("MB", 1e6)):
+        if size < 999.5 * factor:
+            return f"{_significant(size / factor)} {unit}"
+    return f"{_significant(size / 1e9)} GB"
+
+
+def ratio(value: float) -> str:
+    """A factor such as 1.25×."""
+    return f"{_significant(value)}×"
+
+
+def plural(n: int, word: str) -> str:
+    """``1 seed``, ``5 seeds``."""
+    return f"{n:,} {word}" if n == 1 else f"{n:,} {word}s"

@@ -1,0 +1,222 @@
+"""Whether all contestants answer the same question, and the rows that they are judged on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from layerkit.comparison.entries import Entry
+from layerkit.data import load_data
+from layerkit.errors import DataError, SpecError, quoted
+from layerkit.model import Model, build
+from layerkit.parts import Loss, Metric, Rows
+from layerkit.registry import METRICS, split_config
+from layerkit.training.prepare import Arrays, prepare, test_split, to_arrays
+from layerkit.training.recipe import loss_and_metrics
+
+__all__ = ["Question", "check_answers", "check_specs", "metrics_of", "pose"]
+
+On = Literal["test", "validation"]
+
+
+@dataclass(frozen=True)
+class Question:
+    """The data of a comparison.
+
+    Attributes
+    ----------
+    splits
+        What specs are trained on, by name.
+    on
+        "test": the same rows for all; "validation": those that each seed kept from training.
+    rows
+        The test rows, or None on "validation".
+    data
+        What the data are called, for people.
+    cautions
+        What to keep in mind about them.
+    """
+
+    splits: Mapping[str, Rows]
+    on: On
+    rows: Rows | None
+    data: str
+    cautions: tuple[str, ...] = ()
+
+    def arrays(self, model: Model, seed: int | None, loss: Loss) -> Arrays:
+        """The judged rows as ``model`` sees them."""
+        if self.rows is not None:
+            return to_arrays(model.contract, self.rows, loss)
+        # The run's own split: it follows from the spec and the seed, not from the trained model.
+        held = prepare(build(model.spec), self.splits, loss, seed=seed or 0).validation
+        assert held is not None  # noqa: S101  # pose has checked it
+        return held
+
+    def sample(self, rows: int) -> Rows:
+        """Up to ``rows`` rows to measure inference with."""
+        source = self.splits["train"] if self.rows is None else self.rows
+        return source.take(slice(0, rows))
+
+
+def pose(entries: Sequence[Entry], data: str | Path | Mapping[str, Rows] | None, on: On) -> Question:
+    """Load the data once for all contestants, and settle which rows they are judged on.
+
+    Raises
+    ------
+    DataError
+        If the contestants name different data and none are given, or there are no such rows.
+    SpecError
+        If their splits differ.
+    """
+    check_specs(entries)
+    splits, called = _splits(entries, data)
+    if on == "validation":
+        _check_validation(entries)
+        return Question(splits, on, None, called)
+    choice = _one(entries, "test") if splits.get("test") is None else None
+    _, rows = test_split(splits, choice)
+    if rows is None and data is not None and all(e.kind != "spec" for e in entries):
+        caution = (
+            "The data have no test split, so all their rows were judged: if a model was trained "
+            "on them, its numbers flatter it."
+        )
+        return Question(splits, on, splits["train"], called, (caution,))
+    if rows is None or len(rows) == 0:
+        raise DataError(
+            f"{called}: no test rows to compare on",
+            hint="keep some, for example with --set train.test=0.2, or compare on the validation "
+            "rows",
+        )
+    return Question(splits, on, rows, called)
+
+
+def _splits(
+    entries: Sequence[Entry], data: str | Path | Mapping[str, Rows] | None
+) -> tuple[Mapping[str, Rows], str]:
+    if isinstance(data, Mapping):
+        return data, "data given"
+    named = {(e.spec.train or {}).get("data"): e.name for e in entries}
+    named.pop(None, None)
+    if data is not None:
+        name = next(iter(named)) if len(named) == 1 else None
+        return load_data(name, where=data), str(data)
+    if len(named) != 1:
+        found = ", ".join(f"{name!r} by {quoted(by)}" for name, by in named.items())
+        reason = f"the contestants were made for different data: {found}" if named else "no data"
+        raise DataError(reason, hint="name the data that all are compared on: --data PATH")
+    (name,) = named
+    return load_data(name), str(name)
+
+
+def _one(entries: Sequence[Entry], key: str) -> Any:
+    """The value that all recipes give to ``key``.
+
+    Raises
+    ------
+    SpecError
+        If they differ: then the contestants would not be judged on the same rows.
+    """
+    found = {
+        json.dumps(e.spec.train.get(key), sort_keys=True): e.name for e in entries if e.spec.train
+    }
+    if len(found) > 1:
+        given = ", ".join(f"{value} in {quoted(name)}" for value, name in found.items())
+        raise SpecError(
+            f"different splits would be judged: {given}; set one for all, for example with "
+            f"--set train.{key}=0.2",
+            location=f"train.{key}",
+        )
+    return json.loads(next(iter(found))) if found else None
+
+
+def _check_validation(entries: Sequence[Entry]) -> None:
+    for e in entries:
+        if e.kind != "spec":
+            raise DataError(
+                f"{quoted(e.name)} is a trained model: which rows it was validated on is not in "
+                "its file",
+                hint="compare on the test rows, or give its spec",
+            )
+    _one(entries, "test")
+    if not _one(entries, "validation"):
+        raise SpecError(
+            "no validation rows to compare on: set train.validation (0.1, say)",
+            location="train.validation",
+        )
+
+
+def check_specs(entries: Sequence[Entry]) -> None:
+    """Refuse contestants whose specs say that they answer different questions.
+
+    Raises
+    ------
+    DataError
+        If classes, targets or input differ; the message names both contestants and both values.
+    """
+    first = entries[0]
+    for other in entries[1:]:
+        for what, value in (
+            ("classes", lambda e: _names(e.spec.output["classes"])),
+            ("targets", lambda e: _names(e.spec.output["targets"])),
+        ):
+            _same(first, other, what, value(first), value(other))
+        real = [loss_and_metrics(e.spec)[0].target == "real" for e in (first, other)]
+        _same(first, other, "kind of answer", *("numbers" if r else "classes" for r in real))
+        if first.spec.input["columns"] is None and other.spec.input["columns"] is None:
+            shapes = [list(e.spec.in_shape) for e in (first, other)]
+            _same(first, other, "input shape", *shapes)
+
+
+def check_answers(first: Entry, other: Entry) -> None:
+    """Refuse two contestants whose trained models know different classes or targets.
+
+    Raises
+    ------
+    DataError
+        As ``check_specs``; classes that were learned from the rows are known only now.
+    """
+    pair = [next(iter(e.models.values())).contract.output for e in (first, other)]
+    for what in ("classes", "targets"):
+        names = [_names(None if o is None else getattr(o, what)) for o in pair]
+        _same(first, other, what, *names)
+
+
+def _names(given: Sequence[Any] | None) -> list[str] | None:
+    """Names without their order, which is each model's own business."""
+    return None if given is None else sorted(str(name) for name in given)
+
+
+def _same(first: Entry, other: Entry, what: str, wanted: Any, found: Any) -> None:
+    if wanted is None or found is None or wanted == found:
+        return
+    raise DataError(
+        f"{quoted(first.name)} and {quoted(other.name)} answer different questions, so they "
+        f"cannot be compared: {what} {quoted(wanted, 200)} against {quoted(found, 200)}"
+    )
+
+
+def metrics_of(entries: Sequence[Entry]) -> dict[str, Metric]:
+    """Every metric that a contestant's recipe names and that can judge all, by name.
+
+    Raises
+    ------
+    PluginError
+        If one is not installed.
+    """
+    configs: dict[str, Any] = {}
+    kinds = []
+    for e in entries:
+        loss, defaults = loss_and_metrics(e.spec)
+        kinds.append(loss.target)
+        for config in e.spec.train["metrics"] if e.spec.train else list(defaults):
+            configs.setdefault(json.dumps(split_config(config), sort_keys=True), config)
+    metrics: dict[str, Metric] = {}
+    for config in configs.values():
+        metric = METRICS.create(config)
+        if all(kind in metric.target for kind in kinds):
+            name = split_config(config)[0]
+            metrics[name if name not in metrics else f"{name}_{len(metrics) + 1}"] = metric
+    return metrics

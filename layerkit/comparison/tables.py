@@ -1,0 +1,145 @@
+"""A comparison as rows of text, as CSV and as JSON values."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from layerkit.comparison.intervals import Interval
+from layerkit.comparison.numbers import bytes_text, count, duration, ratio
+from layerkit.comparison.outcome import Comparison
+from layerkit.comparison.results import Contestant, Difference, Summary
+from layerkit.comparison.wording import amount, bounds, mean_and_sd
+
+__all__ = ["csv_text", "json_values", "seconds_text", "terminal_table"]
+
+NONE = "–"
+
+
+def terminal_table(comparison: Comparison) -> list[list[str]]:
+    """Headings, then a row for each contestant; differences are in the main metric."""
+    level = f"{100 * comparison.confidence:g} %"
+    first = comparison.contestants[0].name
+    heads = ["contestant", "seeds", "parameters", "MACs/row", "file", "training"]
+    heads += comparison.metrics
+    heads += [f"{comparison.metric} − {first}", f"{level} over seeds", f"{level} over rows"]
+    timed = any(c.timing for c in comparison.contestants)
+    heads += ["one row", "row in batch"] if timed else []
+    return [heads, *(_line(comparison, c, timed) for c in comparison.contestants)]
+
+
+def _line(comparison: Comparison, c: Contestant, timed: bool) -> list[str]:
+    d = c.differences.get(comparison.metric)
+    cells = [
+        c.name,
+        count(len(c.seeds)),
+        count(c.parameters),
+        count(c.macs),
+        NONE if c.file_bytes is None else bytes_text(c.file_bytes),
+        seconds_text(c.training_seconds),
+    ]
+    for name in comparison.metrics:
+        cells.append(mean_and_sd(c.metrics[name]) if name in c.metrics else NONE)
+    cells.append(NONE if d is None else amount(d))
+    cells += [NONE] * 2 if d is None else [_ends(d, d.seeds), _ends(d, d.rows)]
+    if timed and c.timing is not None:
+        cells += [
+            f"{duration(c.timing.single)} ({ratio(c.timing.single_ratio)})",
+            f"{duration(c.timing.batch)} ({ratio(c.timing.batch_ratio)})",
+        ]
+    return cells + [NONE] * (2 if timed and c.timing is None else 0)
+
+
+def _ends(d: Difference, interval: Interval | None) -> str:
+    return NONE if interval is None else bounds(interval, share=d.share, sign=True)
+
+
+def seconds_text(summary: Summary | None) -> str:
+    """``1.33 ± 0.05 s``, or a dash for models that were not trained here."""
+    return NONE if summary is None else f"{mean_and_sd(summary)} s"
+
+
+_INTERVAL = ("low", "high", "joint_low", "joint_high", "n")
+
+
+def csv_text(comparison: Comparison) -> str:
+    """One line for each contestant and metric; empty cells where there is no number."""
+    lines = [
+        {**_costs(c), **_numbers(name, summary, c.differences.get(name))}
+        for c in comparison.contestants
+        for name, summary in (c.metrics or {"": None}).items()
+    ]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(lines[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    return text.getvalue()
+
+
+def _costs(c: Contestant) -> dict[str, Any]:
+    training, timing = c.training_seconds, c.timing
+    return {
+        "contestant": c.name,
+        "kind": c.kind,
+        "seeds": " ".join(str(s) for s in c.seeds if s is not None),
+        "diverged": len(c.failures),
+        "parameters": c.parameters,
+        "macs": c.macs,
+        "file_bytes": c.file_bytes,
+        "training_seconds_mean": None if training is None else training.mean,
+        "training_seconds_sd": None if training is None else training.sd,
+        "microseconds_single": None if timing is None else timing.single * 1e6,
+        "microseconds_batch": None if timing is None else timing.batch * 1e6,
+        "batch_rows": None if timing is None else timing.batch_rows,
+    }
+
+
+def _numbers(name: str, s: Summary | None, d: Difference | None) -> dict[str, Any]:
+    line: dict[str, Any] = {
+        "metric": name,
+        "n": None if s is None else s.n,
+        "mean": None if s is None else s.mean,
+        "sd": None if s is None else s.sd,
+        "low": None if s is None or s.interval is None else s.interval.low,
+        "high": None if s is None or s.interval is None else s.interval.high,
+        "interval_over": None if s is None or s.interval is None else s.interval.over,
+        "difference": None if d is None else d.mean,
+        "verdict": None if d is None else d.verdict,
+    }
+    for over in ("seeds", "rows"):
+        interval = None if d is None else getattr(d, over)
+        for key in _INTERVAL:
+            line[f"difference_{over}_{key}"] = None if interval is None else getattr(interval, key)
+    return line
+
+
+def json_values(comparison: Comparison) -> dict[str, Any]:
+    """Every field, plus the words; numbers that are not finite become None."""
+    found: dict[str, Any] = _plain(asdict(comparison))
+    for held, c in zip(found["contestants"], comparison.contestants, strict=True):
+        held["metrics"] = {
+            name: {**held["metrics"][name], "n": s.n} for name, s in c.metrics.items()
+        }
+    return {
+        "headline": comparison.headline,
+        **found,
+        "comparisons": comparison.comparisons,
+        "footnotes": comparison.footnotes,
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value

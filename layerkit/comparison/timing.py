@@ -1,0 +1,69 @@
+"""Inference time a row, measured so that contestants can be told apart on a busy machine.
+
+They take turns in short blocks, so that whatever else the machine does slows all of them alike, and
+medians are taken over the rounds. Ratios within one run are what counts; the seconds themselves
+are this machine's, now.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+
+from layerkit.comparison.results import Timing
+from layerkit.model import Model
+from layerkit.parts import Rows
+
+__all__ = ["BATCH_ROWS", "take_turns", "time_models"]
+
+BATCH_ROWS = 1024
+_ROUNDS = 15
+_BLOCK_SECONDS = 0.004
+
+
+def time_models(models: Sequence[Model], rows: Rows) -> list[Timing]:
+    """Time of ``predict`` on raw rows: one row a call, and all ``rows`` (at most 1,024) at once."""
+    single = take_turns([_call(m, rows.take(slice(0, 1))) for m in models])
+    batch = take_turns([_call(m, rows) for m in models])
+    return [
+        Timing(
+            single=statistics.median(one),
+            batch=statistics.median(many) / len(rows),
+            batch_rows=len(rows),
+            single_ratio=_ratio(one, single[0]),
+            batch_ratio=_ratio(many, batch[0]),
+        )
+        for one, many in zip(single, batch, strict=True)
+    ]
+
+
+def take_turns(
+    calls: Sequence[Callable[[], object]],
+    *,
+    rounds: int = _ROUNDS,
+    clock: Callable[[], float] = time.perf_counter,
+) -> list[list[float]]:
+    """Seconds of one call of each of ``calls``, once a round; a block of calls fills about 4 ms."""
+    counts = []
+    for call in calls:
+        call()  # allocates its scratch memory
+        began = clock()
+        call()
+        counts.append(max(1, int(_BLOCK_SECONDS / max(clock() - began, 1e-9))))
+    taken: list[list[float]] = [[] for _ in calls]
+    for _ in range(rounds):
+        for call, count, times in zip(calls, counts, taken, strict=True):
+            began = clock()
+            for _ in range(count):
+                call()
+            times.append((clock() - began) / count)
+    return taken
+
+
+def _call(model: Model, rows: Rows) -> Callable[[], object]:
+    return lambda: model.predict(rows)
+
+
+def _ratio(times: Sequence[float], first: Sequence[float]) -> float:
+    return statistics.median(a / b for a, b in zip(times, first, strict=True) if b > 0)

@@ -1,0 +1,162 @@
+"""What a comparison says in words: values with their spread, verdicts, the headline.
+
+Words claim a difference only where every interval there is excludes zero, after widening for the
+number of comparisons; and they always say which chance an interval speaks about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from layerkit.comparison.intervals import Interval, Levels
+from layerkit.comparison.numbers import decimals_for, fixed, plural, spread
+from layerkit.comparison.results import Contestant, Difference, Summary, Verdict
+
+__all__ = ["amount", "basis", "bounds", "headline", "mean_and_sd", "sentence", "verdict_of", "why_no_seeds"]
+
+
+def mean_and_sd(summary: Summary) -> str:
+    """``96.67 ± 0.47 %``; without a spread the value alone."""
+    scale, unit = (100, " %") if summary.share else (1, "")
+    sd = None if summary.sd is None else scale * summary.sd
+    width = spread(summary.interval.low, summary.interval.high) if summary.interval else None
+    places = decimals_for(sd or (None if width is None else scale * width), scale * summary.mean)
+    text = fixed(scale * summary.mean, places)
+    return f"{text}{unit}" if sd is None else f"{text} ± {fixed(sd, places)}{unit}"
+
+
+def bounds(
+    interval: Interval, *, share: bool, sign: bool = False, joint: bool = False, unit: str = ""
+) -> str:
+    """``71.9 to 76.3``, in per cent or points if ``share``."""
+    scale = 100 if share else 1
+    low, high = _ends(interval, joint)
+    places = decimals_for(scale * spread(low, high), scale * high)
+    return f"{fixed(scale * low, places, sign=sign)} to {fixed(scale * high, places, sign=sign)}" + (
+        f" {unit}" if unit else ""
+    )
+
+
+def amount(difference: Difference, *, sign: bool = True, joint: bool = False) -> str:
+    """``+74.1 points``: as many digits as its interval deserves."""
+    scale, unit = (100, " points") if difference.share else (1, "")
+    interval = difference.seeds or difference.rows
+    width = None if interval is None else scale * spread(*_ends(interval, joint))
+    value = scale * difference.mean if sign else abs(scale * difference.mean)
+    return fixed(value, decimals_for(width, value), sign=sign) + unit
+
+
+def _ends(interval: Interval, joint: bool) -> tuple[float, float]:
+    if joint:
+        return interval.joint_low, interval.joint_high
+    return interval.low, interval.high
+
+
+def basis(interval: Interval) -> str:
+    """``5 seeds`` or ``397 rows``: what an interval rests on."""
+    return plural(interval.n, "seed" if interval.over == "seeds" else "row")
+
+
+def _evidence(interval: Interval, d: Difference, levels: Levels, *, mirror: bool = False) -> str:
+    """``95 % interval 71.9 to 76.3, 5 seeds``; mirrored to go with the size of a fall."""
+    if mirror:
+        low, high, joint_low, joint_high = (
+            -interval.high, -interval.low, -interval.joint_high, -interval.joint_low,
+        )  # fmt: skip
+        interval = replace(
+            interval, low=low, high=high, joint_low=joint_low, joint_high=joint_high
+        )
+    jointly = "" if levels.comparisons < 2 else f", jointly over {levels.comparisons} comparisons"
+    ends = bounds(interval, share=d.share, joint=True, sign=not interval.excludes_zero)
+    return f"({100 * levels.confidence:g} % interval {ends}{jointly}, {basis(interval)})"
+
+
+def verdict_of(
+    mean: float, seeds: Interval | None, rows: Interval | None, higher_is_better: bool
+) -> Verdict:
+    """Settled only if there is an interval and every one excludes zero."""
+    intervals = [i for i in (seeds, rows) if i is not None]
+    if not intervals or not all(i.excludes_zero for i in intervals):
+        return "open"
+    if len({i.joint_low > 0 for i in intervals}) > 1:
+        return "open"
+    return "better" if (mean > 0) == higher_is_better else "worse"
+
+
+def why_no_seeds(values: Sequence[float], shared: int) -> str:
+    """Why there is no interval over seeds."""
+    if shared == 0:
+        return "no seed in common, so nothing tells how other training runs would differ"
+    if shared == 1:
+        return "one training run each, so nothing tells how other training runs would differ"
+    if len(set(values)) == 1:
+        return (
+            f"the difference is the same in all {shared} seeds, so the spread between training "
+            "runs cannot be told"
+        )
+    return "some values are no numbers"
+
+
+def sentence(name: str, first: str, d: Difference, levels: Levels, no_seeds: str) -> str:
+    """The difference in a sentence, with its interval and what that does not cover."""
+    main = d.seeds or d.rows
+    if main is None:
+        return f"{name} minus {first} in {d.metric}: {amount(d)}; {no_seeds}."
+    if main.excludes_zero:
+        side = "better" if (d.mean > 0) == d.higher_is_better else "worse"
+        here = "" if d.verdict != "open" else " on these rows"
+        text = (
+            f"{name} is {side} than {first} in {d.metric} by "
+            f"{amount(d, sign=False, joint=True)}{here} "
+            f"{_evidence(main, d, levels, mirror=d.mean < 0)}."
+        )
+    else:
+        text = (
+            f"Not settled: {name} minus {first} in {d.metric} is {amount(d, joint=True)} "
+            f"{_evidence(main, d, levels)}."
+        )
+    return text + _limits(d, main, levels, no_seeds)
+
+
+def _limits(d: Difference, main: Interval, levels: Levels, no_seeds: str) -> str:
+    """What the interval in the sentence leaves open."""
+    said = ""
+    if not main.excludes_zero and (main.low > 0 or main.high < 0):
+        said = f" Taken alone, its interval would exclude zero ({bounds(main, share=d.share)})."
+    if d.seeds is None:
+        return f"{said} This speaks of these models on other rows: {no_seeds}."
+    if d.rows is None:
+        return said
+    rows = _evidence(d.rows, d, levels)
+    if d.seeds.excludes_zero and not d.rows.excludes_zero:
+        return f" Another test set could say otherwise {rows}."
+    if d.rows.excludes_zero and not d.seeds.excludes_zero:
+        return f"{said} These very models do differ {rows}, but other training runs might not."
+    return said
+
+
+def headline(contestants: Sequence[Contestant], metric: str) -> list[str]:
+    """One sentence for each contestant but the first, the best one's first."""
+    others = [c for c in contestants[1:] if metric in c.differences]
+    if not others:
+        return [_alone(c, metric) for c in contestants if metric in c.metrics]
+
+    def rank(c: Contestant) -> float:
+        d = c.differences[metric]
+        return -d.mean if d.higher_is_better else d.mean
+
+    return [c.differences[metric].words for c in sorted(others, key=rank)]
+
+
+def _alone(contestant: Contestant, metric: str) -> str:
+    summary = contestant.metrics[metric]
+    text = f"{contestant.name}: {metric} {mean_and_sd(summary)}"
+    if summary.interval is None:
+        return text + "."
+    unit = "%" if summary.share else ""
+    return (
+        f"{text} (interval {bounds(summary.interval, share=summary.share, unit=unit)}, "
+        f"{basis(summary.interval)})."
+    )
+
