@@ -21,7 +21,8 @@ def apply_link(link: Link, scores: Array) -> Array:
     """
     out: Array = np.array(scores, order="C")
     if link == "softmax":
-        out -= out.max(axis=-1, keepdims=True)
+        with np.errstate(over="ignore"):  # a difference beyond the range is -inf, and exp of it 0
+            out -= out.max(axis=-1, keepdims=True)
         np.exp(out, out=out)
         out /= out.sum(axis=-1, keepdims=True)
     elif link == "sigmoid":

@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from layerkit.errors import (
     PluginAmbiguousError,
@@ -40,6 +40,9 @@ __all__ = [
     "register",
     "schedule",
 ]
+
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution, EntryPoint
 
 P = TypeVar("P", bound=Part)
 
@@ -82,14 +85,23 @@ def _installed() -> dict[str, dict[str, tuple[Offer, ...]]]:
         if name in seen:  # the first on sys.path is the one that is imported
             continue
         seen.add(name)
-        for ep in dist.entry_points:
+        for ep in _entry_points(dist):
             if ep.group.startswith("layerkit."):
-                offer = Offer(ep.group, ep.name, ep.value, name, dist.version)
+                target = f"{ep.module}:{ep.attr}"
+                offer = Offer(ep.group, ep.name, target, name, dist.version)
                 found.setdefault(ep.group, {}).setdefault(ep.name, set()).add(offer)
     return {
         group: {n: tuple(sorted(offers, key=str)) for n, offers in sorted(names.items())}
         for group, names in found.items()
     }
+
+
+def _entry_points(dist: Distribution) -> list[EntryPoint]:
+    """Those of ``dist``; none if its metadata cannot be parsed, which must hurt nobody else."""
+    try:
+        return [ep for ep in dist.entry_points if ep.module]
+    except Exception:  # noqa: BLE001  # a broken file raises whatever its parser meets
+        return []
 
 
 def normalised(name: str) -> str:
@@ -229,13 +241,13 @@ class Registry(Generic[P]):
     def register(self, part: type[P]) -> type[P]:
         """Make ``part`` known in this process, in place of one of the same name."""
         self._local[part.type_name] = part
-        _made.cache_clear()
+        _forget()
         return part
 
     def unregister(self, name: str) -> None:
         """Forget a class registered in this process."""
         self._local.pop(name, None)
-        _made.cache_clear()
+        _forget()
 
     def create(self, config: str | Mapping[str, Any]) -> P:
         """A part from its name, or from its settings with the name under "type".
@@ -307,13 +319,24 @@ REGISTRIES: dict[str, Registry[Any]] = {
 def _shared(kind: str, config: str | Mapping[str, Any]) -> Any:
     """One object for equal configurations; layers ask for their activations at every feed."""
     if isinstance(config, str):
-        return _made(kind, config)
-    return _made(kind, json.dumps(config, sort_keys=True))
+        return _named(kind, config)
+    return _configured(kind, json.dumps(config, sort_keys=True))
 
 
 @lru_cache(maxsize=256)
-def _made(kind: str, config: str) -> Any:
-    return REGISTRIES[kind].create(json.loads(config) if config.startswith("{") else config)
+def _named(kind: str, name: str) -> Any:
+    return REGISTRIES[kind].create(name)
+
+
+@lru_cache(maxsize=256)
+def _configured(kind: str, config: str) -> Any:
+    return REGISTRIES[kind].create(json.loads(config))
+
+
+def _forget() -> None:
+    """After a class was registered or taken back: make the shared objects anew."""
+    _named.cache_clear()
+    _configured.cache_clear()
 
 
 def activation(config: str | Mapping[str, Any]) -> Activation:

@@ -76,7 +76,7 @@ def spec_fields() -> str:
             elif path == "" and name == "layers":
                 takes = "a list of objects: [layers](#layers)"
             elif path == "train" and name == "early_stopping":
-                takes = "null or an object: [`train.early_stopping`](#train-early_stopping)"
+                takes = "null or an object: [`train.early_stopping`](#trainearly_stopping)"
             else:
                 takes = _takes(annotation_at((*steps, name)))
             made = info.default_factory is not None
@@ -85,8 +85,7 @@ def spec_fields() -> str:
         title = f"`{path}`" if path else "Top level"
         table = _table(["field", "takes", "default", "meaning"], rows)
         doc = (section.__doc__ or "").strip()
-        anchor = f"({path.replace('.', '-')})=\n" if path else ""
-        parts.append(f"{anchor}## {title}\n\n{doc}\n\n{table}")
+        parts.append(f"## {title}\n\n{doc}\n\n{table}")
     return "\n".join(parts)
 
 
@@ -239,45 +238,42 @@ def _definition(doc: str) -> str:
 
 def commands() -> str:
     """Every command: usage, arguments, options."""
-    import typer
     from typer.main import get_command
 
     from layerkit.cli.app import app
 
     root: Any = get_command(app)
-    context = typer.Context(root, info_name="layerkit")
+    context = root.make_context("layerkit", ["explain"], resilient_parsing=True)
     return "\n".join(_command(root, context, "layerkit"))
 
 
 def _command(command: Any, context: Any, name: str) -> list[str]:
-    out = [f"## `{name}`\n", _help(command.help), "\n```text"]
-    out.append("usage: " + " ".join([name, *command.collect_usage_pieces(context)]))
-    out.append("```\n")
+    children = getattr(command, "commands", {})
     given = [p for p in command.params if not getattr(p, "hidden", False)]
     arguments = [p for p in given if p.param_type_name == "argument"]
     options = [p for p in given if p.param_type_name == "option" and p.name != "help"]
+    words = [name, *(["[OPTIONS]"] if options else []), *(_metavar(p) for p in arguments)]
+    usage = " ".join([*words, *(["COMMAND ..."] if children else [])])
+    out = [f"## `{name}`\n", _help(command.help), f"\n```text\n{usage}\n```\n"]
     if arguments:
-        rows = [[_code(p.human_readable_name), _help(p.help)] for p in arguments]
+        rows = [[_code(_metavar(p)), _help(p.help)] for p in arguments]
         out.append(_table(["argument", "meaning"], rows))
-    if options:
-        out.append(_table(["option", "meaning"], [_option(p, context) for p in options]))
-    for sub, child in sorted(getattr(command, "commands", {}).items()):
+    records = [p.get_help_record(context) for p in options]
+    rows = [[_code(flags), _help(meaning)] for flags, meaning in filter(None, records)]
+    if rows:
+        out.append(_table(["option", "meaning"], rows))
+    example = inspect.cleandoc((command.epilog or "").lstrip("\b\n"))
+    if example:
+        lines = example.partition("\n")[2]
+        out.append(f"Examples:\n\n```text\n{inspect.cleandoc(lines)}\n```\n")
+    for sub, child in sorted(children.items()):
         if not child.hidden:
-            inner = type(context)(child, info_name=sub, parent=context)
-            out += _command(child, inner, f"{name} {sub}")
+            out += _command(child, context, f"{name} {sub}")
     return out
 
 
-def _option(option: Any, context: Any) -> list[str]:
-    flags = " / ".join([*option.opts, *option.secondary_opts])
-    value = "" if option.is_flag else " " + option.make_metavar(context)
-    default = option.default
-    shown = ""
-    if default not in (None, False, (), [], "") and not callable(default):
-        shown = f" Default: `{default}`."
-    if option.multiple:
-        shown += " May be given several times."
-    return [_code(flags + value), _help(option.help) + shown]
+def _metavar(argument: Any) -> str:
+    return str(argument.metavar or argument.name.upper())
 
 
 def _help(text: str | None) -> str:
@@ -301,8 +297,14 @@ def _changed(app: Any, env: Any, *_: Any) -> list[str]:
     return [name for name in env.found_docs if "generated:" in env.doc2path(name).read_text("utf8")]
 
 
+def _escape(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Shapes such as (n, *in) in docstrings are not the start of emphasis."""
+    lines[:] = [re.sub(r"(?<=[ (])\*(?=\w)", r"\\*", line) for line in lines]
+
+
 def setup(app: Any) -> dict[str, bool]:
     """Expand marks as pages are read, and read the pages that have some at every build."""
     app.connect("source-read", _read)
     app.connect("env-get-outdated", _changed)
+    app.connect("autodoc-process-docstring", _escape)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

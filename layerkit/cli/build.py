@@ -45,6 +45,8 @@ def build(
         raise failures.Misuse(f"{spec} is a model already: layerkit inspect shows it")
     told = summary.summarise(model := make(source))
     target = None if dry_run else files.destination(output, model.name)
+    if target is not None and output is None:
+        files.keep_trained(target)
     replaced = target is not None and target.exists()
     file_id = None if target is None else save(model, target)
     if as_json:

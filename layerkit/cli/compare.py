@@ -80,7 +80,7 @@ def compare(
     show(found)
     for path in (csv, html):
         if path is not None:
-            console.out(f"wrote {console.safe(path)}")
+            console.note(f"wrote {console.safe(path)}")
 
 
 def show(found: Comparison) -> None:

@@ -10,7 +10,6 @@ import codecs
 import io
 import json
 import math
-import os
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -42,8 +41,7 @@ def prepare() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             ascii_only = codecs.lookup(stream.encoding).name == "ascii"
-            chosen = "PYTHONIOENCODING" in os.environ
-            encoding = "utf-8" if ascii_only and not chosen else stream.encoding
+            encoding = "utf-8" if ascii_only else stream.encoding
             stream.reconfigure(encoding=encoding, errors="backslashreplace")
 
 

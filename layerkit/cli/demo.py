@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 __all__ = ["EXAMPLE", "SPECS", "demo"]
 
-EXAMPLE = console.example("layerkit demo", "layerkit demo --out /tmp/demo --seeds 5")
+EXAMPLE = console.example(
+    "layerkit demo",
+    "layerkit demo --out slow-demo --set train.optimizer.learning_rate=0.001",
+)
 SPECS = ("plain", "highway", "projection")
 _ROWS = 5
 
@@ -27,15 +30,17 @@ def demo(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where everything goes.")] = Path(
         "demo-out"
     ),
-    seeds: Annotated[int, typer.Option(min=1, help="How often each one is trained.")] = 3,
+    seeds: Annotated[int, typer.Option(min=1, help="How often each one is trained.")] = 5,
     settings: options.Settings = None,
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
     """Build, train, save, load, infer and compare three nets on handwritten digits.
 
-    All have the same number of parameters: 16 plain tanh layers, 8 highway layers, and 5 layers
-    with a projected carry. It takes less than a minute; each step is a command you can type.
+    All have the same number of parameters, within 2 %, and one recipe: plain tanh layers 17 deep,
+    8 highway layers, or 5 layers with a projected carry. It takes less than a minute; each step is
+    a command you can type. A recipe is part of the result: at a rate of 0.001 the plain net learns
+    too, as --set train.optimizer.learning_rate=0.001 shows.
     """
     from layerkit import compare as judge
     from layerkit.cli.progress import watcher
@@ -44,11 +49,13 @@ def demo(
     with watcher(quiet=quiet, as_json=as_json) as watch:
         watch.silent = as_json
         files = _trained(specs, seeds, settings or (), watch)
-        _say(watch, f"layerkit infer {files[seeds]} ROWS")
+        told = _answers(files[seeds], rows := out / "rows.csv")
+        _say(watch, f"layerkit infer {files[seeds]} {rows}")
         if not as_json:
-            console.out(_answers(files[seeds]) + "\n")
+            console.out(told + "\n")
         report = out / "report.html"
-        _say(watch, f"layerkit compare {out}/*.layerkit --html {report}")
+        models = " ".join(f"{out / name}-s*.layerkit" for name in SPECS)
+        _say(watch, f"layerkit compare {models} --html {report}")
         found = judge([str(path) for path in files], listener=watch)
     console.write_file(report, [found.to_html()])
     if as_json:
@@ -95,13 +102,15 @@ def _trained(
     return files
 
 
-def _answers(path: Path) -> str:
-    """What a model loaded from its file makes of the first test rows."""
-    from layerkit import load, load_data
+def _answers(path: Path, kept: Path) -> str:
+    """What a model loaded from its file makes of the first test rows, which are kept as CSV."""
+    from layerkit import load, load_data, read_rows
 
     model: Model = load(path)
     rows = load_data("digits")["test"].take(slice(0, _ROWS))
-    predictions = model.predict(rows)
+    pixels = [] if rows.values is None else rows.values.tolist()
+    console.write_file(kept, (",".join(map(str, row)) + "\n" for row in pixels))
+    predictions = model.predict(read_rows(kept))
     labels = [] if rows.labels is None else rows.labels.tolist()
     table = [
         [k, label, answer, f"{100 * chance:.1f} %"]

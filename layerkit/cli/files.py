@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from layerkit import Model
     from layerkit.spec import Spec
 
-__all__ = ["check_folder", "destination", "load_model", "read_source"]
+__all__ = ["check_folder", "destination", "keep_trained", "load_model", "read_source"]
 
 _HEAD = 77  # bytes that tell a spec from a model
 
@@ -102,6 +102,25 @@ def destination(wanted: str | None, name: str) -> Path:
         path /= f"{name}.layerkit"
     check_folder(path)
     return path
+
+
+def keep_trained(path: Path) -> None:
+    """Refuse to put initial weights where trained ones are, unless the user named the file.
+
+    Raises
+    ------
+    FileExistsError
+        If ``path`` holds a trained model.
+    """
+    from layerkit import LayerkitError, inspect
+
+    try:
+        trained = path.exists() and "history" in inspect(path).header
+    except LayerkitError:  # no model, so none is lost
+        trained = False
+    if trained:
+        reason = "it holds a trained model; -o FILE writes elsewhere, or replaces it"
+        raise FileExistsError(errno.EEXIST, reason, str(path))
 
 
 def check_folder(path: Path) -> None:

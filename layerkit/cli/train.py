@@ -99,8 +99,9 @@ def run_all(
     """Each run trained and saved, one after the other, until all are done or Ctrl-C."""
     from layerkit import load_data
     from layerkit import train as train_one
+    from layerkit.spec import Spec
 
-    spec: Spec = getattr(given, "spec", given)
+    spec = given if isinstance(given, Spec) else given.spec
     recipe = spec.train or {}
     first = recipe.get("seed", 0) if seed is None else seed
     rows = load_data(recipe["data"], where=data) if recipe else None

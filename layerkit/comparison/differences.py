@@ -91,11 +91,10 @@ def difference(
         verdict=verdict_of(mean, seeds, rows, _higher(part)),
         higher_is_better=_higher(part),
         share=share,
-        words="",
     )
     reason = why_no_seeds(drawn.values, len(shared))
-    words = sentence(other[0], first[0], drawn, levels, reason)
-    return replace(drawn, words=words)
+    words, caveat = sentence(other[0], first[0], drawn, levels, reason)
+    return replace(drawn, words=words, caveat=caveat)
 
 
 def _over_rows(

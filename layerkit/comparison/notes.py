@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from layerkit.comparison.outcome import Comparison
+from layerkit.comparison.timing import ROUNDS
 
 __all__ = ["footnotes", "interval_notes"]
 
@@ -65,8 +66,9 @@ def timing_note(comparison: Comparison) -> str:
     rows = max(c.timing.batch_rows for c in comparison.contestants if c.timing)
     return (
         f"Inference: predict() on raw rows, one row a call and {rows:,} at once, contestants "
-        "taking turns in short blocks, medians of 15 rounds. The seconds are this machine's, now; "
-        "only the ratios within this run compare."
+        f"taking turns in short blocks, medians of {ROUNDS} rounds. The seconds are this "
+        "machine's, now; only the ratios to the first contestant compare, taken round by round "
+        "(in brackets their middle half: wide means that the machine was busy)."
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["bytes_text", "count", "decimals_for", "duration", "fixed", "plural", "ratio", "spread"]
+__all__ = ["bytes_text", "count", "decimals_for", "duration", "fixed", "plural", "ratios", "spread"]
 
 MINUS = "\N{MINUS SIGN}"
 _DEFAULT_DIGITS = 4
@@ -68,9 +68,10 @@ def bytes_text(size: int) -> str:
     return f"{_significant(size / 1e9)} GB"
 
 
-def ratio(value: float) -> str:
-    """A factor such as 1.25×."""
-    return f"{_significant(value)}×"
+def ratios(quartiles: tuple[float, float, float]) -> str:
+    """``1.31× [1.28–1.35]``, the median factor and its middle half; ``1×`` for the reference."""
+    low, middle, high = (_significant(q) for q in quartiles)
+    return "1×" if quartiles[0] == quartiles[2] == 1 else f"{middle}× [{low}–{high}]"
 
 
 def plural(n: int, word: str) -> str:

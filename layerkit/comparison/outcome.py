@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from layerkit.comparison.results import Contestant
-from layerkit.comparison.wording import headline
+from layerkit.comparison.wording import headline, ranked
 
 __all__ = ["Comparison"]
 
@@ -58,6 +58,16 @@ class Comparison:
         return [n for n in (self.metric, *rest) if n in names] + (
             ["loss"] if "loss" in names and self.metric != "loss" else []
         )
+
+    @property
+    def ranked(self) -> list[Contestant]:
+        """The contestants that are compared with the first in the main metric, best first."""
+        return ranked(self.contestants, self.metric)
+
+    @property
+    def compared(self) -> bool:
+        """Whether there is any difference to tell."""
+        return bool(self.ranked)
 
     @property
     def headline(self) -> list[str]:

@@ -61,7 +61,9 @@ class Question:
         return source.take(slice(0, rows))
 
 
-def pose(entries: Sequence[Entry], data: str | Path | Mapping[str, Rows] | None, on: On) -> Question:
+def pose(
+    entries: Sequence[Entry], data: str | Path | Mapping[str, Rows] | None, on: On
+) -> Question:
     """Load the data once for all contestants, and settle which rows they are judged on.
 
     Raises

@@ -65,8 +65,8 @@ class Difference:
     verdict
         "better" or "worse" only if every interval there is, widened for the number of
         comparisons, excludes zero.
-    words
-        The same in a sentence.
+    words, caveat
+        The same in a sentence, and what its interval leaves open ("" if nothing).
     """
 
     metric: str
@@ -80,22 +80,23 @@ class Difference:
     verdict: Verdict
     higher_is_better: bool
     share: bool
-    words: str
+    words: str = ""
+    caveat: str = ""
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds a row takes to be predicted, in one thread of calls.
+    """Seconds a row takes to be predicted.
 
-    ``single`` for rows one by one, ``batch`` for ``batch_rows`` at once; the ratios are to the
-    first contestant, taken round by round.
+    ``single`` for rows one by one, ``batch`` for ``batch_rows`` at once, medians over rounds. The
+    ratios are to the first contestant, round by round: lower quartile, median, upper quartile.
     """
 
     single: float
     batch: float
     batch_rows: int
-    single_ratio: float
-    batch_ratio: float
+    single_ratio: tuple[float, float, float]
+    batch_ratio: tuple[float, float, float]
 
 
 @dataclass(frozen=True)

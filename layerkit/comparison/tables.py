@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from layerkit.comparison.intervals import Interval
-from layerkit.comparison.numbers import bytes_text, count, duration, ratio
+from layerkit.comparison.numbers import bytes_text, count, duration, ratios
 from layerkit.comparison.outcome import Comparison
 from layerkit.comparison.results import Contestant, Difference, Summary
 from layerkit.comparison.wording import amount, bounds, mean_and_sd
@@ -49,8 +49,8 @@ def _line(comparison: Comparison, c: Contestant, timed: bool) -> list[str]:
     cells += [NONE] * 2 if d is None else [_ends(d, d.seeds), _ends(d, d.rows)]
     if timed and c.timing is not None:
         cells += [
-            f"{duration(c.timing.single)} ({ratio(c.timing.single_ratio)})",
-            f"{duration(c.timing.batch)} ({ratio(c.timing.batch_ratio)})",
+            f"{duration(c.timing.single)} ({ratios(c.timing.single_ratio)})",
+            f"{duration(c.timing.batch)} ({ratios(c.timing.batch_ratio)})",
         ]
     return cells + [NONE] * (2 if timed and c.timing is None else 0)
 
@@ -95,6 +95,8 @@ def _costs(c: Contestant) -> dict[str, Any]:
         "training_seconds_sd": None if training is None else training.sd,
         "microseconds_single": None if timing is None else timing.single * 1e6,
         "microseconds_batch": None if timing is None else timing.batch * 1e6,
+        "ratio_single": None if timing is None else timing.single_ratio[1],
+        "ratio_batch": None if timing is None else timing.batch_ratio[1],
         "batch_rows": None if timing is None else timing.batch_rows,
     }
 

@@ -11,14 +11,16 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from layerkit.comparison.results import Timing
 from layerkit.model import Model
 from layerkit.parts import Rows
 
-__all__ = ["BATCH_ROWS", "take_turns", "time_models"]
+__all__ = ["BATCH_ROWS", "ROUNDS", "take_turns", "time_models"]
 
 BATCH_ROWS = 1024
-_ROUNDS = 15
+ROUNDS = 25
 _BLOCK_SECONDS = 0.004
 
 
@@ -31,8 +33,8 @@ def time_models(models: Sequence[Model], rows: Rows) -> list[Timing]:
             single=statistics.median(one),
             batch=statistics.median(many) / len(rows),
             batch_rows=len(rows),
-            single_ratio=_ratio(one, single[0]),
-            batch_ratio=_ratio(many, batch[0]),
+            single_ratio=_quartiles(one, single[0]),
+            batch_ratio=_quartiles(many, batch[0]),
         )
         for one, many in zip(single, batch, strict=True)
     ]
@@ -41,7 +43,7 @@ def time_models(models: Sequence[Model], rows: Rows) -> list[Timing]:
 def take_turns(
     calls: Sequence[Callable[[], object]],
     *,
-    rounds: int = _ROUNDS,
+    rounds: int = ROUNDS,
     clock: Callable[[], float] = time.perf_counter,
 ) -> list[list[float]]:
     """Seconds of one call of each of ``calls``, once a round; a block of calls fills about 4 ms."""
@@ -65,5 +67,8 @@ def _call(model: Model, rows: Rows) -> Callable[[], object]:
     return lambda: model.predict(rows)
 
 
-def _ratio(times: Sequence[float], first: Sequence[float]) -> float:
-    return statistics.median(a / b for a, b in zip(times, first, strict=True) if b > 0)
+def _quartiles(times: Sequence[float], first: Sequence[float]) -> tuple[float, float, float]:
+    """(lower quartile, median, upper quartile) of the ratios to ``first``, round by round."""
+    ratios = np.array(times) / np.array(first)
+    low, middle, high = np.quantile(ratios, [0.25, 0.5, 0.75]).tolist()
+    return low, middle, high

@@ -13,7 +13,17 @@ from layerkit.comparison.intervals import Interval, Levels
 from layerkit.comparison.numbers import decimals_for, fixed, plural, spread
 from layerkit.comparison.results import Contestant, Difference, Summary, Verdict
 
-__all__ = ["amount", "basis", "bounds", "headline", "mean_and_sd", "sentence", "verdict_of", "why_no_seeds"]
+__all__ = [
+    "amount",
+    "basis",
+    "bounds",
+    "headline",
+    "mean_and_sd",
+    "ranked",
+    "sentence",
+    "verdict_of",
+    "why_no_seeds",
+]
 
 
 def mean_and_sd(summary: Summary) -> str:
@@ -33,8 +43,9 @@ def bounds(
     scale = 100 if share else 1
     low, high = _ends(interval, joint)
     places = decimals_for(scale * spread(low, high), scale * high)
-    return f"{fixed(scale * low, places, sign=sign)} to {fixed(scale * high, places, sign=sign)}" + (
-        f" {unit}" if unit else ""
+    return (
+        f"{fixed(scale * low, places, sign=sign)} to {fixed(scale * high, places, sign=sign)}"
+        + (f" {unit}" if unit else "")
     )
 
 
@@ -64,9 +75,7 @@ def _evidence(interval: Interval, d: Difference, levels: Levels, *, mirror: bool
         low, high, joint_low, joint_high = (
             -interval.high, -interval.low, -interval.joint_high, -interval.joint_low,
         )  # fmt: skip
-        interval = replace(
-            interval, low=low, high=high, joint_low=joint_low, joint_high=joint_high
-        )
+        interval = replace(interval, low=low, high=high, joint_low=joint_low, joint_high=joint_high)
     jointly = "" if levels.comparisons < 2 else f", jointly over {levels.comparisons} comparisons"
     ends = bounds(interval, share=d.share, joint=True, sign=not interval.excludes_zero)
     return f"({100 * levels.confidence:g} % interval {ends}{jointly}, {basis(interval)})"
@@ -98,11 +107,13 @@ def why_no_seeds(values: Sequence[float], shared: int) -> str:
     return "some values are no numbers"
 
 
-def sentence(name: str, first: str, d: Difference, levels: Levels, no_seeds: str) -> str:
-    """The difference in a sentence, with its interval and what that does not cover."""
+def sentence(
+    name: str, first: str, d: Difference, levels: Levels, no_seeds: str
+) -> tuple[str, str]:
+    """The difference in a sentence with its interval, and what that leaves open."""
     main = d.seeds or d.rows
     if main is None:
-        return f"{name} minus {first} in {d.metric}: {amount(d)}; {no_seeds}."
+        return f"{name} minus {first} in {d.metric} is {amount(d)}.", _capital(no_seeds)
     if main.excludes_zero:
         side = "better" if (d.mean > 0) == d.higher_is_better else "worse"
         here = "" if d.verdict != "open" else " on these rows"
@@ -116,37 +127,46 @@ def sentence(name: str, first: str, d: Difference, levels: Levels, no_seeds: str
             f"Not settled: {name} minus {first} in {d.metric} is {amount(d, joint=True)} "
             f"{_evidence(main, d, levels)}."
         )
-    return text + _limits(d, main, levels, no_seeds)
+    return text, _limits(d, main, levels, no_seeds)
 
 
 def _limits(d: Difference, main: Interval, levels: Levels, no_seeds: str) -> str:
     """What the interval in the sentence leaves open."""
-    said = ""
+    said = []
     if not main.excludes_zero and (main.low > 0 or main.high < 0):
-        said = f" Taken alone, its interval would exclude zero ({bounds(main, share=d.share)})."
+        alone = bounds(main, share=d.share, sign=True)
+        said.append(f"Taken alone, its interval would exclude zero ({alone}).")
     if d.seeds is None:
-        return f"{said} This speaks of these models on other rows: {no_seeds}."
-    if d.rows is None:
-        return said
-    rows = _evidence(d.rows, d, levels)
-    if d.seeds.excludes_zero and not d.rows.excludes_zero:
-        return f" Another test set could say otherwise {rows}."
-    if d.rows.excludes_zero and not d.seeds.excludes_zero:
-        return f"{said} These very models do differ {rows}, but other training runs might not."
-    return said
+        said.append(f"This speaks of these very models on other rows: {no_seeds}.")
+    elif d.rows is not None and d.seeds.excludes_zero and not d.rows.excludes_zero:
+        said.append(f"Another test set could say otherwise {_evidence(d.rows, d, levels)}.")
+    elif d.rows is not None and d.rows.excludes_zero and not d.seeds.excludes_zero:
+        rows = _evidence(d.rows, d, levels)
+        said.append(f"These very models do differ {rows}, but other training runs might not.")
+    return " ".join(said)
 
 
-def headline(contestants: Sequence[Contestant], metric: str) -> list[str]:
-    """One sentence for each contestant but the first, the best one's first."""
+def _capital(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def ranked(contestants: Sequence[Contestant], metric: str) -> list[Contestant]:
+    """Those that are compared with the first in ``metric``, the best one first."""
     others = [c for c in contestants[1:] if metric in c.differences]
-    if not others:
-        return [_alone(c, metric) for c in contestants if metric in c.metrics]
 
     def rank(c: Contestant) -> float:
         d = c.differences[metric]
         return -d.mean if d.higher_is_better else d.mean
 
-    return [c.differences[metric].words for c in sorted(others, key=rank)]
+    return sorted(others, key=rank)
+
+
+def headline(contestants: Sequence[Contestant], metric: str) -> list[str]:
+    """One sentence with its caveat for each contestant but the first, the best one's first."""
+    differences = [c.differences[metric] for c in ranked(contestants, metric)]
+    if not differences:
+        return [_alone(c, metric) for c in contestants if metric in c.metrics]
+    return [f"{d.words} {d.caveat}".rstrip() for d in differences]
 
 
 def _alone(contestant: Contestant, metric: str) -> str:
@@ -159,4 +179,3 @@ def _alone(contestant: Contestant, metric: str) -> str:
         f"{text} (interval {bounds(summary.interval, share=summary.share, unit=unit)}, "
         f"{basis(summary.interval)})."
     )
-

@@ -33,7 +33,7 @@ PAGES = [
     *sorted(p for p in DOCS.rglob("*.md") if "examples" not in p.parts),
 ]
 RUN = ("python", "sh")
-OTHER = ("", "csv", "json", "jsonl", "make", "text", "toml")
+OTHER = ("", "json", "text", "toml")
 NORMATIVE = DOCS / "reference" / "format.md"  # an exact text, not a walk-through
 NOT_RUN = 12  # blocks marked "not run"; raise it only with a reason a reader accepts
 

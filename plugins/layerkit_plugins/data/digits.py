@@ -9,20 +9,24 @@ import numpy as np
 
 from layerkit.data import read_rows
 from layerkit.errors import DataSourceError
+from layerkit.layer import Array
 from layerkit.parts import DataSource, Rows
 
 __all__ = ["Digits"]
 
 FILE = "digits.csv.gz"
-TRAIN_ROWS = 1400
 PIXELS = 64
+FIFTH = 5
 
 
 class Digits(DataSource):
-    """1797 handwritten digits: rows 0 to 1399 for training, 1400 to 1796 for testing.
+    """1797 handwritten digits; of the rows of each digit, every fifth is for testing.
 
-    Values (n, 64) uint8, pixels row by row from 0 to 16; labels (n,) int64, 0 to 9. Nearest class
-    mean scores 85.64 % on the test rows.
+    Values (n, 64) uint8, pixels row by row from 0 to 16; labels (n,) int64, 0 to 9.
+
+    The rows lie by writer, so this split has the same writers on both sides. Testing on the last
+    rows instead (1400 to 1796, as is often done) asks about other writers: the same small nets
+    score about 92 % there and 96 to 97 % here.
 
     Source: E. Alpaydin, C. Kaynak, "Optical Recognition of Handwritten Digits", UCI, 1998.
     """
@@ -43,13 +47,19 @@ class Digits(DataSource):
         else:
             rows = read_rows(where / FILE if where.is_dir() else where, labels=str(PIXELS))
         x, y = rows.values, rows.labels
-        if x is None or y is None or x.shape[1:] != (PIXELS,) or len(x) <= TRAIN_ROWS:
+        if x is None or y is None or x.shape[1:] != (PIXELS,) or len(x) < FIFTH * 10:
             raise DataSourceError(
-                f"{rows.source}: not the digits: wanted more than {TRAIN_ROWS} rows of {PIXELS} "
+                f"{rows.source}: not the digits: wanted {FIFTH * 10} rows or more, of {PIXELS} "
                 "pixels and a label"
             )
         whole = Rows(x.astype(np.uint8), labels=y.astype(np.int64), source=f"digits ({FILE})")
-        return {
-            "train": whole.take(slice(0, TRAIN_ROWS)),
-            "test": whole.take(slice(TRAIN_ROWS, None)),
-        }
+        test = every_fifth_of_each(y)
+        return {"train": whole.take(~test), "test": whole.take(test)}
+
+
+def every_fifth_of_each(labels: Array) -> Array:
+    """(n,) True for the fifth, tenth, ... row of each label, for labels (n,)."""
+    chosen = np.zeros(len(labels), bool)
+    for label in np.unique(labels):
+        chosen[np.flatnonzero(labels == label)[FIFTH - 1 :: FIFTH]] = True
+    return chosen

@@ -62,7 +62,9 @@ def test_a_data_frame_is_taken_by_name() -> None:
         np.testing.assert_array_equal(AB.matrix(frame), [[1, 3], [2, 4]])  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("row", [[1, 3], np.array([1.0, 3.0]), {"a": 1, "b": 3}])
+@pytest.mark.parametrize(
+    "row", [[1, 3], np.array([1.0, 3.0]), {"a": 1, "b": 3}, [{"a": 1, "b": 3}]]
+)
 def test_one_row_alone(row: Any) -> None:
     np.testing.assert_array_equal(AB.matrix(row), [[1, 3]])
 

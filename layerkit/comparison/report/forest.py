@@ -1,0 +1,106 @@
+"""Differences to the first contestant around the zero line, over seeds and over rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from layerkit.comparison.intervals import Interval
+from layerkit.comparison.report.marks import drawing, element, fit, line, marker, text, x_axis
+from layerkit.comparison.report.scale import Scale, linear
+from layerkit.comparison.results import Contestant, Difference
+from layerkit.comparison.wording import amount
+
+__all__ = ["forest_plot"]
+
+_LANE = 70
+_TOP = 30
+_MARGIN = 12
+_GUTTER = 48
+
+
+def forest_plot(contestants: Sequence[Contestant], metric: str, key: str, width: float) -> str:
+    """The plot as SVG text; ``contestants`` are all, the first is the zero line.
+
+    A thick bar is an interval over seeds, a dashed one over rows; a thin line extends each to the
+    joint interval.
+    """
+    lanes = [
+        (i, c, c.differences[metric]) for i, c in enumerate(contestants) if metric in c.differences
+    ]
+    scale = _scale([d for _, _, d in lanes], width)
+    bottom = _TOP + _LANE * len(lanes)
+    share = any(d.share for _, _, d in lanes)
+    unit = " (points)" if share else ""
+    first = contestants[0].name
+    title = fit(f"{metric} minus that of {first}{unit}", width - 2 * _MARGIN)
+    zero = scale(0.0)
+    parts = [
+        x_axis(scale, _TOP, bottom, title),
+        line(zero, _TOP - 4, zero, bottom, class_="zero"),
+        _sides(lanes[0][2].higher_is_better, zero, width) if lanes else "",
+    ]
+    parts += [_lane(k, i, c, d, scale, width) for k, (i, c, d) in enumerate(lanes)]
+    told = " ".join(d.words for _, _, d in lanes)
+    name = f"Differences in {metric} to {first}"
+    return drawing(key, name, told, (width, bottom + 44), "".join(parts))
+
+
+def _scale(differences: Sequence[Difference], width: float) -> Scale:
+    ends = [0.0]
+    for d in differences:
+        ends += [*d.values, d.mean]
+        ends += [v for i in (d.seeds, d.rows) if i for v in (i.joint_low, i.joint_high)]
+    ends = [v for v in ends if abs(v) < float("inf")]
+    low, high = min(ends), max(ends)
+    pad = 0.08 * (high - low) or 0.01
+    return linear(
+        low - pad,
+        high + pad,
+        _MARGIN + _GUTTER,
+        width - _MARGIN - 10,
+        wanted=4 if width < 500 else 7,
+        factor=100 if any(d.share for d in differences) else 1,
+    )
+
+
+def _sides(higher_is_better: bool, zero: float, width: float) -> str:
+    """``← worse`` and ``better →`` beside the zero line, each where there is room for it."""
+    left, right = ("worse", "better") if higher_is_better else ("better", "worse")
+    parts = []
+    if zero - _MARGIN > 62:
+        parts.append(text(zero - 8, _TOP - 10, f"← {left}", class_="side", text_anchor="end"))
+    if width - zero > 76:
+        parts.append(text(zero + 8, _TOP - 10, f"{right} →", class_="side"))
+    return "".join(parts)
+
+
+def _lane(k: int, i: int, c: Contestant, d: Difference, scale: Scale, width: float) -> str:
+    top = _TOP + _LANE * k
+    value = amount(d)
+    room = width - 2 * _MARGIN - 8 * len(value)
+    parts = [
+        text(_MARGIN, top + 17, fit(c.name, room), class_="name"),
+        text(width - _MARGIN, top + 17, value, class_="value", text_anchor="end"),
+    ]
+    for y, interval, label in ((top + 34, d.seeds, "seeds"), (top + 54, d.rows, "rows")):
+        parts.append(text(_MARGIN, y + 4, label, class_="tick"))
+        if interval is None:
+            parts.append(text(_MARGIN + _GUTTER + 4, y + 4, "cannot be told", class_="tick"))
+            continue
+        parts.append(_bar(interval, scale, y))
+        parts.append(
+            marker(i, scale(d.mean), y, 5.5, class_="mean" if label == "seeds" else "hollow")
+        )
+    for v in d.values:
+        x = scale(v)
+        parts.append(line(x, top + 40, x, top + 46, class_="rug"))
+    return element("g", *parts, class_=f"c{i % 8}")
+
+
+def _bar(interval: Interval, scale: Scale, y: float) -> str:
+    dash = "4 3" if interval.over == "rows" else None
+    a, b = scale(interval.low), scale(interval.high)
+    wide = line(scale(interval.joint_low), y, scale(interval.joint_high), y, class_="joint")
+    bar = line(a, y, b, y, class_="bar", stroke_dasharray=dash)
+    caps = "".join(line(x, y - 5, x, y + 5, class_="cap") for x in (a, b))
+    return wide + bar + caps

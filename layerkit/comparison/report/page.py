@@ -1,0 +1,206 @@
+"""The report: one HTML page with everything in it, for people who were not there."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from html import escape
+
+from layerkit.comparison.notes import interval_notes, timing_note, training_note
+from layerkit.comparison.numbers import plural
+from layerkit.comparison.outcome import Comparison
+from layerkit.comparison.report.blocks import (
+    architecture,
+    badge,
+    cost_table,
+    figure,
+    metric_table,
+)
+from layerkit.comparison.report.curves import curve_plot, has_curve, swatch
+from layerkit.comparison.report.dots import dot_plot
+from layerkit.comparison.report.forest import forest_plot
+from layerkit.comparison.report.style import STYLE
+
+__all__ = ["page"]
+
+
+def page(comparison: Comparison) -> str:
+    """The whole page as text, in UTF-8 once written; it loads nothing and runs no script."""
+    names = " and ".join(c.name for c in comparison.contestants[:2])
+    more = len(comparison.contestants) - 2
+    title = f"{names}{f' and {more} more' if more > 0 else ''} compared"
+    body = "".join(
+        part(comparison)
+        for part in (_top, _results, _tables, _learning, _architectures, _meaning, _again)
+    )
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta http-equiv="Content-Security-Policy" '
+        "content=\"default-src 'none'; style-src 'unsafe-inline'\">"
+        f"<title>{escape(title)}</title><style>{STYLE}</style></head>"
+        f"<body>{body}</main><footer>Made by layerkit compare. This page needs no network."
+        "</footer></body></html>\n"
+    )
+
+
+def _top(c: Comparison) -> str:
+    seeds = max((len(k.seeds) + len(k.failures) for k in c.contestants), default=0)
+    split = "test" if c.on == "test" else "validation"
+    facts = [
+        f"data: {c.data}",
+        plural(c.rows, f"{split} row"),
+        f"up to {plural(seeds, 'seed')} each" if seeds > 1 else "one model each",
+        f"{100 * c.confidence:g} % intervals",
+    ]
+    chips = "".join(f"<li>{escape(fact)}</li>" for fact in facts)
+    cautions = "".join(f'<p class="caution">{escape(text)}</p>' for text in c.cautions)
+    return (
+        f'<header class="top"><p class="kicker">layerkit comparison</p>{_claim(c)}'
+        f'<ul class="facts">{chips}</ul>{cautions}</header><main>'
+    )
+
+
+def _claim(c: Comparison) -> str:
+    """The answer in words, before any number."""
+    others = c.ranked
+    if not others:
+        return f"<h1>{escape(c.headline[0] if c.headline else 'Nothing to judge')}</h1>"
+    if len(others) == 1:
+        d = others[0].differences[c.metric]
+        said, _, evidence = d.words.removesuffix(".").rpartition(" (")
+        caveat = f'<p class="lede">{escape(d.caveat)}</p>' if d.caveat else ""
+        if not said:
+            return f"<h1>{escape(d.words)}</h1>{caveat}"
+        told = f'<span class="evidence">{escape(evidence.removesuffix(")"))}</span>'
+        return f"<h1>{escape(said)} {told}</h1>{caveat}"
+    items = "".join(
+        f"<li>{badge(d.verdict)}<span>{escape(f'{d.words} {d.caveat}'.strip())}</span></li>"
+        for d in (k.differences[c.metric] for k in others)
+    )
+    return f'<h1>{escape(_tally(c))}</h1><ul class="verdicts">{items}</ul>'
+
+
+def _tally(c: Comparison) -> str:
+    """``Of 3 contestants, 1 is better than plain in accuracy, 2 are not settled``."""
+    verdicts = [k.differences[c.metric].verdict for k in c.ranked]
+    parts = []
+    for verdict, words in (("better", "better"), ("worse", "worse"), ("open", "not settled")):
+        n = verdicts.count(verdict)  # type: ignore[arg-type]  # one of the three
+        if n:
+            parts.append(f"{n} {'is' if n == 1 else 'are'} {words}")
+    first = c.contestants[0].name
+    return f"Against {first} in {c.metric}: of {len(verdicts)} contestants, {', '.join(parts)}"
+
+
+def _results(c: Comparison) -> str:
+    parts = [
+        figure(
+            lambda key, width: dot_plot(c.contestants, c.metric, key, width),
+            "dots",
+            "Small dots: single seeds. Large mark: their mean, with its interval "
+            "(solid: over seeds; dashed: one model, over rows).",
+        )
+    ]
+    if c.compared:
+        joint = " Thin lines: widened to hold jointly." if c.comparisons > 1 else ""
+        parts.append(
+            figure(
+                lambda key, width: forest_plot(c.contestants, c.metric, key, width),
+                "forest",
+                "Difference to the first contestant. seeds: would another training run differ; "
+                f"rows: would another test set differ. Ticks below seeds: single seeds.{joint}",
+            )
+        )
+    return f'<h2>The answer in {escape(c.metric)}</h2><div class="pair">{"".join(parts)}</div>'
+
+
+def _tables(c: Comparison) -> str:
+    notes = []
+    if any(k.timing for k in c.contestants):
+        notes.append(timing_note(c))
+    if any(k.training_seconds is None for k in c.contestants):
+        notes.append(training_note())
+    shown = "".join(f'<p class="note">{escape(note)}</p>' for note in notes)
+    tables = "".join(metric_table(c, metric) for metric in c.metrics)
+    return f"<h2>The numbers</h2>{tables}{cost_table(c)}{shown}"
+
+
+def _learning(c: Comparison) -> str:
+    """Loss while training and on validation rows, and the main metric on validation rows."""
+    wanted = [("loss", "Training loss"), ("val_loss", "Validation loss")]
+    validated = f"val_{c.metric}"
+    main = validated if has_curve(c.contestants, validated) else c.metric
+    if c.metric != "loss":
+        kind = "Validation" if main == validated else "Training"
+        wanted.append((main, f"{kind} {c.metric}"))
+    drawn = [(s, t) for s, t in wanted if has_curve(c.contestants, s)]
+    if not drawn:
+        return ""
+    legend = "".join(f"<li>{swatch(i)} {escape(k.name)}</li>" for i, k in enumerate(c.contestants))
+    figures = "".join(
+        f"<div><h3>{escape(title)}</h3>"
+        + figure(
+            partial(_curve, c, series, title),
+            f"curve-{number}",
+            "Strong line: mean over seeds. Thin lines: single seeds.",
+        )
+        + "</div>"
+        for number, (series, title) in enumerate(drawn)
+    )
+    losses = {json.dumps((k.document.get("train") or {}).get("loss")) for k in c.contestants}
+    warning = (
+        '<p class="note">The contestants were trained by different losses: compare the shapes of '
+        "their loss curves, not the heights.</p>"
+        if len(losses) > 1
+        else ""
+    )
+    return (
+        f'<h2>How they learned</h2><ul class="legend">{legend}</ul>{warning}'
+        f'<div class="pair">{figures}</div>'
+    )
+
+
+def _curve(c: Comparison, series: str, title: str, key: str, width: float) -> str:
+    return curve_plot(c.contestants, series, title, key, width)
+
+
+def _architectures(c: Comparison) -> str:
+    cards = "".join(architecture(i, k) for i, k in enumerate(c.contestants))
+    return f'<h2>What was compared</h2><div class="cards">{cards}</div>'
+
+
+def _meaning(c: Comparison) -> str:
+    if not c.compared:
+        return ""
+    items = "".join(
+        f"<dt>{escape(title)}</dt><dd>{escape(text)}</dd>" for title, text in interval_notes(c)
+    )
+    methods = {
+        i.method
+        for k in c.contestants
+        for d in k.differences.values()
+        for i in (d.seeds, d.rows)
+        if i is not None
+    }
+    told = f"<dt>Computed by</dt><dd>{escape('; '.join(sorted(methods)))}.</dd>" if methods else ""
+    return f"<h2>What the intervals say, and do not say</h2><dl>{items}{told}</dl>"
+
+
+def _again(c: Comparison) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in c.versions.items())
+    specs = "".join(
+        f"<details><summary>Resolved spec of {escape(k.name)}</summary>"
+        f"<pre>{escape(json.dumps(k.document, indent=2, ensure_ascii=False))}</pre></details>"
+        for k in c.contestants
+    )
+    hint = (
+        '<p class="note">Contestants without a file: save the specs below under these names.</p>'
+        if any(not k.sources for k in c.contestants)
+        else ""
+    )
+    return (
+        f"<h2>Do it again</h2><pre>{escape(c.command)}</pre>{hint}{specs}"
+        f'<p class="note">{escape(versions)}. Equal seeds give equal bits on one machine; times '
+        "differ.</p>"
+    )
