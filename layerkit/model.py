@@ -14,8 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from layerkit.data.contract import DataContract, InputContract, OutputContract
-from layerkit.data.scaling import fit_fill, fit_scaler
+from layerkit.contract import DataContract, InputContract, OutputContract, fit_fill, fit_scaler
 from layerkit.errors import DataError
 from layerkit.layer import Array, Context
 from layerkit.links import apply_link

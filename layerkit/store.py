@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from layerkit.data.contract import DataContract
+from layerkit.contract import DataContract
 from layerkit.errors import SelfTestError, SpecError, TensorMismatchError
 from layerkit.format import (
     Document,

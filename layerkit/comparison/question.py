@@ -160,11 +160,8 @@ def check_specs(entries: Sequence[Entry]) -> None:
     """
     first = entries[0]
     for other in entries[1:]:
-        for what, value in (
-            ("classes", lambda e: _names(e.spec.output["classes"])),
-            ("targets", lambda e: _names(e.spec.output["targets"])),
-        ):
-            _same(first, other, what, value(first), value(other))
+        for what in ("classes", "targets"):
+            _same(first, other, what, *(_names(e.spec.output[what]) for e in (first, other)))
         real = [loss_and_metrics(e.spec)[0].target == "real" for e in (first, other)]
         _same(first, other, "kind of answer", *("numbers" if r else "classes" for r in real))
         if first.spec.input["columns"] is None and other.spec.input["columns"] is None:

@@ -18,7 +18,7 @@ __all__ = ["t_inside", "t_quantile"]
 
 
 def t_inside(t: float, df: int) -> float:
-    """A(t|df): the probability that \\|T\\| is at most ``t`` >= 0.
+    """The probability that T lies between -``t`` and ``t``, A(t|df) above.
 
     Raises
     ------

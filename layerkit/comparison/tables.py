@@ -43,8 +43,9 @@ def _line(comparison: Comparison, c: Contestant, timed: bool) -> list[str]:
         NONE if c.file_bytes is None else bytes_text(c.file_bytes),
         seconds_text(c.training_seconds),
     ]
-    for name in comparison.metrics:
-        cells.append(mean_and_sd(c.metrics[name]) if name in c.metrics else NONE)
+    cells += [
+        mean_and_sd(c.metrics[name]) if name in c.metrics else NONE for name in comparison.metrics
+    ]
     cells.append(NONE if d is None else amount(d))
     cells += [NONE] * 2 if d is None else [_ends(d, d.seeds), _ends(d, d.rows)]
     if timed and c.timing is not None:
@@ -72,13 +73,18 @@ def csv_text(comparison: Comparison) -> str:
     lines = [
         {**_costs(c), **_numbers(name, summary, c.differences.get(name))}
         for c in comparison.contestants
-        for name, summary in (c.metrics or {"": None}).items()
+        for name, summary in _metrics_of(c)
     ]
     text = io.StringIO()
     writer = csv.DictWriter(text, list(lines[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(lines)
     return text.getvalue()
+
+
+def _metrics_of(c: Contestant) -> list[tuple[str, Summary | None]]:
+    """Its metrics, or one without a name for a contestant whose trainings all diverged."""
+    return list(c.metrics.items()) or [("", None)]
 
 
 def _costs(c: Contestant) -> dict[str, Any]:

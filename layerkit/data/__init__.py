@@ -1,18 +1,11 @@
-"""Raw rows in, arrays out: files, data sets by name, splits and the data contract."""
+"""Raw rows in, arrays out: files, data sets by name, splits."""
 
-from layerkit.data.contract import DataContract, InputContract, OutputContract
 from layerkit.data.fetch import data_home, fetch_files, load_idx_set
 from layerkit.data.load import load_data
 from layerkit.data.read import read_rows
-from layerkit.data.scaling import Missing, Scale
 from layerkit.data.split import split_by_column, split_rows
 
 __all__ = [
-    "DataContract",
-    "InputContract",
-    "Missing",
-    "OutputContract",
-    "Scale",
     "data_home",
     "fetch_files",
     "load_data",

@@ -14,7 +14,7 @@ from itertools import islice
 
 import numpy as np
 
-from layerkit.data.cells import number, text_cell
+from layerkit.contract.cells import number, text_cell
 from layerkit.errors import DataError, quoted
 from layerkit.layer import Array
 from layerkit.parts import Rows

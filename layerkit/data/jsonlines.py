@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from layerkit.contract.rowforms import columns_of
 from layerkit.data.delimited import decoded
-from layerkit.data.rowforms import columns_of
 from layerkit.errors import DataError, quoted
 from layerkit.layer import Array, Shape
 from layerkit.parts import Rows

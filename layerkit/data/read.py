@@ -14,10 +14,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
+from layerkit.contract.rowforms import take_labels
 from layerkit.data.arrays import read_idx, read_npy, read_npz
 from layerkit.data.delimited import read_csv
 from layerkit.data.jsonlines import read_jsonl
-from layerkit.data.rowforms import take_labels
 from layerkit.errors import DataError, DataSourceError, quoted
 from layerkit.parts import Rows
 from layerkit.registry import nearest

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from layerkit.data.cells import is_text, label_of, number
-from layerkit.data.rowforms import missing_column
+from layerkit.contract.cells import is_text, label_of, number
+from layerkit.contract.rowforms import missing_column
 from layerkit.errors import DataError, quoted
 from layerkit.layer import Array
 from layerkit.parts import Rows

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from layerkit.data.contract import DataContract
+from layerkit.contract import DataContract
 from layerkit.layer import Array, Context
 from layerkit.links import apply_link
 from layerkit.model import Model

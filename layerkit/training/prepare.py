@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from layerkit.contract import DataContract, InputContract, OutputContract
 from layerkit.data import split_by_column, split_rows
-from layerkit.data.contract import DataContract, InputContract, OutputContract
 from layerkit.errors import DataError, SpecError
 from layerkit.layer import Array
 from layerkit.model import Model

@@ -11,7 +11,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,7 @@ def _refuse(word: str) -> None:
 
 
 Cli = Callable[..., Result]
+Unchanged = Callable[[], AbstractContextManager[None]]
 
 
 @pytest.fixture
@@ -137,14 +139,15 @@ def spec(folder: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def unchanged(folder: Path) -> Callable[[], None]:
-    """Call it after a failed command: every file is as it was, and none has been added."""
-    before: dict[str, bytes] = {}
+def unchanged(folder: Path) -> Unchanged:
+    """``with unchanged(): ...`` asserts that no file was added, removed or changed."""
 
-    def check() -> None:
+    @contextmanager
+    def check() -> Iterator[None]:
+        before = snapshot(folder)
+        yield
         assert snapshot(folder) == before
 
-    check.start = lambda: before.update(snapshot(folder))  # type: ignore[attr-defined]
     return check
 
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from layerkit.data import DataContract, InputContract, OutputContract, Scale, split_rows
+from layerkit.contract import DataContract, InputContract, OutputContract, Scale
+from layerkit.data import split_rows
 from layerkit.errors import DataError
 from layerkit.parts import Rows
 

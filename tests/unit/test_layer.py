@@ -38,7 +38,7 @@ class Tiny(Layer):
     ],
 )
 def test_param_defaults(
-    shape: Shape, size: int, fans: tuple[int, int], decays: bool  # noqa: FBT001  # a parameter
+    shape: Shape, size: int, fans: tuple[int, int], decays: bool  # a parameter
 ) -> None:
     param = Param(shape)
     assert (param.size, param.decays) == (size, decays)
@@ -143,7 +143,7 @@ class Recorder:
 
 
 @pytest.mark.parametrize("freeze", [False, True])
-def test_update_applies_the_rule_to_the_span_unless_frozen(freeze: bool) -> None:  # noqa: FBT001
+def test_update_applies_the_rule_to_the_span_unless_frozen(freeze: bool) -> None:
     layer: Any = Tiny(size=1)
     layer.span, layer.freeze = slice(3, 9), freeze
     rule: Any = Recorder()

@@ -269,7 +269,7 @@ ALLOWED: list[tuple[Any, bool]] = [
 
 @pytest.mark.parametrize(("allow", "good"), ALLOWED)
 def test_only_allowed_distributions_are_imported(
-    install: Install, monkeypatch: pytest.MonkeyPatch, allow: Any, good: bool  # noqa: FBT001
+    install: Install, monkeypatch: pytest.MonkeyPatch, allow: Any, good: bool
 ) -> None:
     install("acme-parts", offered("acme.q", "acme_q"), {"acme_q": module("acme.q")})
     stream = saved({"type": "acme.q"}, {"type": "dense", "units": 1})

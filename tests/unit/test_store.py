@@ -605,7 +605,7 @@ class Odd(Drift):
         self,
         *,
         config: int = 1,
-        type: str = "t",  # noqa: A002  # the point of the test
+        type: str = "t",  # the point of the test
         name: str = "n",
         repeat: int = 1,
         copy: int = 2,

@@ -10,14 +10,14 @@ from layerkit.comparison.intervals import Interval
 from layerkit.comparison.numbers import bytes_text, count, duration, ratios
 from layerkit.comparison.outcome import Comparison
 from layerkit.comparison.report.curves import swatch
-from layerkit.comparison.results import Contestant, Difference, LayerRow, Summary
+from layerkit.comparison.results import Contestant, Difference, LayerRow, Summary, Verdict
 from layerkit.comparison.tables import seconds_text
 from layerkit.comparison.wording import amount, basis, bounds, mean_and_sd
 
-__all__ = ["architecture", "badge", "cost_table", "figure", "metric_table"]
+__all__ = ["VERDICTS", "architecture", "badge", "cost_table", "figure", "metric_table"]
 
 WIDE, NARROW = 520.0, 350.0
-VERDICTS = {"better": "better", "worse": "worse", "open": "not settled"}
+VERDICTS: dict[Verdict, str] = {"better": "better", "worse": "worse", "open": "not settled"}
 
 
 def figure(draw: Callable[[str, float], str], key: str, caption: str) -> str:
@@ -29,7 +29,7 @@ def figure(draw: Callable[[str, float], str], key: str, caption: str) -> str:
     )
 
 
-def badge(verdict: str) -> str:
+def badge(verdict: Verdict) -> str:
     """The verdict as a small label."""
     return f'<span class="badge {verdict}">{VERDICTS[verdict]}</span>'
 
@@ -65,10 +65,9 @@ def metric_table(comparison: Comparison, metric: str) -> str:
     if comparison.compared:
         heads += [
             f"minus {first}",
+            "verdict",
             f"{level} over seeds",
             f"{level} over rows",
-            "rows better / worse",
-            "verdict",
         ]
     rows = []
     for i, c in enumerate(comparison.contestants):
@@ -90,17 +89,20 @@ def _summary_cells(s: Summary | None) -> list[str]:
 
 def _difference_cells(i: int, d: Difference | None, comparison: Comparison) -> list[str]:
     if i == 0:
-        return ["reference", "", "", "", ""]
+        return ["reference", "", "", ""]
     if d is None:
-        return ["–"] * 5
+        return ["–"] * 4
     joint = comparison.comparisons > 1
-    counts = "–" if d.rows_better is None else f"{d.rows_better:,} / {d.rows_worse:,}"
+    counts = (
+        ""
+        if d.rows_better is None
+        else f"<small>better on {d.rows_better:,}, worse on {d.rows_worse:,}</small>"
+    )
     return [
         amount(d),
-        _ends(d.seeds, d.share, joint),
-        _ends(d.rows, d.share, joint),
-        counts,
         badge(d.verdict),
+        _ends(d.seeds, d.share, joint),
+        _ends(d.rows, d.share, joint) + counts,
     ]
 
 
@@ -150,7 +152,10 @@ def _times(c: Contestant) -> list[str]:
 def architecture(i: int, c: Contestant) -> str:
     """A card with the layers of one contestant, equal neighbours joined."""
     rows = "".join(_layers(list(group)) for _, group in groupby(c.layers, key=_alike))
-    parts = sorted({f"{kind} from {who}" for kind, who in c.providers.items()})
+    parts = [
+        f"{', '.join(k for k, v in sorted(c.providers.items()) if v == who)} from {who}"
+        for who in sorted(set(c.providers.values()))
+    ]
     origin = ", ".join(escape(s) for s in c.sources)
     return (
         f'<section class="card"><h3>{_name(i, c)}</h3><table>'

@@ -41,16 +41,29 @@ def has_curve(contestants: Sequence[Contestant], series: str) -> bool:
 
 
 def curve_plot(
-    contestants: Sequence[Contestant], series: str, title: str, key: str, width: float
+    contestants: Sequence[Contestant],
+    series: str,
+    title: str,
+    key: str,
+    width: float,
+    *,
+    share: bool = False,
 ) -> str:
-    """The curves as SVG text: ``series`` against epochs, logarithmic if its range asks for it."""
+    """The curves as SVG text: ``series`` against epochs, logarithmic if its range asks for it.
+
+    ``share`` labels the values in per cent, on a linear scale.
+    """
     curves = [found for i, c in enumerate(contestants) if (found := _curves(i, c, series))]
     height = 240.0 if width < 500 else 300.0
     finite = np.concatenate([run[np.isfinite(run)] for c in curves for run in c.runs])
     low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
-    log = wants_log(low, high)
+    log = wants_log(low, high) and not share
     span = (height - _FOOT, float(_TOP))
-    y = logarithmic(low / 1.1, high * 1.1, *span) if log else _linear(low, high, span)
+    y = (
+        logarithmic(low / 1.1, high * 1.1, *span)
+        if log
+        else _linear(low, high, span, 100 if share else 1)
+    )
     epochs = max(len(run) for c in curves for run in c.runs)
     x = linear(1, epochs, _LEFT, width - _RIGHT, wanted=5 if width < 500 else 8)
     x = _whole(x)
@@ -72,10 +85,10 @@ def _told(c: Curves) -> str:
     return f"{c.name} goes from {mean[0]:.3g} to {mean[-1]:.3g} in {len(mean)} epochs"
 
 
-def _linear(low: float, high: float, span: tuple[float, float]) -> Scale:
+def _linear(low: float, high: float, span: tuple[float, float], factor: float) -> Scale:
     pad = 0.04 * (high - low)
     floor = 0.0 if 0 <= low < 0.35 * high else low - pad
-    return linear(floor, high + pad, *span)
+    return linear(floor, high + pad, *span, factor=factor)
 
 
 def _whole(x: Scale) -> Scale:
@@ -126,8 +139,10 @@ def _mean(c: Curves, x: Scale, y: Scale) -> str:
     # Markers are staggered from contestant to contestant, so that curves that lie on each other
     # still show whose they are.
     step = max(1, len(places) // 5)
-    for k in range(c.index % step, len(places), step):
-        parts.append(marker(c.index, *places[k], 4.5, class_="mean"))
+    parts += [
+        marker(c.index, *places[k], 4.5, class_="mean")
+        for k in range(c.index % step, len(places), step)
+    ]
     return element("g", *parts, class_=f"c{c.index % 8}")
 
 

@@ -31,8 +31,9 @@ def dot_plot(contestants: Sequence[Contestant], metric: str, key: str, width: fl
         low, high, _MARGIN + 10, width - _MARGIN - 10, wanted=wanted, factor=100 if share else 1
     )
     bottom = _MARGIN + _LANE * len(contestants)
+    spans = [(_MARGIN + _LANE * k + 21.0, _MARGIN + _LANE * (k + 1.0)) for k in range(len(found))]
     title = f"{metric} in per cent" if share else metric
-    parts = [x_axis(scale, _MARGIN, bottom, title)]
+    parts = [x_axis(scale, spans, title)]
     for i, (c, s) in enumerate(zip(contestants, found, strict=True)):
         parts.append(_lane(i, c, s, scale, width))
     told = "; ".join(

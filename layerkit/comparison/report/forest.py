@@ -5,14 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from layerkit.comparison.intervals import Interval
-from layerkit.comparison.report.marks import drawing, element, fit, line, marker, text, x_axis
+from layerkit.comparison.report.marks import (
+    drawing,
+    element,
+    fit,
+    line,
+    marker,
+    text,
+    upright,
+    x_axis,
+)
 from layerkit.comparison.report.scale import Scale, linear
 from layerkit.comparison.results import Contestant, Difference
 from layerkit.comparison.wording import amount
 
 __all__ = ["forest_plot"]
 
-_LANE = 70
+_LANE = 80
 _TOP = 30
 _MARGIN = 12
 _GUTTER = 48
@@ -34,9 +43,10 @@ def forest_plot(contestants: Sequence[Contestant], metric: str, key: str, width:
     first = contestants[0].name
     title = fit(f"{metric} minus that of {first}{unit}", width - 2 * _MARGIN)
     zero = scale(0.0)
+    spans = [(_TOP + _LANE * k + 23.0, _TOP + _LANE * (k + 1.0)) for k in range(len(lanes))]
     parts = [
-        x_axis(scale, _TOP, bottom, title),
-        line(zero, _TOP - 4, zero, bottom, class_="zero"),
+        x_axis(scale, spans, title),
+        upright(zero, spans, "zero"),
         _sides(lanes[0][2].higher_is_better, zero, width) if lanes else "",
     ]
     parts += [_lane(k, i, c, d, scale, width) for k, (i, c, d) in enumerate(lanes)]
@@ -82,7 +92,7 @@ def _lane(k: int, i: int, c: Contestant, d: Difference, scale: Scale, width: flo
         text(_MARGIN, top + 17, fit(c.name, room), class_="name"),
         text(width - _MARGIN, top + 17, value, class_="value", text_anchor="end"),
     ]
-    for y, interval, label in ((top + 34, d.seeds, "seeds"), (top + 54, d.rows, "rows")):
+    for y, interval, label in ((top + 34, d.seeds, "seeds"), (top + 61, d.rows, "rows")):
         parts.append(text(_MARGIN, y + 4, label, class_="tick"))
         if interval is None:
             parts.append(text(_MARGIN + _GUTTER + 4, y + 4, "cannot be told", class_="tick"))
@@ -91,9 +101,9 @@ def _lane(k: int, i: int, c: Contestant, d: Difference, scale: Scale, width: flo
         parts.append(
             marker(i, scale(d.mean), y, 5.5, class_="mean" if label == "seeds" else "hollow")
         )
-    for v in d.values:
-        x = scale(v)
-        parts.append(line(x, top + 40, x, top + 46, class_="rug"))
+    parts += [
+        element("circle", cx=scale(v), cy=float(top + 46), r=3.0, class_="dot") for v in d.values
+    ]
     return element("g", *parts, class_=f"c{i % 8}")
 
 

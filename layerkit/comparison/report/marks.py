@@ -11,7 +11,18 @@ from html import escape
 
 from layerkit.comparison.report.scale import Scale
 
-__all__ = ["DASHES", "drawing", "element", "fit", "line", "marker", "path", "text", "x_axis"]
+__all__ = [
+    "DASHES",
+    "drawing",
+    "element",
+    "fit",
+    "line",
+    "marker",
+    "path",
+    "text",
+    "upright",
+    "x_axis",
+]
 
 DASHES = ("", "8 4", "2 3", "10 3 2 3", "5 2", "1 4", "12 5", "4 2 1 2")
 _SIDES = {1: (4, 45.0), 2: (3, 90.0), 3: (4, 0.0), 4: (3, -90.0), 5: (5, 90.0), 6: (6, 0.0)}
@@ -76,16 +87,25 @@ def fit(content: str, width: float, size: float = 13) -> str:
     return content if len(content) <= room else content[: room - 1].rstrip() + "…"
 
 
-def x_axis(scale: Scale, top: float, bottom: float, title: str) -> str:
-    """Grid lines from ``top`` to ``bottom``, tick labels and the title below."""
-    parts = []
+Spans = Sequence[tuple[float, float]]
+"""(top, bottom) of the strips that grid lines cross; names and values stand between them."""
+
+
+def x_axis(scale: Scale, spans: Spans, title: str) -> str:
+    """Grid lines through ``spans``, tick labels and the title below the last."""
+    bottom = spans[-1][1]
+    parts = [upright(scale(value), spans, "grid") for value, _ in scale.ticks]
     for value, label in scale.ticks:
         x = scale(value)
-        parts.append(line(x, top, x, bottom, class_="grid"))
         parts.append(text(x, bottom + 16, label, class_="tick", text_anchor="middle"))
     middle = (scale.start + scale.end) / 2
     parts.append(text(middle, bottom + 36, title, class_="axis", text_anchor="middle"))
     return "".join(parts)
+
+
+def upright(x: float, spans: Spans, class_: str) -> str:
+    """A vertical line at ``x``, drawn in the ``spans`` only."""
+    return "".join(line(x, top, x, bottom, class_=class_) for top, bottom in spans)
 
 
 def drawing(key: str, title: str, description: str, size: tuple[float, float], body: str) -> str:

@@ -10,6 +10,7 @@ from layerkit.comparison.notes import interval_notes, timing_note, training_note
 from layerkit.comparison.numbers import plural
 from layerkit.comparison.outcome import Comparison
 from layerkit.comparison.report.blocks import (
+    VERDICTS,
     architecture,
     badge,
     cost_table,
@@ -46,11 +47,12 @@ def page(comparison: Comparison) -> str:
 
 def _top(c: Comparison) -> str:
     seeds = max((len(k.seeds) + len(k.failures) for k in c.contestants), default=0)
+    even = all(len(k.seeds) + len(k.failures) == seeds for k in c.contestants)
     split = "test" if c.on == "test" else "validation"
     facts = [
         f"data: {c.data}",
         plural(c.rows, f"{split} row"),
-        f"up to {plural(seeds, 'seed')} each" if seeds > 1 else "one model each",
+        f"{'' if even else 'up to '}{plural(seeds, 'seed')} each",
         f"{100 * c.confidence:g} % intervals",
     ]
     chips = "".join(f"<li>{escape(fact)}</li>" for fact in facts)
@@ -75,22 +77,26 @@ def _claim(c: Comparison) -> str:
         told = f'<span class="evidence">{escape(evidence.removesuffix(")"))}</span>'
         return f"<h1>{escape(said)} {told}</h1>{caveat}"
     items = "".join(
-        f"<li>{badge(d.verdict)}<span>{escape(f'{d.words} {d.caveat}'.strip())}</span></li>"
+        f"<li>{badge(d.verdict)}<span>{escape(_without_label(f'{d.words} {d.caveat}'))}</span></li>"
         for d in (k.differences[c.metric] for k in others)
     )
     return f'<h1>{escape(_tally(c))}</h1><ul class="verdicts">{items}</ul>'
 
 
 def _tally(c: Comparison) -> str:
-    """``Of 3 contestants, 1 is better than plain in accuracy, 2 are not settled``."""
+    """``Against plain in accuracy: 1 better, 2 not settled``."""
     verdicts = [k.differences[c.metric].verdict for k in c.ranked]
-    parts = []
-    for verdict, words in (("better", "better"), ("worse", "worse"), ("open", "not settled")):
-        n = verdicts.count(verdict)  # type: ignore[arg-type]  # one of the three
-        if n:
-            parts.append(f"{n} {'is' if n == 1 else 'are'} {words}")
     first = c.contestants[0].name
-    return f"Against {first} in {c.metric}: of {len(verdicts)} contestants, {', '.join(parts)}"
+    if set(verdicts) == {"open"}:
+        return f"Nothing is settled against {first} in {c.metric}"
+    parts = [f"{verdicts.count(v)} {words}" for v, words in VERDICTS.items() if v in verdicts]
+    return f"Against {first} in {c.metric}: {', '.join(parts)}"
+
+
+def _without_label(words: str) -> str:
+    """The sentence without the verdict that its badge shows already."""
+    text = words.removeprefix("Not settled: ").strip()
+    return f"{text[:1].upper()}{text[1:]}" if text != words.strip() else text
 
 
 def _results(c: Comparison) -> str:
@@ -133,7 +139,7 @@ def _learning(c: Comparison) -> str:
     main = validated if has_curve(c.contestants, validated) else c.metric
     if c.metric != "loss":
         kind = "Validation" if main == validated else "Training"
-        wanted.append((main, f"{kind} {c.metric}"))
+        wanted.append((main, f"{kind} {c.metric}{' in per cent' if _share(c) else ''}"))
     drawn = [(s, t) for s, t in wanted if has_curve(c.contestants, s)]
     if not drawn:
         return ""
@@ -162,7 +168,12 @@ def _learning(c: Comparison) -> str:
 
 
 def _curve(c: Comparison, series: str, title: str, key: str, width: float) -> str:
-    return curve_plot(c.contestants, series, title, key, width)
+    share = series != "loss" and series != "val_loss" and _share(c)
+    return curve_plot(c.contestants, series, title, key, width, share=share)
+
+
+def _share(c: Comparison) -> bool:
+    return any(k.metrics[c.metric].share for k in c.contestants if c.metric in k.metrics)
 
 
 def _architectures(c: Comparison) -> str:

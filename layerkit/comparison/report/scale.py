@@ -60,13 +60,13 @@ def logarithmic(low: float, high: float, start: float, end: float, *, wanted: in
     """A logarithmic scale for 0 < ``low`` < ``high``: powers of ten, with 2s and 5s if few."""
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     stride = max(1, math.ceil((len(decades) - 1) / max(1, wanted)))
-    factors = (1, 2, 5) if len(decades) <= 3 else (1,)
+    factors = (1, 2, 5) if high / low < 200 else (1,)
     values = [k * 10.0**d for d in decades if d % stride == 0 for k in factors]
     ticks = tuple((v, f"{v:g}") for v in values if low * 0.999 <= v <= high * 1.001)
     return Scale(low, high, start, end, ticks, log=True)
 
 
 def _round_step(rough: float) -> float:
-    """The least of 1, 2, 5 times a power of ten that is at least ``rough``."""
+    """1, 2 or 5 times a power of ten, near ``rough``."""
     power = 10.0 ** math.floor(math.log10(rough))
-    return next(k * power for k in (1, 2, 5, 10) if k * power >= rough * (1 - 1e-9))
+    return next(k * power for k in (1, 2, 5, 10) if k * power >= 0.7 * rough)

@@ -34,8 +34,8 @@ font-family:system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,san
 main,header.top,footer{max-width:68rem;margin:0 auto;padding:0 1.25rem}
 header.top{padding-top:2.5rem}
 .kicker{margin:0;color:var(--soft);font-size:.85rem;letter-spacing:.06em;text-transform:uppercase}
-h1{font-size:clamp(1.45rem,1.1rem + 1.9vw,2.3rem);line-height:1.2;font-weight:650;
-letter-spacing:-.012em;margin:.5rem 0 .9rem;max-width:44rem;overflow-wrap:anywhere;
+h1{font-size:clamp(1.4rem,1.1rem + 1.5vw,2rem);line-height:1.2;font-weight:650;
+letter-spacing:-.012em;margin:.5rem 0 .9rem;max-width:54rem;overflow-wrap:anywhere;
 text-wrap:balance}
 h1 .evidence{display:block;font-size:.6em;line-height:1.4;font-weight:400;letter-spacing:0;
 color:var(--soft);margin-top:.45rem}
@@ -76,12 +76,12 @@ margin-top:.9rem}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;font-size:.93rem}
 caption{text-align:left;padding:.8rem .9rem .2rem}
 caption b{color:var(--ink);font-size:1rem}
-th,td{padding:.5rem .9rem;text-align:right;vertical-align:top;border-top:1px solid var(--rule);
+th,td{padding:.5rem .75rem;text-align:right;vertical-align:top;border-top:1px solid var(--rule);
 white-space:nowrap}
 thead th{color:var(--soft);font-weight:500;font-size:.85rem;border-top:0;vertical-align:bottom}
 th:first-child,td:first-child{text-align:left}
 tbody th{font-weight:600;max-width:17rem;white-space:normal;overflow-wrap:anywhere;
-min-width:9.5rem}
+min-width:11.5rem}
 td small{display:block;color:var(--soft);font-size:.82rem}
 dl{max-width:48rem}dt{font-weight:600;margin-top:.8rem}dd{margin:.1rem 0 0}
 pre{background:var(--tint);border-radius:8px;padding:.8rem 1rem;overflow-x:auto;font-size:.85rem;
@@ -94,13 +94,13 @@ padding:.9rem 1rem;min-width:0}
 .card table{font-size:.88rem}.card th,.card td{padding:.25rem 0 .25rem .7rem}
 .card th:first-child,.card td:first-child{padding-left:0;font-weight:400;min-width:0}
 footer{margin:3rem auto 2.5rem;color:var(--soft);font-size:.88rem}
-text{fill:var(--ink);font-size:13px}
+text{fill:var(--ink);font-size:13px;font-family:inherit}
 .grid{stroke:var(--grid)}.base{stroke:var(--soft)}.zero{stroke:var(--ink);stroke-width:1.5}
 .tick{fill:var(--soft);font-size:12px}.axis{fill:var(--soft);font-size:12.5px}
 .side{fill:var(--soft);font-size:12.5px;font-weight:600}
 .name{font-weight:600}.value{font-variant-numeric:tabular-nums}
 .bar{stroke:var(--c);stroke-width:3.5}.cap{stroke:var(--c);stroke-width:2}
-.joint{stroke:var(--c);stroke-width:1.2}.rug{stroke:var(--c);stroke-width:1.6;opacity:.75}
+.joint{stroke:var(--c);stroke-width:1.2}
 .mean{fill:var(--c);stroke:var(--card);stroke-width:1.2}
 .hollow{fill:var(--card);stroke:var(--c);stroke-width:2}
 .dot{fill:var(--c);fill-opacity:.35;stroke:var(--c);stroke-width:1}

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from layerkit.data import InputContract, OutputContract, read_rows, split_by_column
+from layerkit.contract import InputContract, OutputContract
+from layerkit.data import read_rows, split_by_column
 from layerkit.errors import DataError
 from layerkit.parts import Rows
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from layerkit.data import fetch_files, load_data, load_idx_set
+from layerkit.data import fetch_files, load_data, load_idx_set, read_rows
 from layerkit.errors import DataError, DataSourceError, MissingExtraError
 from layerkit.parts import Rows
 from layerkit.registry import DATA

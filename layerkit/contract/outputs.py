@@ -14,16 +14,16 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
-from layerkit.data import specfields as spec_
-from layerkit.data.labels import (
+from layerkit.contract import specfields as spec_
+from layerkit.contract.labels import (
     check_classes,
     check_targets,
     class_numbers,
     classes_in,
     real_numbers,
 )
-from layerkit.data.rowforms import missing_column
-from layerkit.data.scaling import Scale, bounds, fit_scaler
+from layerkit.contract.rowforms import missing_column
+from layerkit.contract.scaling import Scale, bounds, fit_scaler
 from layerkit.errors import DataError, ShapeError, SpecError, quoted
 from layerkit.layer import Array, Shape
 from layerkit.parts import Rows, Target
@@ -230,7 +230,7 @@ class OutputContract:
         targets, label
             The columns of the numbers, or of the class.
         scale
-            Of "real" targets: see ``layerkit.data.scaling``; refused for the others.
+            Of "real" targets: see ``layerkit.contract.scaling``; refused for the others.
 
         Raises
         ------

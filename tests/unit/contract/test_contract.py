@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from layerkit.data import DataContract, InputContract, OutputContract
+from layerkit.contract import DataContract, InputContract, OutputContract
 from layerkit.errors import SpecError
 from layerkit.parts import Rows
 

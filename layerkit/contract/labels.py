@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from layerkit.data.cells import as_numbers, label_of, number
-from layerkit.data.specfields import distinct
+from layerkit.contract.cells import as_numbers, label_of, number
+from layerkit.contract.specfields import distinct
 from layerkit.errors import DataError, ShapeError, SpecError, quoted
 from layerkit.layer import Array
 

@@ -14,11 +14,11 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
-from layerkit.data import specfields as spec_
-from layerkit.data.cells import as_numbers
-from layerkit.data.columns import column_names, no_number, no_value, shape_of
-from layerkit.data.rowforms import as_rows, missing_column, one_batch
-from layerkit.data.scaling import Missing, Scale, bounds, fit_fill, fit_scaler
+from layerkit.contract import specfields as spec_
+from layerkit.contract.cells import as_numbers
+from layerkit.contract.columns import column_names, no_number, no_value, shape_of
+from layerkit.contract.rowforms import as_rows, missing_column, one_batch
+from layerkit.contract.scaling import Missing, Scale, bounds, fit_fill, fit_scaler
 from layerkit.errors import DataError, ShapeError, SpecError
 from layerkit.layer import Array, Shape
 from layerkit.parts import Rows
@@ -219,7 +219,7 @@ class InputContract:
         exclude
             Columns that are no input: the label, what rows are split by.
         scale, missing
-            See ``layerkit.data.scaling``.
+            See ``layerkit.contract.scaling``.
 
         Raises
         ------

@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from layerkit.data import InputContract
+from layerkit.contract import InputContract
 from layerkit.errors import DataError, ShapeError, SpecError
 from layerkit.parts import Rows
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Self
 
-from layerkit.data import specfields as spec_
-from layerkit.data.inputs import InputContract
-from layerkit.data.outputs import OutputContract
+from layerkit.contract import specfields as spec_
+from layerkit.contract.inputs import InputContract
+from layerkit.contract.outputs import OutputContract
 
 __all__ = ["DataContract", "InputContract", "OutputContract"]
 

@@ -3,7 +3,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from layerkit.data import OutputContract
+from layerkit.contract import OutputContract
 from layerkit.errors import DataError, ShapeError, SpecError
 from layerkit.parts import Rows
 

@@ -1,0 +1,16 @@
+"""The data contract: what a model's raw rows must look like, and what its answers mean."""
+
+from layerkit.contract.both import DataContract
+from layerkit.contract.inputs import InputContract
+from layerkit.contract.outputs import OutputContract
+from layerkit.contract.scaling import Missing, Scale, fit_fill, fit_scaler
+
+__all__ = [
+    "DataContract",
+    "InputContract",
+    "Missing",
+    "OutputContract",
+    "Scale",
+    "fit_fill",
+    "fit_scaler",
+]

@@ -1,0 +1,311 @@
+"""``layerkit train`` and ``layerkit eval``: files, progress, interruption, divergence."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+import layerkit
+
+if TYPE_CHECKING:
+    from tests.e2e.conftest import Cli, Unchanged
+
+REGRESSION: dict[str, Any] = {
+    "name": "line",
+    "input": {"shape": [1]},
+    "layers": [{"type": "dense", "units": 1}],
+    "output": {"targets": ["y"]},
+    "train": {"optimizer": {"type": "sgd", "learning_rate": 1000.0}, "epochs": 60},
+}
+
+
+def test_it_trains_saves_and_tells_the_final_metrics(cli: Cli, folder: Path) -> None:
+    done = cli("train", "pets.json", "--data", "pets.csv")
+    assert done.code == 0
+    assert re.match(r"pets: 3 epochs, \d+\.\d s, seed 0\n\nrows +loss +accuracy\n", done.out)
+    model = layerkit.load("pets.layerkit")
+    accuracy = f"{100 * model.metrics['test_accuracy']:.2f} %"
+    assert re.search(rf"^test +{model.metrics['test_loss']:#.4g} +{accuracy}$", done.out, re.M)
+    assert f"saved pets.layerkit ({os.path.getsize('pets.layerkit') / 1000:.1f} kB" in done.out  # noqa: PTH202
+    progress = done.err.split("\n")
+    assert progress[0] == "pets seed 0: 45 rows, 3 epochs"
+    assert [line[:9] for line in progress[1:4]] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
+    assert progress[4:] == [""]
+
+
+def test_quiet_shows_the_result_alone(cli: Cli) -> None:
+    done = cli("train", "pets.json", "--data", "pets.csv", "--quiet")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith("pets: 3 epochs")
+
+
+def test_json_is_one_document_and_the_same_numbers(cli: Cli) -> None:
+    done = cli("train", "pets.json", "--data", "pets.csv", "--json", "--seed", 3, "--epochs", 2)
+    assert done.err == ""
+    (run,) = done.json["runs"]
+    model = layerkit.load("pets.layerkit")
+    assert run["metrics"] == model.metrics
+    assert (run["seed"], run["epochs"], run["ended"]) == (3, 2, "finished")
+    assert (run["file"], run["file_id"]) == ("pets.layerkit", model.file_id)
+    assert model.spec.train is not None
+    assert (model.spec.train["seed"], model.spec.train["epochs"]) == (3, 2)
+
+
+def test_the_command_and_the_library_make_the_same_file(cli: Cli, pets: Path) -> None:
+    cli("train", "pets.json", "--data", "pets.csv", "-o", "other.layerkit")
+    assert Path("other.layerkit").read_bytes() == pets.read_bytes()
+
+
+def test_seeds_give_a_file_each(cli: Cli, folder: Path) -> None:
+    done = cli("train", "pets.json", "--data", "pets.csv", "--seeds", 2, "--seed", 5, "-q")
+    assert done.code == 0
+    assert sorted(p.name for p in folder.glob("*.layerkit")) == [
+        "pets-s5.layerkit",
+        "pets-s6.layerkit",
+    ]
+    lines = done.out.split("\n")
+    assert lines[0].split() == ["seed", "epochs", "test_loss", "test_accuracy"]
+    for line, seed in zip(lines[2:4], (5, 6), strict=True):
+        model = layerkit.load(f"pets-s{seed}.layerkit")
+        assert line.split()[:3] == [str(seed), "3", f"{model.metrics['test_loss']:#.4g}"]
+    assert [line.split(" (")[0] for line in lines[5:7]] == [
+        "saved pets-s5.layerkit",
+        "saved pets-s6.layerkit",
+    ]
+
+
+def test_seeds_number_the_name_that_was_given(cli: Cli, folder: Path) -> None:
+    cli("train", "pets.json", "--data", "pets.csv", "--seeds", 1, "-o", "a.b.layerkit")
+    cli("train", "pets.json", "--data", "pets.csv", "--seeds", 1, "-o", "plain")
+    names = {p.name for p in folder.iterdir()}
+    assert {"a.b-s0.layerkit", "plain-s0"} <= names
+
+
+def test_a_model_trains_further_from_its_weights(cli: Cli, pets: Path) -> None:
+    before = layerkit.load("pets.layerkit")
+    done = cli(
+        "train", "pets.layerkit", "--data", "pets.csv", "-o", "more.layerkit",
+        "--epochs", 2, "--set", "train.optimizer.learning_rate=0.01",
+    )  # fmt: skip
+    assert done.code == 0
+    after = layerkit.load("more.layerkit")
+    assert len(after.history["loss"]) == 5
+    assert after.history["loss"][:3].tolist() == before.history["loss"].tolist()
+    assert after.history["learning_rate"][3:].tolist() == [0.01, 0.01]
+    assert after.history["loss"][3] < before.history["loss"][0]
+
+
+def test_of_a_model_only_the_recipe_can_change(cli: Cli, pets: Path, unchanged: Unchanged) -> None:
+    with unchanged():
+        done = cli("train", "pets.layerkit", "--data", "pets.csv", "--set", "layers.0.units=5")
+        seeds = cli("train", "pets.layerkit", "--data", "pets.csv", "--seeds", 2)
+    assert (done.code, seeds.code) == (2, 2)
+    assert "of a trained model only train.* can change" in done.err
+    assert "--seeds starts from a spec" in seeds.err
+
+
+def test_notices_go_to_standard_error_and_into_json(
+    cli: Cli, folder: Path, spec: Callable[..., Path]
+) -> None:
+    wide = np.full((40, 8), 50.0)
+    np.savez("wide.npz", x=wide + np.arange(40)[:, None], y=np.arange(40) % 2)
+    layers = [{"type": "projection", "units": 2}]
+    spec("wide.json", name="wide", input={"shape": [8]}, layers=layers, output={}, train={})
+    done = cli("train", "wide.json", "--data", "wide.npz")
+    assert done.code == 0
+    assert "warning: projection_1: " in done.err
+    assert "warning" not in done.out
+    told = cli("train", "wide.json", "--data", "wide.npz", "--json")
+    assert told.json["notices"][0].startswith("projection_1: ")
+    assert told.err == ""
+
+
+def test_validation_rows_of_their_own(cli: Cli) -> None:
+    done = cli("train", "pets.json", "--data", "pets.csv", "--validation", "pets.csv", "--json")
+    assert {"val_loss", "val_accuracy"} <= done.json["runs"][0]["metrics"].keys()
+
+
+@pytest.mark.parametrize(
+    ("rows", "wanted"),
+    [
+        (
+            "weight,kind\n1,cat\n2,dog\n3,cat\n4,dog\n",
+            "column 'height': this column is missing",
+        ),
+        (
+            "weight,height,kind\n1,2,cat\n1,2,bird\n1,2,dog\n1,2,cat\n",
+            "column 'kind': label 'bird' is none of the 2 classes",
+        ),
+        (
+            "weight,height,kind\n1,2,cat\nnan,2,dog\n1,2,dog\n1,2,cat\n",
+            "column 'weight': a missing value, and this model has no rule for it",
+        ),
+        (
+            "weight,height,kind\n1,2,cat\n1,tall,dog\n1,2,dog\n1,2,cat\n",
+            "column 'height': 'tall' where a number is wanted",
+        ),
+    ],
+)
+def test_data_that_break_the_contract(
+    cli: Cli, spec: Callable[..., Path], unchanged: Unchanged, rows: str, wanted: str
+) -> None:
+    spec("all.json", train={})
+    Path("bad.csv").write_text(rows)
+    with unchanged():
+        done = cli("train", "all.json", "--data", "bad.csv", "-q")
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("error LK-203: bad.csv, ")
+    assert wanted in done.err
+
+
+def test_a_target_that_cannot_be_written_is_told_before_training(
+    cli: Cli, unchanged: Unchanged
+) -> None:
+    with unchanged():
+        done = cli("train", "pets.json", "--data", "pets.csv", "-o", "none/x.layerkit")
+    assert (done.code, done.err) == (1, "error: none: there is no such folder\n")
+
+
+def test_no_data_no_training(cli: Cli, unchanged: Unchanged) -> None:
+    with unchanged():
+        done = cli("train", "pets.json")
+        wrong = cli("train", "pets.json", "--data", "pet.csv", "--json")
+    assert done.code == wrong.code == 1
+    assert done.err.startswith("error LK-204: no data named, and no path given\n")
+    assert wrong.error["class"] == "DataSourceError"
+
+
+def test_divergence_keeps_the_last_good_model(
+    cli: Cli, folder: Path, spec: Callable[..., Path]
+) -> None:
+    spec("line.json", **REGRESSION)
+    x = np.linspace(-1, 1, 32)
+    np.savez("line.npz", x=x[:, None], y=2 * x)
+    done = cli("train", "line.json", "--data", "line.npz", "-o", "line.layerkit", "-q")
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("error LK-401: the loss became ")
+    kept = re.search(
+        r"the model as it was after epoch (\d+) is in line-last-good.layerkit", done.err
+    )
+    assert kept is not None
+    model = layerkit.load("line-last-good.layerkit")
+    assert np.isfinite(model.network.params).all()
+    assert len(model.history["loss"]) == int(kept.group(1))
+    assert not Path("line.layerkit").exists()
+    told = cli("train", "line.json", "--data", "line.npz", "--json").error
+    assert (told["code"], told["class"]) == ("LK-401", "TrainingDivergedError")
+    assert told["epoch"] == int(kept.group(1)) + 1
+    assert "line-last-good.layerkit" in told["hint"]
+
+
+def test_divergence_in_the_first_epoch_leaves_no_file(
+    cli: Cli, spec: Callable[..., Path], unchanged: Unchanged
+) -> None:
+    train = {"optimizer": {"type": "sgd", "learning_rate": 1e30}, "batch_size": 4}
+    spec("line.json", **{**REGRESSION, "train": train})
+    np.savez("line.npz", x=np.linspace(-1, 1, 32)[:, None], y=np.ones(32))
+    with unchanged():
+        done = cli("train", "line.json", "--data", "line.npz", "-q")
+    assert done.code == 1
+    assert "in epoch 1, batch " in done.err
+    assert "last-good" not in done.err
+
+
+@pytest.mark.parametrize("seeds", [(), ("--seeds", "3")])
+def test_ctrl_c_finishes_the_batch_saves_and_exits_130(
+    folder: Path, command: str, seeds: tuple[str, ...]
+) -> None:
+    words = [command, "train", "pets.json", "--data", "pets.csv", "--epochs", "1000000", *seeds]
+    with subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith("epoch "):
+                break
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "finishing this batch, then saving; Ctrl-C again stops at once\n" in err
+    name = "pets-s0.layerkit" if seeds else "pets.layerkit"
+    assert f"saved {name}" in out
+    model = layerkit.load(name)
+    assert 1 <= len(model.history["loss"]) < 1_000_000
+    assert [p.name for p in folder.glob("*.layerkit")] == [name]
+
+
+def test_a_second_ctrl_c_stops_at_once(folder: Path) -> None:
+    """The first signal is taken by the listener, the second by Python itself."""
+    from layerkit.cli.progress import Quiet
+
+    watch = Quiet(silent=True)
+    before = signal.getsignal(signal.SIGINT)
+    with watch:
+        watch.begin("x", seed=0, epochs=1, rows=1)
+        assert watch.stop() is False
+        os.kill(os.getpid(), signal.SIGINT)
+        assert watch.stop() is True
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_an_interrupt_elsewhere_exits_130_without_a_traceback(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("layerkit.training.run._run", interrupted)
+    done = cli("train", "pets.json", "--data", "pets.csv")
+    assert (done.code, done.out, done.err) == (130, "", "interrupted\n")
+
+
+def test_eval_shows_the_loss_and_the_metrics_of_the_test_rows(cli: Cli, pets: Path) -> None:
+    model = layerkit.load(pets)
+    done = cli("eval", "pets.layerkit", "--data", "pets.csv")
+    assert (done.code, done.err) == (0, "")
+    lines = done.out.split("\n")
+    assert lines[0] == "pets on pets.csv, test split, 15 rows"
+    assert lines[2].split() == ["loss", "accuracy"]
+    assert lines[4].split()[0] == f"{model.metrics['test_loss']:#.4g}"
+    told = cli("eval", "pets.layerkit", "--data", "pets.csv", "--json").json
+    assert told["metrics"]["loss"] == pytest.approx(model.metrics["test_loss"], rel=1e-6)
+
+
+@pytest.mark.parametrize(("split", "rows"), [("test", 15), ("train", 45), ("all", 60)])
+def test_eval_takes_the_split_that_was_asked_for(
+    cli: Cli, pets: Path, split: str, rows: int
+) -> None:
+    told = cli("eval", pets, "--data", "pets.csv", "--split", split, "--json").json
+    assert (told["split"], told["rows"]) == (split, rows)
+
+
+def test_eval_of_rows_without_a_test_split_takes_all(
+    cli: Cli, folder: Path, spec: Callable[..., Path]
+) -> None:
+    spec("all.json", name="all", train={"epochs": 1})
+    cli("train", "all.json", "--data", "pets.csv")
+    told = cli("eval", "all.layerkit", "--data", "pets.csv", "--json").json
+    assert (told["split"], told["rows"]) == ("all", 60)
+    done = cli("eval", "all.layerkit", "--data", "pets.csv", "--split", "test")
+    assert done.code == 1
+    assert "there are no test rows" in done.err
+
+
+def test_eval_refuses_what_it_cannot_judge(cli: Cli, pets: Path) -> None:
+    Path("bird.csv").write_text(Path("pets.csv").read_text().replace("dog", "bird"))
+    done = cli("eval", "pets.layerkit", "--data", "bird.csv", "--split", "all")
+    assert done.code == 1
+    assert done.err.startswith(
+        "error LK-203: bird.csv, row 1, column 'kind': label 'bird' is none of the 2 classes\n"
+    )
+    assert cli("eval", "pets.layerkit", "--split", "some").code == 2
