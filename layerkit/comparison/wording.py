@@ -41,27 +41,23 @@ def bounds(
 ) -> str:
     """``71.9 to 76.3``, in per cent or points if ``share``."""
     scale = 100 if share else 1
-    low, high = _ends(interval, joint)
+    low, high = interval.low, interval.high
     places = decimals_for(scale * spread(low, high), scale * high)
+    if joint:  # as many digits as the narrower one, so that the two can be compared
+        low, high = interval.joint_low, interval.joint_high
     return (
         f"{fixed(scale * low, places, sign=sign)} to {fixed(scale * high, places, sign=sign)}"
         + (f" {unit}" if unit else "")
     )
 
 
-def amount(difference: Difference, *, sign: bool = True, joint: bool = False) -> str:
+def amount(difference: Difference, *, sign: bool = True) -> str:
     """``+74.1 points``: as many digits as its interval deserves."""
     scale, unit = (100, " points") if difference.share else (1, "")
     interval = difference.seeds or difference.rows
-    width = None if interval is None else scale * spread(*_ends(interval, joint))
+    width = None if interval is None else scale * spread(interval.low, interval.high)
     value = scale * difference.mean if sign else abs(scale * difference.mean)
     return fixed(value, decimals_for(width, value), sign=sign) + unit
-
-
-def _ends(interval: Interval, joint: bool) -> tuple[float, float]:
-    if joint:
-        return interval.joint_low, interval.joint_high
-    return interval.low, interval.high
 
 
 def basis(interval: Interval) -> str:
@@ -119,12 +115,12 @@ def sentence(
         here = "" if d.verdict != "open" else " on these rows"
         text = (
             f"{name} is {side} than {first} in {d.metric} by "
-            f"{amount(d, sign=False, joint=True)}{here} "
+            f"{amount(d, sign=False)}{here} "
             f"{_evidence(main, d, levels, mirror=d.mean < 0)}."
         )
     else:
         text = (
-            f"Not settled: {name} minus {first} in {d.metric} is {amount(d, joint=True)} "
+            f"Not settled: {name} minus {first} in {d.metric} is {amount(d)} "
             f"{_evidence(main, d, levels)}."
         )
     return text, _limits(d, main, levels, no_seeds)

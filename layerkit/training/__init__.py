@@ -2,6 +2,7 @@
 
 from layerkit.training.listen import Listener
 from layerkit.training.measure import evaluate
+from layerkit.training.rows import judged_rows, splits_of
 from layerkit.training.run import Run, train, train_seeds
 
-__all__ = ["Listener", "Run", "evaluate", "train", "train_seeds"]
+__all__ = ["Listener", "Run", "evaluate", "judged_rows", "splits_of", "train", "train_seeds"]

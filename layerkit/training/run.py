@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from layerkit.data import load_data, read_rows
 from layerkit.errors import SpecError, TrainingDivergedError
 from layerkit.layer import Array
 from layerkit.model import Carried, Model, as_spec, build
@@ -22,11 +21,9 @@ from layerkit.training.loop import Loop, Stopper, put_back, snapshot
 from layerkit.training.measure import mean_loss, metric_values, scores_of
 from layerkit.training.prepare import Arrays, Prepared, prepare
 from layerkit.training.recipe import Recipe
+from layerkit.training.rows import DataLike, labelled_rows, splits_of
 
 __all__ = ["Run", "train", "train_seeds"]
-
-DataLike = str | Path | Mapping[str, Rows] | None
-"""Where rows come from: None for what the recipe names, a path, or splits by name."""
 
 
 @dataclass(frozen=True)
@@ -112,12 +109,8 @@ def train(
     listener = listener or Listener()
     model = _model(spec, settings, seed)
     recipe = Recipe.of(model.spec)
-    splits = (
-        data
-        if isinstance(data, Mapping)
-        else load_data((model.spec.train or {})["data"], where=data)
-    )
-    rows = None if validation_data is None else _validation_rows(validation_data)
+    splits = splits_of(model.spec, data)
+    rows = None if validation_data is None else labelled_rows(model.spec, validation_data)
     prepared = prepare(model, splits, recipe.loss, seed=recipe.seed, validation_rows=rows)
     if recipe.stopping is not None and prepared.validation is None:
         raise SpecError(
@@ -141,12 +134,7 @@ def train_seeds(
     """Train a spec ``seeds`` times, from its own seed upwards; otherwise as ``train``."""
     resolved = as_spec(spec, settings)
     first = Recipe.of(resolved).seed
-    where = None if isinstance(data, Mapping) else data
-    splits = (
-        data
-        if isinstance(data, Mapping)
-        else load_data((resolved.train or {})["data"], where=where)
-    )
+    splits = splits_of(resolved, data)
     return [
         train(resolved, data=splits, seed=first + k, listener=listener, **options)
         for k in range(seeds)
@@ -166,10 +154,6 @@ def _model(
     if seed is not None and resolved.train is not None:
         resolved = resolved.with_train(seed=seed)
     return build(resolved)
-
-
-def _validation_rows(data: str | os.PathLike[str] | Rows) -> Rows:
-    return data if isinstance(data, Rows) else read_rows(data)
 
 
 def _run(model: Model, recipe: Recipe, prepared: Prepared, listener: Listener) -> Run:

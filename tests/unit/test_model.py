@@ -277,3 +277,26 @@ def test_a_scale_of_the_wrong_width_is_a_spec_error(value: Any, place: str) -> N
 def test_a_row_too_wide_for_memory_is_refused_without_allocating() -> None:
     with pytest.raises(SpecError):
         layerkit.build(spec(input={"shape": [10**13]}, layers=[]))
+
+
+class Liar(layerkit.Layer):
+    """Gives rows of another shape than its plan says."""
+
+    type_name = "test.liar"
+
+    def plan(self, in_shape: layerkit.Shape) -> layerkit.Plan:
+        return layerkit.Plan(in_shape)
+
+    def feed(self, x: layerkit.Array, ctx: layerkit.Context) -> layerkit.Array:
+        return x[:, :1]
+
+    def backprop(self, dy: layerkit.Array, ctx: layerkit.Context) -> layerkit.Array:
+        return dy
+
+
+def test_a_layer_that_breaks_its_plan_is_noticed(register: Any) -> None:
+    """NumPy would broadcast (n, 1) to (n, 2) without a word."""
+    register(Liar)
+    model = layerkit.build(spec(layers=[{"type": "test.liar"}]))
+    with pytest.raises((layerkit.LayerkitError, ValueError), match="shape"):
+        model.predict(ROWS)

@@ -37,13 +37,21 @@ def badge(verdict: Verdict) -> str:
 def _table(
     title: str, note: str, heads: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]]
 ) -> str:
-    """A table in a box that scrolls sideways; ``heads`` are text, the rows are markup already."""
+    """A table; ``heads`` are text, the rows are markup already.
+
+    Each cell carries its heading, which a phone shows beside it instead of columns.
+    """
     top = "".join(f'<th scope="col">{escape(h)}</th>' for h in heads)
     body = "".join(
-        f'<tr><th scope="row">{name}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
+        f'<tr><th scope="row">{name}</th>'
+        + "".join(
+            f'<td data-head="{escape(head)}"><span>{cell}</span></td>'
+            for head, cell in zip(heads[1:], cells, strict=True)
+        )
+        + "</tr>"
         for name, cells in rows
     )
-    caption = f"<caption><b>{escape(title)}</b> {escape(note)}</caption>"
+    caption = f"<caption><b>{escape(title)}</b> ({escape(note)})</caption>"
     return (
         f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(title)}"><table>'
         f"{caption}<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"
@@ -61,37 +69,32 @@ def metric_table(comparison: Comparison, metric: str) -> str:
     higher = next(
         c.metrics[metric].higher_is_better for c in comparison.contestants if metric in c.metrics
     )
-    heads = ["contestant", "mean ± deviation", f"{level} interval"]
+    heads = ["contestant", "mean ± deviation"]
     if comparison.compared:
-        heads += [
-            f"minus {first}",
-            "verdict",
-            f"{level} over seeds",
-            f"{level} over rows",
-        ]
+        heads += [f"minus {first}", f"{level} interval over seeds", f"{level} interval over rows"]
     rows = []
     for i, c in enumerate(comparison.contestants):
-        cells = _summary_cells(c.metrics.get(metric))
+        cells = [_summary(c.metrics.get(metric))]
         if comparison.compared:
             cells += _difference_cells(i, c.differences.get(metric), comparison)
         rows.append((_name(i, c), cells))
     return _table(metric, "higher is better" if higher else "lower is better", heads, rows)
 
 
-def _summary_cells(s: Summary | None) -> list[str]:
+def _summary(s: Summary | None) -> str:
     if s is None:
-        return ["–", "–"]
+        return "–"
     if s.interval is None:
-        return [mean_and_sd(s), "–"]
+        return mean_and_sd(s)
     ends = bounds(s.interval, share=s.share, unit="%" if s.share else "")
-    return [mean_and_sd(s), f"{ends}<small>{basis(s.interval)}</small>"]
+    return f"{mean_and_sd(s)}<small>{ends}</small><small>{basis(s.interval)}</small>"
 
 
 def _difference_cells(i: int, d: Difference | None, comparison: Comparison) -> list[str]:
     if i == 0:
-        return ["reference", "", "", ""]
+        return ["reference", "", ""]
     if d is None:
-        return ["–"] * 4
+        return ["–"] * 3
     joint = comparison.comparisons > 1
     counts = (
         ""
@@ -99,8 +102,7 @@ def _difference_cells(i: int, d: Difference | None, comparison: Comparison) -> l
         else f"<small>better on {d.rows_better:,}, worse on {d.rows_worse:,}</small>"
     )
     return [
-        amount(d),
-        badge(d.verdict),
+        f"{amount(d)}<small>{badge(d.verdict)}</small>",
         _ends(d.seeds, d.share, joint),
         _ends(d.rows, d.share, joint) + counts,
     ]

@@ -95,8 +95,7 @@ def _tally(c: Comparison) -> str:
 
 def _without_label(words: str) -> str:
     """The sentence without the verdict that its badge shows already."""
-    text = words.removeprefix("Not settled: ").strip()
-    return f"{text[:1].upper()}{text[1:]}" if text != words.strip() else text
+    return words.removeprefix("Not settled: ").strip()
 
 
 def _results(c: Comparison) -> str:
@@ -115,7 +114,7 @@ def _results(c: Comparison) -> str:
                 lambda key, width: forest_plot(c.contestants, c.metric, key, width),
                 "forest",
                 "Difference to the first contestant. seeds: would another training run differ; "
-                f"rows: would another test set differ. Ticks below seeds: single seeds.{joint}",
+                f"rows: would another test set differ. Small dots: single seeds.{joint}",
             )
         )
     return f'<h2>The answer in {escape(c.metric)}</h2><div class="pair">{"".join(parts)}</div>'

@@ -67,9 +67,18 @@ padding:1rem 1rem .8rem;min-width:0}
 figure svg{display:block;width:100%;height:auto;max-width:40rem}
 figcaption{margin-top:.3rem}
 .narrow{display:none}
-@media (max-width:30rem){.wide{display:none}.narrow{display:block}figure{padding:.8rem .5rem}
+@media (max-width:34rem){.wide{display:none}.narrow{display:block}figure{padding:.8rem .5rem}
 header.top{padding-top:1.6rem}main,header.top,footer{padding-left:1rem;padding-right:1rem}
-ul.verdicts li{flex-direction:column;gap:.3rem}}
+ul.verdicts li{flex-direction:column;gap:.3rem}
+.scroll thead{position:absolute;clip-path:inset(50%);width:1px;height:1px;overflow:hidden}
+.scroll table,.scroll caption,.scroll tbody,.scroll tr,.scroll tbody th{display:block}
+.scroll tr{border-top:1px solid var(--rule);padding:.5rem .9rem}
+.scroll tbody th{padding:.1rem 0;border:0;max-width:none}
+.scroll td{display:flex;justify-content:space-between;gap:1rem;border:0;padding:.2rem 0;
+white-space:normal}
+.scroll td::before{content:attr(data-head);color:var(--soft);text-align:left;font-size:.85rem;
+overflow-wrap:anywhere}
+.scroll td:has(span:empty){display:none}}
 .scroll{overflow-x:auto;background:var(--card);border:1px solid var(--rule);border-radius:12px;
 margin-top:.9rem}
 .scroll:focus-visible{outline:3px solid var(--good);outline-offset:2px}
@@ -82,6 +91,7 @@ thead th{color:var(--soft);font-weight:500;font-size:.85rem;border-top:0;vertica
 th:first-child,td:first-child{text-align:left}
 tbody th{font-weight:600;max-width:17rem;white-space:normal;overflow-wrap:anywhere;
 min-width:11.5rem}
+td .badge{font-size:.78rem;display:inline-block}
 td small{display:block;color:var(--soft);font-size:.82rem}
 dl{max-width:48rem}dt{font-weight:600;margin-top:.8rem}dd{margin:.1rem 0 0}
 pre{background:var(--tint);border-radius:8px;padding:.8rem 1rem;overflow-x:auto;font-size:.85rem;

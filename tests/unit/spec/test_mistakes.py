@@ -1,0 +1,460 @@
+"""Every mistake in a spec gives one fault: right path, right line, plain words."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import layerkit
+from layerkit import Array, Context, Layer, ModelFileError, Plan, Shape, ShapeError, SpecError
+
+CLASSES = ["a", "b", "c"]
+
+
+def base() -> dict[str, Any]:
+    return {
+        "layerkit": 1,
+        "name": "m",
+        "dtype": "float32",
+        "input": {"shape": [4]},
+        "layers": [
+            {"type": "dense", "units": 5},
+            {"type": "highway", "gate_bias": -1.0},
+            {"type": "projection", "units": 4},
+            {"type": "dense", "units": 3},
+        ],
+        "output": {"classes": list(CLASSES)},
+        "train": {"data": "digits", "epochs": 2, "optimizer": {"type": "adam"}},
+    }
+
+
+def set_at(tree: Any, path: tuple[str | int, ...], value: Any) -> Any:
+    owner = tree
+    for step in path[:-1]:
+        owner = owner[step]
+    if value is GONE:
+        del owner[path[-1]]
+    else:
+        owner[path[-1]] = value
+    return tree
+
+
+GONE = object()
+
+
+def spelled(path: tuple[str | int, ...]) -> str:
+    text = ""
+    for step in path:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+    return text
+
+
+L0, L1, L2, L3 = (("layers", i) for i in range(4))
+T, O, E = ("train",), ("output",), ("train", "early_stopping")  # noqa: E741
+STOP = {"metric": "loss"}
+
+# (path that is set, value, words of the message[, path of the fault if another])
+NOT_WHOLE: list[Any] = ["3", 3.0, 3.5, True, None, [3], {"a": 1}]
+NOT_NUMBER: list[Any] = ["0.1", True, [0.1], {"a": 1}]
+NOT_TEXT: list[Any] = [5, 1.5, True, ["a"], {"a": 1}]
+BAD: list[tuple[tuple[str | int, ...], Any, str]] = [
+    # the top
+    *((("layerkit",), v, "1 is wanted") for v in (2, 0, "1", True, 1.0, None, [1])),
+    (("layerkit",), GONE, "required"),
+    *((("name",), v, "a name of at most 64") for v in (*NOT_TEXT, "", "a b", "-a", "a\n", "é",
+                                                       "x" * 65, "a/b", None)),
+    *((("dtype",), v, "'float32', 'float64'") for v in ("float16", "Float32", 32, None, True)),
+    (("input",), GONE, "required"),
+    *((("input",), v, "object") for v in (None, 5, [4], "digits")),
+    (("layers",), GONE, "required"),
+    *((("layers",), v, "list") for v in (None, 5, {}, "dense")),
+    *((("output",), v, "object") for v in (5, [4], "x")),
+    *((("train",), v, "object") for v in (5, [4], "x", True)),
+    # input
+    *((("input", "shape"), v, "list") for v in (4, "4", {}, {"a": 1}, True)),
+    *((("input", "shape", 0), v, "at least 1") for v in (*NOT_WHOLE, 0, -1)),
+    *((("input", "scale"), v, "standardize") for v in
+      ("standard", 5, True, [1], {}, {"divide": 0}, {"divide": "5"}, {"divide": True},
+       {"divide": []}, {"divide": [1, 0]}, {"divide": None}, {"center": 1}, {"scale": 1},
+       {"center": 1, "scale": 0}, {"divide": 2, "center": 1}, {"divide": 10**299 * 100})),
+    *((("input", "missing"), v, "median") for v in ("drop", None, True, [1], {})),
+    # output
+    *((("output", "classes"), v, "list") for v in (5, "ab", {}, ["a", 1, "b"], [1.5, 2.5, 3.5],
+                                                   [True, False, True], ["a", None, "b"])),
+    *((("output", "classes"), v, "none twice") for v in (["a", "a", "b"], [])),
+    *((("output", "targets"), v, "list") for v in (5, "ab", [1, 2, 3], [None])),
+    *((("output", "column"), v, "text") for v in NOT_TEXT),
+    *((("output", "link"), v, "softmax") for v in ("soft", 5, True)),
+    *((("output", "scale"), v, "standardize") for v in ("minmax", 5, True)),
+    # layers
+    *((L0, v, "object such as") for v in (5, "dense", None, [], True)),
+    *(((*L0, "units"), v, "at least 1") for v in (*NOT_WHOLE, 0, -1, 10**299 * -1)),
+    ((*L0, "units"), GONE, "required"),
+    *(((*L0, "activation"), v, "activation") for v in (5, True, None, [], {}, {"slope": 1})),
+    *(((*L0, "use_bias"), v, "true or false") for v in (0, 1, "true", None)),
+    *(((*L0, "freeze"), v, "true or false") for v in (0, 1, "no", None)),
+    *(((*L0, "name"), v, "a name of at most 64") for v in (5, "", "a.b", "a b", "x" * 65, "a\n")),
+    *(((*L0, "repeat"), v, "at least 1") for v in (0, -1, 1.5, "2", True, None)),
+    ((*L0, "repeat"), 10**9, "at most 10000"),
+    ((*L0, "repeat"), 10**299, "at most 10000"),
+    *(((*L1, "gate_bias"), v, "a number") for v in (*NOT_NUMBER, None)),
+    *(((*L1, "initializer"), v, "initializer") for v in (5, True, None, [])),
+    *(((*L2, "carry_initializer"), v, "initializer") for v in (5, True, None, [])),
+    # train
+    *(((*T, "data"), v, "text") for v in NOT_TEXT),
+    *(((*T, "test"), v, "fraction") for v in (1, -0.1, 1.5, "0.2", True, [0.2], {},
+                                              {"column": "a"}, {"column": 1, "values": [1]},
+                                              {"column": "a", "values": []})),
+    *(((*T, "validation"), v, "at least 0") for v in (*NOT_NUMBER, None, 1, 1.0, -0.1)),
+    *(((*T, "loss"), v, "loss") for v in (5, True, [], {})),
+    *(((*T, "optimizer"), v, "optimizer") for v in (5, True, [], {}, None)),
+    *(((*T, "schedule"), v, "schedule") for v in (5, True, [], {}, None)),
+    *(((*T, "batch_size"), v, "at least 1") for v in (*NOT_WHOLE, 0, -1)),
+    *(((*T, "epochs"), v, "at least 1") for v in (*NOT_WHOLE, 0, -1)),
+    *(((*T, "seed"), v, "at least 0") for v in (*NOT_WHOLE, -1, 2**63)),
+    *(((*T, "weight_decay"), v, "at least 0") for v in (*NOT_NUMBER, None, -1e-9)),
+    *(((*T, "clip_norm"), v, "above 0") for v in (*NOT_NUMBER, 0, -1)),
+    *(((*T, "clip_value"), v, "above 0") for v in (*NOT_NUMBER, 0, -1)),
+    *(((*T, "metrics"), v, "list") for v in (5, "accuracy", {}, True)),
+    *(((*T, "class_weights"), v, "balanced") for v in ("even", 5, True, [], {}, [-1, 1, 1],
+                                                       ["a"], {"a": -1}, {"a": "1"}, {"a": True})),
+    *(((*T, "sample_weight"), v, "text") for v in NOT_TEXT),
+    *(((*T, "early_stopping"), v, "object") for v in (5, True, "loss", [])),
+    *(((*T, "optimizer", "learning_rate"), v, "above 0") for v in (*NOT_NUMBER, None, 0, -1)),
+    *(((*T, "optimizer", "beta1"), v, "below 1") for v in (*NOT_NUMBER, None, 1, -0.1)),
+]  # fmt: skip
+
+# changes that need more than one field: (changes, path of the fault, words)
+COMBINED: list[tuple[dict[tuple[str | int, ...], Any], tuple[str | int, ...], str]] = [
+    ({("nonsense",): 1}, ("nonsense",), "unknown field 'nonsense'"),
+    ({("Layers",): []}, ("Layers",), "did you mean 'layers'"),
+    ({("input", "shap"): [4]}, ("input", "shap"), "did you mean 'shape'"),
+    ({("output", "class"): []}, ("output", "class"), "did you mean 'classes'"),
+    ({("train", "epoch"): 5}, ("train", "epoch"), "did you mean 'epochs'"),
+    ({(*L0, "unit"): 5}, (*L0, "unit"), "did you mean 'units'"),
+    ({(*L0, "config"): {"units": 5}}, (*L0, "units"), "beside 'config'"),
+    ({(*L1, "gate"): 5}, (*L1, "gate"), "unknown field"),
+    ({(*T, "optimizer", "lr"): 5}, (*T, "optimizer", "lr"), "unknown field 'lr'"),
+    ({(*T, "early_stopping"): {**STOP, "patiance": 5}}, (*E, "patiance"), "did you mean 'patience"),
+    ({(*T, "early_stopping"): {**STOP, "patience": 0}}, (*E, "patience"), "at least 1"),
+    ({(*T, "early_stopping"): {**STOP, "patience": 2.5}}, (*E, "patience"), "whole number"),
+    ({(*T, "early_stopping"): {**STOP, "min_delta": -1}}, (*E, "min_delta"), "at least 0"),
+    ({(*T, "early_stopping"): {"metric": 5}}, (*E, "metric"), "text"),
+    ({(*T, "early_stopping"): {"metric": "r2"}}, (*E, "metric"), "loss, accuracy"),
+    ({("input", "columns"): ["a", "b", "c", "d"]}, ("input",), "exactly one of"),
+    ({("input", "shape"): GONE}, ("input",), "exactly one of"),
+    ({("input", "shape"): GONE, ("input", "columns"): []}, ("input", "columns"), "at least one"),
+    ({("input", "shape"): GONE, ("input", "columns"): ["a", "a"]}, ("input", "columns"), "twice"),
+    ({("input", "shape"): GONE, ("input", "columns"): ["a", 5]}, ("input", "columns", 1), "text"),
+    ({("output", "targets"): ["x", "y", "z"]}, ("output",), "exclude each other"),
+    ({("output", "scale"): "standardize"}, ("output", "scale"), "only targets"),
+    ({(*T, "loss"): "mse"}, (*T, "loss"), "cannot learn classes"),
+    ({("output", "classes"): GONE, ("output", "targets"): ["x", "y", "z"],
+      (*T, "loss"): "softmax_cross_entropy"}, (*T, "loss"), "cannot learn targets"),
+    ({(*T, "metrics"): ["accuracy", "mae"]}, (*T, "metrics", 1), "mae judges real"),
+    ({(*T, "metrics"): [5]}, (*T, "metrics", 0), "metric"),
+    ({(*T, "metrics"): [{"type": "top_k", "k": 0}]}, (*T, "metrics", 0, "k"), "at least 1"),
+    ({(*L0, "name"): "same", (*L1, "name"): "same"}, (*L1, "name"), "that of layers[0]"),
+    ({(*L3, "name"): "dense_1"}, (*L3, "name"), "that of layers[0]"),
+    ({(*L1, "name"): "n" * 63, (*L1, "repeat"): 2}, (*L1, "name"), "64"),
+    ({(*L0, "activation"): {"type": "leaky_relu", "slop": 1}}, (*L0, "activation", "slop"),
+     "did you mean 'slope'"),
+    ({(*L0, "activation"): {"type": "leaky_relu", "slope": "x"}}, (*L0, "activation", "slope"),
+     "a number"),
+    ({(*T, "schedule"): {"type": "warmup", "then": 5}}, (*T, "schedule", "then"), "schedule"),
+    ({(*L1,): {"type": "dense", "config": {"units": 0}}}, (*L1, "config", "units"), "at least 1"),
+    ({(*L1,): {"type": "dense", "config": [5]}}, (*L1, "config"), "object"),
+    ({(*L1,): {}}, (*L1, "type"), "required"),
+    ({(*L1, "type"): 5}, (*L1, "type"), "name of a layer type"),
+]  # fmt: skip
+
+# parts that are not known: (path, value, words)
+UNKNOWN: list[tuple[tuple[str | int, ...], Any, str]] = [
+    ((*L1, "type"), "hihgway", "did you mean 'highway'"),
+    ((*L1, "type"), "Dense", "did you mean 'dense'"),
+    ((*L1, "type"), "", "unknown layer type"),
+    ((*L1, "type"), "os.system", "unknown layer type"),
+    ((*L0, "activation"), "tahn", "did you mean 'tanh'"),
+    ((*L0, "activation"), {"type": "leaky_rely"}, "did you mean 'leaky_relu'"),
+    ((*L0, "initializer"), "one", "did you mean 'ones'"),
+    ((*T, "loss"), "softmax_crossentropy", "did you mean 'softmax_cross_entropy'"),
+    ((*T, "optimizer"), "adan", "did you mean 'adam'"),
+    ((*T, "optimizer", "type"), "adan", "did you mean 'adam'"),
+    ((*T, "schedule"), "cosin", "did you mean 'cosine'"),
+    ((*T, "metrics"), ["acuracy"], "did you mean 'accuracy'"),
+    ((*T, "schedule"), {"type": "warmup", "then": "cosin"}, "did you mean 'cosine'"),
+]
+
+# shapes: (changes, index of the layer, words)
+SHAPES: list[tuple[dict[tuple[str | int, ...], Any], int, list[str]]] = [
+    ({(*L1, "units"): 6}, 1, ["'highway_1'", "'dense_1'", "[5]", "projection", "dense"]),
+    ({("input", "shape"): [2, 2]}, 0, ["'dense_1'", "the input", "[2, 2]"]),
+    ({("output", "classes"): ["a", "b"]}, 3, ["2 classes", "'dense_2'", "units"]),
+    ({("output", "classes"): GONE, ("output", "targets"): ["x"], (*T, "metrics"): ["mae"]}, 3,
+     ["1 targets", "'dense_2'", "units"]),
+]  # fmt: skip
+
+FORBIDDEN = re.compile(
+    r"pydantic|https?://|validation error|Input should|type=|\bint\b|\bstr\b|\bfloat\b|\bdict\b"
+    r"|\bNoneType\b|<class|Traceback|BaseModel|\bTrue\b|\bFalse\b|\bNone\b",
+)
+
+
+def mistake(tree: Any, folder: Path) -> tuple[ModelFileError, str]:
+    """The error of building ``tree`` from a file, and the file's text."""
+    text = json.dumps(tree, indent=2)
+    path = folder / "s.json"
+    path.write_text(text)
+    with pytest.raises(ModelFileError) as caught:
+        layerkit.build(path)
+    return caught.value, text
+
+
+def line_of(text: str, path: tuple[str | int, ...]) -> int | None:
+    """Line of the field (or of the nearest around it), told apart by putting a mark there."""
+    while path:
+        tree = json.loads(text)
+        try:
+            set_at(tree, path, "MARK")
+        except (KeyError, IndexError, TypeError):
+            path = path[:-1]
+            continue
+        original = json.loads(text)
+        owner = original
+        for step in path[:-1]:
+            owner = owner[step]
+        if isinstance(path[-1], str) and path[-1] not in owner:
+            path = path[:-1]
+            continue
+        lines = json.dumps(tree, indent=2).splitlines()
+        return next(i for i, line in enumerate(lines, 1) if '"MARK"' in line)
+    return 1
+
+
+def check(tree: Any, fault: tuple[str | int, ...], word: str, folder: Path) -> None:
+    error, text = mistake(tree, folder)
+    assert isinstance(error, SpecError), error
+    assert [place for place, _ in error.faults] == [spelled(fault)]
+    assert error.location == spelled(fault)
+    assert error.line == line_of(text, fault)
+    assert f"{spelled(fault)} (line {error.line}): " in str(error)
+    assert word in error.reason
+    clean(error)
+
+
+def clean(error: ModelFileError) -> None:
+    text = str(error).replace(str(error.path), "")
+    told = re.sub(r"'[^']*'|\"[^\"]*\"|\[[^\]]*\]|\{[^}]*\}", "", text)  # what the user wrote
+    assert not FORBIDDEN.search(told), text
+    assert len(text) < 1000
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "word"), BAD, ids=[f"{spelled(p)}={v!r:.30}" for p, v, _ in BAD]
+)
+def test_one_wrong_field(
+    path: tuple[str | int, ...], value: Any, word: str, tmp_path: Path
+) -> None:
+    tree = base()
+    if path[-1] in ("classes", "targets") and path[-1] == "targets":
+        tree["output"] = {}
+        tree["train"].pop("optimizer")
+    check(set_at(tree, path, value), path, word, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault", "word"), COMBINED, ids=[f"{spelled(f)}-{w[:24]}" for _, f, w in COMBINED]
+)
+def test_one_mistake_between_fields(
+    changes: dict[tuple[str | int, ...], Any],
+    fault: tuple[str | int, ...],
+    word: str,
+    tmp_path: Path,
+) -> None:
+    tree = base()
+    for path, value in changes.items():
+        set_at(tree, path, value)
+    check(tree, fault, word, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "word"), UNKNOWN, ids=[f"{spelled(p)}={v!r:.30}" for p, v, _ in UNKNOWN]
+)
+def test_one_unknown_part(
+    path: tuple[str | int, ...], value: Any, word: str, tmp_path: Path
+) -> None:
+    error, text = mistake(set_at(base(), path, value), tmp_path)
+    assert isinstance(error, layerkit.UnknownTypeError)
+    assert len(error.problems) == 1
+    assert word in str(error)
+    clean(error)
+    (line,) = re.findall(r"\(line (\d+)\)", str(error))
+    assert int(line) == line_of(text, path) or isinstance(value, dict | list)
+    assert spelled(path) in str(error)
+
+
+@pytest.mark.parametrize(("changes", "index", "words"), SHAPES)
+def test_shapes_that_do_not_fit(
+    changes: dict[tuple[str | int, ...], Any], index: int, words: list[str], tmp_path: Path
+) -> None:
+    tree = base()
+    for path, value in changes.items():
+        set_at(tree, path, value)
+    error, text = mistake(tree, tmp_path)
+    assert type(error) is ShapeError
+    assert error.location == f"layers[{index}]"
+    assert error.line == next(
+        i for i, line in enumerate(_marked(tree, index), 1) if '"MARK"' in line
+    )
+    for word in words:
+        assert word in str(error)
+    assert len(error.faults) == 1
+
+
+def _marked(tree: Any, index: int) -> list[str]:
+    copied = json.loads(json.dumps(tree))
+    copied["layers"][index] = "MARK"
+    return json.dumps(copied, indent=2).splitlines()
+
+
+def test_a_fault_after_a_repeat_is_placed_where_the_user_wrote_it(tmp_path: Path) -> None:
+    tree = base()
+    tree["layers"][1]["repeat"] = 50
+    tree["layers"].insert(2, {"type": "highway", "units": 9})
+    error, _ = mistake(tree, tmp_path)
+    assert isinstance(error, ShapeError)
+    assert error.location == "layers[2]"
+    assert "highway_51" in str(error)
+
+
+def test_several_mistakes_are_told_together(tmp_path: Path) -> None:
+    tree = base()
+    tree["name"] = 5
+    tree["layers"][0]["units"] = -1
+    tree["layers"][1]["gate"] = 1
+    tree["train"]["epochs"] = "many"
+    error, text = mistake(tree, tmp_path)
+    assert isinstance(error, SpecError)
+    places = [p for p, _ in error.faults]
+    assert sorted(places) == ["layers[0].units", "layers[1].gate", "name", "train.epochs"]
+    assert "4 mistakes" in str(error)
+    for place in places:
+        assert place in str(error)
+    clean(error)
+
+
+def test_all_unknown_parts_are_told_together(tmp_path: Path) -> None:
+    tree = base()
+    tree["layers"][0]["type"] = "a1"
+    tree["layers"][2]["type"] = "a2"
+    error, _ = mistake(tree, tmp_path)
+    assert isinstance(error, layerkit.UnknownTypeError)
+    assert [p.key for p in error.problems] == ["a1", "a2"]
+
+
+HUGE: list[tuple[tuple[str | int, ...], Any]] = [
+    ((*L0, "units"), 10**12),
+    ((*L0, "units"), 10**18),
+    ((*L0, "units"), 10**299),
+    (("input", "shape"), [10**12]),
+    (("input", "shape"), [10**299]),
+    ((*L2, "units"), 10**15),
+]
+
+
+@pytest.mark.parametrize(("path", "value"), HUGE, ids=[f"{spelled(p)}={v!r:.9}" for p, v in HUGE])
+def test_sizes_beyond_memory_are_refused_before_anything_is_allocated(
+    path: tuple[str | int, ...], value: Any, tmp_path: Path
+) -> None:
+    import tracemalloc
+
+    tree = set_at(base(), path, value)
+    text = tmp_path / "s.json"
+    text.write_text(json.dumps(tree))
+    tracemalloc.start()
+    try:
+        with pytest.raises(SpecError, match="memory") as caught:
+            layerkit.build(text)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 20e6
+    clean(caught.value)
+
+
+@pytest.mark.parametrize("shape", [[10**12], [10**6, 10**6, 10**6], [10**299]])
+@pytest.mark.parametrize("layers", [[], [{"type": "test.state"}]])
+def test_rows_beyond_memory_are_refused(
+    shape: list[int], layers: list[Any], register: Callable[[Any], Any]
+) -> None:
+    register(State)
+    with pytest.raises(SpecError):
+        layerkit.build({"layerkit": 1, "input": {"shape": shape}, "layers": layers})
+
+
+class State(Layer):
+    """Keeps a state of the size of its input, and no parameter."""
+
+    type_name = "test.state"
+
+    def plan(self, in_shape: Shape) -> Plan:
+        return Plan(in_shape, state={"mean": layerkit.Param(in_shape)})
+
+    def feed(self, x: Array, ctx: Context) -> Array:
+        return x
+
+    def backprop(self, dy: Array, ctx: Context) -> Array:
+        return dy
+
+
+def test_a_start_beyond_the_dtype_is_refused() -> None:
+    tree = base()
+    tree["layers"][1]["gate_bias"] = 1e300
+    with pytest.raises(SpecError):
+        layerkit.build(tree)
+    tree["dtype"] = "float64"
+    assert layerkit.build(tree).network.layers[1].params["bT"][0] == 1e300
+
+
+LOOP: list[Any] = []
+LOOP.append(LOOP)
+DEEP: dict[str, Any] = {}
+_inner = DEEP
+for _ in range(100_000):
+    _inner["a"] = {}
+    _inner = _inner["a"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [{1, 2}, object(), b"bytes", np.zeros(3), 1j, float("nan"), float("inf"), 10**400, 10**5000,
+     LOOP, DEEP],
+    ids=["set", "object", "bytes", "array", "complex", "nan", "inf", "10**400", "10**5000", "loop",
+         "deep"],
+)  # fmt: skip
+@pytest.mark.parametrize("path", [(*L0, "units"), ("input", "scale"), (*T, "test")])
+def test_objects_that_are_no_json(path: tuple[str | int, ...], value: Any) -> None:
+    with pytest.raises(SpecError) as caught:
+        layerkit.build(set_at(base(), path, value))
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("value", [np.int64(6), np.uint8(6)])
+def test_numpy_numbers_are_numbers(value: Any) -> None:
+    tree = base()
+    tree["layers"][0]["units"] = value
+    model = layerkit.build(tree)
+    assert model.spec.layers[0].config["units"] == 6
+    assert type(model.spec.layers[0].config["units"]) is int
+
+
+@pytest.mark.parametrize("value", [5, 5.5, None, True])
+def test_something_that_is_no_spec_at_all(value: Any) -> None:
+    with pytest.raises((SpecError, TypeError)):
+        layerkit.build(value)
