@@ -23,6 +23,7 @@ extensions = [
     "generated",
 ]
 exclude_patterns = ["examples", "_static"]
+smartquotes = False
 suppress_warnings = ["config.cache"]
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
@@ -35,7 +36,6 @@ autodoc_typehints_description_target = "documented_params"
 autodoc_preserve_defaults = True
 autodoc_default_options = {"members": True, "show-inheritance": True}
 napoleon_google_docstring = False
-napoleon_use_rtype = False
 napoleon_use_ivar = True
 python_use_unqualified_type_names = True
 add_module_names = False

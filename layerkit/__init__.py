@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     from layerkit.training import Listener as Listener
     from layerkit.training import Run as Run
     from layerkit.training import evaluate as evaluate
+    from layerkit.training import resume as resume
     from layerkit.training import train as train
     from layerkit.training import train_seeds as train_seeds
 
@@ -132,6 +133,7 @@ _HOME = {
     "register": "registry",
     "save": "store",
     "schedule": "registry",
+    "resume": "training",
     "train": "training",
     "train_seeds": "training",
 }
@@ -189,6 +191,7 @@ __all__ = [
     "load_tensors",
     "read_rows",
     "register",
+    "resume",
     "save",
     "schedule",
     "train",

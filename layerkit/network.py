@@ -257,6 +257,21 @@ class Network:
                 views[name][...] = param.decays and not p.layer.freeze
         return mask
 
+    def split(self, vector: Array) -> dict[str, Array]:
+        """A vector laid out as ``params`` (size,), as views by tensor name."""
+        named: dict[str, Array] = {}
+        for p in self.planned:
+            views, _ = _views(vector[p.layer.span], p.plan)
+            named |= {f"{p.name}.{k}": v for k, v in views.items()}
+        return named
+
+    def join(self, named: Mapping[str, Array]) -> Array:
+        """The opposite of ``split``: a new vector (size,)."""
+        vector: Array = np.zeros(self.size, self.dtype)
+        for name, view in self.split(vector).items():
+            view[...] = named[name]
+        return vector
+
     def tensors(self) -> dict[str, tuple[str, Array]]:
         """Name (layer.parameter) to role ("param" or "state") and array, views of the live ones."""
         named: dict[str, tuple[str, Array]] = {}

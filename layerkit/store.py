@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -46,6 +47,7 @@ def save(
     model: Model,
     target: str | os.PathLike[str] | BinaryIO,
     *,
+    weights_only: bool = False,
     durable: bool = True,
     overwrite: bool = True,
     follow_symlinks: bool = False,
@@ -61,6 +63,8 @@ def save(
     target
         A path, replaced in one step (an old file stays whole until the new one is), or a binary
         file object, written forward.
+    weights_only
+        Leave out what only training needs: optimizer state and history.
     durable
         Force the bytes to the disk before the old file is replaced.
     overwrite
@@ -86,10 +90,12 @@ def save(
     """
     network = model.network
     arrays, aliases = _without_aliases(network.tensors(), model.carried.aliases)
-    arrays |= {f"history/{k}": ("history", v.astype(np.float64)) for k, v in model.history.items()}
-    arrays |= {k: ("optimizer", v) for k, v in model.carried.tensors.items()}
-    mark = _fingerprint(model)
-    test = model.carried.selftest if mark == model.carried.fingerprint else _selftest(model)
+    kept, history = model.carried, model.history
+    if weights_only:
+        kept, history = replace(kept, training=None, tensors={}), {}
+    arrays |= {f"history/{k}": ("history", v.astype(np.float64)) for k, v in history.items()}
+    arrays |= {k: ("optimizer", v) for k, v in kept.tensors.items()}
+    test = kept.selftest if kept.fingerprint == _fingerprint(model) else _selftest(model)
     if test is not None:
         arrays["selftest/input"] = ("selftest", test.rows)
         arrays["selftest/output"] = ("selftest", test.outputs)
@@ -100,9 +106,9 @@ def save(
         tensors=arrays,
         aliases=aliases,
         metadata=model.metadata,
-        history=dict.fromkeys(model.history, "epoch"),
+        history=dict.fromkeys(history, "epoch"),
         metrics=model.metrics,
-        training=model.carried.training,
+        training=kept.training,
         selftest=None if test is None else {"rtol": test.rtol, "atol": test.atol},
         durable=durable,
         overwrite=overwrite,

@@ -299,7 +299,7 @@ def _changed(app: Any, env: Any, *_: Any) -> list[str]:
 
 def _escape(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
     """Shapes such as (n, *in) in docstrings are not the start of emphasis."""
-    lines[:] = [re.sub(r"(?<=[ (])\*(?=\w)", r"\\*", line) for line in lines]
+    lines[:] = [re.sub(r"(?<=, )\*(?=\w)", r"\\*", line) for line in lines]
 
 
 def setup(app: Any) -> dict[str, bool]:

@@ -90,6 +90,8 @@ class Timing:
 
     ``single`` for rows one by one, ``batch`` for ``batch_rows`` at once, medians over rounds. The
     ratios are to the first contestant, round by round: lower quartile, median, upper quartile.
+    ``steady`` is False if the rounds, or the two ways, disagree so much that the machine must have
+    been busy with something else.
     """
 
     single: float
@@ -97,6 +99,7 @@ class Timing:
     batch_rows: int
     single_ratio: tuple[float, float, float]
     batch_ratio: tuple[float, float, float]
+    steady: bool = True
 
 
 @dataclass(frozen=True)

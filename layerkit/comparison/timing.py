@@ -17,11 +17,12 @@ from layerkit.comparison.results import Timing
 from layerkit.model import Model
 from layerkit.parts import Rows
 
-__all__ = ["BATCH_ROWS", "ROUNDS", "take_turns", "time_models"]
+__all__ = ["BATCH_ROWS", "ROUNDS", "is_steady", "take_turns", "time_models"]
 
 BATCH_ROWS = 1024
 ROUNDS = 25
 _BLOCK_SECONDS = 0.004
+_UNSTEADY = 1.5
 
 
 def time_models(models: Sequence[Model], rows: Rows) -> list[Timing]:
@@ -35,6 +36,7 @@ def time_models(models: Sequence[Model], rows: Rows) -> list[Timing]:
             batch_rows=len(rows),
             single_ratio=_quartiles(one, single[0]),
             batch_ratio=_quartiles(many, batch[0]),
+            steady=is_steady(one, many, len(rows)),
         )
         for one, many in zip(single, batch, strict=True)
     ]
@@ -61,6 +63,20 @@ def take_turns(
                 call()
             times.append((clock() - began) / count)
     return taken
+
+
+def is_steady(one: Sequence[float], many: Sequence[float], rows: int) -> bool:
+    """Whether the seconds of single calls and of batches of ``rows`` look undisturbed.
+
+    A second process on the same processors makes the threads of a matrix product wait for each
+    other: measured here, up to 130 times longer, for minutes on end. It shows as rounds that differ
+    much, or as a batch that costs more a row than single calls do.
+    """
+    for times in (one, many):
+        low, high = np.quantile(times, [0.25, 0.75])
+        if high > _UNSTEADY * low:
+            return False
+    return statistics.median(many) / rows <= statistics.median(one)
 
 
 def _call(model: Model, rows: Rows) -> Callable[[], object]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from layerkit.training.listen import Listener
 from layerkit.training.prepare import Arrays
 from layerkit.training.recipe import Recipe
 
-__all__ = ["Loop", "Stopper"]
+__all__ = ["Loop"]
 
 _CALM = "lower train.optimizer.learning_rate, set train.clip_norm (1.0, say), or scale the input"
 
@@ -32,7 +32,7 @@ Judge = Callable[[Array, Array], dict[str, float]]
 class Loop:
     """One network being trained; ``epoch`` runs the next epoch.
 
-    ``steps``, ``seconds`` and ``history`` tell what has been done so far.
+    ``steps`` and ``seconds`` tell what has been done so far.
     """
 
     network: Network
@@ -42,7 +42,6 @@ class Loop:
     judge: Judge
     steps: int = 0
     seconds: float = 0.0
-    history: dict[str, list[float]] = field(default_factory=dict)
     interrupted: bool = False
 
     def __post_init__(self) -> None:
@@ -53,8 +52,8 @@ class Loop:
         self.contexts = self.network.contexts(training=True)
         self.loss_context = Context(self.network.dtype, training=True)
 
-    def epoch(self, number: int) -> dict[str, float]:
-        """Train epoch ``number``, counted from 0; returns its loss and metrics.
+    def epoch(self, number: int) -> dict[str, float] | None:
+        """Train epoch ``number``, counted from 0; its loss and metrics, None if it was stopped.
 
         The loss is the mean over the batches as they were trained, so it is taken while the
         weights still move.
@@ -97,7 +96,8 @@ class Loop:
             self.listener.batch(done, len(data))
             if self.listener.stop():
                 self.interrupted = True
-                break
+                if done < len(data):
+                    return None
         self.seconds += time.perf_counter() - began
         if not np.isfinite(self.network.params).all():
             raise TrainingDivergedError(
@@ -157,49 +157,3 @@ class Loop:
                 told.setdefault(text, []).append(planned.name)
         for text, names in told.items():
             self.listener.notice(f"{', '.join(names)}: {text}")
-
-
-@dataclass
-class Stopper:
-    """Watches one validation number and keeps the parameters of its best epoch."""
-
-    network: Network
-    metric: str
-    patience: int
-    min_delta: float
-    higher_is_better: bool
-    best: float = math.nan
-    best_epoch: int = -1
-    _kept: list[Array] = field(default_factory=list)
-
-    def better(self, value: float) -> bool:
-        """Whether ``value`` improves on the best by more than ``min_delta``."""
-        if math.isnan(self.best):
-            return not math.isnan(value)
-        gain = value - self.best if self.higher_is_better else self.best - value
-        return gain > self.min_delta
-
-    def see(self, epoch: int, value: float) -> bool:
-        """Note the value of ``epoch``; True when it is time to stop."""
-        if self.better(value):
-            self.best, self.best_epoch = value, epoch
-            self._kept = snapshot(self.network)
-        return epoch - self.best_epoch >= self.patience
-
-    def restore(self) -> None:
-        """Put the best epoch's parameters back."""
-        if self._kept:
-            put_back(self.network, self._kept)
-
-
-def snapshot(network: Network) -> list[Array]:
-    """Copies of the parameters and of every layer's state."""
-    states = [a.copy() for layer in network.layers for a in layer.state.values()]
-    return [network.params.copy(), *states]
-
-
-def put_back(network: Network, kept: list[Array]) -> None:
-    """The opposite of ``snapshot``."""
-    live = [a for layer in network.layers for a in layer.state.values()]
-    for array, saved in zip([network.params, *live], kept, strict=True):
-        array[...] = saved

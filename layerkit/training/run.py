@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
-
-from layerkit.errors import SpecError, TrainingDivergedError
 from layerkit.layer import Array
-from layerkit.model import Carried, Model, as_spec, build
+from layerkit.model import Model, as_spec, build
 from layerkit.parts import Rows
 from layerkit.spec import Spec
-from layerkit.threads import blas_threads, threads_for
+from layerkit.store import load, save
 from layerkit.training.listen import Listener
-from layerkit.training.loop import Loop, Stopper, put_back, snapshot
-from layerkit.training.measure import mean_loss, metric_values, scores_of
-from layerkit.training.prepare import Arrays, Prepared, prepare
+from layerkit.training.prepare import prepare
 from layerkit.training.recipe import Recipe
 from layerkit.training.rows import DataLike, labelled_rows, splits_of
+from layerkit.training.session import Ended, Session
 
-__all__ = ["Run", "train", "train_seeds"]
+__all__ = ["Run", "resume", "train", "train_seeds"]
 
 
 @dataclass(frozen=True)
@@ -50,7 +46,7 @@ class Run:
     seconds: float
     epochs: int
     steps: int
-    ended: Literal["finished", "early", "interrupted"]
+    ended: Ended
     best_epoch: int | None
 
     @property
@@ -72,6 +68,8 @@ def train(
     settings: Sequence[str] = (),
     seed: int | None = None,
     listener: Listener | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    every: float = 30.0,
 ) -> Run:
     """Train a spec from the start, or a model from its present weights.
 
@@ -91,6 +89,8 @@ def train(
         In place of the recipe's.
     listener
         Told of progress, and asked whether to stop.
+    checkpoint
+        A model file to save to after an epoch, when ``every`` seconds have passed.
 
     Returns
     -------
@@ -106,20 +106,56 @@ def train(
     TrainingDivergedError
         If the loss is no longer finite; ``last_good`` is the model as it was an epoch before.
     """
-    listener = listener or Listener()
     model = _model(spec, settings, seed)
     recipe = Recipe.of(model.spec)
     splits = splits_of(model.spec, data)
     rows = None if validation_data is None else labelled_rows(model.spec, validation_data)
     prepared = prepare(model, splits, recipe.loss, seed=recipe.seed, validation_rows=rows)
-    if recipe.stopping is not None and prepared.validation is None:
-        raise SpecError(
-            "early stopping watches validation rows, and there are none: set train.validation "
-            "(0.1, say) or give validation data",
-            location="train.early_stopping",
-        )
-    model.contract = prepared.contract
-    return _run(model, recipe, prepared, listener)
+    listener = listener or Listener()
+    return _ended(Session(model, recipe, prepared, listener, _saver(checkpoint), every))
+
+
+def resume(
+    model: str | os.PathLike[str] | Model,
+    *,
+    data: DataLike = None,
+    validation_data: str | os.PathLike[str] | Rows | None = None,
+    epochs: int | None = None,
+    listener: Listener | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    every: float = 30.0,
+) -> Run:
+    """Go on with a training that was interrupted, to the very bits it would have reached.
+
+    Parameters
+    ----------
+    model
+        A model file with training state, or the model loaded from it, which is changed in place.
+    data, validation_data
+        The same rows as before; None for what the recipe names.
+    epochs
+        A new total in place of the recipe's.
+    listener, checkpoint, every
+        As for ``train``.
+
+    Raises
+    ------
+    SpecError
+        If the model holds no training state, or the rows are others.
+    ModelFileError, DataError, DataSourceError, TrainingDivergedError
+        As ``load`` and ``train``.
+    """
+    loaded = model if isinstance(model, Model) else load(model)
+    if epochs is not None:
+        loaded.spec = loaded.spec.with_train(epochs=epochs)
+    recipe = Recipe.of(loaded.spec)
+    splits = splits_of(loaded.spec, data)
+    rows = None if validation_data is None else labelled_rows(loaded.spec, validation_data)
+    prepared = prepare(loaded, splits, recipe.loss, seed=recipe.seed, validation_rows=rows)
+    listener = listener or Listener()
+    session = Session(loaded, recipe, prepared, listener, _saver(checkpoint), every)
+    session.take_up()
+    return _ended(session)
 
 
 def train_seeds(
@@ -156,90 +192,19 @@ def _model(
     return build(resolved)
 
 
-def _run(model: Model, recipe: Recipe, prepared: Prepared, listener: Listener) -> Run:
-    network = model.network
-
-    def judge(scores: Array, y: Array) -> dict[str, float]:
-        return metric_values(
-            recipe.metrics, recipe.loss, prepared.contract, model.spec.link, scores, y
-        )
-
-    loop = Loop(network, recipe, prepared.train, listener, judge)
-    stopper = None
-    if recipe.stopping is not None:
-        stopper = Stopper(network, **recipe.stopping, higher_is_better=recipe.higher_is_better)
-    listener.begin(model.name, seed=recipe.seed, epochs=recipe.epochs, rows=len(prepared.train))
-    series: dict[str, list[float]] = {}
-    ended: Literal["finished", "early", "interrupted"] = "finished"
-    largest = max((p.plan.macs for p in network.planned), default=0)
-    threads = threads_for(largest, recipe.batch_size)
-    with (
-        blas_threads(threads),
-        np.errstate(all="ignore"),
-    ):  # a loss that is not finite is found and told, once
-        for number in range(recipe.epochs):
-            good = snapshot(network)
-            try:
-                values = loop.epoch(number)
-            except TrainingDivergedError as error:
-                put_back(network, good)
-                _finish(model, recipe, prepared, series, judge)
-                error.last_good = model if number > 0 else None
-                raise
-            values |= _judged("val", network, recipe, prepared.validation, judge)
-            for name, value in values.items():
-                series.setdefault(name, []).append(value)
-            listener.epoch(number + 1, values)
-            if loop.interrupted:
-                ended = "interrupted"
-                break
-            if stopper is not None and stopper.see(number, values[f"val_{stopper.metric}"]):
-                ended = "early"
-                break
-        if stopper is not None:
-            stopper.restore()
-        _finish(model, recipe, prepared, series, judge)
-    listener.end(loop.seconds)
-    epochs = len(series["loss"])
-    best = None if stopper is None else stopper.best_epoch + 1
-    return Run(model, recipe.seed, loop.seconds, epochs, loop.steps, ended, best)
+def _ended(session: Session) -> Run:
+    """Run ``session`` and tell what came of it."""
+    model, recipe = session.model, session.recipe
+    rows = len(session.prepared.train)
+    session.listener.begin(model.name, seed=recipe.seed, epochs=recipe.epochs, rows=rows)
+    ended = session.run()
+    session.listener.end(session.loop.seconds)
+    stopper, loop = session.stopper, session.loop
+    best = None if stopper is None or stopper.kept is None else stopper.best_epoch + 1
+    return Run(model, recipe.seed, loop.seconds, session.done, loop.steps, ended, best)
 
 
-def _judged(
-    prefix: str, network: Any, recipe: Recipe, arrays: Arrays | None, judge: Any
-) -> dict[str, float]:
-    """Loss and metrics on ``arrays``, their names prefixed; nothing for None."""
-    if arrays is None:
-        return {}
-    scores = scores_of(network, arrays, network.contexts())
-    values = {"loss": mean_loss(recipe.loss, scores, arrays.y), **judge(scores, arrays.y)}
-    return {f"{prefix}_{name}": value for name, value in values.items()}
-
-
-def _finish(
-    model: Model, recipe: Recipe, prepared: Prepared, series: Mapping[str, list[float]], judge: Any
-) -> None:
-    """Judge the final weights on every split and put history and metrics into the model."""
-    metrics: dict[str, float] = {}
-    for prefix in ("train", "validation", "test"):
-        arrays = getattr(prepared, prefix)
-        short = "val" if prefix == "validation" else prefix
-        metrics |= _judged(short, model.network, recipe, arrays, judge)
-    model.metrics = metrics
-    model.history = _continued(model.history, series)
-    model.carried = Carried()
-
-
-def _continued(earlier: Mapping[str, Array], series: Mapping[str, list[float]]) -> dict[str, Array]:
-    """History with this run's epochs after the earlier ones; NaN where nothing was measured."""
-    before = max((len(values) for values in earlier.values()), default=0)
-    now = max((len(values) for values in series.values()), default=0)
-    return {
-        name: np.concatenate(
-            [
-                earlier.get(name, np.full(before, np.nan)),
-                np.array(series.get(name, [np.nan] * now), np.float64),
-            ]
-        )
-        for name in [*earlier, *(name for name in series if name not in earlier)]
-    }
+def _saver(path: str | os.PathLike[str] | None) -> Callable[[Model], None] | None:
+    if path is None:
+        return None
+    return lambda model: (save(model, path), None)[1]

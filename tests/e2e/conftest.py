@@ -131,9 +131,9 @@ def pets(folder: Path) -> Path:
 def spec(folder: Path) -> Callable[..., Path]:
     """Write a changed spec: ``spec("other.json", name="other", layers=[...])``."""
 
-    def write(name: str, **changes: Any) -> Path:
-        Path(name).write_text(json.dumps({**PETS, **changes}, indent=1))
-        return folder / name
+    def write(file: str, /, **changes: Any) -> Path:
+        Path(file).write_text(json.dumps({**PETS, **changes}, indent=1))
+        return folder / file
 
     return write
 

@@ -41,7 +41,7 @@ def forest_plot(contestants: Sequence[Contestant], metric: str, key: str, width:
     share = any(d.share for _, _, d in lanes)
     unit = " (points)" if share else ""
     first = contestants[0].name
-    title = fit(f"{metric} minus that of {first}{unit}", width - 2 * _MARGIN)
+    title = fit(f"{metric} − {first}{unit}", width - _GUTTER - 2 * _MARGIN)
     zero = scale(0.0)
     spans = [(_TOP + _LANE * k + 23.0, _TOP + _LANE * (k + 1.0)) for k in range(len(lanes))]
     parts = [

@@ -82,13 +82,13 @@ BAD: list[tuple[tuple[str | int, ...], Any, str]] = [
     *((("input", "scale"), v, "standardize") for v in
       ("standard", 5, True, [1], {}, {"divide": 0}, {"divide": "5"}, {"divide": True},
        {"divide": []}, {"divide": [1, 0]}, {"divide": None}, {"center": 1}, {"scale": 1},
-       {"center": 1, "scale": 0}, {"divide": 2, "center": 1}, {"divide": 10**299 * 100})),
+       {"center": 1, "scale": 0}, {"divide": 2, "center": 1})),
     *((("input", "missing"), v, "median") for v in ("drop", None, True, [1], {})),
     # output
     *((("output", "classes"), v, "list") for v in (5, "ab", {}, ["a", 1, "b"], [1.5, 2.5, 3.5],
                                                    [True, False, True], ["a", None, "b"])),
     *((("output", "classes"), v, "none twice") for v in (["a", "a", "b"], [])),
-    *((("output", "targets"), v, "list") for v in (5, "ab", [1, 2, 3], [None])),
+    *((("output", "targets"), v, "list") for v in (5, "ab", {}, True)),
     *((("output", "column"), v, "text") for v in NOT_TEXT),
     *((("output", "link"), v, "softmax") for v in ("soft", 5, True)),
     *((("output", "scale"), v, "standardize") for v in ("minmax", 5, True)),
@@ -154,6 +154,8 @@ COMBINED: list[tuple[dict[tuple[str | int, ...], Any], tuple[str | int, ...], st
     ({("input", "shape"): GONE, ("input", "columns"): ["a", 5]}, ("input", "columns", 1), "text"),
     ({("output", "targets"): ["x", "y", "z"]}, ("output",), "exclude each other"),
     ({("output", "scale"): "standardize"}, ("output", "scale"), "only targets"),
+    ({("output", "classes"): GONE, ("output", "targets"): ["a", 5, "c"]},
+     ("output", "targets", 1), "text"),
     ({(*T, "loss"): "mse"}, (*T, "loss"), "cannot learn classes"),
     ({("output", "classes"): GONE, ("output", "targets"): ["x", "y", "z"],
       (*T, "loss"): "softmax_cross_entropy"}, (*T, "loss"), "cannot learn targets"),
@@ -261,11 +263,7 @@ def clean(error: ModelFileError) -> None:
 def test_one_wrong_field(
     path: tuple[str | int, ...], value: Any, word: str, tmp_path: Path
 ) -> None:
-    tree = base()
-    if path[-1] in ("classes", "targets") and path[-1] == "targets":
-        tree["output"] = {}
-        tree["train"].pop("optimizer")
-    check(set_at(tree, path, value), path, word, tmp_path)
+    check(set_at(base(), path, value), path, word, tmp_path)
 
 
 @pytest.mark.parametrize(

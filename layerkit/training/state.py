@@ -1,0 +1,166 @@
+"""What a training must remember to go on as if it had never stopped, and its place in a file.
+
+Nothing of a random generator is kept: every stream is named after the seed, its purpose and the
+epoch. What remains is where training stands: epochs and steps done, the optimizer's vectors, what
+early stopping has seen, and the weights training had reached where they are not the model's own
+(early stopping puts the best ones into the model).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from layerkit.errors import SpecError
+from layerkit.layer import Array
+from layerkit.model import Carried, Model
+from layerkit.network import Network
+from layerkit.parts import Optimizer
+from layerkit.registry import split_config
+from layerkit.training.prepare import Prepared
+
+__all__ = ["Position", "Snapshot", "fingerprint_of", "read_state", "write_state"]
+
+_LAST = "last"  # slot of the weights that training had reached, in files
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Copies of all that a step of training changes."""
+
+    params: Array
+    states: list[Array]
+    slots: dict[str, Array]
+    steps: int
+
+    @classmethod
+    def of(cls, network: Network, rule: Optimizer) -> Snapshot:
+        """How things stand now."""
+        states = [a.copy() for layer in network.layers for a in layer.state.values()]
+        slots = {name: slot.copy() for name, slot in rule.slots.items()}
+        return cls(network.params.copy(), states, slots, rule.steps)
+
+    def restore(self, network: Network, rule: Optimizer | None = None) -> None:
+        """Put parameters and states back, and the optimizer's vectors too if it is given."""
+        network.params[...] = self.params
+        live = [a for layer in network.layers for a in layer.state.values()]
+        for array, saved in zip(live, self.states, strict=True):
+            array[...] = saved
+        if rule is not None:
+            rule.steps = self.steps
+            for name, slot in self.slots.items():
+                rule.slots[name][...] = slot
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a training stands after a completed epoch.
+
+    ``watched`` is what early stopping has seen (best value and its epoch), or None; ``now`` the
+    snapshot to go on from.
+    """
+
+    epoch: int
+    now: Snapshot
+    watched: tuple[float, int] | None
+
+
+def fingerprint_of(prepared: Prepared) -> str:
+    """Of the training and validation rows: going on with others would not be the same run."""
+    digest = hashlib.sha256()
+    for arrays in (prepared.train, prepared.validation):
+        for array in (arrays.x, arrays.y, arrays.weights) if arrays is not None else ():
+            if array is not None:
+                digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def write_state(model: Model, rule: Optimizer, position: Position, rows: str) -> Carried:
+    """The file's training section and its tensors, for ``position`` of a training of ``model``."""
+    network = model.network
+    vectors = dict(position.now.slots)
+    callbacks: dict[str, Any] = {"data": {"sha256": rows}}
+    if position.watched is not None:
+        best, epoch = position.watched
+        callbacks["early_stopping"] = {"best": best, "epoch": epoch}
+        if not np.array_equal(position.now.params, network.params):
+            vectors[_LAST] = position.now.params
+    tensors = {
+        f"optimizer/{slot}/{name}": array
+        for slot, vector in vectors.items()
+        for name, array in network.split(vector).items()
+    }
+    if _LAST in vectors:
+        tensors |= {f"optimizer/state-{i}": a for i, a in enumerate(position.now.states)}
+    name, config = split_config((model.spec.train or {})["optimizer"])
+    held = {tensor.split("/")[1] for tensor in tensors}
+    training = {
+        "epoch": position.epoch,
+        "step": position.now.steps,
+        "callbacks": callbacks,
+        "rng": {},
+        "optimizer": {
+            "type": name,
+            "config": config,
+            "slots": sorted({*vectors, *held}),
+            "state": {"steps": position.now.steps},
+        },
+    }
+    return Carried(training=training, tensors=tensors)
+
+
+def read_state(model: Model, rule: Optimizer, rows: str) -> Position:
+    """The position that ``write_state`` put into the file that ``model`` was loaded from.
+
+    Raises
+    ------
+    SpecError
+        If the file holds no training state, that of another optimizer, or of other rows.
+    """
+    training = model.carried.training
+    if training is None:
+        raise SpecError(
+            f"the model {model.name!r} holds no training state, so it cannot be resumed",
+            hint="train it on from its weights instead: layerkit train MODEL",
+        )
+    name = training["optimizer"]["type"]
+    if name != rule.type_name or not {*rule.slot_names} <= {*training["optimizer"]["slots"]}:
+        raise SpecError(
+            f"the training state is that of the optimizer {name!r}, the recipe has "
+            f"{rule.type_name!r}",
+            location="train.optimizer",
+        )
+    callbacks = training["callbacks"]
+    if callbacks.get("data", {}).get("sha256") != rows:
+        raise SpecError(
+            "these are not the rows that the training began with, so going on would not be the "
+            "same run",
+            location="train.data",
+            hint="give the same data, or train on from the weights: layerkit train MODEL",
+        )
+    seen = callbacks.get("early_stopping")
+    watched = None if seen is None else (float(seen["best"]), int(seen["epoch"]))
+    return Position(training["epoch"], _snapshot(model, rule, training["step"]), watched)
+
+
+def _snapshot(model: Model, rule: Optimizer, steps: int) -> Snapshot:
+    network, tensors = model.network, model.carried.tensors
+
+    def vector(slot: str) -> Array:
+        return network.join(_slot(tensors, slot))
+
+    slots = {slot: vector(slot) for slot in rule.slot_names}
+    own = Snapshot.of(network, rule)
+    if not _slot(tensors, _LAST):
+        return Snapshot(own.params, own.states, slots, steps)
+    states = [tensors[f"optimizer/state-{i}"] for i in range(len(own.states))]
+    return Snapshot(vector(_LAST), states, slots, steps)
+
+
+def _slot(tensors: Mapping[str, Array], slot: str) -> dict[str, Array]:
+    prefix = f"optimizer/{slot}/"
+    return {n.removeprefix(prefix): a for n, a in tensors.items() if n.startswith(prefix)}

@@ -1,0 +1,115 @@
+"""``layerkit compare`` and ``layerkit demo``."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import layerkit
+from layerkit.cli.demo import SPECS
+
+if TYPE_CHECKING:
+    from tests.e2e.conftest import Cli, Unchanged
+
+
+@pytest.fixture
+def two(spec: Callable[..., Path]) -> tuple[str, str]:
+    """Two specs: one with a highway layer, one without."""
+    layers = [{"type": "dense", "units": 4, "activation": "tanh"}, {"type": "dense", "units": 2}]
+    spec("plain.json", name="plain", layers=layers)
+    return "plain.json", "pets.json"
+
+
+def test_specs_are_trained_and_tabled(cli: Cli, two: tuple[str, str]) -> None:
+    done = cli("compare", *two, "--data", "pets.csv", "--seeds", 2, "-q")
+    assert (done.code, done.err) == (0, "")
+    lines = done.out.split("\n")
+    assert lines[0].startswith("contestant  seeds  parameters")
+    assert [line.split()[:3] for line in lines[2:4]] == [["plain", "2", "22"], ["pets", "2", "62"]]
+    assert "\x1b" not in done.out
+
+
+def test_csv_html_and_json_hold_the_comparison(cli: Cli, two: tuple[str, str]) -> None:
+    done = cli(
+        "compare", *two, "--data", "pets.csv", "--seeds", 2, "--json",
+        "--csv", "out.csv", "--html", "out.html",
+    )  # fmt: skip
+    assert done.code == 0
+    told = done.json
+    assert [c["name"] for c in told["contestants"]] == ["plain", "pets"]
+    rows = list(csv.DictReader(io.StringIO(Path("out.csv").read_text())))
+    assert {row["contestant"] for row in rows} == {"plain", "pets"}
+    page = Path("out.html").read_text()
+    assert page.lstrip().lower().startswith("<!doctype html>")
+    assert "plain" in page
+    assert "<script" not in page
+
+
+def test_models_are_judged_as_they_are(
+    cli: Cli, two: tuple[str, str], unchanged: Unchanged
+) -> None:
+    for source in two:
+        cli("train", source, "--data", "pets.csv", "-q")
+    with unchanged():
+        told = cli("compare", "plain.layerkit", "pets.layerkit", "--data", "pets.csv", "--json")
+    assert [c["kind"] for c in told.json["contestants"]] == ["file", "file"]
+
+
+def test_unwritable_reports_are_told_before_any_training(
+    cli: Cli, two: tuple[str, str], unchanged: Unchanged
+) -> None:
+    with unchanged():
+        done = cli("compare", *two, "--data", "pets.csv", "--html", "none/x.html")
+    assert (done.code, done.out, done.err) == (1, "", "error: none: there is no such folder\n")
+
+
+def test_an_interrupted_comparison_is_none(
+    cli: Cli, two: tuple[str, str], unchanged: Unchanged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("layerkit.cli.progress.Quiet.stop", lambda self: True)
+    with unchanged():
+        done = cli("compare", *two, "--data", "pets.csv", "--html", "x.html", "-q")
+    assert (done.code, done.out, done.err) == (130, "", "interrupted\n")
+
+
+def test_a_missing_contestant(cli: Cli, two: tuple[str, str]) -> None:
+    done = cli("compare", "plain.json", "pet.json", "--data", "pets.csv")
+    assert done.code == 1
+    assert done.err.startswith("error: pet.json: No such file or directory; did you mean 'pets.")
+    assert cli("compare").code == 2
+
+
+def test_the_demo_goes_from_specs_to_a_report(cli: Cli, folder: Path) -> None:
+    done = cli("demo", "--out", "d", "--seeds", 1, "--set", "train.epochs=1", "-q")
+    assert (done.code, done.err) == (0, "")
+    names = {p.name for p in (folder / "d").iterdir()}
+    assert names == {
+        "report.html", "rows.csv", *(f"{n}.json" for n in SPECS), *(f"{n}-s0.layerkit" for n in SPECS),
+    }  # fmt: skip
+    report = (folder / "d" / "report.html").resolve().as_uri()
+    assert done.out.rstrip().endswith(f"open d/report.html in a browser: {report}")
+    assert "18 layers, 19,306 parameters" in done.out
+    shown = [line for line in done.out.split("\n") if line.startswith("$ layerkit ")]
+    assert [line.split()[2] for line in shown] == ["train", "train", "train", "infer", "compare"]
+    assert cli(*shown[3].split()[2:]).code == 0  # what it says can be typed
+
+
+def test_the_demo_says_it_all_as_json(cli: Cli) -> None:
+    told = cli("demo", "--out", "d", "--seeds", 1, "--set", "train.epochs=1", "--json").json
+    assert told["files"] == [f"d/{name}-s0.layerkit" for name in SPECS]
+    assert [c["name"] for c in told["comparison"]["contestants"]] == list(SPECS)
+
+
+def test_the_demo_compares_equal_budgets_and_recipes() -> None:
+    folder = Path(layerkit.__file__).parent / "cli" / "demo_specs"
+    specs = [json.loads((folder / f"{name}.json").read_text()) for name in SPECS]
+    sizes = [layerkit.build(spec).network.size for spec in specs]
+    assert max(sizes) <= 1.02 * min(sizes)
+    for section in ("input", "output", "train"):
+        assert specs[0][section] == specs[1][section] == specs[2][section]

@@ -1,0 +1,185 @@
+"""``layerkit inspect`` and ``layerkit verify``: good files, damaged files, hostile files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import layerkit
+from layerkit.format import write
+
+if TYPE_CHECKING:
+    from tests.e2e.conftest import Cli
+
+HOSTILE = "pet\x1b]0;owned\x07\x1b[2J\u202etxt\n[bold red]name[/]\x9b31m"
+HARMLESS = r"pet\x1b]0;owned\x07\x1b[2J\u202etxt\n[bold red]name[/]\x9b31m"
+
+
+def hostile_file(path: str) -> None:
+    """A file whose every free text tries to drive the terminal; no layer is real."""
+    write(
+        path,
+        spec={
+            "schema": 1,
+            "model": {
+                "name": HOSTILE,
+                "layers": [{"type": "acme.evil", "name": "x", "config": {}}],
+            },
+            "data": {"output": {"classes": [HOSTILE, "dog"], "shape": [2]}},
+        },
+        types={"acme.evil": {"config_version": 1, "dist": "acme", "version": "1.0"}},
+        tensors={},
+        metadata={HOSTILE: HOSTILE},
+        metrics={"test_loss": 0.25},
+    )
+
+
+def damaged(path: Path, name: str, *, flip: int | None = None, cut: int | None = None) -> str:
+    raw = bytearray(path.read_bytes())
+    if flip is not None:
+        raw[flip] ^= 1
+    Path(name).write_bytes(raw[:cut])
+    return name
+
+
+def test_inspect_shows_what_the_file_says(cli: Cli, pets: Path) -> None:
+    seen = layerkit.inspect(pets)
+    done = cli("inspect", "pets.layerkit")
+    assert (done.code, done.err) == (0, "")
+    lines = done.out.split("\n")
+    assert lines[0] == "name        pets"
+    assert f"id          {seen.file_id}" in lines
+    assert f"size        {pets.stat().st_size / 1000:.1f} kB, format 1.0" in lines
+    assert "parameters  62" in lines
+    assert "input       2, columns weight, height" in lines
+    assert "output      2, classes cat, dog" in lines
+    provider = f"layerkit {layerkit.__version__}"
+    assert f"highway_1  highway  {provider}          40" in lines
+    accuracy = f"{100 * seen.header['metrics']['test_accuracy']:.2f} %"
+    assert any(line.split() == ["test_accuracy", *accuracy.split()] for line in lines)
+
+
+def test_inspect_lists_tensors(cli: Cli, pets: Path) -> None:
+    lines = cli("inspect", "pets.layerkit", "--tensors").out.split("\n")
+    digest = layerkit.inspect(pets).tensors["highway_1.WH"].sha256.hex()
+    (line,) = [line for line in lines if line.startswith("highway_1.WH ")]
+    assert line.split() == ["highway_1.WH", "param", "f32", "4", "x", "4", "64", "B", digest[:16]]
+
+
+def test_inspect_json_is_all_of_it(cli: Cli, pets: Path) -> None:
+    told = cli("inspect", "pets.layerkit", "--json").json
+    assert told["file_id"] == layerkit.inspect(pets).file_id
+    assert told["parameters"] == 62
+    assert told["types"]["highway"]["dist"] == "layerkit"
+    assert {t["name"] for t in told["tensors"]} >= {"highway_1.WH", "history/loss"}
+
+
+def test_inspect_reads_standard_input(cli: Cli, pets: Path) -> None:
+    done = cli("inspect", "-", stdin=pets.read_bytes())
+    assert "file        standard input" in done.out
+
+
+def test_nothing_in_a_file_can_drive_the_terminal(cli: Cli, folder: Path) -> None:
+    hostile_file("evil.layerkit")
+    done = cli("inspect", "evil.layerkit")
+    assert done.code == 0
+    assert f"name        {HARMLESS}\n" in done.out
+    assert f"{HARMLESS} {HARMLESS[:20]}" in done.out  # the metadata
+    assert all(c.isprintable() or c == "\n" for c in done.out)
+    as_json = cli("inspect", "evil.layerkit", "--json")
+    assert as_json.out.isascii()
+    assert "\x1b" not in as_json.out
+    assert as_json.json["spec"]["model"]["name"] == HOSTILE
+
+
+def test_a_plugin_that_is_not_installed_is_told_and_the_file_still_inspected(
+    cli: Cli, folder: Path
+) -> None:
+    hostile_file("evil.layerkit")
+    assert "x      acme.evil  acme 1.0" in cli("inspect", "evil.layerkit").out
+    assert cli("verify", "evil.layerkit").code == 0
+    done = cli("verify", "evil.layerkit", "--selftest")
+    assert done.code == 1
+    assert done.err.startswith("error LK-102: evil.layerkit: ")
+    assert "acme" in done.err
+
+
+def test_verify_says_the_id_of_each_good_file(cli: Cli, pets: Path) -> None:
+    cli("build", "pets.json", "-o", "other.layerkit")
+    done = cli("verify", "pets.layerkit", "other.layerkit", "--selftest")
+    assert (done.code, done.err) == (0, "")
+    ids = [layerkit.inspect(name).file_id for name in ("pets.layerkit", "other.layerkit")]
+    assert done.out == f"ok  {ids[0]}  pets.layerkit\nok  {ids[1]}  other.layerkit\n"
+
+
+def test_verify_reports_every_bad_file_and_the_good_ones(cli: Cli, pets: Path) -> None:
+    start = layerkit.inspect(pets)
+    flipped = damaged(pets, "flipped.layerkit", flip=pets.stat().st_size - 200)
+    cut = damaged(pets, "cut.layerkit", cut=500)
+    head = damaged(pets, "head.layerkit", flip=100)
+    tiny = damaged(pets, "tiny.layerkit", cut=5)
+    Path("text.layerkit").write_text("<html>not found</html>")
+    done = cli(
+        "verify", flipped, cut, head, tiny, "text.layerkit", "none.layerkit", "pets.layerkit"
+    )
+    assert done.code == 1
+    assert done.out == f"ok  {start.file_id}  pets.layerkit\n"
+    firsts = [line for line in done.err.split("\n") if line.startswith("error")]
+    starts = [
+        "error LK-301: flipped.layerkit: tensor '",
+        "error LK-301: cut.layerkit: the file is cut off: it has 500 bytes, the file claims ",
+        "error LK-301: head.layerkit: ",
+        "error LK-301: tiny.layerkit: not a layerkit file: ",
+        "error LK-301: text.layerkit: not a layerkit file: ",
+        "error: none.layerkit: No such file or directory",
+    ]
+    assert len(firsts) == len(starts)
+    for line, wanted in zip(firsts, starts, strict=True):
+        assert line.startswith(wanted)
+    assert "  it looks like an HTML or XML page" in done.err
+
+
+def test_verify_json_lists_all_files(cli: Cli, pets: Path) -> None:
+    flipped = damaged(pets, "flipped.layerkit", flip=pets.stat().st_size - 200)
+    done = cli("verify", "--json", flipped, "pets.layerkit")
+    assert (done.code, done.err) == (1, "")
+    bad, good = done.json["files"]
+    assert (bad["ok"], bad["error"]["class"]) == (False, "CorruptFileError")
+    assert bad["error"]["tensor"]
+    assert good == {"path": "pets.layerkit", "ok": True, "file_id": layerkit.inspect(pets).file_id}
+
+
+def test_the_selftest_finds_a_layer_that_computes_something_else(
+    cli: Cli, pets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from layerkit.registry import LAYERS
+
+    dense = LAYERS["dense"]
+    feed = dense.feed
+    monkeypatch.setattr(dense, "feed", lambda layer, x, ctx: feed(layer, x, ctx) + 0.5)
+    assert cli("verify", "pets.layerkit").code == 0
+    done = cli("verify", "pets.layerkit", "--selftest")
+    assert done.code == 1
+    assert done.err.startswith("error LK-303: pets.layerkit: the model does not give what it gave")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("infer", "bad.layerkit", "pets.csv"),
+        ("eval", "bad.layerkit", "--data", "pets.csv"),
+        ("train", "bad.layerkit", "--data", "pets.csv"),
+        ("inspect", "bad.layerkit"),
+        ("compare", "bad.layerkit", "pets.layerkit", "--data", "pets.csv"),
+    ],
+)
+def test_every_command_refuses_a_file_that_is_cut_off(
+    cli: Cli, pets: Path, words: tuple[str, ...]
+) -> None:
+    damaged(pets, "bad.layerkit", cut=-1)
+    done = cli(*words)
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("error LK-301: bad.layerkit: the file is cut off")
+    assert done.err.endswith("  layerkit explain LK-301\n")
