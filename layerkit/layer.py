@@ -252,11 +252,11 @@ class Layer(Part, ABC):
         layer.span = slice(0, 0)
         return layer
 
-    params: dict[str, Array]
-    grads: dict[str, Array]
-    state: dict[str, Array]
-    joined: dict[str, Array]
-    joined_grads: dict[str, Array]
+    params: Mapping[str, Array]
+    grads: Mapping[str, Array]
+    state: Mapping[str, Array]
+    joined: Mapping[str, Array]
+    joined_grads: Mapping[str, Array]
     span: slice
 
     @abstractmethod

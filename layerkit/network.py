@@ -20,6 +20,7 @@ import numpy as np
 
 from layerkit.errors import PluginLoadError, PluginProblem, ShapeError, SpecError, quoted
 from layerkit.layer import Array, Context, Layer, Param, Plan, Shape
+from layerkit.mapped import Named, SideBySide
 from layerkit.parts import Optimizer
 from layerkit.registry import initializer
 
@@ -124,27 +125,65 @@ class Network:
         From ``plan_layers``.
     dtype
         float32 or float64.
+    mapped
+        Tensors by name to use as they are, without a copy: read-only arrays over a mapped file.
+        The first use of ``params`` copies them.
 
     Attributes
     ----------
-    params
-        (size,) all parameters.
+    size
+        Number of trained parameters.
     grads
         (size,) all gradients, or None until ``allocate_grads``.
     """
 
-    def __init__(self, planned: Sequence[Planned], dtype: np.dtype) -> None:
+    def __init__(
+        self,
+        planned: Sequence[Planned],
+        dtype: np.dtype,
+        *,
+        mapped: Mapping[str, Array] | None = None,
+    ) -> None:
         self.planned = list(planned)
         self.dtype = np.dtype(dtype)
         self.size = sum(p.size for p in self.planned)
-        self.params: Array = np.zeros(self.size, self.dtype)
         self.grads: Array | None = None
+        self._params: Array | None = None
         start = 0
         for p in self.planned:
             p.layer.span = slice(start, start + p.size)
             start += p.size
-            p.layer.params, p.layer.joined = _views(self.params[p.layer.span], p.plan)
+        if mapped is None:
+            self._own()
+        else:
+            for p in self.planned:
+                p.layer.params = Named(mapped, p.name, p.plan.params)
+                p.layer.state = Named(mapped, p.name, p.plan.state)
+                p.layer.joined = SideBySide(p.layer.params, p.plan.joined)
+
+    def _own(self) -> None:
+        """Allocate parameters and states of our own, all zero."""
+        params: Array = np.zeros(self.size, self.dtype)
+        self._params = params
+        for p in self.planned:
+            p.layer.params, p.layer.joined = _views(params[p.layer.span], p.plan)
             p.layer.state = {n: np.zeros(s.shape, self.dtype) for n, s in p.plan.state.items()}
+
+    @property
+    def mapped(self) -> bool:
+        """Whether the parameters still lie in a mapped file."""
+        return self._params is None
+
+    @property
+    def params(self) -> Array:
+        """(size,) all parameters; copied out of a mapped file when first asked for."""
+        if self._params is None:
+            before = {name: array for name, (_, array) in self.tensors().items()}
+            self._own()
+            for name, (_, array) in self.tensors().items():
+                array[...] = before[name]
+        assert self._params is not None  # noqa: S101  # _own allocates it
+        return self._params
 
     @property
     def layers(self) -> list[Layer]:

@@ -13,7 +13,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 
@@ -124,8 +124,9 @@ def save(
 def load(
     source: str | os.PathLike[str] | BinaryIO,
     *,
-    verify: bool = True,
-    selftest: bool = True,
+    mmap: bool = False,
+    verify: Literal[True, False, "lazy"] = True,
+    selftest: bool | None = None,
     expected_id: str | None = None,
     allow_plugins: AllowPlugins = None,
     limits: Limits | None = None,
@@ -136,10 +137,15 @@ def load(
     ----------
     source
         A path, or a binary stream (no seeking is needed).
+    mmap
+        Leave the parameters in the file, mapped read-only, until training needs copies. Truncating
+        a mapped file kills the process that uses it.
     verify
-        Check the SHA-256 of every tensor. The header is always checked.
+        Check the SHA-256 of every tensor; "lazy", with ``mmap``, when it is first used. The header
+        is always checked.
     selftest
-        Run the rows stored in the file and compare with the stored outputs.
+        Run the rows stored in the file and compare with the stored outputs; by default unless
+        ``verify`` is "lazy", since the test uses every tensor.
     expected_id
         Refuse any file whose id is not this one.
     allow_plugins
@@ -151,7 +157,7 @@ def load(
     Returns
     -------
     Model
-        Its parameters are writable copies.
+        Its parameters are writable copies, unless ``mmap`` is set.
 
     Raises
     ------
@@ -162,7 +168,7 @@ def load(
         If the file cannot be opened or read.
     """
     with (
-        open_document(source, expected_id=expected_id, limits=limits) as document,
+        open_document(source, mmap=mmap, expected_id=expected_id, limits=limits) as document,
         located(document.path),
     ):
         classes, configs = resolve_types(document.header, allow_plugins, limits)
@@ -172,11 +178,13 @@ def load(
         _check_tensors(document, planned, spec.dtype)
         contract = _read_contract(document.header["spec"], spec, planned)
         arrays = document.read(verify=verify)
-        network = Network(planned, np.dtype(spec.dtype))
-        for name, (_, array) in network.tensors().items():
-            array[...] = arrays[name]
+        network = Network(planned, np.dtype(spec.dtype), mapped=arrays if mmap else None)
+        if not mmap:
+            for name, (_, array) in network.tensors().items():
+                array[...] = arrays[name]
         model = _assemble(document, spec, network, contract, arrays)
-        if selftest and model.carried.selftest is not None:
+        wanted = verify != "lazy" if selftest is None else selftest
+        if wanted and model.carried.selftest is not None:
             _run_selftest(model, model.carried.selftest)
         return model
 
@@ -317,6 +325,8 @@ def _assemble(
 def _fingerprint(model: Model) -> str:
     """Changes when the spec, the contract, a parameter or a state changes."""
     digest = hashlib.sha256(json.dumps(_file_spec(model), sort_keys=True).encode())
+    if model.network.mapped:  # read-only, so unchanged since it was loaded
+        return digest.hexdigest()
     digest.update(np.ascontiguousarray(model.network.params).data)
     for layer in model.network.layers:
         for array in layer.state.values():

@@ -31,7 +31,7 @@ def build(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show it, write nothing.")] = False,
     as_json: options.Json = False,
 ) -> None:
-    """Check a spec, show its layers and write the model with its initial weights.
+    """Check a spec and write its untrained model.
 
     The table shows each layer with its type, who provides it, the shape it gives, its parameters,
     the multiply-accumulate operations (MACs) of one row and the memory of its parameters.

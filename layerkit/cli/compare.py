@@ -48,9 +48,10 @@ def compare(
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
-    """Train specs and judge them and models on the same rows, with intervals.
+    """Compare specs and models on the same rows.
 
-    A difference counts only if it would hold for another training and for other test rows.
+    Differences come with intervals. A difference counts only if it would hold for another training
+    and for other test rows.
     """
     from layerkit import compare as judge
     from layerkit.cli import files

@@ -33,7 +33,10 @@ def evaluate(
     ] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Show the loss and the metrics of a model on labelled rows."""
+    """Judge a model on labelled rows.
+
+    Shows the loss and the metrics of the model's own recipe.
+    """
     from layerkit import evaluate as judge
     from layerkit.cli import files
 

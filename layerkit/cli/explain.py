@@ -35,7 +35,10 @@ def explain(
     *,
     as_json: options.Json = False,
 ) -> None:
-    """Explain an error code, a field of the spec, a part or one of its settings."""
+    """Explain an error, a field or a part.
+
+    Also a setting of a part, as PART.SETTING.
+    """
     from layerkit.cli import topics
 
     if re.fullmatch(r"(?i)(lk-?)?\d{3}", term):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import sys
 import traceback
@@ -100,11 +101,12 @@ def _near(error: OSError) -> str:
     """A file of nearly that name, where there is none of that name."""
     if not isinstance(error, FileNotFoundError) or not isinstance(error.filename, (str, Path)):
         return ""
-    from layerkit.registry import nearest
-
     path = Path(error.filename)
-    there = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-    return nearest(path.name, sorted(there))
+    there = sorted(path.parent.iterdir()) if path.parent.is_dir() else []
+    found = difflib.get_close_matches(path.stem, [p.stem for p in there], n=1)
+    close = [p.name for p in there if [p.stem] == found]
+    close.sort(key=lambda name: not name.endswith(path.suffix))
+    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def _usage(error: Any) -> list[str]:

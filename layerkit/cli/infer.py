@@ -59,9 +59,10 @@ def infer(
     ] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Predict: the class and the probability of each class, or the target values, of every row.
+    """Predict each row: its class, or numbers.
 
-    Rows keep their order. One bad row is an error, and then nothing at all is written.
+    With classes the output has the class and the probability of each, else the target values. Rows
+    keep their order. One bad row is an error, and then nothing at all is written.
     """
     from layerkit import read_rows
     from layerkit.cli import files

@@ -31,9 +31,10 @@ def inspect(
     tensors: Annotated[bool, typer.Option("--tensors", help="List every array.")] = False,
     as_json: options.Json = False,
 ) -> None:
-    """Show what a model file holds, without importing a plug-in or reading its weights.
+    """Show what a model file holds.
 
-    The header is checked against its digest; verify checks the weights too.
+    No plug-in is imported and no weight is read. The header is checked against its digest; verify
+    checks the weights too.
     """
     from layerkit import inspect as look
 

@@ -28,7 +28,10 @@ def list_(
     group: Annotated[Group | None, typer.Option(help="Only parts of this kind.")] = None,
     as_json: options.Json = False,
 ) -> None:
-    """List every type that specs can name, and who provides it. No plug-in is imported."""
+    """List all types and who provides them.
+
+    No plug-in is imported: the list is what installed distributions declare.
+    """
     from layerkit.registry import REGISTRIES
 
     found = [

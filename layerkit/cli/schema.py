@@ -13,10 +13,10 @@ EXAMPLE = console.example(
 
 
 def schema(*, as_json: options.Json = False) -> None:
-    """Print the JSON Schema of specs, with every layer that is installed here.
+    """Print the JSON Schema of specs.
 
-    Editors complete and check a spec that names it as "$schema". The output is JSON with or
-    without --json.
+    It covers every layer that is installed here. Editors complete and check a spec that names it as
+    "$schema". The output is JSON with or without --json.
     """
     from layerkit.spec.jsonschema import json_schema
 

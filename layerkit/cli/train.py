@@ -55,8 +55,9 @@ def train(
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
-    """Train a spec from the start, or a model from its present weights, and save it.
+    """Train a spec or a model, and save it.
 
+    A spec starts from its initial weights, a model from those it has.
     Progress goes to standard error: a bar on a terminal, one line an epoch elsewhere. Ctrl-C
     finishes the batch, saves the model as it is and exits with 130; a second Ctrl-C stops at once.
     """

@@ -27,10 +27,11 @@ def verify(
     ] = False,
     as_json: options.Json = False,
 ) -> None:
-    """Check the header and every tensor of model files against their SHA-256 digests.
+    """Check every byte of model files.
 
-    All files are looked at; the exit code is 1 if any is bad. Without --selftest no plug-in is
-    imported, so a file can be checked where its layers are not installed.
+    The header and every tensor are held against their SHA-256 digests. All files are looked at; the
+    exit code is 1 if any is bad. Without --selftest no plug-in is imported, so a file can be
+    checked where its layers are not installed.
     """
     from layerkit.cli import failures
 

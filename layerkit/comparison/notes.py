@@ -5,7 +5,7 @@ from __future__ import annotations
 from layerkit.comparison.outcome import Comparison
 from layerkit.comparison.timing import ROUNDS
 
-__all__ = ["footnotes", "interval_notes"]
+__all__ = ["footnotes", "interval_notes", "timing_note", "training_note", "unsteady_note"]
 
 
 def footnotes(comparison: Comparison) -> list[str]:
@@ -14,6 +14,7 @@ def footnotes(comparison: Comparison) -> list[str]:
     lines += [f"{title}: {text}" for title, text in interval_notes(comparison)]
     if any(c.timing for c in comparison.contestants):
         lines.append(timing_note(comparison))
+        lines += [note for note in (unsteady_note(comparison),) if note]
     if any(c.training_seconds is None for c in comparison.contestants):
         lines.append(training_note())
     return lines
@@ -69,6 +70,16 @@ def timing_note(comparison: Comparison) -> str:
         f"taking turns in short blocks, medians of {ROUNDS} rounds. The seconds are this "
         "machine's, now; only the ratios to the first contestant compare, taken round by round "
         "(in brackets their middle half: wide means that the machine was busy)."
+    )
+
+
+def unsteady_note(comparison: Comparison) -> str | None:
+    """A warning if the machine was busy while inference was timed."""
+    if all(c.timing.steady for c in comparison.contestants if c.timing):
+        return None
+    return (
+        "The machine was busy while inference was timed: do not trust those times and ratios. "
+        "With OPENBLAS_NUM_THREADS=1 in the environment they are often steady."
     )
 
 

@@ -122,7 +122,7 @@ def compare(
         on=on,
         rows=next((len(j) for by in judged for j in by.values()), 0),
         confidence=confidence,
-        cautions=(*question.cautions, *_cautions(entries), *_busy(times)),
+        cautions=(*question.cautions, *_cautions(entries)),
         command=_command(entries, data, seeds, settings, confidence, on),
         versions=_versions(),
     )
@@ -242,15 +242,6 @@ def _cautions(entries: Sequence[Entry]) -> list[str]:
                 + (f"; {kept}, which flatters it." if kept else ", so it has no numbers.")
             )
     return found
-
-
-def _busy(times: Mapping[int, Timing]) -> list[str]:
-    if all(t.steady for t in times.values()):
-        return []
-    return [
-        "The machine was busy while inference was timed, so those times and ratios are not to be "
-        "trusted; with OPENBLAS_NUM_THREADS=1 in the environment they are often steady."
-    ]
 
 
 def _command(

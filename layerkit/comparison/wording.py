@@ -94,7 +94,7 @@ def why_no_seeds(values: Sequence[float], shared: int) -> str:
     if shared == 0:
         return "no seed in common, so nothing tells how other training runs would differ"
     if shared == 1:
-        return "one training run each, so nothing tells how other training runs would differ"
+        return "one pair of training runs, so nothing tells how other runs would differ"
     if len(set(values)) == 1:
         return (
             f"the difference is the same in all {shared} seeds, so the spread between training "

@@ -89,9 +89,12 @@ def test_the_demo_goes_from_specs_to_a_report(cli: Cli, folder: Path) -> None:
     done = cli("demo", "--out", "d", "--seeds", 1, "--set", "train.epochs=1", "-q")
     assert (done.code, done.err) == (0, "")
     names = {p.name for p in (folder / "d").iterdir()}
-    assert names == {
-        "report.html", "rows.csv", *(f"{n}.json" for n in SPECS), *(f"{n}-s0.layerkit" for n in SPECS),
-    }  # fmt: skip
+    models = {f"{name}-s0.layerkit" for name in SPECS}
+    assert names == models | {
+        "report.html",
+        "rows.csv",
+        *(f"{name}.json" for name in SPECS),
+    }
     report = (folder / "d" / "report.html").resolve().as_uri()
     assert done.out.rstrip().endswith(f"open d/report.html in a browser: {report}")
     assert "18 layers, 19,306 parameters" in done.out

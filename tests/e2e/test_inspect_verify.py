@@ -27,13 +27,21 @@ def hostile_file(path: str) -> None:
                 "name": HOSTILE,
                 "layers": [{"type": "acme.evil", "name": "x", "config": {}}],
             },
-            "data": {"output": {"classes": [HOSTILE, "dog"], "shape": [2]}},
+            "data": {
+                "input": {"dtype": "f32", "shape": [1]},
+                "output": {"classes": [HOSTILE, "dog"], "dtype": "f32", "shape": [2]},
+            },
         },
         types={"acme.evil": {"config_version": 1, "dist": "acme", "version": "1.0"}},
         tensors={},
         metadata={HOSTILE: HOSTILE},
         metrics={"test_loss": 0.25},
     )
+
+
+def inside(path: Path) -> int:
+    """Where the bytes of a tensor begin."""
+    return path.read_bytes().index(layerkit.load_tensors(path)["highway_1.WH"].tobytes())
 
 
 def damaged(path: Path, name: str, *, flip: int | None = None, cut: int | None = None) -> str:
@@ -116,7 +124,7 @@ def test_verify_says_the_id_of_each_good_file(cli: Cli, pets: Path) -> None:
 
 def test_verify_reports_every_bad_file_and_the_good_ones(cli: Cli, pets: Path) -> None:
     start = layerkit.inspect(pets)
-    flipped = damaged(pets, "flipped.layerkit", flip=pets.stat().st_size - 200)
+    flipped = damaged(pets, "flipped.layerkit", flip=inside(pets))
     cut = damaged(pets, "cut.layerkit", cut=500)
     head = damaged(pets, "head.layerkit", flip=100)
     tiny = damaged(pets, "tiny.layerkit", cut=5)
@@ -128,7 +136,7 @@ def test_verify_reports_every_bad_file_and_the_good_ones(cli: Cli, pets: Path) -
     assert done.out == f"ok  {start.file_id}  pets.layerkit\n"
     firsts = [line for line in done.err.split("\n") if line.startswith("error")]
     starts = [
-        "error LK-301: flipped.layerkit: tensor '",
+        "error LK-301: flipped.layerkit: tensor 'highway_1.WH' is corrupt: ",
         "error LK-301: cut.layerkit: the file is cut off: it has 500 bytes, the file claims ",
         "error LK-301: head.layerkit: ",
         "error LK-301: tiny.layerkit: not a layerkit file: ",
@@ -142,7 +150,7 @@ def test_verify_reports_every_bad_file_and_the_good_ones(cli: Cli, pets: Path) -
 
 
 def test_verify_json_lists_all_files(cli: Cli, pets: Path) -> None:
-    flipped = damaged(pets, "flipped.layerkit", flip=pets.stat().st_size - 200)
+    flipped = damaged(pets, "flipped.layerkit", flip=inside(pets))
     done = cli("verify", "--json", flipped, "pets.layerkit")
     assert (done.code, done.err) == (1, "")
     bad, good = done.json["files"]

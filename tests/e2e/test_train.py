@@ -264,7 +264,7 @@ def test_an_interrupt_elsewhere_exits_130_without_a_traceback(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("layerkit.training.run._run", interrupted)
+    monkeypatch.setattr("layerkit.load_data", interrupted)
     done = cli("train", "pets.json", "--data", "pets.csv")
     assert (done.code, done.out, done.err) == (130, "", "interrupted\n")
 

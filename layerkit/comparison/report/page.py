@@ -6,7 +6,7 @@ import json
 from functools import partial
 from html import escape
 
-from layerkit.comparison.notes import interval_notes, timing_note, training_note
+from layerkit.comparison.notes import interval_notes, timing_note, training_note, unsteady_note
 from layerkit.comparison.numbers import plural
 from layerkit.comparison.outcome import Comparison
 from layerkit.comparison.report.blocks import (
@@ -127,6 +127,9 @@ def _tables(c: Comparison) -> str:
     if any(k.training_seconds is None for k in c.contestants):
         notes.append(training_note())
     shown = "".join(f'<p class="note">{escape(note)}</p>' for note in notes)
+    unsteady = unsteady_note(c)
+    if unsteady is not None:
+        shown = f'<p class="caution">{escape(unsteady)}</p>{shown}'
     tables = "".join(metric_table(c, metric) for metric in c.metrics)
     return f"<h2>The numbers</h2>{tables}{cost_table(c)}{shown}"
 
@@ -143,12 +146,16 @@ def _learning(c: Comparison) -> str:
     if not drawn:
         return ""
     legend = "".join(f"<li>{swatch(i)} {escape(k.name)}</li>" for i, k in enumerate(c.contestants))
+    several = any(len(k.histories) > 1 for k in c.contestants)
+    caption = (
+        "Strong line: mean over seeds. Thin lines: single seeds." if several else "One run each."
+    )
     figures = "".join(
         f"<div><h3>{escape(title)}</h3>"
         + figure(
             partial(_curve, c, series, title),
             f"curve-{number}",
-            "Strong line: mean over seeds. Thin lines: single seeds.",
+            caption,
         )
         + "</div>"
         for number, (series, title) in enumerate(drawn)
