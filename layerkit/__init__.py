@@ -67,6 +67,8 @@ if TYPE_CHECKING:
     from layerkit.registry import initializer as initializer
     from layerkit.registry import register as register
     from layerkit.registry import schedule as schedule
+    from layerkit.revise import diff as diff
+    from layerkit.revise import upgrade as upgrade
     from layerkit.store import load as load
     from layerkit.store import save as save
     from layerkit.training import Listener as Listener
@@ -123,6 +125,7 @@ _HOME = {
     "activation": "registry",
     "build": "model",
     "compare": "comparison",
+    "diff": "revise",
     "evaluate": "training",
     "initializer": "registry",
     "inspect": "inspection",
@@ -136,6 +139,7 @@ _HOME = {
     "resume": "training",
     "train": "training",
     "train_seeds": "training",
+    "upgrade": "revise",
 }
 
 __all__ = [
@@ -183,6 +187,7 @@ __all__ = [
     "activation",
     "build",
     "compare",
+    "diff",
     "evaluate",
     "initializer",
     "inspect",
@@ -196,6 +201,7 @@ __all__ = [
     "schedule",
     "train",
     "train_seeds",
+    "upgrade",
 ]
 
 
