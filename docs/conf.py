@@ -23,7 +23,7 @@ extensions = [
     "generated",
 ]
 exclude_patterns = ["examples", "_static"]
-smartquotes = False
+smartquotes_action = "D"  # dashes; quotes stay as they are typed, for JSON and code
 suppress_warnings = ["config.cache"]
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]

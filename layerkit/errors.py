@@ -327,7 +327,9 @@ class UnknownTypeError(PluginMissingError):
 
 
 class PluginLoadError(PluginError):
-    """A plug-in was found, but importing it or making its object raised; the cause is chained."""
+    """A plug-in was found, but it cannot be used: importing it or making its object raised (the
+    cause is chained), or it does not keep the contract.
+    """
 
     code = "LK-103"
 

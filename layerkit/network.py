@@ -70,14 +70,14 @@ def plan_layers(layers: Sequence[tuple[str, Layer]], in_shape: Shape) -> list[Pl
         except SpecError:
             raise
         except Exception as cause:  # whatever a plug-in's own code raises
-            raise _bad_plan(name, layer, f"plan raised {type(cause).__name__}: {cause}") from cause
+            raise _unusable(name, layer, f"plan raised {type(cause).__name__}: {cause}") from cause
         _check_plan(name, layer, plan)
         planned.append(Planned(name, layer, shape, plan))
         shape, before = plan.out_shape, repr(name)
     return planned
 
 
-def _bad_plan(name: str, layer: Layer, reason: str) -> PluginLoadError:
+def _unusable(name: str, layer: Layer, reason: str) -> PluginLoadError:
     key = getattr(layer, "type_name", type(layer).__name__)
     return PluginLoadError(
         f"layer {name!r} of type {key!r}: {reason}", problems=[PluginProblem(key, reason)]
@@ -87,23 +87,23 @@ def _bad_plan(name: str, layer: Layer, reason: str) -> PluginLoadError:
 def _check_plan(name: str, layer: Layer, plan: object) -> None:
     """Hold what a plug-in planned against the contract, before anything relies on it."""
     if not isinstance(plan, Plan):
-        raise _bad_plan(name, layer, f"plan gave {quoted(plan)}, no Plan")
+        raise _unusable(name, layer, f"plan gave {quoted(plan)}, no Plan")
     arrays = [*plan.params.items(), *plan.state.items()]
     shapes = [plan.out_shape, *(param.shape for _, param in arrays)]
     if any(type(d) is not int or d < 0 for shape in shapes for d in shape):
-        raise _bad_plan(name, layer, "plan gave a size that is no whole number of at least 0")
+        raise _unusable(name, layer, "plan gave a size that is no whole number of at least 0")
     for key, _ in arrays:
         if not _PARAM_NAME.fullmatch(key):
-            raise _bad_plan(name, layer, f"{key!r} is no name for a parameter")
+            raise _unusable(name, layer, f"{key!r} is no name for a parameter")
     if plan.params.keys() & plan.state.keys():
-        raise _bad_plan(name, layer, "a name is that of a parameter and of a state")
+        raise _unusable(name, layer, "a name is that of a parameter and of a state")
     parts = [part for group in plan.joined.values() for part in group]
     if len(set(parts)) < len(parts) or not plan.params.keys() >= set(parts):
-        raise _bad_plan(name, layer, "joined wants each name once, and parameters only")
+        raise _unusable(name, layer, "joined wants each name once, and parameters only")
     for group in plan.joined.values():
         if len({plan.params[p].shape[:-1] for p in group}) != 1 or not plan.params[group[0]].shape:
             reason = f"joined {group}: these may differ in their last axis only"
-            raise _bad_plan(name, layer, reason)
+            raise _unusable(name, layer, reason)
 
 
 def random_stream(seed: int, *name: str) -> np.random.Generator:
@@ -248,9 +248,20 @@ class Network:
         ]
 
     def feed(self, x: Array, contexts: Sequence[Context]) -> Array:
-        """Scores (n, *out) for x (n, *in); valid until the next feed with these contexts."""
+        """Scores (n, *out) for x (n, *in); valid until the next feed with these contexts.
+
+        Raises
+        ------
+        PluginLoadError
+            If a layer gives another shape than its plan says.
+        """
+        rows = len(x)
         for p, ctx in zip(self.planned, contexts, strict=True):
             x = p.layer.feed(x, ctx)
+            if x.shape != (rows, *p.plan.out_shape):
+                wanted = [rows, *p.plan.out_shape]
+                reason = f"feed gave shape {list(x.shape)}, by its plan it is {wanted}"
+                raise _unusable(p.name, p.layer, reason)
         return x
 
     def backprop(self, dy: Array, contexts: Sequence[Context]) -> Array:

@@ -25,6 +25,7 @@ from layerkit.format import (
     check_data_contract,
     format_dtype,
     open_document,
+    tensor_digests,
     write,
 )
 from layerkit.format.document import located
@@ -88,14 +89,22 @@ def save(
     OSError
         If the file cannot be written; the old one is untouched.
     """
-    network = model.network
-    arrays, aliases = _without_aliases(network.tensors(), model.carried.aliases)
+    arrays = model.network.tensors()
+    digests = tensor_digests(arrays)
+    fingerprint = _fingerprint(model, digests)
+    aliases = {
+        alias: target
+        for alias, target in model.carried.aliases.items()
+        if digests[alias] == digests[target]
+    }
+    for alias in aliases:
+        del arrays[alias]
     kept, history = model.carried, model.history
     if weights_only:
         kept, history = replace(kept, training=None, tensors={}), {}
     arrays |= {f"history/{k}": ("history", v.astype(np.float64)) for k, v in history.items()}
     arrays |= {k: ("optimizer", v) for k, v in kept.tensors.items()}
-    test = kept.selftest if kept.fingerprint == _fingerprint(model) else _selftest(model)
+    test = kept.selftest if kept.fingerprint == fingerprint else _selftest(model)
     if test is not None:
         arrays["selftest/input"] = ("selftest", test.rows)
         arrays["selftest/output"] = ("selftest", test.outputs)
@@ -115,6 +124,7 @@ def save(
         follow_symlinks=follow_symlinks,
         check=check,
         limits=limits,
+        digests=digests,
     )
     model.file_id = file_id
     model.path = os.fspath(target) if isinstance(target, (str, os.PathLike)) else None
@@ -177,16 +187,32 @@ def load(
         planned = spec.plan()
         _check_tensors(document, planned, spec.dtype)
         contract = _read_contract(document.header["spec"], spec, planned)
-        arrays = document.read(verify=verify)
-        network = Network(planned, np.dtype(spec.dtype), mapped=arrays if mmap else None)
-        if not mmap:
-            for name, (_, array) in network.tensors().items():
-                array[...] = arrays[name]
+        arrays, network = _read_tensors(document, spec, planned, mmap=mmap, verify=verify)
         model = _assemble(document, spec, network, contract, arrays)
         wanted = verify != "lazy" if selftest is None else selftest
         if wanted and model.carried.selftest is not None:
             _run_selftest(model, model.carried.selftest)
         return model
+
+
+def _read_tensors(
+    document: Document,
+    spec: Spec,
+    planned: list[Planned],
+    *,
+    mmap: bool,
+    verify: Literal[True, False, "lazy"],
+) -> tuple[Mapping[str, Array], Network]:
+    """Step 17, and a network over the parameters: in the file, or read to where they belong."""
+    dtype = np.dtype(spec.dtype)
+    if mmap:
+        arrays = document.read(verify=verify)
+        return arrays, Network(planned, dtype, mapped=arrays)
+    if verify == "lazy":
+        raise ValueError('verify="lazy" needs mmap=True')
+    network = Network(planned, dtype)
+    places = {name: array for name, (_, array) in network.tensors().items()}
+    return document.read(verify=verify, into=places), network
 
 
 def _file_spec(model: Model) -> dict[str, Any]:
@@ -276,18 +302,6 @@ def _shown(what: tuple[str, str, tuple[int, ...]]) -> str:
     return f"{role} {dtype} {list(shape)}"
 
 
-def _without_aliases(
-    tensors: dict[str, tuple[str, Array]], aliases: Mapping[str, str]
-) -> tuple[dict[str, tuple[str, Array]], dict[str, str]]:
-    """Tensors to write, and the aliases that still hold: their arrays equal to the last bit."""
-    kept = {
-        alias: target
-        for alias, target in aliases.items()
-        if tensors[alias][1].tobytes() == tensors[target][1].tobytes()
-    }
-    return {name: held for name, held in tensors.items() if name not in kept}, kept
-
-
 def _assemble(
     document: Document,
     spec: Spec,
@@ -316,22 +330,21 @@ def _assemble(
         path=document.path,
         file_id=document.file_id,
     )
+    digests = {name: record.sha256 for name, record in document.tensors.items()}
+    digests |= {alias: digests[target] for alias, target in document.aliases.items()}
     model.carried = Carried(
-        _fingerprint(model), test, document.aliases, header.get("training"), slots
+        _fingerprint(model, digests), test, document.aliases, header.get("training"), slots
     )
     return model
 
 
-def _fingerprint(model: Model) -> str:
+def _fingerprint(model: Model, digests: Mapping[str, bytes]) -> str:
     """Changes when the spec, the contract, a parameter or a state changes."""
-    digest = hashlib.sha256(json.dumps(_file_spec(model), sort_keys=True).encode())
-    if model.network.mapped:  # read-only, so unchanged since it was loaded
-        return digest.hexdigest()
-    digest.update(np.ascontiguousarray(model.network.params).data)
-    for layer in model.network.layers:
-        for array in layer.state.values():
-            digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()
+    fingerprint = hashlib.sha256(json.dumps(_file_spec(model), sort_keys=True).encode())
+    for p in model.network.planned:
+        for name in (*p.plan.params, *p.plan.state):
+            fingerprint.update(digests[f"{p.name}.{name}"])
+    return fingerprint.hexdigest()
 
 
 def _selftest(model: Model) -> SelfTest | None:

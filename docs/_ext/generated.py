@@ -223,9 +223,8 @@ def errors() -> str:
                 classes.setdefault(cls.code, []).append(cls)
     body = ["```text", inspect.cleandoc(tree[1] if tree else ""), "```", ""]
     for code in sorted(classes):
-        body.append(f"## {code}\n")
-        for cls in classes[code]:
-            body.append(f"`{cls.__name__}`\n: {_definition(inspect.getdoc(cls) or '')}\n")
+        defined = [(c.__name__, _definition(inspect.getdoc(c) or "")) for c in classes[code]]
+        body += [f"## {code}\n", *(f"`{name}`\n: {text}\n" for name, text in defined)]
     return "\n".join(body)
 
 
@@ -277,7 +276,8 @@ def _metavar(argument: Any) -> str:
 
 
 def _help(text: str | None) -> str:
-    return _prose(inspect.cleandoc((text or "").partition("\f")[0]))
+    clean = inspect.cleandoc((text or "").partition("\f")[0])
+    return re.sub(r"(?<![\w`-])(--[\w-]+(?:[ =]?[A-Z]+\b)?)", r"`\1`", _prose(clean))
 
 
 PAGES: dict[str, Callable[..., str]] = {

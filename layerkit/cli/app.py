@@ -21,6 +21,7 @@ from layerkit.cli import (
     infer,
     inspect,
     plugins,
+    resume,
     schema,
     train,
     verify,
@@ -74,6 +75,7 @@ plugin_commands.command("list", epilog=plugins.EXAMPLE)(plugins.list_)
 
 app.command("build", epilog=build.EXAMPLE)(build.build)
 app.command("train", epilog=train.EXAMPLE)(train.train)
+app.command("resume", epilog=resume.EXAMPLE)(resume.resume)
 app.command("eval", epilog=evaluate.EXAMPLE)(evaluate.evaluate)
 app.command("infer", epilog=infer.EXAMPLE)(infer.infer)
 app.command("compare", epilog=compare.EXAMPLE)(compare.compare)

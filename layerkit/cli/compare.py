@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -19,6 +20,8 @@ EXAMPLE = console.example(
     "layerkit compare runs/plain-s*.layerkit runs/highway-s*.layerkit",
     "layerkit compare a.layerkit b.layerkit --data new.csv --csv numbers.csv",
 )
+
+_WIDTH = 100
 
 
 def compare(
@@ -44,6 +47,9 @@ def compare(
     html: Annotated[
         str | None, typer.Option("--html", metavar="FILE", help="Write a report, one HTML page.")
     ] = None,
+    timing: Annotated[
+        bool, typer.Option("--timing/--no-timing", help="Whether to time inference.")
+    ] = True,
     settings: options.Settings = None,
     quiet: options.Quiet = False,
     as_json: options.Json = False,
@@ -69,6 +75,7 @@ def compare(
             settings=settings or (),
             listener=watch,
             confidence=confidence,
+            timing=timing,
             on=on,
         )
     if csv is not None:
@@ -91,5 +98,5 @@ def show(found: Comparison) -> None:
     for block in (found.headline, found.footnotes):
         console.out()
         for sentence in block:
-            console.out(console.safe(sentence))
+            console.out(textwrap.fill(console.safe(sentence), _WIDTH, subsequent_indent="  "))
     console.out()

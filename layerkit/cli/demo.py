@@ -87,7 +87,7 @@ def _trained(
     """Each spec built, shown, trained with every seed and saved."""
     from layerkit import build
     from layerkit.cli import summary
-    from layerkit.cli.train import run_all
+    from layerkit.cli.runs import run_all
 
     files: list[Path] = []
     for path in specs:

@@ -58,12 +58,12 @@ def evaluate(
 
 def _rows(model: Model, data: str | None, split: Split | None) -> tuple[Rows, Split]:
     """The rows to judge, and which split they are."""
-    from layerkit import DataError, load_data
+    from layerkit import DataError
+    from layerkit.training import splits_of
     from layerkit.training.prepare import test_split
 
-    recipe = model.spec.train or {}
-    splits = load_data(recipe.get("data"), where=data)
-    train, test = test_split(splits, recipe.get("test"))
+    splits = splits_of(model.spec, data)
+    train, test = test_split(splits, (model.spec.train or {}).get("test"))
     if split == "test" and test is None:
         raise DataError(
             "there are no test rows: neither the data nor the model's recipe sets any apart",

@@ -66,7 +66,7 @@ class Quiet(Listener):
         signal.signal(signal.SIGINT, signal.default_int_handler)
         if not self.silent:
             with suppress(OSError):  # print is not allowed in a signal handler
-                text = f"\nfinishing this batch, {self.promise}; Ctrl-C again stops at once\n"
+                text = f"\nstopping after this batch, {self.promise}; Ctrl-C again stops at once\n"
                 os.write(2, text.encode())
 
     def stop(self) -> bool:

@@ -77,7 +77,7 @@ def difference(
     seeds = over_seeds(pairs, levels)
     rows = counts = None
     share = False
-    if same_rows or len(mine) == len(base) == 1:
+    if np.isfinite(mean) and (same_rows or len(mine) == len(base) == 1):
         rows, counts, share = _over_rows(mine, base, name, part, levels)
     drawn = Difference(
         metric=name,
@@ -92,7 +92,7 @@ def difference(
         higher_is_better=_higher(part),
         share=share,
     )
-    reason = why_no_seeds(drawn.values, len(shared))
+    reason = why_no_seeds(drawn.values, len(first[1]) + len(other[1]))
     words, caveat = sentence(other[0], first[0], drawn, levels, reason)
     return replace(drawn, words=words, caveat=caveat)
 

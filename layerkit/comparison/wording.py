@@ -89,8 +89,11 @@ def verdict_of(
     return "better" if (mean > 0) == higher_is_better else "worse"
 
 
-def why_no_seeds(values: Sequence[float], shared: int) -> str:
-    """Why there is no interval over seeds."""
+def why_no_seeds(values: Sequence[float], models: int) -> str:
+    """Why there is no interval over seeds: from the paired differences and the models at hand."""
+    shared = len(values)
+    if models == 2:
+        return "one training run each, so nothing tells how other runs would differ"
     if shared == 0:
         return "no seed in common, so nothing tells how other training runs would differ"
     if shared == 1:

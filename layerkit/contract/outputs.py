@@ -244,7 +244,7 @@ class OutputContract:
         if target != "real" and scale is not None:
             raise SpecError("only numbers are scaled, not classes", location="output.scale")
         named = None if targets is None else tuple(targets)
-        flags = target == "binary" and (named is not None or shape[-1] > 1)
+        flags = target == "binary" and classes is None and (named is not None or shape[-1] > 1)
         if target == "real" or flags:
             draft = cls(shape, dtype, None, named, label=label)
             y = draft._unscaled(np.asarray(draft.labels_of(rows)), rows.source)

@@ -12,7 +12,7 @@ from layerkit.format.limits import Limits
 from layerkit.format.names import DTYPES, format_dtype
 from layerkit.format.reader import inspect_header, load_tensors, open_document
 from layerkit.format.relations import TensorRecord
-from layerkit.format.writer import write
+from layerkit.format.writer import tensor_digests, write
 
 __all__ = [
     "DTYPES",
@@ -27,6 +27,7 @@ __all__ = [
     "layer_records",
     "load_tensors",
     "open_document",
+    "tensor_digests",
     "unowned_tensors",
     "write",
 ]

@@ -10,7 +10,15 @@ from typing import Any, Literal, overload
 from numpy.typing import NDArray
 
 from layerkit.errors import ModelFileError
-from layerkit.format.payload import copy_tensor, map_tensor, scan_tensor, skip_tensor
+from layerkit.format.names import DTYPES
+from layerkit.format.parallel import each
+from layerkit.format.payload import (
+    copy_tensor,
+    fill_tensor,
+    map_tensor,
+    scan_tensor,
+    skip_tensor,
+)
 from layerkit.format.relations import TensorRecord
 from layerkit.format.source import MappedSource, Source
 
@@ -104,7 +112,11 @@ class Document:
 
     @overload
     def read(
-        self, names: Iterable[str] | None = None, *, verify: bool = True
+        self,
+        names: Iterable[str] | None = None,
+        *,
+        verify: bool = True,
+        into: Mapping[str, Tensor] | None = None,
     ) -> dict[str, Tensor]: ...
 
     @overload
@@ -113,7 +125,11 @@ class Document:
     ) -> LazyTensors: ...
 
     def read(
-        self, names: Iterable[str] | None = None, *, verify: bool | Literal["lazy"] = True
+        self,
+        names: Iterable[str] | None = None,
+        *,
+        verify: bool | Literal["lazy"] = True,
+        into: Mapping[str, Tensor] | None = None,
     ) -> dict[str, Tensor] | LazyTensors:
         """Tensors by name (step 17).
 
@@ -125,6 +141,9 @@ class Document:
         verify : True, False or "lazy"
             True checks frames, digests and bool bytes; False leaves out the digests; "lazy", for
             a mapped file, returns a mapping that checks a tensor when it is first looked up.
+        into : mapping of str to ndarray, optional
+            Arrays to read these names into, of any strides, instead of making new ones. If
+            ``read`` raises, what they hold is undefined.
 
         Returns
         -------
@@ -136,32 +155,59 @@ class Document:
         ------
         KeyError
             For a name that the file does not have.
+        ValueError
+            For an array in ``into`` that is not writable or not of the tensor's shape and dtype.
         TruncatedFileError, MalformedFileError, CorruptFileError
-            Rules 1.1, 1.7, 4.1 and 5.1.
+            Rules 1.1, 1.7, 4.1 and 5.1; of several tensors, the first in file order decides.
         """
         source = self._opened()
         targets = self._targets(names)
         if verify == "lazy":
-            if not isinstance(source, MappedSource):
-                raise ValueError('verify="lazy" needs a file opened with mmap=True')
+            if not isinstance(source, MappedSource) or into:
+                raise ValueError('verify="lazy" needs a file opened with mmap=True, and no into=')
             return LazyTensors(source, self.tensors, targets, self.path)
-        wanted = set(targets.values())
-        loaded: dict[str, Tensor] = {}
+        given = {name: array for name, array in (into or {}).items() if name in targets}
+        places: dict[str, Tensor] = {}
+        for name, array in given.items():
+            _check_place(name, array, self.tensors[targets[name]])
+            places.setdefault(targets[name], array)
         with located(self.path):
-            for name, record in self.tensors.items():
-                if name in wanted:
-                    loaded[name] = _load(source, record, digest=bool(verify))
-                elif source.size is None:
-                    skip_tensor(source, record)
-            source.finish(self.size)
-        return {name: loaded[target] for name, target in targets.items()}
+            loaded = self._load(source, set(targets.values()), places, digest=bool(verify))
+        for name, array in given.items():
+            if array is not loaded[targets[name]]:  # an alias: the tensor was read into another
+                array[...] = loaded[targets[name]]
+        return {name: given.get(name, loaded[target]) for name, target in targets.items()}
+
+    def _load(
+        self, source: Source, wanted: set[str], places: Mapping[str, Tensor], *, digest: bool
+    ) -> dict[str, Tensor]:
+        def load(record: TensorRecord) -> Tensor:
+            if record.name in places:
+                fill_tensor(source, record, places[record.name], digest=digest)
+                return places[record.name]
+            if isinstance(source, MappedSource):
+                return map_tensor(source, record, digest=digest)
+            return copy_tensor(source, record, digest=digest)
+
+        if source.size is not None:
+            records = [record for name, record in self.tensors.items() if name in wanted]
+            arrays = each(load, records, sum(record.nbytes for record in records))
+            return {record.name: array for record, array in zip(records, arrays, strict=True)}
+        loaded = {}
+        for name, record in self.tensors.items():
+            if name in wanted:
+                loaded[name] = load(record)
+            else:
+                skip_tensor(source, record)
+        source.finish(self.size)
+        return loaded
 
     def verify(self) -> None:
-        """Check every tensor as ``read`` does, in a megabyte of memory whatever their size."""
+        """Check every tensor as ``read`` does, in a few megabytes of memory whatever their size."""
         source = self._opened()
         with located(self.path):
-            for record in self.tensors.values():
-                scan_tensor(source, record)
+            nbytes = 0 if source.size is None else self.size  # a stream has one reader
+            each(lambda record: scan_tensor(source, record), [*self.tensors.values()], nbytes)
             source.finish(self.size)
 
     def _opened(self) -> Source:
@@ -181,10 +227,11 @@ class Document:
         return {name: known[name] for name in asked}
 
 
-def _load(source: Source, record: TensorRecord, *, digest: bool) -> Tensor:
-    if isinstance(source, MappedSource):
-        return map_tensor(source, record, digest=digest)
-    return copy_tensor(source, record, digest=digest)
+def _check_place(name: str, array: Tensor, record: TensorRecord) -> None:
+    wanted = DTYPES[record.dtype]
+    fits = array.shape == record.shape and array.dtype.newbyteorder("<") == wanted
+    if not fits or not array.flags.writeable:
+        raise ValueError(f"into[{name!r}]: a writable {wanted} array of {record.shape} is wanted")
 
 
 class LazyTensors(Mapping[str, Tensor]):

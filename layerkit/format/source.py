@@ -7,11 +7,11 @@ position, so that the reader is written once.
 from __future__ import annotations
 
 import errno
-import io
 import os
 import stat
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 from typing import Any, BinaryIO, Protocol
 
 from layerkit.errors import MalformedFileError, NotAModelFileError, TruncatedFileError
@@ -58,8 +58,13 @@ def _truncated(have: int, want: int) -> TruncatedFileError:
     )
 
 
-def open_path(path: str) -> io.FileIO:
+def open_path(path: str) -> int:
     """Open a regular file for reading, without waiting for a writer if it is a FIFO.
+
+    Returns
+    -------
+    int
+        The descriptor.
 
     Raises
     ------
@@ -79,10 +84,10 @@ def open_path(path: str) -> io.FileIO:
         raise
     try:
         _require_regular(os.fstat(descriptor).st_mode)
-        return io.FileIO(descriptor, "rb")
     except BaseException:
         os.close(descriptor)
         raise
+    return descriptor
 
 
 def _require_regular(mode: int) -> None:
@@ -91,12 +96,18 @@ def _require_regular(mode: int) -> None:
 
 
 class FileSource:
-    """A regular file, read by position; threads may share it."""
+    """A regular file, read by position; threads may share it.
 
-    def __init__(self, file: io.FileIO) -> None:
-        self._file = file
-        self.size: int | None = os.fstat(file.fileno()).st_size
+    Takes over a descriptor: a file object made from one would count as opening the file again.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self.size: int | None = os.fstat(descriptor).st_size
         self.want = self.size
+
+    def __del__(self) -> None:
+        self.close()
 
     def read(self, count: int, at: int) -> bytes:
         """See Source."""
@@ -113,7 +124,7 @@ class FileSource:
         """Bytes read; a system call may give fewer than it was asked for, 2 GiB at most."""
         done = 0
         while done < len(view):
-            count = _read_at(self._file, view[done:], at + done)
+            count = _read_at(self._descriptor, view[done:], at + done)
             if count == 0:
                 break
             done += count
@@ -127,25 +138,32 @@ class FileSource:
         from mmap import ACCESS_READ, mmap
 
         size = self.want
-        if os.fstat(self._file.fileno()).st_size < size:
-            raise _truncated(os.fstat(self._file.fileno()).st_size, size)
-        return MappedSource(mmap(self._file.fileno(), size, access=ACCESS_READ))
+        now = os.fstat(self._descriptor).st_size
+        if now < size:
+            raise _truncated(now, size)
+        return MappedSource(mmap(self._descriptor, size, access=ACCESS_READ))
 
     def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+        """Close the file; closing twice is no mistake."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
 
 if hasattr(os, "preadv"):
 
-    def _read_at(file: io.FileIO, view: memoryview, at: int) -> int:
-        return os.preadv(file.fileno(), [view], at)
+    def _read_at(descriptor: int, view: memoryview, at: int) -> int:
+        return os.preadv(descriptor, [view], at)
 
 else:
+    _seeking = Lock()  # the position belongs to the file, and threads share the file
 
-    def _read_at(file: io.FileIO, view: memoryview, at: int) -> int:
-        file.seek(at)
-        return file.readinto(view) or 0
+    def _read_at(descriptor: int, view: memoryview, at: int) -> int:
+        with _seeking:
+            os.lseek(descriptor, at, os.SEEK_SET)
+            part = os.read(descriptor, min(len(view), STEP))
+        view[: len(part)] = part
+        return len(part)
 
 
 class MappedSource:

@@ -27,10 +27,11 @@ from layerkit.format.gather import Gather
 from layerkit.format.layers import layer_records, unowned_tensors
 from layerkit.format.layout import TAIL, Frame, align, lay_out
 from layerkit.format.limits import Limits
+from layerkit.format.parallel import each
 from layerkit.format.plain import fault, plain
 from layerkit.format.reader import MAGIC, check_header, open_document
 
-__all__ = ["write"]
+__all__ = ["tensor_digests", "write"]
 
 Tensors = Mapping[str, tuple[str, NDArray[Any]]]
 
@@ -62,6 +63,7 @@ def write(
     follow_symlinks: bool = False,
     check: bool = False,
     limits: Limits | None = None,
+    digests: Mapping[str, bytes] | None = None,
 ) -> str:
     """Write a model file and return its file id.
 
@@ -94,6 +96,8 @@ def write(
         Read the temporary file back and verify it before it replaces the target.
     limits : Limits, optional
         Those of the readers that shall load the file.
+    digests : mapping, optional
+        What ``tensor_digests`` gave for some of these tensors; the others are hashed here.
 
     Returns
     -------
@@ -119,7 +123,7 @@ def write(
         "types": {key: _type_record(key, record) for key, record in types.items()},
         **{key: value for key, value in {**sections, "history": units}.items() if value},
     }
-    prepared = _prepare(header, tensors, limits)
+    prepared = _prepare(header, tensors, limits, digests or {})
 
     def produce(gather: Gather) -> None:
         _emit(prepared, gather)
@@ -160,7 +164,9 @@ def _floats(selftest: Mapping[str, float] | None) -> dict[str, Any]:
     }
 
 
-def _prepare(header: dict[str, Any], tensors: Tensors, limits: Limits) -> _Prepared:
+def _prepare(
+    header: dict[str, Any], tensors: Tensors, limits: Limits, known: Mapping[str, bytes]
+) -> _Prepared:
     """Steps 1 to 17 backwards: what the file will be, checked."""
     plained = {
         key: plain(value, key, limits, nonfinite=key in ("metrics", "training"))
@@ -171,6 +177,8 @@ def _prepare(header: dict[str, Any], tensors: Tensors, limits: Limits) -> _Prepa
     arrays = [tensors[name][1] for name in names]
     dtypes = [dtype_name(name, array) for name, array in zip(names, arrays, strict=True)]
     places, _ = lay_out((array.nbytes for array in arrays), 0)
+    hashed = tensor_digests({name: tensors[name] for name in names if name not in known})
+    digests = {**known, **hashed}
     plained["tensors"] = [
         {
             "dtype": dtype,
@@ -178,7 +186,7 @@ def _prepare(header: dict[str, Any], tensors: Tensors, limits: Limits) -> _Prepa
             "nbytes": array.nbytes,
             "offset": frames[0].start - align(0),
             "role": tensors[name][0],
-            "sha256": _digest(array),
+            "sha256": digests[name],
             "shape": list(array.shape),
         }
         for name, array, dtype, frames in zip(names, arrays, dtypes, places, strict=True)
@@ -197,6 +205,21 @@ def _names(tensors: Tensors) -> Iterator[str]:
         if type(role) is not str:
             raise fault(f"tensor {quoted(name)}", f"a role is text, not {role!r:.80}")
         yield name
+
+
+def tensor_digests(tensors: Tensors) -> dict[str, bytes]:
+    """Name -> SHA-256 of the payload that ``write`` will give each tensor.
+
+    Raises
+    ------
+    MalformedFileError
+        For an array that cannot be saved.
+    """
+    arrays = [array for _, array in tensors.values()]
+    for name, array in zip(tensors, arrays, strict=True):
+        dtype_name(name, array)
+    hashed = each(_digest, arrays, sum(array.nbytes for array in arrays))
+    return dict(zip(tensors, hashed, strict=True))
 
 
 def _digest(array: NDArray[Any]) -> bytes:

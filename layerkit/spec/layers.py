@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from layerkit.errors import PluginError, PluginLoadError, PluginProblem, quoted
@@ -35,7 +35,7 @@ class LayerRecord:
     type: str
     config: dict[str, Any]
     part: LayerClass
-    origin: int = 0
+    origin: int = field(default=0, compare=False)
 
     def make(self) -> Layer:
         """The layer object, not yet planned.

@@ -33,7 +33,7 @@ def link_of(loss: Any) -> Link:
     """What the loss implies for predictions; numbers as they are if the loss is not installed."""
     try:
         return LOSSES[split_config(loss)[0]].link
-    except PluginError:  # among the faults already, or a file that holds its own link
+    except (PluginError, TypeError):  # among the faults already, or a file holds its own link
         return "identity"
 
 
@@ -43,14 +43,18 @@ def read_recipe(
     """Resolve the parts that ``train`` names, in place; mistakes go to ``faults``."""
     if train["loss"] is None:
         train["loss"] = "softmax_cross_entropy" if output.targets is None else "mse"
+    target: Target | None = None
     for key in ("loss", "optimizer", "schedule"):
         group = part_group(annotation_at(("train", key)))
         assert group is not None  # noqa: S101  # these three fields name parts
+        before = len(faults.found)
         train[key] = validate_part(group, train[key], ("train", key), faults, lenient=lenient)
-    target = _target(train["loss"])
-    if target == "real" and output.classes is not None:
+        if key == "loss" and len(faults.found) == before:
+            target = _target(train["loss"])
+    both = output.classes is not None and output.targets is not None  # told already
+    if target == "real" and output.classes is not None and not both:
         faults.add(("train", "loss"), "a loss of numbers cannot learn classes")
-    if target == "class" and output.targets is not None:
+    if target == "class" and output.targets is not None and not both:
         faults.add(("train", "loss"), "a loss of classes cannot learn targets: use mse or huber")
     _metrics(target, train, faults, lenient=lenient)
     if train["early_stopping"] is not None:

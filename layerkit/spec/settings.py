@@ -20,7 +20,7 @@ from layerkit.errors import PluginError, PluginLoadError, PluginProblem
 from layerkit.fields import PartOf, Range
 from layerkit.layer import Part
 from layerkit.registry import REGISTRIES, Registry
-from layerkit.spec.text import Path
+from layerkit.spec.text import Path, plain
 from layerkit.spec.words import Faults, came, describe, unknown_field
 
 __all__ = [
@@ -130,14 +130,18 @@ def validate(
                 value = config[name]
                 faults.add((*path, name), f"{describe(known[name])} is wanted, {came(value)} came")
         return dict(given)
-    resolved: dict[str, Any] = checked.model_dump(by_alias=True)
+    resolved: dict[str, Any] = plain(checked.model_dump(by_alias=True, warnings=False))
     for name, annotation in known.items():
         group = part_group(annotation)
-        if group is not None and resolved[name] is not None:
+        if group is not None and not (resolved[name] is None and _optional(annotation)):
             resolved[name] = validate_part(
                 group, resolved[name], (*path, name), faults, lenient=lenient
             )
     return resolved
+
+
+def _optional(annotation: Any) -> bool:
+    return get_origin(annotation) in (Union, UnionType) and type(None) in get_args(annotation)
 
 
 def validate_part(
@@ -166,7 +170,8 @@ def validate_part(
     except PluginError as error:
         if not lenient or group == "activations":
             reason = error.problems[0].reason if error.problems else error.message
-            faults.add(path, reason, error)
+            at = path if isinstance(value, str) else (*path, "type")
+            faults.add(at, reason, error)
         return value
     resolved = validate(part, config, path, faults, lenient=lenient)
     return {"type": name, **resolved} if resolved else name

@@ -6,7 +6,7 @@ import copy
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,7 +42,7 @@ class Source:
         if self._text is None:
             return None
         if self._lines is None:
-            self._lines = _lines(self._text)
+            self._lines = {(): 1, **dict(_walk(self._text))}
         while path and path not in self._lines:
             path = path[:-1]
         return self._lines.get(path)
@@ -70,8 +70,7 @@ def parse(text: str, *, name: str | None = None) -> Source:
         if len(seen) < len(items):
             keys = [k for k, _ in items]
             twice = next(k for k in keys if keys.count(k) > 1)
-            at = [m.start() for m in re.finditer(f"{re.escape(json.dumps(twice))}\\s*:", text)]
-            line = text.count("\n", 0, at[1]) + 1 if len(at) > 1 else None
+            line = _second(text, twice)
             raise SpecError(
                 f"the field {quoted(twice)} is given twice in one object", line=line, path=name
             )
@@ -133,9 +132,18 @@ def plain(value: Any, depth: int = 0) -> Any:
     raise SpecError(f"a spec holds JSON values only, {quoted(value)} is none")
 
 
-def _lines(text: str) -> dict[Path, int]:
-    """Line of each field and list item of valid JSON ``text``, counted from 1."""
-    lines: dict[Path, int] = {(): 1}
+def _second(text: str, key: str) -> int | None:
+    """Line of the first field called ``key`` that its object has already."""
+    seen: set[Path] = set()
+    for path, line in _walk(text):
+        if path in seen and path[-1] == key:
+            return line
+        seen.add(path)
+    return None
+
+
+def _walk(text: str) -> Iterator[tuple[Path, int]]:
+    """Path and line, counted from 1, of each field and list item of valid JSON ``text``."""
     stack: list[str | int] = []
     openers: list[str] = []
     line, last = 1, 0
@@ -144,34 +152,30 @@ def _lines(text: str) -> dict[Path, int]:
         line += text.count("\n", last, token.start())
         last = token.start()
         word = token.group()
-        if word == "," and openers:
-            if openers[-1] == "[":
-                stack[-1] = int(stack[-1]) + 1
-                lines[tuple(stack)] = line
-            else:
-                stack.pop()
-                key_next = True
+        if word == ":":
             continue
         if word in "]}":
             if openers.pop() == "[" or not key_next:
                 stack.pop()
             key_next = False
-            continue
-        if word == ":":
-            continue
-        if key_next:
+        elif word == ",":
+            if openers[-1] == "[":
+                stack[-1] = int(stack[-1]) + 1
+            else:
+                stack.pop()
+                key_next = True
+        elif key_next:
             stack.append(json.loads(word))
-            lines[tuple(stack)] = line
             key_next = False
-            continue
-        lines[tuple(stack)] = line
-        if word == "{":
-            openers.append(word)
-            key_next = True
-        elif word == "[":
-            openers.append(word)
-            stack.append(0)
-    return lines
+            yield tuple(stack), line
+        else:
+            if openers and openers[-1] == "[":
+                yield tuple(stack), line
+            if word in "[{":
+                openers.append(word)
+                key_next = word == "{"
+                if word == "[":
+                    stack.append(0)
 
 
 def override(tree: Any, settings: Sequence[str]) -> Any:
@@ -186,14 +190,18 @@ def override(tree: Any, settings: Sequence[str]) -> Any:
     """
     tree = copy.deepcopy(tree)
     for setting in settings:
-        dotted, equals, word = setting.partition("=")
+        try:
+            value = _value(setting.partition("=")[2])
+        except SpecError as error:
+            raise SpecError(f"--set {setting[:60]}: {error.reason}") from None
+        dotted, equals, _ = setting.partition("=")
         if not equals or not dotted.strip():
             raise SpecError(f"--set {setting}: PATH=VALUE is wanted, as in layers.1.gate_bias=-3")
         steps = dotted.strip().split(".")
         owner = tree
         for i, step in enumerate(steps[:-1]):
             owner = _enter(owner, step, setting, ".".join(steps[:i]))
-        _assign(owner, steps[-1], _value(word), setting, ".".join(steps[:-1]))
+        _assign(owner, steps[-1], value, setting, ".".join(steps[:-1]))
     return tree
 
 

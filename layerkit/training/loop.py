@@ -32,7 +32,7 @@ Judge = Callable[[Array, Array], dict[str, float]]
 class Loop:
     """One network being trained; ``epoch`` runs the next epoch.
 
-    ``steps`` and ``seconds`` tell what has been done so far.
+    ``seconds`` is the time spent in the epochs so far.
     """
 
     network: Network
@@ -40,7 +40,6 @@ class Loop:
     data: Arrays
     listener: Listener
     judge: Judge
-    steps: int = 0
     seconds: float = 0.0
     interrupted: bool = False
 
@@ -91,7 +90,7 @@ class Loop:
             done += len(index)
             total += loss * share
             weight += share
-            if self.steps == 1:
+            if recipe.rule.steps == 1:
                 self._advise()
             self.listener.batch(done, len(data))
             if self.listener.stop():
@@ -124,7 +123,6 @@ class Loop:
             self._shape_gradient()
             recipe.rule.begin(rate)
             network.update(recipe.rule)
-            self.steps += 1
         return scores, loss, share
 
     def _row_weights(self, index: Array) -> tuple[Array, float]:
@@ -145,7 +143,7 @@ class Loop:
             if recipe.clip_value is not None:
                 np.clip(grads[span], -recipe.clip_value, recipe.clip_value, out=grads[span])
         if recipe.clip_norm is not None:
-            norm = math.sqrt(sum(float(grads[s] @ grads[s]) for s in self.spans))
+            norm = _norm(grads, self.spans)
             if norm > recipe.clip_norm:
                 for span in self.spans:
                     grads[span] *= recipe.clip_norm / norm
@@ -157,3 +155,11 @@ class Loop:
                 told.setdefault(text, []).append(planned.name)
         for text, names in told.items():
             self.listener.notice(f"{', '.join(names)}: {text}")
+
+
+def _norm(grads: Array, spans: list[slice]) -> float:
+    """Euclidean norm of the spans together; in float64 where squares overflow the dtype."""
+    norm = math.sqrt(sum(float(grads[s] @ grads[s]) for s in spans))
+    if math.isfinite(norm):
+        return norm
+    return math.sqrt(sum(float(np.sum(np.square(grads[s], dtype=np.float64))) for s in spans))

@@ -85,7 +85,7 @@ def prepare(
     if validation is None and recipe.get("validation"):
         stream = random_stream(seed, "validation")
         rows, validation = split_rows(
-            rows, recipe["validation"], stream, stratify=_strata(model, rows)
+            rows, recipe["validation"], stream, stratify=_strata(model, rows, loss)
         )
     if len(rows) == 0:
         raise DataError("no rows to train on", source=splits["train"].source)
@@ -99,12 +99,13 @@ def prepare(
     )
 
 
-def _strata(model: Model, rows: Rows) -> Array | None:
+def _strata(model: Model, rows: Rows, loss: Loss) -> Array | None:
+    """Labels to keep in proportion, (n,), where the loss compares with classes."""
     output = model.contract.output
-    if output is None or output.targets is not None or not output.has_labels(rows):
+    if output is None or loss.target == "real" or not output.has_labels(rows):
         return None
     labels = np.asarray(output.labels_of(rows))
-    return labels if labels.ndim == 1 and output.classes is not None else None
+    return labels if labels.ndim == 1 else None
 
 
 def _fit(model: Model, rows: Rows, loss: Loss) -> DataContract:

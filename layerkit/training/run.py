@@ -201,7 +201,7 @@ def _ended(session: Session) -> Run:
     session.listener.end(session.loop.seconds)
     stopper, loop = session.stopper, session.loop
     best = None if stopper is None or stopper.kept is None else stopper.best_epoch + 1
-    return Run(model, recipe.seed, loop.seconds, session.done, loop.steps, ended, best)
+    return Run(model, recipe.seed, loop.seconds, session.done, recipe.rule.steps, ended, best)
 
 
 def _saver(path: str | os.PathLike[str] | None) -> Callable[[Model], None] | None:

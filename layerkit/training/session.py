@@ -100,7 +100,6 @@ class Session:
             self.stopper.kept = Snapshot.of(network, rule)
             self.stopper.best, self.stopper.best_epoch = position.watched
         position.now.restore(network, rule)
-        self.loop.steps = position.now.steps
         self.done = position.epoch
 
     def run(self) -> Ended:

@@ -48,7 +48,7 @@ def network_of(example: Example, dtype: np.dtype[Any] = F64, seed: int = 0) -> N
 def shaken(network: Network, seed: int = 3) -> Network:
     """Every parameter moved off its start, so that no zero bias hides a fault."""
     noise = np.random.default_rng(seed).uniform(-0.5, 0.5, network.size)
-    network.params += noise.astype(network.dtype)
+    network.params[...] += noise.astype(network.dtype)
     return network
 
 

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,10 +28,11 @@ def two(spec: Callable[..., Path]) -> tuple[str, str]:
 
 
 def test_specs_are_trained_and_tabled(cli: Cli, two: tuple[str, str]) -> None:
-    done = cli("compare", *two, "--data", "pets.csv", "--seeds", 2, "-q")
+    done = cli("compare", *two, "--data", "pets.csv", "--seeds", 2, "-q", "--no-timing")
     assert (done.code, done.err) == (0, "")
     lines = done.out.split("\n")
     assert lines[0].startswith("contestant  seeds  parameters")
+    assert "one row" not in lines[0]
     assert [line.split()[:3] for line in lines[2:4]] == [["plain", "2", "22"], ["pets", "2", "62"]]
     assert "\x1b" not in done.out
 
@@ -38,7 +40,7 @@ def test_specs_are_trained_and_tabled(cli: Cli, two: tuple[str, str]) -> None:
 def test_csv_html_and_json_hold_the_comparison(cli: Cli, two: tuple[str, str]) -> None:
     done = cli(
         "compare", *two, "--data", "pets.csv", "--seeds", 2, "--json",
-        "--csv", "out.csv", "--html", "out.html",
+        "--no-timing", "--csv", "out.csv", "--html", "out.html",
     )  # fmt: skip
     assert done.code == 0
     told = done.json
@@ -58,6 +60,7 @@ def test_models_are_judged_as_they_are(
         cli("train", source, "--data", "pets.csv", "-q")
     with unchanged():
         told = cli("compare", "plain.layerkit", "pets.layerkit", "--data", "pets.csv", "--json")
+    assert told.json["contestants"][0]["timing"]["single"] > 0
     assert [c["kind"] for c in told.json["contestants"]] == ["file", "file"]
 
 
@@ -85,6 +88,13 @@ def test_a_missing_contestant(cli: Cli, two: tuple[str, str]) -> None:
     assert cli("compare").code == 2
 
 
+@pytest.fixture
+def untimed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The demo without the seconds that timing takes."""
+    monkeypatch.setattr("layerkit.compare", partial(layerkit.compare, timing=False))
+
+
+@pytest.mark.usefixtures("untimed")
 def test_the_demo_goes_from_specs_to_a_report(cli: Cli, folder: Path) -> None:
     done = cli("demo", "--out", "d", "--seeds", 1, "--set", "train.epochs=1", "-q")
     assert (done.code, done.err) == (0, "")
@@ -103,6 +113,7 @@ def test_the_demo_goes_from_specs_to_a_report(cli: Cli, folder: Path) -> None:
     assert cli(*shown[3].split()[2:]).code == 0  # what it says can be typed
 
 
+@pytest.mark.usefixtures("untimed")
 def test_the_demo_says_it_all_as_json(cli: Cli) -> None:
     told = cli("demo", "--out", "d", "--seeds", 1, "--set", "train.epochs=1", "--json").json
     assert told["files"] == [f"d/{name}-s0.layerkit" for name in SPECS]

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from tests.e2e.conftest import Cli
 
 COMMANDS = [
-    ("build",), ("train",), ("eval",), ("infer",), ("compare",), ("inspect",), ("verify",),
-    ("schema",), ("explain",), ("plugins", "list"), ("demo",),
+    ("build",), ("train",), ("resume",), ("eval",), ("infer",), ("compare",), ("inspect",),
+    ("verify",), ("schema",), ("explain",), ("plugins", "list"), ("demo",),
 ]  # fmt: skip
 HEAVY = ("numpy", "pydantic", "msgpack", "rich", "layerkit_plugins")
 

@@ -16,6 +16,7 @@ import pytest
 import layerkit
 
 if TYPE_CHECKING:
+    from layerkit.cli.progress import Quiet
     from tests.e2e.conftest import Cli, Unchanged
 
 REGRESSION: dict[str, Any] = {
@@ -234,12 +235,67 @@ def test_ctrl_c_finishes_the_batch_saves_and_exits_130(
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "finishing this batch, then saving; Ctrl-C again stops at once\n" in err
+    assert "stopping after this batch, then saving; Ctrl-C again stops at once\n" in err
     name = "pets-s0.layerkit" if seeds else "pets.layerkit"
     assert f"saved {name}" in out
     model = layerkit.load(name)
     assert 1 <= len(model.history["loss"]) < 1_000_000
     assert [p.name for p in folder.glob("*.layerkit")] == [name]
+
+
+@pytest.fixture
+def ctrl_c(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """``ctrl_c(7)``: as if it were pressed in the seventh batch from now."""
+
+    def press(batch: int) -> None:
+        left = iter(range(batch - 1, -1, -1))
+
+        def stop(watch: Quiet) -> bool:
+            watch.interrupted = next(left, 1) == 0
+            return watch.interrupted
+
+        monkeypatch.setattr("layerkit.cli.progress.Quiet.stop", stop)
+
+    return press
+
+
+@pytest.mark.parametrize("batch", [1, 3, 6])  # two batches an epoch
+def test_resume_reaches_the_bits_of_a_training_without_a_stop(
+    cli: Cli, pets: Path, ctrl_c: Callable[[int], None], batch: int
+) -> None:
+    ctrl_c(batch)
+    done = cli("train", "pets.json", "--data", "pets.csv", "-o", "cut.layerkit", "-q")
+    epochs = (batch - 1) // 2 if batch < 6 else 3
+    assert done.code == 130
+    assert done.out.startswith(f"pets: interrupted after {epochs} epochs, ")
+    word = "resume" if epochs else "train"
+    assert done.out.endswith(f"go on with: layerkit {word} cut.layerkit\n")
+    ctrl_c(1000)
+    done = cli(word, "cut.layerkit", "--data", "pets.csv", "-o", "cut.layerkit", "-q")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith("pets: 3 epochs, ")
+    assert Path("cut.layerkit").read_bytes() == pets.read_bytes()
+
+
+def test_resume_to_another_total_and_another_file(
+    cli: Cli, pets: Path, unchanged: Unchanged
+) -> None:
+    cli("train", "pets.json", "--data", "pets.csv", "--epochs", 5, "-o", "five.layerkit")
+    before = pets.read_bytes()
+    words = ("resume", "pets.layerkit", "--data", "pets.csv", "--epochs", 5)
+    told = cli(*words, "-o", "more.layerkit", "--json")
+    assert told.json["runs"][0]["epochs"] == 5
+    assert Path("more.layerkit").read_bytes() == Path("five.layerkit").read_bytes()
+    assert pets.read_bytes() == before
+
+
+def test_resume_refuses_what_has_no_training(cli: Cli, unchanged: Unchanged) -> None:
+    cli("build", "pets.json")
+    with unchanged():
+        done = cli("resume", "pets.layerkit", "--data", "pets.csv")
+    assert done.code == 1
+    assert done.err.startswith("error LK-201: ")
+    assert cli("resume", "-").code == 2
 
 
 def test_a_second_ctrl_c_stops_at_once(folder: Path) -> None:
@@ -264,7 +320,7 @@ def test_an_interrupt_elsewhere_exits_130_without_a_traceback(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("layerkit.load_data", interrupted)
+    monkeypatch.setattr("layerkit.train", interrupted)
     done = cli("train", "pets.json", "--data", "pets.csv")
     assert (done.code, done.out, done.err) == (130, "", "interrupted\n")
 

@@ -31,8 +31,12 @@ scalars = (
 )
 json_values = st.recursive(
     scalars,
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.text(max_size=6) | st.sampled_from(["type", "units"]), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.text(max_size=6) | st.sampled_from(["type", "units"]), inner, max_size=3
+        )
+    ),
     max_leaves=6,
 )
 
@@ -77,9 +81,9 @@ def read(tree: Any) -> None:
         found = read_spec(tree)
     except LayerkitError as error:
         text = str(error)
-        assert "pydantic" not in text  # noqa: PT017
-        assert "errors.pydantic" not in text  # noqa: PT017
-        assert len(text) <= 4000  # noqa: PT017
+        assert "pydantic" not in text
+        assert "errors.pydantic" not in text
+        assert len(text) <= 4000
         if isinstance(error, SpecError):
             assert error.faults  # noqa: PT017
         return

@@ -24,8 +24,11 @@ def trained(tmp_path: Path) -> Path:
         "layerkit": 1,
         "name": "small",
         "input": {"shape": [3], "scale": "standardize"},
-        "layers": [{"type": "dense", "units": 4}, {"type": "highway", "repeat": 2},
-                   {"type": "dense", "units": 2}],
+        "layers": [
+            {"type": "dense", "units": 4},
+            {"type": "highway", "repeat": 2},
+            {"type": "dense", "units": 2},
+        ],
         "train": {"epochs": 2, "metrics": ["accuracy"]},
     }
     model = layerkit.train(spec, data={"train": rows}).model

@@ -59,8 +59,11 @@ def test_classes_that_are_numbers() -> None:
 def test_one_output_for_two_classes() -> None:
     output = {"classes": ["no", "yes"], "link": "sigmoid"}
     model = layerkit.build(
-        spec(output=output, layers=[{"type": "dense", "units": 1}], train={
-            "loss": "sigmoid_cross_entropy"}),
+        spec(
+            output=output,
+            layers=[{"type": "dense", "units": 1}],
+            train={"loss": "sigmoid_cross_entropy"},
+        ),
     )
     affine(model, [[1.0], [0.0]], [0.0])
     assert model.predict([[0.0, 5.0]]).tolist() == [[0.5]]
@@ -83,9 +86,7 @@ def test_fixed_scaling_is_applied_to_raw_rows() -> None:
 
 
 def test_divide() -> None:
-    model = affine(
-        layerkit.build(spec(input={"shape": [2], "scale": {"divide": 4}})), W, B
-    )
+    model = affine(layerkit.build(spec(input={"shape": [2], "scale": {"divide": 4}})), W, B)
     np.testing.assert_allclose(model.predict(ROWS), np.array(ROWS) / 4 @ W + B)
 
 
@@ -181,8 +182,12 @@ def test_predictions_keep_the_dtype_of_the_model(dtype: str) -> None:
 
 
 def test_rows_are_never_written() -> None:
-    model = layerkit.build(spec(dtype="float64", layers=[
-        {"type": "highway"}, {"type": "projection", "units": 2}, {"type": "highway"}]))
+    model = layerkit.build(
+        spec(
+            dtype="float64",
+            layers=[{"type": "highway"}, {"type": "projection", "units": 2}, {"type": "highway"}],
+        )
+    )
     rows = np.random.default_rng(0).standard_normal((5, 2))
     kept = rows.copy()
     rows.flags.writeable = False
@@ -209,16 +214,20 @@ def test_a_model_without_layers_gives_its_input() -> None:
 
 
 def test_many_threads_predict_with_one_model() -> None:
-    model = layerkit.build(spec(layers=[{"type": "dense", "units": 8, "activation": "tanh"},
-                                        {"type": "highway", "repeat": 3}]))
+    model = layerkit.build(
+        spec(
+            layers=[
+                {"type": "dense", "units": 8, "activation": "tanh"},
+                {"type": "highway", "repeat": 3},
+            ]
+        )
+    )
     inputs = [np.random.default_rng(s).standard_normal((64, 2)) for s in range(6)]
     wanted = [model.predict(x) for x in inputs]
     found: dict[int, bool] = {}
 
     def work(i: int) -> None:
-        found[i] = all(
-            np.array_equal(model.predict(inputs[i]), wanted[i]) for _ in range(30)
-        )
+        found[i] = all(np.array_equal(model.predict(inputs[i]), wanted[i]) for _ in range(30))
 
     threads = [threading.Thread(target=work, args=(i,)) for i in range(6)]
     for t in threads:
@@ -267,7 +276,9 @@ def test_the_object_given_is_left_alone() -> None:
     assert repr(given) == kept
 
 
-@pytest.mark.parametrize(("value", "place"), [([1.0, 2.0, 3.0], "input.scale"), ([0, 1], "input.scale")])
+@pytest.mark.parametrize(
+    ("value", "place"), [([1.0, 2.0, 3.0], "input.scale"), ([0, 1], "input.scale")]
+)
 def test_a_scale_of_the_wrong_width_is_a_spec_error(value: Any, place: str) -> None:
     with pytest.raises(SpecError) as caught:
         layerkit.build(spec(input={"shape": [2], "scale": {"divide": value}}))

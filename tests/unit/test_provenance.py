@@ -106,7 +106,10 @@ def test_the_providers_are_recorded(install: Install, register: Register) -> Non
     install("Acme_Parts", offered("acme.p", "acme_p"), {"acme_p": module("acme.p")}, version="3.1")
     register(Local)
     stream = saved(
-        {"type": "dense", "units": 2}, {"type": "acme.p"}, {"type": "acme.p"}, {"type": "test.local"}
+        {"type": "dense", "units": 2},
+        {"type": "acme.p"},
+        {"type": "acme.p"},
+        {"type": "test.local"},
     )
     types = types_of(stream)
     assert sorted(types) == ["acme.p", "dense", "test.local"]
@@ -136,7 +139,7 @@ def test_an_installed_class_does_not_stand_in_for_a_local_one(
     stream = saved({"type": "acme.v"})
     LAYERS.unregister("acme.v")
     install("acme-v", offered("acme.v", "acme_v"), {"acme_v": module("acme.v")})
-    with pytest.raises(PluginMissingError, match="acme-v 1.0 offers a type of that name"):
+    with pytest.raises(PluginMissingError, match=r"acme-v 1.0 offers a type of that name"):
         read(stream)
     assert "acme_v" not in sys.modules
 
@@ -179,8 +182,9 @@ def test_all_missing_distributions_are_named_at_once(
     install: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folders = [
-        install(f"acme-h{i}", offered(f"acme.h{i}", f"acme_h{i}"),
-                {f"acme_h{i}": module(f"acme.h{i}")})
+        install(
+            f"acme-h{i}", offered(f"acme.h{i}", f"acme_h{i}"), {f"acme_h{i}": module(f"acme.h{i}")}
+        )
         for i in range(3)
     ]
     stream = saved(*({"type": f"acme.h{i}"} for i in range(3)))
@@ -200,7 +204,7 @@ def test_another_distribution_of_the_same_type_is_not_taken(
     stream = saved({"type": "acme.same"})
     _uninstall(folder, monkeypatch)
     install("acme-b", offered("acme.same", "acme_sb"), {"acme_sb": module("acme.same")})
-    with pytest.raises(PluginMissingError, match="acme-b 1.0 offers a type of that name"):
+    with pytest.raises(PluginMissingError, match=r"acme-b 1.0 offers a type of that name"):
         read(stream)
     assert "acme_sb" not in sys.modules
 
@@ -237,7 +241,7 @@ def test_an_import_that_fails_is_a_load_error(
     _uninstall(folder, monkeypatch)
     sys.modules.pop("acme_i")
     install("acme-i", offered("acme.i", "acme_i"), {"acme_i": text}, version="1.1")
-    with pytest.raises(PluginLoadError, match="acme-i 1.1"):
+    with pytest.raises(PluginLoadError, match=r"acme-i 1.1"):
         read(stream)
 
 

@@ -20,6 +20,7 @@ def test_the_public_names_are_these() -> None:
         "layer_records",
         "load_tensors",
         "open_document",
+        "tensor_digests",
         "unowned_tensors",
         "write",
     ]

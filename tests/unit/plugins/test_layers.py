@@ -77,9 +77,7 @@ def test_highway_by_hand() -> None:
 
 def test_projection_by_hand() -> None:
     params = {"WH": WH, "WT": WT, "WA": WA, "bH": BH, "bT": [0.0, 0.0], "bA": BA}
-    layer = made(
-        "projection", params, units=2, activation="linear", carry_activation="linear"
-    )
+    layer = made("projection", params, units=2, activation="linear", carry_activation="linear")
     y, dx, grads = passed(layer, X, G)
     dT = np.array([[-0.28125, -0.625], [-1.75, -2.625]])
     close(y, [[1.875, 0.25], [-0.75, -1.875]])
@@ -171,10 +169,10 @@ def test_rows_of_several_axes_are_refused(
 
 def test_highway_refuses_another_width_and_names_the_ways_out() -> None:
     with pytest.raises(ShapeError) as caught:
-        LAYERS["highway"](units=5).plan((4,))  # type: ignore[call-arg]
+        LAYERS["highway"](units=5).plan((4,))
     for word in ("5 units", "width 4", "projection", "dense"):
         assert word in str(caught.value)
-    assert LAYERS["highway"](units=4).plan((4,)).out_shape == (4,)  # type: ignore[call-arg]
+    assert LAYERS["highway"](units=4).plan((4,)).out_shape == (4,)
 
 
 @pytest.mark.parametrize("kind", ["highway", "projection"])
@@ -191,21 +189,21 @@ def test_the_gate_bias_survives_initialise(kind: str, bias: float) -> None:
 
 
 def test_the_carry_of_projection_starts_at_ones() -> None:
-    layer = LAYERS["projection"](units=2)  # type: ignore[call-arg]
+    layer = LAYERS["projection"](units=2)
     Network(plan_layers([("l", layer)], (3,)), np.dtype(np.float32)).initialise(0)
     assert layer.params["WA"].tolist() == [[1.0, 1.0]] * 3
     assert layer.params["bA"].tolist() == [0.0, 0.0]
 
 
 def test_projection_starts_its_carry_as_told() -> None:
-    layer = LAYERS["projection"](units=2, carry_initializer="eye")  # type: ignore[call-arg]
+    layer = LAYERS["projection"](units=2, carry_initializer="eye")
     Network(plan_layers([("l", layer)], (3,)), np.dtype(np.float32)).initialise(0)
     assert layer.params["WA"].tolist() == [[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]
 
 
 @pytest.mark.parametrize(("scale", "told"), [(100.0, True), (0.01, False)])
 def test_projection_says_when_its_carry_is_saturated(scale: float, told: bool) -> None:
-    layer = LAYERS["projection"](units=4)  # type: ignore[call-arg]
+    layer = LAYERS["projection"](units=4)
     network = Network(plan_layers([("l", layer)], (10,)), np.dtype(np.float32))
     network.initialise(0)
     ctx = network.contexts()
@@ -218,7 +216,7 @@ def test_projection_says_when_its_carry_is_saturated(scale: float, told: bool) -
 
 
 def test_advice_leaves_the_pass_alone() -> None:
-    layer = LAYERS["projection"](units=4, activation="tanh")  # type: ignore[call-arg]
+    layer = LAYERS["projection"](units=4, activation="tanh")
     network = Network(plan_layers([("l", layer)], (3,)), np.dtype(np.float64))
     network.initialise(0)
     network.allocate_grads()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,72 +63,119 @@ STOP = {"metric": "loss"}
 NOT_WHOLE: list[Any] = ["3", 3.0, 3.5, True, None, [3], {"a": 1}]
 NOT_NUMBER: list[Any] = ["0.1", True, [0.1], {"a": 1}]
 NOT_TEXT: list[Any] = [5, 1.5, True, ["a"], {"a": 1}]
+
+
+def each(
+    path: tuple[str | int, ...], values: Sequence[Any], word: str
+) -> list[tuple[tuple[str | int, ...], Any, str]]:
+    return [(path, value, word) for value in values]
+
+
 BAD: list[tuple[tuple[str | int, ...], Any, str]] = [
     # the top
-    *((("layerkit",), v, "1 is wanted") for v in (2, 0, "1", True, 1.0, None, [1])),
+    *each(("layerkit",), (2, 0, "1", True, 1.0, None, [1]), "1 is wanted"),
     (("layerkit",), GONE, "required"),
-    *((("name",), v, "a name of at most 64") for v in (*NOT_TEXT, "", "a b", "-a", "a\n", "é",
-                                                       "x" * 65, "a/b", None)),
-    *((("dtype",), v, "'float32', 'float64'") for v in ("float16", "Float32", 32, None, True)),
+    *each(
+        ("name",),
+        (*NOT_TEXT, "", "a b", "-a", "a\n", "é", "x" * 65, "a/b", None),
+        "a name of at most 64",
+    ),
+    *each(("dtype",), ("float16", "Float32", 32, None, True), "'float32', 'float64'"),
     (("input",), GONE, "required"),
-    *((("input",), v, "object") for v in (None, 5, [4], "digits")),
+    *each(("input",), (None, 5, [4], "digits"), "object"),
     (("layers",), GONE, "required"),
-    *((("layers",), v, "list") for v in (None, 5, {}, "dense")),
-    *((("output",), v, "object") for v in (5, [4], "x")),
-    *((("train",), v, "object") for v in (5, [4], "x", True)),
+    *each(("layers",), (None, 5, {}, "dense"), "list"),
+    *each(("output",), (5, [4], "x"), "object"),
+    *each(("train",), (5, [4], "x", True), "object"),
     # input
-    *((("input", "shape"), v, "list") for v in (4, "4", {}, {"a": 1}, True)),
-    *((("input", "shape", 0), v, "at least 1") for v in (*NOT_WHOLE, 0, -1)),
-    *((("input", "scale"), v, "standardize") for v in
-      ("standard", 5, True, [1], {}, {"divide": 0}, {"divide": "5"}, {"divide": True},
-       {"divide": []}, {"divide": [1, 0]}, {"divide": None}, {"center": 1}, {"scale": 1},
-       {"center": 1, "scale": 0}, {"divide": 2, "center": 1})),
-    *((("input", "missing"), v, "median") for v in ("drop", None, True, [1], {})),
+    *each(("input", "shape"), (4, "4", {}, {"a": 1}, True), "list"),
+    *each(("input", "shape", 0), (*NOT_WHOLE, 0, -1), "at least 1"),
+    *each(
+        ("input", "scale"),
+        (
+            "standard",
+            5,
+            True,
+            [1],
+            {},
+            {"divide": 0},
+            {"divide": "5"},
+            {"divide": True},
+            {"divide": []},
+            {"divide": [1, 0]},
+            {"divide": None},
+            {"center": 1},
+            {"scale": 1},
+            {"center": 1, "scale": 0},
+            {"divide": 2, "center": 1},
+        ),
+        "standardize",
+    ),
+    *each(("input", "missing"), ("drop", None, True, [1], {}), "median"),
     # output
-    *((("output", "classes"), v, "list") for v in (5, "ab", {}, ["a", 1, "b"], [1.5, 2.5, 3.5],
-                                                   [True, False, True], ["a", None, "b"])),
-    *((("output", "classes"), v, "none twice") for v in (["a", "a", "b"], [])),
-    *((("output", "targets"), v, "list") for v in (5, "ab", {}, True)),
-    *((("output", "column"), v, "text") for v in NOT_TEXT),
-    *((("output", "link"), v, "softmax") for v in ("soft", 5, True)),
-    *((("output", "scale"), v, "standardize") for v in ("minmax", 5, True)),
+    *each(
+        ("output", "classes"),
+        (5, "ab", {}, ["a", 1, "b"], [1.5, 2.5, 3.5], [True, False, True], ["a", None, "b"]),
+        "list",
+    ),
+    *each(("output", "classes"), (["a", "a", "b"], []), "none twice"),
+    *each(("output", "targets"), (5, "ab", {}, True), "list"),
+    *each(("output", "column"), NOT_TEXT, "text"),
+    *each(("output", "link"), ("soft", 5, True), "softmax"),
+    *each(("output", "scale"), ("minmax", 5, True), "standardize"),
     # layers
-    *((L0, v, "object such as") for v in (5, "dense", None, [], True)),
-    *(((*L0, "units"), v, "at least 1") for v in (*NOT_WHOLE, 0, -1, 10**299 * -1)),
+    *each(L0, (5, "dense", None, [], True), "object such as"),
+    *each((*L0, "units"), (*NOT_WHOLE, 0, -1, 10**299 * -1), "at least 1"),
     ((*L0, "units"), GONE, "required"),
-    *(((*L0, "activation"), v, "activation") for v in (5, True, None, [], {}, {"slope": 1})),
-    *(((*L0, "use_bias"), v, "true or false") for v in (0, 1, "true", None)),
-    *(((*L0, "freeze"), v, "true or false") for v in (0, 1, "no", None)),
-    *(((*L0, "name"), v, "a name of at most 64") for v in (5, "", "a.b", "a b", "x" * 65, "a\n")),
-    *(((*L0, "repeat"), v, "at least 1") for v in (0, -1, 1.5, "2", True, None)),
+    *each((*L0, "activation"), (5, True, None, [], {}, {"slope": 1}), "activation"),
+    *each((*L0, "use_bias"), (0, 1, "true", None), "true or false"),
+    *each((*L0, "freeze"), (0, 1, "no", None), "true or false"),
+    *each((*L0, "name"), (5, "", "a.b", "a b", "x" * 65, "a\n"), "a name of at most 64"),
+    *each((*L0, "repeat"), (0, -1, 1.5, "2", True, None), "at least 1"),
     ((*L0, "repeat"), 10**9, "at most 10000"),
     ((*L0, "repeat"), 10**299, "at most 10000"),
-    *(((*L1, "gate_bias"), v, "a number") for v in (*NOT_NUMBER, None)),
-    *(((*L1, "initializer"), v, "initializer") for v in (5, True, None, [])),
-    *(((*L2, "carry_initializer"), v, "initializer") for v in (5, True, None, [])),
+    *each((*L1, "gate_bias"), (*NOT_NUMBER, None), "a number"),
+    *each((*L1, "initializer"), (5, True, None, []), "initializer"),
+    *each((*L2, "carry_initializer"), (5, True, None, []), "initializer"),
     # train
-    *(((*T, "data"), v, "text") for v in NOT_TEXT),
-    *(((*T, "test"), v, "fraction") for v in (1, -0.1, 1.5, "0.2", True, [0.2], {},
-                                              {"column": "a"}, {"column": 1, "values": [1]},
-                                              {"column": "a", "values": []})),
-    *(((*T, "validation"), v, "at least 0") for v in (*NOT_NUMBER, None, 1, 1.0, -0.1)),
-    *(((*T, "loss"), v, "loss") for v in (5, True, [], {})),
-    *(((*T, "optimizer"), v, "optimizer") for v in (5, True, [], {}, None)),
-    *(((*T, "schedule"), v, "schedule") for v in (5, True, [], {}, None)),
-    *(((*T, "batch_size"), v, "at least 1") for v in (*NOT_WHOLE, 0, -1)),
-    *(((*T, "epochs"), v, "at least 1") for v in (*NOT_WHOLE, 0, -1)),
-    *(((*T, "seed"), v, "at least 0") for v in (*NOT_WHOLE, -1, 2**63)),
-    *(((*T, "weight_decay"), v, "at least 0") for v in (*NOT_NUMBER, None, -1e-9)),
-    *(((*T, "clip_norm"), v, "above 0") for v in (*NOT_NUMBER, 0, -1)),
-    *(((*T, "clip_value"), v, "above 0") for v in (*NOT_NUMBER, 0, -1)),
-    *(((*T, "metrics"), v, "list") for v in (5, "accuracy", {}, True)),
-    *(((*T, "class_weights"), v, "balanced") for v in ("even", 5, True, [], {}, [-1, 1, 1],
-                                                       ["a"], {"a": -1}, {"a": "1"}, {"a": True})),
-    *(((*T, "sample_weight"), v, "text") for v in NOT_TEXT),
-    *(((*T, "early_stopping"), v, "object") for v in (5, True, "loss", [])),
-    *(((*T, "optimizer", "learning_rate"), v, "above 0") for v in (*NOT_NUMBER, None, 0, -1)),
-    *(((*T, "optimizer", "beta1"), v, "below 1") for v in (*NOT_NUMBER, None, 1, -0.1)),
-]  # fmt: skip
+    *each((*T, "data"), NOT_TEXT, "text"),
+    *each(
+        (*T, "test"),
+        (
+            1,
+            -0.1,
+            1.5,
+            "0.2",
+            True,
+            [0.2],
+            {},
+            {"column": "a"},
+            {"column": 1, "values": [1]},
+            {"column": "a", "values": []},
+        ),
+        "fraction",
+    ),
+    *each((*T, "validation"), (*NOT_NUMBER, None, 1, 1.0, -0.1), "at least 0"),
+    *each((*T, "loss"), (5, True, [], {}), "loss"),
+    *each((*T, "optimizer"), (5, True, [], {}, None), "optimizer"),
+    *each((*T, "schedule"), (5, True, [], {}, None), "schedule"),
+    *each((*T, "batch_size"), (*NOT_WHOLE, 0, -1), "at least 1"),
+    *each((*T, "epochs"), (*NOT_WHOLE, 0, -1), "at least 1"),
+    *each((*T, "seed"), (*NOT_WHOLE, -1, 2**63), "at least 0"),
+    *each((*T, "weight_decay"), (*NOT_NUMBER, None, -1e-9), "at least 0"),
+    *each((*T, "clip_norm"), (*NOT_NUMBER, 0, -1), "above 0"),
+    *each((*T, "clip_value"), (*NOT_NUMBER, 0, -1), "above 0"),
+    *each((*T, "metrics"), (5, "accuracy", {}, True), "list"),
+    *each(
+        (*T, "class_weights"),
+        ("even", 5, True, [], {}, [-1, 1, 1], ["a"], {"a": -1}, {"a": "1"}, {"a": True}),
+        "balanced",
+    ),
+    *each((*T, "sample_weight"), NOT_TEXT, "text"),
+    *each((*T, "early_stopping"), (5, True, "loss", []), "object"),
+    *each((*T, "optimizer", "learning_rate"), (*NOT_NUMBER, None, 0, -1), "above 0"),
+    *each((*T, "optimizer", "beta1"), (*NOT_NUMBER, None, 1, -0.1), "below 1"),
+]
 
 # changes that need more than one field: (changes, path of the fault, words)
 COMBINED: list[tuple[dict[tuple[str | int, ...], Any], tuple[str | int, ...], str]] = [
@@ -304,7 +351,7 @@ def test_shapes_that_do_not_fit(
     tree = base()
     for path, value in changes.items():
         set_at(tree, path, value)
-    error, text = mistake(tree, tmp_path)
+    error, _ = mistake(tree, tmp_path)
     assert type(error) is ShapeError
     assert error.location == f"layers[{index}]"
     assert error.line == next(
@@ -337,7 +384,7 @@ def test_several_mistakes_are_told_together(tmp_path: Path) -> None:
     tree["layers"][0]["units"] = -1
     tree["layers"][1]["gate"] = 1
     tree["train"]["epochs"] = "many"
-    error, text = mistake(tree, tmp_path)
+    error, _ = mistake(tree, tmp_path)
     assert isinstance(error, SpecError)
     places = [p for p, _ in error.faults]
     assert sorted(places) == ["layers[0].units", "layers[1].gate", "name", "train.epochs"]

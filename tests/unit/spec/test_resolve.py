@@ -287,9 +287,7 @@ WRONG: list[tuple[str, Any, str]] = [
 
 
 @pytest.mark.parametrize(("name", "value", "word"), WRONG)
-def test_wrong_values_of_every_kind(
-    register: Register, name: str, value: Any, word: str
-) -> None:
+def test_wrong_values_of_every_kind(register: Register, name: str, value: Any, word: str) -> None:
     register(Everything)
     with pytest.raises(SpecError) as caught:
         settings({"type": "test.everything", "size": 1, name: value})
@@ -304,17 +302,31 @@ def test_a_missing_setting(register: Register) -> None:
         settings({"type": "test.everything"})
 
 
-AWKWARD = ["copy", "json", "schema", "dict", "validate", "construct", "model_dump", "model_config",
-           "model_fields", "_hidden", "type", "name", "repeat", "config", "class_", "self_"]  # fmt: skip
+AWKWARD = [
+    "copy",
+    "json",
+    "schema",
+    "dict",
+    "validate",
+    "construct",
+    "model_dump",
+    "model_config",
+    "model_fields",
+    "_hidden",
+    "type",
+    "name",
+    "repeat",
+    "config",
+    "class_",
+    "self_",
+]
 
 
 @pytest.mark.parametrize("name", AWKWARD)
 def test_settings_of_any_name(register: Register, name: str) -> None:
     made: dict[str, Any] = {}
     exec(f"def __init__(self, *, {name}: int = 1): pass", made)  # noqa: S102  # a name each
-    register(
-        type("Named", (Passing,), {"type_name": "test.named", "__init__": made["__init__"]})
-    )
+    register(type("Named", (Passing,), {"type_name": "test.named", "__init__": made["__init__"]}))
     model = layerkit.build(spec({"type": "test.named", "config": {name: 7}}))
     assert model.spec.layers[0].config == {name: 7}
     again = layerkit.build(model.spec.to_document())
@@ -326,6 +338,7 @@ def test_settings_of_any_name(register: Register, name: str) -> None:
 
 def test_annotations_that_cannot_be_used_are_a_load_error(register: Register) -> None:
     for odd in ("NoSuchType", Context, Array | None):
+
         def init(self: Any, *, x: Any = None) -> None: ...
 
         init.__annotations__["x"] = odd

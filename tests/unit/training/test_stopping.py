@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 import layerkit
-from layerkit import Layer, Rows, Run, SpecError
+from layerkit import Rows, Run, SpecError
 from layerkit.network import Network, plan_layers
-from layerkit.registry import LAYERS
-from layerkit.training.loop import Stopper
+from layerkit.registry import LAYERS, OPTIMIZERS
+from layerkit.training.session import Stopper
+from layerkit.training.state import Snapshot
 
 rng = np.random.default_rng(2)
 X = rng.standard_normal((60, 4))
@@ -80,24 +81,23 @@ def test_validation_rows_are_needed() -> None:
     )
 
 
-def stopper(**more: Any) -> tuple[Stopper, Layer]:
-    layer = LAYERS["dense"](units=1)  # type: ignore[call-arg]
-    network = Network(plan_layers([("d", layer)], (1,)), np.dtype(np.float32))
-    options = {"metric": "loss", "patience": 2, "min_delta": 0.0, "higher_is_better": False}
-    return Stopper(network, **{**options, **more}), layer
+def snapshot(value: float) -> Snapshot:
+    return Snapshot(np.full(1, value), [], {}, 0)
 
 
 def stops(values: list[float], **more: Any) -> tuple[int | None, int, float]:
-    """(index of the epoch it stops at, best epoch, value of the weight that is restored)."""
-    watch, layer = stopper(**more)
+    """(epoch it stops after, best epoch, the weight that was kept), epochs counted from 0."""
+    options = {"metric": "loss", "patience": 2, "min_delta": 0.0, "higher_is_better": False}
+    watch = Stopper(**{**options, **more})
+    assert not watch.over(0)
     end = None
     for epoch, value in enumerate(values):
-        layer.params["W"][...] = epoch
-        if watch.see(epoch, value):
+        watch.see(epoch, value, snapshot(epoch))
+        if watch.over(epoch + 1):
             end = epoch
             break
-    watch.restore()
-    return end, watch.best_epoch, float(layer.params["W"][0, 0])
+    assert watch.kept is not None
+    return end, watch.best_epoch, float(watch.kept.params[0])
 
 
 NAN = float("nan")
@@ -113,9 +113,9 @@ NAN = float("nan")
         ([3, 4, 5], {"patience": 1}, (1, 0, 0)),
         ([1, 2, 3], {"higher_is_better": True}, (None, 2, 2)),
         ([3, 2, 1], {"higher_is_better": True}, (2, 0, 0)),
-        ([3, 2.95, 2.9, 2.85], {"min_delta": 0.1}, (2, 0, 0)),
+        ([3, 2.95, 2.92, 2.85], {"min_delta": 0.1}, (2, 0, 0)),
         ([3, 2.95, 2.85, 2.8], {"min_delta": 0.1}, (None, 2, 2)),
-        ([3.0, 2.5, 2.0], {"min_delta": 0.5}, (2, 0, 0)),
+        ([3.0, 2.5, 2.5], {"min_delta": 0.5}, (2, 0, 0)),
         ([NAN, 3, 4, 5], {}, (3, 1, 1)),
         ([3, NAN, NAN], {}, (2, 0, 0)),
         ([3, NAN, 2, 4, 4], {}, (4, 2, 2)),
@@ -128,11 +128,18 @@ def test_the_rule(
     assert stops(values, **more) == wanted
 
 
-def test_the_state_of_layers_is_restored_too() -> None:
-    watch, _ = stopper()
-    watch.network.layers[0].state["count"] = count = np.zeros(())
-    watch.see(0, 1.0)
-    count[...] = 5
-    watch.see(1, 2.0)
-    watch.restore()
-    assert float(count) == 0
+def test_a_snapshot_holds_states_and_slots_too() -> None:
+    layer = LAYERS["dense"](units=1)
+    network = Network(plan_layers([("d", layer)], (1,)), np.dtype(np.float32))
+    count = np.ones(())
+    layer.state = {"count": count}
+    rule = OPTIMIZERS.create("momentum")
+    rule.bind(network.params, network.allocate_grads())
+    rule.begin(0.1)
+    kept = Snapshot.of(network, rule)
+    network.params[...], count[...], rule.slots["v"][...] = 5, 6, 7
+    rule.begin(0.1)
+    kept.restore(network)
+    assert (network.params[0], float(count), rule.slots["v"][0], rule.steps) == (0, 1, 7, 2)
+    kept.restore(network, rule)
+    assert (rule.slots["v"][0], rule.steps) == (0, 1)

@@ -1,0 +1,63 @@
+"""``layerkit resume``: a training that was interrupted, to the very bits it would have reached."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from layerkit.cli import console, failures, options
+
+__all__ = ["EXAMPLE", "resume"]
+
+EXAMPLE = console.example(
+    "layerkit resume highway-digits.layerkit",
+    "layerkit resume pets.layerkit --data pets.csv --epochs 100 -o longer.layerkit",
+)
+
+
+def resume(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A model file that a training was saved to.")
+    ],
+    *,
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", metavar="OUT", help="File or folder; by default MODEL."),
+    ] = None,
+    data: options.Data = None,
+    validation: Annotated[
+        str | None, typer.Option(metavar="PATH", help="The validation rows, if they were a file.")
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="A new total, in place of train.epochs.")
+    ] = None,
+    quiet: options.Quiet = False,
+    as_json: options.Json = False,
+) -> None:
+    """Go on with an interrupted training.
+
+    Given the same rows, it ends with the very bits that an uninterrupted training would have
+    reached. MODEL is replaced when it is done, unless -o names another file.
+    """
+    from layerkit import resume as go_on
+    from layerkit.cli import files, runs
+    from layerkit.cli.progress import watcher
+
+    if model == "-":
+        raise failures.Misuse("resume needs a file: it is where the result goes")
+    loaded = files.load_model(model)
+    target = files.destination(output, loaded.name) if output else Path(model)
+    with watcher(quiet=quiet, as_json=as_json) as watch:
+        with runs.last_good_kept(target):
+            run = go_on(
+                loaded, data=data, validation_data=validation, epochs=epochs, listener=watch
+            )
+        done: runs.Saved = (run, target, runs.save_run(run.model, target))
+    if as_json:
+        runs.emit(loaded.name, [done], watch)
+    else:
+        runs.show(*done)
+    if watch.interrupted:
+        raise typer.Exit(130)

@@ -1,0 +1,417 @@
+"""The public surface and what may import what, held by the source itself."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib import import_module
+from importlib.metadata import distribution, entry_points
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import layerkit
+
+ROOT = Path(__file__).parents[2]
+CORE = ROOT / "layerkit"
+PLUGINS = ROOT / "plugins" / "layerkit_plugins"
+
+PUBLIC = [
+    "Activation",
+    "Array",
+    "Context",
+    "CorruptFileError",
+    "DataError",
+    "DataSource",
+    "DataSourceError",
+    "Initializer",
+    "Layer",
+    "LayerkitError",
+    "LimitExceededError",
+    "Limits",
+    "Listener",
+    "Loss",
+    "MalformedFileError",
+    "Metric",
+    "MissingExtraError",
+    "Model",
+    "ModelFileError",
+    "NotAModelFileError",
+    "Optimizer",
+    "Param",
+    "Plan",
+    "PluginAmbiguousError",
+    "PluginError",
+    "PluginLoadError",
+    "PluginMissingError",
+    "PluginNotAllowedError",
+    "PluginVersionError",
+    "Rows",
+    "Run",
+    "Schedule",
+    "SelfTestError",
+    "Shape",
+    "ShapeError",
+    "SpecError",
+    "TensorMismatchError",
+    "TrainingDivergedError",
+    "TruncatedFileError",
+    "UnknownTypeError",
+    "UnsupportedFormatError",
+    "activation",
+    "build",
+    "compare",
+    "diff",
+    "evaluate",
+    "initializer",
+    "inspect",
+    "load",
+    "load_data",
+    "load_tensors",
+    "read_rows",
+    "register",
+    "resume",
+    "save",
+    "schedule",
+    "train",
+    "train_seeds",
+    "upgrade",
+]
+
+
+def sources(*folders: Path) -> list[Path]:
+    return sorted(p for folder in folders for p in folder.rglob("*.py"))
+
+
+def imports(path: Path) -> set[str]:
+    """Full names of all modules that a file imports, at the top or inside functions."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found.add(node.module or "")
+    return found
+
+
+def top_imports(path: Path) -> set[str]:
+    """Only those that run when the module is imported."""
+    found: set[str] = set()
+    waiting: list[ast.stmt] = list(ast.parse(path.read_text()).body)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module or "")
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            waiting += node.orelse
+        elif not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            waiting += [n for n in ast.iter_child_nodes(node) if isinstance(n, ast.stmt)]
+    return found
+
+
+def users(package: str, *folders: Path) -> set[str]:
+    return {
+        path.relative_to(ROOT).as_posix()
+        for path in sources(*folders)
+        if any(name.split(".")[0] == package for name in imports(path))
+    }
+
+
+def test_public_names() -> None:
+    assert layerkit.__all__ == PUBLIC
+
+
+def test_every_public_name_is_there() -> None:
+    for name in layerkit.__all__:
+        assert getattr(layerkit, name) is not None
+    assert set(layerkit.__all__) <= set(dir(layerkit))
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = getattr(layerkit, "nonsense")  # noqa: B009  # mypy knows that it is not there
+
+
+def test_type_checkers_and_run_time_see_the_same_names() -> None:
+    tree = ast.parse((CORE / "__init__.py").read_text())
+    told = {
+        alias.asname
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("layerkit")
+        for alias in node.names
+    }
+    assert told == set(layerkit.__all__)
+
+
+def test_the_version_is_that_of_the_distribution() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert layerkit.__version__ == project["version"]
+
+
+def modules_after(code: str) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}; import sys; print(' '.join(sys.modules))"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(done.stdout.split("\n")[-2].split())
+
+
+def test_import_layerkit_is_light() -> None:
+    loaded = modules_after("import layerkit")
+    assert {m for m in loaded if m.startswith("layerkit")} == {"layerkit"}
+    assert not loaded & {"numpy", "pydantic", "msgpack", "typer", "importlib.metadata"}
+
+
+def test_help_is_light() -> None:
+    code = (
+        "import sys; from layerkit.cli import main; sys.argv = ['layerkit', '--help']\n"
+        "try:\n    main()\nexcept SystemExit: pass\nprint()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\nprint(' '.join(sys.modules))"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = set(done.stdout.split("\n")[-2].split())
+    assert not loaded & {"numpy", "pydantic", "msgpack"}
+
+
+def test_predicting_loads_no_command_line() -> None:
+    code = (
+        "import layerkit; layerkit.build({'layerkit': 1, 'input': {'shape': [1]}, 'layers': "
+        "[{'type': 'dense', 'units': 1}]}).predict([[1.0]])"
+    )
+    assert not modules_after(code) & {"typer", "rich", "matplotlib", "click"}
+
+
+@pytest.mark.parametrize(
+    ("package", "homes"),
+    [
+        ("pydantic", ("layerkit/spec/",)),
+        ("msgpack", ("layerkit/format/",)),
+        ("typer", ("layerkit/cli/",)),
+        ("click", ("layerkit/cli/",)),
+        ("rich", ("layerkit/cli/",)),
+        ("layerkit_plugins", ()),
+    ],
+)
+def test_who_uses_what(package: str, homes: tuple[str, ...]) -> None:
+    found = users(package, CORE)
+    assert not {path for path in found if not path.startswith(homes or ("/",))}
+
+
+HEAVY = {"matplotlib", "pooch", "rich", "threadpoolctl", "torch", "pandas", "onnx", "numba"}
+
+
+@pytest.mark.parametrize("path", sources(CORE, PLUGINS), ids=lambda p: str(p.relative_to(ROOT)))
+def test_heavy_and_optional_packages_are_imported_inside_functions(path: Path) -> None:
+    heavy = {name for name in top_imports(path) if name.split(".")[0] in HEAVY}
+    assert not heavy
+    assert "importlib.metadata" not in top_imports(path)
+
+
+ALLOWED_BEYOND = {"numpy", "layerkit", "layerkit_plugins"} | set(sys.stdlib_module_names)
+
+
+@pytest.mark.parametrize("path", sources(PLUGINS), ids=lambda p: str(p.relative_to(PLUGINS)))
+def test_plug_ins_use_the_public_door(path: Path) -> None:
+    """Only `layerkit`, `layerkit.fields` and the data helpers; never another plug-in."""
+    own = ".".join(("layerkit_plugins", *path.relative_to(PLUGINS).with_suffix("").parts))
+    for name in imports(path):
+        assert name.split(".")[0] in ALLOWED_BEYOND
+        assert not name.startswith("layerkit_plugins") or name == own
+        assert name in ("layerkit", "layerkit.fields", "layerkit.data") or not name.startswith(
+            "layerkit."
+        )
+
+
+def declared() -> dict[str, dict[str, str]]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    found: dict[str, dict[str, str]] = project["entry-points"]
+    return found
+
+
+def test_entry_points_are_those_of_pyproject() -> None:
+    installed: dict[str, dict[str, str]] = {}
+    for ep in distribution("layerkit").entry_points:
+        if ep.group.startswith("layerkit."):
+            installed.setdefault(ep.group, {})[ep.name] = ep.value
+    assert installed == declared(), (
+        "entry points are read when a distribution is installed; run:\n"
+        "    .venv/bin/python -m pip install --no-deps --editable ."
+    )
+
+
+@pytest.mark.parametrize("group", sorted(declared()))
+def test_every_entry_point_gives_a_part_of_its_name(group: str) -> None:
+    from layerkit.registry import REGISTRIES
+
+    registry = REGISTRIES[group.removeprefix("layerkit.")]
+    for name in declared()[group]:
+        (ep,) = entry_points(group=group, name=name)
+        part = ep.load()
+        assert part.type_name == name
+        assert issubclass(part, registry.base)
+        assert not inspect.isabstract(part)
+        assert re.fullmatch(r"[a-z0-9]([a-z0-9._-]{0,126}[a-z0-9])?", name)
+
+
+def test_every_plug_in_file_is_entered() -> None:
+    entered = {
+        value.partition(":")[0]
+        for group in declared().values()
+        for value in group.values()
+        if value.startswith("layerkit_plugins")
+    }
+    files = {
+        ".".join(("layerkit_plugins", *p.relative_to(PLUGINS).with_suffix("").parts))
+        for p in sources(PLUGINS)
+        if p.name != "__init__.py"
+    }
+    assert files == entered
+
+
+# ---- docstrings
+
+
+def definitions() -> Iterator[Any]:
+    """Every module, and every public function, method and class with its class's docstring."""
+    for path in sources(CORE, PLUGINS):
+        tree = ast.parse(path.read_text())
+        where = path.relative_to(ROOT).as_posix()
+        yield pytest.param(tree, "", id=where)
+        waiting: list[tuple[str, ast.AST]] = [("", tree)]
+        while waiting:
+            prefix, owner = waiting.pop()
+            for node in ast.iter_child_nodes(owner):
+                if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                    if node.name.startswith("_"):
+                        continue
+                    name = f"{prefix}{node.name}"
+                    of_class = ast.get_docstring(owner) if isinstance(owner, ast.ClassDef) else ""
+                    yield pytest.param(node, of_class or "", id=f"{where}:{name}")
+                    if isinstance(node, ast.ClassDef):
+                        waiting.append((f"{name}.", node))
+
+
+DEFINITIONS = list(definitions())
+
+
+def is_overload(node: ast.AST) -> bool:
+    return isinstance(node, ast.FunctionDef) and any(
+        "overload" in ast.dump(d) or ".setter" in ast.unparse(d) for d in node.decorator_list
+    )
+
+
+@pytest.mark.parametrize(("node", "of_class"), DEFINITIONS)
+def test_everything_public_has_a_docstring(node: Any, of_class: str) -> None:
+    if not is_overload(node):
+        assert ast.get_docstring(node)
+
+
+def raised(node: ast.FunctionDef) -> set[str]:
+    """Names of the classes that the function itself raises (helpers not followed)."""
+    found: set[str] = set()
+    waiting: list[ast.AST] = list(node.body)
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, (ast.FunctionDef, ast.ClassDef, ast.Lambda)):
+            continue
+        if isinstance(one, ast.Raise) and isinstance(one.exc, ast.Call):
+            called = one.exc.func
+            name = called.id if isinstance(called, ast.Name) else ""
+            if name[:1].isupper():
+                found.add(name)
+        waiting += ast.iter_child_nodes(one)
+    return found - {"AssertionError", "NotImplementedError", "KeyboardInterrupt"}
+
+
+@pytest.mark.parametrize(
+    ("node", "of_class"), [p for p in DEFINITIONS if isinstance(p.values[0], ast.FunctionDef)]
+)
+def test_what_raises_says_so(node: ast.FunctionDef, of_class: str) -> None:
+    """In a Raises section of its own or of its class, or by naming the error in the sentence."""
+    text = ast.get_docstring(node) or ""
+    told = "Raises\n------" in text or "Raises\n------" in of_class
+    silent = {name for name in raised(node) if name not in text}
+    assert told or not silent, f"raises {', '.join(sorted(silent))}"
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "layerkit.errors",
+        "layerkit.fields",
+        "layerkit.layer",
+        "layerkit.parts",
+        "layerkit.registry",
+        "layerkit.training",
+    ],
+)
+def test_literal_alls_are_true(module: str) -> None:
+    found = import_module(module)
+    assert len(set(found.__all__)) == len(found.__all__)
+    for name in found.__all__:
+        assert hasattr(found, name)
+
+
+def test_errors_are_drawn_in_their_tree_and_have_codes() -> None:
+    errors = import_module("layerkit.errors")
+    drawn = dict(re.findall(r"(\w+Error)\b[^\n]*?(LK-\d{3})", errors.__doc__ or ""))
+    classes: dict[str, Any] = {
+        name: value
+        for name, value in vars(errors).items()
+        if isinstance(value, type) and issubclass(value, errors.LayerkitError)
+    }
+    for name, value in classes.items():
+        assert re.fullmatch(r"LK-\d{3}", value.code)
+        if name != "LayerkitError":
+            assert drawn[name] == value.code
+        assert value.__doc__
+    assert set(classes) <= set(errors.__all__)
+    for name in classes:
+        assert hasattr(layerkit, name)
+
+
+# ---- tracked files
+
+
+def tracked() -> list[Path]:
+    done = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        pytest.skip("not a git checkout")
+    return [ROOT / name for name in done.stdout.split("\0") if name and (ROOT / name).is_file()]
+
+
+# Spelled in pieces, so that this file does not find itself.
+MACHINE = [
+    "/wo" + "rk/", "/ro" + "ot/", "/ho" + "me/", "/Us" + "ers/", "C:" + "\\Users", "/t" + "mp/",
+    "pypi" + "-more", "/opt/" + "pypi", "artifact" + "ory",
+    "extra-" + "index-url", "--index" + "-url", "trusted-" + "host",
+]  # fmt: skip
+
+
+def test_no_path_or_registry_of_a_machine_is_in_a_tracked_file() -> None:
+    wrong = []
+    for path in tracked():
+        try:
+            text = path.read_bytes().decode()
+        except UnicodeDecodeError:
+            continue
+        wrong += [
+            f"{path.relative_to(ROOT)}: {word}"
+            for word in MACHINE
+            if re.search(rf"(?<![\w.<>~*-]){re.escape(word)}", text)
+        ]
+    assert not wrong

@@ -1,0 +1,77 @@
+"""Values row by row, and resampling, on predictions small enough to check by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from layerkit.comparison.judging import RESAMPLES, Judged, judge, resampled, row_values
+from layerkit.layer import Array
+from layerkit.model import build
+from layerkit.parts import Rows
+from layerkit.registry import METRICS
+from layerkit.training import evaluate
+from layerkit.training.prepare import to_arrays
+from layerkit.training.recipe import loss_and_metrics
+
+ACCURACY, MACRO_F1 = METRICS.create("accuracy"), METRICS.create("macro_f1")
+
+
+def judged(predicted: list[int], truth: list[int]) -> Judged:
+    predictions: Array = np.eye(3)[predicted]
+    targets = np.array(truth)
+    values = {
+        name: METRICS.create(name).value(predictions, targets) for name in ("accuracy", "macro_f1")
+    }
+    return Judged(predictions, targets, values, np.zeros(len(truth)))
+
+
+SOME = judged([0, 1, 2, 0], [0, 1, 1, 2])
+
+
+def test_accuracy_is_a_mean_over_rows() -> None:
+    rows = row_values([SOME], "accuracy", ACCURACY)
+    assert rows is not None
+    assert rows.tolist() == [[1, 1, 0, 0]]
+
+
+def test_macro_f1_is_none() -> None:
+    assert row_values([SOME], "macro_f1", MACRO_F1) is None
+
+
+def test_every_model_must_be_a_mean_over_rows() -> None:
+    right = judged([0, 1, 2, 0], [0, 1, 2, 0])  # macro-F1 is 1, as is each row's
+    assert row_values([right, SOME], "macro_f1", MACRO_F1) is None
+
+
+def test_resamples_by_rows_and_by_weights_agree() -> None:
+    rows = row_values([SOME], "accuracy", ACCURACY)
+    by_rows = resampled([SOME], rows, ACCURACY)
+    by_weights = resampled([SOME], None, ACCURACY)
+    assert by_rows.shape == (1, RESAMPLES)
+    np.testing.assert_allclose(by_rows, by_weights)
+    assert by_rows.std() == pytest.approx(0.25, abs=0.02)  # sqrt(0.5 * 0.5 / 4)
+
+
+def test_models_share_the_draws() -> None:
+    drawn = resampled([SOME, SOME], None, MACRO_F1)
+    np.testing.assert_array_equal(drawn[0], drawn[1])
+    assert np.ptp(drawn[0]) > 0
+
+
+def test_judging_gives_what_evaluate_gives() -> None:
+    model = build(
+        {
+            "layerkit": 1,
+            "input": {"shape": [2]},
+            "layers": [{"type": "dense", "units": 3}],
+            "output": {"classes": ["a", "b", "c"]},
+        }
+    )
+    rows = Rows(
+        values=np.random.default_rng(0).normal(size=(30, 2)), labels=np.array(["a", "c"] * 15)
+    )
+    loss, metrics = loss_and_metrics(model.spec)
+    found = judge(model, to_arrays(model.contract, rows, loss), loss, metrics)
+    assert found.values == pytest.approx(evaluate(model, rows))
+    assert found.losses.mean() == pytest.approx(found.values["loss"])

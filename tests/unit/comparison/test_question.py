@@ -1,0 +1,128 @@
+"""Contestants that answer different questions are refused; the judged rows are the same for all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from layerkit.comparison import compare
+from layerkit.comparison.entries import gather
+from layerkit.comparison.question import metrics_of, pose
+from layerkit.errors import DataError, LayerkitError, SpecError
+from layerkit.model import build
+from layerkit.parts import Rows
+
+X = np.random.default_rng(0).normal(size=(60, 2))
+TABLE = Rows(columns={"a": X[:, 0], "b": X[:, 1], "y": X.sum(axis=1), "z": X[:, 0] * 2})
+
+
+def regression(target: str, **train: Any) -> dict[str, Any]:
+    return {
+        "layerkit": 1,
+        "name": f"of-{target}",
+        "input": {"columns": ["a", "b"]},
+        "layers": [{"type": "dense", "units": 1}],
+        "output": {"targets": [target]},
+        "train": {"data": "table", "epochs": 1, "test": 0.5, **train},
+    }
+
+
+def test_different_classes_are_refused(plain: dict[str, Any], highway: dict[str, Any]) -> None:
+    odd = {**highway, "output": {"classes": [f"digit {k}" for k in range(10)]}}
+    with pytest.raises(DataError, match=r"'plain' and 'highway' answer different questions.*digit"):
+        compare([plain, odd], seeds=1)
+
+
+def test_the_order_of_classes_is_each_models_own_business(plain: dict[str, Any]) -> None:
+    turned = {**plain, "name": "turned", "output": {"classes": [str(k) for k in range(9, -1, -1)]}}
+    found = compare([plain, turned], seeds=1, timing=False)
+    assert found.contestants[1].metrics["accuracy"].mean > 0.2
+
+
+def test_different_targets_are_refused() -> None:
+    with pytest.raises(DataError, match=r"targets \['y'\] against \['z'\]"):
+        compare([regression("y"), regression("z")], data={"train": TABLE}, seeds=1)
+
+
+def test_classes_against_numbers_are_refused(plain: dict[str, Any]) -> None:
+    with pytest.raises(LayerkitError, match="different questions"):
+        compare([plain, regression("y")], seeds=1)
+
+
+def test_different_input_shapes_are_refused(plain: dict[str, Any], highway: dict[str, Any]) -> None:
+    small = {**highway, "input": {"shape": [63]}}
+    with pytest.raises(DataError, match="input shape"):
+        pose(gather([plain, small]), None, "test")
+
+
+def test_learned_classes_are_held_against_each_other(plain: dict[str, Any]) -> None:
+    """A model made for other labels, its classes not in the spec, is found out after training."""
+    rows = Rows(values=np.zeros((20, 64)), labels=np.array([f"k{i % 10}" for i in range(20)]))
+    digits = Rows(values=np.zeros((20, 64)), labels=np.arange(20) % 10)
+    learner = {**plain, "name": "learner", "output": {}}
+    with pytest.raises(LayerkitError, match=r"k0|classes"):
+        compare([learner, plain], data={"train": rows, "test": rows}, seeds=1)
+    assert compare([learner, plain], data={"train": digits, "test": digits}, seeds=1, timing=False)
+
+
+def test_different_data_need_a_choice(plain: dict[str, Any], highway: dict[str, Any]) -> None:
+    other = {**highway, "train": {**highway["train"], "data": "mnist"}}
+    with pytest.raises(DataError, match=r"different data: 'digits' by 'plain', 'mnist'"):
+        pose(gather([plain, other]), None, "test")
+
+
+def test_different_test_fractions_are_refused() -> None:
+    pair = gather([regression("y"), regression("y", test=0.25)])
+    with pytest.raises(SpecError, match=r"0\.5 in 'of-y'.*0\.25"):
+        pose(pair, {"train": TABLE}, "test")
+
+
+def test_test_rows_are_those_of_training() -> None:
+    question = pose(gather([regression("y")]), {"train": TABLE}, "test")
+    assert question.rows is not None
+    assert len(question.rows) == 30
+
+
+def test_no_test_rows() -> None:
+    with pytest.raises(DataError, match="no test rows"):
+        pose(gather([regression("y", test=None)]), {"train": TABLE}, "test")
+
+
+def test_files_may_be_judged_on_all_rows_given_with_a_caution() -> None:
+    entries = gather([build(regression("y", test=None))])
+    question = pose(entries, {"train": TABLE}, "test")
+    assert question.rows is TABLE
+    assert "flatter it" in question.cautions[0]
+
+
+def test_validation_rows_are_each_seeds_own() -> None:
+    spec = regression("y", validation=0.4)
+    found = compare([spec, {**spec, "name": "b"}], data={"train": TABLE}, seeds=2, on="validation")
+    second = found.contestants[1].differences["mae"]
+    assert (found.rows, found.on) == (12, "validation")
+    assert second.values == (0.0, 0.0)  # the same spec twice: the same rows, the same numbers
+    assert second.rows is None
+
+
+def test_validation_values_are_those_of_training() -> None:
+    from layerkit.training import train
+
+    spec = regression("y", validation=0.4)
+    run = train(spec, data={"train": TABLE}, seed=1)
+    found = compare(
+        [spec], data={"train": TABLE}, settings=["train.seed=1"], seeds=1, on="validation"
+    )
+    assert found.contestants[0].metrics["mae"].mean == pytest.approx(run.metrics["val_mae"])
+
+
+def test_models_have_no_known_validation_rows() -> None:
+    entries = gather([build(regression("y", validation=0.4))])
+    with pytest.raises(DataError, match="which rows it was validated on"):
+        pose(entries, {"train": TABLE}, "validation")
+
+
+def test_all_are_judged_by_the_metrics_of_any(plain: dict[str, Any]) -> None:
+    more = {**plain, "train": {**plain["train"], "metrics": ["macro_f1", "accuracy"]}}
+    assert list(metrics_of(gather([plain, more]))) == ["accuracy", "macro_f1"]
