@@ -1,6 +1,7 @@
 """layerkit: plugin layers for neural networks on NumPy alone.
 
 ``import layerkit`` loads nothing but this page; each name below is imported when it is first used.
+The names of ``__all__`` and of ``layerkit.fields`` are public; everything else may change.
 
 >>> import layerkit
 >>> model = layerkit.build({
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from layerkit.layer import Context as Context
     from layerkit.layer import Layer as Layer
     from layerkit.layer import Param as Param
+    from layerkit.layer import Part as Part
     from layerkit.layer import Plan as Plan
     from layerkit.layer import Shape as Shape
     from layerkit.model import Model as Model
@@ -69,6 +71,7 @@ if TYPE_CHECKING:
     from layerkit.registry import schedule as schedule
     from layerkit.revise import diff as diff
     from layerkit.revise import upgrade as upgrade
+    from layerkit.spec import Spec as Spec
     from layerkit.store import load as load
     from layerkit.store import save as save
     from layerkit.training import Listener as Listener
@@ -103,6 +106,7 @@ _HOME = {
     "NotAModelFileError": "errors",
     "Optimizer": "parts",
     "Param": "layer",
+    "Part": "layer",
     "Plan": "layer",
     "PluginAmbiguousError": "errors",
     "PluginError": "errors",
@@ -116,6 +120,7 @@ _HOME = {
     "SelfTestError": "errors",
     "Shape": "layer",
     "ShapeError": "errors",
+    "Spec": "spec",
     "SpecError": "errors",
     "TensorMismatchError": "errors",
     "TrainingDivergedError": "errors",
@@ -165,6 +170,7 @@ __all__ = [
     "NotAModelFileError",
     "Optimizer",
     "Param",
+    "Part",
     "Plan",
     "PluginAmbiguousError",
     "PluginError",
@@ -178,6 +184,7 @@ __all__ = [
     "SelfTestError",
     "Shape",
     "ShapeError",
+    "Spec",
     "SpecError",
     "TensorMismatchError",
     "TrainingDivergedError",

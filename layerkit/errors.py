@@ -30,7 +30,7 @@ docstring of the class.
     |- TrainingDivergedError (ArithmeticError) LK-401
     `- MissingExtraError (ImportError)         LK-501
 
-A fault that can arise with or without a file (a spec typed as JSON, a plug-in look-up) has one
+A fault that can arise with or without a file (a spec typed as JSON, a plugin look-up) has one
 class; without a file its ``path`` is None.
 """
 
@@ -203,7 +203,7 @@ class UnsupportedFormatError(ModelFileError):
 class SelfTestError(ModelFileError):
     """The model, loaded here, does not give the outputs it gave when it was saved.
 
-    A plug-in changed what it computes, or the numerical libraries differ by more than the
+    A plugin changed what it computes, or the numerical libraries differ by more than the
     tolerance in the file. Attributes: ``max_abs``, the largest difference, and ``index`` of it.
     """
 
@@ -327,7 +327,7 @@ class UnknownTypeError(PluginMissingError):
 
 
 class PluginLoadError(PluginError):
-    """A plug-in was found, but it cannot be used: importing it or making its object raised (the
+    """A plugin was found, but it cannot be used: importing it or making its object raised (the
     cause is chained), or it does not keep the contract.
     """
 
@@ -344,7 +344,7 @@ class PluginAmbiguousError(PluginError):
 
 
 class PluginVersionError(PluginError):
-    """The contract or settings version of a plug-in is too old or too new. Upgrade one side."""
+    """The contract or settings version of a plugin is too old or too new. Upgrade one side."""
 
     code = "LK-105"
 

@@ -1,4 +1,4 @@
-"""What a model file says, without importing a plug-in or reading a tensor it does not need."""
+"""What a model file says, without importing a plugin or reading a tensor it does not need."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def inspect(
     expected_id: str | None = None,
     limits: Limits | None = None,
 ) -> Inspection:
-    """Read and check the header of a model file; no plug-in is imported or looked up.
+    """Read and check the header of a model file; no plugin is imported or looked up.
 
     Raises
     ------

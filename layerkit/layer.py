@@ -243,6 +243,12 @@ class Layer(Part, ABC):
     """
 
     freeze: bool = False
+    params: Mapping[str, Array]
+    grads: Mapping[str, Array]
+    state: Mapping[str, Array]
+    joined: Mapping[str, Array]
+    joined_grads: Mapping[str, Array]
+    span: slice
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Make the layer with empty tables, so that constructors need not call super()."""
@@ -251,13 +257,6 @@ class Layer(Part, ABC):
         layer.joined, layer.joined_grads = {}, {}
         layer.span = slice(0, 0)
         return layer
-
-    params: Mapping[str, Array]
-    grads: Mapping[str, Array]
-    state: Mapping[str, Array]
-    joined: Mapping[str, Array]
-    joined_grads: Mapping[str, Array]
-    span: slice
 
     @abstractmethod
     def plan(self, in_shape: Shape) -> Plan:

@@ -69,7 +69,7 @@ def plan_layers(layers: Sequence[tuple[str, Layer]], in_shape: Shape) -> list[Pl
             ) from error
         except SpecError:
             raise
-        except Exception as cause:  # whatever a plug-in's own code raises
+        except Exception as cause:  # whatever a plugin's own code raises
             raise _unusable(name, layer, f"plan raised {type(cause).__name__}: {cause}") from cause
         _check_plan(name, layer, plan)
         planned.append(Planned(name, layer, shape, plan))
@@ -85,7 +85,7 @@ def _unusable(name: str, layer: Layer, reason: str) -> PluginLoadError:
 
 
 def _check_plan(name: str, layer: Layer, plan: object) -> None:
-    """Hold what a plug-in planned against the contract, before anything relies on it."""
+    """Hold what a plugin planned against the contract, before anything relies on it."""
     if not isinstance(plan, Plan):
         raise _unusable(name, layer, f"plan gave {quoted(plan)}, no Plan")
     arrays = [*plan.params.items(), *plan.state.items()]
@@ -265,7 +265,7 @@ class Network:
         return x
 
     def backprop(self, dy: Array, contexts: Sequence[Context]) -> Array:
-        """DL/dx (n, *in) for dy = dL/dscores (n, *out); fills ``grads``."""
+        """Gradient dL/dx (n, *in) for dy = dL/dscores (n, *out); fills ``grads``."""
         self.allocate_grads()
         for p, ctx in zip(reversed(self.planned), reversed(contexts), strict=True):
             dy = p.layer.backprop(dy, ctx)

@@ -1,7 +1,7 @@
 """Where parts come from: one ``Registry`` class for all groups of entry points.
 
 Metadata first: listing names reads what the installed distributions declare and imports nothing;
-asking for one name imports that one module. A broken, slow or colliding plug-in hurts only whoever
+asking for one name imports that one module. A broken, slow or colliding plugin hurts only whoever
 asks for it. Classes registered in the process (a notebook) come beside the installed ones.
 """
 
@@ -287,7 +287,7 @@ class Registry(Generic[P]):
             )
         try:
             return part.migrate(dict(config), version)
-        except Exception as cause:  # whatever a plug-in's own code raises
+        except Exception as cause:  # whatever a plugin's own code raises
             raise PluginVersionError(
                 f"{where}: {part.type_name!r} cannot migrate {reason}: {cause}", problems=[problem]
             ) from cause
@@ -380,6 +380,11 @@ def register(part: type[P]) -> type[P]:
 
     A model file records such a layer as unpackaged: another process must register it too before
     it can load the file.
+
+    Returns
+    -------
+    type
+        The class itself.
 
     Raises
     ------

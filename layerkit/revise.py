@@ -1,6 +1,6 @@
 """Two model files side by side, and an old file written anew.
 
-``diff`` needs no plug-in: it reads headers, and only those tensors whose digests differ. Only when
+``diff`` needs no plugin: it reads headers, and only those tensors whose digests differ. Only when
 rows are given are the models loaded and asked for their predictions.
 """
 

@@ -173,7 +173,7 @@ def load(
     ------
     ModelFileError
         A subclass that says what is wrong: not a model file, truncated, corrupt, malformed, too
-        new, a plug-in missing, tensors that do not fit the spec, or a failed self-test.
+        new, a plugin missing, tensors that do not fit the spec, or a failed self-test.
     OSError
         If the file cannot be opened or read.
     """
@@ -376,7 +376,7 @@ def _run_selftest(model: Model, test: SelfTest) -> None:
     try:
         with np.errstate(all="ignore"):
             got = model.predict(test.rows)
-    except Exception as cause:  # a plug-in's own code may raise anything
+    except Exception as cause:  # a plugin's own code may raise anything
         raise SelfTestError(
             f"the self-test raised {type(cause).__name__}: {cause} ({advice})",
             max_abs=float("inf"),

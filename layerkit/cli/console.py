@@ -10,6 +10,7 @@ import codecs
 import io
 import json
 import math
+import os
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,7 +38,13 @@ _SHARE = re.compile(r"(accuracy|top_k)(_\d+)?$")
 
 
 def prepare() -> None:
-    """Make both streams able to write any text: UTF-8 for ASCII, else escapes for what is alien."""
+    """Make both streams able to write any text: UTF-8 for ASCII, else escapes for what is alien.
+
+    A stream that was closed before we started (``>&-``) becomes one that leads nowhere.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             ascii_only = codecs.lookup(stream.encoding).name == "ascii"

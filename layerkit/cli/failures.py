@@ -62,7 +62,7 @@ def lines(error: BaseException) -> list[str]:
         first, rest, more = f"error: {_message(error)}", [], []
     else:
         first, rest = f"internal error: {type(error).__name__}: {_message(error)}", []
-        more = ["this is a fault of layerkit or of a plug-in: run it again with --debug and "
+        more = ["this is a fault of layerkit or of a plugin: run it again with --debug and "
                 "report what it prints"]  # fmt: skip
     safe = [console.safe(line) for line in (*rest, *more)]
     return [console.safe(first), *(line if line.startswith("  ") else f"  {line}" for line in safe)]

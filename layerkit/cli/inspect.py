@@ -33,7 +33,7 @@ def inspect(
 ) -> None:
     """Show what a model file holds.
 
-    No plug-in is imported and no weight is read. The header is checked against its digest; verify
+    No plugin is imported and no weight is read. The header is checked against its digest; verify
     checks the weights too.
     """
     from layerkit import inspect as look

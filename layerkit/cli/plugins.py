@@ -30,7 +30,7 @@ def list_(
 ) -> None:
     """List all types and who provides them.
 
-    No plug-in is imported: the list is what installed distributions declare.
+    No plugin is imported: the list is what installed distributions declare.
     """
     from layerkit.registry import REGISTRIES
 

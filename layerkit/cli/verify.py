@@ -30,7 +30,7 @@ def verify(
     """Check every byte of model files.
 
     The header and every tensor are held against their SHA-256 digests. All files are looked at; the
-    exit code is 1 if any is bad. Without --selftest no plug-in is imported, so a file can be
+    exit code is 1 if any is bad. Without --selftest no plugin is imported, so a file can be
     checked where its layers are not installed.
     """
     from layerkit.cli import failures

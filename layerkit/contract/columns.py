@@ -46,7 +46,13 @@ def column_names(
     exclude: Collection[str],
     shape: Shape | None,
 ) -> tuple[str, ...] | None:
-    """The names of the contract, or None if it goes by position."""
+    """The names of the contract, or None if it goes by position.
+
+    Raises
+    ------
+    ShapeError
+        If there are more or fewer columns than the model takes.
+    """
     if columns is not None:
         return tuple(_column_name(c, i) for i, c in enumerate(columns))
     if rows.columns is None:

@@ -64,7 +64,13 @@ def closed(
 
 
 def shape(value: object, at: str) -> Shape:
-    """``value`` as a shape whose sizes are all known."""
+    """``value`` as a shape whose sizes are all known.
+
+    Raises
+    ------
+    SpecError
+        If it is not of that form.
+    """
     if not isinstance(value, Sequence) or isinstance(value, str):
         raise SpecError(f"wanted a list of sizes, found {quoted(value)}", location=at)
     sizes = [int(v) for v in value if isinstance(v, (int, np.integer)) and not isinstance(v, bool)]
@@ -74,7 +80,13 @@ def shape(value: object, at: str) -> Shape:
 
 
 def dtype(value: object, at: str) -> Literal["float32", "float64"]:
-    """NumPy's name for the file's ``value``."""
+    """NumPy's name for the file's ``value``.
+
+    Raises
+    ------
+    SpecError
+        If it is not of that form.
+    """
     if value == "f32":
         return "float32"
     if value == "f64":
@@ -83,7 +95,13 @@ def dtype(value: object, at: str) -> Literal["float32", "float64"]:
 
 
 def names(value: object, at: str) -> tuple[str, ...]:
-    """``value`` as distinct strings."""
+    """``value`` as distinct strings.
+
+    Raises
+    ------
+    SpecError
+        If it is not of that form.
+    """
     if not isinstance(value, Sequence) or isinstance(value, str):
         raise SpecError(f"wanted a list of names, found {quoted(value)}", location=at)
     for i, name in enumerate(value):
@@ -95,7 +113,13 @@ def names(value: object, at: str) -> tuple[str, ...]:
 
 
 def distinct(found: Sequence[object], at: str) -> None:
-    """Refuse a name that comes twice."""
+    """Refuse a name that comes twice.
+
+    Raises
+    ------
+    SpecError
+        If it is not of that form.
+    """
     seen: set[object] = set()
     for name in found:
         if name in seen:
@@ -131,7 +155,13 @@ def is_number(value: object) -> bool:
 
 
 def fills(value: object, columns: tuple[str, ...] | None, width: int) -> Array | None:
-    """The fill values in the ``fields`` of the table, or None if there are none."""
+    """The fill values in the ``fields`` of the table, or None if there are none.
+
+    Raises
+    ------
+    SpecError
+        If it is not of that form.
+    """
     if value is None:
         return None
     at = "spec.data.table.fields"
@@ -153,7 +183,15 @@ def fills(value: object, columns: tuple[str, ...] | None, width: int) -> Array |
 
 
 def freeze(owner: object, name: str, width: int, at: str) -> None:
-    """Turn the field ``name`` of a frozen dataclass into a read-only (width,) float64 array."""
+    """Turn the field ``name`` of a frozen dataclass into a read-only (width,) float64 array.
+
+    Raises
+    ------
+    ShapeError
+        If it has another length.
+    SpecError
+        If it is not finite.
+    """
     value = getattr(owner, name)
     if value is None:
         return
@@ -168,7 +206,13 @@ def freeze(owner: object, name: str, width: int, at: str) -> None:
 
 
 def scaler(center: Array | None, scale: Array | None, dtype: str, at: str) -> None:
-    """Refuse one without the other, and what is 0 or infinite in ``dtype``."""
+    """Refuse one without the other, and what is 0 or infinite in ``dtype``.
+
+    Raises
+    ------
+    SpecError
+        If it is not of that form.
+    """
     if (center is None) != (scale is None):
         raise SpecError("wanted both center and scale", location=f"{at}.scaler")
     if center is not None and scale is not None:
@@ -180,7 +224,13 @@ def scaler(center: Array | None, scale: Array | None, dtype: str, at: str) -> No
 
 
 def bounds(low: Array | None, high: Array | None, at: str) -> None:
-    """Refuse one without the other, and a smallest above the largest."""
+    """Refuse one without the other, and a smallest above the largest.
+
+    Raises
+    ------
+    SpecError
+        If it is not of that form.
+    """
     if (low is None) != (high is None):
         raise SpecError("wanted both min and max", location=at)
     if low is not None and high is not None and (low > high).any():

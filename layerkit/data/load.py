@@ -63,7 +63,7 @@ def load_data(
         return _from_mapping(data, base, labels)
     if data is None:
         if base is None:
-            hint = "name a data set, or give --data PATH"
+            hint = "set train.data in the spec (digits, say), or give --data PATH"
             raise DataSourceError("no data named, and no path given", hint=hint)
         return _from_path(base, labels)
     if isinstance(data, str) and data in DATA:

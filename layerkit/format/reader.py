@@ -136,7 +136,7 @@ def load_tensors(
     expected_id: str | None = None,
     limits: Limits | None = None,
 ) -> dict[str, Tensor] | LazyTensors:
-    """The tensors of a model file by name, whatever its layers are: no plug-in is needed.
+    """The tensors of a model file by name, whatever its layers are: no plugin is needed.
 
     Parameters are those of ``open_document`` and ``Document.read``.
 

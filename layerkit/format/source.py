@@ -227,7 +227,13 @@ class StreamSource:
             done += len(part)
 
     def finish(self, at: int) -> None:
-        """Read one byte more than the model has: there must be none."""
+        """Read one byte more than the model has: there must be none.
+
+        Raises
+        ------
+        MalformedFileError
+            If bytes follow after the last payload.
+        """
         self._skip_to(at)
         if self._some(1):
             raise MalformedFileError(

@@ -18,7 +18,7 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 def json_schema() -> dict[str, Any]:
     """The schema (draft 2020-12) of a spec, with the parts that are installed now.
 
-    Imports every plug-in; one that cannot be imported is left out.
+    Imports every plugin; one that cannot be imported is left out.
     """
     schema = SpecDocument.model_json_schema()
     definitions = schema.setdefault("$defs", {})

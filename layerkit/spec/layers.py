@@ -47,7 +47,7 @@ class LayerRecord:
         """
         try:
             return self.part(**self.config)
-        except Exception as cause:  # whatever a plug-in's own code raises
+        except Exception as cause:  # whatever a plugin's own code raises
             reason = f"making {self.name!r} raised {type(cause).__name__}: {cause}"
             problem = PluginProblem(self.type, reason, f"layers[{self.origin}]")
             raise PluginLoadError(

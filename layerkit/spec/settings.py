@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from layerkit.errors import PluginError, PluginLoadError, PluginProblem
 from layerkit.fields import PartOf, Range
 from layerkit.layer import Part
-from layerkit.registry import REGISTRIES, Registry
+from layerkit.registry import REGISTRIES, Registry, nearest
 from layerkit.spec.text import Path, plain
 from layerkit.spec.words import Faults, came, describe, unknown_field
 
@@ -107,7 +107,7 @@ def validate(
     try:
         known = setting_types(part)
         model = settings_model(part)
-    except Exception as cause:  # noqa: BLE001  # whatever a plug-in's annotations lead to
+    except Exception as cause:  # noqa: BLE001  # whatever a plugin's annotations lead to
         reason = f"the annotations of {part.__name__}'s constructor cannot be used: {cause!r:.200}"
         problem = PluginProblem(getattr(part, "type_name", part.__name__), reason)
         error = PluginLoadError(reason, problems=[problem])
@@ -123,6 +123,8 @@ def validate(
     except ValidationError as error:
         bad = {str(e["loc"][0]): e["type"] for e in reversed(error.errors())}
         for name, kind in bad.items():
+            if kind == "missing" and any(_meant(key, name) for key in config if key not in known):
+                continue  # told already, as a misspelt field
             if kind == "missing":
                 reason = f"the field {name!r} is required: {describe(known[name])}"
                 faults.add((*path, name), reason)
@@ -138,6 +140,10 @@ def validate(
                 group, resolved[name], (*path, name), faults, lenient=lenient
             )
     return resolved
+
+
+def _meant(word: str, name: str) -> bool:
+    return f"mean {name!r}" in nearest(str(word), [name])
 
 
 def _optional(annotation: Any) -> bool:

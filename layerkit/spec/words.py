@@ -115,7 +115,7 @@ class Faults:
         self.found.append(Fault(path, reason, error))
 
     def raise_any(self) -> None:
-        """Raise what was gathered, plug-in faults first.
+        """Raise what was gathered, plugin faults first.
 
         Raises
         ------

@@ -47,6 +47,11 @@ def test_split(splits: Mapping[str, Rows], choice: Any) -> tuple[Rows, Rows | No
 
     A fraction is taken by a stream of its own, not by the run's seed, so that runs of several
     seeds are judged by the same rows.
+
+    Raises
+    ------
+    DataError
+        If there is no split called "train", or the choice leaves no rows.
     """
     if "train" not in splits:
         raise DataError(

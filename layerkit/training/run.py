@@ -167,7 +167,27 @@ def train_seeds(
     listener: Listener | None = None,
     **options: Any,
 ) -> list[Run]:
-    """Train a spec ``seeds`` times, from its own seed upwards; otherwise as ``train``."""
+    """Train a spec ``seeds`` times, from its own seed upwards.
+
+    Parameters
+    ----------
+    spec, data, settings, listener
+        As for ``train``; the data are read once.
+    seeds
+        How many runs.
+    options
+        Further arguments of ``train``.
+
+    Returns
+    -------
+    list of Run
+        In the order of the seeds.
+
+    Raises
+    ------
+    LayerkitError
+        As ``train``.
+    """
     resolved = as_spec(spec, settings)
     first = Recipe.of(resolved).seed
     splits = splits_of(resolved, data)

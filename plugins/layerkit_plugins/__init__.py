@@ -1,0 +1,1 @@
+"""The parts that come with layerkit: one idea a file, entered through entry points only."""

@@ -208,11 +208,25 @@ def test_a_reader_that_leaves_ends_the_command_quietly(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-def test_a_full_disk_is_an_error(folder: Path, command: str) -> None:
+@pytest.mark.parametrize("words", ["schema", "infer pets.layerkit rows.csv"])
+def test_a_full_disk_is_an_error(pets: Path, command: str, words: str) -> None:
+    Path("rows.csv").write_text("weight,height\n24,55\n")
     done = subprocess.run(
-        ["bash", "-c", f"{command} schema > /dev/full"], capture_output=True, text=True, check=False
+        ["bash", "-c", f"{command} {words} > /dev/full"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (done.returncode, done.stderr) == (1, "error: No space left on device\n")
+
+
+def test_a_closed_stream_is_no_error(pets: Path, command: str) -> None:
+    Path("rows.csv").write_text("weight,height\n24,55\n")
+    line = (
+        f"{command} infer pets.layerkit rows.csv >&-; echo $?; {command} build x.json 2>&-; echo $?"
+    )
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("0\n1\n", "")
 
 
 @pytest.fixture

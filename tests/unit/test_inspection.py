@@ -1,4 +1,4 @@
-"""What a file says, without importing a plug-in."""
+"""What a file says, without importing a plugin."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names to classes: metadata first, one import a name, a broken plug-in hurts only itself."""
+"""Names to classes: metadata first, one import a name, a broken plugin hurts only itself."""
 
 from __future__ import annotations
 

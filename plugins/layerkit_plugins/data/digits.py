@@ -7,10 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from layerkit.data import read_rows
-from layerkit.errors import DataSourceError
-from layerkit.layer import Array
-from layerkit.parts import DataSource, Rows
+from layerkit import Array, DataSource, DataSourceError, Rows, read_rows
 
 __all__ = ["Digits"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from layerkit import DataSource, Rows
 from layerkit.data import load_idx_set
-from layerkit.parts import DataSource, Rows
 
 __all__ = ["FashionMnist"]
 

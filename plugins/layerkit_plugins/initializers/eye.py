@@ -24,7 +24,13 @@ class Eye(Initializer):
     type_name = "eye"
 
     def make(self, shape: Shape, fans: tuple[int, int], rng: np.random.Generator) -> Array:
-        """The rectangular identity of ``shape`` (i, o)."""
+        """The rectangular identity of ``shape`` (i, o).
+
+        Raises
+        ------
+        ShapeError
+            If the parameter is no matrix.
+        """
         if len(shape) != 2:
             raise ShapeError(f"initializer 'eye' makes matrices, not arrays of shape {shape}")
         return np.eye(*shape)

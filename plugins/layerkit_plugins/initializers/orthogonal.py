@@ -32,7 +32,13 @@ class Orthogonal(Initializer):
         self.gain = gain
 
     def make(self, shape: Shape, fans: tuple[int, int], rng: np.random.Generator) -> Array:
-        """A random orthogonal matrix times ``gain``, in ``shape``."""
+        """A random orthogonal matrix times ``gain``, in ``shape``.
+
+        Raises
+        ------
+        ShapeError
+            If the parameter is no matrix.
+        """
         if len(shape) < 2:
             raise ShapeError(f"initializer 'orthogonal' needs two axes, not shape {shape}")
         o = shape[-1]

@@ -90,7 +90,7 @@ class Dense(Layer):
     # run over contiguous memory and the next layer finds its x.T contiguous (1.3x on such nets).
 
     def feed(self, x: Array, ctx: Context) -> Array:
-        """Y (n, o) for x (n, i)."""
+        """Outputs y (n, o) for x (n, i)."""
         f = activation(self.activation)
         z = np.matmul(self.params["W"].T, x.T, out=ctx.buffer("z", (self.units, len(x))))
         if self.use_bias:
@@ -100,7 +100,7 @@ class Dense(Layer):
         return y.T
 
     def backprop(self, dy: Array, ctx: Context) -> Array:
-        """DL/dx (n, i); writes dL/dW and dL/db."""
+        """Gradient dL/dx (n, i); writes dL/dW and dL/db."""
         x, z, y = ctx.saved
         dz = activation(self.activation).backprop(dy.T, z, y, ctx.buffer("dz", z.shape))
         np.matmul(x.T, dz.T, out=self.grads["W"])

@@ -109,7 +109,7 @@ class Highway(Layer):
     # Buffers are (2 d, n), H above T: one product fills both, and each half is contiguous.
 
     def feed(self, x: Array, ctx: Context) -> Array:
-        """Y (n, d) for x (n, d)."""
+        """Outputs y (n, d) for x (n, d)."""
         n, d = x.shape
         f = activation(self.activation)
         a = np.matmul(self.joined["W"].T, x.T, out=ctx.buffer("a", (2 * d, n)))
@@ -126,7 +126,7 @@ class Highway(Layer):
         return y.T
 
     def backprop(self, dy: Array, ctx: Context) -> Array:
-        """DL/dx (n, d); writes the gradients of WH, WT, bH, bT."""
+        """Gradient dL/dx (n, d); writes the gradients of WH, WT, bH, bT."""
         x, aH, H, T, D = ctx.saved
         d, n = T.shape
         G = dy.T

@@ -127,7 +127,7 @@ class Projection(Layer):
     # Buffers are (3 o, n), H above T above A: one product fills all, and each third is contiguous.
 
     def feed(self, x: Array, ctx: Context) -> Array:
-        """Y (n, o) for x (n, i)."""
+        """Outputs y (n, o) for x (n, i)."""
         n, o = len(x), self.units
         f, fA = activation(self.activation), activation(self.carry_activation)
         a = np.matmul(self.joined["W"].T, x.T, out=ctx.buffer("a", (3 * o, n)))
@@ -146,7 +146,7 @@ class Projection(Layer):
         return y.T
 
     def backprop(self, dy: Array, ctx: Context) -> Array:
-        """DL/dx (n, i); writes the gradients of WH, WT, WA, bH, bT, bA."""
+        """Gradient dL/dx (n, i); writes the gradients of WH, WT, WA, bH, bT, bA."""
         x, aH, H, T, aA, A, D = ctx.saved
         o, n = T.shape
         G = dy.T

@@ -211,7 +211,7 @@ def test_paths_may_be_text(tmp_path: Path) -> None:
     assert read_spec(str(path)) == read_spec(path)
 
 
-# ---- constructors of plug-ins
+# ---- constructors of plugins
 
 
 class Everything(Passing):
