@@ -7,10 +7,11 @@ arrays. Type keys are plain strings here: who provides a layer is not this packa
 
 from layerkit.format.contract import check_data_contract
 from layerkit.format.document import Document, LazyTensors
+from layerkit.format.files import inspect_header, load_tensors
 from layerkit.format.layers import LayerRecord, layer_records, unowned_tensors
 from layerkit.format.limits import Limits
 from layerkit.format.names import DTYPES, format_dtype
-from layerkit.format.reader import inspect_header, load_tensors, open_document
+from layerkit.format.reader import open_document
 from layerkit.format.relations import TensorRecord
 from layerkit.format.writer import tensor_digests, write
 

@@ -7,9 +7,8 @@ nothing is imported or allocated because a file says so.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from hashlib import sha256
-from typing import Any, BinaryIO, Literal, NamedTuple, overload
+from typing import BinaryIO, NamedTuple
 
 from layerkit.errors import (
     CorruptFileError,
@@ -19,16 +18,17 @@ from layerkit.errors import (
     UnsupportedFormatError,
 )
 from layerkit.format.decode import Decoded, decode
-from layerkit.format.document import Document, LazyTensors, Tensor, located
+from layerkit.format.document import Document, located
 from layerkit.format.fields import Fields
 from layerkit.format.header import check_features, check_sections
 from layerkit.format.layout import HEADER_START, TAIL
 from layerkit.format.limits import Limits
 from layerkit.format.recognise import kind_hint
 from layerkit.format.relations import check_places, check_relations, place_tensors
+from layerkit.format.remote import Remote, locate
 from layerkit.format.source import FileSource, Source, StreamSource, open_path
 
-__all__ = ["MAGIC", "check_header", "inspect_header", "load_tensors", "open_document"]
+__all__ = ["MAGIC", "check_header", "open_document"]
 
 MAGIC = b"\x83\xa8layerkit"
 _CONSTANTS = ((10, b"\x96"), (13, b"\xcf"), (22, b"\xce"), (27, b"\xcf"), (36, b"\xc4\x20"))
@@ -53,8 +53,9 @@ def open_document(
 
     Parameters
     ----------
-    source : path or binary file object
-        A file object is read forward from where it stands, and is left open.
+    source : path, URL or binary file object
+        A URL is a text with ``://``. A file object is read forward from where it stands, and is
+        left open.
     mmap : bool
         Map the file instead of copying from it; it must not be truncated while arrays live.
     expected_id : str, optional
@@ -79,75 +80,34 @@ def open_document(
         If the file is missing or cannot be read.
     """
     limits = limits or Limits()
-    path = os.fsdecode(source) if isinstance(source, str | bytes | os.PathLike) else None
+    place = locate(source)
+    path = place.url if isinstance(place, Remote) else place if isinstance(place, str) else None
     with located(path):
-        if path is None:
-            if mmap:
-                raise ValueError("mmap=True needs a path, not a stream")
-            stream: Any = source
-            return _read_header(StreamSource(stream), None, expected_id, limits)
-        file = FileSource(open_path(path))
-        try:
-            document = _read_header(file, path, expected_id, limits)
-            if mmap:
-                document.use(file.map())
-        except BaseException:
-            file.close()
-            raise
-        return document
+        if isinstance(place, str):
+            file = FileSource(open_path(place))
+            return _opened(file, path, expected_id, limits, mmap=mmap)
+        if mmap:
+            raise ValueError("mmap=True needs a file of this machine, not a stream or a URL")
+        stream = place.open() if isinstance(place, Remote) else StreamSource(place)
+        return _opened(stream, path, expected_id, limits)
 
 
-def inspect_header(source: str | os.PathLike[str] | BinaryIO) -> Document:
-    """``source`` after steps 1 to 13, closed again: what there is to say without its tensors."""
-    with open_document(source) as document:
-        return document
-
-
-@overload
-def load_tensors(
-    source: str | os.PathLike[str] | BinaryIO,
+def _opened(
+    source: FileSource | StreamSource,
+    path: str | None,
+    expected_id: str | None,
+    limits: Limits,
     *,
-    names: Iterable[str] | None = None,
-    verify: bool = True,
     mmap: bool = False,
-    expected_id: str | None = None,
-    limits: Limits | None = None,
-) -> dict[str, Tensor]: ...
-
-
-@overload
-def load_tensors(
-    source: str | os.PathLike[str] | BinaryIO,
-    *,
-    names: Iterable[str] | None = None,
-    verify: Literal["lazy"],
-    mmap: bool = False,
-    expected_id: str | None = None,
-    limits: Limits | None = None,
-) -> LazyTensors: ...
-
-
-def load_tensors(
-    source: str | os.PathLike[str] | BinaryIO,
-    *,
-    names: Iterable[str] | None = None,
-    verify: bool | Literal["lazy"] = True,
-    mmap: bool = False,
-    expected_id: str | None = None,
-    limits: Limits | None = None,
-) -> dict[str, Tensor] | LazyTensors:
-    """The tensors of a model file by name, whatever its layers are: no plugin is needed.
-
-    Parameters are those of ``open_document`` and ``Document.read``.
-
-    Returns
-    -------
-    dict of str to ndarray
-        Tensors of all roles and aliases; an alias is the same array object as its target. With
-        ``verify="lazy"`` a LazyTensors mapping instead.
-    """
-    with open_document(source, mmap=mmap, expected_id=expected_id, limits=limits) as document:
-        return document.read(names, verify=verify)
+) -> Document:
+    try:
+        document = _read_header(source, path, expected_id, limits)
+        if mmap and isinstance(source, FileSource):
+            document.use(source.map())
+    except BaseException:
+        source.close()
+        raise
+    return document
 
 
 def _read_header(

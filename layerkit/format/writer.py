@@ -30,6 +30,7 @@ from layerkit.format.limits import Limits
 from layerkit.format.parallel import each
 from layerkit.format.plain import fault, plain
 from layerkit.format.reader import MAGIC, check_header, open_document
+from layerkit.format.remote import Remote, locate, write_remote
 
 __all__ = ["tensor_digests", "write"]
 
@@ -61,6 +62,7 @@ def write(
     durable: bool = True,
     overwrite: bool = True,
     follow_symlinks: bool = False,
+    atomic: bool = True,
     check: bool = False,
     limits: Limits | None = None,
     digests: Mapping[str, bytes] | None = None,
@@ -69,8 +71,8 @@ def write(
 
     Parameters
     ----------
-    target : path or binary file object
-        A path is replaced atomically; a file object is written forward, which is not atomic.
+    target : path, URL or binary file object
+        A path or URL is replaced atomically; a file object is written forward, which is not.
     spec : mapping
         With ``schema`` and ``model``, resolved: defaults filled in.
     types : mapping
@@ -92,6 +94,8 @@ def write(
         If false, raise FileExistsError when the target exists.
     follow_symlinks : bool
         If the target is a link, replace the file it points to instead of the link.
+    atomic : bool
+        If false, a URL may be of a file system that cannot keep the old file until the end.
     check : bool
         Read the temporary file back and verify it before it replaces the target.
     limits : Limits, optional
@@ -128,19 +132,23 @@ def write(
     def produce(gather: Gather) -> None:
         _emit(prepared, gather)
 
-    if isinstance(target, str | bytes | os.PathLike):
+    place = locate(target)
+    if isinstance(place, str):
         replace_file(
-            Path(os.fsdecode(target)),
+            Path(place),
             produce,
             durable=durable,
             overwrite=overwrite,
             follow_symlinks=follow_symlinks,
             check=(lambda path: _read_back(path, prepared.file_id, limits)) if check else None,
         )
+        return prepared.file_id
+    if check:
+        raise ValueError("check=True needs a file of this machine: others cannot be read back")
+    if isinstance(place, Remote):
+        write_remote(place, produce, overwrite=overwrite, atomic=atomic)
     else:
-        if check:
-            raise ValueError("check=True needs a path: a stream cannot be read back")
-        gather = Gather(target.write)
+        gather = Gather(place.write)
         produce(gather)
         gather.flush()
     return prepared.file_id

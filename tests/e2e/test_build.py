@@ -123,9 +123,9 @@ def test_an_untrained_model_and_other_files_are_replaced(cli: Cli, folder: Path)
             "layers[0].unit (line 12): unknown field 'unit'; did you mean 'units'?",
         ),
         (
-            "trian.epochs=4",
+            "trayn.epochs=4",
             "LK-201",
-            "trian (line 1): unknown field 'trian'; did you mean 'train'?",
+            "trayn (line 1): unknown field 'trayn'; did you mean 'train'?",
         ),
         (
             "layers.0.units=1000000000000",

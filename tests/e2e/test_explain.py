@@ -83,7 +83,7 @@ def test_a_part_by_name_by_group_and_by_field(cli: Cli) -> None:
 @pytest.mark.parametrize(
     ("term", "wanted"),
     [
-        ("trian.epochs", "did you mean 'train.epochs'"),
+        ("trayn.epochs", "did you mean 'train.epochs'"),
         ("highwy", "did you mean 'highway'"),
         ("highway.gatebias", "did you mean 'highway.gate_bias'"),
         ("highwy.gate_bia", "did you mean 'highway.gate_bias'"),
@@ -103,7 +103,7 @@ def test_the_schema_accepts_the_spec_and_refuses_a_typo(cli: Cli) -> None:
     spec = json.loads(Path("pets.json").read_text())
     validator = jsonschema.Draft202012Validator(schema)
     assert list(validator.iter_errors(spec)) == []
-    spec["trian"] = spec.pop("train")
+    spec["trayn"] = spec.pop("train")
     assert [e.validator for e in validator.iter_errors(spec)] == ["additionalProperties"]
 
 

@@ -557,6 +557,15 @@ def test_histories_of_continued_trainings_stay_aligned() -> None:
     assert missing.tolist() == [False] * 3 + [True] * 2 + [False]
 
 
+def test_a_series_that_begins_later_is_padded() -> None:
+    model = layerkit.train(spec(), data={"train": ROWS}).model
+    model.spec = model.spec.with_train(validation=0.25, epochs=2)
+    layerkit.train(model, data={"train": ROWS})
+    assert np.isnan(model.history["val_loss"]).tolist() == [True] * 3 + [False] * 2
+    assert np.isfinite(model.history["loss"]).all()
+    assert len(model.history["loss"]) == 5
+
+
 def test_overrides_and_seeds() -> None:
     run = layerkit.train(spec(), data={"train": ROWS}, settings=["train.epochs=1"], seed=9)
     assert (run.epochs, run.seed) == (1, 9)

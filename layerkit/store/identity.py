@@ -1,0 +1,28 @@
+"""What makes a model the one that was saved: spec, data contract and numbers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from layerkit.model import Model
+
+__all__ = ["file_spec", "fingerprint_of"]
+
+
+def file_spec(model: Model) -> dict[str, Any]:
+    """The ``spec`` section of a file."""
+    document = model.spec.to_document()
+    del document["layerkit"]
+    return {"schema": 1, "model": document, "data": model.contract.to_spec()}
+
+
+def fingerprint_of(model: Model, digests: Mapping[str, bytes]) -> str:
+    """Changes when the spec, the contract, a parameter or a state changes."""
+    fingerprint = hashlib.sha256(json.dumps(file_spec(model), sort_keys=True).encode())
+    for p in model.network.planned:
+        for name in (*p.plan.params, *p.plan.state):
+            fingerprint.update(digests[f"{p.name}.{name}"])
+    return fingerprint.hexdigest()
