@@ -15,6 +15,7 @@ from layerkit.cli import (
     compare,
     console,
     demo,
+    diff,
     evaluate,
     explain,
     failures,
@@ -22,6 +23,7 @@ from layerkit.cli import (
     inspect,
     plugins,
     resume,
+    rewrite,
     schema,
     train,
     verify,
@@ -81,6 +83,9 @@ app.command("infer", epilog=infer.EXAMPLE)(infer.infer)
 app.command("compare", epilog=compare.EXAMPLE)(compare.compare)
 app.command("inspect", epilog=inspect.EXAMPLE)(inspect.inspect)
 app.command("verify", epilog=verify.EXAMPLE)(verify.verify)
+app.command("diff", epilog=diff.EXAMPLE)(diff.diff)
+app.command("upgrade", epilog=rewrite.UPGRADE_EXAMPLE)(rewrite.upgrade)
+app.command("deploy", epilog=rewrite.DEPLOY_EXAMPLE)(rewrite.deploy)
 app.command("schema", epilog=schema.EXAMPLE)(schema.schema)
 app.command("explain", epilog=explain.EXAMPLE)(explain.explain)
 app.add_typer(plugin_commands, name="plugins")

@@ -14,7 +14,16 @@ if TYPE_CHECKING:
     from layerkit.cli.progress import Quiet
     from layerkit.spec import Spec
 
-__all__ = ["Saved", "emit", "last_good_kept", "run_all", "save_run", "show", "show_seeds"]
+__all__ = [
+    "Saved",
+    "checkpoint_of",
+    "emit",
+    "last_good_kept",
+    "run_all",
+    "save_run",
+    "show",
+    "show_seeds",
+]
 
 Saved = tuple["Run", Path, bool]
 
@@ -28,8 +37,13 @@ def run_all(
     validation: str | None = None,
     seed: int | None = None,
     seeds: int | None = None,
+    every: float = 30.0,
 ) -> list[Saved]:
-    """Each run trained and saved, one after the other, until all are done or Ctrl-C."""
+    """Each run trained and saved, one after the other, until all are done or Ctrl-C.
+
+    Every ``every`` seconds (0: never) a checkpoint is saved beside the file that it is to become;
+    it is removed when that file is there.
+    """
     from layerkit import train as train_one
     from layerkit.spec import Spec
     from layerkit.training import splits_of
@@ -40,14 +54,28 @@ def run_all(
     runs: list[Saved] = []
     for k in range(seeds or 1):
         path = target if seeds is None else _numbered(target, first + k)
+        checkpoint = checkpoint_of(path)
         with last_good_kept(path):
             run = train_one(
-                given, data=rows, validation_data=validation, seed=first + k, listener=watch
+                given,
+                data=rows,
+                validation_data=validation,
+                seed=first + k,
+                listener=watch,
+                checkpoint=checkpoint if every else None,
+                every=every,
             )
         runs.append((run, path, save_run(run.model, path)))
+        if every:
+            checkpoint.unlink(missing_ok=True)
         if run.ended == "interrupted":
             break
     return runs
+
+
+def checkpoint_of(path: Path) -> Path:
+    """Where checkpoints of a training that is to become ``path`` are saved."""
+    return path.with_name(f"{path.name.removesuffix('.layerkit')}-checkpoint.layerkit")
 
 
 def _numbered(path: Path, seed: int) -> Path:

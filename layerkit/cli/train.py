@@ -46,6 +46,12 @@ def train(
     ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="In place of train.epochs.")] = None,
     settings: options.Settings = None,
+    checkpoint: Annotated[
+        float,
+        typer.Option(
+            min=0, metavar="SECONDS", help="How often to save NAME-checkpoint.layerkit; 0: never."
+        ),
+    ] = 30.0,
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
@@ -54,7 +60,8 @@ def train(
     A spec starts from its initial weights, a model from those it has. Progress goes to standard
     error: a bar on a terminal, one line an epoch elsewhere. Ctrl-C finishes the batch, undoes the
     epoch that it cuts short, saves the model and exits with 130; layerkit resume goes on from
-    there. A second Ctrl-C stops at once.
+    there. A second Ctrl-C stops at once. A training that is killed leaves its last checkpoint,
+    which layerkit resume takes as well.
     """
     from layerkit.cli import files, runs
     from layerkit.cli.progress import watcher
@@ -66,7 +73,14 @@ def train(
     target = files.destination(output, given.name)
     with watcher(quiet=quiet, as_json=as_json) as watch:
         done = runs.run_all(
-            given, target, watch, data=data, validation=validation, seed=seed, seeds=seeds
+            given,
+            target,
+            watch,
+            data=data,
+            validation=validation,
+            seed=seed,
+            seeds=seeds,
+            every=checkpoint,
         )
         if as_json:
             runs.emit(given.name, done, watch)

@@ -48,7 +48,7 @@ class Remote(NamedTuple):
             protocols = self.fs.protocol
             web = "https" in ((protocols,) if isinstance(protocols, str) else protocols)
             # Of the web, one answer that is read as it comes instead of a request every 5 MiB.
-            stream = self.fs.open(self.path, "rb", **({}))
+            stream = self.fs.open(self.path, "rb", **({"block_size": 0} if web else {}))
             if isinstance(stream, io.BytesIO):  # of memory:// all readers get the same object
                 stream = io.BytesIO(stream.getvalue())
             return RemoteSource(stream, self.url)

@@ -229,7 +229,8 @@ def test_a_damaged_object_is_refused_with_its_url(
 # --- http ---
 
 
-def test_a_model_is_read_from_the_web_in_one_answer(model: layerkit.Model, web: Web) -> None:
+def test_a_model_is_read_from_the_web_in_one_answer(web: Web) -> None:
+    model = layerkit.build({**SPEC, "input": {"shape": [1000]}})
     layerkit.save(model, web.folder / "m")
     assert layerkit.load(f"{web.address}/m").file_id == model.file_id
     assert web.requests.count("GET") == 1

@@ -44,6 +44,12 @@ def test_every_model_must_be_a_mean_over_rows() -> None:
     assert row_values([right, SOME], "macro_f1", MACRO_F1) is None
 
 
+def test_a_metric_that_is_a_mean_by_coincidence_is_found_out() -> None:
+    lucky = judged([0, 0, 0, 1], [0, 1, 1, 1])  # macro-F1 is 0.5, as is the mean of its rows
+    assert lucky.values["macro_f1"] == lucky.values["accuracy"] == 0.5
+    assert row_values([lucky], "macro_f1", MACRO_F1) is None
+
+
 def test_resamples_by_rows_and_by_weights_agree() -> None:
     rows = row_values([SOME], "accuracy", ACCURACY)
     by_rows = resampled([SOME], rows, ACCURACY)

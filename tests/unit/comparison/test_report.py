@@ -130,11 +130,9 @@ def test_contestants_differ_without_colour(text: str) -> None:
     """In the curves each contestant has its own dash and its own marker."""
     curves = [s for s in svgs(text) if "curve-0-wide" in (s.get("aria-labelledby") or "")]
     groups = [g for g in curves[0].iter("g") if any(p.get("class") == "curve" for p in g)]
-    looks = {
-        (g[0].get("stroke-dasharray"), g[1].tag, len(g[1].get("points", "").split()))
-        for g in groups
-    }
-    assert len(looks) == len(groups) == 3
+    dashes = {g[0].get("stroke-dasharray") for g in groups}
+    markers = {(g[1].tag, len(g[1].get("points", "").split())) for g in groups}
+    assert len(dashes) == len(markers) == len(groups) == 3
 
 
 def test_everything_drawn_lies_inside_its_picture(text: str) -> None:

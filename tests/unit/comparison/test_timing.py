@@ -54,6 +54,15 @@ def test_unsteady_machines_are_found_out() -> None:
     assert not is_steady([1.0, 1.0], [200.0, 200.0], 100)  # a batch slower a row than single rows
 
 
+def test_ratios_are_to_the_first_round_by_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds = [[1.0, 2.0, 4.0], [2.0, 6.0, 16.0]]  # ratios 2, 3 and 4
+    monkeypatch.setattr("layerkit.comparison.timing.take_turns", lambda calls: rounds)
+    model = build({"layerkit": 1, "input": {"shape": [2]}, "layers": []})
+    _, second = time_models([model, model], Rows(values=np.zeros((4, 2))))
+    assert second.single_ratio == second.batch_ratio == (2.5, 3.0, 3.5)
+    assert (second.single, second.batch) == (6.0, 1.5)
+
+
 def test_models_are_timed_on_raw_rows() -> None:
     model = build(
         {"layerkit": 1, "input": {"shape": [2]}, "layers": [{"type": "dense", "units": 1}]}

@@ -131,6 +131,12 @@ def test_verdicts(
     assert verdict_of(0.15, *pair, False) == wanted.replace("better", "worse")
 
 
+def test_a_fall_over_seeds_that_rows_leave_open_is_open() -> None:
+    fall, wide = interval(-0.2, -0.1, "seeds", 5), interval(-0.3, 0.05, "rows", 100)
+    assert verdict_of(-0.15, fall, wide, True) == "open"
+    assert verdict_of(-0.15, fall, fall, True) == "worse"
+
+
 def test_means_carry_the_digits_of_their_spread() -> None:
     s = Summary((0.96, 0.97), 0.9667, 0.0047, None, True, share=True)
     assert mean_and_sd(s) == "96.67 ± 0.47 %"

@@ -108,13 +108,13 @@ def test_the_input_is_never_written_into() -> None:
 
 def test_missing_column_names_it_the_nearest_and_all_there() -> None:
     error = refused(
-        InputContract((2,), columns=("length", "width")), columns(lenght=[1.0], colour=[1.0])
+        InputContract((2,), columns=("length", "width")), columns(longth=[1.0], colour=[1.0])
     )
     assert error.column == "length"
     assert error.source == "rows.csv"
-    assert "did you mean 'lenght'" in str(error)
+    assert "did you mean 'longth'" in str(error)
     assert "2 missing: 'length', 'width'" in str(error)
-    assert "columns there: lenght, colour" in str(error)
+    assert "columns there: longth, colour" in str(error)
 
 
 def test_text_names_row_column_and_the_text() -> None:

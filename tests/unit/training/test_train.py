@@ -760,3 +760,14 @@ def test_evaluate_needs_labels() -> None:
         layerkit.evaluate(started(spec()), Rows(X))
     with pytest.raises(DataError, match="none of the 2 classes"):
         layerkit.evaluate(started(spec()), Rows(X[:1], labels=np.array(["q"])))
+
+
+def test_balanced_weights_by_hand() -> None:
+    from layerkit.training.recipe import class_row_weights
+
+    y = np.array([0, 0, 0, 2])
+    weights = class_row_weights("balanced", ("a", "b", "c"), y)
+    np.testing.assert_allclose(weights, [4 / 9, 4 / 9, 4 / 9, 4 / 3])
+    assert class_row_weights({"c": 5}, ("a", "b", "c"), y).tolist() == [1, 1, 1, 5]
+    assert class_row_weights([1, 2, 3], ("a", "b", "c"), y).tolist() == [1, 1, 1, 3]
+    assert class_row_weights({"7": 5}, (3, 7), np.array([0, 1])).tolist() == [1, 5]

@@ -1,0 +1,73 @@
+"""``layerkit upgrade`` and ``layerkit deploy``: a model file written anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from layerkit.cli import console, files, options
+
+__all__ = ["DEPLOY_EXAMPLE", "UPGRADE_EXAMPLE", "deploy", "upgrade"]
+
+UPGRADE_EXAMPLE = console.example(
+    "layerkit upgrade old.layerkit", "layerkit upgrade old.layerkit -o new.layerkit"
+)
+DEPLOY_EXAMPLE = console.example("layerkit deploy trained.layerkit -o small.layerkit")
+Source = Annotated[str, typer.Argument(metavar="MODEL", help="A model file.")]
+
+
+def upgrade(
+    model: Source,
+    *,
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", metavar="OUT", help="By default MODEL itself.")
+    ] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Write a model file as this layerkit writes it today.
+
+    Settings of older layer versions are migrated. The self-test is run first and the new file read
+    back before it replaces the old one.
+    """
+    from layerkit import upgrade as write_anew
+
+    done = write_anew(model, output)
+    target = output or model
+    if as_json:
+        changes = [vars(change) for change in done.migrated]
+        told = {"file": target, "before": done.before, "after": done.after, "migrated": changes}
+        console.emit_json(told)
+        return
+    for change in done.migrated:
+        console.out(console.safe(f"{change.path}: {change.before} is now {change.after}"))
+    word = "written anew" if done.changed else "up to date already"
+    console.out(console.safe(f"{target}: {word}, {done.after}"))
+
+
+def deploy(
+    model: Source,
+    *,
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", metavar="OUT", help="By default MODEL-deploy.layerkit."),
+    ] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Write a model without what only training needs: optimizer state and history.
+
+    It predicts the same to the last bit; it can no longer be resumed.
+    """
+    from layerkit import save
+
+    loaded = files.load_model(model)
+    stem = Path(model).name.removesuffix(".layerkit")
+    target = Path(output) if output else Path(model).with_name(f"{stem}-deploy.layerkit")
+    file_id = save(loaded, target, weights_only=True)
+    before, after = Path(model).stat().st_size, target.stat().st_size
+    if as_json:
+        console.emit_json({"file": target, "file_id": file_id, "bytes": after, "before": before})
+    else:
+        sizes = f"{console.size(before)} -> {console.size(after)}"
+        console.out(console.safe(f"saved {target} ({sizes}, {file_id[:19]}...)"))
