@@ -104,7 +104,7 @@ def test_upgrade_brings_the_recorded_versions_up_to_date(
     model = layerkit.load(pets)
     with monkeypatch.context() as earlier:
         earlier.setattr(
-            "layerkit.store.provenance",
+            "layerkit.store.saving.provenance",
             lambda records: {
                 key: {**record, "version": "0.0.9"} for key, record in provenance(records).items()
             },

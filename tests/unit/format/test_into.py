@@ -101,8 +101,12 @@ def frozen(array: Any) -> Any:
 
 @pytest.mark.parametrize(
     "target",
-    [np.zeros((30, 40), "<f4"), np.zeros(SHAPE, "<f8"), np.zeros(SHAPE, "<i4")]
-    + [frozen(np.zeros(SHAPE, "<f4"))],
+    [
+        np.zeros((30, 40), "<f4"),
+        np.zeros(SHAPE, "<f8"),
+        np.zeros(SHAPE, "<i4"),
+        frozen(np.zeros(SHAPE, "<f4")),
+    ],
 )
 def test_an_array_that_does_not_fit_is_refused(path: Path, target: Any) -> None:
     with pytest.raises(ValueError, match=r"into\['d.W'\]"):
@@ -137,19 +141,11 @@ def test_a_bool_byte_is_0_or_1(path: Path, target: Any) -> None:
 
 
 def test_chunks_end_where_pieces_do_not(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layout, "MAX_CHUNK", 64)
-    monkeypatch.setattr(payload, "_BLOCK", 100)
-    other = path.with_name("chunked")
     with open_document(path) as document:
         head = document.header
-    monkeypatch.undo()
+    other = path.with_name("chunked")
     monkeypatch.setattr(layout, "MAX_CHUNK", 64)
-    write(
-        other,
-        spec=head["spec"],
-        types=head["types"],
-        tensors={"d.W": ("param", VALUES)},
-    )
+    write(other, spec=head["spec"], types=head["types"], tensors={"d.W": ("param", VALUES)})
     monkeypatch.setattr(payload, "_BLOCK", 100)
     target = LAYOUTS["columns of a wider matrix"]()
     read(other, "copy", {"d.W": target})

@@ -22,7 +22,7 @@ LARGE = parallel._WORTH
 def four(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pretend that four processors are there and that everything is worth threads."""
     monkeypatch.setattr(parallel, "_processors", lambda: 4)
-    monkeypatch.setattr(parallel, "_WORTH", 0)
+    monkeypatch.setattr(parallel, "_WORTH", 1)
 
 
 @pytest.mark.usefixtures("four")
@@ -36,9 +36,7 @@ def test_results_come_in_the_order_of_the_items() -> None:
 
     assert each(task, range(20), LARGE) == [n * n for n in range(20)]
     assert len(threads) == 4
-    assert threading.active_count() == 1 or not [
-        t for t in threading.enumerate() if t.name == "layerkit-tensors"
-    ]
+    assert not [t for t in threading.enumerate() if t.name == "layerkit-tensors"]
 
 
 def test_little_work_is_done_by_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,9 +67,9 @@ def test_after_a_failure_nothing_more_is_begun() -> None:
     def task(item: int) -> None:
         begun.append(item)
         time.sleep(0.01)
-        raise ValueError
+        raise ValueError("no")
 
-    with pytest.raises(ValueError, match=""):
+    with pytest.raises(ValueError, match="no"):
         each(task, range(100), LARGE)
     assert len(begun) <= 4
 
@@ -159,10 +157,9 @@ def test_digests_may_be_taken_before_and_give_the_same_file() -> None:
     digests = tensor_digests(dict(list(tensors.items())[:5]))
     save(given, tensors, digests=digests)
     assert plain.getvalue() == given.getvalue()
-    save(given, tensors, digests={"d.W3": bytes(32)})
-    given.seek(0)
-    given.truncate
-    with open_document(io.BytesIO(given.getvalue()[len(plain.getvalue()) :])) as document:
+    wrong = io.BytesIO()
+    save(wrong, tensors, digests={"d.W3": bytes(32)})
+    with open_document(io.BytesIO(wrong.getvalue())) as document:
         assert document.tensors["d.W3"].sha256 == bytes(32)
 
 
