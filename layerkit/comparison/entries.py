@@ -73,7 +73,7 @@ def _read(given: Given, settings: Sequence[str]) -> Spec | Model:
         return read_spec(given, settings=settings)
     path = Path(given)
     if path.suffix == ".layerkit":
-        return load(path)
+        return load(given)  # as given: it may be a URL
     with path.open("rb") as file:
         is_model = file.read(len(_MAGIC)) == _MAGIC
     return load(path) if is_model else read_spec(path, settings=settings)

@@ -5,13 +5,27 @@ from __future__ import annotations
 from layerkit.comparison.outcome import Comparison
 from layerkit.comparison.timing import ROUNDS
 
-__all__ = ["footnotes", "interval_notes", "timing_note", "training_note", "unsteady_note"]
+__all__ = [
+    "FILE_NOTE",
+    "footnotes",
+    "interval_notes",
+    "timing_note",
+    "training_note",
+    "unsteady_note",
+]
+
+
+FILE_NOTE = "File: a model file without training state (weights_only), which prediction needs."
 
 
 def footnotes(comparison: Comparison) -> list[str]:
     """Short lines below the table, cautions first."""
     lines = list(comparison.cautions)
-    lines += [f"{title}: {text}" for title, text in interval_notes(comparison)]
+    lines += [
+        f"{title} {text}" if title.endswith("?") else f"{title}: {text}"
+        for title, text in interval_notes(comparison)
+    ]
+    lines.append(FILE_NOTE)
     if any(c.timing for c in comparison.contestants):
         lines.append(timing_note(comparison))
         lines += [note for note in (unsteady_note(comparison),) if note]
@@ -66,10 +80,10 @@ def timing_note(comparison: Comparison) -> str:
     """How inference was measured."""
     rows = max(c.timing.batch_rows for c in comparison.contestants if c.timing)
     return (
-        f"Inference: predict() on raw rows, one row a call and {rows:,} at once, contestants "
-        f"taking turns in short blocks, medians of {ROUNDS} rounds. The seconds are this "
-        "machine's, now; only the ratios to the first contestant compare, taken round by round "
-        "(in brackets their middle half: wide means that the machine was busy)."
+        f"Inference: predict() on raw rows, one row a call and {rows:,} at once, on one thread, "
+        f"contestants taking turns in short blocks, medians of {ROUNDS} rounds. The seconds are "
+        "this machine's, now; only the ratios to the first contestant compare, taken round by "
+        "round (in brackets their middle half: wide means that the machine was busy)."
     )
 
 
@@ -78,8 +92,8 @@ def unsteady_note(comparison: Comparison) -> str | None:
     if all(c.timing.steady for c in comparison.contestants if c.timing):
         return None
     return (
-        "The machine was busy while inference was timed: do not trust those times and ratios. "
-        "With OPENBLAS_NUM_THREADS=1 in the environment they are often steady."
+        "The machine was busy while inference was timed: do not trust those times and ratios; "
+        "compare again when nothing else runs."
     )
 
 

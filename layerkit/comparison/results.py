@@ -128,7 +128,8 @@ class Contestant:
     failures
         Seed to reason, for runs whose loss was no longer finite; they have no values.
     file_bytes
-        Of the (first) model file, or of what saving it would write.
+        Of a file of the (first) model without training state, as ``save`` writes it with
+        ``weights_only``; the same for specs and files. None if no training gave a model.
     training_seconds
         None for models that were not trained here: a file holds no times.
     metrics

@@ -216,11 +216,9 @@ def _contestant(entry: Entry, metrics: Any, differences: Any, timing: Timing | N
 
 
 def _size(model: Model) -> int:
-    """Bytes of the model's file, or of what saving it would write."""
-    if model.path is not None and os.path.exists(model.path):  # noqa: PTH110  # a str, as given
-        return os.path.getsize(model.path)  # noqa: PTH202
+    """Bytes of a file that holds what prediction needs; the same rule for specs and files."""
     buffer = io.BytesIO()
-    save(replace(model), buffer)  # a copy: saving notes the file's id in the model
+    save(replace(model), buffer, weights_only=True)  # a copy: saving notes the file's id in it
     return len(buffer.getvalue())
 
 

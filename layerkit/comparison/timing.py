@@ -1,8 +1,9 @@
 """Inference time a row, measured so that contestants can be told apart on a busy machine.
 
 They take turns in short blocks, so that whatever else the machine does slows all of them alike, and
-medians are taken over the rounds. Ratios within one run are what counts; the seconds themselves
-are this machine's, now.
+medians are taken over the rounds. Matrix products use one thread: on two, anything else that runs
+was measured to make them up to 130 times slower, for minutes on end. Ratios within one run are what
+counts; the seconds themselves are this machine's, now.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 from layerkit.comparison.results import Timing
 from layerkit.model import Model
 from layerkit.parts import Rows
+from layerkit.threads import blas_threads
 
 __all__ = ["BATCH_ROWS", "ROUNDS", "is_steady", "take_turns", "time_models"]
 
@@ -27,8 +29,9 @@ _UNSTEADY = 1.5
 
 def time_models(models: Sequence[Model], rows: Rows) -> list[Timing]:
     """Time of ``predict`` on raw rows: one row a call, and all ``rows`` (at most 1,024) at once."""
-    single = take_turns([_call(m, rows.take(slice(0, 1))) for m in models])
-    batch = take_turns([_call(m, rows) for m in models])
+    with blas_threads(1):
+        single = take_turns([_call(m, rows.take(slice(0, 1))) for m in models])
+        batch = take_turns([_call(m, rows) for m in models])
     return [
         Timing(
             single=statistics.median(one),
@@ -68,9 +71,8 @@ def take_turns(
 def is_steady(one: Sequence[float], many: Sequence[float], rows: int) -> bool:
     """Whether the seconds of single calls and of batches of ``rows`` look undisturbed.
 
-    A second process on the same processors makes the threads of a matrix product wait for each
-    other: measured here, up to 130 times longer, for minutes on end. It shows as rounds that differ
-    much, or as a batch that costs more a row than single calls do.
+    What disturbs them shows as rounds that differ much, or as a batch that costs more a row than
+    single calls do.
     """
     for times in (one, many):
         low, high = np.quantile(times, [0.25, 0.75])

@@ -65,7 +65,9 @@ def basis(interval: Interval) -> str:
     return plural(interval.n, "seed" if interval.over == "seeds" else "row")
 
 
-def _evidence(interval: Interval, d: Difference, levels: Levels, *, mirror: bool = False) -> str:
+def _evidence(
+    interval: Interval, d: Difference, levels: Levels, *, sign: bool = True, mirror: bool = False
+) -> str:
     """``95 % interval 71.9 to 76.3, 5 seeds``; mirrored to go with the size of a fall."""
     if mirror:
         low, high, joint_low, joint_high = (
@@ -73,7 +75,7 @@ def _evidence(interval: Interval, d: Difference, levels: Levels, *, mirror: bool
         )  # fmt: skip
         interval = replace(interval, low=low, high=high, joint_low=joint_low, joint_high=joint_high)
     jointly = "" if levels.comparisons < 2 else f", jointly over {levels.comparisons} comparisons"
-    ends = bounds(interval, share=d.share, joint=True, sign=not interval.excludes_zero)
+    ends = bounds(interval, share=d.share, joint=True, sign=sign)
     return f"({100 * levels.confidence:g} % interval {ends}{jointly}, {basis(interval)})"
 
 
@@ -119,7 +121,7 @@ def sentence(
         text = (
             f"{name} is {side} than {first} in {d.metric} by "
             f"{amount(d, sign=False)}{here} "
-            f"{_evidence(main, d, levels, mirror=d.mean < 0)}."
+            f"{_evidence(main, d, levels, sign=False, mirror=d.mean < 0)}."
         )
     else:
         text = (

@@ -76,9 +76,11 @@ def _memory() -> int:
 
 
 def _bytes(count: int) -> str:
-    n = float(min(count, 10**30))
-    for unit in ("B", "kB", "MB", "GB", "TB", "PB", "EB"):
+    if count >= 10**21:
+        return "over 1000 EB"
+    n = float(count)
+    for unit in ("B", "kB", "MB", "GB", "TB", "PB"):
         if n < 1000:
             return f"{n:.3g} {unit}"
         n /= 1000
-    return f"{n:.3g} ZB"
+    return f"{n:.3g} EB"

@@ -6,7 +6,13 @@ import json
 from functools import partial
 from html import escape
 
-from layerkit.comparison.notes import interval_notes, timing_note, training_note, unsteady_note
+from layerkit.comparison.notes import (
+    FILE_NOTE,
+    interval_notes,
+    timing_note,
+    training_note,
+    unsteady_note,
+)
 from layerkit.comparison.numbers import plural
 from layerkit.comparison.outcome import Comparison
 from layerkit.comparison.report.blocks import (
@@ -121,7 +127,7 @@ def _results(c: Comparison) -> str:
 
 
 def _tables(c: Comparison) -> str:
-    notes = []
+    notes = [FILE_NOTE]
     if any(k.timing for k in c.contestants):
         notes.append(timing_note(c))
     if any(k.training_seconds is None for k in c.contestants):

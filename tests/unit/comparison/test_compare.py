@@ -53,7 +53,7 @@ def test_the_size_is_that_of_the_saved_file(
     three: Comparison, plain: dict[str, Any], tmp_path: Path
 ) -> None:
     run = train(plain, seed=0)
-    save(run.model, tmp_path / "a.layerkit")
+    save(run.model, tmp_path / "a.layerkit", weights_only=True)
     assert three.contestants[0].file_bytes == (tmp_path / "a.layerkit").stat().st_size
 
 
