@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from layerkit.comparison.entries import Entry
-from layerkit.data import load_data
 from layerkit.errors import DataError, SpecError, quoted
 from layerkit.model import Model, build
 from layerkit.parts import Loss, Metric, Rows
 from layerkit.registry import METRICS, split_config
 from layerkit.training.prepare import Arrays, prepare, test_split, to_arrays
 from layerkit.training.recipe import loss_and_metrics
+from layerkit.training.rows import DataLike, splits_of
 
 __all__ = ["Question", "check_answers", "check_specs", "metrics_of", "pose"]
 
@@ -61,9 +60,7 @@ class Question:
         return source.take(slice(0, rows))
 
 
-def pose(
-    entries: Sequence[Entry], data: str | Path | Mapping[str, Rows] | None, on: On
-) -> Question:
+def pose(entries: Sequence[Entry], data: DataLike, on: On) -> Question:
     """Load the data once for all contestants, and settle which rows they are judged on.
 
     Raises
@@ -95,22 +92,21 @@ def pose(
     return Question(splits, on, rows, called)
 
 
-def _splits(
-    entries: Sequence[Entry], data: str | Path | Mapping[str, Rows] | None
-) -> tuple[Mapping[str, Rows], str]:
-    if isinstance(data, Mapping):
-        return data, "data given"
+def _splits(entries: Sequence[Entry], data: DataLike) -> tuple[Mapping[str, Rows], str]:
+    spec = entries[0].spec
+    if isinstance(data, (Mapping, tuple)):
+        return splits_of(spec, data), "data given"
     named = {(e.spec.train or {}).get("data"): e.name for e in entries}
     named.pop(None, None)
     if data is not None:
         name = next(iter(named)) if len(named) == 1 else None
-        return load_data(name, where=data), str(data)
+        return splits_of(spec.with_train(data=name), data), str(data)
     if len(named) != 1:
         found = ", ".join(f"{name!r} by {quoted(by)}" for name, by in named.items())
         reason = f"the contestants were made for different data: {found}" if named else "no data"
         raise DataError(reason, hint="name the data that all are compared on: --data PATH")
     (name,) = named
-    return load_data(name), str(name)
+    return splits_of(spec.with_train(data=name)), str(name)
 
 
 def _one(entries: Sequence[Entry], key: str) -> Any:

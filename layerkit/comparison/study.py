@@ -13,7 +13,6 @@ import platform
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import layerkit
@@ -27,11 +26,12 @@ from layerkit.comparison.results import Contestant, Difference, LayerRow, Timing
 from layerkit.comparison.timing import BATCH_ROWS, time_models
 from layerkit.errors import TrainingDivergedError
 from layerkit.model import Model
-from layerkit.parts import Metric, Rows
+from layerkit.parts import Metric
 from layerkit.provenance import provenance
 from layerkit.store import save
 from layerkit.training import Listener, train
 from layerkit.training.recipe import loss_and_metrics
+from layerkit.training.rows import DataLike
 
 __all__ = ["compare"]
 
@@ -39,7 +39,7 @@ __all__ = ["compare"]
 def compare(
     contestants: Sequence[Given],
     *,
-    data: str | Path | Mapping[str, Rows] | None = None,
+    data: DataLike = None,
     seeds: int = 5,
     settings: Sequence[str] = (),
     listener: Listener | None = None,

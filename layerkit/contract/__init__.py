@@ -3,6 +3,7 @@
 from layerkit.contract.both import DataContract
 from layerkit.contract.inputs import InputContract
 from layerkit.contract.outputs import OutputContract
+from layerkit.contract.rowforms import as_rows
 from layerkit.contract.scaling import Missing, Scale, fit_fill, fit_scaler
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "Missing",
     "OutputContract",
     "Scale",
+    "as_rows",
     "fit_fill",
     "fit_scaler",
 ]

@@ -14,14 +14,22 @@ from layerkit.network import Network
 from layerkit.parts import Link, Loss, Metric, Rows
 from layerkit.training.prepare import Arrays, encode_targets
 from layerkit.training.recipe import loss_and_metrics
+from layerkit.training.rows import Pair, given_rows
 
 __all__ = ["evaluate", "mean_loss", "metric_values", "scores_of"]
 
 _BATCH = 1024
 
 
-def evaluate(model: Model, rows: Rows) -> dict[str, float]:
-    """The loss and the metrics of the model's recipe on labelled ``rows``.
+def evaluate(model: Model, rows: Rows | Pair) -> dict[str, float]:
+    """The loss and the metrics of the model's recipe on labelled rows.
+
+    Parameters
+    ----------
+    model
+        With a data contract for its output.
+    rows
+        ``Rows`` with labels, or a pair (x, y) of rows (n, *shape) and labels (n,) or (n, k).
 
     Returns
     -------
@@ -35,6 +43,7 @@ def evaluate(model: Model, rows: Rows) -> dict[str, float]:
     PluginError
         If the loss or a metric is not installed.
     """
+    rows = given_rows(rows)
     loss, metrics = loss_and_metrics(model.spec)
     output = model.contract.output
     assert output is not None  # noqa: S101  # build always declares one

@@ -5,17 +5,25 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+
+from layerkit.contract import as_rows
 from layerkit.data import load_data, read_rows
-from layerkit.errors import DataError
+from layerkit.errors import DataError, quoted
 from layerkit.parts import Rows
 from layerkit.spec import Spec
 from layerkit.training.prepare import test_split
 
-__all__ = ["DataLike", "judged_rows", "labelled_rows", "splits_of"]
+__all__ = ["DataLike", "Pair", "given_rows", "judged_rows", "labelled_rows", "splits_of"]
 
-DataLike = str | Path | Mapping[str, Rows] | None
-"""Where rows come from: None for what the recipe names, a path, or splits by name."""
+Pair = tuple[Any, Any]
+"""Rows and their labels: arrays or lists (n, *shape) and (n,) or (n, k); columns by name."""
+
+DataLike = str | Path | Pair | Mapping[str, Rows | Pair] | None
+"""Where rows come from: None for what the recipe names, a path, a pair (x, y), or either of
+``Rows`` and pairs by split, as in ``{"train": (x, y), "test": (u, v)}``."""
 
 
 def _label_columns(spec: Spec) -> str | list[str] | None:
@@ -32,21 +40,44 @@ def splits_of(spec: Spec, data: DataLike = None) -> dict[str, Rows]:
     DataError, DataSourceError
         If they cannot be found or read.
     """
+    if isinstance(data, tuple):
+        return {"train": given_rows(data)}
     if isinstance(data, Mapping):
-        return dict(data)
+        return {split: given_rows(rows) for split, rows in data.items()}
     named = (spec.train or {}).get("data")
     return load_data(named, where=data, labels=_label_columns(spec))
 
 
-def labelled_rows(spec: Spec, source: str | os.PathLike[str] | Rows) -> Rows:
-    """Rows of one file with their labels, as ``spec`` names them.
+def given_rows(rows: Rows | Pair) -> Rows:
+    """``rows`` themselves, or a pair (x, y) as rows with labels.
+
+    Raises
+    ------
+    DataError
+        If it is neither, or x and y differ in length.
+    """
+    if isinstance(rows, Rows):
+        return rows
+    if not isinstance(rows, tuple) or len(rows) != 2:
+        raise DataError(f"a pair (x, y) of rows and labels is wanted, {quoted(rows)} came")
+    x, labels = as_rows(rows[0]), np.asarray(rows[1])
+    if labels.ndim == 0 or len(labels) != len(x):
+        count = "none" if labels.ndim == 0 else str(len(labels))
+        raise DataError(f"{len(x)} rows and {count} labels do not belong together")
+    return Rows(x.values, x.columns, labels, "the rows given")
+
+
+def labelled_rows(spec: Spec, source: str | os.PathLike[str] | Rows | Pair) -> Rows:
+    """Rows of one file with their labels, as ``spec`` names them; or those given.
 
     Raises
     ------
     DataError, DataSourceError
         If the file cannot be read.
     """
-    return source if isinstance(source, Rows) else read_rows(source, labels=_label_columns(spec))
+    if isinstance(source, (Rows, tuple)):
+        return given_rows(source)
+    return read_rows(source, labels=_label_columns(spec))
 
 
 def judged_rows(spec: Spec, data: DataLike = None, split: str = "test") -> Rows:

@@ -16,7 +16,7 @@ from layerkit.store import load, save
 from layerkit.training.listen import Listener
 from layerkit.training.prepare import prepare
 from layerkit.training.recipe import Recipe
-from layerkit.training.rows import DataLike, labelled_rows, splits_of
+from layerkit.training.rows import DataLike, Pair, labelled_rows, splits_of
 from layerkit.training.session import Ended, Session
 
 __all__ = ["Run", "resume", "train", "train_seeds"]
@@ -64,7 +64,7 @@ def train(
     spec: str | Path | Mapping[str, Any] | Spec | Model,
     *,
     data: DataLike = None,
-    validation_data: str | os.PathLike[str] | Rows | None = None,
+    validation_data: str | os.PathLike[str] | Rows | Pair | None = None,
     settings: Sequence[str] = (),
     seed: int | None = None,
     listener: Listener | None = None,
@@ -79,8 +79,8 @@ def train(
         Path of a JSON spec, the parsed object, a resolved ``Spec``, or a ``Model``, which is
         changed in place.
     data
-        Path of the data or splits by name ("train", perhaps "test"); None for what the recipe
-        names.
+        Path of the data; a pair (x, y) of rows and labels; splits by name ("train", perhaps
+        "test"); or None for what the recipe names.
     validation_data
         Rows to validate on, in place of the recipe's fraction.
     settings
@@ -119,7 +119,7 @@ def resume(
     model: str | os.PathLike[str] | Model,
     *,
     data: DataLike = None,
-    validation_data: str | os.PathLike[str] | Rows | None = None,
+    validation_data: str | os.PathLike[str] | Rows | Pair | None = None,
     epochs: int | None = None,
     listener: Listener | None = None,
     checkpoint: str | os.PathLike[str] | None = None,

@@ -12,7 +12,6 @@ must read them. For a new layout, spec schema or config version, add a file besi
 from __future__ import annotations
 
 import argparse
-import copy
 import hashlib
 import io
 import json
@@ -41,7 +40,8 @@ INK = {"config_version": 1, "dist": "layerkit", "version": "1.0.0"}
 def grid(rows: int, width: int) -> Array:
     """Whole numbers below 16 by a closed formula: the same on every machine."""
     i, j = np.ogrid[:rows, :width]
-    return ((i * (2 * j + 7) + 3 * j * j + i * i // 5) % 16).astype(np.float64)
+    whole: Array = (i * (2 * j + 7) + 3 * j * j + i * i // 5) % 16
+    return whole.astype(np.float64)
 
 
 def saved(model: Model, **options: Any) -> bytes:
@@ -155,8 +155,11 @@ def columns() -> bytes:
         "name": "golden-table",
         "dtype": "float64",
         "input": {"columns": names, "scale": "minmax", "missing": "median"},
-        "layers": [{"type": "dense", "units": 4, "activation": "silu"}, {"type": "highway"}]
-        + [{"type": "dense", "units": 2}],
+        "layers": [
+            {"type": "dense", "units": 4, "activation": "silu"},
+            {"type": "highway"},
+            {"type": "dense", "units": 2},
+        ],
         "output": {"targets": ["price", "rate"], "scale": "standardize"},
         "train": {"epochs": 4, "batch_size": 8, "loss": "huber", "test": 0.2},
     }
@@ -212,7 +215,7 @@ def training() -> bytes:
 
 def full() -> bytes:
     """Every section that layerkit does not write itself, beside those that it does."""
-    parts = take_apart(training())
+    parts = take_apart(golden("training"))
     header, payloads = parts.copy()
     word = f"{2**127 + 5:032x}"
     stream = {"bit_generator": "PCG64", "has_uint32": 1, "inc": word, "state": word}
@@ -272,18 +275,18 @@ def text() -> bytes:
 
 def plugin() -> bytes:
     """A layer of acme-parts, with an empty and two 0-d tensors, one of them a state."""
-    layers = [{"type": "acme.scale", "scale": 0.25}, {"type": "dense", "units": 2}]
+    layers = [{"type": "acme.scale", "name": "s", "scale": 0.25}, {"type": "dense", "units": 2}]
     model = layerkit.build({"layerkit": 1, "input": {"shape": [2]}, "layers": layers})
     tensors = model.network.tensors()
-    tensors["acme.scale_1.w"][1][...] = [3, -4]
-    tensors["acme.scale_1.level"][1][...] = 1.25
+    tensors["s.w"][1][...] = [3, -4]
+    tensors["s.level"][1][...] = 1.25
     tensors["dense_1.W"][1][...] = [[1, 2], [4, 8]]
     return saved(model)
 
 
 def plugin_old() -> bytes:
     """What acme-parts 1 wrote for the same model."""
-    header, payloads = take_apart(plugin()).copy()
+    header, payloads = take_apart(golden("plugin")).copy()
     header["types"]["acme.scale"] |= {"config_version": 1, "version": "1.0"}
     header["spec"]["model"]["layers"][0]["config"] = {"percent": 25.0}
     return assemble(header, payloads)
@@ -291,7 +294,7 @@ def plugin_old() -> bytes:
 
 def plugin_new() -> bytes:
     """What an acme-parts of the future writes."""
-    header, payloads = take_apart(plugin()).copy()
+    header, payloads = take_apart(golden("plugin")).copy()
     header["types"]["acme.scale"] |= {"config_version": 3, "version": "3.0"}
     return assemble(header, payloads)
 
@@ -470,6 +473,23 @@ def resumed() -> Header:
     }
 
 
+def page(expected: Header) -> str:
+    """JSON with a line for each fact and each tensor."""
+
+    def line(value: Any) -> str:
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            return "[\n  " + ",\n  ".join(map(line, value)) + "\n ]"
+        return json.dumps(value, sort_keys=True, ensure_ascii=False)
+
+    entries = [
+        f"{line(name)}: {{\n"
+        + ",\n".join(f" {line(key)}: {line(value)}" for key, value in sorted(entry.items()))
+        + "\n}"
+        for name, entry in sorted(expected.items())
+    ]
+    return "{\n" + ",\n".join(entries) + "\n}\n"
+
+
 def main(words: list[str]) -> int:
     """Make what is missing and what is named."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -478,7 +498,6 @@ def main(words: list[str]) -> int:
     V1.mkdir(exist_ok=True)
     listing = V1 / "expected.json"
     expected = json.loads(listing.read_text("utf-8")) if listing.exists() else {}
-    before = copy.deepcopy(expected)
     with tempfile.TemporaryDirectory() as folder:
         acme.install(Path(folder) / "site")
         sys.path.insert(0, str(Path(folder) / "site"))
@@ -491,10 +510,8 @@ def main(words: list[str]) -> int:
             path.write_bytes(raw)
             if name == "training":
                 expected["resumed"] = resumed()
+            listing.write_text(page(expected), "utf-8")
             print(f"{path.name}: {len(raw)} bytes")  # noqa: T201
-    if expected != before:
-        text = json.dumps(expected, indent=1, sort_keys=True, ensure_ascii=False)
-        listing.write_text(text + "\n", "utf-8")
     return 0
 
 

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import layerkit
+from layerkit import DataError, Rows
+from layerkit.training import judged_rows, splits_of
+
+SPEC: dict[str, Any] = {
+    "layerkit": 1,
+    "input": {"shape": [2]},
+    "layers": [{"type": "dense", "units": 2}],
+    "output": {"classes": ["a", "b"]},
+    "train": {"epochs": 30, "optimizer": {"type": "adam", "learning_rate": 0.1}},
+}
+X = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]] * 5)
+Y = ["a", "a", "b", "b"] * 5
+
+
+def spec(**train: Any) -> Any:
+    return layerkit.build({**SPEC, "train": {**SPEC["train"], **train}}).spec
+
+
+def test_a_pair_of_arrays_trains_and_judges() -> None:
+    run = layerkit.train(SPEC, data=(X, Y))
+    assert run.metrics["train_accuracy"] == 1
+    assert layerkit.evaluate(run.model, (X[:2], ["a", "b"]))["accuracy"] == 0.5
+
+
+def test_pairs_by_split_and_a_pair_to_validate_on() -> None:
+    data = {"train": (X, Y), "test": (X[:4], ["a", "a", "b", "a"])}
+    run = layerkit.train(SPEC, data=data, validation_data=(X[:1], ["b"]))
+    assert run.metrics["test_accuracy"] == 0.75
+    assert run.metrics["val_accuracy"] == 0
+
+
+def test_columns_by_name_with_labels_beside_them() -> None:
+    given = {**SPEC, "input": {"columns": ["u", "v"]}}
+    columns = {"v": X[:, 1], "u": X[:, 0]}
+    assert layerkit.train(given, data=(columns, Y)).metrics["train_accuracy"] == 1
+
+
+def test_compare_takes_a_pair_too() -> None:
+    other = {**SPEC, "name": "other"}
+    data = {"train": (X, Y), "test": (X, Y)}
+    found = layerkit.compare([SPEC, other], data=data, seeds=2, timing=False)
+    assert [c.name for c in found.contestants] == ["model", "other"]
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ((X, Y[:-1]), "20 rows and 19 labels"),
+        ((X, "a"), "20 rows and none labels"),
+        ((X, Y, Y), "a pair"),
+        ({"train": X}, "a pair"),
+    ],
+)
+def test_what_is_no_pair_is_refused(data: Any, words: str) -> None:
+    with pytest.raises(DataError, match=words):
+        layerkit.train(SPEC, data=data)
+
+
+def test_headerless_numbers_with_the_label_by_position(tmp_path: Path) -> None:
+    lines = [f"{a},{b},{'ab'.index(y)}" for (a, b), y in zip(X, Y, strict=True)]
+    (tmp_path / "rows.csv").write_text("\n".join(lines))
+    given = {**SPEC, "output": {"classes": [0, 1], "column": "2"}}
+    run = layerkit.train(given, data=tmp_path / "rows.csv")
+    assert run.metrics["train_accuracy"] == 1
+
+
+def test_judged_rows_are_those_that_training_judges_by() -> None:
+    rows = Rows(values=X, labels=np.array(Y))
+    chosen = judged_rows(spec(test=0.25), {"train": rows})
+    run = layerkit.train(spec(test=0.25), data={"train": rows})
+    assert layerkit.evaluate(run.model, chosen)["loss"] == pytest.approx(run.metrics["test_loss"])
+    assert len(chosen) == 5
+    rest = judged_rows(spec(test=0.25), {"train": rows}, "train")
+    assert len(rest) == 15
+    with pytest.raises(DataError, match="a split is"):
+        judged_rows(spec(), {"train": rows}, "other")
+
+
+def test_rows_are_split_by_the_recipe_and_not_changed() -> None:
+    rows = Rows(values=X, labels=np.array(Y))
+    assert splits_of(spec(), {"train": rows})["train"] is rows
