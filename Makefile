@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo test check format docs bench clean
+.PHONY: help setup demo test check format docs bench fuzz clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -37,6 +37,10 @@ format: $(STAMP)  ## let ruff format and fix what it can
 
 docs: $(STAMP)  ## build the documentation site into site/
 	$(BIN)/python -m sphinx -W --keep-going -b html docs site
+
+bench: $(STAMP)  ## measure against others, side by side, in one run; writes benchmarks/*/results.md
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[bench]"
+	$(BIN)/python benchmarks/format/run.py
 
 clean:  ## remove what the other targets made
 	rm -rf $(VENV) site demo-out dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -30,7 +30,7 @@ def demo(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where everything goes.")] = Path(
         "demo-out"
     ),
-    seeds: Annotated[int, typer.Option(min=1, help="How often each one is trained.")] = 5,
+    seeds: Annotated[int, typer.Option(min=1, help="How often each one is trained.")] = 8,
     settings: options.Settings = None,
     quiet: options.Quiet = False,
     as_json: options.Json = False,
