@@ -55,9 +55,10 @@ def deploy(
     ] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Write a model without what only training needs: optimizer state and history.
+    """Write a model without its training state.
 
-    It predicts the same to the last bit; it can no longer be resumed.
+    Optimizer state and history are left out. It predicts the same to the last bit; it can no longer
+    be resumed.
     """
     from layerkit import save
 

@@ -150,20 +150,22 @@ class FileSource:
             os.close(descriptor)
 
 
-if hasattr(os, "preadv"):
+def _read_positioned(descriptor: int, view: memoryview, at: int) -> int:
+    return os.preadv(descriptor, [view], at)
 
-    def _read_at(descriptor: int, view: memoryview, at: int) -> int:
-        return os.preadv(descriptor, [view], at)
 
-else:
-    _seeking = Lock()  # the position belongs to the file, and threads share the file
+_seeking = Lock()
 
-    def _read_at(descriptor: int, view: memoryview, at: int) -> int:
-        with _seeking:
-            os.lseek(descriptor, at, os.SEEK_SET)
-            part = os.read(descriptor, min(len(view), STEP))
-        view[: len(part)] = part
-        return len(part)
+
+def _seek_and_read(descriptor: int, view: memoryview, at: int) -> int:
+    with _seeking:  # the position is the file's, and threads share the file
+        os.lseek(descriptor, at, os.SEEK_SET)
+        part = os.read(descriptor, min(len(view), STEP))
+    view[: len(part)] = part
+    return len(part)
+
+
+_read_at = _read_positioned if hasattr(os, "preadv") else _seek_and_read
 
 
 class MappedSource:

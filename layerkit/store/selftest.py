@@ -40,7 +40,18 @@ def make_selftest(model: Model) -> SelfTest | None:
 
 
 def run_selftest(model: Model, test: SelfTest) -> None:
-    """Step 19."""
+    """Hold what ``model`` gives for the rows against what it gave when it was saved.
+
+    Raises
+    ------
+    SelfTestError
+        If it raises, or gives another shape or numbers further off than the test tolerates.
+
+    Raises
+    ------
+    SelfTestError
+        If an output differs by more than the tolerance, or the model raises.
+    """
     advice = "load with selftest=False only to look into it"
     try:
         with np.errstate(all="ignore"):

@@ -12,7 +12,13 @@ __all__ = ["check_tensors"]
 
 
 def check_tensors(document: Document, planned: list[Planned], dtype: str) -> None:
-    """The tensors of the file against those that the plans imply, all differences."""
+    """The tensors of the file against those that the plans imply, all differences.
+
+    Raises
+    ------
+    TensorMismatchError
+        If any is missing, unexpected, or of another role, dtype or shape.
+    """
     kind = str(format_dtype(np.dtype(dtype)))
     wanted = {
         f"{p.name}.{name}": (role, kind, tuple(param.shape))

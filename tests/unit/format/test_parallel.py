@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import threading
 import time
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from layerkit import errors
-from layerkit.format import open_document, parallel, tensor_digests, write
+from layerkit.format import open_document, parallel, source, tensor_digests, write
 from layerkit.format.parallel import each
 
 LARGE = parallel._WORTH
@@ -161,6 +162,33 @@ def test_digests_may_be_taken_before_and_give_the_same_file() -> None:
     save(wrong, tensors, digests={"d.W3": bytes(32)})
     with open_document(io.BytesIO(wrong.getvalue())) as document:
         assert document.tensors["d.W3"].sha256 == bytes(32)
+
+
+@pytest.mark.usefixtures("four")
+def test_where_a_file_has_one_position_threads_take_turns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "_read_at", source._seek_and_read)
+    monkeypatch.setattr(source, "STEP", 100)
+    tensors = several(40)
+    save(tmp_path / "m", tensors)
+    with open_document(tmp_path / "m") as document:
+        loaded = document.read()
+    assert all(np.array_equal(loaded[name], array) for name, (_, array) in tensors.items())
+
+
+def test_hashing_on_many_processors_takes_less_than_32_mib(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(parallel, "_processors", lambda: 64)
+    turned = np.zeros((1000, 300), ">f8").T
+    tracemalloc.start()
+    try:
+        tensor_digests({f"d.W{i}": ("param", turned) for i in range(64)})
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert 3 << 20 < peak < 16 << 20  # several threads were at it, but not 64
 
 
 def test_an_array_that_cannot_be_saved_has_no_digest() -> None:
