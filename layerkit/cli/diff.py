@@ -31,7 +31,8 @@ def diff(
 ) -> None:
     """Show what differs between two model files.
 
-    Spec, layer versions, tensors, metrics and the other sections, each where they differ. No plugin is imported and equal tensors are not read, unless --data asks for predictions.
+    Spec, layer versions, tensors, metrics and the other sections, each where they differ. No plugin
+    is imported and equal tensors are not read, unless --data asks for predictions.
     """
     from layerkit import diff as compare_files
     from layerkit import read_rows
