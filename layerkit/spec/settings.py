@@ -35,10 +35,18 @@ __all__ = [
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
 
 
+# By class: reading annotations evaluates text, and building a model takes a millisecond. So a
+# second load neither compiles nor evaluates anything.
+_TYPES: dict[type[Part], dict[str, Any]] = {}
+_MODELS: dict[type[Part], type[BaseModel]] = {}
+
+
 def setting_types(part: type[Part]) -> dict[str, Any]:
-    """Setting name to annotation, of a part's constructor."""
-    hints = get_type_hints(part.__init__, include_extras=True)
-    return {name: hints.get(name, Any) for name in part.settings()}
+    """Setting name to annotation, of a part's constructor; read once a class."""
+    if part not in _TYPES:
+        hints = get_type_hints(part.__init__, include_extras=True)
+        _TYPES[part] = {name: hints.get(name, Any) for name in part.settings()}
+    return _TYPES[part]
 
 
 def part_group(annotation: Any) -> str | None:
@@ -69,9 +77,6 @@ def _translated(annotation: Any) -> Any:
     if origin is list:
         return list[_translated(args[0])]  # type: ignore[misc]  # a type made at run time
     return annotation
-
-
-_MODELS: dict[type[Part], type[BaseModel]] = {}  # building one takes a millisecond
 
 
 def settings_model(part: type[Part]) -> type[BaseModel]:

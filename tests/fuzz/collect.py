@@ -13,6 +13,7 @@ import random
 import re
 import sys
 import tempfile
+from hashlib import sha256
 from pathlib import Path
 
 from tests.fuzz.container import Parts, assemble, take_apart
@@ -45,9 +46,11 @@ def stock() -> list[Parts]:
 
 
 def kind_of(reason: str) -> str:
-    """A refusal without its particulars."""
-    plain = re.sub(r"'[^']*'|\"[^\"]*\"|\b[0-9a-f]{8,}\b|\d+|\[[^\]]*\]", "_", reason)
-    return re.sub(r"\(.*?\)|(?<=not ).*", "", plain)[:70]
+    """The rule that a refusal names, or its first words."""
+    rule = re.search(r"rule (\d+\.\d+): (.*)", reason)
+    text = rule[2] if rule else reason.partition("\n")[0]
+    plain = re.sub(r"(?<![a-z])'[^']*'|\S*[^a-z ,']\S*", "", text)
+    return " ".join([*([rule[1]] if rule else []), *re.findall("[a-z]{3,}", plain)[:3]])
 
 
 def main(words: list[str]) -> int:
@@ -69,7 +72,7 @@ def main(words: list[str]) -> int:
             found[key] = raw, mutation
     size = sum(file.stat().st_size for file in CORPUS.glob("*.bin"))
     kinds = {entry["kind"] for entry in verdicts.values()}
-    for key, (raw, mutation) in sorted(found.items(), key=lambda item: len(item[1][0])):
+    for key, (raw, mutation) in sorted(found.items(), key=lambda item: sha256(item[1][0]).digest()):
         if " ".join(key) in kinds or size + len(raw) > LIMIT:
             continue
         size += len(raw)
