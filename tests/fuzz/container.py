@@ -37,7 +37,9 @@ def encode(value: Any) -> bytes:
     if isinstance(value, Raw):
         return bytes(value)
     if isinstance(value, dict):
-        value = Pairs(sorted(value.items(), key=lambda pair: str(pair[0]).encode("utf-8", "surrogatepass")))
+        value = Pairs(
+            sorted(value.items(), key=lambda pair: str(pair[0]).encode("utf-8", "surrogatepass"))
+        )
     packer = msgpack.Packer(unicode_errors="surrogatepass")
     if isinstance(value, Pairs):
         head: bytes = packer.pack_map_header(len(value))

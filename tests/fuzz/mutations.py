@@ -92,7 +92,9 @@ def spoil(r: random.Random, old: Any) -> Any:
         return Raw(r.choice([*wide, b"\xcd" + struct.pack(">H", old & 0xFFFF)]))
     if type(old) is float:
         small = struct.pack(">f", old) if abs(old) < 1e38 else bytes(4)
-        return Raw(r.choice([b"\xca" + small, b"\xcb\xff\xf8" + bytes(6), b"\xcb\x7f\xf8\1" + bytes(5)]))
+        return Raw(
+            r.choice([b"\xca" + small, b"\xcb\xff\xf8" + bytes(6), b"\xcb\x7f\xf8\1" + bytes(5)])
+        )
     if type(old) is str:
         spelled = old.encode("utf-8", "surrogatepass")
         return Raw(r.choice([b"\xdb", b"\xc6"]) + struct.pack(">I", len(spelled)) + spelled)
@@ -248,7 +250,9 @@ def spelling(r: random.Random, base: Parts, bases: Sequence[Parts]) -> bytes:
 
 def tabled(items: list[tuple[Header, bytes]]) -> tuple[list[Header], list[bytes]]:
     """Records and payloads with digests, sizes and offsets that fit, in the order of names."""
-    items = sorted(items, key=lambda item: str(item[0].get("name")).encode("utf-8", "surrogatepass"))
+    items = sorted(
+        items, key=lambda item: str(item[0].get("name")).encode("utf-8", "surrogatepass")
+    )
     offset, records = 0, []
     for record, payload in items:
         digest = hashlib.sha256(payload).digest()

@@ -177,6 +177,16 @@ def test_where_a_file_has_one_position_threads_take_turns(
     assert all(np.array_equal(loaded[name], array) for name, (_, array) in tensors.items())
 
 
+def test_no_more_than_eight_threads_are_at_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "_processors", lambda: 64)
+
+    def task(_: int) -> int:
+        time.sleep(0.02)
+        return threading.get_ident()
+
+    assert len(set(each(task, range(64), LARGE))) == 8
+
+
 def test_hashing_on_many_processors_takes_less_than_32_mib(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
