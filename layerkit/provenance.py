@@ -22,7 +22,8 @@ from layerkit.errors import (
 from layerkit.format import LayerRecord as FileRecord
 from layerkit.format import Limits, layer_records
 from layerkit.layer import Layer
-from layerkit.registry import LAYERS, Offer, normalised
+from layerkit.offers import Offer, normalised
+from layerkit.registry import LAYERS
 from layerkit.spec import LayerRecord
 from layerkit.spec.words import Permit, anyone
 

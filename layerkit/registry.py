@@ -7,14 +7,12 @@ asks for it. Classes registered in the process (a notebook) come beside the inst
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from functools import lru_cache
+from typing import Any, Generic, TypeVar
 
 from layerkit.errors import (
     PluginAmbiguousError,
@@ -27,86 +25,21 @@ from layerkit.errors import (
     quoted,
 )
 from layerkit.layer import Layer, Part
+from layerkit.offers import Offer, installed, nearest
 from layerkit.parts import Activation, DataSource, Initializer, Loss, Metric, Optimizer, Schedule
 
 __all__ = [
     "REGISTRIES",
-    "Offer",
     "Registry",
     "activation",
     "initializer",
-    "nearest",
-    "normalised",
     "register",
     "schedule",
 ]
 
-if TYPE_CHECKING:
-    from importlib.metadata import Distribution, EntryPoint
-
 P = TypeVar("P", bound=Part)
 
 _TYPE_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,126}[a-z0-9])?")  # that of the model file
-
-
-def nearest(word: str, known: list[str]) -> str:
-    """``; did you mean 'x'?`` for the known words nearest to ``word``, or the empty string."""
-    close = difflib.get_close_matches(word.lower(), known, n=2, cutoff=0.6)
-    return f"; did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
-
-
-@dataclass(frozen=True)
-class Offer:
-    """A distribution's claim to provide a name, before anything is imported.
-
-    ``dist`` and ``version`` are None for a class registered in the process; ``value`` is the
-    entry point's target, module:Class.
-    """
-
-    group: str
-    name: str
-    value: str
-    dist: str | None
-    version: str | None
-
-    def __str__(self) -> str:
-        return f"{self.dist} {self.version}" if self.dist else "registered in this process"
-
-
-@cache
-def _installed() -> dict[str, dict[str, tuple[Offer, ...]]]:
-    """Group to name to offers, of all installed distributions, sorted for determinism."""
-    from importlib.metadata import distributions
-
-    found: dict[str, dict[str, set[Offer]]] = {}
-    seen: set[str] = set()
-    for dist in distributions():
-        name = normalised(dist.name or "unknown")
-        if name in seen:  # the first on sys.path is the one that is imported
-            continue
-        seen.add(name)
-        for ep in _entry_points(dist):
-            if ep.group.startswith("layerkit."):
-                target = f"{ep.module}:{ep.attr}"
-                offer = Offer(ep.group, ep.name, target, name, dist.version)
-                found.setdefault(ep.group, {}).setdefault(ep.name, set()).add(offer)
-    return {
-        group: {n: tuple(sorted(offers, key=str)) for n, offers in sorted(names.items())}
-        for group, names in found.items()
-    }
-
-
-def _entry_points(dist: Distribution) -> list[EntryPoint]:
-    """Those of ``dist``; none if its metadata cannot be parsed, which must hurt nobody else."""
-    try:
-        return [ep for ep in dist.entry_points if ep.module]
-    except Exception:  # noqa: BLE001  # a broken file raises whatever its parser meets
-        return []
-
-
-def normalised(name: str) -> str:
-    """A distribution's name in the one spelling of PEP 503."""
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 class Registry(Generic[P]):
@@ -129,7 +62,7 @@ class Registry(Generic[P]):
 
     def names(self) -> list[str]:
         """All names on offer, sorted; imports nothing."""
-        return sorted({*_installed().get(self.group, {}), *self._local})
+        return sorted({*installed().get(self.group, {}), *self._local})
 
     def offers(self, name: str) -> list[Offer]:
         """Who provides ``name``; a class registered in the process comes first."""
@@ -139,7 +72,7 @@ class Registry(Generic[P]):
             if local is None
             else [Offer(self.group, name, f"{local.__module__}:{local.__qualname__}", None, None)]
         )
-        return [*here, *_installed().get(self.group, {}).get(name, ())]
+        return [*here, *installed().get(self.group, {}).get(name, ())]
 
     def choose(self, name: str, *, where: str = "") -> Offer:
         """The one offer for ``name``; one registered in the process wins over installed ones.

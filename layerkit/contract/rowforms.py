@@ -10,8 +10,8 @@ import numpy as np
 
 from layerkit.errors import DataError, quoted
 from layerkit.layer import Array, Shape
+from layerkit.offers import nearest
 from layerkit.parts import Rows
-from layerkit.registry import nearest
 
 __all__ = ["as_rows", "columns_of", "missing_column", "one_batch", "take_labels"]
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from layerkit.errors import DataError, SpecError, quoted
 from layerkit.layer import Array
-from layerkit.registry import nearest
+from layerkit.offers import nearest
 
 __all__ = ["Missing", "Scale", "bounds", "fit_fill", "fit_scaler"]
 

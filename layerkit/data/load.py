@@ -12,8 +12,9 @@ from layerkit.data.fetch import data_home
 from layerkit.data.idxfolder import has_idx, load_idx
 from layerkit.data.read import EXTENSIONS, read_bytes, read_rows
 from layerkit.errors import DataError, DataSourceError, UnknownTypeError, quoted
+from layerkit.offers import nearest
 from layerkit.parts import Rows
-from layerkit.registry import DATA, nearest
+from layerkit.registry import DATA
 
 __all__ = ["load_data"]
 

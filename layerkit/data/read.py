@@ -19,8 +19,8 @@ from layerkit.data.arrays import read_idx, read_npy, read_npz
 from layerkit.data.delimited import read_csv
 from layerkit.data.jsonlines import read_jsonl
 from layerkit.errors import DataError, DataSourceError, quoted
+from layerkit.offers import nearest
 from layerkit.parts import Rows
-from layerkit.registry import nearest
 
 __all__ = ["EXTENSIONS", "read_bytes", "read_rows"]
 

@@ -10,8 +10,8 @@ from layerkit.contract.cells import is_text, label_of, number
 from layerkit.contract.rowforms import missing_column
 from layerkit.errors import DataError, quoted
 from layerkit.layer import Array
+from layerkit.offers import nearest
 from layerkit.parts import Rows
-from layerkit.registry import nearest
 
 __all__ = ["split_by_column", "split_rows"]
 

@@ -19,7 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from layerkit.errors import PluginError, PluginLoadError, PluginProblem
 from layerkit.fields import PartOf, Range
 from layerkit.layer import Part
-from layerkit.registry import REGISTRIES, Registry, nearest
+from layerkit.offers import nearest
+from layerkit.registry import REGISTRIES, Registry
 from layerkit.spec.text import Path, plain
 from layerkit.spec.words import Faults, came, describe, unknown_field
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from layerkit.errors import SpecError, quoted
-from layerkit.registry import nearest
+from layerkit.offers import nearest
 
 __all__ = ["Path", "Source", "override", "parse", "plain", "spell"]
 

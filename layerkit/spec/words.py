@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from layerkit.errors import PluginError, SpecError, quoted
 from layerkit.fields import PartOf, Range
-from layerkit.registry import REGISTRIES, Offer, nearest
+from layerkit.offers import Offer, nearest
+from layerkit.registry import REGISTRIES
 from layerkit.spec.text import Path, Source, spell
 
 __all__ = ["Fault", "Faults", "Permit", "anyone", "came", "describe", "unknown_field"]

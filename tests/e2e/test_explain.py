@@ -134,7 +134,6 @@ def test_an_unknown_group_is_a_usage_error(cli: Cli) -> None:
 def test_a_type_that_two_distributions_claim_is_marked(
     cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from layerkit import registry
 
     info = folder / "acme_nets-2.0.dist-info"
     info.mkdir()
@@ -143,13 +142,13 @@ def test_a_type_that_two_distributions_claim_is_marked(
         "[layerkit.layers]\nhighway = acme_is_never_imported:Highway\n"
     )
     monkeypatch.syspath_prepend(str(folder))
-    registry._installed.cache_clear()
+    registry.installed.cache_clear()
     try:
         done = cli("plugins", "list", "--group", "layers")
         told = cli("plugins", "list", "--json").json["plugins"]
     finally:
         monkeypatch.undo()
-        registry._installed.cache_clear()
+        registry.installed.cache_clear()
     assert done.code == 0
     assert (
         "warning: acme-nets 2.0: highway is offered by another distribution too (LK-104)"

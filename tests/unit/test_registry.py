@@ -25,7 +25,8 @@ from layerkit import (
     UnknownTypeError,
     registry,
 )
-from layerkit.registry import ACTIVATIONS, LAYERS, REGISTRIES, nearest, split_config
+from layerkit.offers import nearest
+from layerkit.registry import ACTIVATIONS, LAYERS, REGISTRIES, split_config
 
 Install = Callable[..., Path]
 Register = Callable[[Any], Any]
