@@ -45,7 +45,8 @@ class Carried:
     """What a loaded file held that is written back as it was.
 
     ``selftest`` is valid while ``fingerprint`` is that of the model; ``aliases`` while the arrays
-    are equal; ``training`` and ``tensors`` (optimizer slots) until the model is trained again.
+    are equal; ``training``, ``tensors`` (optimizer slots) and ``units`` of the history until the
+    model is trained again.
     """
 
     fingerprint: str = ""
@@ -53,6 +54,7 @@ class Carried:
     aliases: Mapping[str, str] = field(default_factory=dict)
     training: Mapping[str, Any] | None = None
     tensors: Mapping[str, Array] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(eq=False)

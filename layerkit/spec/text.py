@@ -49,10 +49,16 @@ class Source:
 
 
 def spell(path: Path, prefix: str = "") -> str:
-    """``("layers", 2, "units")`` as ``layers[2].units``."""
+    """``("layers", 2, "units")`` as ``layers[2].units``; odd keys as ``layers[2]['a b']``.
+
+    Keys may come out of a file: what does not print never gets into a message.
+    """
     text = prefix
     for step in path:
-        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+        if isinstance(step, str) and re.fullmatch(r"[\w.-]{1,64}", step, re.ASCII):
+            text += f".{step}" if text else step
+        else:
+            text += f"[{quoted(step)}]"
     return text
 
 

@@ -9,7 +9,11 @@ from typing import Any
 
 from layerkit.model import Model
 
-__all__ = ["file_spec", "fingerprint_of"]
+__all__ = ["file_spec", "fingerprint_of", "known_training"]
+
+_TRAINING = ("callbacks", "epoch", "optimizer", "rng", "step")
+_OPTIMIZER = ("config", "slots", "state", "type")
+_STREAM = ("bit_generator", "has_uint32", "inc", "state", "uinteger")
 
 
 def file_spec(model: Model) -> dict[str, Any]:
@@ -26,3 +30,18 @@ def fingerprint_of(model: Model, digests: Mapping[str, bytes]) -> str:
         for name in (*p.plan.params, *p.plan.state):
             fingerprint.update(digests[f"{p.name}.{name}"])
     return fingerprint.hexdigest()
+
+
+def known_training(header: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The training section without the fields of a newer minor, which are not written back."""
+    found = header.get("training")
+    if found is None:
+        return None
+    kept = _only(found, _TRAINING)
+    kept["optimizer"] = _only(found["optimizer"], _OPTIMIZER)
+    kept["rng"] = {name: _only(stream, _STREAM) for name, stream in found["rng"].items()}
+    return kept
+
+
+def _only(record: Mapping[str, Any], known: tuple[str, ...]) -> dict[str, Any]:
+    return {key: record[key] for key in known if key in record}

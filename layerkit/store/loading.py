@@ -19,7 +19,7 @@ from layerkit.provenance import AllowPlugins, permission, resolve_types
 from layerkit.spec import Spec, resolve
 from layerkit.spec.text import Source
 from layerkit.spec.words import Permit
-from layerkit.store.identity import fingerprint_of
+from layerkit.store.identity import fingerprint_of, known_training
 from layerkit.store.selftest import run_selftest
 from layerkit.store.tensors import check_tensors
 
@@ -171,6 +171,7 @@ def _assemble(
             tolerance["rtol"],
             tolerance["atol"],
         )
+    units = {series: record["unit"] for series, record in header.get("history", {}).items()}
     slots = {n: arrays[n] for n, r in document.tensors.items() if r.role == "optimizer"}
     model = Model(
         spec,
@@ -185,6 +186,6 @@ def _assemble(
     digests = {name: record.sha256 for name, record in document.tensors.items()}
     digests |= {alias: digests[target] for alias, target in document.aliases.items()}
     model.carried = Carried(
-        fingerprint_of(model, digests), test, document.aliases, header.get("training"), slots
+        fingerprint_of(model, digests), test, document.aliases, known_training(header), slots, units
     )
     return model

@@ -96,7 +96,7 @@ def save(
         tensors=arrays,
         aliases=aliases,
         metadata=model.metadata,
-        history=dict.fromkeys(history, "epoch"),
+        history={name: kept.units.get(name, "epoch") for name in history},
         metrics=model.metrics,
         training=kept.training,
         selftest=None if test is None else {"rtol": test.rtol, "atol": test.atol},

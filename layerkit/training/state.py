@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from layerkit.errors import SpecError
+from layerkit.errors import SpecError, TensorMismatchError, quoted
 from layerkit.layer import Array
 from layerkit.model import Carried, Model
 from layerkit.network import Network
@@ -120,6 +120,8 @@ def read_state(model: Model, rule: Optimizer, rows: str) -> Position:
     ------
     SpecError
         If the file holds no training state, that of another optimizer, or of other rows.
+    TensorMismatchError
+        If its tensors do not fit the model.
     """
     training = model.carried.training
     if training is None:
@@ -135,32 +137,73 @@ def read_state(model: Model, rule: Optimizer, rows: str) -> Position:
             location="train.optimizer",
         )
     callbacks = training["callbacks"]
-    if callbacks.get("data", {}).get("sha256") != rows:
+    data = callbacks.get("data")
+    if not isinstance(data, dict) or data.get("sha256") != rows:
         raise SpecError(
             "these are not the rows that the training began with, so going on would not be the "
             "same run",
             location="train.data",
             hint="give the same data, or train on from the weights: layerkit train MODEL",
         )
-    seen = callbacks.get("early_stopping")
-    watched = None if seen is None else (float(seen["best"]), int(seen["epoch"]))
+    watched = _watched(callbacks.get("early_stopping"))
     return Position(training["epoch"], _snapshot(model, rule, training["step"]), watched)
+
+
+def _watched(seen: object) -> tuple[float, int] | None:
+    if seen is None:
+        return None
+    best, epoch = (seen.get(k) for k in ("best", "epoch")) if isinstance(seen, dict) else (0, 0)
+    if not isinstance(best, float) or type(epoch) is not int or epoch < 0:
+        raise SpecError(
+            f"the best value and its epoch are wanted, {quoted(seen)} came",
+            location="training.callbacks.early_stopping",
+        )
+    return best, epoch
 
 
 def _snapshot(model: Model, rule: Optimizer, steps: int) -> Snapshot:
     network, tensors = model.network, model.carried.tensors
-
-    def vector(slot: str) -> Array:
-        return network.join(_slot(tensors, slot))
-
-    slots = {slot: vector(slot) for slot in rule.slot_names}
+    like = {name: a for name, (role, a) in network.tensors().items() if role == "param"}
+    slots = {slot: network.join(_slot(tensors, slot, like)) for slot in rule.slot_names}
     own = Snapshot.of(network, rule)
-    if not _slot(tensors, _LAST):
+    if _LAST not in {name.split("/")[1] for name in tensors}:
         return Snapshot(own.params, own.states, slots, steps)
-    states = [tensors[f"optimizer/state-{i}"] for i in range(len(own.states))]
-    return Snapshot(vector(_LAST), states, slots, steps)
+    last = network.join(_slot(tensors, _LAST, like))
+    wanted = {f"optimizer/state-{i}": a for i, a in enumerate(own.states)}
+    _check(wanted, tensors)
+    return Snapshot(last, [tensors[name] for name in wanted], slots, steps)
 
 
-def _slot(tensors: Mapping[str, Array], slot: str) -> dict[str, Array]:
+def _slot(tensors: Mapping[str, Array], slot: str, like: Mapping[str, Array]) -> dict[str, Array]:
+    """The tensors of one slot by parameter name.
+
+    Raises
+    ------
+    TensorMismatchError
+        If they are not one for each parameter, of its shape and dtype.
+    """
     prefix = f"optimizer/{slot}/"
-    return {n.removeprefix(prefix): a for n, a in tensors.items() if n.startswith(prefix)}
+    _check({prefix + name: array for name, array in like.items()}, tensors)
+    return {name: tensors[prefix + name] for name in like}
+
+
+def _check(wanted: Mapping[str, Array], found: Mapping[str, Array]) -> None:
+    missing = [name for name in wanted if name not in found]
+    wrong = [
+        (name, _kind(array), _kind(found[name]))
+        for name, array in wanted.items()
+        if name in found and _kind(array) != _kind(found[name])
+    ]
+    if not missing and not wrong:
+        return
+    told = [f"missing {', '.join(missing)}"] if missing else []
+    told += [f"{name} is {have}, {want} is wanted" for name, want, have in wrong]
+    raise TensorMismatchError(
+        f"the training state does not fit the model: {'; '.join(told)}",
+        missing=missing,
+        mismatched=wrong,
+    )
+
+
+def _kind(array: Array) -> str:
+    return f"{array.dtype} {list(array.shape)}"

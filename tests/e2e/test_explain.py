@@ -11,6 +11,7 @@ import jsonschema
 import pytest
 
 import layerkit.errors
+from layerkit import offers
 from layerkit.cli.plugins import Group
 from layerkit.registry import REGISTRIES
 
@@ -142,13 +143,13 @@ def test_a_type_that_two_distributions_claim_is_marked(
         "[layerkit.layers]\nhighway = acme_is_never_imported:Highway\n"
     )
     monkeypatch.syspath_prepend(str(folder))
-    registry.installed.cache_clear()
+    offers.installed.cache_clear()
     try:
         done = cli("plugins", "list", "--group", "layers")
         told = cli("plugins", "list", "--json").json["plugins"]
     finally:
         monkeypatch.undo()
-        registry.installed.cache_clear()
+        offers.installed.cache_clear()
     assert done.code == 0
     assert (
         "warning: acme-nets 2.0: highway is offered by another distribution too (LK-104)"
