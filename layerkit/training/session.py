@@ -138,12 +138,23 @@ class Session:
                     ended = "interrupted"
                     break
                 if self.checkpoint and time.monotonic() - saved_at >= self.every:
-                    now = self._publish(finished=False)
-                    self.checkpoint(self.model)
-                    now.restore(network)
+                    self._save_checkpoint()
                     saved_at = time.monotonic()
             self._publish(finished=True)
         return ended
+
+    def _save_checkpoint(self) -> None:
+        """Save the model as it is to be resumed; a full disk must not end a long training."""
+        assert self.checkpoint is not None  # noqa: S101  # asked before
+        now = self._publish(finished=False)
+        try:
+            self.checkpoint(self.model)
+        except OSError as error:
+            self.listener.notice(
+                f"the checkpoint after epoch {self.done} could not be saved ({error}); the one "
+                "before is untouched, and training goes on"
+            )
+        now.restore(self.model.network)
 
     def _epoch(self) -> bool:
         """One epoch; False if the listener stopped it before its end."""

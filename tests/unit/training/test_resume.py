@@ -225,3 +225,40 @@ def test_mapped_parameters_are_copied_when_training_needs_them(
     assert as_bytes(mapped) == before
     assert as_bytes(resume(mapped, data=DATA).model) == as_bytes(whole.model)
     assert path.read_bytes() == before
+
+
+def test_a_full_disk_costs_a_checkpoint_and_not_the_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second checkpoint cannot be written: the first stays, training goes on and is told."""
+    heard: list[str] = []
+
+    class Ear(layerkit.Listener):
+        def notice(self, text: str) -> None:
+            heard.append(text)
+
+    from layerkit.training import run as module
+
+    saved: list[bytes] = []
+    path = tmp_path / "checkpoint.layerkit"
+
+    def full(model: layerkit.Model, target: Path) -> str:
+        if saved:
+            raise OSError(28, "No space left on device")
+        file_id = layerkit.save(model, target)
+        saved.append(path.read_bytes())
+        return file_id
+
+    monkeypatch.setattr(module, "save", full)
+    spec = "models/highway-digits.json"
+    root = Path(__file__).resolve().parents[3]
+    done = layerkit.train(
+        root / spec, settings=["train.epochs=3"], listener=Ear(), checkpoint=path, every=0.0
+    )
+    assert done.epochs == 3
+    assert path.read_bytes() == saved[0]
+    assert len(heard) == 2
+    assert "No space left" in heard[0]
+    assert (
+        layerkit.resume(path).model.network.params.tobytes() == done.model.network.params.tobytes()
+    )
