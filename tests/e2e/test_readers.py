@@ -72,7 +72,7 @@ def holds(lines: Lines, names: list[str]) -> None:
                     assert [int(v) for v in values] == flat.tolist()
                 elif array.dtype.str in ("<f4", "<f8"):
                     got = [float(v.replace("Infinity", "inf")) for v in values]
-                    np.testing.assert_array_equal(got, flat.astype(np.float64))
+                    np.testing.assert_array_equal(np.array(got, array.dtype), flat)
     assert next(rest, None) is None
 
 

@@ -67,7 +67,7 @@ def main(words: list[str]) -> int:
     for number in range(told.cases):
         mutation, raw = mutate(random.Random(f"corpus:{number}"), bases)  # noqa: S311
         verdict = judge(raw, path)
-        key = (*verdict.classes, kind_of(verdict.reason))
+        key: tuple[str, ...] = (*verdict.classes, kind_of(verdict.reason))
         if not verdict.faults and len(raw) < len(found.get(key, (bytes(9999), ""))[0]):
             found[key] = raw, mutation
     size = sum(file.stat().st_size for file in CORPUS.glob("*.bin"))

@@ -12,7 +12,17 @@ import msgpack
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["DTYPES", "Pairs", "Parts", "Raw", "assemble", "encode", "take_apart", "vouch"]
+__all__ = [
+    "DTYPES",
+    "Pairs",
+    "Parts",
+    "Raw",
+    "assemble",
+    "encode",
+    "spelled",
+    "take_apart",
+    "vouch",
+]
 
 DTYPES = {
     "bool": "|b1",
@@ -30,6 +40,11 @@ class Raw(bytes):
 
 class Pairs(list[tuple[Any, Any]]):
     """A map whose pairs stay in this order, even if a key comes twice."""
+
+
+def spelled(text: str) -> bytes:
+    """UTF-8, wrong where the text is."""
+    return text.encode("utf-8", "surrogatepass")
 
 
 def encode(value: Any) -> bytes:

@@ -15,9 +15,9 @@ from typing import Any
 
 import msgpack
 
-from tests.fuzz.container import Header, Pairs, Parts, Raw, assemble, encode
+from tests.fuzz.container import Header, Pairs, Parts, Raw, assemble, encode, spelled
 
-__all__ = ["MUTATIONS", "Underivable", "mutate"]
+__all__ = ["MUTATIONS", "UnderivableError", "mutate"]
 
 NUMBERS = [
     *(0, 1, 2, 3, 7, 15, 31, 32, 64, 65, 127, 128, 255, 256, 65_535, 65_536, 2**31 - 64, 2**31 - 1),
@@ -38,7 +38,7 @@ KINDS = ["bool", "i8", "u8", "i32", "i64", "f16", "f32", "f64", "c64", "c128", "
 ROLES = ["param", "state", "optimizer", "history", "selftest", "other"]
 
 
-class Underivable(Exception):
+class UnderivableError(Exception):
     """This mutation cannot be made of this file."""
 
 
@@ -48,7 +48,7 @@ def mutate(r: random.Random, bases: Sequence[Parts]) -> tuple[str, bytes]:
         change, base = r.choice(MUTATIONS), r.choice(bases)
         try:
             return change.__name__, change(r, base, bases)
-        except (Underivable, OverflowError, UnicodeEncodeError, struct.error):
+        except (UnderivableError, OverflowError, UnicodeEncodeError, struct.error):
             continue
 
 
@@ -65,7 +65,19 @@ def value(r: random.Random) -> Any:
         return Raw(b"\x91" * r.choice([60, 64, 65, 500, 20_000]) + b"\xc0")
     if kind == 7:
         return [r.choice([None, 0, "", [], 1.0])] * r.choice([1, 2, 3, 16, 300, 65_537])
-    odd = [None, True, False, b"", bytes(32), bytes(31), [], {}, [[]], {"": None}, {"type": "relu"}]
+    odd: list[Any] = [
+        None,
+        True,
+        False,
+        b"",
+        bytes(32),
+        bytes(31),
+        [],
+        {},
+        [[]],
+        {"": None},
+        {"type": "relu"},
+    ]
     return r.choice(odd)
 
 
@@ -96,8 +108,8 @@ def spoil(r: random.Random, old: Any) -> Any:
             r.choice([b"\xca" + small, b"\xcb\xff\xf8" + bytes(6), b"\xcb\x7f\xf8\1" + bytes(5)])
         )
     if type(old) is str:
-        spelled = old.encode("utf-8", "surrogatepass")
-        return Raw(r.choice([b"\xdb", b"\xc6"]) + struct.pack(">I", len(spelled)) + spelled)
+        text = spelled(old)
+        return Raw(r.choice([b"\xdb", b"\xc6"]) + struct.pack(">I", len(text)) + text)
     if isinstance(old, list):
         return Raw(b"\xdd" + struct.pack(">I", len(old)) + b"".join(map(encode, old)))
     if isinstance(old, dict):
@@ -124,7 +136,7 @@ def edit(r: random.Random, tree: Any, under: str = "") -> None:
     """One edit somewhere in a header."""
     found = places(tree, under)
     if not found:
-        raise Underivable
+        raise UnderivableError
     owner, key = r.choice(found)
     act = r.randrange(10)
     if act < 5:
@@ -267,7 +279,7 @@ def table(r: random.Random, base: Parts, bases: Sequence[Parts]) -> bytes:
     items = list(zip(header["tensors"], payloads, strict=True))
     for _ in range(r.choice([1, 1, 2, 3])):
         if not items:
-            raise Underivable
+            raise UnderivableError
         k = r.randrange(len(items))
         record, payload = items[k]
         act = r.randrange(9)

@@ -220,6 +220,19 @@ def test_text_comes_back_as_it_was() -> None:
     assert model.contract.input.columns == ("Höhe", "ширина", "\U0001f4cf")
 
 
+def test_the_command_line_shows_text_from_a_file_safely(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    from layerkit.cli import run
+
+    for words in ([], ["--spec"], ["--json"], ["--tensors"]):
+        assert run(["inspect", *words, str(path_of("text"))]) == 0
+        out, err = capfd.readouterr()
+        assert not {c for c in out + err if not c.isprintable() and c != "\n"}
+    assert run(["inspect", str(path_of("text"))]) == 0
+    assert r"\x1b[2J\u202e" in capfd.readouterr().out
+
+
 def test_history_keeps_what_is_no_number() -> None:
     model = load("full")
     assert repr(model.history["extra"].tolist()) == repr(

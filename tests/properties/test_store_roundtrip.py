@@ -6,7 +6,6 @@ import io
 from typing import Any
 
 import numpy as np
-import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
@@ -239,9 +238,11 @@ def test_damaged_bytes_raise_layerkit_errors_only(data: st.DataObject) -> None:
     if bytes(raw) == base.raw:
         return
     for read in (layerkit.inspect, layerkit.load_tensors, layerkit.load):
-        with pytest.raises((LayerkitError, OSError, MemoryError)):
+        try:
             read(io.BytesIO(bytes(raw)))
-            # What is not read is not checked: only the header, in an inspection.
-            assert read is layerkit.inspect
-            assert raw[: 87 + len(base.encoded)] == base.raw[: 87 + len(base.encoded)]
-            raise OSError
+        except (LayerkitError, OSError, MemoryError):
+            continue
+        # What is not read is not checked: an inspection reads the header only.
+        header = 87 + len(base.encoded)
+        assert read is layerkit.inspect
+        assert raw[:header] == base.raw[:header]
