@@ -44,3 +44,9 @@ bench: $(STAMP)  ## measure against others, side by side, in one run; writes ben
 
 clean:  ## remove what the other targets made
 	rm -rf $(VENV) site demo-out dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+SECONDS ?= 600
+SEED ?= 0
+
+fuzz: $(STAMP)  ## damage model files and judge every reader, for SECONDS=600 from SEED=0
+	$(BIN)/python -m tests.fuzz.fuzz --seconds $(SECONDS) --seed $(SEED)

@@ -185,7 +185,7 @@ class Part:
     """What every registered thing has in common: settings that are its constructor's keywords.
 
     Subclasses give a keyword-only constructor that stores each argument under its own name and
-    does nothing else.
+    does nothing else, but raises ValueError for settings that contradict each other.
     """
 
     type_name: ClassVar[str]

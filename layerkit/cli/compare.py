@@ -66,6 +66,7 @@ def compare(
     for path in (csv, html):
         if path is not None:
             files.check_folder(Path(path))
+    files.keep_inputs([csv, html], [*contestants, data])
     with watcher(quiet=quiet, as_json=as_json) as watch:
         watch.promise = "then stopping"
         found = judge(

@@ -169,6 +169,8 @@ def emit_json(value: Any, *, err: bool = False) -> None:
 def write_file(target: Path, pieces: Iterable[str]) -> None:
     """Write UTF-8 text, all of it or nothing: an old file stays until the new one is whole.
 
+    A link is followed. A pipe or device is written to as it is.
+
     Raises
     ------
     OSError
@@ -181,4 +183,8 @@ def write_file(target: Path, pieces: Iterable[str]) -> None:
         for piece in pieces:
             gather.put(piece.encode())
 
-    replace_file(target, produce)
+    if target.exists() and not (target.is_file() or target.is_dir()):
+        with target.open("w", encoding="utf-8") as stream:
+            stream.writelines(pieces)
+        return
+    replace_file(target, produce, follow_symlinks=True)

@@ -103,6 +103,7 @@ def _near(error: OSError) -> str:
         return ""
     path = Path(error.filename)
     there = sorted(path.parent.iterdir()) if path.parent.is_dir() else []
+    there = [p for p in there if not path.suffix or p.suffix == path.suffix]
     found = difflib.get_close_matches(path.stem, [p.stem for p in there], n=1)
     close = [p.name for p in there if [p.stem] == found]
     close.sort(key=lambda name: not name.endswith(path.suffix))

@@ -17,7 +17,15 @@ if TYPE_CHECKING:
     from layerkit import Model
     from layerkit.spec import Spec
 
-__all__ = ["check_folder", "destination", "keep_trained", "load_model", "read_source"]
+__all__ = [
+    "check_folder",
+    "check_model_target",
+    "destination",
+    "keep_inputs",
+    "keep_trained",
+    "load_model",
+    "read_source",
+]
 
 _HEAD = 77  # bytes that tell a spec from a model
 
@@ -100,8 +108,44 @@ def destination(wanted: str | None, name: str) -> Path:
     path = Path(f"{name}.layerkit") if wanted is None else Path(wanted)
     if path.is_dir():
         path /= f"{name}.layerkit"
-    check_folder(path)
+    check_model_target(path)
     return path
+
+
+def check_model_target(path: Path) -> None:
+    """Refuse to put a model where no file can be written, or where another kind of file is.
+
+    Raises
+    ------
+    OSError
+        If so.
+    """
+    from layerkit.format.reader import MAGIC
+
+    check_folder(path)
+    if path.is_file() and path.stat().st_size:
+        with path.open("rb") as file:
+            if file.read(len(MAGIC)) != MAGIC:
+                reason = "it is there already and is no model file; -o names another"
+                raise FileExistsError(errno.EEXIST, reason, str(path))
+
+
+def keep_inputs(outputs: Sequence[str | None], inputs: Sequence[str | None]) -> None:
+    """Refuse to write over what is read.
+
+    Raises
+    ------
+    Misuse
+        If an output is the same file as an input.
+    """
+    for output in outputs:
+        for given in inputs:
+            if output and given and _same(Path(output), Path(given)):
+                raise failures.Misuse(f"{output} is read by this command, so it cannot be written")
+
+
+def _same(one: Path, two: Path) -> bool:
+    return one.is_file() and two.is_file() and one.samefile(two)
 
 
 def keep_trained(path: Path) -> None:

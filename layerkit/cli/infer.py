@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -69,6 +70,9 @@ def infer(
 
     if model == rows == "-":
         raise failures.Misuse("MODEL and ROWS cannot both be standard input")
+    if output is not None:
+        files.keep_inputs([output], [model, rows])
+        files.check_folder(Path(output))
     loaded = files.load_model(model)
     given = read_rows(rows, format=form, labels=label, has_header=header)
     names, records = _answers(loaded, loaded.predict(given))
@@ -92,7 +96,7 @@ def _answers(model: Model, predictions: Array) -> tuple[list[str], Iterator[list
     """Column names, and the values of each row: the class first, if there are classes."""
     import numpy as np
 
-    flat = predictions.reshape(len(predictions), -1)
+    flat = predictions.reshape(len(predictions), math.prod(predictions.shape[1:]))
     if model.classes is None:
         output = model.contract.output
         targets = None if output is None else output.targets

@@ -33,6 +33,7 @@ def upgrade(
     """
     from layerkit import upgrade as write_anew
 
+    files.check_model_target(Path(output or model))
     done = write_anew(model, output)
     target = output or model
     if as_json:
@@ -65,6 +66,7 @@ def deploy(
     loaded = files.load_model(model)
     stem = Path(model).name.removesuffix(".layerkit")
     target = Path(output) if output else Path(model).with_name(f"{stem}-deploy.layerkit")
+    files.check_model_target(target)
     file_id = save(loaded, target, weights_only=True)
     before, after = Path(model).stat().st_size, target.stat().st_size
     if as_json:

@@ -107,7 +107,11 @@ def _spec_field(path: str) -> list[Topic]:
         topic["settings"] = list(inner.model_fields)
     else:
         topic["type"] = describe(annotation)
-    topic["default"] = "none: it is required" if info.is_required() else _shown(info.get_default())
+    topic["default"] = (
+        "none: it is required"
+        if info.is_required()
+        else _shown(info.get_default(call_default_factory=True))
+    )
     group = {"metrics": "metrics", "layers": "layers", "data": "data"}.get(name)
     group = group or part_group(annotation)
     if group is not None:
@@ -116,7 +120,7 @@ def _spec_field(path: str) -> list[Topic]:
 
 
 def _shown(default: Any) -> str:
-    return json.dumps(default)
+    return json.dumps(default.model_dump() if hasattr(default, "model_dump") else default)
 
 
 def _named(path: str) -> list[tuple[str, str]]:

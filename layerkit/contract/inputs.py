@@ -167,7 +167,7 @@ class InputContract:
             if bad is not None:
                 raise no_number(column[bad], row=bad, column=name, source=given.source)
             out[:, j] = numbers
-        return out.reshape(-1, *self.shape)
+        return out.reshape(len(out), *self.shape)
 
     def _checked(self, x: Array, source: str) -> Array:
         """``x`` in ``dtype``, missing values filled and all finite."""

@@ -112,6 +112,14 @@ def _clipped(cell: Any) -> float:
 
 def missing_column(absent: Sequence[str], there: list[str], source: str) -> DataError:
     """The error for columns that the contract names and the rows lack."""
+    if there and not any(name.isdecimal() for name in absent) and all(map(str.isdecimal, there)):
+        return DataError(
+            f"the columns {', '.join(map(quoted, absent))} are wanted by name, and these rows have "
+            "no header",
+            column=absent[0],
+            source=source,
+            hint="add a first line with the names of the columns",
+        )
     near = nearest(absent[0], there)
     more = f" ({len(absent)} missing: {', '.join(map(quoted, absent))})" if len(absent) > 1 else ""
     return DataError(
@@ -136,9 +144,9 @@ def one_batch(values: Array, shape: Shape, *, alone: bool) -> Array | None:
     if values.shape[1:] == shape and values.ndim == len(shape) + 1:
         return values
     if values.ndim == 2 and values.shape[1] == flat:
-        return values.reshape(-1, *shape) if flat else None
+        return values.reshape(len(values), *shape) if flat else None
     if values.ndim == 1 and (flat == 1 or values.size == 0):
-        return values.reshape(-1, *shape) if flat else None
+        return values.reshape(len(values), *shape) if flat else None
     if alone and values.shape == (flat,):
         return values.reshape(1, *shape)
     return None

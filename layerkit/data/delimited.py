@@ -64,6 +64,11 @@ def read_csv(
         there are no rows.
     """
     text = decoded(raw, source)
+    if "\0" in text:  # NumPy would drop it at the end of a cell
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise DataError(
+            f"line {line} holds a NUL character, so this is no text file", source=source
+        )
     delimiter = delimiter or _delimiter_of(text)
     fast = _fast(text, delimiter, has_header, source)
     return fast or _careful(text, delimiter, has_header, source)
@@ -143,7 +148,7 @@ def _careful(text: str, delimiter: str, has_header: bool | None, source: str) ->
         raise DataError(
             f"a header and no rows: {quoted(delimiter.join(records[0]))}",
             source=source,
-            hint="if the first line is a row, pass has_header=False",
+            hint="if the first line is a row: has_header=False, --no-header",
         )
     names = _names(records[0], source) if header else list(map(str, range(len(columns))))
     found: dict[str, Array] = {}
@@ -202,7 +207,7 @@ def _names(cells: Sequence[str], source: str) -> list[str]:
                 f"two columns have this name, number {names.index(name)} and number {i}",
                 column=name,
                 source=source,
-                hint="rename one; if the first line is a row, pass has_header=False",
+                hint="rename one; if the first line is a row: has_header=False, --no-header",
             )
     return names
 

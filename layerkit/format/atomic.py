@@ -67,6 +67,8 @@ def replace_file(
             check(str(temporary))
         _install(temporary, target, overwrite=overwrite)
     except BaseException as error:
+        if isinstance(error, OSError) and error.filename == str(temporary):
+            error.filename = str(target)  # the name that the caller knows
         if descriptor is not None:
             with suppress(OSError):
                 os.close(descriptor)
@@ -95,11 +97,20 @@ def _permissions(target: Path, *, overwrite: bool) -> int | None:
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
-    if stat.S_ISLNK(mode):
+    if stat.S_ISLNK(mode) and not _leads_to_device(target):
         return None
     if not stat.S_ISREG(mode):
-        raise OSError(errno.EINVAL, "a model cannot replace what is no regular file", str(target))
+        raise OSError(errno.EINVAL, "what is no regular file cannot be replaced", str(target))
     return stat.S_IMODE(mode) & 0o777
+
+
+def _leads_to_device(link: Path) -> bool:
+    """Whether a link leads to a device, pipe or socket: /dev/stdout must stay what it is."""
+    try:
+        mode = link.stat().st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def _temporary_name(name: str) -> str:

@@ -35,12 +35,16 @@ def check_fit(spec: Spec, faults: Faults) -> None:
             wanted = {1, 2}
         if names and (len(out) != 1 or out[0] not in wanted):
             misfit = ShapeError(
-                f"there are {len(names)} {noun}, but {last!r} gives rows of shape {list(out)}: set "
+                f"{_count(len(names), noun)}, but {last!r} gives rows of shape {list(out)}: set "
                 f"its units to {len(names)}"
             )
             origin = spec.layers[-1].origin if spec.layers else 0
             faults.add(("layers", origin) if spec.layers else ("layers",), misfit.reason, misfit)
     _check_memory(spec, planned, faults)
+
+
+def _count(count: int, noun: str) -> str:
+    return f"there is 1 {noun.removesuffix('s')}" if count == 1 else f"there are {count} {noun}"
 
 
 def _check_memory(spec: Spec, planned: list[Planned], faults: Faults) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from layerkit.errors import PluginError, PluginLoadError, PluginProblem, quoted
+from layerkit.errors import PluginError, PluginLoadError, PluginProblem, SpecError, quoted
 from layerkit.layer import Layer
 from layerkit.registry import LAYERS
 from layerkit.spec.settings import validate
@@ -42,11 +42,15 @@ class LayerRecord:
 
         Raises
         ------
+        SpecError
+            If its settings contradict each other.
         PluginLoadError
-            If its constructor raises.
+            If its constructor raises anything else.
         """
         try:
             return self.part(**self.config)
+        except ValueError as error:
+            raise SpecError(str(error)) from error
         except Exception as cause:  # whatever a plugin's own code raises
             reason = f"making {self.name!r} raised {type(cause).__name__}: {cause}"
             problem = PluginProblem(self.type, reason, f"layers[{self.origin}]")

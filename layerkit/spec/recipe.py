@@ -20,6 +20,9 @@ def check_output(output: Output, faults: Faults) -> None:
     """Note what is wrong between the fields of the output section."""
     if output.classes is not None and output.targets is not None:
         faults.add(("output",), "'classes' and 'targets' exclude each other")
+    if output.column is not None and output.targets is not None:
+        reason = "'column' names a class and excludes 'targets', which name numbers"
+        faults.add(("output",), reason)
     if output.targets is None and output.scale is not None:
         faults.add(("output", "scale"), "only targets can be scaled; classes cannot")
     for key in ("classes", "targets"):
@@ -51,14 +54,29 @@ def read_recipe(
         train[key] = validate_part(group, train[key], ("train", key), faults, lenient=lenient)
         if key == "loss" and len(faults.found) == before:
             target = _target(train["loss"])
-    both = output.classes is not None and output.targets is not None  # told already
-    if target == "real" and output.classes is not None and not both:
-        faults.add(("train", "loss"), "a loss of numbers cannot learn classes")
+    named = output.classes is not None or output.column is not None
+    both = named and output.targets is not None  # told already
+    if target == "real" and named and not both:
+        reason = "a loss of numbers cannot learn classes: name the numbers in output.targets"
+        faults.add(("train", "loss"), reason)
     if target == "class" and output.targets is not None and not both:
         faults.add(("train", "loss"), "a loss of classes cannot learn targets: use mse or huber")
+    _label_columns(output, train, faults)
     _metrics(target, train, faults, lenient=lenient)
     if train["early_stopping"] is not None:
         _early_stopping(train, faults)
+
+
+def _label_columns(output: Output, train: dict[str, Any], faults: Faults) -> None:
+    """The column that holds the answer is not there for anything else."""
+    test = train["test"]
+    uses = {
+        ("train", "sample_weight"): train["sample_weight"],
+        ("train", "test", "column"): test["column"] if isinstance(test, dict) else None,
+    }
+    for path, column in uses.items():
+        if column is not None and column in (output.column, *(output.targets or ())):
+            faults.add(path, f"{column!r} holds what is to be learned: name another column")
 
 
 def _target(loss: Any) -> Target | None:

@@ -58,7 +58,13 @@ class Spec:
         SpecError
             If the parameters would not fit into this machine's memory.
         """
-        return plan_layers([(r.name, r.make()) for r in self.layers], self.in_shape)
+        layers = []
+        for i, record in enumerate(self.layers):
+            try:
+                layers.append((record.name, record.make()))
+            except SpecError as error:
+                raise SpecError(error.reason, location=f"layers[{i}]") from error
+        return plan_layers(layers, self.in_shape)
 
     def to_document(self) -> dict[str, Any]:
         """The spec as JSON that ``build`` takes again, in resolved form."""
@@ -159,6 +165,11 @@ def _sections(
         faults.add(("input",), "exactly one of 'shape' and 'columns' is wanted")
     if names is not None and (not names or len(set(names)) < len(names)):
         faults.add(("input", "columns"), "at least one name, and no name twice, is wanted")
+    answers = (document.output.column, *(document.output.targets or ()))
+    for i, column in enumerate(names or ()):
+        if column in answers:
+            faults.add(("input", "columns", i), f"{column!r} is what is to be learned")
+    _check_scale(given.model_dump(), faults)
     check_output(document.output, faults)
     output = document.output.model_dump()
     link: Link | None = output.pop("link")
@@ -170,3 +181,14 @@ def _sections(
         if train is None and output["classes"]:
             link = "softmax"
     return Spec(document.name, document.dtype, given.model_dump(), layers, output, link, train)
+
+
+def _check_scale(given: dict[str, Any], faults: Faults) -> None:
+    """A list in ``input.scale`` has one number for each element of the last axis."""
+    if not isinstance(given["scale"], dict) or (given["shape"] or given["columns"]) is None:
+        return
+    width = len(given["columns"]) if given["columns"] else given["shape"][-1]
+    for key, value in given["scale"].items():
+        if isinstance(value, list) and len(value) != width:
+            reason = f"one number, or {width} are wanted, {len(value)} came"
+            faults.add(("input", "scale", key), reason)

@@ -80,7 +80,12 @@ def _check_class_weights(value: Any) -> Any:
     if value is None or value == "balanced":
         return value
     numbers = list(value.values()) if isinstance(value, dict) else value
-    if isinstance(numbers, list) and numbers and _numbers(numbers) and min(numbers) >= 0:
+    if (
+        isinstance(numbers, list)
+        and numbers
+        and _numbers(numbers)
+        and min(numbers) >= 0 < max(numbers)
+    ):
         return value
     raise ValueError
 
@@ -152,7 +157,7 @@ ClassWeights = Annotated[
             ]
         }
     ),
-    'null, "balanced", a list of numbers >= 0, or an object from class to number',
+    'null, "balanced", or numbers >= 0, not all 0: a list, or an object from class to number',
 ]
 LossName = Annotated[Any, PartOf("losses")]
 OptimizerName = Annotated[Any, PartOf("optimizers")]

@@ -185,5 +185,11 @@ def validate_part(
             at = path if isinstance(value, str) else (*path, "type")
             faults.add(at, reason, error)
         return value
+    before = len(faults.found)
     resolved = validate(part, config, path, faults, lenient=lenient)
+    if len(faults.found) == before:
+        try:
+            part(**resolved)
+        except ValueError as error:  # settings that are right one by one and not together
+            faults.add(path, str(error))
     return {"type": name, **resolved} if resolved else name

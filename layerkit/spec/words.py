@@ -60,8 +60,12 @@ def _bounds(mark: Range) -> str:
         (mark.le, "of at most"),
         (mark.lt, "below"),
     ]
-    told = [f"{word} {bound:g}" for bound, word in words if bound is not None]
+    told = [f"{word} {_number(bound)}" for bound, word in words if bound is not None]
     return " " + " and ".join(told) if told else ""
+
+
+def _number(bound: float) -> str:
+    return str(bound) if isinstance(bound, int) else f"{bound:g}"
 
 
 def _article(noun: str) -> str:

@@ -17,7 +17,7 @@ from layerkit.model import Carried, Model, SelfTest, declared_contract
 from layerkit.network import Network, Planned
 from layerkit.provenance import AllowPlugins, permission, resolve_types
 from layerkit.spec import Spec, resolve
-from layerkit.spec.text import Source
+from layerkit.spec.text import Source, spell
 from layerkit.spec.words import Permit
 from layerkit.store.identity import fingerprint_of, known_training
 from layerkit.store.selftest import run_selftest
@@ -122,7 +122,7 @@ def _read_spec(
     held = header["spec"]
     unknown = [key for key in held if key not in ("schema", "model", "data")]
     if unknown:
-        raise SpecError(f"unknown field {unknown[0]!r:.80}", location=f"spec.{unknown[0]:.80}")
+        raise SpecError(f"unknown field {unknown[0]!r:.80}", location=spell((unknown[0],), "spec"))
     document = {**held["model"], "layerkit": 1}
     if isinstance(document.get("layers"), list):
         document["layers"] = [

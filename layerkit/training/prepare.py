@@ -191,6 +191,8 @@ def _weighted(
                 "sample weights are finite numbers of at least 0", column=column, source=rows.source
             )
         weights = given.astype(np.float64) * (1.0 if weights is None else weights)
+        if not weights.any():
+            raise DataError("all rows weigh nothing", column=column, source=rows.source)
     if weights is None:
         return arrays
     return Arrays(arrays.x, arrays.y, weights.astype(arrays.x.dtype))

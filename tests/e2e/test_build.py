@@ -91,12 +91,16 @@ def test_a_trained_model_is_not_lost_by_default(cli: Cli, pets: Path, unchanged:
     assert "replacing the file that was there" in named.out
 
 
-def test_an_untrained_model_and_other_files_are_replaced(cli: Cli, folder: Path) -> None:
+def test_an_untrained_model_is_replaced_and_another_kind_of_file_is_kept(
+    cli: Cli, folder: Path
+) -> None:
     assert cli("build", "pets.json").code == 0
     assert cli("build", "pets.json").code == 0
     Path("pets.layerkit").write_text("no model")
-    assert cli("build", "pets.json").code == 0
-    assert layerkit.load("pets.layerkit").name == "pets"
+    done = cli("build", "pets.json")
+    assert done.code == 1
+    assert "pets.layerkit: it is there already and is no model file" in done.err
+    assert Path("pets.layerkit").read_text() == "no model"
 
 
 @pytest.mark.parametrize(

@@ -30,9 +30,7 @@ SHARED = Path(os.environ.get("LAYERKIT_SHARED", Path(__file__).parents[3] / "sha
 VERDICTS = json.loads((CORPUS / "verdicts.json").read_text("utf-8"))
 
 # Faults that were found and are not mended yet: how a fault begins, and the files that show it.
-KNOWN: dict[str, tuple[str, ...]] = {
-    "text: load prints": ("found-field-escapes",),
-}
+KNOWN: dict[str, tuple[str, ...]] = {}
 
 
 @pytest.fixture(scope="module")

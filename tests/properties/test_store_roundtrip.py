@@ -231,10 +231,12 @@ STOCK = fuzz.bases()
 def test_damaged_bytes_raise_layerkit_errors_only(data: st.DataObject) -> None:
     base = data.draw(st.sampled_from(STOCK))
     raw = bytearray(base.raw)
-    for _ in range(data.draw(st.integers(1, 3))):
-        at = data.draw(st.integers(0, len(raw) - 1))
-        piece = data.draw(st.binary(max_size=9))
-        raw[at : at + data.draw(st.sampled_from([0, len(piece), 1]))] = piece
+    end = min(87 + len(base.encoded), len(raw) - 1)
+    for _ in range(data.draw(st.integers(1, 2))):
+        at = data.draw(st.integers(0, end) | st.integers(end, len(raw) - 1))
+        piece = data.draw(st.binary(min_size=1, max_size=9))
+        whole = raw[at : at + len(piece)]
+        raw[at : at + data.draw(st.sampled_from([len(piece)] * 3 + [0, 1]))] = piece[: len(whole)]
     if bytes(raw) == base.raw:
         return
     for read in (layerkit.inspect, layerkit.load_tensors, layerkit.load):

@@ -26,6 +26,8 @@ class Uniform(Initializer):
     type_name = "uniform"
 
     def __init__(self, *, low: float = -0.05, high: float = 0.05) -> None:
+        if low > high:
+            raise ValueError(f"low is above high: {low:g} > {high:g}")
         self.low = low
         self.high = high
 

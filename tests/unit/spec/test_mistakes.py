@@ -246,7 +246,7 @@ SHAPES: list[tuple[dict[tuple[str | int, ...], Any], int, list[str]]] = [
     ({("input", "shape"): [2, 2]}, 0, ["'dense_1'", "the input", "[2, 2]"]),
     ({("output", "classes"): ["a", "b"]}, 3, ["2 classes", "'dense_2'", "units"]),
     ({("output", "classes"): GONE, ("output", "targets"): ["x"], (*T, "metrics"): ["mae"]}, 3,
-     ["1 targets", "'dense_2'", "units"]),
+     ["1 target,", "'dense_2'", "units"]),
 ]  # fmt: skip
 
 FORBIDDEN = re.compile(
