@@ -359,7 +359,8 @@ class DataError(LayerkitError, ValueError):
     """A row does not keep the data contract of the model: a column is missing, a value is not a
     number, a label is none of the classes, the width differs.
 
-    Attributes: ``row`` (counted from 0, or None), ``column`` (name, index or None), ``source``.
+    Rows are counted from 0, without a header line. Attributes: ``row`` (or None), ``column`` (name,
+    index or None), ``source``.
     """
 
     code = "LK-203"

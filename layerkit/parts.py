@@ -193,17 +193,22 @@ class Rows:
         if they are among ``columns``.
     source
         Where they came from, for messages.
+    index
+        (n,) the number that each row had at its source, if some were taken; for messages.
     """
 
     values: Array | None = None
     columns: Mapping[str, Array] | None = None
     labels: Array | None = None
     source: str = "rows"
+    index: Array | None = None
 
     def __len__(self) -> int:
         if self.values is not None:
             return len(self.values)
-        return len(next(iter(self.columns.values()))) if self.columns else 0
+        if self.columns:
+            return len(next(iter(self.columns.values())))
+        return 0 if self.labels is None else len(self.labels)
 
     def take(self, index: Array | slice) -> Rows:
         """The rows at ``index``, in that order."""
@@ -212,6 +217,7 @@ class Rows:
             None if self.columns is None else {k: v[index] for k, v in self.columns.items()},
             None if self.labels is None else self.labels[index],
             self.source,
+            (np.arange(len(self)) if self.index is None else self.index)[index],
         )
 
 

@@ -3,7 +3,7 @@
 from layerkit.contract.both import DataContract
 from layerkit.contract.inputs import InputContract
 from layerkit.contract.outputs import OutputContract
-from layerkit.contract.rowforms import as_rows
+from layerkit.contract.rowforms import as_rows, at_source
 from layerkit.contract.scaling import Missing, Scale, fit_fill, fit_scaler
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "OutputContract",
     "Scale",
     "as_rows",
+    "at_source",
     "fit_fill",
     "fit_scaler",
 ]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from layerkit.layer import Array, Shape
 from layerkit.offers import nearest
 from layerkit.parts import Rows
 
-__all__ = ["as_rows", "columns_of", "missing_column", "one_batch", "take_labels"]
+__all__ = ["as_rows", "at_source", "columns_of", "missing_column", "one_batch", "take_labels"]
 
 
 def as_rows(rows: object) -> Rows:
@@ -108,6 +109,18 @@ def _clipped(cell: Any) -> float:
         return float(cell)
     except OverflowError:
         return math.inf
+
+
+@contextmanager
+def at_source(rows: object) -> Iterator[None]:
+    """Let a DataError name the number that its row had at its source, before rows were taken."""
+    try:
+        yield
+    except DataError as error:
+        index = rows.index if isinstance(rows, Rows) else None
+        if index is not None and error.row is not None:
+            error.row = int(index[error.row])
+        raise
 
 
 def missing_column(absent: Sequence[str], there: list[str], source: str) -> DataError:

@@ -267,10 +267,14 @@ class Train(Section):
         None, description="By default accuracy for classes; mae and r2 for targets."
     )
     class_weights: ClassWeights = Field(
-        None, description="How much the rows of each class count in the loss."
+        None,
+        description="How much the rows of each class count in the training loss. Metrics and the "
+        "losses that are reported after an epoch count every row alike.",
     )
     sample_weight: str | None = Field(
-        None, description="The table column that says how much each row counts in the loss."
+        None,
+        description="The table column that says how much each row counts in the training loss. "
+        "Metrics and the losses that are reported after an epoch count every row alike.",
     )
 
 

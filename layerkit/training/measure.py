@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from layerkit.contract import DataContract
+from layerkit.contract import DataContract, at_source
 from layerkit.layer import Array, Context
 from layerkit.links import apply_link
 from layerkit.model import Model
@@ -47,8 +47,9 @@ def evaluate(model: Model, rows: Rows | Pair) -> dict[str, float]:
     loss, metrics = loss_and_metrics(model.spec)
     output = model.contract.output
     assert output is not None  # noqa: S101  # build always declares one
-    y = encode_targets(output, rows, loss)
-    scores = model.scores(rows)
+    with at_source(rows):
+        y = encode_targets(output, rows, loss)
+        scores = model.scores(rows)
     value = mean_loss(loss, scores, y)
     return {
         "loss": value,

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from layerkit.contract import DataContract, InputContract, OutputContract
+from layerkit.contract import DataContract, InputContract, OutputContract, at_source
 from layerkit.data import split_by_column, split_rows
 from layerkit.errors import DataError, SpecError
 from layerkit.layer import Array
@@ -94,7 +94,8 @@ def prepare(
         )
     if len(rows) == 0:
         raise DataError("no rows to train on", source=splits["train"].source)
-    contract = model.contract if model.fitted else _fit(model, rows, loss)
+    with at_source(rows):
+        contract = model.contract if model.fitted else _fit(model, rows, loss)
     arrays = to_arrays(contract, rows, loss)
     return Prepared(
         contract,
@@ -155,9 +156,10 @@ def to_arrays(contract: DataContract, rows: Rows, loss: Loss) -> Arrays:
     DataError
         If a row or a label does not keep it.
     """
-    x = contract.input.scale_rows(contract.input.matrix(rows))
     assert contract.output is not None  # noqa: S101  # build always declares one
-    return Arrays(x, encode_targets(contract.output, rows, loss))
+    with at_source(rows):
+        x = contract.input.scale_rows(contract.input.matrix(rows))
+        return Arrays(x, encode_targets(contract.output, rows, loss))
 
 
 def encode_targets(output: OutputContract, rows: Rows, loss: Loss) -> Array:

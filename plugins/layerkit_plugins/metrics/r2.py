@@ -37,6 +37,6 @@ class R2(Metric):
         w = np.ones(len(p)) if weights is None else weights
         res = w @ np.square(t - p)
         tot = w @ np.square(t - np.average(t, axis=0, weights=weights))
-        constant = tot == 0
+        constant = np.ptp(t[w > 0], axis=0) == 0 if np.any(w > 0) else tot == 0
         scores = np.where(constant, res == 0, 1 - res / np.where(constant, 1, tot))
         return float(scores.mean())

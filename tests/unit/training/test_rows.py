@@ -88,3 +88,28 @@ def test_judged_rows_are_those_that_training_judges_by() -> None:
 def test_rows_are_split_by_the_recipe_and_not_changed() -> None:
     rows = Rows(values=X, labels=np.array(Y))
     assert splits_of(spec(), {"train": rows})["train"] is rows
+
+
+@pytest.mark.parametrize("where", ["input", "label"])
+@pytest.mark.parametrize("train", [{"test": 0.5}, {"validation": 0.5}, {"test": 0.3, "seed": 3}])
+def test_a_bad_row_is_named_by_its_number_at_the_source(where: str, train: Any) -> None:
+    for bad in range(20):
+        x, y = X.copy(), list(Y)
+        if where == "input":
+            x[bad, 1] = np.nan
+        else:
+            y[bad] = "c"
+        given = {**SPEC, "train": {**SPEC["train"], **train}}
+        with pytest.raises(DataError) as caught:
+            layerkit.train(given, data=(x, y))
+        assert caught.value.row == bad
+
+
+def test_rows_taken_twice_know_where_they_came_from() -> None:
+    rows = Rows(values=X).take(np.array([5, 7, 9])).take(slice(1, None))
+    assert rows.index is not None
+    assert rows.index.tolist() == [7, 9]
+
+
+def test_rows_of_labels_alone_are_counted() -> None:
+    assert len(Rows(labels=np.zeros(3))) == 3
