@@ -8,6 +8,7 @@ split and the same order of rows.
 from __future__ import annotations
 
 import io
+import json
 import os
 import platform
 import shlex
@@ -231,6 +232,12 @@ def _providers(entry: Entry) -> dict[str, str]:
 
 def _cautions(entries: Sequence[Entry]) -> list[str]:
     found = []
+    losses = {json.dumps((e.spec.train or {}).get("loss"), sort_keys=True) for e in entries}
+    if len(losses) > 1:
+        found.append(
+            "Each contestant's loss is its own (they were trained by different ones), so losses do "
+            "not compare; metrics do."
+        )
     for e in entries:
         if e.failures:
             total = len(e.failures) + len(e.models)

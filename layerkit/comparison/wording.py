@@ -45,10 +45,18 @@ def bounds(
     places = decimals_for(scale * spread(low, high), scale * high)
     if joint:  # as many digits as the narrower one, so that the two can be compared
         low, high = interval.joint_low, interval.joint_high
+    places = max(places, *(_visible(scale * bound, places) for bound in (low, high)))
     return (
         f"{fixed(scale * low, places, sign=sign)} to {fixed(scale * high, places, sign=sign)}"
         + (f" {unit}" if unit else "")
     )
+
+
+def _visible(bound: float, places: int) -> int:
+    """Places that show a bound beside zero as what it is, not as 0."""
+    while places < 9 and bound != 0 and round(bound, places) == 0:
+        places += 1
+    return places
 
 
 def amount(difference: Difference, *, sign: bool = True) -> str:

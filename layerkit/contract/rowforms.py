@@ -149,7 +149,8 @@ def one_batch(values: Array, shape: Shape, *, alone: bool) -> Array | None:
     Parameters
     ----------
     values
-        (n, *shape), (n, prod(shape)), or, if ``alone``, one row of ``shape`` or all its numbers.
+        (n, *shape), (n, prod(shape)), for a shape of one axis also (n, ...) of as many numbers
+        (pictures), or, if ``alone``, one row of ``shape`` or all its numbers.
     """
     flat = math.prod(shape)
     if alone and values.shape == shape:
@@ -158,6 +159,8 @@ def one_batch(values: Array, shape: Shape, *, alone: bool) -> Array | None:
         return values
     if values.ndim == 2 and values.shape[1] == flat:
         return values.reshape(len(values), *shape) if flat else None
+    if len(shape) == 1 and values.ndim > 2 and math.prod(values.shape[1:]) == flat:
+        return values.reshape(len(values), flat)
     if values.ndim == 1 and (flat == 1 or values.size == 0):
         return values.reshape(len(values), *shape) if flat else None
     if alone and values.shape == (flat,):

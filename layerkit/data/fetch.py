@@ -8,8 +8,10 @@ format's own lengths tell damage, and a data set of the same form (KMNIST) may t
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from layerkit.data.idxfolder import has_idx, load_idx
@@ -54,7 +56,8 @@ def fetch_files(name: str, files: Mapping[str, str], mirrors: Sequence[str]) -> 
         faults = []
         for mirror in mirrors:
             try:
-                pooch.retrieve(mirror + file, f"sha256:{digest}", fname=file, path=folder)
+                with _quiet(pooch.get_logger()):
+                    pooch.retrieve(mirror + file, f"sha256:{digest}", fname=file, path=folder)
                 break
             except (OSError, ValueError) as cause:  # no network, no such file, another digest
                 faults.append(f"{mirror}{file}: {_short(cause)}")
@@ -67,9 +70,22 @@ def fetch_files(name: str, files: Mapping[str, str], mirrors: Sequence[str]) -> 
     return folder
 
 
+@contextmanager
+def _quiet(logger: logging.Logger) -> Iterator[None]:
+    """No chatter on standard error, which may be meant for a program."""
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
 def _short(cause: BaseException) -> str:
     if "hash" in str(cause).lower():
         return "its SHA-256 is not the known one: refused"
+    if type(cause).__name__ in ("ConnectionError", "ConnectTimeout", "ProxyError", "SSLError"):
+        return "no connection"
     text = str(cause).splitlines()[0] if str(cause) else ""
     return f"{type(cause).__name__}: {text[:160]}" if text else type(cause).__name__
 

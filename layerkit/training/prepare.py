@@ -163,7 +163,18 @@ def to_arrays(contract: DataContract, rows: Rows, loss: Loss) -> Arrays:
 
 
 def encode_targets(output: OutputContract, rows: Rows, loss: Loss) -> Array:
-    """What ``loss`` compares with: class numbers (n,), flags (n, k) or scaled numbers (n, k)."""
+    """What ``loss`` compares with: class numbers (n,), flags (n, k) or scaled numbers (n, k).
+
+    Raises
+    ------
+    DataError
+        If a label does not keep the contract, or the classes are not known yet.
+    """
+    if loss.target == "class" and output.classes is None:
+        raise DataError(
+            "the model was built but not trained: its classes are to be learned from training rows",
+            hint="train it first, or name the classes in output.classes of the spec",
+        )
     y = output.encode(output.labels_of(rows), source=rows.source)
     if output.classes is None or loss.target == "class":
         return y

@@ -65,7 +65,7 @@ def curve_plot(
         else _linear(low, high, span, 100 if share else 1)
     )
     epochs = max(len(run) for c in curves for run in c.runs)
-    x = linear(1, epochs, _LEFT, width - _RIGHT, wanted=5 if width < 500 else 8)
+    x = linear(1, epochs, _LEFT, width - _RIGHT, wanted=5 if width < 500 else 8, whole=True)
     x = _whole(x)
     parts = [_axes(x, y, height, width, log)]
     parts += [_runs(c, x, y) for c in curves]

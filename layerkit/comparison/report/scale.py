@@ -41,15 +41,24 @@ def wants_log(low: float, high: float) -> bool:
 
 
 def linear(
-    low: float, high: float, start: float, end: float, *, wanted: int = 5, factor: float = 1
+    low: float,
+    high: float,
+    start: float,
+    end: float,
+    *,
+    wanted: int = 5,
+    factor: float = 1,
+    whole: bool = False,
 ) -> Scale:
     """A linear scale with round ticks, about ``wanted`` of them.
 
-    ``factor`` turns values into what labels show: 100 for per cent.
+    ``factor`` turns values into what labels show: 100 for per cent. ``whole`` keeps ticks at whole
+    numbers.
     """
     if not high > low:
         low, high = low - (abs(low) or 1) / 2, high + (abs(high) or 1) / 2
     step = _round_step((high - low) * factor / max(1, wanted))
+    step = max(1.0, step) if whole else step
     decimals = max(0, -math.floor(math.log10(step) + 1e-9))
     first, last = math.ceil(low * factor / step - 1e-9), math.floor(high * factor / step + 1e-9)
     ticks = tuple((k * step / factor, fixed(k * step, decimals)) for k in range(first, last + 1))

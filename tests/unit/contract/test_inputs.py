@@ -157,7 +157,7 @@ def test_arrays_of_no_real_numbers(bad: Any) -> None:
 
 @pytest.mark.parametrize(
     "rows",
-    [np.zeros((4, 3)), np.zeros((4, 2, 1)), np.zeros(5), np.array(1.0), Rows(np.zeros((1, 3)))],
+    [np.zeros((4, 3)), np.zeros((4, 2, 2)), np.zeros(5), np.array(1.0), Rows(np.zeros((1, 3)))],
 )
 def test_wrong_width_says_what_came(rows: Any) -> None:
     error = refused(PLAIN, rows)

@@ -113,3 +113,26 @@ def test_rows_taken_twice_know_where_they_came_from() -> None:
 
 def test_rows_of_labels_alone_are_counted() -> None:
     assert len(Rows(labels=np.zeros(3))) == 3
+
+
+def test_pictures_are_flattened_for_a_model_of_one_axis() -> None:
+    model = layerkit.build({**SPEC, "input": {"shape": [6]}})
+    pictures = np.arange(12.0).reshape(2, 2, 3)
+    flat = model.predict(pictures.reshape(2, 6))
+    assert model.predict(pictures).tobytes() == flat.tobytes()
+    with pytest.raises(DataError, match="6 numbers a row"):
+        model.predict(np.zeros((2, 2, 2)))
+
+
+def test_a_model_whose_classes_are_not_known_yet_says_so() -> None:
+    model = layerkit.build({**SPEC, "output": {}})
+    with pytest.raises(DataError, match="built but not trained"):
+        layerkit.evaluate(model, (X, Y))
+
+
+def test_the_test_rows_of_a_fraction_stay_what_they_are() -> None:
+    """Another choice in a later version would let old models' test rows into their training."""
+    rows = Rows(values=X, labels=np.array(Y))
+    chosen = judged_rows(spec(test=0.25), {"train": rows})
+    assert chosen.index is not None
+    assert chosen.index.tolist() == [18, 7, 10, 2, 8]

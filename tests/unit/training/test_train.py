@@ -298,11 +298,25 @@ def test_class_weights_with_every_loss_of_classes(loss: str) -> None:
 
 
 def test_a_batch_of_weight_zero_changes_nothing() -> None:
+    """Batches of one: only the one row that weighs anything moves the weights."""
     weights = np.zeros(N)
-    run = trained(tabular(sample_weight="w"), table(weights))
-    layer = run.model.network.layers[0]
-    np.testing.assert_array_equal(layer.params["W"], W0)
-    assert run.history["loss"].tolist() == [0.0] * 3
+    weights[0] = 1
+    run = trained(tabular(sample_weight="w", batch_size=1, epochs=1), table(weights))
+    alone = table(np.ones(N))
+    only = layerkit.Rows(
+        columns={name: column[:1] for name, column in (alone.columns or {}).items()}
+    )
+    # Both contracts are fitted to their own rows, so the scale has to be off.
+    one = trained(tabular(sample_weight="w", batch_size=1, epochs=1), only)
+    np.testing.assert_array_equal(
+        run.model.network.layers[0].params["W"], one.model.network.layers[0].params["W"]
+    )
+    assert run.history["loss"].tolist() == one.history["loss"].tolist()
+
+
+def test_weights_of_nothing_at_all_are_refused() -> None:
+    with pytest.raises(DataError, match="all rows weigh nothing"):
+        trained(tabular(sample_weight="w"), table(np.zeros(N)))
 
 
 @pytest.mark.parametrize(
