@@ -6,6 +6,7 @@ the network and turns scores into probabilities or into numbers in raw units.
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -57,7 +58,7 @@ class Carried:
     units: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Model:
     """A network with its spec and data contract, ready to predict.
 
@@ -91,6 +92,28 @@ class Model:
     file_id: str | None = None
     carried: Carried = field(default_factory=Carried, repr=False)
     _local: threading.local = field(default_factory=threading.local, repr=False)
+
+    def __repr__(self) -> str:
+        types = [record.type for record in self.spec.layers]
+        if len(types) > 6:
+            types = [*types[:3], "...", *types[-2:]]
+        state = "trained" if self.fitted else "not trained"
+        chain = " > ".join(types) or "no layers"
+        return f"<Model {self.name}: {chain}, {self.network.size:,} parameters, {state}>"
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Model:
+        network = Network(self.spec.plan(), self.network.dtype)
+        held = self.network.tensors()
+        for name, (_, array) in network.tensors().items():
+            array[...] = held[name][1]
+        named = ("history", "metrics", "metadata")
+        copies = {name: copy.deepcopy(getattr(self, name), memo) for name in named}
+        twin = Model(self.spec, network, self.contract, **copies)
+        twin.path, twin.file_id, twin.carried = self.path, self.file_id, self.carried
+        return twin
+
+    def __getstate__(self) -> Any:
+        raise TypeError("a model is not pickled: layerkit.save writes it, layerkit.load reads it")
 
     @property
     def name(self) -> str:

@@ -18,7 +18,14 @@ from typing import Any
 
 import numpy as np
 
-from layerkit.errors import PluginLoadError, PluginProblem, ShapeError, SpecError, quoted
+from layerkit.errors import (
+    LayerkitError,
+    PluginLoadError,
+    PluginProblem,
+    ShapeError,
+    SpecError,
+    quoted,
+)
 from layerkit.layer import Array, Context, Layer, Param, Plan, Shape
 from layerkit.mapped import Named, SideBySide
 from layerkit.parts import Optimizer
@@ -75,6 +82,10 @@ def plan_layers(layers: Sequence[tuple[str, Layer]], in_shape: Shape) -> list[Pl
         planned.append(Planned(name, layer, shape, plan))
         shape, before = plan.out_shape, repr(name)
     return planned
+
+
+def _told(cause: Exception) -> str:
+    return f"{type(cause).__name__}: {cause}"
 
 
 def _unusable(name: str, layer: Layer, reason: str) -> PluginLoadError:
@@ -253,23 +264,49 @@ class Network:
         Raises
         ------
         PluginLoadError
-            If a layer gives another shape than its plan says.
+            If a layer raises, or gives another shape or dtype than its plan says; it is named.
         """
         rows = len(x)
         for p, ctx in zip(self.planned, contexts, strict=True):
-            x = p.layer.feed(x, ctx)
-            if x.shape != (rows, *p.plan.out_shape):
-                wanted = [rows, *p.plan.out_shape]
-                reason = f"feed gave shape {list(x.shape)}, by its plan it is {wanted}"
-                raise _unusable(p.name, p.layer, reason)
+            try:
+                x = p.layer.feed(x, ctx)
+            except (LayerkitError, MemoryError):
+                raise
+            except Exception as cause:  # whatever a plugin's own code raises
+                raise _unusable(p.name, p.layer, f"feed raised {_told(cause)}") from cause
+            self._hold(p, "feed", x, (rows, *p.plan.out_shape))
         return x
 
     def backprop(self, dy: Array, contexts: Sequence[Context]) -> Array:
-        """Gradient dL/dx (n, *in) for dy = dL/dscores (n, *out); fills ``grads``."""
+        """Gradient dL/dx (n, *in) for dy = dL/dscores (n, *out); fills ``grads``.
+
+        Raises
+        ------
+        PluginLoadError
+            As ``feed``.
+        """
         self.allocate_grads()
+        rows = len(dy)
         for p, ctx in zip(reversed(self.planned), reversed(contexts), strict=True):
-            dy = p.layer.backprop(dy, ctx)
+            try:
+                dy = p.layer.backprop(dy, ctx)
+            except (LayerkitError, MemoryError):
+                raise
+            except Exception as cause:  # whatever a plugin's own code raises
+                raise _unusable(p.name, p.layer, f"backprop raised {_told(cause)}") from cause
+            if ctx.wants_dx:
+                self._hold(p, "backprop", dy, (rows, *p.in_shape))
         return dy
+
+    def _hold(self, p: Planned, step: str, array: object, shape: Shape) -> None:
+        """Hold what a layer gave against its contract: a few nanoseconds beside its products."""
+        if isinstance(array, np.ndarray) and array.shape == shape and array.dtype == self.dtype:
+            return
+        came = quoted(array)
+        if isinstance(array, np.ndarray):
+            came = f"{array.dtype} of shape {list(array.shape)}"
+        wanted = f"{self.dtype} of shape {list(shape)}"
+        raise _unusable(p.name, p.layer, f"{step} gave {came}, by its plan it is {wanted}")
 
     def update(self, rule: Optimizer) -> None:
         """Let ``rule`` change the parameters, in runs of layers that leave it to the base class."""

@@ -1,13 +1,15 @@
 """How many threads the matrix products use.
 
-NumPy's BLAS takes all cores for every product. On products of a few million operations a second
-thread gains little, and when anything else runs it costs: calls were seen to stall for 3 to 116 ms.
-So small networks are trained on one thread.
+NumPy's BLAS takes all cores for every product. On small networks a second thread gains little, and
+when anything else runs it costs much: an epoch was seen to take ten times as long. It also changes
+the last bits. So training takes one thread, and gives equal bytes whatever the number of cores;
+``LAYERKIT_THREADS`` asks for more.
 """
 
 from __future__ import annotations
 
 import ctypes
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -16,10 +18,9 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["blas_threads", "threads_for"]
+from layerkit.errors import LayerkitError
 
-# From here on a second thread was measured to gain 1.5x; below, at most 1.2x.
-_WORTH_FLOPS = 17e6
+__all__ = ["blas_threads", "training_threads"]
 
 _NAMES = (
     "scipy_openblas_{}_num_threads64_",
@@ -28,9 +29,18 @@ _NAMES = (
 )
 
 
-def threads_for(macs: int, rows: int) -> int | None:
-    """1 if the largest product, of ``macs`` a row and ``rows`` rows, is small; else None (all)."""
-    return 1 if 2 * macs * rows < _WORTH_FLOPS else None
+def training_threads() -> int:
+    """Threads for the matrix products of a training: ``LAYERKIT_THREADS``, or 1.
+
+    Raises
+    ------
+    LayerkitError
+        If the variable is no whole number of at least 1.
+    """
+    word = os.environ.get("LAYERKIT_THREADS", "1")
+    if not word.isdecimal() or int(word) < 1:
+        raise LayerkitError(f"LAYERKIT_THREADS is {word!r}; a whole number of at least 1 is wanted")
+    return int(word)
 
 
 @cache
@@ -52,15 +62,12 @@ def _controls() -> tuple[Any, Any] | None:
 
 
 @contextmanager
-def blas_threads(count: int | None) -> Iterator[None]:
-    """Let matrix products use at most ``count`` threads inside the block; None changes nothing.
+def blas_threads(count: int) -> Iterator[None]:
+    """Let matrix products use at most ``count`` threads inside the block.
 
     The setting is the process's: other threads see it too. Without NumPy's own OpenBLAS the
     package threadpoolctl is asked, if it is installed; else nothing happens.
     """
-    if count is None:
-        yield
-        return
     controls = _controls()
     if controls is None:
         try:

@@ -67,6 +67,7 @@ def compare(
         if path is not None:
             files.check_folder(Path(path))
     files.keep_inputs([csv, html], [*contestants, data])
+    files.keep_others([csv, html])
     with watcher(quiet=quiet, as_json=as_json) as watch:
         watch.promise = "then stopping"
         found = judge(

@@ -22,6 +22,7 @@ __all__ = [
     "check_model_target",
     "destination",
     "keep_inputs",
+    "keep_others",
     "keep_trained",
     "load_model",
     "read_source",
@@ -74,10 +75,11 @@ def _is_spec(head: bytes) -> bool:
 
 def _spec_text(raw: bytes, settings: Sequence[str]) -> Spec:
     from layerkit.spec import resolve
-    from layerkit.spec.text import override, parse
+    from layerkit.spec.resolve import overridden
+    from layerkit.spec.text import parse
 
     source = parse(raw.decode("utf-8-sig", "replace"), name="standard input")
-    return resolve(source.changed(override(source.tree, settings)) if settings else source)
+    return resolve(overridden(source, settings) if settings else source)
 
 
 def _changed(model: Model, settings: Sequence[str]) -> Model:
@@ -142,6 +144,26 @@ def keep_inputs(outputs: Sequence[str | None], inputs: Sequence[str | None]) -> 
         for given in inputs:
             if output and given and _same(Path(output), Path(given)):
                 raise failures.Misuse(f"{output} is read by this command, so it cannot be written")
+
+
+def keep_others(outputs: Sequence[str | None]) -> None:
+    """Refuse to put a table or a report where a model or a spec is.
+
+    Raises
+    ------
+    FileExistsError
+        If an output is such a file.
+    """
+    from layerkit.format.reader import MAGIC
+
+    for output in outputs:
+        if output and Path(output).is_file():
+            with Path(output).open("rb") as file:
+                head = file.read(4096)
+            if head.startswith(MAGIC) or (_is_spec(head) and b'"layerkit"' in head):
+                kind = "model" if head.startswith(MAGIC) else "spec"
+                reason = f"it is a {kind}, which this output would replace; name another file"
+                raise FileExistsError(errno.EEXIST, reason, output)
 
 
 def _same(one: Path, two: Path) -> bool:

@@ -72,6 +72,7 @@ def infer(
         raise failures.Misuse("MODEL and ROWS cannot both be standard input")
     if output is not None:
         files.keep_inputs([output], [model, rows])
+        files.keep_others([output])
         files.check_folder(Path(output))
     loaded = files.load_model(model)
     given = read_rows(rows, format=form, labels=label, has_header=header)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from layerkit.comparison.entries import Entry
@@ -94,7 +95,7 @@ def pose(entries: Sequence[Entry], data: DataLike, on: On) -> Question:
 
 def _splits(entries: Sequence[Entry], data: DataLike) -> tuple[Mapping[str, Rows], str]:
     spec = entries[0].spec
-    if isinstance(data, (Mapping, tuple)):
+    if data is not None and not isinstance(data, (str, Path)):
         return splits_of(spec, data), "data given"
     named = {(e.spec.train or {}).get("data"): e.name for e in entries}
     named.pop(None, None)

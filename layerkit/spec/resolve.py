@@ -20,11 +20,11 @@ from layerkit.spec.document import read_document
 from layerkit.spec.fit import check_fit
 from layerkit.spec.layers import LayerRecord, Lookup, read_layers
 from layerkit.spec.recipe import check_output, link_of, read_recipe
-from layerkit.spec.sections import SpecDocument
+from layerkit.spec.sections import SECTIONS, SpecDocument
 from layerkit.spec.text import Source, override, parse, plain
 from layerkit.spec.words import Faults, Permit, anyone
 
-__all__ = ["LayerRecord", "Spec", "read_spec", "resolve"]
+__all__ = ["LayerRecord", "Spec", "overridden", "read_spec", "resolve"]
 
 
 @dataclass(frozen=True)
@@ -117,9 +117,21 @@ def read_spec(spec: str | FilePath | Mapping[str, Any], *, settings: Sequence[st
             ) from error
         source = parse(text, name=str(spec))
     if settings:
-        changed = override(source.tree, settings)
-        source = source.changed(changed)
+        source = overridden(source, settings)
     return resolve(source)
+
+
+def overridden(source: Source, settings: Sequence[str]) -> Source:
+    """``source`` with overrides such as ``layers.1.gate_bias=-3`` applied.
+
+    Raises
+    ------
+    SpecError
+        If an override is malformed or leads nowhere.
+    """
+    fields = SECTIONS["train"].model_fields
+    parts = {f"train.{key}": fields[key].default for key in ("optimizer", "schedule")}
+    return source.changed(override(source.tree, settings, parts=parts))
 
 
 def resolve(

@@ -184,8 +184,11 @@ def _walk(text: str) -> Iterator[tuple[Path, int]]:
                     stack.append(0)
 
 
-def override(tree: Any, settings: Sequence[str]) -> Any:
+def override(tree: Any, settings: Sequence[str], *, parts: Mapping[str, str] | None = None) -> Any:
     """A copy of ``tree`` with ``layers.1.gate_bias=-3`` and the like applied, in order.
+
+    A part that is only named, "adam", or left at its default, which ``parts`` gives by dotted path,
+    becomes {"type": "adam"} when one of its settings is set.
 
     A value is read as JSON; what is not JSON is text. Missing objects on the way are made.
 
@@ -206,7 +209,7 @@ def override(tree: Any, settings: Sequence[str]) -> Any:
         steps = dotted.strip().split(".")
         owner = tree
         for i, step in enumerate(steps[:-1]):
-            owner = _enter(owner, step, setting, ".".join(steps[:i]))
+            owner = _enter(owner, step, setting, ".".join(steps[:i]), parts or {})
         _assign(owner, steps[-1], value, setting, ".".join(steps[:-1]))
     return tree
 
@@ -218,10 +221,13 @@ def _value(word: str) -> Any:
         return word
 
 
-def _enter(owner: Any, step: str, setting: str, where: str) -> Any:
+def _enter(owner: Any, step: str, setting: str, where: str, parts: Mapping[str, str]) -> Any:
     key: Any = step if isinstance(owner, dict) else _index(owner, step, setting, where)
     if isinstance(owner, dict) and owner.get(step) is None:
-        owner[step] = {}
+        default = parts.get(f"{where}.{step}")
+        owner[step] = {} if default is None else {"type": default}
+    elif isinstance(owner, dict) and isinstance(owner[step], str):
+        owner[step] = {"type": owner[step]}
     return owner[key]
 
 

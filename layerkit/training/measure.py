@@ -14,14 +14,14 @@ from layerkit.network import Network
 from layerkit.parts import Link, Loss, Metric, Rows
 from layerkit.training.prepare import Arrays, encode_targets
 from layerkit.training.recipe import loss_and_metrics
-from layerkit.training.rows import Pair, given_rows
+from layerkit.training.rows import Pair, Table, given_rows
 
 __all__ = ["evaluate", "mean_loss", "metric_values", "scores_of"]
 
 _BATCH = 1024
 
 
-def evaluate(model: Model, rows: Rows | Pair) -> dict[str, float]:
+def evaluate(model: Model, rows: Rows | Pair | Table) -> dict[str, float]:
     """The loss and the metrics of the model's recipe on labelled rows.
 
     Parameters
@@ -29,7 +29,8 @@ def evaluate(model: Model, rows: Rows | Pair) -> dict[str, float]:
     model
         With a data contract for its output.
     rows
-        ``Rows`` with labels, or a pair (x, y) of rows (n, *shape) and labels (n,) or (n, k).
+        ``Rows`` with labels; a pair (x, y) of rows (n, *shape) and labels (n,) or (n, k); or a
+        table with the labels among its columns.
 
     Returns
     -------

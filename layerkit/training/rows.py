@@ -11,7 +11,7 @@ import numpy as np
 
 from layerkit.contract import as_rows
 from layerkit.data import load_data, read_rows
-from layerkit.errors import DataError, quoted
+from layerkit.errors import DataError
 from layerkit.parts import Rows
 from layerkit.spec import Spec
 from layerkit.training.prepare import test_split
@@ -21,9 +21,12 @@ __all__ = ["DataLike", "Pair", "given_rows", "judged_rows", "labelled_rows", "sp
 Pair = tuple[Any, Any]
 """Rows and their labels: arrays or lists (n, *shape) and (n,) or (n, k); columns by name."""
 
-DataLike = str | Path | Pair | Mapping[str, Rows | Pair] | None
-"""Where rows come from: None for what the recipe names, a path, a pair (x, y), or either of
-``Rows`` and pairs by split, as in ``{"train": (x, y), "test": (u, v)}``."""
+Table = Mapping[str, Any] | list[Any] | Any
+"""Named columns: a mapping from name to values, a data frame, a list of mappings."""
+
+DataLike = str | Path | Pair | Mapping[str, Rows | Pair] | Table | None
+"""Where rows come from: None for what the recipe names, a path, a pair (x, y), a table with the
+labels among its columns, or any of these by split, as in ``{"train": (x, y), "test": (u, v)}``."""
 
 
 def _label_columns(spec: Spec) -> str | list[str] | None:
@@ -40,16 +43,21 @@ def splits_of(spec: Spec, data: DataLike = None) -> dict[str, Rows]:
     DataError, DataSourceError
         If they cannot be found or read.
     """
-    if isinstance(data, tuple):
-        return {"train": given_rows(data)}
-    if isinstance(data, Mapping):
+    if isinstance(data, Mapping) and _by_split(data):
         return {split: given_rows(rows) for split, rows in data.items()}
+    if data is not None and not isinstance(data, (str, Path)):
+        return {"train": given_rows(data)}
     named = (spec.train or {}).get("data")
     return load_data(named, where=data, labels=_label_columns(spec))
 
 
-def given_rows(rows: Rows | Pair) -> Rows:
-    """``rows`` themselves, or a pair (x, y) as rows with labels.
+def _by_split(data: Mapping[str, Any]) -> bool:
+    """Whether a mapping holds rows by split, not one table by column."""
+    return "train" in data or any(isinstance(v, (Rows, tuple)) for v in data.values())
+
+
+def given_rows(rows: Rows | Pair | Table) -> Rows:
+    """``rows`` themselves; a pair (x, y) as rows with labels; a table, labels among its columns.
 
     Raises
     ------
@@ -58,8 +66,16 @@ def given_rows(rows: Rows | Pair) -> Rows:
     """
     if isinstance(rows, Rows):
         return rows
-    if not isinstance(rows, tuple) or len(rows) != 2:
-        raise DataError(f"a pair (x, y) of rows and labels is wanted, {quoted(rows)} came")
+    if not isinstance(rows, tuple):
+        table = as_rows(rows)
+        if table.columns is None:
+            raise DataError(
+                "a pair (x, y) of rows and labels is wanted, or a table with named columns; "
+                f"{type(rows).__name__} came"
+            )
+        return table
+    if len(rows) != 2:
+        raise DataError(f"a pair (x, y) of rows and labels is wanted, {len(rows)} parts came")
     x, labels = as_rows(rows[0]), np.asarray(rows[1])
     if labels.ndim == 0 or len(labels) != len(x):
         count = "none" if labels.ndim == 0 else str(len(labels))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from layerkit.errors import SpecError
 from layerkit.layer import Array
 from layerkit.model import Model, as_spec, build
 from layerkit.parts import Rows
@@ -79,8 +80,9 @@ def train(
         Path of a JSON spec, the parsed object, a resolved ``Spec``, or a ``Model``, which is
         changed in place.
     data
-        Path of the data; a pair (x, y) of rows and labels; splits by name ("train", perhaps
-        "test"); or None for what the recipe names.
+        Path of the data; a pair (x, y) of rows and labels; a table with named columns, the labels
+        among them; any of these by split ("train", perhaps "test"); or None for what the recipe
+        names.
     validation_data
         Rows to validate on, in place of the recipe's fraction.
     settings
@@ -155,6 +157,12 @@ def resume(
     listener = listener or Listener()
     session = Session(loaded, recipe, prepared, listener, _saver(checkpoint), every)
     session.take_up()
+    if epochs is not None and epochs <= session.done:
+        raise SpecError(
+            f"{session.done} epochs are done and {recipe.epochs} wanted: nothing is left to do",
+            location="train.epochs",
+            hint=f"give a new total above {session.done}: --epochs, or epochs=",
+        )
     return _ended(session)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from layerkit.errors import SpecError, TrainingDivergedError
 from layerkit.layer import Array
 from layerkit.model import Carried, Model
-from layerkit.threads import blas_threads, threads_for
+from layerkit.threads import blas_threads, training_threads
 from layerkit.training.listen import Listener
 from layerkit.training.loop import Loop
 from layerkit.training.measure import mean_loss, metric_values, scores_of
@@ -115,11 +115,10 @@ class Session:
             after the epoch before.
         """
         network, rule, recipe = self.model.network, self.recipe.rule, self.recipe
-        largest = max((p.plan.macs for p in network.planned), default=0)
         ended: Ended = "finished"
         saved_at = time.monotonic()
         # What is not finite is found and told once, so NumPy need not warn.
-        with blas_threads(threads_for(largest, recipe.batch_size)), np.errstate(all="ignore"):
+        with blas_threads(training_threads()), np.errstate(all="ignore"):
             while self.done < recipe.epochs:
                 if self.stopper is not None and self.stopper.over(self.done):
                     ended = "early"

@@ -106,3 +106,33 @@ def test_every_field_of_a_spec_is_explained(cli: Cli) -> None:
     for path in paths:
         done = cli("explain", path)
         assert (path, done.code, done.err) == (path, 0, "")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("infer", "pets.layerkit", "pets.csv", "-o", "other.layerkit"),
+        ("infer", "pets.layerkit", "pets.csv", "-o", "other.json"),
+        ("compare", "pets.layerkit", "--data", "pets.csv", "--html", "other.layerkit"),
+        ("compare", "pets.layerkit", "--data", "pets.csv", "--csv", "other.json"),
+    ],
+)
+def test_no_table_replaces_a_model_or_a_spec(
+    cli: Cli, pets: Path, unchanged: Unchanged, words: tuple[str, ...]
+) -> None:
+    Path("other.layerkit").write_bytes(pets.read_bytes())
+    Path("other.json").write_bytes(Path("pets.json").read_bytes())
+    with unchanged():
+        done = cli(*words)
+    assert done.code == 1
+    assert "which this output would replace" in done.err
+
+
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_resume_with_nothing_left_changes_nothing(
+    cli: Cli, pets: Path, unchanged: Unchanged, epochs: int
+) -> None:
+    with unchanged():
+        done = cli("resume", "pets.layerkit", "--data", "pets.csv", "--epochs", epochs)
+    assert done.code == 1
+    assert "3 epochs are done" in done.err

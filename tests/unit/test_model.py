@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -311,3 +314,23 @@ def test_a_layer_that_breaks_its_plan_is_noticed(register: Any) -> None:
     model = layerkit.build(spec(layers=[{"type": "test.liar"}]))
     with pytest.raises((layerkit.LayerkitError, ValueError), match="shape"):
         model.predict(ROWS)
+
+
+def test_a_model_says_in_one_line_what_it_is() -> None:
+    model = layerkit.build(Path(__file__).parents[2] / "models" / "highway-digits.json")
+    assert repr(model) == (
+        "<Model highway-digits: dense > highway > highway > ... > highway > dense, "
+        "19,306 parameters, not trained>"
+    )
+
+
+def test_a_deep_copy_is_a_model_of_its_own() -> None:
+    model = layerkit.build(Path(__file__).parents[2] / "models" / "highway-digits.json")
+    twin = copy.deepcopy(model)
+    x = np.ones((2, 64))
+    assert twin.predict(x).tobytes() == model.predict(x).tobytes()
+    twin.network.params[...] = 0
+    assert model.network.params.any()
+    assert not twin.network.layers[0].params["W"].any()
+    with pytest.raises(TypeError, match=r"layerkit\.save"):
+        pickle.dumps(model)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import layerkit
 from layerkit import (
     Array,
     Context,
@@ -391,3 +392,46 @@ def test_a_plan_that_is_not_well_formed_is_refused(wanted: Any) -> None:
     with pytest.raises(ModelFileError) as caught:
         plan_layers([("p", Planner(wanted=wanted))], (2,))
     assert isinstance(caught.value, SpecError) or "p" in str(caught.value)
+
+
+class Broken(layerkit.Layer):
+    """A layer that does not keep the contract, in the way that ``how`` says."""
+
+    type_name = "test.broken"
+    how = ""
+
+    def plan(self, in_shape: layerkit.Shape) -> layerkit.Plan:
+        return layerkit.Plan(in_shape)
+
+    def feed(self, x: layerkit.Array, ctx: layerkit.Context) -> layerkit.Array:
+        if self.how == "feed raises":
+            raise IndexError("my own bug")
+        return x.astype(np.float64) if self.how == "feed promotes" else x
+
+    def backprop(self, dy: layerkit.Array, ctx: layerkit.Context) -> Any:
+        if self.how == "backprop raises":
+            raise KeyError("mine")
+        if self.how == "backprop narrows":
+            return dy[:, :1]
+        return None if self.how == "backprop gives nothing" else dy
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("feed raises", "feed raised IndexError: my own bug"),
+        ("feed promotes", "feed gave float64"),
+        ("backprop raises", "backprop raised KeyError"),
+        ("backprop narrows", "backprop gave float32 of shape [3, 1]"),
+        ("backprop gives nothing", "backprop gave None"),
+    ],
+)
+def test_a_layer_that_breaks_the_contract_is_named(how: str, words: str) -> None:
+    layer = Broken()
+    layer.how = how
+    net = network(("a", dense(2)), ("odd", layer), ("b", dense(2)), dtype=F32)
+    contexts = net.contexts(training=True)
+    with pytest.raises(layerkit.PluginLoadError) as caught:
+        net.backprop(net.feed(np.ones((3, 2), F32), contexts), contexts)
+    assert "layer 'odd' of type 'test.broken'" in str(caught.value)
+    assert words in str(caught.value)

@@ -401,3 +401,26 @@ def test_a_broken_plug_in_is_a_fault_of_its_own_field(
     assert "layers[1].type (line " in str(caught.value)
     assert isinstance(caught.value.__cause__, RuntimeError)
     assert layerkit.build(spec({"type": "highway"})).network.size == 40
+
+
+@pytest.mark.parametrize(
+    ("given", "setting", "path", "wanted"),
+    [
+        (None, "train.optimizer.learning_rate=0.5", ("train", "optimizer", "learning_rate"), 0.5),
+        ("sgd", "train.optimizer.learning_rate=0.5", ("train", "optimizer", "learning_rate"), 0.5),
+        (None, "layers.0.activation.slope=0.5", ("layers", 0, "config", "activation"), None),
+    ],
+)
+def test_a_setting_of_a_part_that_is_only_named(
+    given: Any, setting: str, path: tuple[Any, ...], wanted: Any
+) -> None:
+    spec: dict[str, Any] = {
+        "layerkit": 1,
+        "input": {"shape": [2]},
+        "layers": [{"type": "dense", "units": 2, "activation": "leaky_relu"}],
+        "train": {} if given is None else {"optimizer": given},
+    }
+    found: Any = read_spec(spec, settings=[setting]).to_document()
+    for step in path:
+        found = found[step]
+    assert found == (wanted or {"type": "leaky_relu", "slope": 0.5})

@@ -136,3 +136,12 @@ def test_the_test_rows_of_a_fraction_stay_what_they_are() -> None:
     chosen = judged_rows(spec(test=0.25), {"train": rows})
     assert chosen.index is not None
     assert chosen.index.tolist() == [18, 7, 10, 2, 8]
+
+
+def test_tables_of_every_kind_hold_their_labels() -> None:
+    given = {**SPEC, "input": {"columns": ["u", "v"]}, "output": {"column": "kind"}}
+    columns = {"u": X[:, 0].tolist(), "v": X[:, 1].tolist(), "kind": Y}
+    records = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    runs = [layerkit.train(given, data=d) for d in (columns, records, {"train": columns})]
+    assert [run.metrics["train_accuracy"] for run in runs] == [1, 1, 1]
+    assert layerkit.evaluate(runs[0].model, columns)["accuracy"] == 1
