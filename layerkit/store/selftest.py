@@ -48,6 +48,14 @@ def run_selftest(model: Model, test: SelfTest) -> None:
         If it raises, or gives another shape or numbers further off than the test tolerates.
     """
     advice = "load with selftest=False only to look into it"
+    shape = model.contract.input.shape
+    if test.rows.shape[1:] != shape:  # predict would take flattened rows too
+        raise SelfTestError(
+            f"the self-test's rows are of shape {list(test.rows.shape[1:])}, {list(shape)} wanted "
+            f"({advice})",
+            max_abs=float("inf"),
+            index=None,
+        )
     try:
         with np.errstate(all="ignore"):
             got = model.predict(test.rows)
