@@ -211,7 +211,12 @@ from pathlib import Path
 target, kills = Path(sys.argv[1]), int(sys.argv[2])
 one, two = (layerkit.load(target.with_name(name)) for name in ("one", "two"))
 layerkit.save(one, target)
-seen, left, cut, wait = {one.file_id: 0, two.file_id: 0}, 0, 0, random.Random(0)
+began = time.monotonic()
+for _ in range(5):
+    layerkit.save(two, target)
+    layerkit.save(one, target)
+pair = (time.monotonic() - began) / 5  # seconds, however slow or busy this machine is
+seen, left, wait = {one.file_id: 0, two.file_id: 0}, 0, random.Random(0)
 for turn in range(kills):
     before = {p.name for p in target.parent.iterdir()}
     pid = os.fork()
@@ -219,7 +224,7 @@ for turn in range(kills):
         while True:
             layerkit.save(two, target)
             layerkit.save(one, target)
-    time.sleep(wait.uniform(0.0, 0.01))
+    time.sleep(wait.uniform(0.0, 4 * pair))
     os.kill(pid, signal.SIGKILL)
     assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == signal.SIGKILL
     seen[layerkit.load(target, selftest=False).file_id] += 1
