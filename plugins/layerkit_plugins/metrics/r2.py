@@ -37,6 +37,8 @@ class R2(Metric):
         w = np.ones(len(p)) if weights is None else weights
         res = w @ np.square(t - p)
         tot = w @ np.square(t - np.average(t, axis=0, weights=weights))
-        constant = np.ptp(t[w > 0], axis=0) == 0 if np.any(w > 0) else tot == 0
-        scores = np.where(constant, res == 0, 1 - res / np.where(constant, 1, tot))
+        same = np.ptp(t[w > 0], axis=0) == 0 if np.any(w > 0) else True
+        constant = same | (tot == 0)  # rounding leaves a tot above 0, squares may underflow to 0
+        with np.errstate(over="ignore"):  # a tot next to 0 makes the ratio infinite
+            scores = np.where(constant, res == 0, 1 - res / np.where(constant, 1, tot))
         return float(scores.mean())
