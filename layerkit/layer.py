@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from layerkit.parts import Optimizer
 
-__all__ = ["Array", "Context", "Layer", "Param", "Part", "Plan", "Shape"]
+__all__ = ["Arena", "Array", "Context", "Layer", "Param", "Part", "Plan", "Shape"]
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
@@ -98,6 +98,33 @@ class Plan:
     joined: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
+class Arena:
+    """Scratch memory that the layers of one pass share, in two halves taken in turns.
+
+    Whoever runs the layers calls ``turn`` after each, so that a layer never writes where its input
+    lies. However deep the network, the memory is that of its two largest neighbours, and stays in
+    the processor's cache.
+    """
+
+    __slots__ = ("_idle", "_rows", "held")
+
+    def __init__(self) -> None:
+        self.held: dict[Any, Array] = {}
+        self._idle: dict[Any, Array] = {}
+        self._rows = -1
+
+    def turn(self) -> None:
+        """Let the next layer write into the other half."""
+        self.held, self._idle = self._idle, self.held
+
+    def begin(self, rows: int) -> None:
+        """Begin a pass over ``rows`` rows; memory of other batch sizes is given back."""
+        if rows != self._rows:
+            self._rows = rows
+            self.held.clear()
+            self._idle.clear()
+
+
 class Context:
     """What one pass through one layer leaves behind, and its scratch memory.
 
@@ -112,9 +139,26 @@ class Context:
     wants_dx
         False for the first layer of a model in training: its ``backprop`` may skip dL/dx, and
         what it returns is not used.
+    keeps
+        False where no backprop will follow: ``saved`` is refused, and a layer may take shortcuts
+        that lose what only backprop needs.
+    arena
+        Scratch memory shared with the other layers of the pass; by default one of its own.
+    fast
+        True where a layer may use compiled kernels of its own, if it has some (float32 only).
     """
 
-    __slots__ = ("_buffers", "_rng", "_saved", "dtype", "training", "wants_dx")
+    __slots__ = (
+        "_buffers",
+        "_rng",
+        "_saved",
+        "arena",
+        "dtype",
+        "fast",
+        "keeps",
+        "training",
+        "wants_dx",
+    )
 
     def __init__(
         self,
@@ -123,13 +167,19 @@ class Context:
         training: bool = False,
         rng: np.random.Generator | None = None,
         wants_dx: bool = True,
+        keeps: bool = True,
+        arena: Arena | None = None,
+        fast: bool = False,
     ) -> None:
         self.dtype = np.dtype(dtype)
+        self.fast = fast and self.dtype == np.float32
         self.training = training
         self.wants_dx = wants_dx
+        self.keeps = keeps
+        self.arena = Arena() if arena is None else arena
         self._rng = rng
         self._saved: tuple[Any, ...] | None = None
-        self._buffers: dict[str, Array] = {}
+        self._buffers: dict[Any, Array] = {}
 
     @property
     def rng(self) -> np.random.Generator:
@@ -151,8 +201,9 @@ class Context:
         self._rng = stream
 
     def save(self, *values: Any) -> None:
-        """Keep ``values`` for the backprop of this pass."""
-        self._saved = values
+        """Keep ``values`` for the backprop of this pass; nothing where none will follow."""
+        if self.keeps:
+            self._saved = values
 
     @property
     def saved(self) -> tuple[Any, ...]:
@@ -161,23 +212,39 @@ class Context:
         Raises
         ------
         ValueError
-            If nothing was fed through this context yet.
+            If nothing was fed through this context yet, or it keeps nothing.
         """
-        if self._saved is None:
-            raise ValueError("backprop before feed: this context has seen no feed")
+        if self._saved is None or not self.keeps:
+            reason = "has seen no feed" if self.keeps else "was made for inference (keeps=False)"
+            raise ValueError(f"backprop before feed: this context {reason}")
         return self._saved
 
     def buffer(self, name: str, shape: Shape, dtype: Any = None) -> Array:
-        """Scratch array of ``shape``, C order, contents undefined.
+        """Array of ``shape``, C order, contents undefined, that lasts until the next feed.
 
         The same name gives the same memory in the next pass, so nothing is allocated in a steady
         training loop. Two buffers that live at the same time need two names.
         """
-        wanted = self.dtype if dtype is None else np.dtype(dtype)
-        held = self._buffers.get(name)
-        if held is not None and held.shape == shape and held.dtype == wanted:
-            return held
-        held = self._buffers[name] = np.empty(shape, wanted)
+        if not self.keeps:
+            return self.scratch(name, shape, dtype)
+        key = (name, shape) if dtype is None else (name, shape, np.dtype(dtype))
+        held = self._buffers.get(key)
+        if held is None:
+            for old in [old for old in self._buffers if old[0] == name]:
+                del self._buffers[old]
+            held = self._buffers[key] = np.empty(shape, self.dtype if dtype is None else dtype)
+        return held
+
+    def scratch(self, name: str, shape: Shape, dtype: Any = None) -> Array:
+        """As ``buffer``, but lasting only until the method returns: other layers use it too.
+
+        What ``backprop`` returns may lie in it; what ``feed`` saves or returns may not.
+        """
+        key = (name, shape) if dtype is None else (name, shape, np.dtype(dtype))
+        held = self.arena.held.get(key)
+        if held is None:
+            held = np.empty(shape, self.dtype if dtype is None else dtype)
+            self.arena.held[key] = held
         return held
 
 
@@ -193,6 +260,10 @@ class Part:
 
     config_version: ClassVar[int] = 1
     """Version of the settings; raised when their meaning changes (see ``migrate``)."""
+
+    contract_version: ClassVar[int] = 1
+    """Version of layerkit's contract that the class is written for; layerkit refuses a class that
+    is too new or too old for it (LK-105)."""
 
     @classmethod
     def settings(cls) -> dict[str, inspect.Parameter]:
@@ -276,7 +347,10 @@ class Layer(Part, ABC):
 
     @abstractmethod
     def feed(self, x: Array, ctx: Context) -> Array:
-        """Outputs (n, *out_shape) for inputs x (n, *in_shape); never writes into x."""
+        """Outputs (n, *out_shape) for inputs x (n, *in_shape); never writes into x.
+
+        A network runs its layers with NumPy's floating-point warnings off.
+        """
 
     @abstractmethod
     def backprop(self, dy: Array, ctx: Context) -> Array:

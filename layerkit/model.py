@@ -10,8 +10,8 @@ import copy
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -19,9 +19,13 @@ from layerkit.contract import DataContract, InputContract, OutputContract, fit_f
 from layerkit.errors import DataError
 from layerkit.layer import Array, Context
 from layerkit.links import apply_link
-from layerkit.network import Network, Planned
+from layerkit.network import Network
 from layerkit.parts import Rows
+from layerkit.planning import Planned
 from layerkit.spec import Spec, read_spec
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["Model", "RawRows", "SelfTest", "build"]
 
@@ -30,9 +34,10 @@ RawRows = Rows | Array | Sequence[Any] | Mapping[str, Any]
 
 _BATCH = 1024  # rows fed at once; keeps the scratch memory of a big prediction small
 
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
-@dataclass(frozen=True)
-class SelfTest:
+
+class SelfTest(NamedTuple):
     """A few raw rows and what the model gave for them when it was saved."""
 
     rows: Array
@@ -41,8 +46,7 @@ class SelfTest:
     atol: float
 
 
-@dataclass(frozen=True)
-class Carried:
+class Carried(NamedTuple):
     """What a loaded file held that is written back as it was.
 
     ``selftest`` is valid while ``fingerprint`` is that of the model; ``aliases`` while the arrays
@@ -52,10 +56,10 @@ class Carried:
 
     fingerprint: str = ""
     selftest: SelfTest | None = None
-    aliases: Mapping[str, str] = field(default_factory=dict)
+    aliases: Mapping[str, str] = _NOTHING
     training: Mapping[str, Any] | None = None
-    tensors: Mapping[str, Array] = field(default_factory=dict)
-    units: Mapping[str, str] = field(default_factory=dict)
+    tensors: Mapping[str, Array] = _NOTHING
+    units: Mapping[str, str] = _NOTHING
 
 
 @dataclass(eq=False, repr=False)
@@ -226,7 +230,7 @@ class Model:
         """Contexts of this thread: their scratch memory is kept from call to call."""
         held: list[Context] | None = getattr(self._local, "contexts", None)
         if held is None:
-            held = self._local.contexts = self.network.contexts()
+            held = self._local.contexts = self.network.contexts(keeps=False)
         return held
 
 

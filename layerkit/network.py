@@ -1,120 +1,27 @@
 """The numbers of a model: layers in a row over one flat vector of parameters.
 
-``plan_layers`` says what the layers will be without allocating anything. A ``Network`` then keeps
-all parameters in one vector and all gradients in another, and hands each layer views into them, so
-that an optimizer's step is a few operations over whole vectors. A training step is feed, the
-loss's gradient, backprop in reverse, then update: every gradient is computed from the weights
-before the update.
+A ``Network`` keeps all parameters in one vector and all gradients in another, and hands each layer
+views into them, so that an optimizer's step is a few operations over whole vectors. A training step
+is feed, the loss's gradient, backprop in reverse, then update: every gradient is computed from the
+weights before the update.
 """
 
 from __future__ import annotations
 
 import hashlib
-import math
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from layerkit.errors import (
-    LayerkitError,
-    PluginLoadError,
-    PluginProblem,
-    ShapeError,
-    SpecError,
-    quoted,
-)
-from layerkit.layer import Array, Context, Layer, Param, Plan, Shape
+from layerkit.errors import LayerkitError, SpecError, quoted
+from layerkit.layer import Arena, Array, Context, Layer, Param, Shape
 from layerkit.mapped import Named, SideBySide
 from layerkit.parts import Optimizer
+from layerkit.planning import Planned, unusable, views_of
 from layerkit.registry import initializer
 
-__all__ = ["Network", "Planned", "plan_layers", "random_stream"]
-
-
-_PARAM_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_:@-]*")  # what a model file can hold
-
-
-@dataclass(frozen=True)
-class Planned:
-    """A layer with its name and its plan for the shape that reaches it."""
-
-    name: str
-    layer: Layer
-    in_shape: Shape
-    plan: Plan
-
-    @property
-    def size(self) -> int:
-        """Number of trained parameters."""
-        return sum(p.size for p in self.plan.params.values())
-
-
-def plan_layers(layers: Sequence[tuple[str, Layer]], in_shape: Shape) -> list[Planned]:
-    """Plan each layer for the shape that the one before it gives; allocates nothing.
-
-    Raises
-    ------
-    ShapeError
-        If a layer cannot take what reaches it; the message names both, ``location`` is
-        ``layers[i]``.
-    PluginLoadError
-        If a layer's plan raises something else, or is not well formed.
-    """
-    planned: list[Planned] = []
-    shape, before = in_shape, "the input"
-    for i, (name, layer) in enumerate(layers):
-        try:
-            plan = layer.plan(shape)
-        except ShapeError as error:
-            raise ShapeError(
-                f"layer {name!r} does not fit after {before}, whose rows are of shape "
-                f"{list(shape)}: {error.reason}",
-                location=f"layers[{i}]",
-            ) from error
-        except SpecError:
-            raise
-        except Exception as cause:  # whatever a plugin's own code raises
-            raise _unusable(name, layer, f"plan raised {type(cause).__name__}: {cause}") from cause
-        _check_plan(name, layer, plan)
-        planned.append(Planned(name, layer, shape, plan))
-        shape, before = plan.out_shape, repr(name)
-    return planned
-
-
-def _told(cause: Exception) -> str:
-    return f"{type(cause).__name__}: {cause}"
-
-
-def _unusable(name: str, layer: Layer, reason: str) -> PluginLoadError:
-    key = getattr(layer, "type_name", type(layer).__name__)
-    return PluginLoadError(
-        f"layer {name!r} of type {key!r}: {reason}", problems=[PluginProblem(key, reason)]
-    )
-
-
-def _check_plan(name: str, layer: Layer, plan: object) -> None:
-    """Hold what a plugin planned against the contract, before anything relies on it."""
-    if not isinstance(plan, Plan):
-        raise _unusable(name, layer, f"plan gave {quoted(plan)}, no Plan")
-    arrays = [*plan.params.items(), *plan.state.items()]
-    shapes = [plan.out_shape, *(param.shape for _, param in arrays)]
-    if any(type(d) is not int or d < 0 for shape in shapes for d in shape):
-        raise _unusable(name, layer, "plan gave a size that is no whole number of at least 0")
-    for key, _ in arrays:
-        if not _PARAM_NAME.fullmatch(key):
-            raise _unusable(name, layer, f"{key!r} is no name for a parameter")
-    if plan.params.keys() & plan.state.keys():
-        raise _unusable(name, layer, "a name is that of a parameter and of a state")
-    parts = [part for group in plan.joined.values() for part in group]
-    if len(set(parts)) < len(parts) or not plan.params.keys() >= set(parts):
-        raise _unusable(name, layer, "joined wants each name once, and parameters only")
-    for group in plan.joined.values():
-        if len({plan.params[p].shape[:-1] for p in group}) != 1 or not plan.params[group[0]].shape:
-            reason = f"joined {group}: these may differ in their last axis only"
-            raise _unusable(name, layer, reason)
+__all__ = ["Network", "random_stream"]
 
 
 def random_stream(seed: int, *name: str) -> np.random.Generator:
@@ -160,6 +67,7 @@ class Network:
         self.size = sum(p.size for p in self.planned)
         self.grads: Array | None = None
         self._params: Array | None = None
+        self._known_shapes: dict[int, list[Shape]] = {}
         start = 0
         for p in self.planned:
             p.layer.span = slice(start, start + p.size)
@@ -177,7 +85,7 @@ class Network:
         params: Array = np.zeros(self.size, self.dtype)
         self._params = params
         for p in self.planned:
-            p.layer.params, p.layer.joined = _views(params[p.layer.span], p.plan)
+            p.layer.params, p.layer.joined = views_of(params[p.layer.span], p.plan)
             p.layer.state = {n: np.zeros(s.shape, self.dtype) for n, s in p.plan.state.items()}
 
     @property
@@ -233,7 +141,7 @@ class Network:
         if self.grads is None:
             self.grads = np.zeros(self.size, self.dtype)
             for p in self.planned:
-                p.layer.grads, p.layer.joined_grads = _views(self.grads[p.layer.span], p.plan)
+                p.layer.grads, p.layer.joined_grads = views_of(self.grads[p.layer.span], p.plan)
         return self.grads
 
     def contexts(
@@ -242,18 +150,26 @@ class Network:
         training: bool = False,
         streams: Mapping[str, np.random.Generator] | None = None,
         wants_dx: bool = False,
+        keeps: bool = True,
+        fast: bool = False,
     ) -> list[Context]:
         """One context a layer for a pass; reuse them and a steady loop allocates nothing.
 
         ``streams`` gives each layer's random stream by its name; ``wants_dx`` says whether
-        ``backprop`` shall return the gradient of the network's own input.
+        ``backprop`` shall return the gradient of the network's own input. Without ``keeps`` there
+        can be no backprop, and the memory of a pass does not grow with the depth. With ``fast``,
+        layers that have compiled kernels use them.
         """
+        arena = Arena()
         return [
             Context(
                 self.dtype,
                 training=training,
                 rng=None if streams is None else streams.get(p.name),
                 wants_dx=wants_dx or i > 0,
+                keeps=keeps,
+                arena=arena,
+                fast=fast,
             )
             for i, p in enumerate(self.planned)
         ]
@@ -267,14 +183,21 @@ class Network:
             If a layer raises, or gives another shape or dtype than its plan says; it is named.
         """
         rows = len(x)
-        for p, ctx in zip(self.planned, contexts, strict=True):
-            try:
-                x = p.layer.feed(x, ctx)
-            except (LayerkitError, MemoryError):
-                raise
-            except Exception as cause:  # whatever a plugin's own code raises
-                raise _unusable(p.name, p.layer, f"feed raised {_told(cause)}") from cause
-            self._hold(p, "feed", x, (rows, *p.plan.out_shape))
+        arena = _shared_arena(contexts, rows)
+        shapes = self._shapes(rows)
+        # What overflows is told where it matters: at the loss, the outputs, the parameters.
+        with np.errstate(all="ignore"):
+            for p, ctx, shape in zip(self.planned, contexts, shapes[1:], strict=True):
+                try:
+                    y = p.layer.feed(x, ctx)
+                except (LayerkitError, MemoryError):
+                    raise
+                except Exception as cause:  # whatever a plugin's own code raises
+                    raise unusable(p.name, p.layer, f"feed raised {_told(cause)}") from cause
+                self._hold(p, "feed", y, shape)
+                if not _shares(y, x):
+                    arena.turn()
+                x = y
         return x
 
     def backprop(self, dy: Array, contexts: Sequence[Context]) -> Array:
@@ -287,16 +210,32 @@ class Network:
         """
         self.allocate_grads()
         rows = len(dy)
-        for p, ctx in zip(reversed(self.planned), reversed(contexts), strict=True):
-            try:
-                dy = p.layer.backprop(dy, ctx)
-            except (LayerkitError, MemoryError):
-                raise
-            except Exception as cause:  # whatever a plugin's own code raises
-                raise _unusable(p.name, p.layer, f"backprop raised {_told(cause)}") from cause
-            if ctx.wants_dx:
-                self._hold(p, "backprop", dy, (rows, *p.in_shape))
+        arena = _shared_arena(contexts, rows)
+        shapes = self._shapes(rows)[-2::-1]
+        with np.errstate(all="ignore"):
+            for p, ctx, shape in zip(self.planned[::-1], contexts[::-1], shapes, strict=True):
+                try:
+                    dx = p.layer.backprop(dy, ctx)
+                except (LayerkitError, MemoryError):
+                    raise
+                except Exception as cause:  # whatever a plugin's own code raises
+                    raise unusable(p.name, p.layer, f"backprop raised {_told(cause)}") from cause
+                if ctx.wants_dx:
+                    self._hold(p, "backprop", dx, shape)
+                    if not _shares(dx, dy):
+                        arena.turn()
+                dy = dx
         return dy
+
+    def _shapes(self, rows: int) -> list[Shape]:
+        """Shapes of the arrays between the layers, that of the input first."""
+        known = self._known_shapes.get(rows)
+        if known is None:
+            inner = [p.in_shape for p in self.planned[:1]] + [p.plan.out_shape for p in self.planned]
+            if len(self._known_shapes) >= 16:
+                self._known_shapes.clear()
+            known = self._known_shapes[rows] = [(rows, *shape) for shape in inner]
+        return known
 
     def _hold(self, p: Planned, step: str, array: object, shape: Shape) -> None:
         """Hold what a layer gave against its contract: a few nanoseconds beside its products."""
@@ -306,19 +245,18 @@ class Network:
         if isinstance(array, np.ndarray):
             came = f"{array.dtype} of shape {list(array.shape)}"
         wanted = f"{self.dtype} of shape {list(shape)}"
-        raise _unusable(p.name, p.layer, f"{step} gave {came}, by its plan it is {wanted}")
+        raise unusable(p.name, p.layer, f"{step} gave {came}, by its plan it is {wanted}")
 
-    def update(self, rule: Optimizer) -> None:
-        """Let ``rule`` change the parameters, in runs of layers that leave it to the base class."""
-        for run in self._runs:
+    def update(self, rule: Optimizer, runs: Sequence[slice | Layer] | None = None) -> None:
+        """Let ``rule`` change the parameters, in ``runs`` (by default, those of ``runs()``)."""
+        for run in self.runs() if runs is None else runs:
             if isinstance(run, slice):
                 rule.apply(run)
             else:
                 run.update(rule)
 
-    @property
-    def _runs(self) -> list[slice | Layer]:
-        """Spans that can be updated as one, and layers that update themselves."""
+    def runs(self) -> list[slice | Layer]:
+        """Spans that can be updated as one, and layers that override ``Layer.update``."""
         runs: list[slice | Layer] = []
         for layer in self.layers:
             if type(layer).update is not Layer.update:
@@ -339,7 +277,7 @@ class Network:
         """(size,) 1 where weight decay applies, 0 elsewhere (biases, frozen layers)."""
         mask: Array = np.zeros(self.size, self.dtype)
         for p in self.planned:
-            views, _ = _views(mask[p.layer.span], p.plan)
+            views, _ = views_of(mask[p.layer.span], p.plan)
             for name, param in p.plan.params.items():
                 views[name][...] = param.decays and not p.layer.freeze
         return mask
@@ -348,7 +286,7 @@ class Network:
         """A vector laid out as ``params`` (size,), as views by tensor name."""
         named: dict[str, Array] = {}
         for p in self.planned:
-            views, _ = _views(vector[p.layer.span], p.plan)
+            views, _ = views_of(vector[p.layer.span], p.plan)
             named |= {f"{p.name}.{k}": v for k, v in views.items()}
         return named
 
@@ -382,28 +320,22 @@ def _start(param: Param, stream: np.random.Generator) -> Array | float:
     return initializer(param.init).make(param.shape, param.fans, stream)
 
 
-def _views(flat: Array, plan: Plan) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Views of ``flat`` (size,) by parameter name, and by the name of what is joined.
+def _told(cause: Exception) -> str:
+    return f"{type(cause).__name__}: {cause}"
 
-    Joined parameters are column blocks of one matrix; the others lie one after the other.
-    """
-    views: dict[str, Array] = {}
-    wholes: dict[str, Array] = {}
-    start = 0
 
-    def take(shape: Shape) -> Array:
-        nonlocal start
-        start += math.prod(shape)
-        return flat[start - math.prod(shape) : start].reshape(shape)
+def _shared_arena(contexts: Sequence[Context], rows: int) -> Arena:
+    """The scratch memory of a pass over ``rows`` rows; contexts made one by one share none."""
+    arena = contexts[0].arena if contexts else Arena()
+    arena.begin(rows)
+    return arena
 
-    for group, parts in plan.joined.items():
-        widths = [plan.params[p].shape[-1] for p in parts]
-        whole = take((*plan.params[parts[0]].shape[:-1], sum(widths)))
-        edges = np.cumsum([0, *widths]).tolist()
-        for part, low, high in zip(parts, edges, edges[1:], strict=False):
-            views[part] = whole[..., low:high]
-        wholes[group] = whole
-    for name, param in plan.params.items():
-        if name not in views:
-            views[name] = take(param.shape)
-    return {name: views[name] for name in plan.params}, wholes
+
+def _shares(y: Array, x: Array) -> bool:
+    """Whether ``y`` may lie in the memory of ``x``: identity, dropout and reshapes hand it on."""
+    base = y.base
+    if base is None:
+        return y is x or x.base is y
+    if type(base) is not np.ndarray:
+        return bool(np.may_share_memory(y, x))
+    return y is x or base is x or base is x.base

@@ -7,15 +7,18 @@ point group of its kind. Arrays are batch-first in shape; see ``layerkit.layer``
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
 
 from layerkit.layer import Array, Context, Part, Shape
+from layerkit.threads import together
 
 __all__ = [
     "Activation",
@@ -35,6 +38,8 @@ Target = Literal["class", "binary", "real"]
 
 Class numbers are always of rank 1 and flags of rank 2, so a metric for both tells them by ``ndim``.
 """
+
+_SHARES = 4  # pieces of a large update, whatever the number of threads
 
 Link = Literal["softmax", "sigmoid", "identity"]
 """What turns the last layer's scores into predictions: probabilities, or numbers as they are."""
@@ -108,6 +113,9 @@ class Optimizer(Part, ABC):
     block: ClassVar[int] = 131_072
     """Elements a rule is given at a time: a few such blocks stay in the processor's cache."""
 
+    fast: bool = False
+    """Whether the rule may use a compiled kernel of its own, if it has one (see ``Context``)."""
+
     decay: Array | float = 1.0
     """In a rule: 1 for the elements of this block that weight decay applies to, else 0."""
 
@@ -120,7 +128,7 @@ class Optimizer(Part, ABC):
         self.steps, self.rate = 0, self.learning_rate
         self._params, self._grads = params, grads
         self.slots = {name: np.zeros_like(params) for name in self.slot_names}
-        self._scratch = np.empty(min(self.block, params.size), params.dtype)
+        self._scratch: dict[int, Array] = {}
 
     def begin(self, rate: float) -> None:
         """Begin a step at learning rate ``rate``."""
@@ -128,14 +136,35 @@ class Optimizer(Part, ABC):
         self.rate = rate
 
     def apply(self, span: slice) -> None:
-        """Change the parameters in ``span`` of the flat vector."""
+        """Change the parameters in ``span`` of the flat vector, shared among the cores if large."""
+        size = span.stop - span.start
+        shares = 1 if self.fast else min(_SHARES, size // self.block)
+        if shares < 2:
+            self._apply(span, 0)
+            return
+        step = -(-size // shares)
+        starts = range(span.start, span.stop, step)
+        together(
+            [
+                # A copy each, since ``decay`` is told through the attribute.
+                partial(copy.copy(self)._apply, slice(at, min(at + step, span.stop)), share)
+                for share, at in enumerate(starts)
+            ]
+        )
+
+    def _apply(self, span: slice, share: int) -> None:
+        """Change ``span`` block by block, with the scratch memory of that share."""
+        scratch = self._scratch.get(share)
+        if scratch is None:
+            size = min(self.block, self._params.size)
+            scratch = self._scratch[share] = np.empty(size, self._params.dtype)
         for start in range(span.start, span.stop, self.block):
             part = slice(start, min(start + self.block, span.stop))
             if self._mask is not None:
                 self.decay = self._mask[part]
             slots = [self.slots[name][part] for name in self.slot_names]
             self.rule(
-                self._params[part], self._grads[part], slots, self._scratch[: part.stop - start]
+                self._params[part], self._grads[part], slots, scratch[: part.stop - part.start]
             )
 
     @abstractmethod
@@ -143,7 +172,8 @@ class Optimizer(Part, ABC):
         """Change p (m,) in place by its gradient g (m,), at ``self.rate``.
 
         ``slots`` are this block of the vectors in ``slot_names``, changed in place; ``scratch``
-        (m,) may be used freely; g may be overwritten.
+        (m,) may be used freely; g may be overwritten. Several blocks may be worked on at once, so
+        a rule keeps nothing in ``self``.
         """
 
 

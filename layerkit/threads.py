@@ -1,26 +1,129 @@
-"""How many threads the matrix products use.
+"""How work is shared among the cores.
 
-NumPy's BLAS takes all cores for every product. On small networks a second thread gains little, and
-when anything else runs it costs much: an epoch was seen to take ten times as long. It also changes
-the last bits. So training takes one thread, and gives equal bytes whatever the number of cores;
-``LAYERKIT_THREADS`` asks for more.
+NumPy's BLAS splits every product over all cores and spins while it waits: on small networks a
+second thread gains little, on a busy machine it costs a factor of ten, and the split changes the
+last bits. So layerkit keeps BLAS at one thread and hands out large pieces of work itself
+(``together``). The caller takes pieces too and never waits for one that nobody has begun; idle
+helpers sleep. What the pieces are follows from sizes alone, so results do not depend on how many
+threads there are. ``LAYERKIT_THREADS`` sets their number; by default all cores.
 """
 
 from __future__ import annotations
 
-import ctypes
 import os
-from collections.abc import Iterator
+import threading
+from _thread import allocate_lock
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
-from pathlib import Path
+from itertools import count
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
 
 from layerkit.errors import LayerkitError
 
-__all__ = ["blas_threads", "training_threads"]
+__all__ = ["single_blas", "thread_count", "together"]
+
+Task = Callable[[], object]
+
+
+def thread_count() -> int:
+    """Threads that share large pieces of work: ``LAYERKIT_THREADS``, or the cores we may use.
+
+    Raises
+    ------
+    LayerkitError
+        If the variable is no whole number of at least 1.
+    """
+    word = os.environ.get("LAYERKIT_THREADS")
+    if word is None:
+        return _cores()
+    if not word.isdecimal() or int(word) < 1:
+        raise LayerkitError(f"LAYERKIT_THREADS is {word!r}; a whole number of at least 1 is wanted")
+    return int(word)
+
+
+@cache
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class _Job:
+    """Tasks that whoever is free takes in turn."""
+
+    __slots__ = ("error", "over", "turn", "tasks", "undone")
+
+    def __init__(self, tasks: Sequence[Task]) -> None:
+        self.tasks = tasks
+        self.turn = count()  # next() is one step of the interpreter: no two threads get one number
+        self.undone = count(len(tasks) - 1, -1)
+        self.over = allocate_lock()
+        self.over.acquire()
+        self.error: BaseException | None = None
+
+    def work(self) -> None:
+        """Do tasks until none is left to take; whoever ends the last one says that it is over."""
+        tasks = self.tasks
+        while (mine := next(self.turn)) < len(tasks):
+            try:
+                tasks[mine]()
+            except BaseException as error:  # noqa: BLE001  # raised again by the caller
+                self.error = error
+            if next(self.undone) == 0:
+                self.over.release()
+
+
+_queue: SimpleQueue[_Job] = SimpleQueue()
+_helpers: list[threading.Thread] = []
+_starting = allocate_lock()
+
+
+def _help(queue: SimpleQueue[_Job]) -> None:
+    while True:
+        queue.get().work()
+
+
+def _forget_helpers() -> None:
+    """In a forked child: its parent's helpers are not there."""
+    global _queue, _starting  # noqa: PLW0603
+    _queue, _starting = SimpleQueue(), allocate_lock()
+    _helpers.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_helpers)
+
+
+def together(tasks: Sequence[Task]) -> None:
+    """Run independent ``tasks``, by several threads where there are cores; returns when all ended.
+
+    A helper that slept takes 0.1 to 0.2 ms to wake: worth it for tasks that leave the interpreter
+    (products, whole-array operations) for 0.3 ms or more each. A task's exception is raised here.
+    """
+    helpers = min(thread_count(), len(tasks)) - 1
+    if helpers < 1:
+        for task in tasks:
+            task()
+        return
+    with _starting:
+        while len(_helpers) < helpers:
+            thread = threading.Thread(
+                target=_help, args=(_queue,), name=f"layerkit-{len(_helpers) + 1}", daemon=True
+            )
+            thread.start()
+            _helpers.append(thread)
+    job = _Job(tasks)
+    for _ in range(helpers):
+        _queue.put(job)
+    job.work()
+    job.over.acquire()
+    if job.error is not None:
+        raise job.error
+
 
 _NAMES = (
     "scipy_openblas_{}_num_threads64_",
@@ -29,23 +132,13 @@ _NAMES = (
 )
 
 
-def training_threads() -> int:
-    """Threads for the matrix products of a training: ``LAYERKIT_THREADS``, or 1.
-
-    Raises
-    ------
-    LayerkitError
-        If the variable is no whole number of at least 1.
-    """
-    word = os.environ.get("LAYERKIT_THREADS", "1")
-    if not word.isdecimal() or int(word) < 1:
-        raise LayerkitError(f"LAYERKIT_THREADS is {word!r}; a whole number of at least 1 is wanted")
-    return int(word)
-
-
 @cache
 def _controls() -> tuple[Any, Any] | None:
     """(get, set) of the OpenBLAS that NumPy's wheel brings, or None if it has another BLAS."""
+    from pathlib import Path
+
+    import ctypes
+
     package = Path(np.__file__).parent
     folders = (package.parent / "numpy.libs", package / ".dylibs")
     for path in sorted(p for f in folders if f.is_dir() for p in f.glob("*openblas*")):
@@ -61,12 +154,25 @@ def _controls() -> tuple[Any, Any] | None:
     return None
 
 
-@contextmanager
-def blas_threads(count: int) -> Iterator[None]:
-    """Let matrix products use at most ``count`` threads inside the block.
+class _Limit:
+    """How many blocks hold BLAS at one thread, and what it had before the first."""
 
-    The setting is the process's: other threads see it too. Without NumPy's own OpenBLAS the
-    package threadpoolctl is asked, if it is installed; else nothing happens.
+    def __init__(self) -> None:
+        self.lock = allocate_lock()
+        self.inside = 0
+        self.before = 1
+
+
+_limit = _Limit()
+
+
+@contextmanager
+def single_blas() -> Iterator[None]:
+    """Let BLAS use one thread inside the block; blocks of several threads may overlap.
+
+    The setting is the process's: other threads see it too, until the last block ends. Without
+    NumPy's own OpenBLAS the package threadpoolctl is asked, if it is installed; else nothing
+    happens.
     """
     controls = _controls()
     if controls is None:
@@ -75,13 +181,20 @@ def blas_threads(count: int) -> Iterator[None]:
         except ImportError:
             yield
             return
-        with threadpool_limits(count, "blas"):
+        with threadpool_limits(1, "blas"):
             yield
         return
     read, write = controls
-    before = int(read())
-    write(min(count, before))
+    with _limit.lock:
+        if _limit.inside == 0:
+            _limit.before = int(read())
+            if _limit.before != 1:
+                write(1)
+        _limit.inside += 1
     try:
         yield
     finally:
-        write(before)
+        with _limit.lock:
+            _limit.inside -= 1
+            if _limit.inside == 0 and _limit.before != 1:
+                write(_limit.before)

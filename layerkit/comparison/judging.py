@@ -48,7 +48,7 @@ class Judged:
 def judge(model: Model, arrays: Arrays, loss: Loss, metrics: Mapping[str, Metric]) -> Judged:
     """Feed ``arrays`` and take the loss and every metric; the same numbers as ``evaluate``."""
     with np.errstate(all="ignore"):  # numbers that are not finite are told, once, in the report
-        scores = scores_of(model.network, arrays, model.network.contexts())
+        scores = scores_of(model.network, arrays, model.network.contexts(keeps=False))
         losses = np.array(loss.feed(scores, arrays.y, Context(scores.dtype)), np.float64)
         predictions, targets = apply_link(model.spec.link, scores), arrays.y
         output = model.contract.output

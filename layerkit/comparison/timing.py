@@ -17,7 +17,7 @@ import numpy as np
 from layerkit.comparison.results import Timing
 from layerkit.model import Model
 from layerkit.parts import Rows
-from layerkit.threads import blas_threads
+from layerkit.threads import single_blas
 
 __all__ = ["BATCH_ROWS", "ROUNDS", "is_steady", "take_turns", "time_models"]
 
@@ -29,7 +29,7 @@ _UNSTEADY = 1.5
 
 def time_models(models: Sequence[Model], rows: Rows) -> list[Timing]:
     """Time of ``predict`` on raw rows: one row a call, and all ``rows`` (at most 1,024) at once."""
-    with blas_threads(1):
+    with single_blas():
         single = take_turns([_call(m, rows.take(slice(0, 1))) for m in models])
         batch = take_turns([_call(m, rows) for m in models])
     return [

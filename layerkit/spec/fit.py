@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING
 
 from layerkit.errors import ShapeError, SpecError
-from layerkit.network import Planned
+from layerkit.planning import Planned
 from layerkit.spec.words import Faults
 
 if TYPE_CHECKING:

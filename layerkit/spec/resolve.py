@@ -6,23 +6,26 @@ mistake gives one error. Mistakes are gathered and raised together, with path an
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path as FilePath
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from layerkit.errors import SpecError
 from layerkit.layer import Shape
-from layerkit.network import Planned, plan_layers
 from layerkit.parts import Link
+from layerkit.planning import Planned, plan_layers
 from layerkit.registry import LAYERS
 from layerkit.spec.document import read_document
 from layerkit.spec.fit import check_fit
 from layerkit.spec.layers import LayerRecord, Lookup, read_layers
 from layerkit.spec.recipe import check_output, link_of, read_recipe
-from layerkit.spec.sections import SECTIONS, SpecDocument
+from layerkit.spec.sections import SECTIONS
 from layerkit.spec.text import Source, override, parse, plain
 from layerkit.spec.words import Faults, Permit, anyone
+
+if TYPE_CHECKING:
+    from pathlib import Path as FilePath
 
 __all__ = ["LayerRecord", "Spec", "overridden", "read_spec", "resolve"]
 
@@ -105,10 +108,11 @@ def read_spec(spec: str | FilePath | Mapping[str, Any], *, settings: Sequence[st
     """
     if isinstance(spec, Mapping):
         source = Source(plain(spec))
-    elif not isinstance(spec, (str, FilePath)):
+    elif not isinstance(spec, (str, os.PathLike)):
         source = Source(plain(spec))  # refused below as no JSON object, or here as no JSON
     else:
-        raw = FilePath(spec).read_bytes()
+        with open(spec, "rb") as file:  # noqa: PTH123  # pathlib takes 4 ms to import
+            raw = file.read()
         try:
             text = raw.decode("utf-8-sig")
         except UnicodeDecodeError as error:
@@ -169,30 +173,28 @@ def resolve(
 
 
 def _sections(
-    document: SpecDocument, layers: tuple[LayerRecord, ...], faults: Faults, *, lenient: bool
+    document: dict[str, Any], layers: tuple[LayerRecord, ...], faults: Faults, *, lenient: bool
 ) -> Spec:
-    given = document.input
-    names = given.columns
-    if (given.shape is None) == (names is None):
+    given, output, train = document["input"], document["output"], document["train"]
+    names = given["columns"]
+    if (given["shape"] is None) == (names is None):
         faults.add(("input",), "exactly one of 'shape' and 'columns' is wanted")
     if names is not None and (not names or len(set(names)) < len(names)):
         faults.add(("input", "columns"), "at least one name, and no name twice, is wanted")
-    answers = (document.output.column, *(document.output.targets or ()))
+    answers = (output["column"], *(output["targets"] or ()))
     for i, column in enumerate(names or ()):
         if column in answers:
             faults.add(("input", "columns", i), f"{column!r} is what is to be learned")
-    _check_scale(given.model_dump(), faults)
-    check_output(document.output, faults)
-    output = document.output.model_dump()
+    _check_scale(given, faults)
+    check_output(output, faults)
     link: Link | None = output.pop("link")
-    train = None if document.train is None else document.train.model_dump()
     if train is not None:
-        read_recipe(document.output, train, faults, lenient=lenient)
+        read_recipe(output, train, faults, lenient=lenient)
     if link is None:
         link = link_of(train["loss"]) if train else "identity"
         if train is None and output["classes"]:
             link = "softmax"
-    return Spec(document.name, document.dtype, given.model_dump(), layers, output, link, train)
+    return Spec(document["name"], document["dtype"], given, layers, output, link, train)
 
 
 def _check_scale(given: dict[str, Any], faults: Faults) -> None:

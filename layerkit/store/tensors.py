@@ -6,7 +6,7 @@ import numpy as np
 
 from layerkit.errors import TensorMismatchError
 from layerkit.format import Document, format_dtype
-from layerkit.network import Planned
+from layerkit.planning import Planned
 
 __all__ = ["check_tensors"]
 

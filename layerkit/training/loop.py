@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from layerkit.errors import TrainingDivergedError
+from layerkit.fast import kernels_for_training
 from layerkit.layer import Array, Context
 from layerkit.network import Network, random_stream
 from layerkit.training.listen import Listener
@@ -46,9 +47,12 @@ class Loop:
     def __post_init__(self) -> None:
         grads = self.network.allocate_grads()
         self.mask = self.network.decay_mask()
+        fast = kernels_for_training()
         self.recipe.rule.bind(self.network.params, grads, self.mask)
+        self.recipe.rule.fast = fast
         self.spans = self.network.trainable()
-        self.contexts = self.network.contexts(training=True)
+        self.runs = self.network.runs()
+        self.contexts = self.network.contexts(training=True, fast=fast)
         self.loss_context = Context(self.network.dtype, training=True)
 
     def epoch(self, number: int) -> dict[str, float] | None:
@@ -122,7 +126,7 @@ class Loop:
             network.backprop(recipe.loss.backprop(weights, self.loss_context), self.contexts)
             self._shape_gradient()
             recipe.rule.begin(rate)
-            network.update(recipe.rule)
+            network.update(recipe.rule, self.runs)
         return scores, loss, share
 
     def _row_weights(self, index: Array) -> tuple[Array, float]:

@@ -13,7 +13,7 @@ import numpy as np
 from layerkit.errors import SpecError, TrainingDivergedError
 from layerkit.layer import Array
 from layerkit.model import Carried, Model
-from layerkit.threads import blas_threads, training_threads
+from layerkit.threads import single_blas, thread_count
 from layerkit.training.listen import Listener
 from layerkit.training.loop import Loop
 from layerkit.training.measure import mean_loss, metric_values, scores_of
@@ -118,7 +118,8 @@ class Session:
         ended: Ended = "finished"
         saved_at = time.monotonic()
         # What is not finite is found and told once, so NumPy need not warn.
-        with blas_threads(training_threads()), np.errstate(all="ignore"):
+        thread_count()  # a word that is no number is told before the work, not in it
+        with single_blas(), np.errstate(all="ignore"):
             while self.done < recipe.epochs:
                 if self.stopper is not None and self.stopper.over(self.done):
                     ended = "early"
@@ -204,7 +205,7 @@ class Session:
         if arrays is None:
             return {}
         network = self.model.network
-        scores = scores_of(network, arrays, network.contexts())
+        scores = scores_of(network, arrays, network.contexts(keeps=False))
         loss = mean_loss(self.recipe.loss, scores, arrays.y)
         values = {"loss": loss, **self._judge(scores, arrays.y)}
         return {f"{prefix}_{name}": value for name, value in values.items()}

@@ -10,7 +10,8 @@ import pytest
 
 import layerkit
 from layerkit import Array, Context
-from layerkit.network import Network, plan_layers
+from layerkit.network import Network
+from layerkit.planning import plan_layers
 from layerkit.registry import LAYERS, LOSSES, OPTIMIZERS
 
 torch: Any = pytest.importorskip("torch", reason="PyTorch is not installed: no reference")

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from layerkit import Array, Context, Layer
-from layerkit.network import Network, plan_layers
+from layerkit.network import Network
+from layerkit.planning import plan_layers
 from layerkit.registry import ACTIVATIONS, LAYERS, LOSSES
 
 F64 = np.dtype(np.float64)

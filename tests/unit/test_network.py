@@ -20,7 +20,8 @@ from layerkit import (
     ShapeError,
     SpecError,
 )
-from layerkit.network import Network, plan_layers, random_stream
+from layerkit.network import Network, random_stream
+from layerkit.planning import plan_layers
 from layerkit.registry import LAYERS, OPTIMIZERS
 
 F32, F64 = np.dtype(np.float32), np.dtype(np.float64)

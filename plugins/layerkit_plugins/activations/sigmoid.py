@@ -37,6 +37,6 @@ class Sigmoid(Activation):
 
     def backprop(self, dy: Array, z: Array, y: Array, out: Array) -> Array:
         """Write dL/dz = dy * y (1 - y)."""
-        slope = np.subtract(1, y)
+        slope = np.subtract(1, y, None if out is dy else out)
         slope *= y
         return np.multiply(dy, slope, out)

@@ -28,6 +28,6 @@ class Tanh(Activation):
 
     def backprop(self, dy: Array, z: Array, y: Array, out: Array) -> Array:
         """Write dL/dz = dy * (1 - y^2)."""
-        slope = np.square(y)
+        slope = np.square(y, None if out is dy else out)
         np.subtract(1, slope, slope)
         return np.multiply(dy, slope, out)

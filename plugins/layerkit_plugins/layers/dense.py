@@ -18,14 +18,33 @@ Nature 323 (1986), equations 1, 2 and 4 to 7.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
-import numpy as np
-
-from layerkit import Array, Context, Layer, Param, Plan, Shape, ShapeError, activation
+from layerkit import (
+    Array,
+    Context,
+    Layer,
+    Param,
+    Plan,
+    Shape,
+    ShapeError,
+    activation,
+    matmul,
+    sum_rows,
+)
 from layerkit.fields import ActivationName, InitializerName, Size
+from layerkit_plugins.compiled import code_of
 
 __all__ = ["Dense"]
+
+
+@cache
+def compiled() -> Any:
+    """The kernels, imported when they are first wanted."""
+    from layerkit_plugins.compiled import elementwise
+
+    return elementwise
 
 
 class Dense(Layer):
@@ -91,8 +110,13 @@ class Dense(Layer):
 
     def feed(self, x: Array, ctx: Context) -> Array:
         """Outputs y (n, o) for x (n, i)."""
+        z = matmul(self.params["W"].T, x.T, ctx.buffer("z", (self.units, len(x))))
+        code = code_of(self.activation) if ctx.fast and self.use_bias else None
+        if code is not None:
+            compiled().activate(code, z, self.params["b"])
+            ctx.save(x, z, z)
+            return z.T
         f = activation(self.activation)
-        z = np.matmul(self.params["W"].T, x.T, out=ctx.buffer("z", (self.units, len(x))))
         if self.use_bias:
             z += self.params["b"][:, None]
         y = f.feed(z, z if f.from_output else ctx.buffer("y", z.shape))
@@ -102,10 +126,16 @@ class Dense(Layer):
     def backprop(self, dy: Array, ctx: Context) -> Array:
         """Gradient dL/dx (n, i); writes dL/dW and dL/db."""
         x, z, y = ctx.saved
-        dz = activation(self.activation).backprop(dy.T, z, y, ctx.buffer("dz", z.shape))
-        np.matmul(x.T, dz.T, out=self.grads["W"])
+        code = code_of(self.activation) if ctx.fast and y is z else None
+        G = dy.T
+        dz = ctx.scratch("dz", z.shape)
+        if code is not None and G.flags.c_contiguous:
+            compiled().activate_back(code, G, y, dz)
+        else:
+            activation(self.activation).backprop(G, z, y, dz)
+        matmul(x.T, dz.T, self.grads["W"])
         if self.use_bias:
-            np.sum(dz, axis=1, out=self.grads["b"])
+            sum_rows(dz, self.grads["b"])
         if not ctx.wants_dx:
             return dy
-        return np.matmul(self.params["W"], dz, out=ctx.buffer("dx", x.T.shape)).T
+        return matmul(self.params["W"], dz, ctx.scratch("dx", x.T.shape)).T

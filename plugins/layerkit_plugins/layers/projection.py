@@ -5,15 +5,16 @@ So the width may change. Feed, with rows x (n, i), weights WH, WT, WA (i, o), bi
     aH = x WH + bH     H = f(aH)           (n, o)
     aT = x WT + bT     T = sigma(aT)       (n, o)
     aA = x WA + bA     A = fA(aA)          (n, o)
-    y  = T * H + (1 - T) * A
-       = A + T * (H - A)                   (n, o)
+    C  = 1 - T = 1 / (1 + exp(aT))         (n, o), the carry gate
+    P  = C * (H - A)                       (n, o)
+    y  = H - P                             (n, o), that is T * H + C * A
 
 Backprop, given G = dL/dy (n, o)::
 
-    gT  = G * T                            (n, o), the gradient for H
-    gA  = G - gT                           (n, o), that is G * (1 - T), the gradient for A
-    dH  = gT * f'(aH)                      (n, o)
-    dT  = gT * (H - A) * (1 - T)           (n, o), as sigma' = T (1 - T)
+    gA  = G * C                            (n, o), the gradient for A
+    gH  = G - gA                           (n, o), that is G * T, the gradient for H
+    dT  = gH * P                           (n, o), as dC/daT = -C T
+    dH  = gH * f'(aH)                      (n, o)
     dA  = gA * fA'(aA)                     (n, o)
     dWk = x^T dk,  dbk = column sums of dk        for k in H, T, A
     dx  = dH WH^T + dT WT^T + dA WA^T      (n, i)
@@ -31,7 +32,18 @@ from typing import Any
 
 import numpy as np
 
-from layerkit import Array, Context, Layer, Param, Plan, Shape, ShapeError, activation
+from layerkit import (
+    Array,
+    Context,
+    Layer,
+    Param,
+    Plan,
+    Shape,
+    ShapeError,
+    activation,
+    matmul,
+    sum_rows,
+)
 from layerkit.fields import ActivationName, InitializerName, Size
 
 __all__ = ["Projection"]
@@ -120,9 +132,10 @@ class Projection(Layer):
             "bT": Param((o,), self.gate_bias),
             "bA": Param((o,)),
         }
+        joined = {"W": ("WH", "WT", "WA"), "b": ("bH", "bT", "bA")}
         if not self.use_bias:
-            del params["bH"], params["bA"]
-        return Plan((o,), params, macs=3 * i * o, joined={"W": ("WH", "WT", "WA")})
+            del params["bH"], params["bA"], joined["b"]
+        return Plan((o,), params, macs=3 * i * o, joined=joined)
 
     # Buffers are (3 o, n), H above T above A: one product fills all, and each third is contiguous.
 
@@ -130,47 +143,49 @@ class Projection(Layer):
         """Outputs y (n, o) for x (n, i)."""
         n, o = len(x), self.units
         f, fA = activation(self.activation), activation(self.carry_activation)
-        a = np.matmul(self.joined["W"].T, x.T, out=ctx.buffer("a", (3 * o, n)))
+        a = matmul(self.joined["W"].T, x.T, ctx.buffer("a", (3 * o, n)))
         aH, aT, aA = a[:o], a[o : 2 * o], a[2 * o :]
-        aT += self.params["bT"][:, None]
         if self.use_bias:
-            aH += self.params["bH"][:, None]
-            aA += self.params["bA"][:, None]
-        H = f.feed(aH, aH if f.from_output else ctx.buffer("H", aH.shape))
-        T = activation("sigmoid").feed(aT, aT)
-        A = fA.feed(aA, aA if fA.from_output else ctx.buffer("A", aA.shape))
-        D = np.subtract(H, A, out=ctx.buffer("D", H.shape))
-        y = np.multiply(T, D, out=ctx.buffer("y", H.shape))
-        y += A
-        ctx.save(x, aH, H, T, aA, A, D)
-        return y.T
+            a += self.joined["b"][:, None]
+        else:
+            aT += self.params["bT"][:, None]
+        H = f.feed(aH, aH if f.from_output else ctx.buffer("H", (o, n)))
+        A = fA.feed(aA, aA if fA.from_output else ctx.buffer("A", (o, n)))
+        np.exp(aT, aT)  # where this is infinite, C is 0: the exact limit
+        aT += 1
+        P = np.subtract(H, A, ctx.buffer("P", (o, n)))
+        if not ctx.keeps:
+            P /= aT
+            return np.subtract(H, P, P).T
+        C = np.divide(1, aT, aT)
+        P *= C
+        ctx.save(x, aH, H, C, aA, A, P)
+        return np.subtract(H, P, ctx.buffer("y", (o, n))).T
 
     def backprop(self, dy: Array, ctx: Context) -> Array:
         """Gradient dL/dx (n, i); writes the gradients of WH, WT, WA, bH, bT, bA."""
-        x, aH, H, T, aA, A, D = ctx.saved
-        o, n = T.shape
+        x, aH, H, C, aA, A, P = ctx.saved
+        o, n = C.shape
         G = dy.T
-        da = ctx.buffer("da", (3 * o, n))
+        da = ctx.scratch("da", (3 * o, n))
         dH, dT, dA = da[:o], da[o : 2 * o], da[2 * o :]
-        gT = np.multiply(G, T, out=ctx.buffer("gT", T.shape))
-        activation(self.activation).backprop(gT, aH, H, dH)
-        np.subtract(1, T, out=dT)
-        dT *= D
-        dT *= gT
-        gA = np.subtract(G, gT, out=gT)
+        gA = np.multiply(G, C, ctx.scratch("gA", (o, n)))
+        gH = np.subtract(G, gA, ctx.scratch("gH", (o, n)))
+        np.multiply(gH, P, dT)
+        activation(self.activation).backprop(gH, aH, H, dH)
         activation(self.carry_activation).backprop(gA, aA, A, dA)
-        np.matmul(x.T, da.T, out=self.joined_grads["W"])
-        np.sum(dT, axis=1, out=self.grads["bT"])
+        matmul(x.T, da.T, self.joined_grads["W"])
         if self.use_bias:
-            np.sum(dH, axis=1, out=self.grads["bH"])
-            np.sum(dA, axis=1, out=self.grads["bA"])
+            sum_rows(da, self.joined_grads["b"])
+        else:
+            sum_rows(dT, self.grads["bT"])
         if not ctx.wants_dx:
             return dy
-        return np.matmul(self.joined["W"], da, out=ctx.buffer("dx", x.T.shape)).T
+        return matmul(self.joined["W"], da, ctx.scratch("dx", x.T.shape)).T
 
     def advice(self, ctx: Context) -> list[str]:
         """A warning when nearly every value of the carry has no slope left."""
-        *_, aA, A, _D = ctx.saved
+        *_, aA, A, _P = ctx.saved
         slope = activation(self.carry_activation).backprop(np.ones_like(A), aA, A, np.empty_like(A))
         flat = float(np.mean(np.abs(slope) < 1e-3)) if slope.size else 0.0
         if flat < 0.9:

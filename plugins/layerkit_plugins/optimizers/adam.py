@@ -20,6 +20,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +29,14 @@ from layerkit import Array, Optimizer
 from layerkit.fields import Fraction, Positive
 
 __all__ = ["Adam"]
+
+
+@cache
+def compiled() -> Any:
+    """The kernels, imported when they are first wanted."""
+    from layerkit_plugins.compiled import steps
+
+    return steps
 
 
 class Adam(Optimizer):
@@ -53,6 +63,11 @@ class Adam(Optimizer):
         M, V = slots
         a = (1 - self.beta1) / (1 - self.beta1**self.steps)
         c = math.sqrt((1 - self.beta2) / (1 - self.beta2**self.steps))
+        if self.fast:
+            number = p.dtype.type
+            rate, epsilon = number(self.rate * a / c), number(self.epsilon / c)
+            compiled().adam(p, g, M, V, number(self.beta1), number(self.beta2), rate, epsilon)
+            return
         M *= self.beta1
         M += g
         V *= self.beta2

@@ -13,6 +13,8 @@ learning" (ICML 2013), equations 1 and 2, whose v is -eta v here while eta is co
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +22,14 @@ from layerkit import Array, Optimizer
 from layerkit.fields import Fraction, Positive
 
 __all__ = ["Momentum"]
+
+
+@cache
+def compiled() -> Any:
+    """The kernels, imported when they are first wanted."""
+    from layerkit_plugins.compiled import steps
+
+    return steps
 
 
 class Momentum(Optimizer):
@@ -35,6 +45,10 @@ class Momentum(Optimizer):
     def rule(self, p: Array, g: Array, slots: Sequence[Array], scratch: Array) -> None:
         """One step; four passes."""
         (v,) = slots
+        if self.fast:
+            number = p.dtype.type
+            compiled().momentum(p, g, v, number(self.momentum), number(self.rate))
+            return
         v *= self.momentum
         v += g
         p -= np.multiply(v, self.rate, scratch)

@@ -1,0 +1,22 @@
+"""Compiled kernels of the first-party parts, used where the ``fast`` extra (numba) is installed.
+
+One pass over memory where NumPy takes five to ten: 1.2 to 1.6 times as fast a step. Each kernel
+computes what the NumPy lines beside its call compute, to rounding; the equations are there. numba
+compiles a kernel at its first use and keeps the code beside this file for the next process.
+
+Importing this page does not import numba; the kernels' modules do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["code_of"]
+
+_CODES = {"relu": 0, "tanh": 1, "linear": 2, "sigmoid": 3}
+
+
+def code_of(activation: str | Mapping[str, Any]) -> int | None:
+    """The number by which the kernels know an activation without settings; None: they do not."""
+    return _CODES.get(activation) if isinstance(activation, str) else None
