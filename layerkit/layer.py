@@ -14,7 +14,7 @@ from __future__ import annotations
 import inspect
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -235,6 +235,13 @@ class Context:
             held = self._buffers[key] = np.empty(shape, self.dtype if dtype is None else dtype)
         return held
 
+    def features(self, name: str, width: int, rows: int) -> Array:
+        """A ``buffer`` (width, rows) for activations; (width,) for one row that needs no backprop.
+
+        NumPy takes half the time on vectors; see ``layerkit.affine`` and ``layerkit.batch_first``.
+        """
+        return self.buffer(name, (width,) if rows == 1 and not self.keeps else (width, rows))
+
     def scratch(self, name: str, shape: Shape, dtype: Any = None) -> Array:
         """As ``buffer``, but lasting only until the method returns: other layers use it too.
 
@@ -358,6 +365,14 @@ class Layer(Part, ABC):
 
         Writes (does not add) dL/dparam into ``self.grads[...]``. Never writes into dy.
         """
+
+    def row_program(self) -> tuple[Callable[..., None], tuple[int, int, int]] | None:
+        """A compiled program that runs single rows, and this layer's line in its table, if any.
+
+        Where all layers of a network name the same program, ``Model.accelerate`` uses it; see
+        ``layerkit_plugins.compiled.rows`` for its arguments.
+        """
+        return None
 
     def advice(self, ctx: Context) -> list[str]:
         """What a user should know about the pass just fed through ``ctx``; usually nothing.

@@ -22,9 +22,9 @@ def apply_link(link: Link, scores: Array) -> Array:
     out: Array = np.array(scores, order="C")
     if link == "softmax":
         with np.errstate(over="ignore"):  # a difference beyond the range is -inf, and exp of it 0
-            out -= out.max(axis=-1, keepdims=True)
-        np.exp(out, out=out)
-        out /= out.sum(axis=-1, keepdims=True)
+            out -= np.maximum.reduce(out, -1, keepdims=True)
+        np.exp(out, out)
+        out /= np.add.reduce(out, -1, keepdims=True)
     elif link == "sigmoid":
         out *= 0.5
         np.tanh(out, out=out)

@@ -231,7 +231,8 @@ class Network:
         """Shapes of the arrays between the layers, that of the input first."""
         known = self._known_shapes.get(rows)
         if known is None:
-            inner = [p.in_shape for p in self.planned[:1]] + [p.plan.out_shape for p in self.planned]
+            inner = [p.in_shape for p in self.planned[:1]]
+            inner += [p.plan.out_shape for p in self.planned]
             if len(self._known_shapes) >= 16:
                 self._known_shapes.clear()
             known = self._known_shapes[rows] = [(rows, *shape) for shape in inner]

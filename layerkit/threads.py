@@ -55,7 +55,7 @@ def _cores() -> int:
 class _Job:
     """Tasks that whoever is free takes in turn."""
 
-    __slots__ = ("error", "over", "turn", "tasks", "undone")
+    __slots__ = ("error", "over", "tasks", "turn", "undone")
 
     def __init__(self, tasks: Sequence[Task]) -> None:
         self.tasks = tasks
@@ -89,7 +89,7 @@ def _help(queue: SimpleQueue[_Job]) -> None:
 
 def _forget_helpers() -> None:
     """In a forked child: its parent's helpers are not there."""
-    global _queue, _starting  # noqa: PLW0603
+    global _queue, _starting
     _queue, _starting = SimpleQueue(), allocate_lock()
     _helpers.clear()
 
@@ -135,9 +135,8 @@ _NAMES = (
 @cache
 def _controls() -> tuple[Any, Any] | None:
     """(get, set) of the OpenBLAS that NumPy's wheel brings, or None if it has another BLAS."""
-    from pathlib import Path
-
     import ctypes
+    from pathlib import Path
 
     package = Path(np.__file__).parent
     folders = (package.parent / "numpy.libs", package / ".dylibs")

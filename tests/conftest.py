@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 from hypothesis import settings
+
+# NumPy is the reference; tests of the compiled kernels ask for them.
+os.environ["LAYERKIT_FAST"] = "0"
 
 # A loaded machine may take longer than the default 200 ms an example; no test is timed here.
 settings.register_profile("layerkit", deadline=None)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeGuard
 
 import numpy as np
 
@@ -107,9 +107,21 @@ class InputContract:
             If a column is missing, the width differs, or a cell is text, missing (unless the
             contract has a value for it), infinite or too large for ``dtype``.
         """
+        if self._plain(rows):
+            return rows
         given = as_rows(rows)
         numbers = self._numbers(given, alone=not isinstance(rows, Rows))
         return self._checked(numbers, given.source)
+
+    def _plain(self, rows: object) -> TypeGuard[Array]:
+        """Whether ``rows`` is an array that is just what is wanted, told in 1 microsecond."""
+        return (
+            type(rows) is np.ndarray
+            and rows.dtype == self.dtype
+            and rows.shape[1:] == self.shape
+            and rows.flags.c_contiguous
+            and math.isfinite(np.vdot(rows, rows))  # NaN or infinity anywhere shows in the sum
+        )
 
     def scale_rows(self, x: Array) -> Array:
         """(x - center) / scale in ``dtype``, for x (n, *shape) from ``matrix``; x is kept."""

@@ -52,6 +52,8 @@ class Loop:
         self.recipe.rule.fast = fast
         self.spans = self.network.trainable()
         self.runs = self.network.runs()
+        rows = min(self.recipe.batch_size, len(self.data))
+        self.batch = np.empty((rows, *self.data.x.shape[1:]), self.data.x.dtype)
         self.contexts = self.network.contexts(training=True, fast=fast)
         self.loss_context = Context(self.network.dtype, training=True)
 
@@ -118,7 +120,7 @@ class Loop:
     def _step(self, index: Array, rate: float) -> tuple[Array, float, float]:
         """One batch; (scores (b, *out), mean loss before the update, its weight)."""
         network, recipe = self.network, self.recipe
-        scores = network.feed(self.data.x[index], self.contexts)
+        scores = network.feed(self._rows(index), self.contexts)
         losses = recipe.loss.feed(scores, self.data.y[index], self.loss_context)
         weights, share = self._row_weights(index)
         loss = float(losses @ weights)
@@ -128,6 +130,12 @@ class Loop:
             recipe.rule.begin(rate)
             network.update(recipe.rule, self.runs)
         return scores, loss, share
+
+    def _rows(self, index: Array) -> Array:
+        """The rows at ``index``, in memory that every step uses again: new pages cost 0.1 ms."""
+        x, room = self.data.x, self.batch[: len(index)]
+        # "clip" spares a copy that other modes make in case an index is wrong; none is.
+        return np.take(x, index, axis=0, out=room, mode="clip")
 
     def _row_weights(self, index: Array) -> tuple[Array, float]:
         """Weights (b,) that sum to 1 (to 0 if all are 0), and what they summed to before."""

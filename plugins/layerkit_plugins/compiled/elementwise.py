@@ -23,7 +23,7 @@ def _activate(f: Any, z: Any, b: Any) -> None:
 
 @njit(**s.ELEMENTWISE)
 def activate(code: int, z: Any, b: Any) -> None:
-    """z := f(z + b)."""
+    """Z := f(z + b)."""
     if code == 0:
         _activate(s.relu, z, b)
     elif code == 1:
@@ -43,7 +43,7 @@ def _back(slope: Any, dy: Any, y: Any, dz: Any) -> None:
 
 @njit(**s.ELEMENTWISE)
 def activate_back(code: int, dy: Any, y: Any, dz: Any) -> None:
-    """dz := dy * f'(z), told from y."""
+    """Dz := dy * f'(z), told from y."""
     if code == 0:
         _back(s.relu_slope, dy, y, dz)
     elif code == 1:

@@ -33,7 +33,7 @@ def _carry(f: Any, a: Any, b: Any, x: Any, P: Any, y: Any) -> None:
 
 @njit(**s.ELEMENTWISE)
 def carry(code: int, a: Any, b: Any, x: Any, P: Any, y: Any) -> None:
-    """y = H - P, P = C (H - x); a, the products x W, becomes H above C."""
+    """Y = H - P, P = C (H - x); a, the products x W, becomes H above C."""
     if code == 0:
         _carry(s.relu, a, b, x, P, y)
     elif code == 1:
@@ -81,7 +81,7 @@ def _carry_back(slope: Any, G: Any, a: Any, P: Any, da: Any, gC: Any) -> None:
 
 @njit(**s.ELEMENTWISE)
 def carry_back(code: int, G: Any, a: Any, P: Any, da: Any, gC: Any) -> None:
-    """gC = G C, dH = (G - gC) f', dT = (G - gC) P; a holds H above C."""
+    """GC = G C, dH = (G - gC) f', dT = (G - gC) P; a holds H above C."""
     if code == 0:
         _carry_back(s.relu_slope, G, a, P, da, gC)
     elif code == 1:

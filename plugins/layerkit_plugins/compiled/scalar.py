@@ -4,6 +4,9 @@
 from being vectorised: with n = round(x / ln 2) and r = x - n ln 2 in two parts, e^r - 1 is its
 Taylor sum to degree 7 (error 5e-9 of e^r for |r| <= ln 2 / 2) and 2^n is made from its bits.
 Comparisons are written so that NaN passes through: what diverges must be seen.
+
+numba keeps compiled code until the file of the calling kernel changes, not this one: after an edit
+here, delete the files ``*.nbi`` beside it.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ ELEMENTWISE: dict[str, Any] = {
 REDUCING: dict[str, Any] = {**ELEMENTWISE, "fastmath": {"contract", "nsz", "reassoc"}}
 
 _f = np.float32
-_LOW, _HIGH = _f(-87.3), _f(88.7)  # exp stays a normal number
+_LOW, _HIGH = _f(-87.3), _f(88.0)  # n from -126 to 127: 2^n is a normal number
 _PER_LN2 = _f(1 / 0.6931471805599453)
 _LN2_HIGH, _LN2_LOW = _f(0.693359375), _f(-2.1219444005469058e-4)
 _C2, _C3, _C4, _C5, _C6, _C7 = (_f(1 / k) for k in (2, 6, 24, 120, 720, 5040))
@@ -61,7 +64,7 @@ def relu(z: Any) -> Any:
 
 @njit(inline="always")
 def tanh(z: Any) -> Any:
-    """tanh z = m / (m + 2), m = e^(2 z) - 1; all digits are kept near 0."""
+    """Tanh z = m / (m + 2), m = e^(2 z) - 1; all digits are kept near 0."""
     z = -_FLAT if z < -_FLAT else z
     z = _FLAT if z > _FLAT else z
     power, rest = _parts(_TWO * z)
@@ -71,7 +74,7 @@ def tanh(z: Any) -> Any:
 
 @njit(inline="always")
 def linear(z: Any) -> Any:
-    """z."""
+    """Z."""
     return z
 
 
@@ -94,12 +97,12 @@ def tanh_slope(y: Any) -> Any:
 
 
 @njit(inline="always")
-def linear_slope(y: Any) -> Any:  # noqa: ARG001
+def linear_slope(y: Any) -> Any:
     """1."""
     return _ONE
 
 
 @njit(inline="always")
 def sigmoid_slope(y: Any) -> Any:
-    """y (1 - y)."""
+    """Y (1 - y)."""
     return y * (_ONE - y)

@@ -17,7 +17,7 @@ __all__ = ["adam", "momentum"]
 
 @njit(**s.ELEMENTWISE)
 def momentum(p: Any, g: Any, v: Any, mu: Any, rate: Any) -> None:
-    """v := mu v + g, p := p - rate v."""
+    """V := mu v + g, p := p - rate v."""
     for i in range(p.size):
         new = mu * v[i] + g[i]
         v[i] = new

@@ -18,8 +18,11 @@ Nature 323 (1986), equations 1, 2 and 4 to 7.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
+
+import numpy as np
 
 from layerkit import (
     Array,
@@ -30,6 +33,8 @@ from layerkit import (
     Shape,
     ShapeError,
     activation,
+    affine,
+    batch_first,
     matmul,
     sum_rows,
 )
@@ -110,32 +115,40 @@ class Dense(Layer):
 
     def feed(self, x: Array, ctx: Context) -> Array:
         """Outputs y (n, o) for x (n, i)."""
-        z = matmul(self.params["W"].T, x.T, ctx.buffer("z", (self.units, len(x))))
+        n, o, W = len(x), self.units, self.params["W"]
         code = code_of(self.activation) if ctx.fast and self.use_bias else None
         if code is not None:
+            z = matmul(W.T, x.T, ctx.buffer("z", (o, n)))
             compiled().activate(code, z, self.params["b"])
             ctx.save(x, z, z)
             return z.T
         f = activation(self.activation)
-        if self.use_bias:
-            z += self.params["b"][:, None]
-        y = f.feed(z, z if f.from_output else ctx.buffer("y", z.shape))
+        z = affine(x, W, self.params.get("b"), ctx.features("z", o, n))
+        y = f.feed(z, z if f.from_output else ctx.features("y", o, n))
         ctx.save(x, z, y)
-        return y.T
+        return batch_first(y)
 
     def backprop(self, dy: Array, ctx: Context) -> Array:
         """Gradient dL/dx (n, i); writes dL/dW and dL/db."""
         x, z, y = ctx.saved
-        code = code_of(self.activation) if ctx.fast and y is z else None
-        G = dy.T
         dz = ctx.scratch("dz", z.shape)
-        if code is not None and G.flags.c_contiguous:
-            compiled().activate_back(code, G, y, dz)
+        code = code_of(self.activation) if ctx.fast and self.use_bias else None
+        if code is not None:
+            compiled().activate_back(code, np.ascontiguousarray(dy.T), y, dz)
         else:
-            activation(self.activation).backprop(G, z, y, dz)
+            activation(self.activation).backprop(dy.T, z, y, dz)
         matmul(x.T, dz.T, self.grads["W"])
         if self.use_bias:
             sum_rows(dz, self.grads["b"])
         if not ctx.wants_dx:
             return dy
         return matmul(self.params["W"], dz, ctx.scratch("dx", x.T.shape)).T
+
+    def row_program(self) -> tuple[Callable[..., None], tuple[int, int, int]] | None:
+        """A line of the compiled program, for activations that it knows."""
+        code = code_of(self.activation)
+        if code is None or not self.use_bias:
+            return None
+        from layerkit_plugins.compiled import rows
+
+        return rows.program, (rows.DENSE, code, 0)

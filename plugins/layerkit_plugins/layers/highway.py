@@ -25,6 +25,7 @@ with C = 1 - T, and section 2.2 for the gate bias.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -39,6 +40,9 @@ from layerkit import (
     Shape,
     ShapeError,
     activation,
+    affine,
+    batch_first,
+    features_first,
     matmul,
     sum_rows,
 )
@@ -136,46 +140,50 @@ class Highway(Layer):
     def feed(self, x: Array, ctx: Context) -> Array:
         """Outputs y (n, d) for x (n, d)."""
         n, d = x.shape
-        a = matmul(self.joined["W"].T, x.T, ctx.buffer("a", (2 * d, n)))
-        aH, aT = a[:d], a[d:]
         code = code_of(self.activation) if ctx.fast and self.use_bias else None
-        if code is not None and x.flags.f_contiguous:
-            y = ctx.buffer("y", (d, n))
-            if not ctx.keeps:
-                compiled().carry_only(code, a, self.joined["b"], x.T, y)
-                return y.T
-            P = ctx.buffer("P", (d, n))
-            compiled().carry(code, a, self.joined["b"], x.T, P, y)
-            ctx.save(x, a, aH, aH, aT, P)
-            return y.T
+        if code is not None:
+            return self._compiled_feed(code, x, ctx)
         f = activation(self.activation)
-        if self.use_bias:
-            a += self.joined["b"][:, None]
-        else:
-            aT += self.params["bT"][:, None]
-        H = f.feed(aH, aH if f.from_output else ctx.buffer("H", (d, n)))
+        a = affine(x, self.joined["W"], self.joined.get("b"), ctx.features("a", 2 * d, n))
+        aH, aT = a[:d], a[d:]
+        if not self.use_bias:
+            a.T[..., d:] += self.params["bT"]
+        H = f.feed(aH, aH if f.from_output else ctx.features("H", d, n))
         np.exp(aT, aT)  # where this is infinite, C is 0: the exact limit
         aT += 1
-        P = np.subtract(H, x.T, ctx.buffer("P", (d, n)))
+        P = np.subtract(H, features_first(x, a), ctx.features("P", d, n))
         if not ctx.keeps:
             P /= aT
-            return np.subtract(H, P, P).T
+            return batch_first(np.subtract(H, P, P))
         C = np.divide(1, aT, aT)
         P *= C
-        ctx.save(x, a, aH, H, C, P)
+        ctx.save(x, a, H, P)
         return np.subtract(H, P, ctx.buffer("y", (d, n))).T
+
+    def _compiled_feed(self, code: int, x: Array, ctx: Context) -> Array:
+        """As ``feed``, the elementwise part in one pass."""
+        n, d = x.shape
+        a = matmul(self.joined["W"].T, x.T, ctx.buffer("a", (2 * d, n)))
+        y, X = ctx.buffer("y", (d, n)), np.ascontiguousarray(x.T)
+        if not ctx.keeps:
+            compiled().carry_only(code, a, self.joined["b"], X, y)
+            return y.T
+        P = ctx.buffer("P", (d, n))
+        compiled().carry(code, a, self.joined["b"], X, P, y)
+        ctx.save(x, a, a[:d], P)
+        return y.T
 
     def backprop(self, dy: Array, ctx: Context) -> Array:
         """Gradient dL/dx (n, d); writes the gradients of WH, WT, bH, bT."""
-        x, a, aH, H, C, P = ctx.saved
-        d, n = C.shape
-        G = dy.T
+        x, a, H, P = ctx.saved
+        d, n = P.shape
+        aH, C, G = a[:d], a[d:], dy.T
         da = ctx.scratch("da", (2 * d, n))
         dH, dT = da[:d], da[d:]
         gC = ctx.scratch("gC", (d, n))
-        code = code_of(self.activation) if ctx.fast and H is aH else None
-        if code is not None and G.flags.c_contiguous:
-            compiled().carry_back(code, G, a, P, da, gC)
+        code = code_of(self.activation) if ctx.fast and self.use_bias else None
+        if code is not None:
+            compiled().carry_back(code, np.ascontiguousarray(G), a, P, da, gC)
         else:
             np.multiply(G, C, gC)
             gH = np.subtract(G, gC, ctx.scratch("gH", (d, n)))
@@ -191,3 +199,12 @@ class Highway(Layer):
         dx = matmul(self.joined["W"], da, ctx.scratch("dx", (d, n)))
         dx += gC
         return dx.T
+
+    def row_program(self) -> tuple[Callable[..., None], tuple[int, int, int]] | None:
+        """A line of the compiled program, for activations that it knows."""
+        code = code_of(self.activation)
+        if code is None or not self.use_bias:
+            return None
+        from layerkit_plugins.compiled import rows
+
+        return rows.program, (rows.HIGHWAY, code, 0)

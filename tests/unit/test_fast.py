@@ -1,0 +1,243 @@
+"""The compiled kernels: the same numbers as NumPy's lines, chosen as documented."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+import layerkit
+from layerkit import Context, fast
+from layerkit.registry import LAYERS, OPTIMIZERS
+
+needs_numba = pytest.mark.skipif(
+    importlib.util.find_spec("numba") is None, reason="numba, the extra `fast`, is not installed"
+)
+ACTIVATIONS = ["relu", "tanh", "linear", "sigmoid", "elu", "gelu"]
+LAYER_SETTINGS: list[tuple[str, dict[str, Any]]] = [
+    *(("dense", {"units": 5, "activation": f}) for f in ACTIVATIONS),
+    ("dense", {"units": 5, "activation": "tanh", "use_bias": False}),
+    *(("highway", {"activation": f}) for f in ACTIVATIONS),
+    ("highway", {"activation": "tanh", "use_bias": False}),
+    *(
+        ("projection", {"units": 5, "activation": f, "carry_activation": "relu"})
+        for f in ACTIVATIONS
+    ),
+    ("projection", {"units": 5, "carry_activation": "silu"}),
+    ("projection", {"units": 5, "use_bias": False}),
+]
+
+
+def spec_of(kind: str, settings: dict[str, Any]) -> dict[str, Any]:
+    layer = {"type": kind, **settings}
+    return {"layerkit": 1, "input": {"shape": [5]}, "layers": [layer]}
+
+
+@needs_numba
+@pytest.mark.parametrize(("kind", "settings"), LAYER_SETTINGS)
+@pytest.mark.parametrize("rows", [1, 7, 0])
+def test_a_layer_gives_the_same_either_way(kind: str, settings: dict[str, Any], rows: int) -> None:
+    rng = np.random.default_rng(1)
+    network = layerkit.build(spec_of(kind, settings)).network
+    network.params[:] = rng.standard_normal(network.size)
+    grads = network.allocate_grads()
+    x = (3 * rng.standard_normal((rows, 5))).astype(np.float32)
+    dy = rng.standard_normal((rows, *network.planned[-1].plan.out_shape)).astype(np.float32)
+    found = []
+    for compiled in (False, True):
+        contexts = network.contexts(training=True, wants_dx=True, fast=compiled)
+        y = network.feed(x, contexts).copy()
+        grads[:] = np.nan
+        dx = network.backprop(dy, contexts).copy()
+        only = network.feed(x, network.contexts(keeps=False, fast=compiled)).copy()
+        found.append((y, dx, grads.copy(), only))
+    for plain, compiled_ in zip(*found, strict=True):
+        np.testing.assert_allclose(compiled_, plain, rtol=2e-5, atol=2e-6)
+
+
+@needs_numba
+def test_what_is_not_finite_stays_so() -> None:
+    network = layerkit.build(spec_of("highway", {"activation": "relu"})).network
+    x = np.array([[np.nan, 1, 1, 1, 1]], np.float32)
+    assert np.isnan(network.feed(x, network.contexts(fast=True))).all()
+
+
+@needs_numba
+@pytest.mark.parametrize("size", [1e2, 1e4, 1e30])
+def test_extreme_inputs_saturate_as_numpys_do(size: float) -> None:
+    network = layerkit.build(spec_of("highway", {"activation": "tanh"})).network
+    x = size * np.array([[1, -1, 1, -1, 1], [-1, -1, -1, -1, -1]], np.float32)
+    y = network.feed(x, network.contexts(fast=True))
+    np.testing.assert_allclose(y, network.feed(x, network.contexts()), rtol=1e-5, atol=1e-6)
+
+
+@needs_numba
+def test_scalar_functions_are_within_rounding() -> None:
+    from layerkit_plugins.compiled import elementwise
+
+    z = np.linspace(-100, 100, 100_001, dtype=np.float32)[None]
+    tiny = np.geomspace(1e-30, 1, 1000, dtype=np.float32)[None]
+    no_bias = np.zeros(1, np.float32)
+    for code, exact in ((1, np.tanh), (3, lambda v: 1 / (1 + np.exp(-v)))):
+        for values in (z, tiny, -tiny):
+            out = values.copy()
+            elementwise.activate(code, out, no_bias)
+            wanted = exact(values.astype(np.float64))
+            np.testing.assert_allclose(out, wanted, rtol=6e-7, atol=1e-37)
+
+
+@needs_numba
+@pytest.mark.parametrize("kind", ["momentum", "adam"])
+def test_an_optimizer_gives_the_same_either_way(kind: str) -> None:
+    found = []
+    for compiled in (False, True):
+        rng = np.random.default_rng(2)
+        p, g = rng.standard_normal((2, 300)).astype(np.float32)
+        rule = OPTIMIZERS.create(kind)
+        rule.bind(p, g)
+        rule.fast = compiled
+        for _ in range(20):
+            g[:] = rng.standard_normal(300)
+            rule.begin(0.01)
+            rule.apply(slice(0, 300))
+        found.append(p)
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-5, atol=1e-6)
+
+
+def training_spec(dtype: str = "float32") -> dict[str, Any]:
+    return {
+        "layerkit": 1,
+        "dtype": dtype,
+        "input": {"shape": [8]},
+        "layers": [
+            {"type": "dense", "units": 12, "activation": "relu"},
+            {"type": "highway", "activation": "tanh", "repeat": 3},
+            {"type": "projection", "units": 6, "carry_initializer": "mean"},
+            {"type": "dense", "units": 3},
+        ],
+        "train": {"epochs": 10, "batch_size": 10, "optimizer": {"type": "momentum"}},
+    }
+
+
+@pytest.mark.parametrize("compiled", ["0", pytest.param("1", marks=needs_numba)])
+def test_float32_follows_float64_for_100_steps(
+    compiled: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAYERKIT_FAST", compiled)
+    rng = np.random.default_rng(3)
+    x, y = rng.standard_normal((100, 8)), rng.integers(0, 3, 100)
+    start = layerkit.build(training_spec("float64")).network.params.copy()
+    trained = {}
+    for dtype in ("float32", "float64"):
+        run = layerkit.train(training_spec(dtype), data=(x, y))
+        trained[dtype] = run.model.network.params
+    moved = np.abs(trained["float64"] - start).max()
+    assert moved > 0.01
+    np.testing.assert_allclose(trained["float32"], trained["float64"], atol=1e-4 * moved)
+
+
+@needs_numba
+def test_a_single_row_in_one_call_and_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = layerkit.build(training_spec())
+    rows = np.random.default_rng(4).standard_normal((5, 8)).astype(np.float32)
+    plain = model.predict(rows[:1])
+    assert model.accelerate() is model
+    assert model.accelerated
+    calls: list[int] = []
+    program = model._row_program()
+    assert program is not None
+    monkeypatch.setattr(type(program), "__call__", _counting(type(program).__call__, calls))
+    np.testing.assert_allclose(model.predict(rows[:1]), plain, rtol=1e-5)
+    np.testing.assert_allclose(model.predict(rows)[0], plain[0], rtol=1e-5)
+    assert len(calls) == 1
+    assert (model.accelerate(on=False).predict(rows[:1]) == plain).all()
+
+
+def _counting(call: Any, calls: list[int]) -> Any:
+    def counted(self: Any, *args: Any) -> Any:
+        calls.append(1)
+        return call(self, *args)
+
+    return counted
+
+
+@needs_numba
+def test_a_strangers_layer_runs_beside_compiled_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    @layerkit.register
+    class Negative(layerkit.Layer):
+        type_name = "test.negative"
+
+        def plan(self, in_shape: layerkit.Shape) -> layerkit.Plan:
+            return layerkit.Plan(in_shape)
+
+        def feed(self, x: Any, ctx: Context) -> Any:
+            return -x
+
+        def backprop(self, dy: Any, ctx: Context) -> Any:
+            return -dy
+
+    try:
+        spec = training_spec()
+        spec["layers"].insert(1, {"type": "test.negative"})
+        rows = np.random.default_rng(4).standard_normal((30, 8)), np.arange(30) % 3
+        monkeypatch.setenv("LAYERKIT_FAST", "1")
+        trained = layerkit.train(spec, data=rows).model
+        assert trained.accelerated
+        assert trained._row_program() is None
+        one = trained.predict(rows[0][:1])
+        np.testing.assert_allclose(
+            one, trained.accelerate(on=False).predict(rows[0][:1]), rtol=1e-5
+        )
+    finally:
+        LAYERS.unregister("test.negative")
+
+
+def test_the_word_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAYERKIT_FAST", "yes")
+    with pytest.raises(layerkit.LayerkitError, match="LAYERKIT_FAST is 'yes'"):
+        fast.kernels_for_training()
+
+
+def test_without_numba_one_notice_and_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for cached in (fast._trouble, fast._tell_once):
+        cached.cache_clear()
+    monkeypatch.setitem(sys.modules, "numba", None)  # import numba raises ImportError
+    try:
+        monkeypatch.setenv("LAYERKIT_FAST", "1")
+        with pytest.warns(RuntimeWarning, match="layerkit\\[fast\\]"):
+            assert not fast.kernels_for_training()
+        assert not fast.kernels_for_inference()  # a second warning would be an error here
+        with pytest.raises(layerkit.MissingExtraError, match="layerkit\\[fast\\]"):
+            layerkit.build(training_spec()).accelerate()
+        monkeypatch.delenv("LAYERKIT_FAST")
+        assert not fast.kernels_for_training()
+    finally:
+        for cached in (fast._trouble, fast._tell_once):
+            cached.cache_clear()
+
+
+@pytest.mark.parametrize(("word", "loaded"), [(None, False), ("0", False)])
+def test_a_prediction_does_not_import_numba_unless_asked(word: str | None, loaded: bool) -> None:
+    code = (
+        "import sys, numpy as np, layerkit\n"
+        "m = layerkit.build({'layerkit': 1, 'input': {'shape': [2]},"
+        " 'layers': [{'type': 'dense', 'units': 2}]})\n"
+        "m.predict(np.ones((1, 2))); m.predict(np.ones((3, 2)))\n"
+        "print('numba' in sys.modules)"
+    )
+    environment = {} if word is None else {"LAYERKIT_FAST": word}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == str(loaded)
+
+
+@needs_numba
+def test_training_uses_the_kernels_where_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LAYERKIT_FAST")
+    assert fast.kernels_for_training()
+    assert not fast.kernels_for_inference()
