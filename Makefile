@@ -38,9 +38,17 @@ format: $(STAMP)  ## let ruff format and fix what it can
 docs: $(STAMP)  ## build the documentation site into site/
 	$(BIN)/python -m sphinx -W --keep-going -b html docs site
 
+# make bench EXTRAS=bench,peers ARGS="--rounds 9": with PyTorch, JAX, Keras and Thinc, more rounds.
+EXTRAS ?= bench
+ARGS ?=
+
 bench: $(STAMP)  ## measure against others, side by side, in one run; writes benchmarks/*/results.md
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[bench]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[$(EXTRAS)]"
 	$(BIN)/python benchmarks/format/run.py
+	if [ -e benchmarks/cold/run.py ]; then $(BIN)/python benchmarks/cold/run.py; fi
+	$(BIN)/python -m benchmarks.speed.run --write $(ARGS)
+	$(BIN)/python -m benchmarks.speed.threads --write
+	$(BIN)/python -m benchmarks.speed.scale --write
 
 clean:  ## remove what the other targets made
 	rm -rf $(VENV) site demo-out dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

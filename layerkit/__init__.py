@@ -65,6 +65,8 @@ if TYPE_CHECKING:
     from layerkit.parts import Optimizer as Optimizer
     from layerkit.parts import Rows as Rows
     from layerkit.parts import Schedule as Schedule
+    from layerkit.products import matmul as matmul
+    from layerkit.products import sum_rows as sum_rows
     from layerkit.registry import activation as activation
     from layerkit.registry import initializer as initializer
     from layerkit.registry import register as register
@@ -137,10 +139,12 @@ _HOME = {
     "load": "store",
     "load_data": "data",
     "load_tensors": "format",
+    "matmul": "products",
     "read_rows": "data",
     "register": "registry",
     "save": "store",
     "schedule": "registry",
+    "sum_rows": "products",
     "resume": "training",
     "train": "training",
     "train_seeds": "training",
@@ -201,11 +205,13 @@ __all__ = [
     "load",
     "load_data",
     "load_tensors",
+    "matmul",
     "read_rows",
     "register",
     "resume",
     "save",
     "schedule",
+    "sum_rows",
     "train",
     "train_seeds",
     "upgrade",

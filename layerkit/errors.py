@@ -329,6 +329,8 @@ class UnknownTypeError(PluginMissingError):
 class PluginLoadError(PluginError):
     """A plugin was found, but it cannot be used: importing it or making its object raised (the
     cause is chained), or it does not keep the contract.
+
+    ``layerkit plugins why TYPE`` shows its traceback. Other parts are not affected.
     """
 
     code = "LK-103"
@@ -337,20 +339,27 @@ class PluginLoadError(PluginError):
 class PluginAmbiguousError(PluginError):
     """Two installed distributions offer the same type. Only that type is refused.
 
-    Uninstall one of them, or ask one of the authors to prefix the name (``acme.spline``).
+    Uninstall one of them, name the other in LAYERKIT_PLUGINS, or ask one of the authors to prefix
+    the name (``acme.spline``).
     """
 
     code = "LK-104"
 
 
 class PluginVersionError(PluginError):
-    """The contract or settings version of a plugin is too old or too new. Upgrade one side."""
+    """A plugin is made for another layerkit (by its requirement or its ``contract_version``), or a
+    file holds settings that are newer than the plugin's class or that it cannot migrate. Upgrade
+    one side.
+    """
 
     code = "LK-105"
 
 
 class PluginNotAllowedError(PluginError):
-    """The type's distribution is not among those that ``allow_plugins`` lists."""
+    """The type's distribution is not among those that ``allow_plugins`` or LAYERKIT_PLUGINS lists.
+
+    If you trust it, add it there. Nothing of it has been imported.
+    """
 
     code = "LK-106"
 

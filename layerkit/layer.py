@@ -235,13 +235,6 @@ class Context:
             held = self._buffers[key] = np.empty(shape, self.dtype if dtype is None else dtype)
         return held
 
-    def features(self, name: str, width: int, rows: int) -> Array:
-        """A ``buffer`` (width, rows) for activations; (width,) for one row that needs no backprop.
-
-        NumPy takes half the time on vectors; see ``layerkit.affine`` and ``layerkit.batch_first``.
-        """
-        return self.buffer(name, (width,) if rows == 1 and not self.keeps else (width, rows))
-
     def scratch(self, name: str, shape: Shape, dtype: Any = None) -> Array:
         """As ``buffer``, but lasting only until the method returns: other layers use it too.
 
@@ -365,6 +358,14 @@ class Layer(Part, ABC):
 
         Writes (does not add) dL/dparam into ``self.grads[...]``. Never writes into dy.
         """
+
+    def row_feed(self) -> Callable[[Array], Array] | None:
+        """A function from one row (i,) to its output (o,), for one thread; None: there is none.
+
+        Optional. It binds the parameters and memory of its own, so that a single row costs no more
+        than its NumPy calls; where all layers of a network give one, ``predict`` uses them.
+        """
+        return None
 
     def row_program(self) -> tuple[Callable[..., None], tuple[int, int, int]] | None:
         """A compiled program that runs single rows, and this layer's line in its table, if any.

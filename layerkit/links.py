@@ -13,13 +13,13 @@ from layerkit.parts import Link
 __all__ = ["apply_link"]
 
 
-def apply_link(link: Link, scores: Array) -> Array:
-    """Predictions (n, k) for scores (n, k), a new array in C order.
+def apply_link(link: Link, scores: Array, *, in_place: bool = False) -> Array:
+    """Predictions (n, k) for scores (n, k), a new array in C order or ``scores`` itself.
 
     softmax: p_j = exp(s_j - max s) / sum_k exp(s_k - max s); sigmoid: p = (1 + tanh(s / 2)) / 2,
     which is 1 / (1 + exp(-s)) without overflow; identity: s.
     """
-    out: Array = np.array(scores, order="C")
+    out: Array = scores if in_place else np.array(scores, order="C")
     if link == "softmax":
         with np.errstate(over="ignore"):  # a difference beyond the range is -inf, and exp of it 0
             out -= np.maximum.reduce(out, -1, keepdims=True)

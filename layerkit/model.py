@@ -24,7 +24,7 @@ from layerkit.links import apply_link
 from layerkit.network import Network
 from layerkit.parts import Rows
 from layerkit.planning import Planned
-from layerkit.rows import RowProgram
+from layerkit.rows import RowChain, RowProgram
 from layerkit.spec import Spec, read_spec
 from layerkit.threads import single_blas, together
 
@@ -155,8 +155,8 @@ class Model:
             If the rows do not keep the data contract.
         """
         x = self._matrix(rows)
-        if len(x) == 1 and self.accelerated and (program := self._row_program()) is not None:
-            return program(self.network, self.contract.input.scale_rows(x))
+        if len(x) == 1 and (one := self._one_row(self.contract.input.scale_rows(x))) is not None:
+            return one
         out: Array = np.empty((len(x), *self._out_shape), self.network.dtype)
         parts = [slice(at, min(at + _BATCH, len(x))) for at in range(0, len(x), _BATCH)]
         with single_blas():
@@ -186,7 +186,7 @@ class Model:
         DataError
             If the rows do not keep the data contract: row, column and what was wanted.
         """
-        predictions = apply_link(self.spec.link, self.scores(rows))
+        predictions = apply_link(self.spec.link, self.scores(rows), in_place=True)
         output = self.contract.output
         if output is not None and output.classes is None:
             return output.decode(predictions)
@@ -231,6 +231,18 @@ class Model:
                 hint="train it, for example with: layerkit train MODEL --data PATH",
             )
         return self.contract.input.matrix(rows)
+
+    def _one_row(self, x: Array) -> Array | None:
+        """Scores (1, k) for x (1, i) by the short way, if all layers have one."""
+        if self.accelerated and (program := self._row_program()) is not None:
+            return program(self.network, x)
+        chain: RowChain | None = getattr(self._local, "chain", None)
+        if chain is None or chain.mapped is not self.network.mapped:
+            chain = self._local.chain = RowChain(self.network)
+        if not chain.whole:
+            return None
+        with single_blas():
+            return chain(x)
 
     def _feed(self, x: Array, out: Array, part: slice) -> None:
         """Write the scores of some rows into ``out``."""

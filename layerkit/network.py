@@ -184,7 +184,7 @@ class Network:
         """
         rows = len(x)
         arena = _shared_arena(contexts, rows)
-        shapes = self._shapes(rows)
+        shapes, dtype = self._shapes(rows), self.dtype
         # What overflows is told where it matters: at the loss, the outputs, the parameters.
         with np.errstate(all="ignore"):
             for p, ctx, shape in zip(self.planned, contexts, shapes[1:], strict=True):
@@ -194,7 +194,8 @@ class Network:
                     raise
                 except Exception as cause:  # whatever a plugin's own code raises
                     raise unusable(p.name, p.layer, f"feed raised {_told(cause)}") from cause
-                self._hold(p, "feed", y, shape)
+                if type(y) is not np.ndarray or y.shape != shape or y.dtype is not dtype:
+                    self._hold(p, "feed", y, shape)
                 if not _shares(y, x):
                     arena.turn()
                 x = y

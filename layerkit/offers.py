@@ -2,20 +2,42 @@
 
 from __future__ import annotations
 
-import difflib
-import re
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from importlib.metadata import Distribution, EntryPoint
+from layerkit.entrypoints import declared, normalised
 
-__all__ = ["Offer", "installed", "nearest", "normalised"]
+__all__ = [
+    "ALLOW_VARIABLE",
+    "FIRST_PARTY",
+    "GROUPS",
+    "Offer",
+    "allow_list",
+    "installed",
+    "may_import",
+    "nearest",
+    "normalised",
+    "usable",
+]
+
+GROUPS = (
+    "layers", "activations", "initializers", "losses", "optimizers", "schedules", "metrics", "data",
+)  # fmt: skip
+"""The kinds of parts; the entry point group of each is ``layerkit.KIND``."""
+
+FIRST_PARTY = "layerkit"
+"""The distribution whose parts are always allowed."""
+
+ALLOW_VARIABLE = "LAYERKIT_PLUGINS"
+"""Environment variable: distributions whose parts may be imported, separated by commas."""
 
 
 def nearest(word: str, known: list[str]) -> str:
     """``; did you mean 'x'?`` for the known words nearest to ``word``, or the empty string."""
+    import difflib  # 2 ms, and only for a mistake
+
     close = difflib.get_close_matches(word.lower(), known, n=2, cutoff=0.6)
     return f"; did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
 
@@ -38,37 +60,47 @@ class Offer:
         return f"{self.dist} {self.version}" if self.dist else "registered in this process"
 
 
+def allow_list() -> frozenset[str] | None:
+    """The distributions that LAYERKIT_PLUGINS names, normalised; None if it is not set.
+
+    Set but empty, it allows layerkit's own parts only.
+    """
+    given = os.environ.get(ALLOW_VARIABLE)
+    if given is None:
+        return None
+    return frozenset(normalised(word.strip()) for word in given.split(",") if word.strip())
+
+
+def may_import(offer: Offer) -> bool:
+    """Whether LAYERKIT_PLUGINS lets the part behind ``offer`` be imported.
+
+    layerkit's own parts and classes registered in this process always may.
+    """
+    allowed = allow_list()
+    return allowed is None or offer.dist in (None, FIRST_PARTY) or offer.dist in allowed
+
+
+def usable(offers: Sequence[Offer]) -> list[Offer]:
+    """The offers of one name that may stand behind it: one, or none, or several that collide.
+
+    A class registered in this process comes first, then layerkit's own part: a stranger who claims
+    one of its names hurts nobody. Of the others, those that LAYERKIT_PLUGINS allows.
+    """
+    for own in (None, FIRST_PARTY):
+        found = [offer for offer in offers if offer.dist == own]
+        if found:
+            return found
+    return [offer for offer in offers if may_import(offer)]
+
+
 @cache
 def installed() -> dict[str, dict[str, tuple[Offer, ...]]]:
     """Group to name to offers, of all installed distributions, sorted for determinism."""
-    from importlib.metadata import distributions
-
     found: dict[str, dict[str, set[Offer]]] = {}
-    seen: set[str] = set()
-    for dist in distributions():
-        name = normalised(dist.name or "unknown")
-        if name in seen:  # the first on sys.path is the one that is imported
-            continue
-        seen.add(name)
-        for ep in _entry_points(dist):
-            if ep.group.startswith("layerkit."):
-                target = f"{ep.module}:{ep.attr}"
-                offer = Offer(ep.group, ep.name, target, name, dist.version)
-                found.setdefault(ep.group, {}).setdefault(ep.name, set()).add(offer)
+    for ep in declared("layerkit."):
+        offer = Offer(ep.group, ep.name, ep.target, ep.dist, ep.version)
+        found.setdefault(ep.group, {}).setdefault(ep.name, set()).add(offer)
     return {
         group: {n: tuple(sorted(offers, key=str)) for n, offers in sorted(names.items())}
         for group, names in found.items()
     }
-
-
-def _entry_points(dist: Distribution) -> list[EntryPoint]:
-    """Those of ``dist``; none if its metadata cannot be parsed, which must hurt nobody else."""
-    try:
-        return [ep for ep in dist.entry_points if ep.module]
-    except Exception:  # noqa: BLE001  # a broken file raises whatever its parser meets
-        return []
-
-
-def normalised(name: str) -> str:
-    """A distribution's name in the one spelling of PEP 503."""
-    return re.sub(r"[-_.]+", "-", name).lower()

@@ -1,6 +1,6 @@
 """Matrix products and sums over the batch, as the layers use them.
 
-Plain NumPy is as correct; these are faster. ``matmul`` cuts a large product into blocks
+Plain NumPy is as correct; these two are faster. ``matmul`` cuts a large product into blocks
 of its output that the cores share, 1.3 to 1.6 times as fast on two of them for products above some
 20 million multiply-adds. Where it cuts follows from the shapes alone, so the bits of the
 result do not depend on the number of threads.
@@ -15,7 +15,7 @@ import numpy as np
 from layerkit.layer import Array
 from layerkit.threads import together
 
-__all__ = ["affine", "batch_first", "features_first", "matmul", "sum_rows"]
+__all__ = ["matmul", "sum_rows"]
 
 _LARGE = 20_000_000  # multiply-adds, 0.5 ms: several times what it takes a helper to wake
 
@@ -55,37 +55,6 @@ def _cuts(size: int, blocks: int) -> list[slice]:
     step = -(-size // blocks)
     step = -(-step // 16) * 16
     return [slice(start, min(start + step, size)) for start in range(0, size, step)]
-
-
-def affine(x: Array, W: Array, b: Array | None, out: Array) -> Array:
-    """Write (x W + b)^T into ``out`` and return it: features first, as buffers of layers are.
-
-    Parameters
-    ----------
-    x, W, b
-        (n, i), (i, o) and (o,); no b is a b of zeros.
-    out
-        (o, n); or (o,) for a single row, where NumPy takes half the time on vectors.
-    """
-    if out.ndim == 1:
-        np.dot(x[0], W, out)
-        if b is not None:
-            out += b
-        return out
-    matmul(W.T, x.T, out)
-    if b is not None:
-        out += b[:, None]
-    return out
-
-
-def features_first(x: Array, like: Array) -> Array:
-    """A view of x (n, d) in the form of ``like``: (d, n), or (d,) where that is a vector."""
-    return x.T if like.ndim == 2 else x[0]
-
-
-def batch_first(y: Array) -> Array:
-    """A view (n, d) of y (d, n), or of y (d,) as one row."""
-    return y.T if y.ndim == 2 else y[None]
 
 
 def sum_rows(z: Array, out: Array) -> Array:

@@ -128,7 +128,8 @@ def _class_of(key: str, claim: Mapping[str, Any], where: str, permit: Permit) ->
     if not permit(fitting[0]):
         reason = f"layer type {key!r} of {claimed} is not among the allowed distributions"
         problem = PluginProblem(key, reason, where, claimed, (str(fitting[0]),))
-        raise PluginNotAllowedError(f"{where}: {reason}", problems=[problem])
+        hint = f"if you trust it, add {dist!r} to allow_plugins"
+        raise PluginNotAllowedError(f"{where}: {reason}", hint=hint, problems=[problem])
     part = LAYERS.load(fitting[0])
     if claim["config_version"] > part.config_version:
         reason = (
@@ -145,18 +146,24 @@ def _class_of(key: str, claim: Mapping[str, Any], where: str, permit: Permit) ->
 def _missing(key: str, claimed: str | None, where: str, offers: list[Offer]) -> PluginMissingError:
     if claimed is None:
         reason = f"layer type {key!r} was registered in the process that saved the file, not here"
-        hint = "define the class and decorate it with layerkit.register before loading"
     else:
         reason = f"layer type {key!r}: the file claims it comes from {claimed}"
-        hint = f"install it with: python -m pip install {claimed.replace(' ', '==')}"
         reason += ", which is not installed or does not offer it"
     if offers:
         reason += f"; {' and '.join(map(str, offers))} offers a type of that name"
-    return PluginMissingError(
-        f"{where}: {reason}",
-        hint=f"{hint}\nuntil then, layerkit inspect and layerkit.load_tensors read the file",
-        problems=[PluginProblem(key, reason, where, claimed, tuple(map(str, offers)))],
-    )
+    problem = PluginProblem(key, reason, where, claimed, tuple(map(str, offers)))
+    return PluginMissingError(f"{where}: {reason}", hint=_remedy([problem]), problems=[problem])
+
+
+def _remedy(missing: list[PluginProblem]) -> str:
+    """What to do about all types that are ``missing``: one pip line for those of distributions."""
+    wanted = sorted({p.claimed.replace(" ", "==") for p in missing if p.claimed})
+    lines = [f"install what is missing: python -m pip install {' '.join(wanted)}"] if wanted else []
+    if any(p.claimed is None for p in missing):
+        lines.append("define the class and decorate it with layerkit.register before loading")
+    lines.append("until then, layerkit inspect, verify, diff and upgrade --as-is, and "
+                 "layerkit.load_tensors, need no plugin")  # fmt: skip
+    return "\n".join(lines)
 
 
 def _migrated(
@@ -186,7 +193,9 @@ def _gravest(faults: list[PluginError]) -> PluginError:
     first = min(faults, key=rank)
     if len(faults) == 1:
         return first
-    hints = [error.hint for error in faults if error.hint]
+    missing = [p for e in faults if isinstance(e, PluginMissingError) for p in e.problems]
+    others = [e.hint for e in faults if e.hint and not isinstance(e, PluginMissingError)]
+    hints = [*([_remedy(missing)] if missing else []), *others]
     raised = type(first)(
         "\n".join(error.message for error in faults),
         problems=[problem for error in faults for problem in error.problems],

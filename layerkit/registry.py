@@ -7,16 +7,15 @@ asks for it. Classes registered in the process (a notebook) come beside the inst
 
 from __future__ import annotations
 
-import importlib
 import json
 import re
+import warnings
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 from layerkit.errors import (
     PluginAmbiguousError,
-    PluginLoadError,
     PluginNotAllowedError,
     PluginProblem,
     PluginVersionError,
@@ -24,8 +23,17 @@ from layerkit.errors import (
     UnknownTypeError,
     quoted,
 )
+from layerkit.importing import import_part
 from layerkit.layer import Layer, Part
-from layerkit.offers import Offer, installed, nearest
+from layerkit.offers import (
+    ALLOW_VARIABLE,
+    FIRST_PARTY,
+    Offer,
+    installed,
+    may_import,
+    nearest,
+    usable,
+)
 from layerkit.parts import Activation, DataSource, Initializer, Loss, Metric, Optimizer, Schedule
 
 __all__ = [
@@ -75,7 +83,8 @@ class Registry(Generic[P]):
         return [*here, *installed().get(self.group, {}).get(name, ())]
 
     def choose(self, name: str, *, where: str = "") -> Offer:
-        """The one offer for ``name``; one registered in the process wins over installed ones.
+        """The one offer for ``name``: one registered in the process wins over layerkit's own, and
+        that over a stranger's, with a warning.
 
         Raises
         ------
@@ -83,6 +92,8 @@ class Registry(Generic[P]):
             If nobody offers it; the message gives the nearest names.
         PluginAmbiguousError
             If several distributions do.
+        PluginNotAllowedError
+            If LAYERKIT_PLUGINS names none of those that do.
         """
         offers = self.offers(name)
         if not offers:
@@ -93,9 +104,18 @@ class Registry(Generic[P]):
                 hint=f"installed {self.kind}: {', '.join(known) or 'none'}",
                 problems=[PluginProblem(name, reason, where)],
             )
-        if len(offers) > 1 and offers[0].dist is not None:
-            raise self.ambiguous(name, offers, where)
-        return offers[0]
+        chosen = usable(offers)
+        if not chosen:
+            raise self._not_listed(offers[0])
+        if len(chosen) > 1:
+            raise self.ambiguous(name, chosen, where)
+        if len(offers) > 1 and chosen[0].dist == FIRST_PARTY:
+            others = " and ".join(str(offer) for offer in offers if offer not in chosen)
+            warnings.warn(
+                f"{self.singular} {name!r} is layerkit's own; that of {others} is not used",
+                stacklevel=2,
+            )
+        return chosen[0]
 
     def ambiguous(self, name: str, offers: list[Offer], where: str = "") -> PluginAmbiguousError:
         """The error that says which distributions claim ``name``."""
@@ -103,15 +123,24 @@ class Registry(Generic[P]):
         reason = f"{self.singular} {quoted(name)} is offered by {' and by '.join(claims)}"
         return PluginAmbiguousError(
             f"{where}: {reason}" if where else reason,
-            hint="uninstall all but one of them",
+            hint=f"uninstall all but one of them, or name those to use in {ALLOW_VARIABLE}",
             problems=[PluginProblem(name, reason, where, installed=claims)],
         )
 
-    def refused(self, offer: Offer, reason: str) -> PluginNotAllowedError:
+    def refused(self, offer: Offer, reason: str, hint: str | None = None) -> PluginNotAllowedError:
         """The error for an offer that the caller does not allow."""
         problem = PluginProblem(offer.name, reason, installed=(str(offer),))
         return PluginNotAllowedError(
-            f"{self.singular} {offer.name!r}: {reason}", problems=[problem]
+            f"{self.singular} {offer.name!r}: {reason}",
+            hint=hint or f"if you trust it, add {offer.dist!r} to allow_plugins",
+            problems=[problem],
+        )
+
+    def _not_listed(self, offer: Offer) -> PluginNotAllowedError:
+        return self.refused(
+            offer,
+            f"{offer} is not among the distributions that {ALLOW_VARIABLE} names",
+            f"if you trust it, add {offer.dist} to {ALLOW_VARIABLE}, or unset that variable",
         )
 
     @property
@@ -125,37 +154,18 @@ class Registry(Generic[P]):
 
         Raises
         ------
-        PluginLoadError
-            If its module raises (SystemExit too; the cause is chained) or is no such part.
+        PluginLoadError, PluginVersionError
+            As ``importing.import_part``.
+        PluginNotAllowedError
+            If LAYERKIT_PLUGINS does not name its distribution.
         """
         if offer.dist is None:
             return self._local[offer.name]
+        if not may_import(offer):
+            raise self._not_listed(offer)
         if offer not in self._loaded:
-            self._loaded[offer] = self._import(offer)
+            self._loaded[offer] = import_part(offer, self.base, self.singular)
         return self._loaded[offer]
-
-    def _import(self, offer: Offer) -> type[P]:
-        module, _, attribute = offer.value.partition(":")
-        try:
-            found: Any = importlib.import_module(module)
-            for step in attribute.split("."):
-                found = getattr(found, step)
-        except (Exception, SystemExit) as cause:
-            reason = f"importing {offer.value} raised {type(cause).__name__}: {cause}"
-            raise self._broken(offer, reason) from cause
-        if not (isinstance(found, type) and issubclass(found, self.base)):
-            raise self._broken(offer, f"{offer.value} is not a {self.base.__name__}")
-        if getattr(found, "type_name", None) != offer.name:
-            named = getattr(found, "type_name", None)
-            raise self._broken(offer, f"{offer.value} has type_name {named!r}, not {offer.name!r}")
-        return found
-
-    def _broken(self, offer: Offer, reason: str) -> PluginLoadError:
-        return PluginLoadError(
-            f"{self.singular} {offer.name!r} of {offer} cannot be used: {reason}",
-            hint=f"fix or uninstall {offer.dist}; other parts are not affected",
-            problems=[PluginProblem(offer.name, reason, installed=(str(offer),))],
-        )
 
     def origin(self, part: type[P]) -> Offer:
         """Who provides the class ``part``: a distribution, or this process."""
@@ -312,7 +322,8 @@ def register(part: type[P]) -> type[P]:
     """Class decorator: make a part known in this process, for notebooks and tests.
 
     A model file records such a layer as unpackaged: another process must register it too before
-    it can load the file.
+    it can load the file. A class whose name is that of an installed part hides it in this process,
+    which a warning says.
 
     Returns
     -------
@@ -335,6 +346,14 @@ def register(part: type[P]) -> type[P]:
         )
     for registry in REGISTRIES.values():
         if issubclass(part, registry.base):
+            hidden = registry.offers(name)
+            if hidden and hidden[0].dist is not None:
+                warnings.warn(
+                    f"{part.__qualname__} hides the {registry.singular} {name!r} of "
+                    f"{' and '.join(map(str, hidden))} in this process; "
+                    "another type_name keeps both",
+                    stacklevel=2,
+                )
             registry.register(part)
             return part
     raise TypeError(f"{part.__name__} inherits none of the contracts of layerkit's parts")

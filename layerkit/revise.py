@@ -14,8 +14,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from layerkit.errors import DataError
-from layerkit.format import load_tensors
+from layerkit.errors import DataError, UnsupportedFormatError
+from layerkit.format import load_tensors, open_document, write
 from layerkit.inspection import Inspection, inspect
 from layerkit.layer import Array
 from layerkit.model import RawRows
@@ -227,7 +227,7 @@ class Upgrade:
         return self.before != self.after
 
 
-def upgrade(source: PathLike, target: PathLike | None = None) -> Upgrade:
+def upgrade(source: PathLike, target: PathLike | None = None, *, as_is: bool = False) -> Upgrade:
     """Load a model file and write it as this layerkit writes it today.
 
     Settings of older layer versions are migrated, the recorded versions brought up to date; the
@@ -239,14 +239,47 @@ def upgrade(source: PathLike, target: PathLike | None = None) -> Upgrade:
         A model file.
     target
         Where to write; by default over ``source``, in one step.
+    as_is
+        Write again what the file holds, every tensor verified, nothing migrated and nothing run:
+        this needs no plugin and loses nothing.
 
     Raises
     ------
     ModelFileError, OSError
         If the file cannot be loaded or written; nothing has been changed then.
     """
+    if as_is:
+        return _rewritten(source, source if target is None else target)
     old = inspect(source)
     model = load(source, expected_id=old.file_id)
     file_id = save(model, source if target is None else target, check=True)
     new = inspect(source if target is None else target)
     return Upgrade(old.file_id, file_id, list(_changes(old.document, new.document, "spec.model")))
+
+
+def _rewritten(source: PathLike, target: PathLike) -> Upgrade:
+    with open_document(source) as document:
+        if document.unknown_fields:
+            raise UnsupportedFormatError(
+                "fields of a newer format would be lost: " + ", ".join(document.unknown_fields),
+                needs=document.unknown_fields,
+                path=document.path,
+            )
+        header, records = document.header, document.tensors
+        arrays = document.read(records)
+    sections = ("metrics", "training", "selftest")
+    file_id = write(
+        target,
+        spec=header["spec"],
+        types=header["types"],
+        tensors={name: (record.role, arrays[name]) for name, record in records.items()},
+        aliases=header["aliases"],
+        metadata=header["metadata"],
+        history={name: record["unit"] for name, record in header.get("history", {}).items()},
+        producer=header["producer"],
+        features=header["features"],
+        digests={name: record.sha256 for name, record in records.items()},
+        check=True,
+        **{name: header[name] for name in sections if name in header},
+    )
+    return Upgrade(document.file_id, file_id, [])

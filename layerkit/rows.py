@@ -1,4 +1,8 @@
-"""Single rows through a whole network in one compiled call, where all its layers can."""
+"""Single rows: most of their time would go into the calls between the operations.
+
+So a network whose layers all can (``Layer.row_feed``) runs a row as a vector through functions that
+have everything bound; and in one compiled call (``Layer.row_program``) where that is wanted.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,29 @@ import numpy as np
 from layerkit.layer import Array
 from layerkit.network import Network
 
-__all__ = ["RowProgram"]
+__all__ = ["RowChain", "RowProgram"]
+
+
+class RowChain:
+    """The layers of one network as functions of one row, for one thread.
+
+    ``whole`` says whether all layers have such a function; ``mapped`` is that of the network when
+    they were bound, since training a mapped model moves its parameters.
+    """
+
+    def __init__(self, network: Network) -> None:
+        self.mapped = network.mapped
+        found = [p.layer.row_feed() for p in network.planned]
+        self.steps = [step for step in found if step is not None]
+        self.whole = bool(found) and len(self.steps) == len(found)
+
+    def __call__(self, x: Array) -> Array:
+        """Scores (1, k) for x (1, i), a new array."""
+        row = x[0]
+        with np.errstate(all="ignore"):
+            for step in self.steps:
+                row = step(row)
+        return row[None].copy()
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from __future__ import annotations
 import os
 import threading
 from _thread import allocate_lock
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from itertools import count
 from queue import SimpleQueue
@@ -153,47 +153,50 @@ def _controls() -> tuple[Any, Any] | None:
     return None
 
 
-class _Limit:
-    """How many blocks hold BLAS at one thread, and what it had before the first."""
+class _OneThread:
+    """Holds BLAS at one thread while any block is open, however many threads open them."""
 
     def __init__(self) -> None:
         self.lock = allocate_lock()
-        self.inside = 0
+        self.open = 0
         self.before = 1
 
+    def __enter__(self) -> None:
+        read, write = _controls()  # type: ignore[misc]  # there are some, see single_blas
+        with self.lock:
+            if self.open == 0:
+                self.before = int(read())
+                if self.before != 1:
+                    write(1)
+            self.open += 1
 
-_limit = _Limit()
+    def __exit__(self, *_: object) -> None:
+        _, write = _controls()  # type: ignore[misc]
+        with self.lock:
+            self.open -= 1
+            if self.open == 0 and self.before != 1:
+                write(self.before)
 
 
-@contextmanager
-def single_blas() -> Iterator[None]:
+_one_thread = _OneThread()
+
+
+def single_blas() -> AbstractContextManager[object]:
     """Let BLAS use one thread inside the block; blocks of several threads may overlap.
 
     The setting is the process's: other threads see it too, until the last block ends. Without
     NumPy's own OpenBLAS the package threadpoolctl is asked, if it is installed; else nothing
     happens.
     """
-    controls = _controls()
-    if controls is None:
-        try:
-            from threadpoolctl import threadpool_limits
-        except ImportError:
-            yield
-            return
-        with threadpool_limits(1, "blas"):
-            yield
-        return
-    read, write = controls
-    with _limit.lock:
-        if _limit.inside == 0:
-            _limit.before = int(read())
-            if _limit.before != 1:
-                write(1)
-        _limit.inside += 1
+    if _controls() is not None:
+        return _one_thread
+    return _other_blas()
+
+
+def _other_blas() -> AbstractContextManager[object]:
     try:
-        yield
-    finally:
-        with _limit.lock:
-            _limit.inside -= 1
-            if _limit.inside == 0 and _limit.before != 1:
-                write(_limit.before)
+        from threadpoolctl import threadpool_limits
+    except ImportError:
+        return nullcontext()
+    limits: AbstractContextManager[object] = threadpool_limits(1, "blas")
+    return limits

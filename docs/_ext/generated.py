@@ -280,7 +280,29 @@ def _help(text: str | None) -> str:
     return re.sub(r"(?<![\w`-])(--[\w-]+(?:[ =]?[A-Z]+\b)?)", r"`\1`", _prose(clean))
 
 
+# The conformance kit ------------------------------------------------------------------------------
+
+
+def checks(kind: str) -> str:
+    """The checks of the kit for parts of ``kind``, or those that all kinds have: why, and a fix."""
+    from layerkit.testing import rules_for
+
+    shared = {"declared", "docs", "settings", "global", "import"}  # groups that every kind has
+    rows = [
+        [_code(rule.id), rule.why, _unmarked(rule.fix)]
+        for rule in rules_for("layers" if kind == "all" else kind)
+        if (rule.id.partition(".")[0] in shared) == (kind == "all")
+    ]
+    return _table(["check", "why", "what usually mends it"], rows)
+
+
+def _unmarked(text: str) -> str:
+    """Text with code in it, safe in a table cell of Markdown."""
+    return text if "`" in text else re.sub(r"([*_<])", r"\\\1", text)
+
+
 PAGES: dict[str, Callable[..., str]] = {
+    "checks": checks,
     "commands": commands,
     "data": data_sets,
     "errors": errors,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
-from typing import Annotated
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Annotated, TextIO
 
 import typer
 
@@ -21,7 +23,11 @@ from layerkit.cli import (
     failures,
     infer,
     inspect,
-    plugins,
+    plugins_check,
+    plugins_doctor,
+    plugins_list,
+    plugins_new,
+    plugins_why,
     resume,
     rewrite,
     schema,
@@ -72,8 +78,14 @@ def layerkit(
     """
 
 
-plugin_commands = typer.Typer(rich_markup_mode=None, help="What is installed, and from where.")
-plugin_commands.command("list", epilog=plugins.EXAMPLE)(plugins.list_)
+plugin_commands = typer.Typer(
+    rich_markup_mode=None, help="What is installed and from where, what is wrong, and a new one."
+)
+plugin_commands.command("list", epilog=plugins_list.EXAMPLE)(plugins_list.list_)
+plugin_commands.command("new", epilog=plugins_new.EXAMPLE)(plugins_new.new)
+plugin_commands.command("check", epilog=plugins_check.EXAMPLE)(plugins_check.check)
+plugin_commands.command("why", epilog=plugins_why.EXAMPLE)(plugins_why.why)
+plugin_commands.command("doctor", epilog=plugins_doctor.EXAMPLE)(plugins_doctor.doctor)
 
 app.command("build", epilog=build.EXAMPLE)(build.build)
 app.command("train", epilog=train.EXAMPLE)(train.train)
@@ -100,12 +112,40 @@ def run(argv: Sequence[str]) -> int:
     words = [word for word in options if word != "--debug"] + rest
     try:
         command = typer.main.get_command(app)
-        with command.make_context("layerkit", words or ["--help"]) as context:
+        with (
+            _warnings(as_json="--json" in options),
+            command.make_context("layerkit", words or ["--help"]) as context,
+        ):
             command.invoke(context)
         sys.stdout.flush()
     except BaseException as error:  # noqa: BLE001  # the last door: one message, never a traceback
         return failures.report(error, as_json="--json" in options, debug=debug)
     return 0
+
+
+@contextmanager
+def _warnings(*, as_json: bool) -> Iterator[None]:
+    """Warnings of layerkit itself as plain lines, or not at all beside JSON."""
+    with warnings.catch_warnings():
+        if as_json:
+            warnings.filterwarnings("ignore", category=UserWarning, module=r"layerkit\.")
+        shown = warnings.showwarning
+
+        def show(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
+            if category is UserWarning:
+                console.note(f"warning: {console.safe(message)}")
+            else:
+                shown(message, category, filename, lineno, file, line)
+
+        warnings.showwarning = show
+        yield
 
 
 def _split(argv: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -12,7 +12,9 @@ from layerkit.cli import console, files, options
 __all__ = ["DEPLOY_EXAMPLE", "UPGRADE_EXAMPLE", "deploy", "upgrade"]
 
 UPGRADE_EXAMPLE = console.example(
-    "layerkit upgrade old.layerkit", "layerkit upgrade old.layerkit -o new.layerkit"
+    "layerkit upgrade old.layerkit",
+    "layerkit upgrade old.layerkit -o new.layerkit",
+    "layerkit upgrade old.layerkit --as-is -o copy.layerkit      where a plugin is missing",
 )
 DEPLOY_EXAMPLE = console.example("layerkit deploy trained.layerkit -o small.layerkit")
 Source = Annotated[str, typer.Argument(metavar="MODEL", help="A model file.")]
@@ -24,6 +26,10 @@ def upgrade(
     output: Annotated[
         str | None, typer.Option("--output", "-o", metavar="OUT", help="By default MODEL itself.")
     ] = None,
+    as_is: Annotated[
+        bool,
+        typer.Option("--as-is", help="Migrate and run nothing: needs no plugin, loses nothing."),
+    ] = False,
     as_json: options.Json = False,
 ) -> None:
     """Write a model file as this layerkit writes it today.
@@ -34,7 +40,7 @@ def upgrade(
     from layerkit import upgrade as write_anew
 
     files.check_model_target(Path(output or model))
-    done = write_anew(model, output)
+    done = write_anew(model, output, as_is=as_is)
     target = output or model
     if as_json:
         changes = [vars(change) for change in done.migrated]

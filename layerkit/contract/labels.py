@@ -5,7 +5,6 @@ Looking up goes by distinct values, so its cost is that of sorting the labels on
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -98,6 +97,8 @@ def _no_class(
     label, spelled = label_of(value), [str(c) for c in classes]
     if _is_missing(label):
         return DataError("the label is missing", row=row, column=column, source=source)
+    import difflib  # 1 ms, and only for a mistake
+
     close = difflib.get_close_matches(str(label), spelled, n=2, cutoff=0.6)
     near = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
     shown = ", ".join(spelled[:20]) + (", ..." if len(spelled) > 20 else "")

@@ -5,6 +5,8 @@ A file is one canonical MessagePack document. ``open_document`` checks its heade
 arrays. Type keys are plain strings here: who provides a layer is not this package's business.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from layerkit.format.contract import check_data_contract
 from layerkit.format.document import Document, LazyTensors
 from layerkit.format.files import inspect_header, load_tensors
@@ -13,7 +15,9 @@ from layerkit.format.limits import Limits
 from layerkit.format.names import DTYPES, format_dtype
 from layerkit.format.reader import open_document
 from layerkit.format.relations import TensorRecord
-from layerkit.format.writer import tensor_digests, write
+
+if TYPE_CHECKING:
+    from layerkit.format.writer import tensor_digests, write
 
 __all__ = [
     "DTYPES",
@@ -32,3 +36,12 @@ __all__ = [
     "unowned_tensors",
     "write",
 ]
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:  # who only reads does not load what writes: 4 ms
+        if name not in ("tensor_digests", "write"):
+            raise AttributeError(f"module 'layerkit.format' has no attribute {name!r}")
+        from layerkit.format import writer
+
+        return getattr(writer, name)

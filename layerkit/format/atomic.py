@@ -8,9 +8,12 @@ import stat
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from layerkit.format.gather import Gather
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["replace_file"]
 

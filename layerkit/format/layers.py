@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from layerkit.errors import MalformedFileError, SpecError, UnsupportedFormatError, quoted
 from layerkit.format.limits import Limits
@@ -15,8 +14,7 @@ __all__ = ["LayerRecord", "layer_records", "unowned_tensors"]
 SCHEMA = 1
 
 
-@dataclass(frozen=True, slots=True)
-class LayerRecord:
+class LayerRecord(NamedTuple):
     """One layer record of a spec.
 
     Attributes

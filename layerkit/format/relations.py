@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 from math import isfinite
-from typing import Any
+from typing import Any, NamedTuple
 
 from layerkit.errors import quoted
 from layerkit.format.decode import Decoded
@@ -22,8 +21,7 @@ _SELFTEST_ROWS = 64
 _SELFTEST_BYTES = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class TensorRecord:
+class TensorRecord(NamedTuple):
     """One tensor as the header describes it.
 
     Attributes

@@ -11,7 +11,6 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from numbers import Integral
-from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from numpy.typing import NDArray
@@ -134,6 +133,8 @@ def write(
 
     place = locate(target)
     if isinstance(place, str):
+        from pathlib import Path  # 4 ms, which loading need not take
+
         replace_file(
             Path(place),
             produce,

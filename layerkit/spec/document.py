@@ -2,31 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Annotated, Any, get_args
+import copy
+from functools import cache
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
-from pydantic import ValidationError
-
-from layerkit.spec.sections import SECTIONS, Section, SpecDocument
+from layerkit.spec.declare import Section
+from layerkit.spec.quick import Take, UnsureError, taking_section
+from layerkit.spec.sections import SECTIONS, SpecDocument
 from layerkit.spec.text import Path, Source
 from layerkit.spec.words import Faults, came, describe, unknown_field
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 __all__ = ["annotation_at", "read_document"]
 
 
-def read_document(source: Source, faults: Faults) -> SpecDocument | None:
-    """The validated sections of a spec; None, with ``faults``, if any is wrong."""
+def read_document(source: Source, faults: Faults) -> dict[str, Any] | None:
+    """The validated sections of a spec, all but its layers, with their defaults filled in.
+
+    None, with ``faults``, if any is wrong.
+    """
     tree = source.tree
     if not isinstance(tree, dict):
         faults.add((), f"a spec is a JSON object, {came(tree)} came")
         return None
     tree = {k: v for k, v in tree.items() if k != "$schema"}
     try:
-        return SpecDocument(**tree)
+        taken = _taker()(tree)
+    except UnsureError:
+        return _strict(tree, faults)
+    del taken["layers"]
+    return copy.deepcopy(taken)  # type: ignore[no-any-return]  # a dict, as above
+
+
+@cache
+def _taker() -> Take:
+    return taking_section(SpecDocument)
+
+
+def _strict(tree: dict[str, Any], faults: Faults) -> dict[str, Any] | None:
+    from pydantic import ValidationError
+
+    from layerkit.spec.strict import section_model
+
+    try:
+        made = section_model(SpecDocument)(**tree)
     except ValidationError as error:
         for path, kind in _first_errors(error):
             faults.add(path, _reason(tree, path, kind))
         return None
+    return made.model_dump(exclude={"layers"}, warnings=False)
 
 
 def _first_errors(error: ValidationError) -> list[tuple[Path, str]]:
@@ -54,20 +80,12 @@ def annotation_at(path: Path) -> Any:
     if path and isinstance(path[-1], int):
         owner = annotation_at(path[:-1])
         for branch in (owner, *get_args(owner)):
-            if getattr(branch, "__origin__", None) is list and len(get_args(owner)) <= 2:
+            if get_origin(branch) is list and len(get_args(owner)) <= 2:
                 return get_args(branch)[0]
         return None
     section = _section(path[:-1])
     info = None if section is None else section.model_fields.get(str(path[-1]))
-    if info is None:
-        return None
-    words = [m for m in info.metadata if isinstance(m, str)]
-    return _worded(info.annotation, info.metadata, words)
-
-
-def _worded(annotation: Any, metadata: Iterable[Any], words: list[str]) -> Any:
-    marks = words or [m for m in metadata if type(m).__module__ == "layerkit.fields"]
-    return Annotated[(annotation, *marks)] if marks else annotation
+    return None if info is None else info.annotation
 
 
 def _reason(tree: Any, path: Path, kind: str) -> str:

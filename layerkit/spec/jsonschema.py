@@ -9,6 +9,7 @@ from layerkit.layer import Part
 from layerkit.registry import LAYERS, REGISTRIES
 from layerkit.spec.sections import SECTIONS, SpecDocument
 from layerkit.spec.settings import part_group, setting_types, settings_model
+from layerkit.spec.strict import section_model
 
 __all__ = ["json_schema"]
 
@@ -20,7 +21,7 @@ def json_schema() -> dict[str, Any]:
 
     Imports every plugin; one that cannot be imported is left out.
     """
-    schema = SpecDocument.model_json_schema()
+    schema = section_model(SpecDocument).model_json_schema()
     definitions = schema.setdefault("$defs", {})
     for name, section in (("Input", "input"), ("Output", "output"), ("Train", "train")):
         _name_parts(definitions[name], SECTIONS[section].model_fields)
@@ -37,7 +38,7 @@ def json_schema() -> dict[str, Any]:
 def _name_parts(section: dict[str, Any], fields: Any) -> None:
     """Point the fields of a section that name parts at the schema of those parts."""
     for field, info in fields.items():
-        group = next((m.group for m in info.metadata if hasattr(m, "group")), None)
+        group = part_group(info.annotation)
         held = section["properties"][field]
         if group is not None:
             reference = {"$ref": f"#/$defs/{group}-part"}

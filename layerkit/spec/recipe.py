@@ -8,7 +8,6 @@ from layerkit.errors import PluginError
 from layerkit.parts import Link, Target
 from layerkit.registry import LOSSES, METRICS, split_config
 from layerkit.spec.document import annotation_at
-from layerkit.spec.sections import Output
 from layerkit.spec.settings import part_group, validate_part
 from layerkit.spec.text import Path
 from layerkit.spec.words import Faults, came
@@ -16,17 +15,17 @@ from layerkit.spec.words import Faults, came
 __all__ = ["check_output", "link_of", "read_recipe"]
 
 
-def check_output(output: Output, faults: Faults) -> None:
+def check_output(output: dict[str, Any], faults: Faults) -> None:
     """Note what is wrong between the fields of the output section."""
-    if output.classes is not None and output.targets is not None:
+    if output["classes"] is not None and output["targets"] is not None:
         faults.add(("output",), "'classes' and 'targets' exclude each other")
-    if output.column is not None and output.targets is not None:
+    if output["column"] is not None and output["targets"] is not None:
         reason = "'column' names a class and excludes 'targets', which name numbers"
         faults.add(("output",), reason)
-    if output.targets is None and output.scale is not None:
+    if output["targets"] is None and output["scale"] is not None:
         faults.add(("output", "scale"), "only targets can be scaled; classes cannot")
     for key in ("classes", "targets"):
-        names = getattr(output, key)
+        names = output[key]
         least = 2 if key == "classes" else 1
         if names is not None and (len(names) < least or len(set(names)) < len(names)):
             faults.add(("output", key), f"at least {least}, and none twice, are wanted")
@@ -41,11 +40,11 @@ def link_of(loss: Any) -> Link:
 
 
 def read_recipe(
-    output: Output, train: dict[str, Any], faults: Faults, *, lenient: bool = False
+    output: dict[str, Any], train: dict[str, Any], faults: Faults, *, lenient: bool = False
 ) -> None:
     """Resolve the parts that ``train`` names, in place; mistakes go to ``faults``."""
     if train["loss"] is None:
-        train["loss"] = "softmax_cross_entropy" if output.targets is None else "mse"
+        train["loss"] = "softmax_cross_entropy" if output["targets"] is None else "mse"
     target: Target | None = None
     for key in ("loss", "optimizer", "schedule"):
         group = part_group(annotation_at(("train", key)))
@@ -54,12 +53,12 @@ def read_recipe(
         train[key] = validate_part(group, train[key], ("train", key), faults, lenient=lenient)
         if key == "loss" and len(faults.found) == before:
             target = _target(train["loss"])
-    named = output.classes is not None or output.column is not None
-    both = named and output.targets is not None  # told already
+    named = output["classes"] is not None or output["column"] is not None
+    both = named and output["targets"] is not None  # told already
     if target == "real" and named and not both:
         reason = "a loss of numbers cannot learn classes: name the numbers in output.targets"
         faults.add(("train", "loss"), reason)
-    if target == "class" and output.targets is not None and not both:
+    if target == "class" and output["targets"] is not None and not both:
         faults.add(("train", "loss"), "a loss of classes cannot learn targets: use mse or huber")
     _label_columns(output, train, faults)
     _metrics(target, train, faults, lenient=lenient)
@@ -67,7 +66,7 @@ def read_recipe(
         _early_stopping(train, faults)
 
 
-def _label_columns(output: Output, train: dict[str, Any], faults: Faults) -> None:
+def _label_columns(output: dict[str, Any], train: dict[str, Any], faults: Faults) -> None:
     """The column that holds the answer is not there for anything else."""
     test = train["test"]
     uses = {
@@ -75,7 +74,7 @@ def _label_columns(output: Output, train: dict[str, Any], faults: Faults) -> Non
         ("train", "test", "column"): test["column"] if isinstance(test, dict) else None,
     }
     for path, column in uses.items():
-        if column is not None and column in (output.column, *(output.targets or ())):
+        if column is not None and column in (output["column"], *(output["targets"] or ())):
             faults.add(path, f"{column!r} holds what is to be learned: name another column")
 
 

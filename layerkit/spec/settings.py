@@ -1,45 +1,35 @@
 """A part's constructor, turned into a strict validator: the one list of its settings.
 
-The annotations of the keyword-only constructor become a pydantic model that allows no other field
-and converts nothing but whole numbers to floats. A setting that names another part (``PartOf``) is
-looked up in the registry and its own settings are validated the same way.
+The annotations of the keyword-only constructor say what is allowed: no other field, and nothing is
+converted but whole numbers to floats. A setting that names another part (``PartOf``) is looked up
+in the registry and its own settings are validated the same way.
 """
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence
-from functools import reduce
-from operator import or_
 from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from layerkit.errors import PluginError, PluginLoadError, PluginProblem
-from layerkit.fields import PartOf, Range
+from layerkit.fields import PartOf
 from layerkit.layer import Part
 from layerkit.offers import nearest
 from layerkit.registry import REGISTRIES, Registry
+from layerkit.spec.declare import part_group
+from layerkit.spec.quick import Take, UnsureError, taking_settings
 from layerkit.spec.text import Path, plain
 from layerkit.spec.words import Faults, came, describe, unknown_field
 
-__all__ = [
-    "STRICT",
-    "part_group",
-    "setting_types",
-    "settings_model",
-    "validate",
-    "validate_part",
-]
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
-STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
+__all__ = ["part_group", "setting_types", "settings_model", "validate", "validate_part"]
 
 
-# By class: reading annotations evaluates text, and building a model takes a millisecond. So a
-# second load neither compiles nor evaluates anything.
+# By class: reading annotations evaluates text, so a second load evaluates nothing.
 _TYPES: dict[type[Part], dict[str, Any]] = {}
-_MODELS: dict[type[Part], type[BaseModel]] = {}
+_TAKERS: dict[type[Part], Take | None] = {}
 
 
 def setting_types(part: type[Part]) -> dict[str, Any]:
@@ -50,49 +40,65 @@ def setting_types(part: type[Part]) -> dict[str, Any]:
     return _TYPES[part]
 
 
-def part_group(annotation: Any) -> str | None:
-    """The group of parts that a setting names, or None."""
-    origin, args = get_origin(annotation), get_args(annotation)
-    if origin is Annotated:
-        return next((m.group for m in args[1:] if isinstance(m, PartOf)), None)
-    if origin in (Union, UnionType):
-        return next((g for g in map(part_group, args) if g is not None), None)
-    return None
-
-
-def _translated(annotation: Any) -> Any:
-    """``annotation`` with our marks replaced by pydantic's."""
-    if part_group(annotation) is not None:
-        return Any
-    origin, args = get_origin(annotation), get_args(annotation)
-    if origin is Annotated:
-        marks = [
-            Field(ge=m.ge, gt=m.gt, le=m.le, lt=m.lt) if isinstance(m, Range) else m
-            for m in args[1:]
-        ]
-        return Annotated[(_translated(args[0]), *marks)]
-    if origin in (Union, UnionType):
-        return reduce(or_, (_translated(a) for a in args))
-    if origin is tuple and len(args) == 2 and args[1] is Ellipsis:  # JSON has lists only
-        origin = list
-    if origin is list:
-        return list[_translated(args[0])]  # type: ignore[misc]  # a type made at run time
-    return annotation
-
-
 def settings_model(part: type[Part]) -> type[BaseModel]:
-    """The pydantic model of a part's settings; made once a class."""
-    if part in _MODELS:
-        return _MODELS[part]
-    fields: dict[str, Any] = {}
-    for name, annotation in setting_types(part).items():
-        default = part.settings()[name].default
-        wanted = ... if default is inspect.Parameter.empty else default
-        # Mangled, so that a setting may be called like an attribute of pydantic's models.
-        fields[f"setting_{name}"] = (_translated(annotation), Field(wanted, alias=name))
-    made: type[BaseModel] = create_model(f"{part.__name__}Settings", __config__=STRICT, **fields)
-    _MODELS[part] = made
-    return made
+    """The pydantic model of a part's settings."""
+    from layerkit.spec.strict import settings_model as made
+
+    return made(part, setting_types(part))
+
+
+def _quick(part: type[Part], config: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The settings with defaults filled in, if they are plainly right; else None."""
+    if part not in _TAKERS:
+        _TAKERS[part] = _taker(part)
+    take = _TAKERS[part]
+    try:
+        return None if take is None else dict(take(config))
+    except UnsureError:
+        return None
+
+
+def _taker(part: type[Part]) -> Take | None:
+    try:
+        return taking_settings(setting_types(part), part.settings())
+    except Exception:  # noqa: BLE001  # whatever a plugin's annotations lead to: strict tells it
+        return None
+
+
+def _strict(
+    part: type[Part], config: Mapping[str, Any], path: Path, faults: Faults, beside: Sequence[str]
+) -> dict[str, Any] | None:
+    """The same of any settings; None, with ``faults``, if some are wrong."""
+    try:
+        from pydantic import ValidationError
+
+        known = setting_types(part)
+        model = settings_model(part)
+    except Exception as cause:  # noqa: BLE001  # whatever a plugin's annotations lead to
+        reason = f"the annotations of {part.__name__}'s constructor cannot be used: {cause!r:.200}"
+        problem = PluginProblem(getattr(part, "type_name", part.__name__), reason)
+        error = PluginLoadError(reason, problems=[problem])
+        error.__cause__ = cause
+        faults.add(path, reason, error)
+        return None
+    for key in config:
+        if key not in known:
+            faults.add((*path, str(key)), unknown_field(str(key), [*known, *beside]))
+    try:
+        checked = model(**{k: v for k, v in config.items() if k in known})
+    except ValidationError as error:
+        bad = {str(e["loc"][0]): e["type"] for e in reversed(error.errors())}
+        for name, kind in bad.items():
+            if kind == "missing" and any(_meant(key, name) for key in config if key not in known):
+                continue  # told already, as a misspelt field
+            if kind == "missing":
+                reason = f"the field {name!r} is required: {describe(known[name])}"
+                faults.add((*path, name), reason)
+            else:
+                value = config[name]
+                faults.add((*path, name), f"{describe(known[name])} is wanted, {came(value)} came")
+        return None
+    return checked.model_dump(by_alias=True, warnings=False)
 
 
 def validate(
@@ -110,36 +116,13 @@ def validate(
     model that only infers does not need them. ``beside`` are fields that stand beside the settings,
     for the nearest name.
     """
-    try:
-        known = setting_types(part)
-        model = settings_model(part)
-    except Exception as cause:  # noqa: BLE001  # whatever a plugin's annotations lead to
-        reason = f"the annotations of {part.__name__}'s constructor cannot be used: {cause!r:.200}"
-        problem = PluginProblem(getattr(part, "type_name", part.__name__), reason)
-        error = PluginLoadError(reason, problems=[problem])
-        error.__cause__ = cause
-        faults.add(path, reason, error)
+    found = _quick(part, config)
+    if found is None:
+        found = _strict(part, config, path, faults, beside)
+    if found is None:
         return dict(config)
-    for key in config:
-        if key not in known:
-            faults.add((*path, str(key)), unknown_field(str(key), [*known, *beside]))
-    given = {k: v for k, v in config.items() if k in known}
-    try:
-        checked = model(**given)
-    except ValidationError as error:
-        bad = {str(e["loc"][0]): e["type"] for e in reversed(error.errors())}
-        for name, kind in bad.items():
-            if kind == "missing" and any(_meant(key, name) for key in config if key not in known):
-                continue  # told already, as a misspelt field
-            if kind == "missing":
-                reason = f"the field {name!r} is required: {describe(known[name])}"
-                faults.add((*path, name), reason)
-            else:
-                value = config[name]
-                faults.add((*path, name), f"{describe(known[name])} is wanted, {came(value)} came")
-        return dict(given)
-    resolved: dict[str, Any] = plain(checked.model_dump(by_alias=True, warnings=False))
-    for name, annotation in known.items():
+    resolved: dict[str, Any] = plain(found)
+    for name, annotation in setting_types(part).items():
         group = part_group(annotation)
         if group is not None and not (resolved[name] is None and _optional(annotation)):
             resolved[name] = validate_part(

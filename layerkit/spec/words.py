@@ -5,7 +5,7 @@ from __future__ import annotations
 import types
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
 from layerkit.errors import PluginError, SpecError, quoted
 from layerkit.fields import PartOf, Range
@@ -88,8 +88,7 @@ def unknown_field(key: str, known: Iterable[str]) -> str:
     return f"unknown field {quoted(key)}{nearest(key, known)} (fields here: {listing})"
 
 
-@dataclass(frozen=True)
-class Fault:
+class Fault(NamedTuple):
     """One mistake: the path of its field, the sentence, and the error if it has its own class."""
 
     path: Path
@@ -106,7 +105,7 @@ def anyone(offer: Offer) -> bool:
     return True
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Faults:
     """Mistakes gathered while a spec is read, so that a user sees them all at once."""
 

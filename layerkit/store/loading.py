@@ -14,7 +14,8 @@ from layerkit.format import Document, Limits, check_data_contract, open_document
 from layerkit.format.document import located
 from layerkit.layer import Array, Layer
 from layerkit.model import Carried, Model, SelfTest, declared_contract
-from layerkit.network import Network, Planned
+from layerkit.network import Network
+from layerkit.planning import Planned
 from layerkit.provenance import AllowPlugins, permission, resolve_types
 from layerkit.spec import Spec, resolve
 from layerkit.spec.text import Source, spell

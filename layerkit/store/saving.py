@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import BinaryIO
 
 import numpy as np
@@ -78,7 +77,7 @@ def save(
         del arrays[alias]
     kept, history = model.carried, model.history
     if weights_only:
-        kept, history = replace(kept, training=None, tensors={}), {}
+        kept, history = kept._replace(training=None, tensors={}), {}
     arrays |= {f"history/{k}": ("history", v.astype(np.float64)) for k, v in history.items()}
     arrays |= {k: ("optimizer", v) for k, v in kept.tensors.items()}
     test = (

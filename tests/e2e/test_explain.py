@@ -12,7 +12,7 @@ import pytest
 
 import layerkit.errors
 from layerkit import offers
-from layerkit.cli.plugins import Group
+from layerkit.cli.plugins_list import Group
 from layerkit.registry import REGISTRIES
 
 if TYPE_CHECKING:
@@ -110,11 +110,9 @@ def test_the_schema_accepts_the_spec_and_refuses_a_typo(cli: Cli) -> None:
 
 def test_plugins_list_names_who_provides_what(cli: Cli) -> None:
     lines = cli("plugins", "list").out.split("\n")
-    assert lines[0].split() == ["type", "group", "distribution", "version", "module"]
+    assert lines[0].split() == ["type", "group", "distribution", "version", "origin"]
     (highway,) = [line.split() for line in lines if line.startswith("highway ")]
-    assert highway == [
-        "highway", "layers", "layerkit", layerkit.__version__, "layerkit_plugins.layers.highway",
-    ]  # fmt: skip
+    assert highway == ["highway", "layers", "layerkit", layerkit.__version__, "first-party"]
 
 
 @pytest.mark.parametrize("group", sorted(REGISTRIES))
@@ -132,10 +130,9 @@ def test_an_unknown_group_is_a_usage_error(cli: Cli) -> None:
     assert "'layer' is not one of 'layers'" in done.err
 
 
-def test_a_type_that_two_distributions_claim_is_marked(
+def test_a_claim_to_a_name_of_layerkits_own_is_marked(
     cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-
     info = folder / "acme_nets-2.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-nets\nVersion: 2.0\n")
@@ -151,9 +148,7 @@ def test_a_type_that_two_distributions_claim_is_marked(
         monkeypatch.undo()
         offers.installed.cache_clear()
     assert done.code == 0
-    assert (
-        "warning: acme-nets 2.0: highway is offered by another distribution too (LK-104)"
-        in done.err
-    )
-    rows = [(p["distribution"], p["usable"]) for p in told if p["type"] == "highway"]
-    assert rows == [("acme-nets", False), ("layerkit", False)]
+    text = "warning: highway of acme-nets 2.0 is not used: layerkit's own has the name\n"
+    assert done.err == text
+    rows = [(p["distribution"], p["status"]) for p in told if p["type"] == "highway"]
+    assert rows == [("acme-nets", "hidden"), ("layerkit", "ok")]

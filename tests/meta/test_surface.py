@@ -76,11 +76,13 @@ PUBLIC = [
     "load",
     "load_data",
     "load_tensors",
+    "matmul",
     "read_rows",
     "register",
     "resume",
     "save",
     "schedule",
+    "sum_rows",
     "train",
     "train_seeds",
     "upgrade",
@@ -138,6 +140,27 @@ def test_every_public_name_is_there() -> None:
     assert set(layerkit.__all__) <= set(dir(layerkit))
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = getattr(layerkit, "nonsense")  # noqa: B009  # mypy knows that it is not there
+
+
+def test_public_names_of_the_kit() -> None:
+    kit = import_module("layerkit.testing")
+    assert kit.__all__ == [
+        "Check",
+        "ConformanceError",
+        "Outcome",
+        "Report",
+        "check_layer",
+        "check_part",
+        "checks",
+        "rules_for",
+    ]
+    assert {name for name in kit.__all__ if not getattr(kit, name).__doc__} == set()
+
+
+def test_the_kit_is_loaded_by_whoever_asks_for_it_and_needs_no_pytest() -> None:
+    assert not {m for m in modules_after("import layerkit, layerkit.spec") if "testing" in m}
+    loaded = modules_after("from layerkit.testing import check_part")
+    assert not loaded & {"pytest", "_pytest", "hypothesis", "typer", "rich"}
 
 
 def test_type_checkers_and_run_time_see_the_same_names() -> None:
@@ -211,13 +234,19 @@ def test_who_uses_what(package: str, homes: tuple[str, ...]) -> None:
     assert not {path for path in found if not path.startswith(homes or ("/",))}
 
 
+KERNELS = PLUGINS / "compiled"
 HEAVY = {"matplotlib", "pooch", "rich", "threadpoolctl", "torch", "pandas", "onnx", "numba"}
 
 
 @pytest.mark.parametrize("path", sources(CORE, PLUGINS), ids=lambda p: str(p.relative_to(ROOT)))
 def test_heavy_and_optional_packages_are_imported_inside_functions(path: Path) -> None:
     heavy = {name for name in top_imports(path) if name.split(".")[0] in HEAVY}
+    if path.parent == KERNELS:  # whose modules are imported inside functions, see below
+        heavy -= {"numba"}
     assert not heavy
+    kernels = {name for name in top_imports(path) if name.startswith("layerkit_plugins.compiled.")}
+    assert not kernels or path.parent == KERNELS
+    assert "numba" not in top_imports(KERNELS / "__init__.py")
     assert "importlib.metadata" not in top_imports(path)
 
 
@@ -226,11 +255,12 @@ ALLOWED_BEYOND = {"numpy", "layerkit", "layerkit_plugins"} | set(sys.stdlib_modu
 
 @pytest.mark.parametrize("path", sources(PLUGINS), ids=lambda p: str(p.relative_to(PLUGINS)))
 def test_plug_ins_use_the_public_door(path: Path) -> None:
-    """Only `layerkit`, `layerkit.fields` and the data helpers; never another plugin."""
+    """Only `layerkit`, `layerkit.fields`, the data helpers and kernels; never another plugin."""
     own = ".".join(("layerkit_plugins", *path.relative_to(PLUGINS).with_suffix("").parts))
     for name in imports(path):
-        assert name.split(".")[0] in ALLOWED_BEYOND
-        assert not name.startswith("layerkit_plugins") or name == own
+        assert name.split(".")[0] in ALLOWED_BEYOND or (name == "numba" and path.parent == KERNELS)
+        kernels = name.startswith("layerkit_plugins.compiled")
+        assert not name.startswith("layerkit_plugins") or name == own or kernels
         assert name in ("layerkit", "layerkit.fields", "layerkit.data") or not name.startswith(
             "layerkit."
         )
@@ -277,7 +307,7 @@ def test_every_plug_in_file_is_entered() -> None:
     files = {
         ".".join(("layerkit_plugins", *p.relative_to(PLUGINS).with_suffix("").parts))
         for p in sources(PLUGINS)
-        if p.name != "__init__.py"
+        if p.name != "__init__.py" and p.parent != KERNELS
     }
     assert files == entered
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from layerkit import affine, batch_first, features_first, matmul, products, sum_rows
+from layerkit import matmul, products, sum_rows
 from layerkit.products import _blocks, _cuts
 
 RNG = np.random.default_rng(0)
@@ -48,14 +48,3 @@ def test_blocks_grow_with_the_work() -> None:
 def test_sum_rows() -> None:
     z = normal(5, 7)
     np.testing.assert_allclose(sum_rows(z, np.empty(5)), z.sum(axis=1), rtol=1e-13)
-
-
-@pytest.mark.parametrize("bias", [True, False])
-def test_affine_in_both_forms(bias: bool) -> None:
-    x, W, b = normal(1, 4), normal(4, 3), normal(3) if bias else None
-    wanted = x @ W + (0 if b is None else b)
-    np.testing.assert_allclose(affine(x, W, b, np.empty((3, 1))).T, wanted, rtol=1e-13)
-    vector = affine(x, W, b, np.empty(3))
-    np.testing.assert_allclose(batch_first(vector), wanted, rtol=1e-13)
-    assert features_first(x, vector).shape == (4,)
-    assert features_first(x, np.empty((3, 1))).shape == (4, 1)

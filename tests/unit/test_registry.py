@@ -185,7 +185,8 @@ def test_registering_an_activation_again_is_seen_at_once(register: Register) -> 
 
 
 def test_a_local_class_goes_before_an_installed_one(register: Register) -> None:
-    shadow = register(type("Shadow", (Local,), {"type_name": "dense"}))
+    with pytest.warns(UserWarning, match="Shadow hides the layer type 'dense' of layerkit 0"):
+        shadow = register(type("Shadow", (Local,), {"type_name": "dense"}))
     assert LAYERS["dense"] is shadow
     LAYERS.unregister("dense")
     assert LAYERS["dense"].__module__ == "layerkit_plugins.layers.dense"
@@ -311,7 +312,8 @@ def test_two_distributions_of_one_type(install: Install) -> None:
 def test_a_local_class_settles_an_ambiguity(install: Install, register: Register) -> None:
     for n in ("1", "2"):
         install(f"acme-z{n}", layers("acme.z = acme_zz:Thing"), {"acme_zz": _good("acme.z")})
-    mine = register(type("Mine", (Local,), {"type_name": "acme.z"}))
+    with pytest.warns(UserWarning, match="of acme-z1 1.0 and acme-z2 1.0 in this process"):
+        mine = register(type("Mine", (Local,), {"type_name": "acme.z"}))
     assert LAYERS["acme.z"] is mine
 
 

@@ -33,8 +33,6 @@ from layerkit import (
     Shape,
     ShapeError,
     activation,
-    affine,
-    batch_first,
     matmul,
     sum_rows,
 )
@@ -115,18 +113,18 @@ class Dense(Layer):
 
     def feed(self, x: Array, ctx: Context) -> Array:
         """Outputs y (n, o) for x (n, i)."""
-        n, o, W = len(x), self.units, self.params["W"]
+        z = matmul(self.params["W"].T, x.T, ctx.buffer("z", (self.units, len(x))))
         code = code_of(self.activation) if ctx.fast and self.use_bias else None
         if code is not None:
-            z = matmul(W.T, x.T, ctx.buffer("z", (o, n)))
             compiled().activate(code, z, self.params["b"])
             ctx.save(x, z, z)
             return z.T
+        if self.use_bias:
+            z += self.params["b"][:, None]
         f = activation(self.activation)
-        z = affine(x, W, self.params.get("b"), ctx.features("z", o, n))
-        y = f.feed(z, z if f.from_output else ctx.features("y", o, n))
+        y = f.feed(z, z if f.from_output else ctx.buffer("y", z.shape))
         ctx.save(x, z, y)
-        return batch_first(y)
+        return y.T
 
     def backprop(self, dy: Array, ctx: Context) -> Array:
         """Gradient dL/dx (n, i); writes dL/dW and dL/db."""
@@ -143,6 +141,20 @@ class Dense(Layer):
         if not ctx.wants_dx:
             return dy
         return matmul(self.params["W"], dz, ctx.scratch("dx", x.T.shape)).T
+
+    def row_feed(self) -> Callable[[Array], Array]:
+        """``feed`` for one row as a vector, with everything bound that does not change."""
+        W, b, f = self.params["W"], self.params.get("b"), activation(self.activation)
+        z = np.empty(self.units, W.dtype)
+        y = z if f.from_output else np.empty_like(z)
+
+        def feed(x: Array) -> Array:
+            np.dot(x, W, z)
+            if b is not None:
+                np.add(z, b, z)
+            return f.feed(z, y)
+
+        return feed
 
     def row_program(self) -> tuple[Callable[..., None], tuple[int, int, int]] | None:
         """A line of the compiled program, for activations that it knows."""

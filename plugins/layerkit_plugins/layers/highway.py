@@ -40,9 +40,6 @@ from layerkit import (
     Shape,
     ShapeError,
     activation,
-    affine,
-    batch_first,
-    features_first,
     matmul,
     sum_rows,
 )
@@ -140,30 +137,31 @@ class Highway(Layer):
     def feed(self, x: Array, ctx: Context) -> Array:
         """Outputs y (n, d) for x (n, d)."""
         n, d = x.shape
+        a = matmul(self.joined["W"].T, x.T, ctx.buffer("a", (2 * d, n)))
         code = code_of(self.activation) if ctx.fast and self.use_bias else None
         if code is not None:
-            return self._compiled_feed(code, x, ctx)
-        f = activation(self.activation)
-        a = affine(x, self.joined["W"], self.joined.get("b"), ctx.features("a", 2 * d, n))
+            return self._compiled_feed(code, a, x, ctx)
         aH, aT = a[:d], a[d:]
-        if not self.use_bias:
-            a.T[..., d:] += self.params["bT"]
-        H = f.feed(aH, aH if f.from_output else ctx.features("H", d, n))
+        if self.use_bias:
+            a += self.joined["b"][:, None]
+        else:
+            aT += self.params["bT"][:, None]
+        f = activation(self.activation)
+        H = f.feed(aH, aH if f.from_output else ctx.buffer("H", (d, n)))
         np.exp(aT, aT)  # where this is infinite, C is 0: the exact limit
         aT += 1
-        P = np.subtract(H, features_first(x, a), ctx.features("P", d, n))
+        P = np.subtract(H, x.T, ctx.buffer("P", (d, n)))
         if not ctx.keeps:
             P /= aT
-            return batch_first(np.subtract(H, P, P))
+            return np.subtract(H, P, P).T
         C = np.divide(1, aT, aT)
         P *= C
         ctx.save(x, a, H, P)
         return np.subtract(H, P, ctx.buffer("y", (d, n))).T
 
-    def _compiled_feed(self, code: int, x: Array, ctx: Context) -> Array:
-        """As ``feed``, the elementwise part in one pass."""
+    def _compiled_feed(self, code: int, a: Array, x: Array, ctx: Context) -> Array:
+        """The rest of ``feed``, all in one pass."""
         n, d = x.shape
-        a = matmul(self.joined["W"].T, x.T, ctx.buffer("a", (2 * d, n)))
         y, X = ctx.buffer("y", (d, n)), np.ascontiguousarray(x.T)
         if not ctx.keeps:
             compiled().carry_only(code, a, self.joined["b"], X, y)
@@ -199,6 +197,26 @@ class Highway(Layer):
         dx = matmul(self.joined["W"], da, ctx.scratch("dx", (d, n)))
         dx += gC
         return dx.T
+
+    def row_feed(self) -> Callable[[Array], Array]:
+        """``feed`` for one row as a vector, with everything bound that does not change."""
+        W, bH, bT, f = self.joined["W"], self.params.get("bH"), self.params["bT"], self.activation
+        feed_H, d, one = activation(f).feed, W.shape[0], W.dtype.type(1)
+        a, H, P = np.empty(2 * d, W.dtype), np.empty(d, W.dtype), np.empty(d, W.dtype)
+        aH, aT = a[:d], a[d:]
+        b, ab = (bT, aT) if bH is None else (self.joined["b"], a)
+
+        def feed(x: Array) -> Array:
+            np.dot(x, W, a)
+            np.add(ab, b, ab)
+            feed_H(aH, H)
+            np.exp(aT, aT)
+            np.add(aT, one, aT)
+            np.subtract(H, x, P)
+            np.divide(P, aT, P)
+            return np.subtract(H, P, P)
+
+        return feed
 
     def row_program(self) -> tuple[Callable[..., None], tuple[int, int, int]] | None:
         """A line of the compiled program, for activations that it knows."""

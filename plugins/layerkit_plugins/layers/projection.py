@@ -44,8 +44,6 @@ from layerkit import (
     Shape,
     ShapeError,
     activation,
-    affine,
-    batch_first,
     matmul,
     sum_rows,
 )
@@ -154,22 +152,24 @@ class Projection(Layer):
     def feed(self, x: Array, ctx: Context) -> Array:
         """Outputs y (n, o) for x (n, i)."""
         n, o = len(x), self.units
+        a = matmul(self.joined["W"].T, x.T, ctx.buffer("a", (3 * o, n)))
         codes = self._codes(ctx)
         if codes is not None:
-            return self._compiled_feed(codes, x, ctx)
-        f, fA = activation(self.activation), activation(self.carry_activation)
-        a = affine(x, self.joined["W"], self.joined.get("b"), ctx.features("a", 3 * o, n))
+            return self._compiled_feed(codes, a, x, ctx)
         aH, aT, aA = a[:o], a[o : 2 * o], a[2 * o :]
-        if not self.use_bias:
-            a.T[..., o : 2 * o] += self.params["bT"]
-        H = f.feed(aH, aH if f.from_output else ctx.features("H", o, n))
-        A = fA.feed(aA, aA if fA.from_output else ctx.features("A", o, n))
+        if self.use_bias:
+            a += self.joined["b"][:, None]
+        else:
+            aT += self.params["bT"][:, None]
+        f, fA = activation(self.activation), activation(self.carry_activation)
+        H = f.feed(aH, aH if f.from_output else ctx.buffer("H", (o, n)))
+        A = fA.feed(aA, aA if fA.from_output else ctx.buffer("A", (o, n)))
         np.exp(aT, aT)  # where this is infinite, C is 0: the exact limit
         aT += 1
-        P = np.subtract(H, A, ctx.features("P", o, n))
+        P = np.subtract(H, A, ctx.buffer("P", (o, n)))
         if not ctx.keeps:
             P /= aT
-            return batch_first(np.subtract(H, P, P))
+            return np.subtract(H, P, P).T
         C = np.divide(1, aT, aT)
         P *= C
         ctx.save(x, a, H, A, P)
@@ -182,10 +182,9 @@ class Projection(Layer):
         f, fA = code_of(self.activation), code_of(self.carry_activation)
         return None if f is None or fA is None else (f, fA)
 
-    def _compiled_feed(self, codes: tuple[int, int], x: Array, ctx: Context) -> Array:
-        """As ``feed``, the elementwise part in two passes."""
+    def _compiled_feed(self, codes: tuple[int, int], a: Array, x: Array, ctx: Context) -> Array:
+        """The rest of ``feed``, in two passes."""
         n, o, b = len(x), self.units, self.joined["b"]
-        a = matmul(self.joined["W"].T, x.T, ctx.buffer("a", (3 * o, n)))
         A, y = a[2 * o :], ctx.buffer("y", (o, n))
         compiled("elementwise").activate(codes[1], A, b[2 * o :])
         if not ctx.keeps:
@@ -222,6 +221,27 @@ class Projection(Layer):
         if not ctx.wants_dx:
             return dy
         return matmul(self.joined["W"], da, ctx.scratch("dx", x.T.shape)).T
+
+    def row_feed(self) -> Callable[[Array], Array]:
+        """``feed`` for one row as a vector, with everything bound that does not change."""
+        W, o, kind = self.joined["W"], self.units, self.joined["W"].dtype
+        feed_H, feed_A = activation(self.activation).feed, activation(self.carry_activation).feed
+        a, H, A, P = (np.empty(size, kind) for size in (3 * o, o, o, o))
+        aH, aT, aA, one = a[:o], a[o : 2 * o], a[2 * o :], kind.type(1)
+        b, ab = (self.joined["b"], a) if self.use_bias else (self.params["bT"], aT)
+
+        def feed(x: Array) -> Array:
+            np.dot(x, W, a)
+            np.add(ab, b, ab)
+            feed_H(aH, H)
+            feed_A(aA, A)
+            np.exp(aT, aT)
+            np.add(aT, one, aT)
+            np.subtract(H, A, P)
+            np.divide(P, aT, P)
+            return np.subtract(H, P, P)
+
+        return feed
 
     def row_program(self) -> tuple[Callable[..., None], tuple[int, int, int]] | None:
         """A line of the compiled program, for activations that it knows."""

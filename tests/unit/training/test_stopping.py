@@ -9,7 +9,8 @@ import pytest
 
 import layerkit
 from layerkit import Rows, Run, SpecError
-from layerkit.network import Network, plan_layers
+from layerkit.network import Network
+from layerkit.planning import plan_layers
 from layerkit.registry import LAYERS, OPTIMIZERS
 from layerkit.training.session import Stopper
 from layerkit.training.state import Snapshot

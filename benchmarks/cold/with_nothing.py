@@ -1,0 +1,1 @@
+"""The interpreter alone: what every process here takes at least."""

@@ -1,0 +1,3 @@
+"""NumPy imported, and nothing else."""
+
+import numpy  # noqa: F401

@@ -1,0 +1,83 @@
+"""layerkit: a model built from a spec, its network, loss and optimizer driven as training does.
+
+Inference is ``model.predict``, with all its checks of the rows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from benchmarks.speed.peers.base import Peer
+from benchmarks.speed.workloads import CLASSES, INPUTS, Array, Params, Work
+from layerkit import Listener, Model, build
+from layerkit.fast import require
+from layerkit.threads import single_blas
+from layerkit.training.loop import Loop
+from layerkit.training.prepare import Arrays
+from layerkit.training.recipe import Recipe
+
+
+def spec(work: Work) -> dict[str, Any]:
+    """The spec that a user would write."""
+    dense = [{"type": "dense", "units": units, "activation": "relu"} for units in work.hidden]
+    gated = {"type": "highway", "activation": "relu", "gate_bias": work.gate_bias}
+    return {
+        "layerkit": 1,
+        "input": {"shape": [INPUTS]},
+        "layers": [*dense, *[gated] * work.highway, {"type": "dense", "units": CLASSES}],
+        "output": {"classes": [str(k) for k in range(CLASSES)]},
+        "train": {
+            "optimizer": {"type": work.optimizer, "learning_rate": work.learning_rate},
+            "batch_size": work.batch,
+        },
+    }
+
+
+def model_of(work: Work, params: list[Params]) -> Model:
+    """The model with these weights."""
+    model = build(spec(work))
+    for planned, given in zip(model.network.planned, params, strict=True):
+        for name, array in given.items():
+            planned.layer.params[name][...] = array
+    return model
+
+
+class Layerkit(Peer):
+    packages: ClassVar[Sequence[str]] = ("layerkit", "numpy")
+
+    def __init__(self, *args: Any, fast: bool) -> None:
+        if fast:
+            import numba  # noqa: F401  # what is not there must not be measured as if it were
+
+            require()
+        super().__init__(*args)
+
+    def build(self, params: list[Params]) -> None:
+        self.model = model_of(self.work, params)
+        recipe = Recipe.of(self.model.spec)
+        data = Arrays(self.x, self.y)
+        self.loop = Loop(self.model.network, recipe, data, Listener(), lambda scores, y: {})
+        self.weights = np.full(self.work.batch, 1 / self.work.batch, np.float32)
+
+    def train(self, start: int, steps: int) -> None:
+        # Loop._step inside Session.run, but on rows that lie side by side, as the peers have them.
+        loop, network, recipe = self.loop, self.loop.network, self.loop.recipe
+        with single_blas(), np.errstate(all="ignore"):
+            for batch in self.batches(start, steps):
+                scores = network.feed(self.x[batch], loop.contexts)
+                losses = recipe.loss.feed(scores, self.y[batch], loop.loss_context)
+                if math.isfinite(losses @ self.weights):
+                    dy = recipe.loss.backprop(self.weights, loop.loss_context)
+                    network.backprop(dy, loop.contexts)
+                    recipe.rule.begin(recipe.rule.learning_rate)
+                    network.update(recipe.rule, loop.runs)
+
+    def predict(self, x: Array) -> Array:
+        return self.model.predict(x)
+
+
+PEER = Layerkit

@@ -1,0 +1,116 @@
+"""``layerkit plugins list``: what the installed distributions offer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from layerkit.cli import console, options
+
+if TYPE_CHECKING:
+    from layerkit.offers import Offer
+    from layerkit.plugins.listing import Listed
+    from layerkit.plugins.trial import Trial
+
+__all__ = ["EXAMPLE", "Group", "Limit", "list_"]
+
+EXAMPLE = console.example(
+    "layerkit plugins list",
+    "layerkit plugins list --group layers --json",
+    "layerkit plugins list --check                also import each one, in another process",
+)
+Group = Literal[
+    "layers",
+    "activations",
+    "initializers",
+    "losses",
+    "optimizers",
+    "schedules",
+    "metrics",
+    "data",
+]
+Limit = Annotated[
+    float,
+    typer.Option("--limit", min=0.1, metavar="SECONDS", help="What one import may take."),
+]
+
+
+def list_(
+    *,
+    group: Annotated[Group | None, typer.Option(help="Only parts of this kind.")] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Import each one in another process, and say how it is.")
+    ] = False,
+    limit: Limit = 30.0,
+    as_json: options.Json = False,
+) -> None:
+    """List all types and who provides them.
+
+    Without --check no plugin is imported: the list is what installed distributions declare. With
+    it, the exit code is 1 if any cannot be used.
+    """
+    from layerkit.plugins.listing import listing
+
+    rows = listing(group)
+    trials: dict[Offer, Trial] = {}
+    if check:
+        from layerkit.plugins.trial import try_out
+
+        offers = [row.offer for row in rows if row.allowed and row.offer.dist is not None]
+        trials = {trial.offer: trial for trial in try_out(offers, limit=limit)}
+    if as_json:
+        told = [_told(row, trials.get(row.offer)) if check else row.to_json() for row in rows]
+        console.emit_json({"plugins": told})
+    else:
+        _show(rows, trials, check=check)
+    if any(not trial.ok for trial in trials.values()) or (check and any(r.rivals for r in rows)):
+        raise typer.Exit(1)
+
+
+def _told(row: Listed, trial: Trial | None) -> dict[str, Any]:
+    """A row with what came of importing it; None where it was not imported."""
+    told = row.to_json()
+    keys = ("seconds", "code", "message", "hint", "printed")
+    tried = {key: None if trial is None else getattr(trial, key) for key in keys}
+    return {**told, **tried, "status": _status(row, trial)}
+
+
+def _status(row: Listed, trial: Trial | None) -> str:
+    if row.status != "ok" or trial is None:
+        return row.status
+    if trial.code is not None:
+        return f"broken ({trial.code})"
+    return f"slow ({trial.seconds:.1f} s)" if trial.slow else "ok"
+
+
+def _show(rows: list[Listed], trials: dict[Offer, Trial], *, check: bool) -> None:
+    head = ["type", "group", "distribution", "version", "origin"]
+    odd = check or any(row.status != "ok" for row in rows)
+    cells = [
+        [
+            row.offer.name,
+            row.kind,
+            row.offer.dist or "",
+            row.offer.version or "",
+            row.origin,
+            *([_status(row, trials.get(row.offer))] if odd else []),
+        ]
+        for row in rows
+    ]
+    head += ["status"] if odd else []
+    console.out(console.table(head, cells, "l" * len(head)))
+    for row in rows:
+        trial = trials.get(row.offer)
+        if row.rivals:
+            rivals = " and ".join(row.rivals)
+            told = f"{row.offer.name} of {row.offer} is offered by {rivals} too (LK-104)"
+            console.note(f"warning: {console.safe(told)}")
+        elif row.hidden_by:
+            told = f"{row.offer.name} of {row.offer} is not used: {row.hidden_by} has the name"
+            console.note(f"warning: {console.safe(told)}")
+        elif trial is not None and trial.code is not None:
+            told = f"{row.offer.name} of {row.offer}: {trial.message} ({trial.code})"
+            console.note(f"warning: {console.safe(told)}")
+            if trial.hint:
+                console.note(f"  {console.safe(trial.hint)}")

@@ -1,0 +1,94 @@
+"""``layerkit plugins why``: where a type comes from, and what is wrong with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from layerkit.cli import console, options
+from layerkit.cli.plugins_list import Group, Limit
+
+if TYPE_CHECKING:
+    from layerkit.plugins.why import Claim, Reason
+
+__all__ = ["EXAMPLE", "why"]
+
+EXAMPLE = console.example("layerkit plugins why highway", "layerkit plugins why acme.spline --json")
+
+
+def why(
+    name: Annotated[str, typer.Argument(metavar="TYPE", help="Its name in a spec.")],
+    *,
+    group: Annotated[Group | None, typer.Option(help="Only the part of this kind.")] = None,
+    limit: Limit = 30.0,
+    as_json: options.Json = False,
+) -> None:
+    """Say where a type comes from and how it loads.
+
+    Who else claims it, how long its import takes, what it prints, and the traceback if it raises.
+    It is imported in another process. The exit code is 1 if the type cannot be used.
+    """
+    from layerkit.plugins.why import why as explain
+
+    found = explain(name, group, limit=limit)
+    if as_json:
+        console.emit_json({"type": name, "reasons": [reason.to_json() for reason in found]})
+    else:
+        console.out("\n\n".join("\n".join(_lines(reason)) for reason in found))
+    if any(reason.used is None for reason in found):
+        raise typer.Exit(1)
+
+
+def _lines(reason: Reason) -> list[str]:
+    title = f"{reason.name} ({reason.kind})"
+    if reason.used is not None:
+        lines = [console.safe(f"{title}: {reason.used}")]
+    else:
+        lines = [console.safe(f"{title} cannot be used: {reason.code}"), ""]
+        lines += [f"  {console.safe(line)}" for line in (reason.message or "").split("\n")]
+        lines += [f"  {console.safe(line)}" for line in (reason.hint or "").split("\n") if line]
+    for claim in reason.claims:
+        lines += ["", *_claim(claim, alone=len(reason.claims) == 1)]
+    return lines
+
+
+def _claim(claim: Claim, *, alone: bool) -> list[str]:
+    trial, listed = claim.trial, claim.listed
+    facts = {"provider": str(listed.offer), "origin": listed.origin, "target": listed.offer.value}
+    if claim.requires:
+        facts["requires"] = f"layerkit{claim.requires}"
+    if trial is None:
+        facts["import"] = "not tried: " + (
+            "it is in this process" if listed.allowed else "LAYERKIT_PLUGINS does not name it"
+        )
+    else:
+        facts["import"] = "did not end" if trial.seconds is None else _import(trial.seconds)
+        facts["modules"] = _modules(trial.modules)
+        if trial.ok:
+            facts["contract"] = str(trial.contract_version)
+            facts["settings"] = f"version {trial.config_version}"
+        elif not alone:  # else it is told above
+            facts["error"] = f"{trial.code}: {trial.message}"
+    lines = [f"  {name:<9} {console.safe(fact)}" for name, fact in facts.items() if fact]
+    if trial is not None:
+        for title, text in (("it prints", trial.printed), ("traceback", trial.traceback)):
+            if text:
+                lines += [f"  {title}:", *(f"    {console.safe(t)}" for t in text.splitlines())]
+    return lines
+
+
+def _import(seconds: float) -> str:
+    return f"{1000 * seconds:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
+def _modules(names: tuple[str, ...]) -> str:
+    """How many modules an import brings, by package."""
+    counts: dict[str, int] = {}
+    for name in names:
+        package = name.partition(".")[0]
+        counts[package] = counts.get(package, 0) + 1
+    most = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    told = ", ".join(f"{package} {count}" for package, count in most[:8])
+    more = f", and {len(most) - 8} other packages" if len(most) > 8 else ""
+    return f"{len(names)} ({told}{more})" if names else "none"

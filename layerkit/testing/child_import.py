@@ -1,0 +1,106 @@
+"""Run as a script in a fresh interpreter: import one part, make it, and watch what happens.
+
+Reads ``{"module": ..., "name": ...}`` from standard input, writes one JSON line: seconds, modules,
+what was printed, files and connections that the part's own code opened, random state changed.
+"""
+
+import contextlib
+import io
+import json
+import random
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+# Events of sys.audit that mean a file or the network; paths of the event's first argument.
+WATCHED = (
+    *("open", "os.listdir", "os.scandir", "os.mkdir", "os.remove", "os.rename", "os.rmdir"),
+    *("os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "subprocess.Popen"),
+    *("socket.connect", "socket.bind", "socket.getaddrinfo", "socket.gethostbyname"),
+    *("urllib.Request", "shutil.copyfile", "shutil.move", "sqlite3.connect", "tempfile.mkstemp"),
+    *("tempfile.mkdtemp", "glob.glob", "os.chdir", "os.truncate", "os.link", "os.symlink"),
+)
+
+
+def home_of(module: str) -> tuple[str, ...]:
+    """Where the files of the top-level package of ``module`` lie; single modules name a file."""
+    import importlib.util
+
+    spec = importlib.util.find_spec(module.partition(".")[0])
+    if spec is None:
+        return ()
+    if spec.submodule_search_locations:
+        return tuple(str(Path(place).resolve()) for place in spec.submodule_search_locations)
+    return (str(Path(spec.origin).resolve()),) if spec.origin else ()
+
+
+def watch_files(homes: tuple[str, ...], phase: list[str], touched: list[str]) -> None:
+    """From now on note in ``touched`` what code in ``homes`` opens, while ``phase`` has a name."""
+
+    def watch(event: str, args: tuple[object, ...]) -> None:
+        if event not in WATCHED or not phase[0]:
+            return
+        frame = sys._getframe(1)
+        while frame is not None and not frame.f_code.co_filename.startswith("<frozen importlib"):
+            file = frame.f_code.co_filename
+            if file.startswith(homes):
+                what = f"{event} {args[:1]!r}"[:120]
+                touched.append(f"{phase[0]}: {what} ({Path(file).name}, line {frame.f_lineno})")
+                return
+            if frame.f_back is None:  # what the import system reads is source and byte code
+                return
+            frame = frame.f_back
+
+    if homes:
+        sys.addaudithook(watch)
+
+
+def main() -> None:
+    """Import, make, and print what was seen."""
+    import numpy as np
+
+    import layerkit
+    import layerkit.fields
+
+    for name in layerkit.__all__:  # loaded here, so that the part is not charged for them
+        if name[:1].isupper() or name in ("activation", "initializer", "matmul"):
+            getattr(layerkit, name)
+
+    asked = json.load(sys.stdin)
+    touched: list[str] = []
+    phase = ["import"]
+    watch_files(home_of(asked["module"]), phase, touched)
+
+    told: dict[str, object] = {"error": None}
+    random.seed(1)
+    np.random.seed(1)  # noqa: NPY002  # the global state that must not change
+    before = random.getstate(), np.random.get_state(legacy=False)  # noqa: NPY002
+    here = set(sys.modules)
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+        try:
+            start = time.perf_counter()
+            __import__(asked["module"])
+            told["seconds"] = time.perf_counter() - start
+            told["modules"] = sorted(set(sys.modules) - here)
+            told["printed"] = printed.getvalue()
+            after = random.getstate(), np.random.get_state(legacy=False)  # noqa: NPY002
+            told["random"] = repr(before) != repr(after)
+            part: Any = sys.modules[asked["module"]]
+            for step in asked["name"].split("."):
+                part = getattr(part, step)
+            phase[0] = "making it"
+            for config, shape in part.examples():
+                made = part(**config)
+                if asked["kind"] == "layers":
+                    made.plan(tuple(shape))
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # told to the parent
+            told["error"] = f"{phase[0]} raised {type(error).__name__}: {error}"
+    phase[0] = ""
+    told["touched"] = touched
+    print("\n" + json.dumps(told))  # noqa: T201  # the answer
+
+
+if __name__ == "__main__":
+    main()

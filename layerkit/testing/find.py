@@ -1,0 +1,76 @@
+"""From what a user types to a class: a type name, or ``module:Class`` that is not installed."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from layerkit.errors import quoted
+from layerkit.layer import Part
+from layerkit.offers import nearest
+from layerkit.registry import REGISTRIES
+from layerkit.testing.subject import registry_of
+
+__all__ = ["find_part", "installed_parts"]
+
+
+def find_part(target: str, group: str | None = None) -> type[Part]:
+    """The class that ``target`` names.
+
+    Parameters
+    ----------
+    target
+        A type name, or ``module:Class``; the module must be importable.
+    group
+        "layers", "activations", ...; needed where several have a part of that name.
+
+    Raises
+    ------
+    ValueError
+        If nothing, or more than one part, is called that, or it is no part.
+    LayerkitError
+        If an installed part cannot be imported.
+    """
+    if ":" in target:
+        return _from_module(target)
+    kinds = [group] if group else list(REGISTRIES)
+    found = [kind for kind in kinds if target in REGISTRIES[kind]]
+    if not found:
+        known = sorted({name for kind in kinds for name in REGISTRIES[kind].names()})
+        raise ValueError(
+            f"no installed part is called {quoted(target)}{nearest(target, known)}; a class that "
+            "is not installed is named module:Class, and one that is installed needs an entry "
+            f'point in its pyproject.toml: [project.entry-points."layerkit.{kinds[0]}"]'
+        )
+    if len(found) > 1:
+        raise ValueError(f"{target!r} is the name of parts of {', '.join(found)}: add --group")
+    part: type[Part] = REGISTRIES[found[0]][target]
+    return part
+
+
+def _from_module(target: str) -> type[Part]:
+    module, _, name = target.partition(":")
+    try:
+        found: Any = importlib.import_module(module)
+    except (Exception, SystemExit) as error:
+        near = " (looked in the current folder too)" if isinstance(error, ImportError) else ""
+        raise ValueError(
+            f"importing {module!r} raised {type(error).__name__}: {error}{near}"
+        ) from error
+    for step in name.split("."):
+        if not hasattr(found, step):
+            classes = [k for k, v in vars(found).items() if isinstance(v, type)]
+            raise ValueError(f"{module!r} has no {name!r}{nearest(name, classes)}")
+        found = getattr(found, step)
+    try:
+        registry_of(found)
+    except TypeError as error:
+        raise ValueError(f"{target}: {error}") from error
+    part: type[Part] = found
+    return part
+
+
+def installed_parts(group: str | None = None) -> list[tuple[str, str]]:
+    """(kind, type name) of every installed part."""
+    kinds = [group] if group else list(REGISTRIES)
+    return [(kind, name) for kind in kinds for name in REGISTRIES[kind].names()]

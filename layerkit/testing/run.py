@@ -1,0 +1,255 @@
+"""Running a battery: one outcome for each check that was planned, whatever the part does.
+
+A check that builds on another one which failed is not run, and says so; a check that the part says
+it fails must fail, and one that raises what nobody foresaw has failed.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+import unittest
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from functools import cache
+from importlib import import_module
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+
+from layerkit.layer import Layer, Part
+from layerkit.offers import nearest
+from layerkit.testing.report import ConformanceError, Outcome, Report, Status
+from layerkit.testing.rules import Failed, Rule, Skipped
+from layerkit.testing.subject import Subject, told
+
+__all__ = ["Check", "check_layer", "check_part", "checks", "rules_for"]
+
+# Modules by kind, in the order in which their rules are run and shown.
+_LAYER = (
+    *("plans", "gradients", "backprop", "chance", "batches", "memory", "feeds", "updates"),
+    "files",
+)
+_MODULES: dict[str, tuple[str, ...]] = {
+    "layers": tuple(f"layer_{name}" for name in _LAYER),
+    "activations": ("activations",),
+    "initializers": ("initializers",),
+    "losses": ("losses",),
+    "optimizers": ("optimizers",),
+    "schedules": ("schedules",),
+    "metrics": ("metrics",),
+    "data": ("sources",),
+}
+
+
+@cache
+def rules_for(kind: str) -> tuple[Rule, ...]:
+    """All checks for parts of ``kind``, in order: those of every part first."""
+    found: list[Rule] = []
+    for name in ("declared", "settings", *_MODULES[kind], "behaviour"):
+        found += import_module(f"layerkit.testing.{name}").BATTERY
+    return tuple(found)
+
+
+class Check:
+    """One check of one part, for ``pytest.mark.parametrize``: ``run`` raises if it fails.
+
+    Attributes
+    ----------
+    id
+        Its stable name.
+    """
+
+    def __init__(self, session: _Session, rule: Rule) -> None:
+        self._session = session
+        self.rule = rule
+        self.id = rule.id
+
+    def __repr__(self) -> str:
+        return self.id
+
+    def outcome(self) -> Outcome:
+        """How the check ends; raises nothing."""
+        return self._session.outcome(self.id)
+
+    def run(self) -> None:
+        """Pass, or raise.
+
+        Raises
+        ------
+        ConformanceError
+            If the part breaks the rule, or the check could not be run.
+        unittest.SkipTest
+            If it cannot be tried here, or fails as the part says it does; pytest shows the reason.
+        """
+        outcome = self.outcome()
+        if not outcome.ok:
+            raise ConformanceError("\n" + outcome.text())
+        if outcome.status != "passed":
+            raise unittest.SkipTest(f"{outcome.status}: {outcome.message}")
+
+
+class _Session:
+    """One part and its rules; each rule is run at most once."""
+
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
+        self.rules = {rule.id: rule for rule in rules_for(subject.kind)}
+        self._ended: dict[str, Outcome] = {}
+
+    def outcome(self, check: str) -> Outcome:
+        if check not in self._ended:
+            self._ended[check] = self._run(self.rules[check])
+        return self._ended[check]
+
+    def _run(self, rule: Rule) -> Outcome:
+        waits = [need for need in rule.needs if self.outcome(need).status in ("failed", "not run")]
+        if waits:
+            first = self.outcome(waits[0])
+            root = waits[0] if first.status == "failed" else first.message.rpartition(" ")[2]
+            return self._outcome(rule, "not run", f"which build on {root}")
+        start = time.perf_counter()
+        status, message, hint, trace = _verdict(rule, self.subject)
+        reason = self.subject.exceptions.get(rule.id)
+        if reason is not None and status == "failed":
+            status, message = "expected failure", str(reason)
+        elif reason is not None and status == "passed":
+            status, hint = "unexpected pass", "take it out of conformance_exceptions"
+            message = f"the part says that this check fails ({reason}), and it passes"
+        return self._outcome(rule, status, message, hint, trace, time.perf_counter() - start)
+
+    def _outcome(
+        self,
+        rule: Rule,
+        status: Status,
+        message: str,
+        hint: str = "",
+        trace: str = "",
+        seconds: float = 0.0,
+    ) -> Outcome:
+        again = self.subject.again(rule.id)
+        shown = hint or (rule.fix if status == "failed" else "")
+        seed = self.subject.seed
+        return Outcome(rule.id, status, rule.why, message, shown, seed, again, seconds, trace)
+
+
+def _verdict(rule: Rule, subject: Subject) -> tuple[Status, str, str, str]:
+    """(status, message, hint, traceback) of running the rule's code."""
+    try:
+        # As a model runs it, whatever the caller set up: warnings of the arithmetic are not shown.
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            return "passed", rule.body(subject) or "", "", ""
+    except Failed as found:
+        return "failed", str(found), found.hint, found.traceback
+    except Skipped as found:
+        return "skipped", str(found), "", ""
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # one outcome, whatever happens
+        text = f"the check ended in {told(error, subject.part)}"
+        return "failed", text, "", "".join(traceback.format_exception(error))
+
+
+def checks(
+    part: type[Part],
+    *,
+    only: str | Iterable[str] | None = None,
+    seed: int = 0,
+    golden: Iterable[str | PathLike[str]] | None = None,
+) -> list[Check]:
+    """The checks of a part, one object each, for ``pytest.mark.parametrize``.
+
+    Parameters
+    ----------
+    part
+        A class that inherits one of the contracts.
+    only
+        Ids of checks, or patterns such as ``"gradient.*"``; by default all.
+    seed
+        Of all random numbers.
+    golden
+        Model files kept from older versions, or folders of them; by default what the class names
+        in ``golden_files``.
+
+    Raises
+    ------
+    TypeError
+        If the class inherits none of the contracts.
+    ValueError
+        If ``only`` names no check.
+    """
+    files = getattr(part, "golden_files", ()) if golden is None else golden
+    session = _Session(Subject(part, seed=seed, golden=_model_files(files)))
+    return [Check(session, session.rules[check]) for check in _chosen(session.rules, only)]
+
+
+def check_part(
+    part: type[Part],
+    *,
+    only: str | Iterable[str] | None = None,
+    seed: int = 0,
+    golden: Iterable[str | PathLike[str]] | None = None,
+    progress: Callable[[Outcome], None] | None = None,
+) -> Report:
+    """Run the checks of a part; arguments as ``checks``.
+
+    ``progress`` is called with each outcome as it comes.
+
+    Raises
+    ------
+    TypeError
+        If the class inherits none of the contracts.
+    ValueError
+        If ``only`` names no check.
+    """
+    planned = checks(part, only=only, seed=seed, golden=golden)
+    outcomes: list[Outcome] = []
+    for check in planned:
+        outcomes.append(check.outcome())
+        if progress is not None:
+            progress(outcomes[-1])
+    subject = planned[0]._session.subject  # of this module
+    ids = tuple(check.id for check in planned)
+    return Report(subject.name, subject.kind, subject.origin, seed, ids, outcomes)
+
+
+def check_layer(
+    layer: type[Layer],
+    *,
+    only: str | Iterable[str] | None = None,
+    seed: int = 0,
+    golden: Iterable[str | PathLike[str]] | None = None,
+) -> Report:
+    """Run the checks of a layer; as ``check_part``.
+
+    Raises
+    ------
+    TypeError
+        If the class is no layer.
+    ValueError
+        If ``only`` names no check.
+    """
+    if not (isinstance(layer, type) and issubclass(layer, Layer)):
+        raise TypeError(f"{layer!r} does not inherit layerkit.Layer")
+    return check_part(layer, only=only, seed=seed, golden=golden)
+
+
+def _chosen(rules: Mapping[str, Rule], only: str | Iterable[str] | None) -> list[str]:
+    if only is None:
+        return list(rules)
+    wanted = [only] if isinstance(only, str) else list(only)
+    for pattern in wanted:
+        if not any(fnmatchcase(check, pattern) for check in rules):
+            near = nearest(pattern, list(rules))
+            raise ValueError(f"no check is called {pattern!r}{near}; checks: {', '.join(rules)}")
+    return [check for check in rules if any(fnmatchcase(check, p) for p in wanted)]
+
+
+def _model_files(places: object) -> Sequence[Path]:
+    """The files, and the model files in the folders, that ``places`` name."""
+    listed = [places] if isinstance(places, (str, PathLike)) else list(places)  # type: ignore[call-overload]
+    found: list[Path] = []
+    for place in map(Path, listed):
+        found += sorted(place.glob("*.layerkit")) if place.is_dir() else [place]
+    return found

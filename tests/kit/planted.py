@@ -1,0 +1,633 @@
+"""Layers with one bug each, and the check that must find it: ``PLANTED``.
+
+The first twelve are those that issue 3 names. Every check of the battery is here at least once.
+The maths is that of tests/kit/sound.py: y = T * H + (1 - T) * A, dx = dH WH^T + dT WT^T + dA WA^T.
+Source: own work.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from collections.abc import Mapping
+from typing import Any, ClassVar
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from layerkit import Array, Context, Layer, Optimizer, Param, Plan, Shape, ShapeError, activation
+from layerkit.fields import Size
+from tests.kit.sound import Active, Carry, Centre, Mask
+
+PLANTED: list[tuple[str, type[Layer], type[Layer]]] = []
+"""(id of the check, the layer with the bug, the sound layer that it was made from)."""
+
+
+def planted(*checks: str) -> Any:
+    def enter(cls: type[Layer]) -> type[Layer]:
+        if "type_name" not in vars(cls):
+            cls.type_name = f"kit.{cls.__name__.lower()}"
+        twin = cls.__mro__[1] if cls.__mro__[1] is not Layer else Carry
+        PLANTED.extend((check, cls, twin) for check in checks)
+        return cls
+
+    return enter
+
+
+# ---- the twelve of the issue
+
+
+@planted("gradient.parameters")
+class NoCarryInSlope(Carry):
+    """dT without its carry term: dy * H instead of dy * (H - A)."""
+
+    def slope(self, dy: Array, H: Array, T: Array, A: Array) -> Array:
+        dT: Array = dy * H * T * (1 - T)
+        return dT
+
+
+@planted("gradient.inputs")
+class LostPath(Carry):
+    """One of the three paths of dL/dx is lost."""
+
+    def back(self, dH: Array, dT: Array, dA: Array) -> Array:
+        dx: Array = dH @ self.params["WH"].T + dA @ self.params["WA"].T
+        return dx
+
+
+@planted("gradient.parameters")
+class BiasBroadcast(Carry):
+    """The bias gets the sum over all axes, broadcast to its shape."""
+
+    def write(self, x: Array, dH: Array, dT: Array, dA: Array) -> None:
+        super().write(x, dH, dT, dA)
+        self.grads["bH"][...] = dH.sum()
+
+
+@planted("input.unchanged")
+class OverwritesInput(Carry):
+    def feed(self, x: Array, ctx: Context) -> Array:
+        y = super().feed(x.copy(), ctx)
+        if x.flags.writeable:
+            x *= 0.5
+        return y
+
+
+_CACHE: dict[str, Any] = {}
+
+
+@planted("feeds.interleaved")
+class SharedCache(Carry):
+    """What feed leaves is kept in the module, for all feeds alike."""
+
+    def feed(self, x: Array, ctx: Context) -> Array:
+        y = super().feed(x, ctx)
+        if ctx.keeps:
+            _CACHE["last"] = ctx.saved
+        return y
+
+    def backprop(self, dy: Array, ctx: Context) -> Array:
+        ctx.save(*_CACHE["last"])
+        return super().backprop(dy, ctx)
+
+
+@planted("stochastic.gradient")
+class RedrawnMask(Mask):
+    def backprop(self, dy: Array, ctx: Context) -> Array:
+        if ctx.training:
+            ctx.save((ctx.rng.random(dy.shape) < self.keep).astype(dy.dtype))
+        return super().backprop(dy, ctx)
+
+
+@planted("dtype.float32")
+class Promotes(Carry):
+    def feed(self, x: Array, ctx: Context) -> Array:
+        y: Array = super().feed(x, ctx) * np.ones(1)
+        return y
+
+
+@planted("batch.permutation")
+class OrderDependent(Carry):
+    """In inference a row sees the sum of those before it."""
+
+    def feed(self, x: Array, ctx: Context) -> Array:
+        y = super().feed(x, ctx)
+        return y if ctx.training else y + 0.1 * np.cumsum(y, axis=0)
+
+
+@planted("update.order")
+class UpdatesEarly(Carry):
+    """Its own step, taken before dL/dx is computed."""
+
+    def write(self, x: Array, dH: Array, dT: Array, dA: Array) -> None:
+        super().write(x, dH, dT, dA)
+        for name, param in self.params.items():
+            param -= 0.1 * self.grads[name]
+
+
+@planted("plan.macs")
+class WrongMacs(Carry):
+    """Counts two of its three products."""
+
+    def plan(self, in_shape: Shape) -> Plan:
+        plan = super().plan(in_shape)
+        return Plan(plan.out_shape, plan.params, macs=2 * in_shape[0] * self.units)
+
+
+@planted("settings.constructor")
+class LosesSetting(Carry):
+    """The argument is taken and forgotten."""
+
+    def __init__(self, *, units: Size, gate_bias: float = -1.0) -> None:
+        super().__init__(units=units)
+
+
+@planted("global.random")
+class GlobalSeed(Mask):
+    def feed(self, x: Array, ctx: Context) -> Array:
+        np.random.seed(0)  # noqa: NPY002  # the bug
+        return super().feed(x, ctx)
+
+
+# ---- one for every other check
+
+
+@planted("declared.type_name")
+class BadName(Carry):
+    type_name = "Kit Bad Name!"
+
+
+@planted("declared.type_name")
+class TakenName(Carry):
+    type_name = "dense"
+
+
+@planted("declared.version")
+class VersionZero(Carry):
+    config_version = 0
+
+
+@planted("declared.version")
+class ContractTooNew(Carry):
+    contract_version = 99
+
+
+@planted("declared.exceptions")
+class UnknownException(Carry):
+    conformance_exceptions: ClassVar[Mapping[str, str]] = {"no.such": "there is no such check"}
+
+
+@planted("declared.exceptions")
+class NoReason(Carry):
+    conformance_exceptions: ClassVar[Mapping[str, str]] = {"batch.split": "todo"}
+
+
+@planted("declared.examples")
+class NoExamples(Carry):
+    @classmethod
+    def examples(cls) -> list[tuple[dict[str, Any], Shape]]:
+        return []
+
+
+@planted("settings.annotations")
+class NoAnnotation(Carry):
+    def __init__(self, *, units, gate_bias: float = -1.0) -> None:  # type: ignore[no-untyped-def]
+        super().__init__(units=units, gate_bias=gate_bias)
+
+
+@planted("settings.annotations")
+class WrongAnnotation(Carry):
+    def __init__(self, *, units: str, gate_bias: float = -1.0) -> None:
+        super().__init__(units=units, gate_bias=gate_bias)  # type: ignore[arg-type]
+
+
+@planted("settings.round_trip")
+class NumbersAsKeys(Carry):
+    """Keys come back from JSON as text."""
+
+    def __init__(self, *, units: Size, table: dict | None = None) -> None:  # type: ignore[type-arg]
+        super().__init__(units=units)
+        self.table = table
+
+    @classmethod
+    def examples(cls) -> list[tuple[dict[str, Any], Shape]]:
+        return [({"units": 4, "table": {1: 2.0}}, (4,))]
+
+
+@planted("plan.valid")
+class PlansADict(Carry):
+    def plan(self, in_shape: Shape) -> Plan:
+        return {"out_shape": (self.units,)}  # type: ignore[return-value]
+
+
+@planted("plan.shape")
+class WrongShape(Carry):
+    def feed(self, x: Array, ctx: Context) -> Array:
+        return super().feed(x, ctx)[:, :1]
+
+
+@planted("plan.pure")
+class RemembersPlan(Carry):
+    def plan(self, in_shape: Shape) -> Plan:
+        self.width = in_shape[0] if len(in_shape) == 1 else 0
+        return super().plan(in_shape)
+
+
+@planted("plan.pure")
+class AllocatesPlan(Carry):
+    def plan(self, in_shape: Shape) -> Plan:
+        np.zeros((in_shape[0] if in_shape else 1, 100))
+        return super().plan(in_shape)
+
+
+@planted("plan.refuses")
+class IndexesShape(Carry):
+    """Fails with an IndexError for rows without axes, and takes those of several."""
+
+    def plan(self, in_shape: Shape) -> Plan:
+        return super().plan((in_shape[0],))
+
+
+@planted("plan.parameters")
+class DeadParameter(Carry):
+    def plan(self, in_shape: Shape) -> Plan:
+        plan = super().plan(in_shape)
+        return Plan(plan.out_shape, {**plan.params, "extra": Param((3,))}, macs=plan.macs)
+
+    def write(self, x: Array, dH: Array, dT: Array, dA: Array) -> None:
+        super().write(x, dH, dT, dA)
+        self.grads["extra"][...] = 0
+
+
+@planted("dtype.float64")
+class Narrows(Carry):
+    def feed(self, x: Array, ctx: Context) -> Array:
+        return super().feed(x, ctx).astype(np.float32)
+
+
+@planted("gradient.written")
+class AddsGradients(Carry):
+    def write(self, x: Array, dH: Array, dT: Array, dA: Array) -> None:
+        before = {name: grad.copy() for name, grad in self.grads.items()}
+        super().write(x, dH, dT, dA)
+        for name, grad in self.grads.items():
+            grad += before[name]
+
+
+@planted("gradient.repeatable")
+class SpoilsSaved(Carry):
+    """The second backprop of one feed finds H scaled."""
+
+    def slope(self, dy: Array, H: Array, T: Array, A: Array) -> Array:
+        dT = super().slope(dy, H, T, A)
+        H *= 0.5
+        return dT
+
+
+@planted("gradient.wants_dx")
+class LeavesEarly(Carry):
+    def backprop(self, dy: Array, ctx: Context) -> Array:
+        return super().backprop(dy, ctx) if ctx.wants_dx else dy
+
+
+@planted("gradient.float32")
+class OtherInSingle(Carry):
+    """The path for float32 forgets a factor that is near 1."""
+
+    def slope(self, dy: Array, H: Array, T: Array, A: Array) -> Array:
+        dT = super().slope(dy, H, T, A)
+        return dT if dT.dtype == np.float64 else dT * np.float32(0.99)
+
+
+@planted("gradient.activations")
+class AlwaysInPlace(Active):
+    """Right for activations whose slope follows from y, and for no other."""
+
+    def feed(self, x: Array, ctx: Context) -> Array:
+        z = x @ self.params["W"]
+        y = activation(self.activation).feed(z, z)
+        ctx.save(x, z, y)
+        return y
+
+
+@planted("stochastic.replay")
+class OwnGenerator(Mask):
+    def feed(self, x: Array, ctx: Context) -> Array:
+        if ctx.training:
+            ctx.rng = np.random.default_rng()
+        return super().feed(x, ctx)
+
+
+@planted("scale.extreme")
+class NaiveSigmoid(Active):
+    def feed(self, x: Array, ctx: Context) -> Array:
+        z = x @ self.params["W"]
+        e = np.exp(z)
+        y: Array = e / (1 + e)
+        ctx.save(x, z, y)
+        return y
+
+    def backprop(self, dy: Array, ctx: Context) -> Array:
+        x, _, y = ctx.saved
+        dz = dy * y * (1 - y)
+        self.grads["W"][...] = x.T @ dz
+        dx: Array = dz @ self.params["W"].T
+        return dx
+
+
+@planted("batch.empty")
+class MeanOfNothing(Centre):
+    def feed(self, x: Array, ctx: Context) -> Array:
+        if ctx.training and not len(x):
+            self.state["mean"][...] = x[0]
+        return super().feed(x, ctx)
+
+
+@planted("batch.sizes")
+class SavesOnce(Carry):
+    def feed(self, x: Array, ctx: Context) -> Array:
+        kept = ctx._saved
+        y = super().feed(x, ctx)
+        if kept is not None and len(kept[0]) == len(x):
+            ctx.save(*kept)
+        return y
+
+
+@planted("batch.split")
+class BatchMeanAlways(Carry):
+    def feed(self, x: Array, ctx: Context) -> Array:
+        y = super().feed(x, ctx)
+        return y if ctx.training or not len(y) else y - y.mean(axis=0)
+
+
+@planted("batch.state")
+class LearnsInInference(Centre):
+    def feed(self, x: Array, ctx: Context) -> Array:
+        if not ctx.training and len(x):
+            self.state["mean"][...] += 0.1
+        return super().feed(x, ctx)
+
+
+@planted("input.layouts")
+class ReadsMemory(Carry):
+    """Order "A" reads Fortran-ordered rows column by column."""
+
+    def feed(self, x: Array, ctx: Context) -> Array:
+        return super().feed(x.reshape(-1, order="A").reshape(x.shape), ctx)
+
+
+@planted("input.layouts")
+class WritesAndRestores(Carry):
+    """Fails for rows that may not be written."""
+
+    def feed(self, x: Array, ctx: Context) -> Array:
+        x += 0
+        return super().feed(x, ctx)
+
+
+@planted("cotangent.unchanged")
+class OverwritesCotangent(Carry):
+    def backprop(self, dy: Array, ctx: Context) -> Array:
+        dx = super().backprop(dy, ctx)
+        if dy.flags.writeable:
+            dy *= 0
+        return dx
+
+
+@planted("memory.stale")
+class TrustsBuffer(Carry):
+    """Fills a buffer in the first pass and reads it in the next."""
+
+    def feed(self, x: Array, ctx: Context) -> Array:
+        first = not ctx._buffers
+        one = ctx.buffer("one", (1,))
+        if first or not ctx.keeps:
+            one[...] = 1
+        y: Array = super().feed(x, ctx) * one
+        return y
+
+
+@planted("memory.scratch", "feeds.stacked")
+class KeepsScratch(Carry):
+    """What feed returns lies where the next layers write."""
+
+    def feed(self, x: Array, ctx: Context) -> Array:
+        y = super().feed(x, ctx)
+        out = ctx.scratch("y", y.shape)
+        out[...] = y
+        return out
+
+
+@planted("memory.inference")
+class OtherInInference(Carry):
+    def feed(self, x: Array, ctx: Context) -> Array:
+        y = super().feed(x, ctx)
+        return y if ctx.keeps else y * 0.5
+
+
+@planted("feeds.stateless")
+class KeepsInSelf(Carry):
+    def feed(self, x: Array, ctx: Context) -> Array:
+        self.rows = len(x)
+        return super().feed(x, ctx)
+
+
+_SCRATCH: dict[tuple[Any, ...], Array] = {}
+
+
+@planted("feeds.threads")
+class SharedScratch(Active):
+    """One scratch array for all feeds of a shape; another thread writes into it meanwhile."""
+
+    def feed(self, x: Array, ctx: Context) -> Array:
+        z = x @ self.params["W"]
+        shared = _SCRATCH.setdefault((z.shape, z.dtype), np.empty_like(z))
+        shared[...] = z
+        time.sleep(1e-4)
+        y = np.tanh(shared)
+        ctx.save(x, z, y)
+        return y
+
+    def backprop(self, dy: Array, ctx: Context) -> Array:
+        x, _, y = ctx.saved
+        dz = dy * (1 - y**2)
+        self.grads["W"][...] = x.T @ dz
+        dx: Array = dz @ self.params["W"].T
+        return dx
+
+
+@planted("update.zero_gradient")
+class DecaysItself(Carry):
+    def write(self, x: Array, dH: Array, dT: Array, dA: Array) -> None:
+        super().write(x, dH, dT, dA)
+        self.grads["WH"][...] += 0.01 * self.params["WH"]
+
+
+_KEPT: WeakKeyDictionary[Layer, Array] = WeakKeyDictionary()
+
+
+@planted("update.seen")
+class KeepsOldWeights(Carry):
+    """A copy of the weights, made in the first feed of a layer."""
+
+    def feed(self, x: Array, ctx: Context) -> Array:
+        kept = _KEPT.setdefault(self, self.params["WA"].copy())
+        y = super().feed(x, ctx)
+        y += 0.001 * (x @ kept)
+        return y
+
+
+@planted("update.freeze")
+class IgnoresFreeze(Carry):
+    def update(self, rule: Optimizer) -> None:
+        rule.apply(self.span)
+
+
+_counted = itertools.count()
+
+
+@planted("file.round_trip")
+class DependsOnItsNumber(Carry):
+    """Something that is no setting, no parameter and no state changes the output."""
+
+    def __init__(self, *, units: Size, gate_bias: float = -1.0) -> None:
+        super().__init__(units=units, gate_bias=gate_bias)
+        self.number = next(_counted)
+
+    def feed(self, x: Array, ctx: Context) -> Array:
+        y: Array = super().feed(x, ctx) + x.dtype.type(self.number)
+        return y
+
+
+@planted("file.fresh_process")
+class DependsOnProcess(Carry):
+    def feed(self, x: Array, ctx: Context) -> Array:
+        y: Array = super().feed(x, ctx) + x.dtype.type(os.getpid() % 1000)
+        return y
+
+
+@planted("golden.migration")
+class ForgotGolden(Carry):
+    config_version = 2
+
+
+@planted("global.settings")
+class SetsErrors(Carry):
+    def feed(self, x: Array, ctx: Context) -> Array:
+        np.seterr(all="raise")
+        return super().feed(x, ctx)
+
+
+@planted("declared.methods")
+class NoBackprop(Layer):
+    type_name = "kit.no-backprop"
+
+    def plan(self, in_shape: Shape) -> Plan:
+        return Plan(in_shape)
+
+    def feed(self, x: Array, ctx: Context) -> Array:
+        return x
+
+
+@planted("settings.keywords")
+class Positional(Carry):
+    def __init__(self, units: Size) -> None:
+        super().__init__(units=units)
+
+
+# ---- patterns that the diagnosis knows
+
+
+class OneOfThousands(Carry):
+    """A large matrix whose gradient is wrong at one place, likely one that is not tried alone."""
+
+    type_name = "kit.one-of-thousands"
+
+    @classmethod
+    def examples(cls) -> list[tuple[dict[str, Any], Shape]]:
+        return [({"units": 60}, (60,))]
+
+    def write(self, x: Array, dH: Array, dT: Array, dA: Array) -> None:
+        super().write(x, dH, dT, dA)
+        self.grads["WA"][41, 37] += 0.5
+
+
+class MeanBias(Carry):
+    """likely: one over the batch."""
+
+    type_name = "kit.mean-bias"
+
+    def write(self, x: Array, dH: Array, dT: Array, dA: Array) -> None:
+        super().write(x, dH, dT, dA)
+        self.grads["bH"][...] = dH.mean(axis=0)
+
+
+class WrongSign(Carry):
+    type_name = "kit.wrong-sign"
+
+    def write(self, x: Array, dH: Array, dT: Array, dA: Array) -> None:
+        super().write(x, dH, -dT, dA)
+
+
+class Transposed(Carry):
+    type_name = "kit.transposed"
+
+    def write(self, x: Array, dH: Array, dT: Array, dA: Array) -> None:
+        super().write(x, dH, dT, dA)
+        if self.grads["WA"].shape[0] == self.grads["WA"].shape[1]:
+            self.grads["WA"][...] = dA.T @ x
+
+
+class MixedUp(Carry):
+    type_name = "kit.mixed-up"
+
+    def write(self, x: Array, dH: Array, dT: Array, dA: Array) -> None:
+        super().write(x, dH, dT, dA)
+        self.grads["WT"][...] = x.T @ dH
+
+
+class ForgetsOne(Carry):
+    type_name = "kit.forgets-one"
+
+    def write(self, x: Array, dH: Array, dT: Array, dA: Array) -> None:
+        for name, d in (("WH", dH), ("WT", dT), ("WA", dA)):
+            self.grads[name][...] = x.T @ d
+        self.grads["bT"][...] = dT.sum(axis=0)
+
+
+class NoSlope(Active):
+    """likely: the slope of the activation."""
+
+    type_name = "kit.no-slope"
+
+    def backprop(self, dy: Array, ctx: Context) -> Array:
+        x, _, _ = ctx.saved
+        self.grads["W"][...] = x.T @ dy
+        dx: Array = dy @ self.params["W"].T
+        return dx
+
+
+class LostCarry(Layer):
+    """y = x + tanh(x W), and dL/dx without its first term."""
+
+    type_name = "kit.lost-carry"
+
+    def plan(self, in_shape: Shape) -> Plan:
+        if len(in_shape) != 1:
+            raise ShapeError("rows of one axis")
+        d = in_shape[0]
+        return Plan((d,), {"W": Param((d, d), "orthogonal")}, macs=d * d)
+
+    def feed(self, x: Array, ctx: Context) -> Array:
+        h = np.tanh(x @ self.params["W"])
+        ctx.save(x, h)
+        y: Array = x + h
+        return y
+
+    def backprop(self, dy: Array, ctx: Context) -> Array:
+        x, h = ctx.saved
+        dz = dy * (1 - h**2)
+        self.grads["W"][...] = x.T @ dz
+        dx: Array = dz @ self.params["W"].T
+        return dx

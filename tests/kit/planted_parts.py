@@ -1,0 +1,418 @@
+"""Parts of the other kinds: a sound one of each, and one bug for each check: ``PLANTED``.
+
+The equations: y = tanh(z), dz = dy (1 - y^2); loss = mean (s - t)^2, ds = 2 w (s - t) / k;
+p := p - rate m, m := 0.9 m + g; factor = 1 / (1 + t); value = mean w (p - t)^2. Source: own work.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from layerkit import (
+    Activation,
+    Array,
+    Context,
+    DataSource,
+    DataSourceError,
+    Initializer,
+    Loss,
+    Metric,
+    Optimizer,
+    Part,
+    Rows,
+    Schedule,
+    Shape,
+)
+from layerkit.fields import Positive
+
+PLANTED: list[tuple[str, type[Part], type[Part]]] = []
+
+
+def planted(*checks: str) -> Any:
+    def enter(cls: type[Part]) -> type[Part]:
+        cls.type_name = f"kit.{cls.__name__.lower()}"
+        PLANTED.extend((check, cls, cls.__mro__[1]) for check in checks)
+        return cls
+
+    return enter
+
+
+# ---- activations
+
+
+class Squash(Activation):
+    """y = tanh(z)."""
+
+    type_name = "kit.squash"
+
+    def feed(self, z: Array, out: Array) -> Array:
+        return np.tanh(z, out=out)
+
+    def backprop(self, dy: Array, z: Array, y: Array, out: Array) -> Array:
+        slope = 1 - np.square(y)
+        np.multiply(dy, slope, out=out)
+        return out
+
+
+@planted("pass.runs")
+class NewMemory(Squash):
+    def feed(self, z: Array, out: Array) -> Array:
+        return np.tanh(z)
+
+
+@planted("gradient.slope")
+class WrongSlope(Squash):
+    def backprop(self, dy: Array, z: Array, y: Array, out: Array) -> Array:
+        np.multiply(dy, 1 - y, out=out)
+        return out
+
+
+@planted("memory.in_place")
+class ReadsAfterWriting(Squash):
+    def backprop(self, dy: Array, z: Array, y: Array, out: Array) -> Array:
+        np.multiply(y, y, out=out)
+        np.subtract(1, out, out=out)
+        return np.multiply(dy, out, out=out)
+
+
+@planted("input.unchanged")
+class SpoilsY(Squash):
+    def backprop(self, dy: Array, z: Array, y: Array, out: Array) -> Array:
+        done = super().backprop(dy, z, y, out)
+        if y.flags.writeable:
+            y *= 0
+        return done
+
+
+@planted("batch.elementwise")
+class Softmax(Squash):
+    def feed(self, z: Array, out: Array) -> Array:
+        np.tanh(z, out=out)
+        out += 0.1 * out.sum()
+        return out
+
+
+@planted("input.layouts")
+class ByMemory(Squash):
+    def feed(self, z: Array, out: Array) -> Array:
+        out[...] = np.tanh(z.ravel(order="K")).reshape(z.shape)
+        return out
+
+
+@planted("dtype.float32")
+class Coarse(Squash):
+    """Right in float64; in float32 off by more than rounding."""
+
+    def feed(self, z: Array, out: Array) -> Array:
+        np.tanh(z, out=out)
+        if z.dtype == np.float32:
+            out += np.float32(1e-3)
+        return out
+
+
+@planted("scale.extreme")
+class Overflows(Squash):
+    def feed(self, z: Array, out: Array) -> Array:
+        with np.errstate(all="ignore"):
+            a, b = np.exp(z), np.exp(-z)
+            np.divide(a - b, a + b, out=out)
+        return out
+
+
+# ---- initializers
+
+
+class Normal(Initializer):
+    """W ~ N(0, 1)."""
+
+    type_name = "kit.normal"
+
+    def make(self, shape: Shape, fans: tuple[int, int], rng: np.random.Generator) -> Array:
+        return rng.normal(size=shape)
+
+
+@planted("pass.runs")
+class SingleStart(Normal):
+    def make(self, shape: Shape, fans: tuple[int, int], rng: np.random.Generator) -> Array:
+        return rng.normal(size=shape).astype(np.float32)
+
+
+@planted("stochastic.replay")
+class OwnStream(Normal):
+    def make(self, shape: Shape, fans: tuple[int, int], rng: np.random.Generator) -> Array:
+        return np.random.default_rng().normal(size=shape)
+
+
+_MADE: dict[Shape, Array] = {}
+
+
+@planted("memory.fresh")
+class SharedStart(Normal):
+    def make(self, shape: Shape, fans: tuple[int, int], rng: np.random.Generator) -> Array:
+        return _MADE.setdefault(shape, np.ones(shape))
+
+
+@planted("global.random")
+class GlobalStream(Normal):
+    def make(self, shape: Shape, fans: tuple[int, int], rng: np.random.Generator) -> Array:
+        return np.random.normal(size=shape)  # noqa: NPY002  # the bug
+
+
+# ---- losses
+
+
+class Squares(Loss):
+    """loss = mean over the outputs of (s - t)^2."""
+
+    type_name = "kit.squares"
+    target = "real"
+    link = "identity"
+
+    def feed(self, scores: Array, targets: Array, ctx: Context) -> Array:
+        r = scores - targets
+        ctx.save(r)
+        loss: Array = np.square(r).mean(axis=1)
+        return loss
+
+    def backprop(self, weights: Array, ctx: Context) -> Array:
+        (r,) = ctx.saved
+        w = (2 * weights / r.shape[1]).astype(r.dtype)
+        d: Array = r * w[:, None]
+        return d
+
+
+@planted("pass.runs")
+class OneNumber(Squares):
+    def feed(self, scores: Array, targets: Array, ctx: Context) -> Array:
+        loss: Array = super().feed(scores, targets, ctx).mean()
+        return loss
+
+
+@planted("gradient.scores")
+class ForgetsOutputs(Squares):
+    def backprop(self, weights: Array, ctx: Context) -> Array:
+        (r,) = ctx.saved
+        d: Array = 2 * r * weights.astype(r.dtype)[:, None]
+        return d
+
+
+@planted("batch.split")
+class Centred(Squares):
+    def feed(self, scores: Array, targets: Array, ctx: Context) -> Array:
+        loss = super().feed(scores, targets, ctx)
+        return loss - (loss.mean() if len(loss) else 0)
+
+
+@planted("update.zero_gradient")
+class OwnPull(Squares):
+    def backprop(self, weights: Array, ctx: Context) -> Array:
+        d: Array = super().backprop(weights, ctx) + ctx.dtype.type(0.01)
+        return d
+
+
+@planted("input.unchanged")
+class SpoilsScores(Squares):
+    def feed(self, scores: Array, targets: Array, ctx: Context) -> Array:
+        loss = super().feed(scores, targets, ctx)
+        if scores.flags.writeable:
+            scores -= targets
+        return loss
+
+
+@planted("input.layouts")
+class ScoresByMemory(Squares):
+    def feed(self, scores: Array, targets: Array, ctx: Context) -> Array:
+        plain = scores.ravel(order="K").reshape(scores.shape)
+        return super().feed(plain, targets, ctx)
+
+
+@planted("feeds.interleaved")
+class KeepsResidual(Squares):
+    def feed(self, scores: Array, targets: Array, ctx: Context) -> Array:
+        loss = super().feed(scores, targets, ctx)
+        self.kept = ctx.saved
+        return loss
+
+    def backprop(self, weights: Array, ctx: Context) -> Array:
+        ctx.save(*self.kept)
+        return super().backprop(weights, ctx)
+
+
+@planted("dtype.float32")
+class WidensByWeights(Squares):
+    def backprop(self, weights: Array, ctx: Context) -> Array:
+        (r,) = ctx.saved
+        d: Array = 2 * r * weights[:, None] / r.shape[1]
+        return d
+
+
+@planted("scale.extreme")
+class NaiveLog(Squares):
+    def feed(self, scores: Array, targets: Array, ctx: Context) -> Array:
+        with np.errstate(all="ignore"):
+            loss = super().feed(scores, targets, ctx)
+            return np.log(np.exp(loss))
+
+
+# ---- optimizers
+
+
+class Heavy(Optimizer):
+    """m := 0.9 m + g, p := p - rate m."""
+
+    type_name = "kit.heavy"
+    slot_names: ClassVar[tuple[str, ...]] = ("m",)
+
+    def __init__(self, *, learning_rate: Positive = 0.1) -> None:
+        self.learning_rate = learning_rate
+
+    def rule(self, p: Array, g: Array, slots: Sequence[Array], scratch: Array) -> None:
+        (m,) = slots
+        m *= 0.9
+        m += g
+        p -= np.multiply(m, self.rate, scratch)
+
+
+@planted("pass.runs")
+class StepsNowhere(Heavy):
+    def rule(self, p: Array, g: Array, slots: Sequence[Array], scratch: Array) -> None:
+        p = p - self.rate * g
+
+
+@planted("update.descends")
+class Climbs(Heavy):
+    def rule(self, p: Array, g: Array, slots: Sequence[Array], scratch: Array) -> None:
+        p += self.rate * g
+
+
+@planted("update.rate")
+class OwnRate(Heavy):
+    def rule(self, p: Array, g: Array, slots: Sequence[Array], scratch: Array) -> None:
+        p -= self.learning_rate * g
+
+
+@planted("update.zero_gradient")
+class Decays(Heavy):
+    def rule(self, p: Array, g: Array, slots: Sequence[Array], scratch: Array) -> None:
+        p -= self.rate * (g + 0.01 * p)
+
+
+@planted("update.blocks")
+class ByNorm(Heavy):
+    def rule(self, p: Array, g: Array, slots: Sequence[Array], scratch: Array) -> None:
+        p -= self.rate * g / (1 + np.linalg.norm(g))
+
+
+@planted("slots.resume")
+class HiddenMemory(Heavy):
+    slot_names = ()
+
+    def rule(self, p: Array, g: Array, slots: Sequence[Array], scratch: Array) -> None:
+        held = getattr(self, "held", {})
+        self.held = held
+        m = held.setdefault(p.__array_interface__["data"][0], np.zeros_like(p))
+        super().rule(p, g, [m], scratch)
+
+
+@planted("dtype.float32")
+class CoarseSteps(Heavy):
+    def rule(self, p: Array, g: Array, slots: Sequence[Array], scratch: Array) -> None:
+        super().rule(p, g, slots, scratch)
+        if p.dtype == np.float32:
+            p += np.float32(0.01)
+
+
+# ---- schedules
+
+
+class Falling(Schedule):
+    """factor = 1 / (1 + t)."""
+
+    type_name = "kit.falling"
+
+    def factor(self, epoch: float, epochs: int) -> float:
+        return 1 / (1 + epoch)
+
+
+@planted("pass.runs")
+class BelowZero(Falling):
+    def factor(self, epoch: float, epochs: int) -> float:
+        return 1 - 2 * epoch / epochs
+
+
+_asked = itertools.count(1)
+
+
+@planted("stochastic.replay")
+class CountsCalls(Falling):
+    def factor(self, epoch: float, epochs: int) -> float:
+        return 1 / next(_asked)
+
+
+# ---- metrics
+
+
+class MeanSquare(Metric):
+    """value = weighted mean of (p - t)^2."""
+
+    type_name = "kit.meansquare"
+    target = ("real",)
+    higher_is_better = False
+
+    def value(self, predictions: Array, targets: Array, weights: Array | None = None) -> float:
+        rows = np.square(predictions - targets).mean(axis=1)
+        return float(np.average(rows, weights=weights))
+
+
+@planted("pass.runs")
+class NumpyNumber(MeanSquare):
+    def value(self, predictions: Array, targets: Array, weights: Array | None = None) -> float:
+        return np.float32(super().value(predictions, targets, weights))  # type: ignore[return-value]
+
+
+@planted("batch.permutation")
+class FirstRowCounts(MeanSquare):
+    def value(self, predictions: Array, targets: Array, weights: Array | None = None) -> float:
+        return super().value(predictions, targets, weights) + float(np.abs(predictions[0]).sum())
+
+
+@planted("batch.weights")
+class IgnoresWeights(MeanSquare):
+    def value(self, predictions: Array, targets: Array, weights: Array | None = None) -> float:
+        return super().value(predictions, targets)
+
+
+@planted("update.direction")
+class WrongWay(MeanSquare):
+    higher_is_better = True
+
+
+@planted("input.unchanged")
+class SpoilsPredictions(MeanSquare):
+    def value(self, predictions: Array, targets: Array, weights: Array | None = None) -> float:
+        found = super().value(predictions, targets, weights)
+        predictions *= 0
+        return found
+
+
+# ---- data sources
+
+
+class Nowhere(DataSource):
+    """A data set that is never there."""
+
+    type_name = "kit.nowhere"
+
+    def load(self, where: Path | None) -> dict[str, Rows]:
+        raise DataSourceError(f"no rows at {where}")
+
+
+@planted("pass.refuses")
+class AnotherInstead(Nowhere):
+    def load(self, where: Path | None) -> dict[str, Rows]:
+        return {"train": Rows(np.zeros((3, 2)))}

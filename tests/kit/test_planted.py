@@ -1,0 +1,156 @@
+"""Every check of the kit finds the bug that it is for, and passes the layer without the bug."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import pytest
+
+from layerkit import Array, Context, Layer, Param, Plan, Shape
+from layerkit.testing import Report, check_part, rules_for
+from tests.kit import planted
+from tests.kit.planted import PLANTED
+from tests.kit.sound import Active, Carry, Centre, Mask
+
+TWELVE = {
+    "NoCarryInSlope": "gradient.parameters",
+    "LostPath": "gradient.inputs",
+    "BiasBroadcast": "gradient.parameters",
+    "OverwritesInput": "input.unchanged",
+    "SharedCache": "feeds.interleaved",
+    "RedrawnMask": "stochastic.gradient",
+    "Promotes": "dtype.float32",
+    "OrderDependent": "batch.permutation",
+    "UpdatesEarly": "update.order",
+    "WrongMacs": "plan.macs",
+    "LosesSetting": "settings.constructor",
+    "GlobalSeed": "global.random",
+}
+RUDE = {
+    "printing": ("Printing", "import.quiet", "hello from a plugin"),
+    "reading": ("Reading", "global.files_and_network", "reading.py"),
+    "calling": ("Calling", "global.files_and_network", "getaddrinfo"),
+    "slow": ("Slow", "import.cost", "0.5 s allowed"),
+    "seeding": ("Seeding", "global.random", "importing"),
+    "bare": ("Bare", "docs.equations", "docstring"),
+}
+BEYOND = {  # shown to fail by a test of its own
+    "settings.unknown",
+}
+
+
+def rude(module: str) -> type[Layer]:
+    found: type[Layer] = getattr(import_module(f"tests.kit.rude.{module}"), RUDE[module][0])
+    return found
+
+
+def test_the_twelve_of_the_issue_are_here() -> None:
+    here = {cls.__name__: check for check, cls, _ in PLANTED[:12]}
+    assert here == TWELVE
+
+
+@pytest.mark.parametrize("layer", [Carry, Mask, Centre, Active], ids=lambda c: c.__name__)
+def test_sound_layers_conform(layer: type[Layer]) -> None:
+    report = check_part(layer)
+    report.raise_if_failed()
+    assert report.counts["planned"] == len(rules_for("layers"))
+    assert report.counts["run"] >= report.counts["planned"] - 4
+
+
+@pytest.mark.parametrize(
+    ("check", "layer", "twin"), PLANTED, ids=[f"{c}-{cls.__name__}" for c, cls, _ in PLANTED]
+)
+def test_a_planted_bug_is_found(check: str, layer: type[Layer], twin: type[Layer]) -> None:
+    report = check_part(layer, only=check)
+    assert report[check].status == "failed", report.text()
+    assert not report.ok
+    assert report[check].message
+    assert report[check].hint
+    assert not report[check].message.startswith("the check ended in"), report.text()
+    assert check_part(twin, only=check)[check].status in ("passed", "skipped")
+    assert check_part(twin, only=check).ok
+
+
+@pytest.mark.parametrize("module", sorted(RUDE))
+def test_rude_modules_are_found(module: str) -> None:
+    _, check, words = RUDE[module]
+    outcome = check_part(rude(module), only=check)[check]
+    assert outcome.status == "failed"
+    assert words in outcome.message
+
+
+def test_a_core_that_takes_unknown_settings_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    from layerkit.spec import layers
+
+    honest: Any = getattr(layers, "validate")  # noqa: B009  # imported there, not exported
+
+    def lax(part: Any, config: Any, path: Any, faults: Any, **options: Any) -> Any:
+        known = {k: v for k, v in config.items() if k in part.settings()}
+        return honest(part, known, path, faults, **options)
+
+    monkeypatch.setattr(layers, "validate", lax)
+    assert check_part(Carry, only="settings.unknown")["settings.unknown"].status == "failed"
+
+
+def test_every_check_of_layers_is_seen_failing() -> None:
+    seen = {check for check, _, _ in PLANTED} | {check for _, check, _ in RUDE.values()} | BEYOND
+    assert seen == {rule.id for rule in rules_for("layers")}
+
+
+def message(layer: type[Layer], check: str) -> str:
+    report: Report = check_part(layer, only=check)
+    assert report[check].status == "failed"
+    return report[check].message
+
+
+@pytest.mark.parametrize(
+    ("layer", "check", "words"),
+    [
+        (planted.BiasBroadcast, "gradient.parameters", "sum over rows, axis=0"),
+        (planted.LostPath, "gradient.inputs", "through 'WT'"),
+        (planted.MeanBias, "gradient.parameters", "a mean over rows where a sum is wanted"),
+        (planted.WrongSign, "gradient.parameters", "wrong sign"),
+        (planted.Transposed, "gradient.parameters", "transposed"),
+        (planted.MixedUp, "gradient.parameters", "equals grads['WH']"),
+        (planted.ForgetsOne, "gradient.parameters", "is not written whole"),
+        (planted.ForgetsOne, "gradient.written", "never writes grads['bH']"),
+        (planted.AddsGradients, "gradient.written", "adds to grads['WH']"),
+        (planted.NoSlope, "gradient.parameters", "the slope f' of 'activation'"),
+        (planted.LostCarry, "gradient.inputs", "such as a carry"),
+        (planted.WrongMacs, "plan.macs", "declares 32 multiply-adds a row"),
+        (planted.LosesSetting, "settings.constructor", "gate_bias=0.5 was given"),
+    ],
+    ids=lambda value: value.__name__ if isinstance(value, type) else "",
+)
+def test_the_likely_cause_is_named(layer: type[Layer], check: str, words: str) -> None:
+    assert words in message(layer, check)
+
+
+def test_the_missing_carry_names_what_it_is_about() -> None:
+    found = message(planted.NoCarryInSlope, "gradient.parameters")
+    assert "grads['WT']" in found
+    assert "'WA'" in found, found  # with WA at zero there is no carry, and all is right
+
+
+def test_one_wrong_coordinate_among_thousands_is_found() -> None:
+    found = message(planted.OneOfThousands, "gradient.parameters")
+    assert "grads['WA'] is wrong along a random direction" in found or "[41, 37]" in found
+
+
+def test_reading_all_parameters_at_once_counts_as_reading() -> None:
+    class Sums(Carry):
+        def feed(self, x: Array, ctx: Context) -> Array:
+            for _, param in self.params.items():  # noqa: PERF102  # as people write it
+                assert param.size
+            return x
+
+        def plan(self, in_shape: Shape) -> Plan:
+            return Plan(in_shape, {"a": Param((2,)), "b": Param((3,))})
+
+        def backprop(self, dy: Array, ctx: Context) -> Array:
+            for grad in self.grads.values():
+                grad[...] = 0
+            return dy
+
+    assert check_part(Sums, only="plan.parameters").ok
