@@ -40,16 +40,15 @@ class SoftmaxCrossEntropy(Loss):
         """Return loss = log Z - (1 - a) s_target - a mean(s), (n,)."""
         n, k = scores.shape
         a = self.label_smoothing
-        s = ctx.buffer("s", (k, n), scores.dtype)
-        np.copyto(s, scores.T)
-        s -= s.max(axis=0)
+        top = np.maximum.reduce(scores.T, 0)
+        s = np.subtract(scores.T, top, ctx.buffer("s", (k, n), scores.dtype))
         rows = np.arange(n)
         loss = -s[targets, rows]
         if a:
             loss *= 1 - a
             loss -= a * s.mean(axis=0)
         e = np.exp(s, s)
-        Z = e.sum(axis=0)
+        Z = np.add.reduce(e, 0)
         loss += np.log(Z)
         ctx.save(e, Z, targets, rows, scores.flags.c_contiguous)
         return loss
