@@ -145,7 +145,7 @@ class Context:
     arena
         Scratch memory shared with the other layers of the pass; by default one of its own.
     fast
-        True where a layer may use compiled kernels of its own, if it has some (float32 only).
+        True where ``Layer.compiled_feed`` takes the place of ``feed`` (float32 only).
     """
 
     __slots__ = (
@@ -358,6 +358,17 @@ class Layer(Part, ABC):
 
         Writes (does not add) dL/dparam into ``self.grads[...]``. Never writes into dy.
         """
+
+    def compiled_feed(self, x: Array, ctx: Context) -> Array:
+        """``feed`` by compiled kernels, called in its place where ``ctx.fast``. Optional.
+
+        It and ``compiled_backprop`` give what ``feed`` and ``backprop`` give, to rounding.
+        """
+        return self.feed(x, ctx)
+
+    def compiled_backprop(self, dy: Array, ctx: Context) -> Array:
+        """``backprop`` after a ``compiled_feed``. Optional."""
+        return self.backprop(dy, ctx)
 
     def row_feed(self) -> Callable[[Array], Array] | None:
         """A function from one row (i,) to its output (o,), for one thread; None: there is none.

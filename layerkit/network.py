@@ -189,7 +189,7 @@ class Network:
         with np.errstate(all="ignore"):
             for p, ctx, shape in zip(self.planned, contexts, shapes[1:], strict=True):
                 try:
-                    y = p.layer.feed(x, ctx)
+                    y = (p.layer.compiled_feed if ctx.fast else p.layer.feed)(x, ctx)
                 except (LayerkitError, MemoryError):
                     raise
                 except Exception as cause:  # whatever a plugin's own code raises
@@ -216,7 +216,8 @@ class Network:
         with np.errstate(all="ignore"):
             for p, ctx, shape in zip(self.planned[::-1], contexts[::-1], shapes, strict=True):
                 try:
-                    dx = p.layer.backprop(dy, ctx)
+                    layer = p.layer
+                    dx = (layer.compiled_backprop if ctx.fast else layer.backprop)(dy, ctx)
                 except (LayerkitError, MemoryError):
                     raise
                 except Exception as cause:  # whatever a plugin's own code raises

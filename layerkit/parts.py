@@ -114,7 +114,7 @@ class Optimizer(Part, ABC):
     """Elements a rule is given at a time: a few such blocks stay in the processor's cache."""
 
     fast: bool = False
-    """Whether the rule may use a compiled kernel of its own, if it has one (see ``Context``)."""
+    """Whether ``compiled_rule`` takes the place of ``rule``."""
 
     decay: Array | float = 1.0
     """In a rule: 1 for the elements of this block that weight decay applies to, else 0."""
@@ -163,9 +163,8 @@ class Optimizer(Part, ABC):
             if self._mask is not None:
                 self.decay = self._mask[part]
             slots = [self.slots[name][part] for name in self.slot_names]
-            self.rule(
-                self._params[part], self._grads[part], slots, scratch[: part.stop - part.start]
-            )
+            rule = self.compiled_rule if self.fast else self.rule
+            rule(self._params[part], self._grads[part], slots, scratch[: part.stop - part.start])
 
     @abstractmethod
     def rule(self, p: Array, g: Array, slots: Sequence[Array], scratch: Array) -> None:
@@ -175,6 +174,10 @@ class Optimizer(Part, ABC):
         (m,) may be used freely; g may be overwritten. Several blocks may be worked on at once, so
         a rule keeps nothing in ``self``.
         """
+
+    def compiled_rule(self, p: Array, g: Array, slots: Sequence[Array], scratch: Array) -> None:
+        """``rule`` by a compiled kernel, called in its place where ``fast``. Optional."""
+        self.rule(p, g, slots, scratch)
 
 
 class Schedule(Part, ABC):

@@ -37,7 +37,8 @@ class RowChain:
         with np.errstate(all="ignore"):
             for step in self.steps:
                 row = step(row)
-        return row[None].copy()
+        scores: Array = row[None].copy()
+        return scores
 
 
 @dataclass(frozen=True)

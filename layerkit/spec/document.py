@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from functools import cache
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
@@ -32,8 +31,14 @@ def read_document(source: Source, faults: Faults) -> dict[str, Any] | None:
         taken = _taker()(tree)
     except UnsureError:
         return _strict(tree, faults)
-    del taken["layers"]
-    return copy.deepcopy(taken)  # type: ignore[no-any-return]  # a dict, as above
+    return {key: _copied(value) for key, value in taken.items() if key != "layers"}
+
+
+def _copied(value: Any) -> Any:
+    """``value`` with lists and objects of its own: the recipe is resolved in place."""
+    if isinstance(value, dict):
+        return {key: _copied(inner) for key, inner in value.items()}
+    return [_copied(inner) for inner in value] if isinstance(value, list) else value
 
 
 @cache

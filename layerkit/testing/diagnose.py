@@ -124,7 +124,7 @@ def _experiments(bench: Bench, n: int, wrong: list[Finding], again: Findings) ->
     def vanishes(other: Bench) -> bool:
         return not any(finding.name in named for finding in again(other, n, what)[0])
 
-    from layerkit.testing.settings import settings_naming
+    from layerkit.testing.variation import settings_naming
 
     for setting in settings_naming(bench.subject.part, "activations"):
         config = {**bench.example.config, setting: "linear"}

@@ -13,8 +13,8 @@ from layerkit.registry import REGISTRIES
 from layerkit.testing.bench import F32, F64, Bench, equal
 from layerkit.testing.layer_gradients import findings
 from layerkit.testing.rules import Battery, Failed, Skipped
-from layerkit.testing.settings import settings_naming
 from layerkit.testing.subject import Example, Subject
+from layerkit.testing.variation import settings_naming
 
 __all__ = ["BATTERY"]
 

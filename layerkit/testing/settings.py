@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Iterator
 from dataclasses import replace
-from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Any
 
 import numpy as np
 
 from layerkit.errors import LayerkitError, SpecError, quoted
-from layerkit.fields import PartOf
-from layerkit.layer import Layer, Part
-from layerkit.registry import REGISTRIES
+from layerkit.layer import Layer
 from layerkit.spec.settings import setting_types, validate, validate_part
 from layerkit.spec.text import Source
 from layerkit.spec.words import Faults, describe
 from layerkit.testing.models import spec_of
 from layerkit.testing.rules import Battery, Failed
 from layerkit.testing.subject import Example, Subject, calling, told
+from layerkit.testing.variation import groups_of, variants
 
-__all__ = ["BATTERY", "settings_naming"]
+__all__ = ["BATTERY"]
 
 BATTERY = Battery("settings.constructor")
 
@@ -59,72 +56,9 @@ def _keywords(subject: Subject) -> str | None:
     needs=("declared.methods", "declared.examples"),
 )
 def _constructor(subject: Subject) -> str | None:
-    for example in _configs(subject):
+    for example in variants(subject):
         _stores(subject, example.config)
     return None
-
-
-def _configs(subject: Subject) -> Iterator[Example]:
-    """The examples, and the first with one of its settings changed at a time."""
-    yield from subject.examples
-    first = subject.examples[0]
-    for name in subject.part.settings():
-        for value in _others(subject.part, name, first.config):
-            changed = replace(first, config={**first.config, name: value})
-            if _accepted(subject.part, changed):
-                yield changed
-                break
-
-
-def _others(part: type[Part], name: str, config: dict[str, Any]) -> Iterator[Any]:
-    """Values of a setting other than the one that the example has."""
-    now = config.get(name, part.settings()[name].default)
-    try:
-        annotation = setting_types(part)[name]
-    except Exception:  # noqa: BLE001  # settings.annotations tells of it
-        return
-    for group in _groups(annotation):
-        yield from (word for word in REGISTRIES[group].names() if word != now)
-        return
-    if isinstance(now, bool):
-        yield not now
-    elif isinstance(now, int):
-        yield from (now + 1, now - 1)
-    elif isinstance(now, float):
-        yield from (now + 0.125, now - 0.125, now * 0.75)
-    for args in _literals(annotation):
-        yield from (word for word in args if word != now)
-
-
-def _groups(annotation: Any) -> Iterator[str]:
-    if get_origin(annotation) is Annotated:
-        yield from (m.group for m in get_args(annotation)[1:] if isinstance(m, PartOf))
-    elif get_origin(annotation) in (Union, UnionType):
-        for one in get_args(annotation):
-            yield from _groups(one)
-
-
-def _literals(annotation: Any) -> Iterator[tuple[Any, ...]]:
-    if get_origin(annotation) is Literal:
-        yield get_args(annotation)
-    elif get_origin(annotation) in (Union, UnionType, Annotated):
-        for one in get_args(annotation):
-            yield from _literals(one)
-
-
-def _accepted(part: type[Part], example: Example) -> bool:
-    """Whether a spec would take these settings, and the constructor and the plan too."""
-    faults = Faults(Source({}))
-    validate(part, example.config, (), faults)
-    if faults.found:
-        return False
-    try:
-        made = part(**example.config)
-        if isinstance(made, Layer):
-            made.plan(example.shape)
-    except Exception:  # noqa: BLE001  # settings that contradict each other may be refused
-        return False
-    return True
 
 
 def _stores(subject: Subject, config: dict[str, Any]) -> None:
@@ -209,13 +143,13 @@ def _annotations(subject: Subject) -> str | None:
     needs=("settings.annotations", "declared.type_name"),
 )
 def _round_trip(subject: Subject) -> str | None:
-    for example in _configs(subject):
+    for example in variants(subject):
         given = dict(subject.make(example.config).config)
         with subject.known():
             again = _through_a_spec(subject, replace(example, config=given))
         for name, annotation in setting_types(subject.part).items():
             wanted, came = given[name], again.get(name, "missing")
-            for group in _groups(annotation):
+            for group in groups_of(annotation):
                 wanted, came = (_resolved(group, one) for one in (wanted, came))
             if _as_json(came) != _as_json(wanted):
                 raise Failed(f"{name} was {quoted(wanted)}, after a spec it is {quoted(came)}")
@@ -291,12 +225,3 @@ def _unknown(subject: Subject) -> str | None:
                 raise Failed(f"the refusal does not say where: {error}") from error
             return None
     raise Failed(f"a setting called {word!r} was accepted")
-
-
-def settings_naming(part: type[Part], group: str) -> list[str]:
-    """Settings of ``part`` that name a part of ``group``."""
-    try:
-        types = setting_types(part)
-    except Exception:  # noqa: BLE001  # settings.annotations tells of it
-        return []
-    return [name for name, annotation in types.items() if group in set(_groups(annotation))]

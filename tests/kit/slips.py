@@ -227,7 +227,7 @@ class Exits(Product):
 class UnresolvedAnnotation(Product):
     type_name = "kit.unresolved"
 
-    def __init__(self, *, units: Sise) -> None:  # type: ignore[name-defined]  # noqa: F821
+    def __init__(self, *, units: Count) -> None:  # type: ignore[name-defined]  # noqa: F821
         super().__init__(units=units)
 
 
@@ -263,6 +263,6 @@ SLIPS: list[tuple[Any, str, str]] = [
     (ReplacesGradient, "gradient.written", "write into the one that is there"),
     (NoBackprop, "declared.methods", "does not define backprop"),
     (Exits, "plan.shape", "raised SystemExit: goodbye"),
-    (UnresolvedAnnotation, "settings.annotations", "Sise"),
+    (UnresolvedAnnotation, "settings.annotations", "Count"),
     (NumpySetting, "settings.annotations", "'units'"),
 ]

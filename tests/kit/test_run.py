@@ -24,6 +24,7 @@ from layerkit.testing import (
     rules_for,
 )
 from layerkit.testing.numeric import Slopes, slopes
+from layerkit.testing.subject import Subject
 from tests.kit.excused import Excused, Together
 from tests.kit.planted import LostPath, RedrawnMask
 from tests.kit.sound import Carry
@@ -74,6 +75,12 @@ def test_one_seed_gives_one_report_and_another_seed_another() -> None:
     other = check_layer(LostPath, only="gradient.*", seed=6)
     assert other["gradient.inputs"].status == "failed"
     assert other["gradient.inputs"].message != first["gradient.inputs"].message
+
+
+def test_every_random_number_follows_from_the_seed_and_a_name() -> None:
+    one, same, other = (Subject(Carry, seed=seed).rng("x", 3).random() for seed in (1, 1, 2))
+    assert one == same != other
+    assert Subject(Carry, seed=1).rng("y", 3).random() != one
 
 
 def test_the_order_of_checks_does_not_matter() -> None:

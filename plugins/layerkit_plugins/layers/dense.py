@@ -114,11 +114,6 @@ class Dense(Layer):
     def feed(self, x: Array, ctx: Context) -> Array:
         """Outputs y (n, o) for x (n, i)."""
         z = matmul(self.params["W"].T, x.T, ctx.buffer("z", (self.units, len(x))))
-        code = code_of(self.activation) if ctx.fast and self.use_bias else None
-        if code is not None:
-            compiled().activate(code, z, self.params["b"])
-            ctx.save(x, z, z)
-            return z.T
         if self.use_bias:
             z += self.params["b"][:, None]
         f = activation(self.activation)
@@ -129,18 +124,37 @@ class Dense(Layer):
     def backprop(self, dy: Array, ctx: Context) -> Array:
         """Gradient dL/dx (n, i); writes dL/dW and dL/db."""
         x, z, y = ctx.saved
-        dz = ctx.scratch("dz", z.shape)
-        code = code_of(self.activation) if ctx.fast and self.use_bias else None
-        if code is not None:
-            compiled().activate_back(code, np.ascontiguousarray(dy.T), y, dz)
-        else:
-            activation(self.activation).backprop(dy.T, z, y, dz)
+        dz = activation(self.activation).backprop(dy.T, z, y, ctx.scratch("dz", z.shape))
+        return self._through_product(x, dz, dy, ctx)
+
+    def _through_product(self, x: Array, dz: Array, dy: Array, ctx: Context) -> Array:
+        """dL/dW, dL/db and dL/dx from dz (o, n)."""
         matmul(x.T, dz.T, self.grads["W"])
         if self.use_bias:
             sum_rows(dz, self.grads["b"])
         if not ctx.wants_dx:
             return dy
         return matmul(self.params["W"], dz, ctx.scratch("dx", x.T.shape)).T
+
+    def compiled_feed(self, x: Array, ctx: Context) -> Array:
+        """``feed`` with bias and activation in one pass, for activations that the kernels know."""
+        code = code_of(self.activation)
+        if code is None or not self.use_bias:
+            return self.feed(x, ctx)
+        z = matmul(self.params["W"].T, x.T, ctx.buffer("z", (self.units, len(x))))
+        compiled().activate(code, z, self.params["b"])
+        ctx.save(x, z, z)
+        return z.T
+
+    def compiled_backprop(self, dy: Array, ctx: Context) -> Array:
+        """``backprop`` after ``compiled_feed``."""
+        code = code_of(self.activation)
+        if code is None or not self.use_bias:
+            return self.backprop(dy, ctx)
+        x, _, y = ctx.saved
+        dz = ctx.scratch("dz", y.shape)
+        compiled().activate_back(code, np.ascontiguousarray(dy.T), y, dz)
+        return self._through_product(x, dz, dy, ctx)
 
     def row_feed(self) -> Callable[[Array], Array]:
         """``feed`` for one row as a vector, with everything bound that does not change."""

@@ -138,9 +138,6 @@ class Highway(Layer):
         """Outputs y (n, d) for x (n, d)."""
         n, d = x.shape
         a = matmul(self.joined["W"].T, x.T, ctx.buffer("a", (2 * d, n)))
-        code = code_of(self.activation) if ctx.fast and self.use_bias else None
-        if code is not None:
-            return self._compiled_feed(code, a, x, ctx)
         aH, aT = a[:d], a[d:]
         if self.use_bias:
             a += self.joined["b"][:, None]
@@ -159,9 +156,39 @@ class Highway(Layer):
         ctx.save(x, a, H, P)
         return np.subtract(H, P, ctx.buffer("y", (d, n))).T
 
-    def _compiled_feed(self, code: int, a: Array, x: Array, ctx: Context) -> Array:
-        """The rest of ``feed``, all in one pass."""
+    def backprop(self, dy: Array, ctx: Context) -> Array:
+        """Gradient dL/dx (n, d); writes the gradients of WH, WT, bH, bT."""
+        x, a, H, P = ctx.saved
+        d, n = P.shape
+        aH, C, G = a[:d], a[d:], dy.T
+        da = ctx.scratch("da", (2 * d, n))
+        dH, dT = da[:d], da[d:]
+        gC = np.multiply(G, C, ctx.scratch("gC", (d, n)))
+        gH = np.subtract(G, gC, ctx.scratch("gH", (d, n)))
+        np.multiply(gH, P, dT)
+        activation(self.activation).backprop(gH, aH, H, dH)
+        return self._through_product(x, da, gC, dy, ctx)
+
+    def _through_product(self, x: Array, da: Array, gC: Array, dy: Array, ctx: Context) -> Array:
+        """Gradients of the parameters and of x from da (2 d, n), dH above dT."""
+        matmul(x.T, da.T, self.joined_grads["W"])
+        if self.use_bias:
+            sum_rows(da, self.joined_grads["b"])
+        else:
+            sum_rows(da[len(gC) :], self.grads["bT"])
+        if not ctx.wants_dx:
+            return dy
+        dx = matmul(self.joined["W"], da, ctx.scratch("dx", gC.shape))
+        dx += gC
+        return dx.T
+
+    def compiled_feed(self, x: Array, ctx: Context) -> Array:
+        """``feed`` with all between the products in one pass, for activations the kernels know."""
+        code = code_of(self.activation)
+        if code is None or not self.use_bias:
+            return self.feed(x, ctx)
         n, d = x.shape
+        a = matmul(self.joined["W"].T, x.T, ctx.buffer("a", (2 * d, n)))
         y, X = ctx.buffer("y", (d, n)), np.ascontiguousarray(x.T)
         if not ctx.keeps:
             compiled().carry_only(code, a, self.joined["b"], X, y)
@@ -171,32 +198,15 @@ class Highway(Layer):
         ctx.save(x, a, a[:d], P)
         return y.T
 
-    def backprop(self, dy: Array, ctx: Context) -> Array:
-        """Gradient dL/dx (n, d); writes the gradients of WH, WT, bH, bT."""
-        x, a, H, P = ctx.saved
-        d, n = P.shape
-        aH, C, G = a[:d], a[d:], dy.T
-        da = ctx.scratch("da", (2 * d, n))
-        dH, dT = da[:d], da[d:]
-        gC = ctx.scratch("gC", (d, n))
-        code = code_of(self.activation) if ctx.fast and self.use_bias else None
-        if code is not None:
-            compiled().carry_back(code, np.ascontiguousarray(G), a, P, da, gC)
-        else:
-            np.multiply(G, C, gC)
-            gH = np.subtract(G, gC, ctx.scratch("gH", (d, n)))
-            np.multiply(gH, P, dT)
-            activation(self.activation).backprop(gH, aH, H, dH)
-        matmul(x.T, da.T, self.joined_grads["W"])
-        if self.use_bias:
-            sum_rows(da, self.joined_grads["b"])
-        else:
-            sum_rows(dT, self.grads["bT"])
-        if not ctx.wants_dx:
-            return dy
-        dx = matmul(self.joined["W"], da, ctx.scratch("dx", (d, n)))
-        dx += gC
-        return dx.T
+    def compiled_backprop(self, dy: Array, ctx: Context) -> Array:
+        """``backprop`` after ``compiled_feed``."""
+        code = code_of(self.activation)
+        if code is None or not self.use_bias:
+            return self.backprop(dy, ctx)
+        x, a, _, P = ctx.saved
+        da, gC = ctx.scratch("da", a.shape), ctx.scratch("gC", P.shape)
+        compiled().carry_back(code, np.ascontiguousarray(dy.T), a, P, da, gC)
+        return self._through_product(x, da, gC, dy, ctx)
 
     def row_feed(self) -> Callable[[Array], Array]:
         """``feed`` for one row as a vector, with everything bound that does not change."""

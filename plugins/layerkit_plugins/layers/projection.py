@@ -153,9 +153,6 @@ class Projection(Layer):
         """Outputs y (n, o) for x (n, i)."""
         n, o = len(x), self.units
         a = matmul(self.joined["W"].T, x.T, ctx.buffer("a", (3 * o, n)))
-        codes = self._codes(ctx)
-        if codes is not None:
-            return self._compiled_feed(codes, a, x, ctx)
         aH, aT, aA = a[:o], a[o : 2 * o], a[2 * o :]
         if self.use_bias:
             a += self.joined["b"][:, None]
@@ -175,16 +172,38 @@ class Projection(Layer):
         ctx.save(x, a, H, A, P)
         return np.subtract(H, P, ctx.buffer("y", (o, n))).T
 
-    def _codes(self, ctx: Context) -> tuple[int, int] | None:
-        """Numbers of both activations, where the compiled kernels are to be used."""
-        if not ctx.fast or not self.use_bias:
-            return None
-        f, fA = code_of(self.activation), code_of(self.carry_activation)
-        return None if f is None or fA is None else (f, fA)
+    def backprop(self, dy: Array, ctx: Context) -> Array:
+        """Gradient dL/dx (n, i); writes the gradients of WH, WT, WA, bH, bT, bA."""
+        x, a, H, A, P = ctx.saved
+        o, n = P.shape
+        aH, C, aA, G = a[:o], a[o : 2 * o], a[2 * o :], dy.T
+        da = ctx.scratch("da", (3 * o, n))
+        dH, dT, dA = da[:o], da[o : 2 * o], da[2 * o :]
+        gA = np.multiply(G, C, ctx.scratch("gA", (o, n)))
+        gH = np.subtract(G, gA, ctx.scratch("gH", (o, n)))
+        np.multiply(gH, P, dT)
+        activation(self.activation).backprop(gH, aH, H, dH)
+        activation(self.carry_activation).backprop(gA, aA, A, dA)
+        return self._through_product(x, da, dy, ctx)
 
-    def _compiled_feed(self, codes: tuple[int, int], a: Array, x: Array, ctx: Context) -> Array:
-        """The rest of ``feed``, in two passes."""
+    def _through_product(self, x: Array, da: Array, dy: Array, ctx: Context) -> Array:
+        """Gradients of the parameters and of x from da (3 o, n), dH above dT above dA."""
+        matmul(x.T, da.T, self.joined_grads["W"])
+        if self.use_bias:
+            sum_rows(da, self.joined_grads["b"])
+        else:
+            sum_rows(da[self.units : 2 * self.units], self.grads["bT"])
+        if not ctx.wants_dx:
+            return dy
+        return matmul(self.joined["W"], da, ctx.scratch("dx", x.T.shape)).T
+
+    def compiled_feed(self, x: Array, ctx: Context) -> Array:
+        """``feed`` in two passes between the products, for activations that the kernels know."""
+        codes = self._codes()
+        if codes is None:
+            return self.feed(x, ctx)
         n, o, b = len(x), self.units, self.joined["b"]
+        a = matmul(self.joined["W"].T, x.T, ctx.buffer("a", (3 * o, n)))
         A, y = a[2 * o :], ctx.buffer("y", (o, n))
         compiled("elementwise").activate(codes[1], A, b[2 * o :])
         if not ctx.keeps:
@@ -195,32 +214,21 @@ class Projection(Layer):
         ctx.save(x, a, a[:o], A, P)
         return y.T
 
-    def backprop(self, dy: Array, ctx: Context) -> Array:
-        """Gradient dL/dx (n, i); writes the gradients of WH, WT, WA, bH, bT, bA."""
-        x, a, H, A, P = ctx.saved
-        o, n = P.shape
-        aH, C, aA, G = a[:o], a[o : 2 * o], a[2 * o :], dy.T
-        da = ctx.scratch("da", (3 * o, n))
-        dH, dT, dA = da[:o], da[o : 2 * o], da[2 * o :]
-        gA = ctx.scratch("gA", (o, n))
-        codes = self._codes(ctx)
-        if codes is not None:
-            compiled("gates").carry_back(codes[0], np.ascontiguousarray(G), a, P, da, gA)
-            compiled("elementwise").activate_back(codes[1], gA, A, dA)
-        else:
-            np.multiply(G, C, gA)
-            gH = np.subtract(G, gA, ctx.scratch("gH", (o, n)))
-            np.multiply(gH, P, dT)
-            activation(self.activation).backprop(gH, aH, H, dH)
-            activation(self.carry_activation).backprop(gA, aA, A, dA)
-        matmul(x.T, da.T, self.joined_grads["W"])
-        if self.use_bias:
-            sum_rows(da, self.joined_grads["b"])
-        else:
-            sum_rows(dT, self.grads["bT"])
-        if not ctx.wants_dx:
-            return dy
-        return matmul(self.joined["W"], da, ctx.scratch("dx", x.T.shape)).T
+    def compiled_backprop(self, dy: Array, ctx: Context) -> Array:
+        """``backprop`` after ``compiled_feed``."""
+        codes = self._codes()
+        if codes is None:
+            return self.backprop(dy, ctx)
+        x, a, _, A, P = ctx.saved
+        da, gA = ctx.scratch("da", a.shape), ctx.scratch("gA", P.shape)
+        compiled("gates").carry_back(codes[0], np.ascontiguousarray(dy.T), a, P, da, gA)
+        compiled("elementwise").activate_back(codes[1], gA, A, da[2 * self.units :])
+        return self._through_product(x, da, dy, ctx)
+
+    def _codes(self) -> tuple[int, int] | None:
+        """Numbers of both activations, if the compiled kernels know them."""
+        f, fA = code_of(self.activation), code_of(self.carry_activation)
+        return None if f is None or fA is None or not self.use_bias else (f, fA)
 
     def row_feed(self) -> Callable[[Array], Array]:
         """``feed`` for one row as a vector, with everything bound that does not change."""
@@ -245,12 +253,12 @@ class Projection(Layer):
 
     def row_program(self) -> tuple[Callable[..., None], tuple[int, int, int]] | None:
         """A line of the compiled program, for activations that it knows."""
-        f, fA = code_of(self.activation), code_of(self.carry_activation)
-        if f is None or fA is None or not self.use_bias:
+        codes = self._codes()
+        if codes is None:
             return None
         from layerkit_plugins.compiled import rows
 
-        return rows.program, (rows.PROJECTION, f, fA)
+        return rows.program, (rows.PROJECTION, *codes)
 
     def advice(self, ctx: Context) -> list[str]:
         """A warning when nearly every value of the carry has no slope left."""

@@ -61,13 +61,7 @@ class Adam(Optimizer):
     def rule(self, p: Array, g: Array, slots: Sequence[Array], scratch: Array) -> None:
         """One step; ten passes."""
         M, V = slots
-        a = (1 - self.beta1) / (1 - self.beta1**self.steps)
-        c = math.sqrt((1 - self.beta2) / (1 - self.beta2**self.steps))
-        if self.fast:
-            number = p.dtype.type
-            rate, epsilon = number(self.rate * a / c), number(self.epsilon / c)
-            compiled().adam(p, g, M, V, number(self.beta1), number(self.beta2), rate, epsilon)
-            return
+        a, c = self._corrections()
         M *= self.beta1
         M += g
         V *= self.beta2
@@ -77,3 +71,15 @@ class Adam(Optimizer):
         np.divide(M, scratch, scratch)
         scratch *= self.rate * a / c
         p -= scratch
+
+    def compiled_rule(self, p: Array, g: Array, slots: Sequence[Array], scratch: Array) -> None:
+        """As ``rule``, in one pass."""
+        a, c = self._corrections()
+        kind = p.dtype.type
+        betas, rate, epsilon = (kind(self.beta1), kind(self.beta2)), self.rate * a / c, self.epsilon
+        compiled().adam(p, g, *slots, *betas, kind(rate), kind(epsilon / c))
+
+    def _corrections(self) -> tuple[float, float]:
+        """Factors a and c of the equations, for this step."""
+        a = (1 - self.beta1) / (1 - self.beta1**self.steps)
+        return a, math.sqrt((1 - self.beta2) / (1 - self.beta2**self.steps))

@@ -45,10 +45,11 @@ class Momentum(Optimizer):
     def rule(self, p: Array, g: Array, slots: Sequence[Array], scratch: Array) -> None:
         """One step; four passes."""
         (v,) = slots
-        if self.fast:
-            number = p.dtype.type
-            compiled().momentum(p, g, v, number(self.momentum), number(self.rate))
-            return
         v *= self.momentum
         v += g
         p -= np.multiply(v, self.rate, scratch)
+
+    def compiled_rule(self, p: Array, g: Array, slots: Sequence[Array], scratch: Array) -> None:
+        """As ``rule``, in one pass."""
+        number = p.dtype.type
+        compiled().momentum(p, g, slots[0], number(self.momentum), number(self.rate))
