@@ -269,7 +269,9 @@ class Part:
     def settings(cls) -> dict[str, inspect.Parameter]:
         """The constructor's keyword-only parameters by name, in order."""
         if cls not in _SETTINGS:
-            found = inspect.signature(cls).parameters
+            # Without a constructor there are none, which inspect takes milliseconds to find out.
+            bare = cls.__init__ is object.__init__
+            found = {} if bare else inspect.signature(cls).parameters
             keyword = inspect.Parameter.KEYWORD_ONLY
             _SETTINGS[cls] = {k: p for k, p in found.items() if p.kind is keyword}
         return _SETTINGS[cls]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 from layerkit.entrypoints import declared, normalised
 
@@ -42,8 +42,7 @@ def nearest(word: str, known: list[str]) -> str:
     return f"; did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
 
 
-@dataclass(frozen=True)
-class Offer:
+class Offer(NamedTuple):
     """A distribution's claim to provide a name, before anything is imported.
 
     ``dist`` and ``version`` are None for a class registered in the process; ``value`` is the

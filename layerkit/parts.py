@@ -12,13 +12,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
 from layerkit.layer import Array, Context, Part, Shape
 from layerkit.threads import together
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = [
     "Activation",

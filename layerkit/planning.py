@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,8 +21,7 @@ __all__ = ["Planned", "plan_layers", "unusable", "views_of"]
 _PARAM_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_:@-]*")  # what a model file can hold
 
 
-@dataclass(frozen=True)
-class Planned:
+class Planned(NamedTuple):
     """A layer with its name and its plan for the shape that reaches it."""
 
     name: str

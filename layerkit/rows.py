@@ -7,8 +7,7 @@ have everything bound; and in one compiled call (``Layer.row_program``) where th
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -41,8 +40,7 @@ class RowChain:
         return scores
 
 
-@dataclass(frozen=True)
-class RowProgram:
+class RowProgram(NamedTuple):
     """A compiled program and the table that tells it what the layers of one network are.
 
     ``table`` is (L, 6) int64: three numbers of the layer's own, where its parameters start in the

@@ -132,17 +132,23 @@ _NAMES = (
 )
 
 
+def _openblas(folder: str) -> list[str]:
+    try:
+        files = sorted(os.listdir(folder))  # noqa: PTH208  # pathlib takes 4 ms to import
+    except OSError:
+        return []
+    return [f"{folder}/{file}" for file in files if "openblas" in file]
+
+
 @cache
 def _controls() -> tuple[Any, Any] | None:
     """(get, set) of the OpenBLAS that NumPy's wheel brings, or None if it has another BLAS."""
     import ctypes
-    from pathlib import Path
 
-    package = Path(np.__file__).parent
-    folders = (package.parent / "numpy.libs", package / ".dylibs")
-    for path in sorted(p for f in folders if f.is_dir() for p in f.glob("*openblas*")):
+    package = np.__path__[0]
+    for path in [*_openblas(f"{package}.libs"), *_openblas(f"{package}/.dylibs")]:
         try:
-            library = ctypes.CDLL(str(path))
+            library = ctypes.CDLL(path)
         except OSError:
             continue
         for name in _NAMES:

@@ -7,8 +7,7 @@ on raw rows wherever the model is used.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from layerkit.contract import specfields as spec_
 from layerkit.contract.inputs import InputContract
@@ -17,8 +16,7 @@ from layerkit.contract.outputs import OutputContract
 __all__ = ["DataContract", "InputContract", "OutputContract"]
 
 
-@dataclass(frozen=True)
-class DataContract:
+class DataContract(NamedTuple):
     """Both halves; ``output`` is None for a model without one."""
 
     input: InputContract

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import IO, Any
 
 from layerkit.offers import Offer
@@ -89,7 +89,7 @@ def try_out(offers: Iterable[Offer], *, limit: float = LIMIT) -> Iterator[Trial]
 
 def _in_one_process(offers: Sequence[Offer], limit: float) -> Iterator[Trial]:
     """Trials until the process ends, one at least."""
-    job = {"path": sys.path, "offers": [asdict(offer) for offer in offers]}
+    job = {"path": sys.path, "offers": [offer._asdict() for offer in offers]}
     path = os.pathsep.join(entry for entry in sys.path if entry)
     with subprocess.Popen(  # noqa: S603  # this Python and a module of our own
         [sys.executable, "-P", "-m", "layerkit.plugins.probe", json.dumps(job)],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
 from layerkit.errors import PluginError, SpecError, quoted
@@ -105,14 +104,14 @@ def anyone(offer: Offer) -> bool:
     return True
 
 
-@dataclass(eq=False, repr=False)
 class Faults:
     """Mistakes gathered while a spec is read, so that a user sees them all at once."""
 
-    source: Source
-    prefix: str = ""
-    permit: Permit = anyone
-    found: list[Fault] = field(default_factory=list)
+    def __init__(self, source: Source, prefix: str = "", permit: Permit = anyone) -> None:
+        self.source = source
+        self.prefix = prefix
+        self.permit = permit
+        self.found: list[Fault] = []
 
     def add(self, path: Path, reason: str, error: SpecError | PluginError | None = None) -> None:
         """Note a mistake at ``path``."""

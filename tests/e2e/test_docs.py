@@ -37,6 +37,7 @@ PAGES = [
 RUN = ("python", "sh")
 OTHER = ("", "json", "text", "toml")
 NORMATIVE = DOCS / "reference" / "format.md"  # an exact text, not a walk-through
+INSTALLS = DOCS / "tutorial" / "first-layer.md"  # test_example_distribution runs it, elsewhere
 NOT_RUN = 9  # blocks marked "not run"; raise it only with a reason a reader accepts
 
 FENCE = re.compile(r"^(?P<ticks>`{3,})(?P<info>[^`\n]*)\n(?P<body>.*?)^(?P=ticks)`*$", re.M | re.S)
@@ -125,7 +126,7 @@ json.dump(told, sys.__stdout__)
 """
 
 
-RUNNABLE = [p for p in PAGES if p != NORMATIVE and steps(p)]
+RUNNABLE = [p for p in PAGES if p not in (NORMATIVE, INSTALLS) and steps(p)]
 Told = list[tuple[bool, str]]
 """Of each block: whether it went well, and what it printed."""
 
@@ -146,18 +147,18 @@ def runs(
         pool.shutdown(cancel_futures=True)
 
 
-def run_page(page: Path, folder: Path) -> Told:
-    """Run the blocks of ``page`` in ``folder`` until one fails."""
+def run_page(page: Path, folder: Path, python: str | Path = sys.executable) -> Told:
+    """Run the blocks of ``page`` in ``folder``, by that Python, until one fails."""
     shutil.copytree(ROOT / "models", folder / "models")
     environment = {
         **{k: v for k, v in os.environ.items() if not k.startswith("LAYERKIT_")},
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
+        "PATH": os.pathsep.join([str(Path(python).parent), os.environ.get("PATH", "")]),
         "COLUMNS": "100",
         "NO_COLOR": "1",
         "OPENBLAS_NUM_THREADS": "1",
     }
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", DRIVER],
+        [python, "-W", "error", "-c", DRIVER],
         input=json.dumps([(s.block.language, s.block.code, s.files) for s in steps(page)]),
         cwd=folder,
         env=environment,
@@ -175,7 +176,11 @@ def run_page(page: Path, folder: Path) -> Told:
 def test_every_block_of_a_page_runs_and_prints_what_it_shows(
     page: Path, runs: Mapping[Path, Future[Told]]
 ) -> None:
-    told = runs[page].result()
+    hold(page, runs[page].result())
+
+
+def hold(page: Path, told: Told) -> None:
+    """Assert that every block of ``page`` went well and printed what the page shows."""
     todo = steps(page)
     for step, (good, printed) in zip(todo, told, strict=False):
         assert good, f"{step.block} fails:\n{step.block.code}\n{printed}"

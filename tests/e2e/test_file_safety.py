@@ -122,7 +122,7 @@ def test_a_load_opens_the_model_and_does_nothing_else(
     """No import, exec, compile, socket or process; no event that Python reports but one.
 
     Only the second load in a process is watched. The first, of another file with the same layer
-    types, imports numpy, pydantic and the modules of the layers, reads the entry points of what is
+    types, imports numpy and the modules of the layers, reads the entry points of what is
     installed, and evaluates the annotations of the layer classes.
     """
     layerkit.save(model, tmp_path / "m")
