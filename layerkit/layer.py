@@ -321,6 +321,14 @@ class Layer(Part, ABC):
         True where training must leave the parameters alone.
     """
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Drop inherited shortcuts of a feed or backprop that the subclass writes anew."""
+        super().__init_subclass__(**kwargs)
+        if vars(cls).keys() & {"plan", "feed", "backprop"}:
+            for name in {"compiled_feed", "compiled_backprop", "row_feed", "row_program"}:
+                if name not in vars(cls):
+                    setattr(cls, name, vars(Layer)[name])
+
     freeze: bool = False
     params: Mapping[str, Array]
     grads: Mapping[str, Array]

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -103,6 +103,12 @@ class Optimizer(Part, ABC):
     steps
         Steps begun so far; 1 in the first.
     """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Drop the inherited shortcut of a rule that the subclass writes anew."""
+        super().__init_subclass__(**kwargs)
+        if "rule" in vars(cls) and "compiled_rule" not in vars(cls):
+            setattr(cls, "compiled_rule", vars(Optimizer)["compiled_rule"])  # noqa: B010
 
     slot_names: ClassVar[tuple[str, ...]] = ()
     """Names of the vectors that the rule keeps for each parameter, all starting at 0."""

@@ -97,6 +97,30 @@ def _split(subject: Subject) -> str | None:
 
 
 @BATTERY.rule(
+    "batch.single_row",
+    why="Where a layer gives row_feed, a prediction of one row takes that way and no other.",
+    fix="let row_feed compute what feed computes, with parameters as they are at the call",
+)
+def _single_row(subject: Subject) -> str | None:
+    given = False
+    for case in subject.examples:
+        bench = Bench(subject, case)
+        step = bench.layer.row_feed()
+        if step is None:
+            continue
+        given = True
+        for turn in range(3):
+            bench.network.params[...] *= 1.5  # as training in place would
+            x = bench.rows(1, turn)
+            before = x.copy()
+            if not close(np.array(step(x[0]))[None], bench.predict(x)):
+                raise Failed(f"{case}: row_feed gives other outputs than feed")
+            if not equal(x, before):
+                raise Failed(f"{case}: row_feed writes into its row")
+    return None if given else "the layer gives no row_feed; feed serves single rows"
+
+
+@BATTERY.rule(
     "batch.state",
     why="A prediction that changes the layer makes the next prediction another one.",
     fix="change self.state only `if ctx.training`, and the parameters never",

@@ -11,7 +11,7 @@ import itertools
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
@@ -361,6 +361,26 @@ class BatchMeanAlways(Carry):
     def feed(self, x: Array, ctx: Context) -> Array:
         y = super().feed(x, ctx)
         return y if ctx.training or not len(y) else y - y.mean(axis=0)
+
+
+@planted("batch.single_row")
+class OtherSingleRow(Carry):
+    def row_feed(self) -> Callable[[Array], Array]:
+        return lambda x: np.zeros(self.plan(x.shape).out_shape, x.dtype)
+
+
+@planted("batch.single_row")
+class StaleSingleRow(Carry):
+    def row_feed(self) -> Callable[[Array], Array]:
+        kept = {name: array.copy() for name, array in self.params.items()}
+
+        def feed(x: Array) -> Array:
+            layer = type(self)(**self.config)
+            layer.params = kept
+            y: Array = layer.feed(x[None], Context(x.dtype))[0]
+            return y
+
+        return feed
 
 
 @planted("batch.state")

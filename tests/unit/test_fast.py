@@ -241,3 +241,53 @@ def test_training_uses_the_kernels_where_they_are(monkeypatch: pytest.MonkeyPatc
     monkeypatch.delenv("LAYERKIT_FAST")
     assert fast.kernels_for_training()
     assert not fast.kernels_for_inference()
+
+
+def test_a_subclass_with_its_own_maths_has_no_inherited_shortcuts() -> None:
+    dense = LAYERS["dense"]
+
+    class Doubled(dense):  # type: ignore[misc, valid-type]
+        type_name = "test.doubled"
+
+        def feed(self, x: Any, ctx: Context) -> Any:
+            return 2 * super().feed(x, ctx)
+
+        def backprop(self, dy: Any, ctx: Context) -> Any:
+            return super().backprop(2 * dy, ctx)
+
+    class Renamed(dense):  # type: ignore[misc, valid-type]
+        type_name = "test.renamed"
+
+    layerkit.register(Doubled)
+    try:
+        layers = [{"type": "test.doubled", "units": 3}]
+        model = layerkit.build({"layerkit": 1, "input": {"shape": [2]}, "layers": layers})
+        rows = np.array([[1.0, 2.0], [3.0, 4.0]])
+        contexts = model.network.contexts()
+        wanted = 2 * (rows.astype(np.float32) @ model.network.layers[0].params["W"])
+        np.testing.assert_allclose(model.network.feed(rows.astype(np.float32), contexts), wanted)
+        np.testing.assert_allclose(model.scores(rows[:1]), wanted[:1])
+        fast_contexts = model.network.contexts(fast=True)
+        np.testing.assert_allclose(
+            model.network.feed(rows.astype(np.float32), fast_contexts), wanted
+        )
+        assert Doubled(units=1).row_program() is None
+        assert Renamed.row_feed is dense.row_feed
+    finally:
+        LAYERS.unregister("test.doubled")
+
+
+def test_an_optimizer_subclass_with_its_own_rule_has_no_inherited_kernel() -> None:
+    class Still(OPTIMIZERS["momentum"]):  # type: ignore[misc]
+        type_name = "test.still"
+
+        def rule(self, p: Any, g: Any, slots: Any, scratch: Any) -> None:
+            pass
+
+    rule = Still()
+    p = np.ones(4, np.float32)
+    rule.bind(p, np.ones(4, np.float32))
+    rule.fast = True
+    rule.begin(0.1)
+    rule.apply(slice(0, 4))
+    assert (p == 1).all()
