@@ -160,7 +160,8 @@ class Report:
                 waiting.setdefault(outcome.message, []).append(outcome.id)
         for reason, ids in waiting.items():
             shown = ", ".join(ids[:6]) + (", ..." if len(ids) > 6 else "")
-            line = f"NOT RUN  {len(ids)} checks, {reason}: {shown}"
+            count = "1 check" if len(ids) == 1 else f"{len(ids)} checks"
+            line = f"NOT RUN  {count}, {reason}: {shown}"
             bad.append(fill(line, 98, subsequent_indent=" " * 8))
         told = [
             f"{outcome.status}: {outcome.id}: {outcome.message}"

@@ -278,7 +278,9 @@ def test_a_subclass_with_its_own_maths_has_no_inherited_shortcuts() -> None:
 
 
 def test_an_optimizer_subclass_with_its_own_rule_has_no_inherited_kernel() -> None:
-    class Still(OPTIMIZERS["momentum"]):  # type: ignore[misc]
+    momentum = OPTIMIZERS["momentum"]
+
+    class Still(momentum):  # type: ignore[misc, valid-type]
         type_name = "test.still"
 
         def rule(self, p: Any, g: Any, slots: Any, scratch: Any) -> None:
