@@ -51,7 +51,9 @@ def _holds(have: Numbers, clause: str) -> bool:
     if sign in ("==", "!=") and rest == ".*":
         return (_filled(have, len(given))[: len(given)] == given) == (sign == "==")
     if sign == "~=":
-        return _compare(have, given) >= 0 and have[: len(given) - 1] == given[:-1]
+        return (
+            _compare(have, given) >= 0 and _filled(have, len(given))[: len(given) - 1] == given[:-1]
+        )
     return _SIGNS[sign](_compare(have, given))
 
 

@@ -48,9 +48,16 @@ def _use(subject: Subject) -> None:
     "or random.random",
 )
 def _random(subject: Subject) -> str | None:
-    before = random.getstate(), np.random.get_state(legacy=False)  # noqa: NPY002  # must not change
-    _use(subject)
-    after = random.getstate(), np.random.get_state(legacy=False)  # noqa: NPY002
+    users = random.getstate(), np.random.get_state(legacy=False)  # noqa: NPY002
+    try:
+        random.seed()  # a state nobody has set before, so that seed(0) shows each time
+        np.random.seed()  # noqa: NPY002
+        before = random.getstate(), np.random.get_state(legacy=False)  # noqa: NPY002
+        _use(subject)
+        after = random.getstate(), np.random.get_state(legacy=False)  # noqa: NPY002
+    finally:
+        random.setstate(users[0])
+        np.random.set_state(users[1])  # noqa: NPY002
     for name, one, two in zip(("random", "numpy.random"), before, after, strict=True):
         if repr(one) != repr(two):
             raise Failed(f"making or using the part changes the global state of {name}")

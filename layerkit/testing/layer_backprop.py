@@ -12,13 +12,13 @@ from layerkit.layer import Array
 from layerkit.registry import REGISTRIES
 from layerkit.testing.bench import F32, F64, Bench, equal
 from layerkit.testing.layer_gradients import findings
-from layerkit.testing.rules import Battery, Failed, Skipped
+from layerkit.testing.rules import INTACT, Battery, Failed, Skipped
 from layerkit.testing.subject import Example, Subject
 from layerkit.testing.variation import settings_naming
 
 __all__ = ["BATTERY"]
 
-BATTERY = Battery("dtype.float64")
+BATTERY = Battery("dtype.float64", *INTACT)
 
 
 @BATTERY.rule(

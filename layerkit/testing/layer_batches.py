@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from layerkit.testing.bench import F32, F64, Bench, close, equal, worst
-from layerkit.testing.rules import Battery, Failed
+from layerkit.testing.rules import INTACT, Battery, Failed
 from layerkit.testing.subject import Subject
 
 __all__ = ["BATTERY"]
 
-BATTERY = Battery("dtype.float64", "dtype.float32")
+BATTERY = Battery("dtype.float64", "dtype.float32", *INTACT)
 
 _ROWS_APART = (
     "in inference compute each row from itself and the weights alone: no sums, means or sorting "

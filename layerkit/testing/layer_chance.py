@@ -7,12 +7,12 @@ import numpy as np
 from layerkit.layer import Array
 from layerkit.testing.bench import F32, Bench, Pass, equal
 from layerkit.testing.layer_gradients import findings
-from layerkit.testing.rules import Battery, Failed
+from layerkit.testing.rules import INTACT, Battery, Failed
 from layerkit.testing.subject import Subject
 
 __all__ = ["BATTERY"]
 
-BATTERY = Battery("dtype.float64", "dtype.float32")
+BATTERY = Battery("dtype.float64", "dtype.float32", *INTACT)
 
 
 @BATTERY.rule(

@@ -12,12 +12,12 @@ from layerkit.layer import Array, Layer
 from layerkit.network import Network
 from layerkit.planning import plan_layers
 from layerkit.testing.bench import F64, Bench, close, equal
-from layerkit.testing.rules import Battery, Failed, Skipped
+from layerkit.testing.rules import INTACT, Battery, Failed, Skipped
 from layerkit.testing.subject import Example, Subject
 
 __all__ = ["BATTERY"]
 
-BATTERY = Battery("dtype.float64")
+BATTERY = Battery("dtype.float64", *INTACT)
 
 _SAVE = (
     "what feed leaves for backprop goes through the context: `ctx.save(x, z)` and "

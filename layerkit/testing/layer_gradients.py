@@ -10,12 +10,12 @@ from layerkit.layer import Array
 from layerkit.testing.bench import F64, Bench
 from layerkit.testing.diagnose import Finding, explain
 from layerkit.testing.numeric import slopes
-from layerkit.testing.rules import Battery, Failed, Skipped
+from layerkit.testing.rules import INTACT, Battery, Failed, Skipped
 from layerkit.testing.subject import Subject
 
 __all__ = ["BATTERY", "findings"]
 
-BATTERY = Battery("dtype.float64")
+BATTERY = Battery("dtype.float64", *INTACT)
 
 TOLERANCE = 1e-6  # of the largest slope; central differences in float64 are good to 1e-9
 _MOST, _FEW = 160, 16  # coordinates of one array that are tried one by one

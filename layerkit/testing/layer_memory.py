@@ -11,12 +11,12 @@ import numpy as np
 
 from layerkit.layer import Array, Context
 from layerkit.testing.bench import Bench, Pass, close, equal, worst
-from layerkit.testing.rules import Battery, Failed
+from layerkit.testing.rules import INTACT, Battery, Failed
 from layerkit.testing.subject import Subject
 
 __all__ = ["BATTERY", "layouts"]
 
-BATTERY = Battery("dtype.float64")
+BATTERY = Battery("dtype.float64", *INTACT)
 
 
 @contextmanager
@@ -78,6 +78,7 @@ def _differs(found: Pass, wanted: Pass) -> str | None:
     "input.unchanged",
     why="The rows belong to the caller, and to the layer before, which still needs them.",
     fix="write results elsewhere: `np.add(x, b, out=ctx.buffer('z', x.shape))` and not `x += b`",
+    needs=("dtype.float64",),
 )
 def _unchanged(subject: Subject) -> str | None:
     for case in subject.examples:
@@ -99,6 +100,7 @@ def _unchanged(subject: Subject) -> str | None:
     why="dL/dy belongs to the layer after, which may hand the same array to others.",
     fix="write results elsewhere: `np.multiply(dy, slope, out=ctx.scratch('dz', dy.shape))` and "
     "not `dy *= slope`",
+    needs=("dtype.float64",),
 )
 def _cotangent(subject: Subject) -> str | None:
     for case in subject.examples:

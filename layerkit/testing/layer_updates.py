@@ -9,12 +9,12 @@ import numpy as np
 from layerkit.layer import Array, Layer
 from layerkit.parts import Optimizer
 from layerkit.testing.bench import F32, Bench, equal
-from layerkit.testing.rules import Battery, Failed, Skipped
+from layerkit.testing.rules import INTACT, Battery, Failed, Skipped
 from layerkit.testing.subject import Subject, calling
 
 __all__ = ["BATTERY"]
 
-BATTERY = Battery("dtype.float64", "dtype.float32")
+BATTERY = Battery("dtype.float64", "dtype.float32", *INTACT)
 
 
 class _Step(Optimizer):
@@ -72,6 +72,7 @@ def _zero(subject: Subject) -> str | None:
     "updates itself earlier hands back that of another network.",
     fix="backprop writes self.grads and leaves self.params alone; the optimizer changes them "
     "afterwards",
+    needs=("dtype.float64",),
 )
 def _order(subject: Subject) -> str | None:
     for case in subject.examples:

@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from layerkit.testing.subject import Subject
 
-__all__ = ["Battery", "Failed", "Rule", "Skipped"]
+__all__ = ["INTACT", "Battery", "Failed", "Rule", "Skipped"]
+
+INTACT = ("input.unchanged", "cotangent.unchanged", "update.order")
+"""What must hold before numbers of a layer mean anything: it leaves what it is given alone."""
 
 Body = Callable[["Subject"], str | None]
 

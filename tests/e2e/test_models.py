@@ -91,7 +91,8 @@ def test_two_epochs_of_some_mnist(name: str) -> None:
 def test_a_hundred_layers_learn_only_with_highways() -> None:
     settings = ["train.epochs=2"]
     assert train_on_mnist("depth-highway-100", 6_000, settings).history["loss"][-1] < 1.0
-    assert train_on_mnist("depth-plain-100", 6_000, settings).history["loss"][-1] > 2.29
+    # 2.21 to 2.32 over seeds so early, where last bits decide; 2.3026 is the loss of guessing.
+    assert train_on_mnist("depth-plain-100", 6_000, settings).history["loss"][-1] > 2.15
 
 
 def train_on_mnist(name: str, rows: int, settings: list[str]) -> layerkit.Run:

@@ -363,6 +363,20 @@ class BatchMeanAlways(Carry):
         return y if ctx.training or not len(y) else y - y.mean(axis=0)
 
 
+@planted("global.random")
+class SeedsInFeed(Carry):
+    def feed(self, x: Array, ctx: Context) -> Array:
+        np.random.seed(0)  # noqa: NPY002
+        return super().feed(x, ctx)
+
+
+@planted("global.random")
+class SeedsInConstructor(Carry):
+    def __init__(self, *, units: Size, gate_bias: float = -1.0) -> None:
+        super().__init__(units=units, gate_bias=gate_bias)
+        np.random.seed(1)  # noqa: NPY002
+
+
 @planted("batch.single_row")
 class OtherSingleRow(Carry):
     def row_feed(self) -> Callable[[Array], Array]:

@@ -28,6 +28,7 @@ def test_releases_are_compared_as_pip_compares_them(clauses: list[str], version:
     ("wanted", "version", "good"),
     [
         ("==1", "1.0.0", True),
+        ("~=2.0.0", "2", True),
         (">1", "1.0", False),
         ("<1.0", "1", False),
         (">=0.2", "0.2.0.dev3", True),
