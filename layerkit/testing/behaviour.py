@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import random
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -82,12 +83,36 @@ def _settings(subject: Subject) -> str | None:
             "sys.setrecursionlimit": sys.getrecursionlimit(),
         }
 
-    before = now()
-    _use(subject)
-    changed = [name for name, value in now().items() if value != before[name]]
+    with _odd_settings():
+        before = now()
+        _use(subject)
+        changed = [name for name, value in now().items() if value != before[name]]
     if changed:
         raise Failed(f"making or using the part changes {changed[0]}")
+    if reachable(subject.part) and (found := import_afresh(subject)["settings"]):
+        raise Failed(f"importing the module changes {found[0]}")
     return None
+
+
+@contextmanager
+def _odd_settings() -> Iterator[None]:
+    """Settings that no part would choose, so that one that chooses shows at its second time too."""
+    folder, limit = os.getcwd(), sys.getrecursionlimit()  # noqa: PTH109  # as text
+    path, environ = sys.path[:], dict(os.environ)
+    errors = np.errstate(divide="print", over="print", under="print", invalid="print")
+    try:
+        with errors, np.printoptions(precision=11, threshold=1234):
+            os.environ.update(dict.fromkeys(_THREADS, "3"))
+            yield
+    finally:
+        os.chdir(folder)
+        sys.setrecursionlimit(limit)
+        sys.path[:] = path
+        os.environ.clear()
+        os.environ.update(environ)
+
+
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def _fresh(subject: Subject) -> dict[str, Any]:

@@ -7,6 +7,7 @@ what was printed, files and connections that the part's own code opened, random 
 import contextlib
 import io
 import json
+import os
 import random
 import sys
 import time
@@ -56,6 +57,19 @@ def watch_files(homes: tuple[str, ...], phase: list[str], touched: list[str]) ->
         sys.addaudithook(watch)
 
 
+def settings_now() -> dict[str, str]:
+    """What an import must leave as it is."""
+    import numpy as np
+
+    return {
+        "np.seterr": repr(np.geterr()),
+        "np.set_printoptions": repr(np.get_printoptions()),
+        "os.environ": repr(sorted(os.environ.items())),
+        "the current folder": os.getcwd(),  # noqa: PTH109  # as text
+        "sys.setrecursionlimit": repr(sys.getrecursionlimit()),
+    }
+
+
 def main() -> None:
     """Import, make, and print what was seen."""
     import numpy as np
@@ -76,6 +90,9 @@ def main() -> None:
     random.seed()  # a state nobody has set before, so that seed(0) shows
     np.random.seed()  # noqa: NPY002
     before = random.getstate(), np.random.get_state(legacy=False)  # noqa: NPY002
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = "3"  # not what a part would choose
+    settings = settings_now()
     here = set(sys.modules)
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
@@ -87,6 +104,8 @@ def main() -> None:
             told["printed"] = printed.getvalue()
             after = random.getstate(), np.random.get_state(legacy=False)  # noqa: NPY002
             told["random"] = repr(before) != repr(after)
+            then = settings_now()
+            told["settings"] = [name for name in settings if then[name] != settings[name]]
             part: Any = sys.modules[asked["module"]]
             for step in asked["name"].split("."):
                 part = getattr(part, step)

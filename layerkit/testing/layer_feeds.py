@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -68,9 +69,15 @@ def _interleaved(subject: Subject) -> str | None:
         bench = Bench(subject, case)
         rows = [bench.rows(5, "one"), bench.rows(5, "two")]
         dy = bench.cotangent(5)
-        wanted = [bench.run(x, dy) for x in rows]
-        contexts = [bench.context(), bench.context()]
-        outputs = [bench.feed(x, ctx) for x, ctx in zip(rows, contexts, strict=True)]
+        start = {name: array.copy() for name, array in bench.layer.state.items()}
+        wanted = []
+        for x in rows:
+            _restore(bench, start)
+            wanted.append(bench.run(x, dy))
+        contexts, outputs = [bench.context(), bench.context()], []
+        for x, ctx in zip(rows, contexts, strict=True):
+            _restore(bench, start)  # a feed in training may move it, and the next may read it
+            outputs.append(bench.feed(x, ctx))
         for which, y, alone in zip(("first", "second"), outputs, wanted, strict=True):
             if not equal(y, alone.y):
                 raise Failed(
@@ -86,6 +93,11 @@ def _interleaved(subject: Subject) -> str | None:
                     "the other left"
                 )
     return None
+
+
+def _restore(bench: Bench, state: Mapping[str, Array]) -> None:
+    for name, array in state.items():
+        bench.layer.state[name][...] = array
 
 
 _THREADS, _TIMES = 4, 25
@@ -181,6 +193,7 @@ def _compare(subject: Subject, case: Example, layers: list[Layer]) -> None:
 
     apart = [network.contexts(training=True, streams=streams(), wants_dx=True) for _ in layers]
     flow = x
+    state = {n: array.copy() for n, (role, array) in network.tensors().items() if role == "state"}
     for i, layer in enumerate(layers):
         flow = layer.feed(flow, apart[i][i]).copy()
     outputs, flow = flow, dy
@@ -188,6 +201,8 @@ def _compare(subject: Subject, case: Example, layers: list[Layer]) -> None:
         flow = np.array(layer.backprop(flow, apart[i][i]))
     wanted = network.grads.copy() if network.grads is not None else flow
     together = network.contexts(training=True, streams=streams(), wants_dx=True)
+    for name, array in state.items():  # training may move it, the same way both times
+        network.tensors()[name][1][...] = array
     try:
         y = network.feed(x, together)
         same = close(y, outputs)

@@ -565,6 +565,13 @@ class SetsErrors(Carry):
         return super().feed(x, ctx)
 
 
+@planted("global.settings")
+class SetsErrorsWhenMade(Carry):
+    def __init__(self, *, units: Size, gate_bias: float = -1.0) -> None:
+        super().__init__(units=units, gate_bias=gate_bias)
+        np.seterr(all="ignore")
+
+
 @planted("declared.methods")
 class NoBackprop(Layer):
     type_name = "kit.no-backprop"

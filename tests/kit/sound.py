@@ -133,6 +133,25 @@ class Centre(Layer):
         return dx
 
 
+class Follow(Layer):
+    """y = x - mean, where mean follows the batches: mean := 0.9 mean + 0.1 batch mean; dx = dy."""
+
+    type_name = "kit.follow"
+
+    def plan(self, in_shape: Shape) -> Plan:
+        return Plan(in_shape, state={"mean": Param(in_shape)})
+
+    def feed(self, x: Array, ctx: Context) -> Array:
+        mean = self.state["mean"]
+        y: Array = x - mean
+        if ctx.training and len(x):
+            mean[...] = 0.9 * mean + 0.1 * x.mean(axis=0)
+        return y
+
+    def backprop(self, dy: Array, ctx: Context) -> Array:
+        return dy
+
+
 class Active(Layer):
     """y = f(x W), dW = x^T dz, dx = dz W^T, dz = dy f'(z); f is a setting."""
 
