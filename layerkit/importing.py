@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 from layerkit.errors import PluginError, PluginLoadError, PluginProblem, PluginVersionError
@@ -41,7 +43,7 @@ def import_part(offer: Offer, base: type[Part], singular: str) -> Any:
     _check_requirement(offer, singular)
     module, _, attribute = offer.value.partition(":")
     try:
-        with contextlib.redirect_stdout(sys.stderr):
+        with _prints_to_stderr(offer):
             found: Any = importlib.import_module(module)
             for step in attribute.split("."):
                 found = getattr(found, step)
@@ -58,6 +60,24 @@ def import_part(offer: Offer, base: type[Part], singular: str) -> Any:
         raise _broken(offer, singular, reason)
     _check_contract(offer, singular, found.contract_version)
     return found
+
+
+@contextlib.contextmanager
+def _prints_to_stderr(offer: Offer) -> Iterator[None]:
+    """Send to standard error what Python prints; of a stranger, also what is written lower down."""
+    kept = None
+    if offer.dist != FIRST_PARTY:
+        with contextlib.suppress(OSError, ValueError):  # a process without the descriptors
+            sys.stdout.flush()
+            kept = os.dup(1)
+            os.dup2(2, 1)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        if kept is not None:
+            os.dup2(kept, 1)
+            os.close(kept)
 
 
 def _words(error: BaseException) -> str:

@@ -225,15 +225,31 @@ class Registry(Generic[P]):
         if version > part.config_version:
             raise PluginVersionError(
                 f"{where}: {part.type_name!r} is too old here: the file holds {reason}",
-                hint="upgrade the distribution that provides it",
+                hint=f"python -m pip install --upgrade {self.origin(part).dist or part.__module__}",
                 problems=[problem],
             )
+        offer = self.origin(part)
+        hint = (
+            f"another version of {offer.dist or part.__module__} may read them; the file itself is "
+            "sound, and inspect, verify and load_tensors work without the plugin"
+        )
         try:
-            return part.migrate(dict(config), version)
-        except Exception as cause:  # whatever a plugin's own code raises
+            found = part.migrate(dict(config), version)
+        except (Exception, SystemExit) as cause:  # whatever a plugin's own code raises
+            raised = f"{part.__name__}.migrate of {offer} raised {type(cause).__name__}: {cause}"
             raise PluginVersionError(
-                f"{where}: {part.type_name!r} cannot migrate {reason}: {cause}", problems=[problem]
+                f"{where}: {part.type_name!r} cannot migrate {reason}: {raised}",
+                hint=hint,
+                problems=[problem],
             ) from cause
+        if not isinstance(found, dict):
+            raise PluginVersionError(
+                f"{where}: {part.type_name!r} cannot migrate {reason}: {part.__name__}.migrate of "
+                f"{offer} gave {quoted(found)}, not the new settings",
+                hint=hint,
+                problems=[problem],
+            )
+        return found
 
 
 def split_config(config: str | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

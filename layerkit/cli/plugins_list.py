@@ -77,7 +77,7 @@ def _told(row: Listed, trial: Trial | None) -> dict[str, Any]:
 
 
 def _status(row: Listed, trial: Trial | None) -> str:
-    if row.status != "ok" or trial is None:
+    if row.status != "not checked" or trial is None:
         return row.status
     if trial.code is not None:
         return f"broken ({trial.code})"
@@ -86,7 +86,7 @@ def _status(row: Listed, trial: Trial | None) -> str:
 
 def _show(rows: list[Listed], trials: dict[Offer, Trial], *, check: bool) -> None:
     head = ["type", "group", "distribution", "version", "origin"]
-    odd = check or any(row.status != "ok" for row in rows)
+    odd = check or any(row.status not in ("not checked", "ok") for row in rows)
     cells = [
         [
             row.offer.name,

@@ -47,12 +47,16 @@ class Listed:
 
     @property
     def status(self) -> str:
-        """What metadata alone can say: "ok", "not allowed", "hidden" or "claimed twice"."""
+        """What metadata says: "not checked", "not allowed", "hidden", "claimed twice" or "ok"."""
         if not self.allowed:
             return "not allowed"
         if self.hidden_by:
             return "hidden"
-        return "claimed twice" if self.rivals else "ok"
+        if self.rivals:
+            return "claimed twice"
+        return (
+            "ok" if self.offer.dist is None else "not checked"
+        )  # a class of this process is there
 
     def to_json(self) -> dict[str, Any]:
         """All of it as JSON values."""

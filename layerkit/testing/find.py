@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import traceback
 from typing import Any
 
 from layerkit.errors import quoted
@@ -54,8 +55,15 @@ def _from_module(target: str) -> type[Part]:
         found: Any = importlib.import_module(module)
     except (Exception, SystemExit) as error:
         near = " (looked in the current folder too)" if isinstance(error, ImportError) else ""
+        if module.endswith(".py") or "/" in module or not module:
+            raise ValueError(
+                f"{quoted(target)}: a module is wanted, not a path: for a class Spline in the file "
+                "spline.py of the current folder, spline:Spline"
+            ) from error
+        where = traceback.extract_tb(error.__traceback__)[-1]
         raise ValueError(
-            f"importing {module!r} raised {type(error).__name__}: {error}{near}"
+            f"importing {module!r} raised {type(error).__name__}: {error}{near}, "
+            f"{where.filename}, line {where.lineno}"
         ) from error
     for step in name.split("."):
         if not hasattr(found, step):

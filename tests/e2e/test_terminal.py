@@ -96,8 +96,12 @@ def test_light_commands_load_nothing_heavy(words: list[str]) -> None:
 )
 def test_what_only_looks_imports_no_plugin(pets: Path, words: list[str]) -> None:
     loaded = loaded_after(f"from layerkit.cli import run\nassert run({words}) == 0")
-    assert "numpy" in loaded  # so the check can fail
     assert "layerkit_plugins" not in loaded
+
+
+def test_what_predicts_imports_plugins(pets: Path) -> None:
+    code = "import layerkit\nlayerkit.load('pets.layerkit')"
+    assert "layerkit_plugins" in loaded_after(code)  # so the check above can fail
 
 
 def test_the_installed_command_and_the_module_are_the_same(shell: Cli, folder: Path) -> None:

@@ -154,7 +154,8 @@ def crowd(tmp_path_factory: pytest.TempPathFactory) -> Site:
     made.add("acme-broken", {"acme.broken": "acme_broken:Part"}, first="raise RuntimeError('luck')")
     made.add("acme-exits", {"acme.exits": "acme_exits:Part"}, first="raise SystemExit(3)")
     made.add("acme-slow", {"acme.slow": "acme_slow:Part"}, first="import time; time.sleep(3)")
-    made.add("acme-prints", {"acme.prints": "acme_prints:Part"}, first="print('hello from acme')")
+    noise = "print('hello from acme')\nimport os\nos.write(1, b'and lower down\\n')"
+    made.add("acme-prints", {"acme.prints": "acme_prints:Part"}, first=noise)
     made.add("acme-one", {"acme.twice": "acme_one:Part", "acme.once": "acme_once:Part"})
     made.add("acme-two", {"acme.twice": "acme_two:Part"}, version="2.0")
     made.add("acme-thief", {"dense": "acme_thief:Part"})

@@ -53,7 +53,7 @@ def test_listing_shows_all_and_imports_none(crowd: Site) -> None:
     listed = {name for name, _ in rows}
     assert {*FAILURES, *USABLE} - {"acme.nowhere"} <= listed
     assert rows["dense", "layerkit"]["origin"] == "first-party"
-    assert rows["dense", "layerkit"]["status"] == "ok"
+    assert rows["dense", "layerkit"]["status"] == "not checked"
     assert rows["dense", "acme-thief"]["status"] == "hidden"
     assert rows["acme.good", "acme-good"]["origin"] == str(crowd.folder)
     assert rows["acme.twice", "acme-one"]["rivals"] == ["acme-two 2.0"]
@@ -120,7 +120,7 @@ def test_checking_the_list_imports_each_and_stops_at_none(crowd: Site) -> None:
     assert states["acme.new"] == states["acme.later"] == "broken (LK-105)"
     assert states["acme.twice"] == "claimed twice"
     assert states["acme.slow"].startswith("slow (3.")
-    assert rows["acme.prints", "acme-prints"]["printed"] == "hello from acme\n"
+    assert rows["acme.prints", "acme-prints"]["printed"] == "hello from acme\nand lower down\n"
     assert rows["acme.later", "acme-later"]["hint"].endswith("--upgrade layerkit acme-later")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -382,3 +383,22 @@ def test_names_of_kinds_for_messages() -> None:
 
 def test_the_registry_forgets_nothing_between_tests() -> None:
     assert all(not r._local for r in registry.REGISTRIES.values())
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("raise KeyError('boom')", "raised KeyError: 'boom'"),
+        ("raise SystemExit(4)", "raised SystemExit: 4"),
+        ("return None", "gave None, not the new settings"),
+    ],
+)
+def test_a_migration_that_fails_is_told_as_the_plugins(body: str, words: str) -> None:
+    names: dict[str, Any] = {}
+    exec(f"def migrate(cls, config, from_version):\n    {body}", names)  # noqa: S102  # our text
+    dense = LAYERS["dense"]
+    part = type("Old", (dense,), {"config_version": 2, "migrate": classmethod(names["migrate"])})
+    with pytest.raises(PluginVersionError, match=re.escape(words)) as told:
+        LAYERS.migrated(part, {}, 1, where="m.layerkit")
+    assert "Old.migrate" in str(told.value)
+    assert told.value.hint
