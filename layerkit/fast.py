@@ -91,6 +91,10 @@ def _trouble() -> str:
     """Why numba cannot be used; empty if it can."""
     try:
         import numba  # noqa: F401
+        from numba.core.entrypoints import init_all
+
+        # It would run at the first kernel, and stumble over a stranger's metadata only there.
+        init_all()  # type: ignore[no-untyped-call]  # numba has no types
     except ImportError as error:
         if error.name == "numba":
             return "numba is not installed"

@@ -54,7 +54,7 @@ def check(
     Exit code 0 if it conforms, 1 if not, 2 for wrong usage.
     """
     with contextlib.redirect_stdout(sys.stderr):  # what a plugin prints is not the report
-        parts = _parts(target, group, all_, listing)
+        parts, broken = _parts(target, group, all_, listing)
     if listing:
         _list(parts[0] if parts else None, group, as_json)
         return
@@ -66,15 +66,22 @@ def check(
             reports.append(_report(part, only, seed, golden))
     if as_json:
         told = [report.as_dict() for report in reports]
-        console.emit_json({"ok": all(r.ok for r in reports), "parts": told} if all_ else told[0])
+        ok = not broken and all(report.ok for report in reports)
+        console.emit_json({"ok": ok, "parts": told, "broken": broken} if all_ else told[0])
     else:
         for report in reports:
             console.out(report.summary() if all_ and report.ok else report.text())
-    if not all(report.ok for report in reports):
+        for message in broken:
+            console.out(console.safe(f"FAILED  cannot be checked: {message}"))
+    if broken or not all(report.ok for report in reports):
         raise typer.Exit(1)
 
 
-def _parts(target: str | None, group: str | None, all_: bool, listing: bool) -> list[type[Part]]:
+def _parts(
+    target: str | None, group: str | None, all_: bool, listing: bool
+) -> tuple[list[type[Part]], list[str]]:
+    """The classes to check, and why others of ``--all`` cannot be."""
+    from layerkit.errors import LayerkitError
     from layerkit.testing.find import find_part, installed_parts
 
     if target is not None and all_:
@@ -83,10 +90,16 @@ def _parts(target: str | None, group: str | None, all_: bool, listing: bool) -> 
         sys.path.insert(0, str(Path.cwd()))  # module:Class may lie in the current folder
     try:
         if all_:
-            return [find_part(name, kind) for kind, name in installed_parts(group)]
+            parts, broken = [], []
+            for kind, name in installed_parts(group):
+                try:
+                    parts.append(find_part(name, kind))
+                except LayerkitError as error:  # of one plugin: the others are checked all the same
+                    broken.append(str(error))
+            return parts, broken
         if target is None and not listing:
             raise Misuse("name a part, or --all: layerkit plugins check acme.spline")
-        return [] if target is None else [find_part(target, group)]
+        return ([] if target is None else [find_part(target, group)]), []
     except ValueError as error:
         if type(error) is ValueError:
             raise Misuse(str(error)) from error

@@ -151,4 +151,4 @@ def test_a_claim_to_a_name_of_layerkits_own_is_marked(
     text = "warning: highway of acme-nets 2.0 is not used: layerkit's own has the name\n"
     assert done.err == text
     rows = [(p["distribution"], p["status"]) for p in told if p["type"] == "highway"]
-    assert rows == [("acme-nets", "hidden"), ("layerkit", "ok")]
+    assert rows == [("acme-nets", "hidden"), ("layerkit", "not checked")]

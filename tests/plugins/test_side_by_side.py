@@ -109,6 +109,14 @@ def test_layerkits_own_names_cannot_be_taken(crowd: Site, spec: Spec) -> None:
     assert told.err == text
 
 
+def test_checking_all_goes_on_after_a_broken_one(crowd: Site) -> None:
+    done = crowd.run("plugins", "check", "--all", "--group", "layers", "--only", "plan.*", "--json")
+    assert done.code == 1
+    assert not done.json["ok"]
+    assert {"dense", "highway", "projection"} <= {part["part"] for part in done.json["parts"]}
+    assert any("acme.broken" in message for message in done.json["broken"])
+
+
 def test_checking_the_list_imports_each_and_stops_at_none(crowd: Site) -> None:
     done = crowd.run("plugins", "list", "--check", "--json", "--group", "layers")
     rows = {(row["type"], row["distribution"]): row for row in done.json["plugins"]}
