@@ -58,9 +58,9 @@ def unreadable() -> Iterator[Finding]:
     from importlib.metadata import distributions
 
     for dist in distributions():
-        if not _SECTION.search(dist.read_text("entry_points.txt") or ""):
-            continue
         try:
+            if not _SECTION.search(dist.read_text("entry_points.txt") or ""):
+                continue
             found = any(ep.group.startswith("layerkit.") for ep in dist.entry_points)
             reason = "" if found else "no line of it is an entry point"
         except Exception as error:  # noqa: BLE001  # a broken file raises whatever its parser meets
