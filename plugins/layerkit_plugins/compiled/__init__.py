@@ -10,9 +10,11 @@ Importing this page does not import numba; the kernels' modules do.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
 from typing import Any
 
-__all__ = ["code_of"]
+__all__ = ["code_of", "kernels"]
 
 _CODES = {"relu": 0, "tanh": 1, "linear": 2, "sigmoid": 3}
 
@@ -20,3 +22,9 @@ _CODES = {"relu": 0, "tanh": 1, "linear": 2, "sigmoid": 3}
 def code_of(activation: str | Mapping[str, Any]) -> int | None:
     """The number by which the kernels know an activation without settings; None: they do not."""
     return _CODES.get(activation) if isinstance(activation, str) else None
+
+
+@cache
+def kernels(name: str) -> Any:
+    """The module of kernels called ``name``, imported, and numba with it, when first wanted."""
+    return import_module(f"layerkit_plugins.compiled.{name}")

@@ -19,7 +19,6 @@ Nature 323 (1986), equations 1, 2 and 4 to 7.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -37,17 +36,9 @@ from layerkit import (
     sum_rows,
 )
 from layerkit.fields import ActivationName, InitializerName, Size
-from layerkit_plugins.compiled import code_of
+from layerkit_plugins.compiled import code_of, kernels
 
 __all__ = ["Dense"]
-
-
-@cache
-def compiled() -> Any:
-    """The kernels, imported when they are first wanted."""
-    from layerkit_plugins.compiled import elementwise
-
-    return elementwise
 
 
 class Dense(Layer):
@@ -142,7 +133,7 @@ class Dense(Layer):
         if code is None or not self.use_bias:
             return self.feed(x, ctx)
         z = matmul(self.params["W"].T, x.T, ctx.buffer("z", (self.units, len(x))))
-        compiled().activate(code, z, self.params["b"])
+        kernels("elementwise").activate(code, z, self.params["b"])
         ctx.save(x, z, z)
         return z.T
 
@@ -153,7 +144,7 @@ class Dense(Layer):
             return self.backprop(dy, ctx)
         x, _, y = ctx.saved
         dz = ctx.scratch("dz", y.shape)
-        compiled().activate_back(code, np.ascontiguousarray(dy.T), y, dz)
+        kernels("elementwise").activate_back(code, np.ascontiguousarray(dy.T), y, dz)
         return self._through_product(x, dz, dy, ctx)
 
     def row_feed(self) -> Callable[[Array], Array]:

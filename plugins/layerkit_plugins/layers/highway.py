@@ -26,7 +26,6 @@ with C = 1 - T, and section 2.2 for the gate bias.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -44,17 +43,9 @@ from layerkit import (
     sum_rows,
 )
 from layerkit.fields import ActivationName, InitializerName, Size
-from layerkit_plugins.compiled import code_of
+from layerkit_plugins.compiled import code_of, kernels
 
 __all__ = ["Highway"]
-
-
-@cache
-def compiled() -> Any:
-    """The kernels, imported when they are first wanted."""
-    from layerkit_plugins.compiled import gates
-
-    return gates
 
 
 class Highway(Layer):
@@ -191,10 +182,10 @@ class Highway(Layer):
         a = matmul(self.joined["W"].T, x.T, ctx.buffer("a", (2 * d, n)))
         y, X = ctx.buffer("y", (d, n)), np.ascontiguousarray(x.T)
         if not ctx.keeps:
-            compiled().carry_only(code, a, self.joined["b"], X, y)
+            kernels("gates").carry_only(code, a, self.joined["b"], X, y)
             return y.T
         P = ctx.buffer("P", (d, n))
-        compiled().carry(code, a, self.joined["b"], X, P, y)
+        kernels("gates").carry(code, a, self.joined["b"], X, P, y)
         ctx.save(x, a, a[:d], P)
         return y.T
 
@@ -205,7 +196,7 @@ class Highway(Layer):
             return self.backprop(dy, ctx)
         x, a, _, P = ctx.saved
         da, gC = ctx.scratch("da", a.shape), ctx.scratch("gC", P.shape)
-        compiled().carry_back(code, np.ascontiguousarray(dy.T), a, P, da, gC)
+        kernels("gates").carry_back(code, np.ascontiguousarray(dy.T), a, P, da, gC)
         return self._through_product(x, da, gC, dy, ctx)
 
     def row_feed(self) -> Callable[[Array], Array]:

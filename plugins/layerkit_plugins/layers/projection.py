@@ -29,8 +29,6 @@ Source: Jae Duk Seo, "Only Numpy: Implementing Highway Network, OOP approach wit
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -48,15 +46,9 @@ from layerkit import (
     sum_rows,
 )
 from layerkit.fields import ActivationName, InitializerName, Size
-from layerkit_plugins.compiled import code_of
+from layerkit_plugins.compiled import code_of, kernels
 
 __all__ = ["Projection"]
-
-
-@cache
-def compiled(kernels: str) -> Any:
-    """A module of kernels, imported when it is first wanted."""
-    return import_module(f"layerkit_plugins.compiled.{kernels}")
 
 
 class Projection(Layer):
@@ -205,12 +197,12 @@ class Projection(Layer):
         n, o, b = len(x), self.units, self.joined["b"]
         a = matmul(self.joined["W"].T, x.T, ctx.buffer("a", (3 * o, n)))
         A, y = a[2 * o :], ctx.buffer("y", (o, n))
-        compiled("elementwise").activate(codes[1], A, b[2 * o :])
+        kernels("elementwise").activate(codes[1], A, b[2 * o :])
         if not ctx.keeps:
-            compiled("gates").carry_only(codes[0], a, b, A, y)
+            kernels("gates").carry_only(codes[0], a, b, A, y)
             return y.T
         P = ctx.buffer("P", (o, n))
-        compiled("gates").carry(codes[0], a, b, A, P, y)
+        kernels("gates").carry(codes[0], a, b, A, P, y)
         ctx.save(x, a, a[:o], A, P)
         return y.T
 
@@ -221,8 +213,8 @@ class Projection(Layer):
             return self.backprop(dy, ctx)
         x, a, _, A, P = ctx.saved
         da, gA = ctx.scratch("da", a.shape), ctx.scratch("gA", P.shape)
-        compiled("gates").carry_back(codes[0], np.ascontiguousarray(dy.T), a, P, da, gA)
-        compiled("elementwise").activate_back(codes[1], gA, A, da[2 * self.units :])
+        kernels("gates").carry_back(codes[0], np.ascontiguousarray(dy.T), a, P, da, gA)
+        kernels("elementwise").activate_back(codes[1], gA, A, da[2 * self.units :])
         return self._through_product(x, da, dy, ctx)
 
     def _codes(self) -> tuple[int, int] | None:

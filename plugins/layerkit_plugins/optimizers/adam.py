@@ -20,23 +20,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import cache
-from typing import Any
 
 import numpy as np
 
 from layerkit import Array, Optimizer
 from layerkit.fields import Fraction, Positive
+from layerkit_plugins.compiled import kernels
 
 __all__ = ["Adam"]
-
-
-@cache
-def compiled() -> Any:
-    """The kernels, imported when they are first wanted."""
-    from layerkit_plugins.compiled import steps
-
-    return steps
 
 
 class Adam(Optimizer):
@@ -77,7 +68,7 @@ class Adam(Optimizer):
         a, c = self._corrections()
         kind = p.dtype.type
         betas, rate, epsilon = (kind(self.beta1), kind(self.beta2)), self.rate * a / c, self.epsilon
-        compiled().adam(p, g, *slots, *betas, kind(rate), kind(epsilon / c))
+        kernels("steps").adam(p, g, *slots, *betas, kind(rate), kind(epsilon / c))
 
     def _corrections(self) -> tuple[float, float]:
         """Factors a and c of the equations, for this step."""

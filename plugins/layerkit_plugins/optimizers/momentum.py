@@ -13,23 +13,14 @@ learning" (ICML 2013), equations 1 and 2, whose v is -eta v here while eta is co
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
-from typing import Any
 
 import numpy as np
 
 from layerkit import Array, Optimizer
 from layerkit.fields import Fraction, Positive
+from layerkit_plugins.compiled import kernels
 
 __all__ = ["Momentum"]
-
-
-@cache
-def compiled() -> Any:
-    """The kernels, imported when they are first wanted."""
-    from layerkit_plugins.compiled import steps
-
-    return steps
 
 
 class Momentum(Optimizer):
@@ -52,4 +43,4 @@ class Momentum(Optimizer):
     def compiled_rule(self, p: Array, g: Array, slots: Sequence[Array], scratch: Array) -> None:
         """As ``rule``, in one pass."""
         number = p.dtype.type
-        compiled().momentum(p, g, slots[0], number(self.momentum), number(self.rate))
+        kernels("steps").momentum(p, g, slots[0], number(self.momentum), number(self.rate))
