@@ -18,16 +18,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-import numpy as np
-from numpy.typing import NDArray
+from layerkit.context import Arena, Array, Context, Shape
 
 if TYPE_CHECKING:
     from layerkit.parts import Optimizer
 
 __all__ = ["Arena", "Array", "Context", "Layer", "Param", "Part", "Plan", "Shape"]
-
-Array = NDArray[Any]
-Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -96,156 +92,6 @@ class Plan:
     state: Mapping[str, Param] = field(default_factory=dict)
     macs: int = 0
     joined: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-
-
-class Arena:
-    """Scratch memory that the layers of one pass share, in two halves taken in turns.
-
-    Whoever runs the layers calls ``turn`` after each, so that a layer never writes where its input
-    lies. However deep the network, the memory is that of its two largest neighbours, and stays in
-    the processor's cache.
-    """
-
-    __slots__ = ("_idle", "_rows", "held")
-
-    def __init__(self) -> None:
-        self.held: dict[Any, Array] = {}
-        self._idle: dict[Any, Array] = {}
-        self._rows = -1
-
-    def turn(self) -> None:
-        """Let the next layer write into the other half."""
-        self.held, self._idle = self._idle, self.held
-
-    def begin(self, rows: int) -> None:
-        """Begin a pass over ``rows`` rows; memory of other batch sizes is given back."""
-        if rows != self._rows:
-            self._rows = rows
-            self.held.clear()
-            self._idle.clear()
-
-
-class Context:
-    """What one pass through one layer leaves behind, and its scratch memory.
-
-    Parameters
-    ----------
-    dtype
-        Of the pass, float32 or float64; the default dtype of ``buffer``.
-    training
-        True in training, where dropout and the like act.
-    rng
-        The layer's own random stream; a layer takes randomness from nowhere else.
-    wants_dx
-        False for the first layer of a model in training: its ``backprop`` may skip dL/dx, and
-        what it returns is not used.
-    keeps
-        False where no backprop will follow: ``saved`` is refused, and a layer may take shortcuts
-        that lose what only backprop needs.
-    arena
-        Scratch memory shared with the other layers of the pass; by default one of its own.
-    fast
-        True where ``Layer.compiled_feed`` takes the place of ``feed`` (float32 only).
-    """
-
-    __slots__ = (
-        "_buffers",
-        "_rng",
-        "_saved",
-        "arena",
-        "dtype",
-        "fast",
-        "keeps",
-        "training",
-        "wants_dx",
-    )
-
-    def __init__(
-        self,
-        dtype: Any = np.float32,
-        *,
-        training: bool = False,
-        rng: np.random.Generator | None = None,
-        wants_dx: bool = True,
-        keeps: bool = True,
-        arena: Arena | None = None,
-        fast: bool = False,
-    ) -> None:
-        self.dtype = np.dtype(dtype)
-        self.fast = fast and self.dtype == np.float32
-        self.training = training
-        self.wants_dx = wants_dx
-        self.keeps = keeps
-        self.arena = Arena() if arena is None else arena
-        self._rng = rng
-        self._saved: tuple[Any, ...] | None = None
-        self._buffers: dict[Any, Array] = {}
-
-    @property
-    def rng(self) -> np.random.Generator:
-        """The layer's random stream.
-
-        Raises
-        ------
-        ValueError
-            If the pass was given none (inference has none).
-        """
-        if self._rng is None:
-            raise ValueError(
-                "this pass has no random stream: pass rng= to Context or Model.context"
-            )
-        return self._rng
-
-    @rng.setter
-    def rng(self, stream: np.random.Generator | None) -> None:
-        self._rng = stream
-
-    def save(self, *values: Any) -> None:
-        """Keep ``values`` for the backprop of this pass; nothing where none will follow."""
-        if self.keeps:
-            self._saved = values
-
-    @property
-    def saved(self) -> tuple[Any, ...]:
-        """What the feed of this pass kept.
-
-        Raises
-        ------
-        ValueError
-            If nothing was fed through this context yet, or it keeps nothing.
-        """
-        if self._saved is None or not self.keeps:
-            reason = "has seen no feed" if self.keeps else "was made for inference (keeps=False)"
-            raise ValueError(f"backprop before feed: this context {reason}")
-        return self._saved
-
-    def buffer(self, name: str, shape: Shape, dtype: Any = None) -> Array:
-        """Array of ``shape``, C order, contents undefined, that lasts until the next feed.
-
-        The same name gives the same memory in the next pass, so nothing is allocated in a steady
-        training loop. Two buffers that live at the same time need two names.
-        """
-        if not self.keeps:
-            return self.scratch(name, shape, dtype)
-        key = (name, shape) if dtype is None else (name, shape, np.dtype(dtype))
-        held = self._buffers.get(key)
-        if held is None:
-            for old in [old for old in self._buffers if old[0] == name]:
-                del self._buffers[old]
-            held = self._buffers[key] = np.empty(shape, self.dtype if dtype is None else dtype)
-        return held
-
-    def scratch(self, name: str, shape: Shape, dtype: Any = None) -> Array:
-        """As ``buffer``, but lasting only until the method returns: other layers use it too.
-
-        What ``backprop`` returns may lie in it; what ``feed`` saves or returns may not.
-        """
-        key = (name, shape) if dtype is None else (name, shape, np.dtype(dtype))
-        held = self.arena.held.get(key)
-        if held is None:
-            held = np.empty(shape, self.dtype if dtype is None else dtype)
-            self.arena.held[key] = held
-        return held
 
 
 class Part:
@@ -325,11 +171,17 @@ class Layer(Part, ABC):
         """Drop inherited shortcuts of a feed or backprop that the subclass writes anew."""
         super().__init_subclass__(**kwargs)
         if vars(cls).keys() & {"plan", "feed", "backprop"}:
-            for name in {"compiled_feed", "compiled_backprop", "row_feed", "row_program"}:
+            for name in {"program", "row_by_row", "row_feed"}:
                 if name not in vars(cls):
                     setattr(cls, name, vars(Layer)[name])
 
     freeze: bool = False
+
+    row_by_row: ClassVar[bool] = False
+    """Whether each row's output follows from that row and the parameters alone, in training too,
+    without random numbers or state: the halves of a large batch may then be trained side by side.
+    """
+
     params: Mapping[str, Array]
     grads: Mapping[str, Array]
     state: Mapping[str, Array]
@@ -369,17 +221,6 @@ class Layer(Part, ABC):
         Writes (does not add) dL/dparam into ``self.grads[...]``. Never writes into dy.
         """
 
-    def compiled_feed(self, x: Array, ctx: Context) -> Array:
-        """``feed`` by compiled kernels, called in its place where ``ctx.fast``. Optional.
-
-        It and ``compiled_backprop`` give what ``feed`` and ``backprop`` give, to rounding.
-        """
-        return self.feed(x, ctx)
-
-    def compiled_backprop(self, dy: Array, ctx: Context) -> Array:
-        """``backprop`` after a ``compiled_feed``. Optional."""
-        return self.backprop(dy, ctx)
-
     def row_feed(self) -> Callable[[Array], Array] | None:
         """A function from one row (i,) to its output (o,), for one thread; None: there is none.
 
@@ -388,11 +229,12 @@ class Layer(Part, ABC):
         """
         return None
 
-    def row_program(self) -> tuple[Callable[..., None], tuple[int, int, int]] | None:
-        """A compiled program that runs single rows, and this layer's line in its table, if any.
+    def program(self) -> tuple[Callable[..., Any], tuple[int, ...]] | None:
+        """Who makes the compiled program that this layer can be part of, and the layer in numbers.
 
-        Where all layers of a network name the same program, ``Model.accelerate`` uses it; see
-        ``layerkit_plugins.compiled.rows`` for its arguments.
+        Optional. Layers in a row that name the same maker run in one call where compiled kernels
+        are used, in float32; see ``layerkit.programs`` for what a maker is given. None: the layer
+        runs by itself.
         """
         return None
 

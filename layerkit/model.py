@@ -7,6 +7,7 @@ the network and turns scores into probabilities or into numbers in raw units.
 from __future__ import annotations
 
 import copy
+import math
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,15 +17,23 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from layerkit.contract import DataContract, InputContract, OutputContract, fit_fill, fit_scaler
+from layerkit.contract import (
+    DataContract,
+    InputContract,
+    OutputContract,
+    all_finite,
+    fit_fill,
+    fit_scaler,
+)
 from layerkit.errors import DataError
 from layerkit.fast import kernels_for_inference, require
-from layerkit.layer import Array, Context
+from layerkit.layer import Array
 from layerkit.links import apply_link
 from layerkit.network import Network
-from layerkit.parts import Rows
+from layerkit.parts import Link, Rows
 from layerkit.planning import Planned
-from layerkit.rows import RowChain, RowProgram
+from layerkit.programs import Chain, Program, program_of
+from layerkit.rows import RowChain
 from layerkit.spec import Spec, read_spec
 from layerkit.threads import single_blas, together
 
@@ -36,7 +45,9 @@ __all__ = ["Model", "RawRows", "SelfTest", "build"]
 RawRows = Rows | Array | Sequence[Any] | Mapping[str, Any]
 """Raw rows: an array (n, *shape), nested lists, named columns, or what a reader gave."""
 
-_BATCH = 256  # rows fed at once: their activations stay in the processor's cache
+# Rows fed at once. Activations of few rows stay in the processor's cache; but the threads hold each
+# other up between the operations, and the fewer those are, the less.
+_TILE, _ALONE = 512, 256
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -101,7 +112,7 @@ class Model:
     carried: Carried = field(default_factory=Carried, repr=False)
     _local: threading.local = field(default_factory=threading.local, repr=False)
     _fast: bool | None = field(default=None, repr=False)
-    _program: tuple[RowProgram | None] | None = field(default=None, repr=False)
+    _program: tuple[Program | None] | None = field(default=None, repr=False)
 
     def __repr__(self) -> str:
         types = [record.type for record in self.spec.layers]
@@ -154,18 +165,7 @@ class Model:
         DataError
             If the rows do not keep the data contract.
         """
-        x = self._matrix(rows)
-        if len(x) == 1 and (one := self._one_row(self.contract.input.scale_rows(x))) is not None:
-            return one
-        out: Array = np.empty((len(x), *self._out_shape), self.network.dtype)
-        parts = [slice(at, min(at + _BATCH, len(x))) for at in range(0, len(x), _BATCH)]
-        with single_blas():
-            if len(parts) < 2:
-                for part in parts:
-                    self._feed(x, out, part)
-            else:
-                together([partial(self._feed, x, out, part) for part in parts])
-        return out
+        return self._linked(rows, "identity")
 
     def predict(self, rows: RawRows) -> Array:
         """Predictions for raw rows.
@@ -186,7 +186,7 @@ class Model:
         DataError
             If the rows do not keep the data contract: row, column and what was wanted.
         """
-        predictions = apply_link(self.spec.link, self.scores(rows), in_place=True)
+        predictions = self._linked(rows, self.spec.link)
         output = self.contract.output
         if output is not None and output.classes is None:
             return output.decode(predictions)
@@ -222,7 +222,27 @@ class Model:
         planned = self.network.planned
         return planned[-1].plan.out_shape if planned else self.spec.in_shape
 
-    def _matrix(self, rows: RawRows) -> Array:
+    def _linked(self, rows: RawRows, link: Link) -> Array:
+        """Scores (n, *out) with ``link`` applied."""
+        self._see_fitted()
+        inputs = self.contract.input
+        # That all numbers are finite, each tile sees to: the threads share the work.
+        check = inputs.missing is None and inputs.fits(rows)
+        x: Array = rows if check else inputs.matrix(rows)  # type: ignore[assignment]  # it fits
+        if len(x) == 1 and (one := self._one_row(x, link, check=check)) is not None:
+            return one
+        out: Array = np.empty((len(x), *self._out_shape), self.network.dtype)
+        feed = partial(self._feed, x, out, link, check)
+        tiles = _tiles(len(x))
+        with single_blas():
+            if len(tiles) < 2:
+                for tile in tiles:
+                    feed(tile)
+            else:
+                together([partial(feed, tile) for tile in tiles])
+        return out
+
+    def _see_fitted(self) -> None:
         missing = _unfitted(self.spec, self.contract)
         if missing:
             raise DataError(
@@ -230,32 +250,42 @@ class Model:
                 "to training rows first",
                 hint="train it, for example with: layerkit train MODEL --data PATH",
             )
-        return self.contract.input.matrix(rows)
 
-    def _one_row(self, x: Array) -> Array | None:
-        """Scores (1, k) for x (1, i) by the short way, if all layers have one."""
-        if self.accelerated and (program := self._row_program()) is not None:
-            return program(self.network, x)
-        chain: RowChain | None = getattr(self._local, "chain", None)
+    def _one_row(self, x: Array, link: Link, *, check: bool) -> Array | None:
+        """Predictions (1, k) for x (1, *in) by the short way; None where it has none.
+
+        It has none if a layer has none, or if numbers are not finite: what to say of them, an error
+        or NumPy's warnings, is left to the long way.
+        """
+        scaled = self.contract.input.scale_rows(x)
+        if self.accelerated and (program := self._compiled()) is not None:
+            out = program.row(self.network.params, scaled, link)
+            if out is not None:
+                return out
+        chain: RowChain | None = getattr(self._local, "row", None)
         if chain is None or chain.mapped is not self.network.mapped:
-            chain = self._local.chain = RowChain(self.network)
-        if not chain.whole:
+            chain = self._local.row = RowChain(self.network)
+        if not chain.whole or (check and not all_finite(x)):
             return None
         with single_blas():
-            return chain(x)
+            out = chain(scaled, link)
+        spoilt = link == "softmax" and math.isnan(out.item(0))  # one score spoils all of them
+        return None if spoilt else out
 
-    def _feed(self, x: Array, out: Array, part: slice) -> None:
-        """Write the scores of some rows into ``out``."""
-        scaled = self.contract.input.scale_rows(x[part])
-        out[part] = self.network.feed(scaled, self._contexts())
+    def _feed(self, x: Array, out: Array, link: Link, check: bool, tile: slice) -> None:
+        """Write the predictions for the rows of one tile into ``out``."""
+        inputs, rows, linked = self.contract.input, x[tile], out[tile]
+        if check and not all_finite(rows):
+            inputs.matrix(x)  # says where
+        linked[...] = self._chain().feed(inputs.scale_rows(rows))
+        apply_link(link, linked, in_place=True)
 
-    def _contexts(self) -> list[Context]:
-        """Contexts of this thread: their scratch memory is kept from call to call."""
-        fast = self.accelerated
-        held: tuple[bool, list[Context]] | None = getattr(self._local, "contexts", None)
-        if held is None or held[0] is not fast:
-            held = fast, self.network.contexts(keeps=False, fast=fast)
-            self._local.contexts = held
+    def _chain(self) -> Chain:
+        """The layers with memory of this thread's own, which is kept from call to call."""
+        held: tuple[bool, Chain] | None = getattr(self._local, "chain", None)
+        if held is None or held[0] is not self.accelerated:
+            held = self.accelerated, Chain(self.network, fast=self.accelerated, keeps=False)
+            self._local.chain = held
         return held[1]
 
     @property
@@ -292,10 +322,10 @@ class Model:
         self._fast, self._program = on, None
         return self
 
-    def _row_program(self) -> RowProgram | None:
-        """The compiled program for single rows, if all layers have one."""
+    def _compiled(self) -> Program | None:
+        """The compiled program of all layers, if there is one."""
         if self._program is None:
-            self._program = (RowProgram.of(self.network),)
+            self._program = (program_of(self.network),)
         return self._program[0]
 
 
@@ -359,6 +389,15 @@ def declared_contract(spec: Spec, planned: Sequence[Planned]) -> DataContract:
         label=spec.output["column"],
     )
     return DataContract(inputs, outputs)
+
+
+def _tiles(n: int) -> list[slice]:
+    """``n`` rows in equal pieces of at most ``_TILE``, an even number of them where several."""
+    if n <= _ALONE:
+        return [slice(0, n)] if n else []
+    count = -(-n // (2 * _TILE)) * 2
+    size = -(-n // (16 * count)) * 16  # products like sizes that are multiples of 16
+    return [slice(at, min(at + size, n)) for at in range(0, n, size)]
 
 
 def _unfitted(spec: Spec, contract: DataContract) -> str:

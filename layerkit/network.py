@@ -8,7 +8,9 @@ weights before the update.
 
 from __future__ import annotations
 
+import copy
 import hashlib
+from _thread import allocate_lock
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,6 +24,8 @@ from layerkit.planning import Planned, unusable, views_of
 from layerkit.registry import initializer
 
 __all__ = ["Network", "random_stream"]
+
+_owning = allocate_lock()
 
 
 def random_stream(seed: int, *name: str) -> np.random.Generator:
@@ -80,13 +84,20 @@ class Network:
                 p.layer.state = Named(mapped, p.name, p.plan.state)
                 p.layer.joined = SideBySide(p.layer.params, p.plan.joined)
 
-    def _own(self) -> None:
-        """Allocate parameters and states of our own, all zero."""
+    def _own(self, values: Mapping[str, Array] | None = None) -> None:
+        """Allocate parameters and states of our own, zero or as in ``values``."""
         params: Array = np.zeros(self.size, self.dtype)
-        self._params = params
+        tables = []
         for p in self.planned:
-            p.layer.params, p.layer.joined = views_of(params[p.layer.span], p.plan)
-            p.layer.state = {n: np.zeros(s.shape, self.dtype) for n, s in p.plan.state.items()}
+            views, joined = views_of(params[p.layer.span], p.plan)
+            state = {n: np.zeros(s.shape, self.dtype) for n, s in p.plan.state.items()}
+            for name, array in (views | state).items() if values is not None else ():
+                array[...] = values[f"{p.name}.{name}"]  # type: ignore[index]  # asked above
+            tables.append((views, joined, state))
+        # All is filled before anything of it can be seen: another thread may be predicting.
+        for p, table in zip(self.planned, tables, strict=True):
+            p.layer.params, p.layer.joined, p.layer.state = table
+        self._params = params
 
     @property
     def mapped(self) -> bool:
@@ -97,10 +108,9 @@ class Network:
     def params(self) -> Array:
         """(size,) all parameters; copied out of a mapped file when first asked for."""
         if self._params is None:
-            before = {name: array for name, (_, array) in self.tensors().items()}
-            self._own()
-            for name, (_, array) in self.tensors().items():
-                array[...] = before[name]
+            with _owning:
+                if self._params is None:
+                    self._own({name: array for name, (_, array) in self.tensors().items()})
         assert self._params is not None  # noqa: S101  # _own allocates it
         return self._params
 
@@ -151,14 +161,12 @@ class Network:
         streams: Mapping[str, np.random.Generator] | None = None,
         wants_dx: bool = False,
         keeps: bool = True,
-        fast: bool = False,
     ) -> list[Context]:
         """One context a layer for a pass; reuse them and a steady loop allocates nothing.
 
         ``streams`` gives each layer's random stream by its name; ``wants_dx`` says whether
         ``backprop`` shall return the gradient of the network's own input. Without ``keeps`` there
-        can be no backprop, and the memory of a pass does not grow with the depth. With ``fast``,
-        layers that have compiled kernels use them.
+        can be no backprop, and the memory of a pass does not grow with the depth.
         """
         arena = Arena()
         return [
@@ -169,7 +177,6 @@ class Network:
                 wants_dx=wants_dx or i > 0,
                 keeps=keeps,
                 arena=arena,
-                fast=fast,
             )
             for i, p in enumerate(self.planned)
         ]
@@ -189,7 +196,7 @@ class Network:
         with np.errstate(all="ignore"):
             for p, ctx, shape in zip(self.planned, contexts, shapes[1:], strict=True):
                 try:
-                    y = (p.layer.compiled_feed if ctx.fast else p.layer.feed)(x, ctx)
+                    y = p.layer.feed(x, ctx)
                 except (LayerkitError, MemoryError):
                     raise
                 except Exception as cause:  # whatever a plugin's own code raises
@@ -212,18 +219,18 @@ class Network:
         self.allocate_grads()
         rows = len(dy)
         arena = _shared_arena(contexts, rows)
-        shapes = self._shapes(rows)[-2::-1]
+        shapes, dtype = self._shapes(rows)[-2::-1], self.dtype
         with np.errstate(all="ignore"):
             for p, ctx, shape in zip(self.planned[::-1], contexts[::-1], shapes, strict=True):
                 try:
-                    layer = p.layer
-                    dx = (layer.compiled_backprop if ctx.fast else layer.backprop)(dy, ctx)
+                    dx = p.layer.backprop(dy, ctx)
                 except (LayerkitError, MemoryError):
                     raise
                 except Exception as cause:  # whatever a plugin's own code raises
                     raise unusable(p.name, p.layer, f"backprop raised {_told(cause)}") from cause
                 if ctx.wants_dx:
-                    self._hold(p, "backprop", dx, shape)
+                    if type(dx) is not np.ndarray or dx.shape != shape or dx.dtype is not dtype:
+                        self._hold(p, "backprop", dx, shape)
                     if not _shares(dx, dy):
                         arena.turn()
                 dy = dx
@@ -249,6 +256,18 @@ class Network:
             came = f"{array.dtype} of shape {list(array.shape)}"
         wanted = f"{self.dtype} of shape {list(shape)}"
         raise unusable(p.name, p.layer, f"{step} gave {came}, by its plan it is {wanted}")
+
+    def part(self, planned: list[Planned]) -> Network:
+        """Some of the layers as a network that shares this one's parameters and gradients."""
+        part = copy.copy(self)
+        part.planned, part._known_shapes = planned, {}
+        return part
+
+    def twin(self) -> Network:
+        """The same network over the same parameters, with gradients of its own."""
+        twin = self.part([p._replace(layer=copy.copy(p.layer)) for p in self.planned])
+        twin.grads = None
+        return twin
 
     def update(self, rule: Optimizer, runs: Sequence[slice | Layer] | None = None) -> None:
         """Let ``rule`` change the parameters, in ``runs`` (by default, those of ``runs()``)."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from layerkit.layer import Array, Context, Part, Shape
-from layerkit.threads import together
+from layerkit.threads import thread_count, together
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +41,9 @@ Target = Literal["class", "binary", "real"]
 Class numbers are always of rank 1 and flags of rank 2, so a metric for both tells them by ``ndim``.
 """
 
-_SHARES = 4  # pieces of a large update, whatever the number of threads
+# A large update is cut into pieces for the cores. Its bits do not depend on that: a rule works
+# element by element. Below a million the wake-up and the scratch memory of each cost more.
+_LARGE, _SHARES = 1 << 20, 4
 
 Link = Literal["softmax", "sigmoid", "identity"]
 """What turns the last layer's scores into predictions: probabilities, or numbers as they are."""
@@ -146,11 +148,10 @@ class Optimizer(Part, ABC):
     def apply(self, span: slice) -> None:
         """Change the parameters in ``span`` of the flat vector, shared among the cores if large."""
         size = span.stop - span.start
-        shares = 1 if self.fast else min(_SHARES, size // self.block)
-        if shares < 2:
+        if self.fast or size < _LARGE or thread_count() == 1:
             self._apply(span, 0)
             return
-        step = -(-size // shares)
+        step = -(-size // _SHARES)
         starts = range(span.start, span.stop, step)
         together(
             [

@@ -28,11 +28,11 @@ def matmul(a: Array, b: Array, out: Array) -> Array:
     a, b, out
         (m, k), (k, n) and (m, n) of one dtype; ``out`` shares no memory with the others.
     """
-    m, k = a.shape
-    n = b.shape[1]
-    if m * k * n < _LARGE:
+    work = a.size * b.shape[1]
+    if work < _LARGE:
         return np.matmul(a, b, out)
-    blocks = _blocks(m * k * n)
+    m, n = out.shape
+    blocks = _blocks(work)
     if m >= n:
         tasks = [partial(np.matmul, a[cut], b, out[cut]) for cut in _cuts(m, blocks)]
     else:

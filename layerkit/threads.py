@@ -24,7 +24,7 @@ import numpy as np
 
 from layerkit.errors import LayerkitError
 
-__all__ = ["single_blas", "thread_count", "together"]
+__all__ = ["blas_symbol", "single_blas", "thread_count", "together"]
 
 Task = Callable[[], object]
 
@@ -141,21 +141,31 @@ def _openblas(folder: str) -> list[str]:
 
 
 @cache
-def _controls() -> tuple[Any, Any] | None:
-    """(get, set) of the OpenBLAS that NumPy's wheel brings, or None if it has another BLAS."""
+def _library() -> Any:
+    """The OpenBLAS that NumPy's wheel brings, or None if it has another BLAS."""
     import ctypes
 
     package = np.__path__[0]
     for path in [*_openblas(f"{package}.libs"), *_openblas(f"{package}/.dylibs")]:
         try:
-            library = ctypes.CDLL(path)
+            return ctypes.CDLL(path)
         except OSError:
             continue
-        for name in _NAMES:
-            read = getattr(library, name.format("get"), None)
-            write = getattr(library, name.format("set"), None)
-            if read is not None and write is not None:
-                return read, write
+    return None
+
+
+def blas_symbol(name: str) -> Any:
+    """The function ``name`` of NumPy's own OpenBLAS, for ctypes; None if there is none."""
+    return getattr(_library(), name, None)
+
+
+@cache
+def _controls() -> tuple[Any, Any] | None:
+    """(get, set) of the number of threads of NumPy's own OpenBLAS, or None."""
+    for name in _NAMES:
+        read, write = blas_symbol(name.format("get")), blas_symbol(name.format("set"))
+        if read is not None and write is not None:
+            return read, write
     return None
 
 

@@ -1,7 +1,7 @@
 """The data contract: what a model's raw rows must look like, and what its answers mean."""
 
 from layerkit.contract.both import DataContract
-from layerkit.contract.inputs import InputContract
+from layerkit.contract.inputs import InputContract, all_finite
 from layerkit.contract.outputs import OutputContract
 from layerkit.contract.rowforms import as_rows, at_source
 from layerkit.contract.scaling import Missing, Scale, fit_fill, fit_scaler
@@ -12,6 +12,7 @@ __all__ = [
     "Missing",
     "OutputContract",
     "Scale",
+    "all_finite",
     "as_rows",
     "at_source",
     "fit_fill",

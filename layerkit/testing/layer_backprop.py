@@ -9,8 +9,9 @@ import numpy as np
 
 from layerkit.fast import kernels_for_training
 from layerkit.layer import Array
+from layerkit.programs import Chain, program_of
 from layerkit.registry import REGISTRIES
-from layerkit.testing.bench import F32, F64, Bench, equal
+from layerkit.testing.bench import F32, F64, Bench, Pass, equal
 from layerkit.testing.layer_gradients import findings
 from layerkit.testing.rules import INTACT, Battery, Failed, Skipped
 from layerkit.testing.subject import Example, Subject
@@ -111,7 +112,6 @@ def _wants_dx(subject: Subject) -> str | None:
     needs=("dtype.float64", "dtype.float32"),
 )
 def _float32(subject: Subject) -> str | None:
-    paths = (False, True) if kernels_for_training() else (False,)
     for case in (*subject.cases, *_with_activations(subject)):
         narrow, wide = Bench(subject, case, F32), Bench(subject, case)
         wide.network.params[...] = narrow.network.params
@@ -122,15 +122,25 @@ def _float32(subject: Subject) -> str | None:
             predicted = wide.predict(x.astype(F64))
             if n == 35:  # a faster path may want feature-major memory
                 x, dy = np.asfortranarray(x), np.asfortranarray(dy)
-            for fast in paths:
-                found = narrow.run(x, dy, training=training, fast=fast)
-                words = f"{case}, {n} rows{', compiled' if fast else ''}"
-                _agree(words, "the output", found.y, exact.y)
-                _agree(words, "dL/dx", found.dx, exact.dx)
-                for name, grad in found.grads.items():
+            found = [("", narrow.run(x, dy, training=training), narrow.predict(x))]
+            if kernels_for_training() and program_of(narrow.network) is not None:
+                found.append((", compiled", *_compiled(narrow, x, dy)))
+            for how, ran, alone in found:
+                words = f"{case}, {n} rows{how}"
+                _agree(words, "the output", ran.y, exact.y)
+                _agree(words, "dL/dx", ran.dx, exact.dx)
+                for name, grad in ran.grads.items():
                     _agree(words, f"grads[{name!r}]", grad, exact.grads[name])
-                _agree(words, "a prediction", narrow.predict(x, fast=fast), predicted)
+                _agree(words, "a prediction", alone, predicted)
     return None
+
+
+def _compiled(bench: Bench, x: Array, dy: Array) -> tuple[Pass, Array]:
+    """A pass through the layer's program, and a prediction."""
+    chain = Chain(bench.network, fast=True, training=True, wants_dx=True)
+    y = chain.feed(x).copy()
+    ran = Pass(y, np.array(chain.backprop(dy)), bench.grads())
+    return ran, Chain(bench.network, fast=True, keeps=False).feed(x).copy()
 
 
 def _agree(words: str, what: str, found: Array, wanted: Array) -> None:

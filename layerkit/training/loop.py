@@ -10,13 +10,15 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from layerkit.errors import TrainingDivergedError
 from layerkit.fast import kernels_for_training
-from layerkit.layer import Array, Context
+from layerkit.layer import Array, Layer
 from layerkit.network import Network, random_stream
+from layerkit.training.learner import Learner
 from layerkit.training.listen import Listener
 from layerkit.training.prepare import Arrays
 from layerkit.training.recipe import Recipe
@@ -54,8 +56,7 @@ class Loop:
         self.runs = self.network.runs()
         rows = min(self.recipe.batch_size, len(self.data))
         self.batch = np.empty((rows, *self.data.x.shape[1:]), self.data.x.dtype)
-        self.contexts = self.network.contexts(training=True, fast=fast)
-        self.loss_context = Context(self.network.dtype, training=True)
+        self.learner = Learner(self.network, self.recipe.loss, fast=fast)
 
     def epoch(self, number: int) -> dict[str, float] | None:
         """Train epoch ``number``, counted from 0; its loss and metrics, None if it was stopped.
@@ -69,8 +70,8 @@ class Loop:
             If the loss is no longer finite.
         """
         recipe, data = self.recipe, self.data
-        for ctx, planned in zip(self.contexts, self.network.planned, strict=True):
-            ctx.rng = random_stream(recipe.seed, "layer", planned.name, str(number))
+        for name, ctx in self.learner.contexts.items():
+            ctx.rng = random_stream(recipe.seed, "layer", name, str(number))
         order = random_stream(recipe.seed, "shuffle", str(number)).permutation(len(data))
         scores: Array | None = None
         total = weight = 0.0
@@ -119,23 +120,21 @@ class Loop:
 
     def _step(self, index: Array, rate: float) -> tuple[Array, float, float]:
         """One batch; (scores (b, *out), mean loss before the update, its weight)."""
-        network, recipe = self.network, self.recipe
-        scores = network.feed(self._rows(index), self.contexts)
-        losses = recipe.loss.feed(scores, self.data.y[index], self.loss_context)
         weights, share = self._row_weights(index)
-        loss = float(losses @ weights)
+        targets = self.data.y[index]
+        scores, loss = self.learner.learn(partial(self._rows, index), targets, weights)
         if math.isfinite(loss):
-            network.backprop(recipe.loss.backprop(weights, self.loss_context), self.contexts)
             self._shape_gradient()
-            recipe.rule.begin(rate)
-            network.update(recipe.rule, self.runs)
+            self.recipe.rule.begin(rate)
+            self.network.update(self.recipe.rule, self.runs)
         return scores, loss, share
 
-    def _rows(self, index: Array) -> Array:
-        """The rows at ``index``, in memory that every step uses again: new pages cost 0.1 ms."""
-        x, room = self.data.x, self.batch[: len(index)]
+    def _rows(self, index: Array, part: slice) -> Array:
+        """The rows at ``index[part]``, in memory that every step uses again: new pages cost
+        0.1 ms.
+        """
         # "clip" spares a copy that other modes make in case an index is wrong; none is.
-        return np.take(x, index, axis=0, out=room, mode="clip")
+        return np.take(self.data.x, index[part], axis=0, out=self.batch[part], mode="clip")
 
     def _row_weights(self, index: Array) -> tuple[Array, float]:
         """Weights (b,) that sum to 1 (to 0 if all are 0), and what they summed to before."""
@@ -161,10 +160,18 @@ class Loop:
                     grads[span] *= recipe.clip_norm / norm
 
     def _advise(self) -> None:
+        """Ask the layers for advice, once; those in a program left nothing and are fed anew."""
+        contexts = self.learner.contexts
+        missing = [p for p in self.network.planned if p.name not in contexts]
+        if any(type(p.layer).advice is not Layer.advice for p in missing):
+            fed = self.network.contexts()
+            self.network.feed(self.batch, fed)
+            contexts = {p.name: ctx for p, ctx in zip(self.network.planned, fed, strict=True)}
         told: dict[str, list[str]] = {}
-        for ctx, planned in zip(self.contexts, self.network.planned, strict=True):
-            for text in planned.layer.advice(ctx):
-                told.setdefault(text, []).append(planned.name)
+        for planned in self.network.planned:
+            if planned.name in contexts:
+                for text in planned.layer.advice(contexts[planned.name]):
+                    told.setdefault(text, []).append(planned.name)
         for text, names in told.items():
             self.listener.notice(f"{', '.join(names)}: {text}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,9 @@ import pytest
 
 import layerkit
 from layerkit import Context, fast
+from layerkit.programs import Chain
 from layerkit.registry import LAYERS, OPTIMIZERS
+from layerkit_plugins.compiled import kernels
 
 needs_numba = pytest.mark.skipif(
     importlib.util.find_spec("numba") is None, reason="numba, the extra `fast`, is not installed"
@@ -49,11 +52,11 @@ def test_a_layer_gives_the_same_either_way(kind: str, settings: dict[str, Any], 
     dy = rng.standard_normal((rows, *network.planned[-1].plan.out_shape)).astype(np.float32)
     found = []
     for compiled in (False, True):
-        contexts = network.contexts(training=True, wants_dx=True, fast=compiled)
-        y = network.feed(x, contexts).copy()
+        chain = Chain(network, fast=compiled, training=True, wants_dx=True)
+        y = chain.feed(x).copy()
         grads[:] = np.nan
-        dx = network.backprop(dy, contexts).copy()
-        only = network.feed(x, network.contexts(keeps=False, fast=compiled)).copy()
+        dx = chain.backprop(dy).copy()
+        only = Chain(network, fast=compiled, keeps=False).feed(x).copy()
         found.append((y, dx, grads.copy(), only))
     for plain, compiled_ in zip(*found, strict=True):
         np.testing.assert_allclose(compiled_, plain, rtol=2e-5, atol=2e-6)
@@ -63,7 +66,7 @@ def test_a_layer_gives_the_same_either_way(kind: str, settings: dict[str, Any], 
 def test_what_is_not_finite_stays_so() -> None:
     network = layerkit.build(spec_of("highway", {"activation": "relu"})).network
     x = np.array([[np.nan, 1, 1, 1, 1]], np.float32)
-    assert np.isnan(network.feed(x, network.contexts(fast=True))).all()
+    assert np.isnan(Chain(network, fast=True).feed(x)).all()
 
 
 @needs_numba
@@ -71,7 +74,7 @@ def test_what_is_not_finite_stays_so() -> None:
 def test_extreme_inputs_saturate_as_numpys_do(size: float) -> None:
     network = layerkit.build(spec_of("highway", {"activation": "tanh"})).network
     x = size * np.array([[1, -1, 1, -1, 1], [-1, -1, -1, -1, -1]], np.float32)
-    y = network.feed(x, network.contexts(fast=True))
+    y = Chain(network, fast=True).feed(x)
     np.testing.assert_allclose(y, network.feed(x, network.contexts()), rtol=1e-5, atol=1e-6)
 
 
@@ -148,13 +151,65 @@ def test_a_single_row_in_one_call_and_back(monkeypatch: pytest.MonkeyPatch) -> N
     assert model.accelerate() is model
     assert model.accelerated
     calls: list[int] = []
-    program = model._row_program()
-    assert program is not None
-    monkeypatch.setattr(type(program), "__call__", _counting(type(program).__call__, calls))
+    program: Any = model._compiled()
+    monkeypatch.setattr(type(program), "row", _counting(type(program).row, calls))
     np.testing.assert_allclose(model.predict(rows[:1]), plain, rtol=1e-5)
     np.testing.assert_allclose(model.predict(rows)[0], plain[0], rtol=1e-5)
     assert len(calls) == 1
     assert (model.accelerate(on=False).predict(rows[:1]) == plain).all()
+
+
+@needs_numba
+@pytest.mark.parametrize("output", [{}, {"classes": list("abc")}, {"link": "sigmoid"}])
+def test_a_compiled_row_with_each_link(output: dict[str, Any], tmp_path: Any) -> None:
+    spec = training_spec() | {"output": output}
+    model = layerkit.build(spec)
+    row = np.random.default_rng(5).standard_normal((1, 8)).astype(np.float32)
+    plain, scores = model.predict(row), model.scores(row)
+    assert model.accelerate()._compiled() is not None
+    first = model.predict(row)
+    for found, wanted in ((first, plain), (model.scores(row), scores)):
+        np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=1e-7)
+    assert first.flags.owndata
+    assert not np.shares_memory(first, model.predict(row))
+    run: Any = kernels("rows").program
+    compiled = len(run.signatures)
+    row.flags.writeable = False
+    np.testing.assert_array_equal(model.predict(row), first)
+    assert len(run.signatures) == compiled  # not once more for read-only memory
+    layerkit.save(model, tmp_path / "m.layerkit")
+    mapped = layerkit.load(tmp_path / "m.layerkit", mmap=True).accelerate()
+    np.testing.assert_array_equal(mapped.predict(row), first)
+    model.network.params[:] *= 0.5
+    halved = model.predict(row)
+    assert np.abs(halved - first).max() > 1e-3
+    np.testing.assert_allclose(halved, model.accelerate(on=False).predict(row), rtol=1e-5)
+
+
+@needs_numba
+def test_a_compiled_row_is_held_to_the_contract() -> None:
+    model = layerkit.build(training_spec() | {"output": {"classes": list("abc")}}).accelerate()
+    for odd in (np.nan, np.inf, -np.inf):
+        row = np.ones((1, 8), np.float32)
+        row[0, 3] = odd
+        for ask in (model.predict, model.scores):
+            with pytest.raises(layerkit.DataError, match="column 3"):
+                ask(row)
+    model.network.planned[-1].layer.params["W"][...] = 3e38
+    model.network.planned[-1].layer.params["b"][...] = np.inf
+    with pytest.warns(RuntimeWarning, match="invalid value"):
+        assert np.isnan(model.predict(np.ones((1, 8), np.float32))).all()
+
+
+@needs_numba
+def test_compiled_rows_in_many_threads() -> None:
+    model = layerkit.build(training_spec()).accelerate()
+    rows = np.random.default_rng(6).standard_normal((8, 1, 8)).astype(np.float32)
+    wanted = [model.predict(row) for row in rows]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda i: model.predict(rows[i % 8]), range(400)))
+    for i, out in enumerate(found):
+        np.testing.assert_array_equal(out, wanted[i % 8])
 
 
 def _counting(call: Any, calls: list[int]) -> Any:
@@ -187,7 +242,7 @@ def test_a_strangers_layer_runs_beside_compiled_ones(monkeypatch: pytest.MonkeyP
         monkeypatch.setenv("LAYERKIT_FAST", "1")
         trained = layerkit.train(spec, data=rows).model
         assert trained.accelerated
-        assert trained._row_program() is None
+        assert trained._compiled() is None
         one = trained.predict(rows[0][:1])
         np.testing.assert_allclose(
             one, trained.accelerate(on=False).predict(rows[0][:1]), rtol=1e-5
@@ -267,11 +322,9 @@ def test_a_subclass_with_its_own_maths_has_no_inherited_shortcuts() -> None:
         wanted = 2 * (rows.astype(np.float32) @ model.network.layers[0].params["W"])
         np.testing.assert_allclose(model.network.feed(rows.astype(np.float32), contexts), wanted)
         np.testing.assert_allclose(model.scores(rows[:1]), wanted[:1])
-        fast_contexts = model.network.contexts(fast=True)
-        np.testing.assert_allclose(
-            model.network.feed(rows.astype(np.float32), fast_contexts), wanted
-        )
-        assert Doubled(units=1).row_program() is None
+        chain = Chain(model.network, fast=True)
+        np.testing.assert_allclose(chain.feed(rows.astype(np.float32)), wanted)
+        assert Doubled(units=1).program() is None
         assert Renamed.row_feed is dense.row_feed
     finally:
         LAYERS.unregister("test.doubled")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from layerkit.links import apply_link
+from layerkit.links import apply_link, link_row
 from layerkit.parts import Link
 
 SCORES = np.array([[0.0, np.log(3.0)], [1.0, 1.0]])
@@ -60,3 +60,22 @@ def test_softmax_sums_to_one_and_ignores_a_shift() -> None:
     out = apply_link("softmax", scores)
     np.testing.assert_allclose(out.sum(axis=1), 1)
     np.testing.assert_allclose(apply_link("softmax", scores + 50), out)
+
+
+@pytest.mark.parametrize("link", LINKS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("k", [1, 2, 10, 200])
+def test_one_row_gets_the_bits_that_many_get(link: Link, dtype: type[np.floating], k: int) -> None:
+    scores = (5 * np.random.default_rng(k).standard_normal(k)).astype(dtype)
+    kept = scores.copy()
+    out = link_row(link, scores)
+    assert out.dtype == dtype
+    np.testing.assert_array_equal(out, apply_link(link, scores[None]))
+    np.testing.assert_array_equal(scores, kept)
+    assert not np.shares_memory(out, scores)
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf])
+def test_an_odd_score_spoils_the_softmax_of_one_row(odd: float) -> None:
+    with np.errstate(all="ignore"):
+        assert np.isnan(link_row("softmax", np.array([1, odd, 2], np.float32))).all()

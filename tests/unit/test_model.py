@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import pytest
 
 import layerkit
 from layerkit import DataError, Model, Rows, SpecError
+from layerkit import model as model_module
+from layerkit.contract import all_finite
 
 COLUMNS = ["a", "b"]
 
@@ -334,3 +337,69 @@ def test_a_deep_copy_is_a_model_of_its_own() -> None:
     assert not twin.network.layers[0].params["W"].any()
     with pytest.raises(TypeError, match=r"layerkit\.save"):
         pickle.dumps(model)
+
+
+def test_tiles_cover_all_rows_in_even_numbers() -> None:
+    for n in (0, 1, 256, 257, 300, 1000, 1024, 1025, 5000):
+        tiles = model_module._tiles(n)
+        assert [i for tile in tiles for i in range(tile.start, tile.stop)] == list(range(n))
+        assert all(0 < tile.stop - tile.start <= 512 for tile in tiles)
+        assert len(tiles) == 1 or len(tiles) % 2 == 0 or n <= 256
+
+
+@pytest.mark.parametrize("n", [1, 300, 2000])
+@pytest.mark.parametrize("odd", [np.nan, np.inf])
+def test_the_place_of_a_number_that_is_not_finite_is_told(n: int, odd: float) -> None:
+    model = layerkit.build(spec())
+    rows = np.ones((n, 2), np.float32)
+    rows[n - 1, 1] = odd
+    with pytest.raises(DataError) as caught:
+        model.predict(rows)
+    with pytest.raises(DataError) as wanted:
+        model.contract.input.matrix(rows)
+    assert str(caught.value) == str(wanted.value)
+    assert (caught.value.row, caught.value.column) == (n - 1, 1)
+
+
+@pytest.mark.parametrize("n", [1, 300])
+def test_missing_values_are_filled_in_arrays_of_the_right_form(n: int) -> None:
+    model = affine(layerkit.build(spec(input={"shape": [2], "missing": 2.0})), W, B)
+    rows = np.ones((n, 2), np.float32)
+    rows[n - 1, 1] = np.nan
+    filled = np.where(np.isnan(rows), np.float32(2), rows)
+    np.testing.assert_array_equal(model.predict(rows), model.predict(filled))
+
+
+def test_large_numbers_are_no_infinity() -> None:
+    model = affine(layerkit.build(spec()), W, B)
+    for n in (1, 3, 600):
+        rows = np.full((n, 2), 1e30, np.float32)  # its squares are beyond float32
+        assert all_finite(rows)
+        np.testing.assert_allclose(model.scores(rows)[-1], [1e30, 2e30, 0], atol=1e24)
+
+
+def test_infinite_scores_are_told_of_by_numpy() -> None:
+    model = affine(layerkit.build(spec(output={"classes": ["a", "b", "c"]})), W, B)
+    rows = np.array([[3e38, 3e38]], np.float32)
+    for some in (rows, np.repeat(rows, 2, 0)):
+        with pytest.warns(RuntimeWarning, match="invalid value"):
+            assert np.isnan(model.predict(some)).all()
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_weights_as_they_are_at_the_call(n: int) -> None:
+    model = affine(layerkit.build(spec()), W, B)
+    model.predict(ROWS[:n])
+    affine(model, 2 * np.array(W), 2 * np.array(B))
+    np.testing.assert_allclose(model.predict(ROWS[:n]), 2 * np.array(SCORES[:n]))
+
+
+def test_many_threads_predict_single_rows() -> None:
+    layers = [{"type": "dense", "units": 8, "activation": "tanh"}, {"type": "highway"}]
+    model = layerkit.build(spec(layers=layers, output={"classes": list("abcdefgh")}))
+    rows = np.random.default_rng(0).standard_normal((8, 1, 2)).astype(np.float32)
+    wanted = [model.predict(row) for row in rows]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda i: model.predict(rows[i % 8]), range(400)))
+    for i, out in enumerate(found):
+        np.testing.assert_array_equal(out, wanted[i % 8])

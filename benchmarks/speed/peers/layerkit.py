@@ -65,16 +65,14 @@ class Layerkit(Peer):
 
     def train(self, start: int, steps: int) -> None:
         # Loop._step inside Session.run, but on rows that lie side by side, as the peers have them.
-        loop, network, recipe = self.loop, self.loop.network, self.loop.recipe
+        loop, rule = self.loop, self.loop.recipe.rule
         with single_blas(), np.errstate(all="ignore"):
             for batch in self.batches(start, steps):
-                scores = network.feed(self.x[batch], loop.contexts)
-                losses = recipe.loss.feed(scores, self.y[batch], loop.loss_context)
-                if math.isfinite(losses @ self.weights):
-                    dy = recipe.loss.backprop(self.weights, loop.loss_context)
-                    network.backprop(dy, loop.contexts)
-                    recipe.rule.begin(recipe.rule.learning_rate)
-                    network.update(recipe.rule, loop.runs)
+                x, y = self.x[batch], self.y[batch]
+                _, loss = loop.learner.learn(x.__getitem__, y, self.weights)
+                if math.isfinite(loss):
+                    rule.begin(rule.learning_rate)
+                    loop.network.update(rule, loop.runs)
 
     def predict(self, x: Array) -> Array:
         return self.model.predict(x)

@@ -21,15 +21,18 @@ __all__ = ["Relu"]
 
 _MOST = 1 << 18  # elements
 
+_ZERO = np.zeros((), np.float32)  # compared with as it is; a Python number is converted each time
+
 
 @lru_cache(maxsize=64)
-def _zeros(shape: Shape, dtype: np.dtype[np.generic], *, fortran: bool) -> Array | float:
+def _zeros(shape: Shape, strides: Shape, dtype: np.dtype[np.generic]) -> Array | float:
     """Read-only zeros in the shape and memory order of z, or the number 0 where z is large.
 
     NumPy's maximum runs 2 to 3.5 times faster against an array than against a scalar.
     """
     if math.prod(shape) > _MOST:
         return 0.0
+    fortran = len(shape) > 1 and strides[0] < strides[-1]
     zeros = np.zeros(shape, dtype, order="F" if fortran else "C")
     zeros.flags.writeable = False
     return zeros
@@ -42,8 +45,8 @@ class Relu(Activation):
 
     def feed(self, z: Array, out: Array) -> Array:
         """Write y = max(z, 0)."""
-        return np.maximum(z, _zeros(z.shape, z.dtype, fortran=z.flags.fnc), out=out)
+        return np.maximum(z, _zeros(z.shape, z.strides, z.dtype), out=out)
 
     def backprop(self, dy: Array, z: Array, y: Array, out: Array) -> Array:
         """Write dL/dz = dy * (y > 0)."""
-        return np.multiply(dy, np.greater(y, 0), out)
+        return np.multiply(dy, np.greater(y, _ZERO), out)

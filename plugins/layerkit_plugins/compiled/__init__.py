@@ -14,7 +14,9 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-__all__ = ["code_of", "kernels"]
+__all__ = ["DENSE", "HIGHWAY", "PROJECTION", "code_of", "kernels"]
+
+DENSE, HIGHWAY, PROJECTION = 1, 2, 3  # kinds of layer; also the number of column blocks of W
 
 _CODES = {"relu": 0, "tanh": 1, "linear": 2, "sigmoid": 3}
 

@@ -36,9 +36,12 @@ from layerkit import (
     sum_rows,
 )
 from layerkit.fields import ActivationName, InitializerName, Size
-from layerkit_plugins.compiled import code_of, kernels
+from layerkit_plugins.compiled import DENSE, code_of, kernels
 
 __all__ = ["Dense"]
+
+Memory = tuple[Array, Array]
+"""z and y, (o, n); one array where the slope can be told from y."""
 
 
 class Dense(Layer):
@@ -64,6 +67,7 @@ class Dense(Layer):
     """
 
     type_name = "dense"
+    row_by_row = True
 
     def __init__(
         self,
@@ -104,48 +108,57 @@ class Dense(Layer):
 
     def feed(self, x: Array, ctx: Context) -> Array:
         """Outputs y (n, o) for x (n, i)."""
-        z = matmul(self.params["W"].T, x.T, ctx.buffer("z", (self.units, len(x))))
-        if self.use_bias:
-            z += self.params["b"][:, None]
-        f = activation(self.activation)
-        y = f.feed(z, z if f.from_output else ctx.buffer("y", z.shape))
-        ctx.save(x, z, y)
-        return y.T
+        step, memory = ctx.bound(self._bind_feed, len(x))
+        ctx.save(x, memory)
+        return step(x)
 
     def backprop(self, dy: Array, ctx: Context) -> Array:
         """Gradient dL/dx (n, i); writes dL/dW and dL/db."""
-        x, z, y = ctx.saved
-        dz = activation(self.activation).backprop(dy.T, z, y, ctx.scratch("dz", z.shape))
-        return self._through_product(x, dz, dy, ctx)
+        x, memory = ctx.saved
+        return ctx.bound(self._bind_backprop, memory)(x, dy)
 
-    def _through_product(self, x: Array, dz: Array, dy: Array, ctx: Context) -> Array:
+    def _bind_feed(self, n: int, ctx: Context) -> tuple[Callable[[Array], Array], Memory]:
+        """``feed`` of n rows with all but x in place, and the memory that backprop reads."""
+        W, b, f = self.params["W"].T, self.params.get("b"), activation(self.activation)
+        z = ctx.buffer("z", (self.units, n))
+        y = z if f.from_output else ctx.buffer("y", z.shape)
+        column = None if b is None else b[:, None]
+        rows = y.T
+
+        def step(x: Array) -> Array:
+            matmul(W, x.T, z)
+            if column is not None:
+                np.add(z, column, z)
+            f.feed(z, y)
+            return rows
+
+        return step, (z, y)
+
+    def _bind_backprop(self, memory: Memory, ctx: Context) -> Callable[[Array, Array], Array]:
+        """``backprop`` with all but x and dy in place."""
+        z, y = memory
+        f = activation(self.activation)
+        dz = ctx.scratch("dz", z.shape)
+        product = self._bind_product(dz, ctx)
+
+        def step(x: Array, dy: Array) -> Array:
+            f.backprop(dy.T, z, y, dz)
+            return product(x, dy)
+
+        return step
+
+    def _bind_product(self, dz: Array, ctx: Context) -> Callable[[Array, Array], Array]:
         """dL/dW, dL/db and dL/dx from dz (o, n)."""
-        matmul(x.T, dz.T, self.grads["W"])
-        if self.use_bias:
-            sum_rows(dz, self.grads["b"])
-        if not ctx.wants_dx:
-            return dy
-        return matmul(self.params["W"], dz, ctx.scratch("dx", x.T.shape)).T
+        W, dW, db, dz_rows = self.params["W"], self.grads["W"], self.grads.get("b"), dz.T
+        dx = ctx.scratch("dx", (len(W), dz.shape[1])) if ctx.wants_dx else None
 
-    def compiled_feed(self, x: Array, ctx: Context) -> Array:
-        """``feed`` with bias and activation in one pass, for activations that the kernels know."""
-        code = code_of(self.activation)
-        if code is None or not self.use_bias:
-            return self.feed(x, ctx)
-        z = matmul(self.params["W"].T, x.T, ctx.buffer("z", (self.units, len(x))))
-        kernels("elementwise").activate(code, z, self.params["b"])
-        ctx.save(x, z, z)
-        return z.T
+        def product(x: Array, dy: Array) -> Array:
+            matmul(x.T, dz_rows, dW)
+            if db is not None:
+                sum_rows(dz, db)
+            return dy if dx is None else matmul(W, dz, dx).T
 
-    def compiled_backprop(self, dy: Array, ctx: Context) -> Array:
-        """``backprop`` after ``compiled_feed``."""
-        code = code_of(self.activation)
-        if code is None or not self.use_bias:
-            return self.backprop(dy, ctx)
-        x, _, y = ctx.saved
-        dz = ctx.scratch("dz", y.shape)
-        kernels("elementwise").activate_back(code, np.ascontiguousarray(dy.T), y, dz)
-        return self._through_product(x, dz, dy, ctx)
+        return product
 
     def row_feed(self) -> Callable[[Array], Array]:
         """``feed`` for one row as a vector, with everything bound that does not change."""
@@ -161,11 +174,9 @@ class Dense(Layer):
 
         return feed
 
-    def row_program(self) -> tuple[Callable[..., None], tuple[int, int, int]] | None:
-        """A line of the compiled program, for activations that it knows."""
+    def program(self) -> tuple[Callable[..., Any], tuple[int, ...]] | None:
+        """The program of the compiled kernels, for activations that it knows."""
         code = code_of(self.activation)
         if code is None or not self.use_bias:
             return None
-        from layerkit_plugins.compiled import rows
-
-        return rows.program, (rows.DENSE, code, 0)
+        return kernels("program").Program.of, (DENSE, code, 0)

@@ -43,9 +43,12 @@ from layerkit import (
     sum_rows,
 )
 from layerkit.fields import ActivationName, InitializerName, Size
-from layerkit_plugins.compiled import code_of, kernels
+from layerkit_plugins.compiled import HIGHWAY, code_of, kernels
 
 __all__ = ["Highway"]
+
+Memory = tuple[Array, Array, Array]
+"""a (2 d, n), aH or H above C; H and P (d, n)."""
 
 
 class Highway(Layer):
@@ -73,6 +76,7 @@ class Highway(Layer):
     """
 
     type_name = "highway"
+    row_by_row = True
 
     def __init__(
         self,
@@ -127,77 +131,80 @@ class Highway(Layer):
 
     def feed(self, x: Array, ctx: Context) -> Array:
         """Outputs y (n, d) for x (n, d)."""
-        n, d = x.shape
-        a = matmul(self.joined["W"].T, x.T, ctx.buffer("a", (2 * d, n)))
-        aH, aT = a[:d], a[d:]
-        if self.use_bias:
-            a += self.joined["b"][:, None]
-        else:
-            aT += self.params["bT"][:, None]
-        f = activation(self.activation)
-        H = f.feed(aH, aH if f.from_output else ctx.buffer("H", (d, n)))
-        np.exp(aT, aT)  # where this is infinite, C is 0: the exact limit
-        aT += 1
-        P = np.subtract(H, x.T, ctx.buffer("P", (d, n)))
-        if not ctx.keeps:
-            P /= aT
-            return np.subtract(H, P, P).T
-        C = np.divide(1, aT, aT)
-        P *= C
-        ctx.save(x, a, H, P)
-        return np.subtract(H, P, ctx.buffer("y", (d, n))).T
+        step, memory = ctx.bound(self._bind_feed, len(x))
+        ctx.save(x, memory)
+        return step(x)
 
     def backprop(self, dy: Array, ctx: Context) -> Array:
         """Gradient dL/dx (n, d); writes the gradients of WH, WT, bH, bT."""
-        x, a, H, P = ctx.saved
+        x, memory = ctx.saved
+        return ctx.bound(self._bind_backprop, memory)(x, dy)
+
+    def _bind_feed(self, n: int, ctx: Context) -> tuple[Callable[[Array], Array], Memory]:
+        """``feed`` of n rows with all but x in place, and the memory that backprop reads."""
+        d, keeps, one = self.joined["W"].shape[0], ctx.keeps, np.ones((), ctx.dtype)
+        W, f = self.joined["W"].T, activation(self.activation)
+        a, P = ctx.buffer("a", (2 * d, n)), ctx.buffer("P", (d, n))
+        aH, aT = a[:d], a[d:]
+        H = aH if f.from_output else ctx.buffer("H", (d, n))
+        C, y = aT, ctx.buffer("y", (d, n)) if keeps else P
+        z, b = (a, self.joined["b"]) if self.use_bias else (aT, self.params["bT"])
+        b, rows = b[:, None], y.T
+
+        def step(x: Array) -> Array:
+            xT = x.T
+            matmul(W, xT, a)
+            np.add(z, b, z)
+            f.feed(aH, H)
+            np.exp(aT, aT)  # where this is infinite, C is 0: the exact limit
+            np.add(aT, one, aT)
+            np.subtract(H, xT, P)
+            if keeps:
+                np.divide(one, aT, C)
+                np.multiply(P, C, P)
+            else:
+                np.divide(P, aT, P)
+            np.subtract(H, P, y)
+            return rows
+
+        return step, (a, H, P)
+
+    def _bind_backprop(self, memory: Memory, ctx: Context) -> Callable[[Array, Array], Array]:
+        """``backprop`` with all but x and dy in place."""
+        a, H, P = memory
         d, n = P.shape
-        aH, C, G = a[:d], a[d:], dy.T
-        da = ctx.scratch("da", (2 * d, n))
+        aH, C, f = a[:d], a[d:], activation(self.activation)
+        da, gC, gH = (ctx.scratch(b, (k, n)) for b, k in (("da", 2 * d), ("gC", d), ("gH", d)))
         dH, dT = da[:d], da[d:]
-        gC = np.multiply(G, C, ctx.scratch("gC", (d, n)))
-        gH = np.subtract(G, gC, ctx.scratch("gH", (d, n)))
-        np.multiply(gH, P, dT)
-        activation(self.activation).backprop(gH, aH, H, dH)
-        return self._through_product(x, da, gC, dy, ctx)
+        product = self._bind_product(da, gC, ctx)
 
-    def _through_product(self, x: Array, da: Array, gC: Array, dy: Array, ctx: Context) -> Array:
+        def step(x: Array, dy: Array) -> Array:
+            G = dy.T
+            np.multiply(G, C, gC)
+            np.subtract(G, gC, gH)
+            np.multiply(gH, P, dT)
+            f.backprop(gH, aH, H, dH)
+            return product(x, dy)
+
+        return step
+
+    def _bind_product(self, da: Array, gC: Array, ctx: Context) -> Callable[[Array, Array], Array]:
         """Gradients of the parameters and of x from da (2 d, n), dH above dT."""
-        matmul(x.T, da.T, self.joined_grads["W"])
-        if self.use_bias:
-            sum_rows(da, self.joined_grads["b"])
-        else:
-            sum_rows(da[len(gC) :], self.grads["bT"])
-        if not ctx.wants_dx:
-            return dy
-        dx = matmul(self.joined["W"], da, ctx.scratch("dx", gC.shape))
-        dx += gC
-        return dx.T
+        W, dW, da_rows = self.joined["W"], self.joined_grads["W"], da.T
+        dz, db = da, self.joined_grads.get("b")
+        if db is None:
+            dz, db = da[len(gC) :], self.grads["bT"]
+        dx = ctx.scratch("dx", gC.shape) if ctx.wants_dx else None
 
-    def compiled_feed(self, x: Array, ctx: Context) -> Array:
-        """``feed`` with all between the products in one pass, for activations the kernels know."""
-        code = code_of(self.activation)
-        if code is None or not self.use_bias:
-            return self.feed(x, ctx)
-        n, d = x.shape
-        a = matmul(self.joined["W"].T, x.T, ctx.buffer("a", (2 * d, n)))
-        y, X = ctx.buffer("y", (d, n)), np.ascontiguousarray(x.T)
-        if not ctx.keeps:
-            kernels("gates").carry_only(code, a, self.joined["b"], X, y)
-            return y.T
-        P = ctx.buffer("P", (d, n))
-        kernels("gates").carry(code, a, self.joined["b"], X, P, y)
-        ctx.save(x, a, a[:d], P)
-        return y.T
+        def product(x: Array, dy: Array) -> Array:
+            matmul(x.T, da_rows, dW)
+            sum_rows(dz, db)
+            if dx is None:
+                return dy
+            matmul(W, da, dx)
+            return np.add(dx, gC, dx).T
 
-    def compiled_backprop(self, dy: Array, ctx: Context) -> Array:
-        """``backprop`` after ``compiled_feed``."""
-        code = code_of(self.activation)
-        if code is None or not self.use_bias:
-            return self.backprop(dy, ctx)
-        x, a, _, P = ctx.saved
-        da, gC = ctx.scratch("da", a.shape), ctx.scratch("gC", P.shape)
-        kernels("gates").carry_back(code, np.ascontiguousarray(dy.T), a, P, da, gC)
-        return self._through_product(x, da, gC, dy, ctx)
+        return product
 
     def row_feed(self) -> Callable[[Array], Array]:
         """``feed`` for one row as a vector, with everything bound that does not change."""
@@ -219,11 +226,9 @@ class Highway(Layer):
 
         return feed
 
-    def row_program(self) -> tuple[Callable[..., None], tuple[int, int, int]] | None:
-        """A line of the compiled program, for activations that it knows."""
+    def program(self) -> tuple[Callable[..., Any], tuple[int, ...]] | None:
+        """The program of the compiled kernels, for activations that it knows."""
         code = code_of(self.activation)
         if code is None or not self.use_bias:
             return None
-        from layerkit_plugins.compiled import rows
-
-        return rows.program, (rows.HIGHWAY, code, 0)
+        return kernels("program").Program.of, (HIGHWAY, code, 0)

@@ -46,9 +46,12 @@ from layerkit import (
     sum_rows,
 )
 from layerkit.fields import ActivationName, InitializerName, Size
-from layerkit_plugins.compiled import code_of, kernels
+from layerkit_plugins.compiled import PROJECTION, code_of, kernels
 
 __all__ = ["Projection"]
+
+Memory = tuple[Array, Array, Array, Array]
+"""a (3 o, n), aH or H above C above aA or A; H, A and P (o, n)."""
 
 
 class Projection(Layer):
@@ -80,6 +83,7 @@ class Projection(Layer):
     """
 
     type_name = "projection"
+    row_by_row = True
 
     def __init__(
         self,
@@ -143,79 +147,80 @@ class Projection(Layer):
 
     def feed(self, x: Array, ctx: Context) -> Array:
         """Outputs y (n, o) for x (n, i)."""
-        n, o = len(x), self.units
-        a = matmul(self.joined["W"].T, x.T, ctx.buffer("a", (3 * o, n)))
-        aH, aT, aA = a[:o], a[o : 2 * o], a[2 * o :]
-        if self.use_bias:
-            a += self.joined["b"][:, None]
-        else:
-            aT += self.params["bT"][:, None]
-        f, fA = activation(self.activation), activation(self.carry_activation)
-        H = f.feed(aH, aH if f.from_output else ctx.buffer("H", (o, n)))
-        A = fA.feed(aA, aA if fA.from_output else ctx.buffer("A", (o, n)))
-        np.exp(aT, aT)  # where this is infinite, C is 0: the exact limit
-        aT += 1
-        P = np.subtract(H, A, ctx.buffer("P", (o, n)))
-        if not ctx.keeps:
-            P /= aT
-            return np.subtract(H, P, P).T
-        C = np.divide(1, aT, aT)
-        P *= C
-        ctx.save(x, a, H, A, P)
-        return np.subtract(H, P, ctx.buffer("y", (o, n))).T
+        step, memory = ctx.bound(self._bind_feed, len(x))
+        ctx.save(x, memory)
+        return step(x)
 
     def backprop(self, dy: Array, ctx: Context) -> Array:
         """Gradient dL/dx (n, i); writes the gradients of WH, WT, WA, bH, bT, bA."""
-        x, a, H, A, P = ctx.saved
+        x, memory = ctx.saved
+        return ctx.bound(self._bind_backprop, memory)(x, dy)
+
+    def _bind_feed(self, n: int, ctx: Context) -> tuple[Callable[[Array], Array], Memory]:
+        """``feed`` of n rows with all but x in place, and the memory that backprop reads."""
+        o, keeps, one, W = self.units, ctx.keeps, np.ones((), ctx.dtype), self.joined["W"].T
+        f, fA = activation(self.activation), activation(self.carry_activation)
+        a, P = ctx.buffer("a", (3 * o, n)), ctx.buffer("P", (o, n))
+        aH, aT, aA = a[:o], a[o : 2 * o], a[2 * o :]
+        H = aH if f.from_output else ctx.buffer("H", (o, n))
+        A = aA if fA.from_output else ctx.buffer("A", (o, n))
+        C, y = aT, ctx.buffer("y", (o, n)) if keeps else P
+        z, b = (a, self.joined["b"]) if self.use_bias else (aT, self.params["bT"])
+        b, rows = b[:, None], y.T
+
+        def step(x: Array) -> Array:
+            matmul(W, x.T, a)
+            np.add(z, b, z)
+            f.feed(aH, H)
+            fA.feed(aA, A)
+            np.exp(aT, aT)  # where this is infinite, C is 0: the exact limit
+            np.add(aT, one, aT)
+            np.subtract(H, A, P)
+            if keeps:
+                np.divide(one, aT, C)
+                np.multiply(P, C, P)
+            else:
+                np.divide(P, aT, P)
+            np.subtract(H, P, y)
+            return rows
+
+        return step, (a, H, A, P)
+
+    def _bind_backprop(self, memory: Memory, ctx: Context) -> Callable[[Array, Array], Array]:
+        """``backprop`` with all but x and dy in place."""
+        a, H, A, P = memory
         o, n = P.shape
-        aH, C, aA, G = a[:o], a[o : 2 * o], a[2 * o :], dy.T
-        da = ctx.scratch("da", (3 * o, n))
+        aH, C, aA = a[:o], a[o : 2 * o], a[2 * o :]
+        f, fA = activation(self.activation), activation(self.carry_activation)
+        da, gA, gH = (ctx.scratch(b, (k, n)) for b, k in (("da", 3 * o), ("gA", o), ("gH", o)))
         dH, dT, dA = da[:o], da[o : 2 * o], da[2 * o :]
-        gA = np.multiply(G, C, ctx.scratch("gA", (o, n)))
-        gH = np.subtract(G, gA, ctx.scratch("gH", (o, n)))
-        np.multiply(gH, P, dT)
-        activation(self.activation).backprop(gH, aH, H, dH)
-        activation(self.carry_activation).backprop(gA, aA, A, dA)
-        return self._through_product(x, da, dy, ctx)
+        product = self._bind_product(da, ctx)
 
-    def _through_product(self, x: Array, da: Array, dy: Array, ctx: Context) -> Array:
+        def step(x: Array, dy: Array) -> Array:
+            G = dy.T
+            np.multiply(G, C, gA)
+            np.subtract(G, gA, gH)
+            np.multiply(gH, P, dT)
+            f.backprop(gH, aH, H, dH)
+            fA.backprop(gA, aA, A, dA)
+            return product(x, dy)
+
+        return step
+
+    def _bind_product(self, da: Array, ctx: Context) -> Callable[[Array, Array], Array]:
         """Gradients of the parameters and of x from da (3 o, n), dH above dT above dA."""
-        matmul(x.T, da.T, self.joined_grads["W"])
-        if self.use_bias:
-            sum_rows(da, self.joined_grads["b"])
-        else:
-            sum_rows(da[self.units : 2 * self.units], self.grads["bT"])
-        if not ctx.wants_dx:
-            return dy
-        return matmul(self.joined["W"], da, ctx.scratch("dx", x.T.shape)).T
+        W, dW, da_rows, o = self.joined["W"], self.joined_grads["W"], da.T, self.units
+        dz, db = da, self.joined_grads.get("b")
+        if db is None:
+            dz, db = da[o : 2 * o], self.grads["bT"]
+        dx = ctx.scratch("dx", (len(W), da.shape[1])) if ctx.wants_dx else None
 
-    def compiled_feed(self, x: Array, ctx: Context) -> Array:
-        """``feed`` in two passes between the products, for activations that the kernels know."""
-        codes = self._codes()
-        if codes is None:
-            return self.feed(x, ctx)
-        n, o, b = len(x), self.units, self.joined["b"]
-        a = matmul(self.joined["W"].T, x.T, ctx.buffer("a", (3 * o, n)))
-        A, y = a[2 * o :], ctx.buffer("y", (o, n))
-        kernels("elementwise").activate(codes[1], A, b[2 * o :])
-        if not ctx.keeps:
-            kernels("gates").carry_only(codes[0], a, b, A, y)
-            return y.T
-        P = ctx.buffer("P", (o, n))
-        kernels("gates").carry(codes[0], a, b, A, P, y)
-        ctx.save(x, a, a[:o], A, P)
-        return y.T
+        def product(x: Array, dy: Array) -> Array:
+            matmul(x.T, da_rows, dW)
+            sum_rows(dz, db)
+            return dy if dx is None else matmul(W, da, dx).T
 
-    def compiled_backprop(self, dy: Array, ctx: Context) -> Array:
-        """``backprop`` after ``compiled_feed``."""
-        codes = self._codes()
-        if codes is None:
-            return self.backprop(dy, ctx)
-        x, a, _, A, P = ctx.saved
-        da, gA = ctx.scratch("da", a.shape), ctx.scratch("gA", P.shape)
-        kernels("gates").carry_back(codes[0], np.ascontiguousarray(dy.T), a, P, da, gA)
-        kernels("elementwise").activate_back(codes[1], gA, A, da[2 * self.units :])
-        return self._through_product(x, da, dy, ctx)
+        return product
 
     def _codes(self) -> tuple[int, int] | None:
         """Numbers of both activations, if the compiled kernels know them."""
@@ -243,18 +248,14 @@ class Projection(Layer):
 
         return feed
 
-    def row_program(self) -> tuple[Callable[..., None], tuple[int, int, int]] | None:
-        """A line of the compiled program, for activations that it knows."""
+    def program(self) -> tuple[Callable[..., Any], tuple[int, ...]] | None:
+        """The program of the compiled kernels, for activations that it knows."""
         codes = self._codes()
-        if codes is None:
-            return None
-        from layerkit_plugins.compiled import rows
-
-        return rows.program, (rows.PROJECTION, *codes)
+        return None if codes is None else (kernels("program").Program.of, (PROJECTION, *codes))
 
     def advice(self, ctx: Context) -> list[str]:
         """A warning when nearly every value of the carry has no slope left."""
-        _, a, _, A, _ = ctx.saved
+        _, (a, _, A, _) = ctx.saved
         aA = a[2 * self.units :]
         slope = activation(self.carry_activation).backprop(np.ones_like(A), aA, A, np.empty_like(A))
         flat = float(np.mean(np.abs(slope) < 1e-3)) if slope.size else 0.0

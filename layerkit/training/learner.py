@@ -1,0 +1,125 @@
+"""One batch through a network, its loss, and back: in one piece, or in two that two cores share.
+
+A batch of many multiply-adds is cut into halves where every layer treats each row by itself
+(``Layer.row_by_row``). A task feeds its half, judges it and sends it back; then the gradients of
+both are added. A step so wakes a helper once, where sharing single products would take a dozen
+times. Whether a batch is cut follows from sizes alone: the bits of the result do not depend on the
+number of threads.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+
+from layerkit.layer import Array, Context
+from layerkit.network import Network
+from layerkit.parts import Loss
+from layerkit.programs import Chain
+from layerkit.threads import together
+
+__all__ = ["Learner", "Rows"]
+
+Rows = Callable[[slice], Array]
+"""Gives some of a batch's rows, (n, *in); asked once a piece, perhaps by two threads at once."""
+
+# Multiply-adds from which halves pay: of one layer on average, and of a whole compiled network.
+_MUCH_FOR_A_LAYER, _MUCH_COMPILED = 8_000_000, 12_000_000
+_FEWEST = 32  # rows of a half: products of fewer are slow ones
+
+
+class Learner:
+    """Finds the gradients of ``network`` under ``loss``, batch by batch.
+
+    Parameters
+    ----------
+    network
+        To be trained; its vectors of parameters and gradients stay where they are.
+    loss
+        Judges the scores.
+    fast
+        Whether compiled kernels are used.
+    """
+
+    def __init__(self, network: Network, loss: Loss, *, fast: bool) -> None:
+        self.network, self.loss = network, loss
+        self._chain = partial(Chain, training=True, fast=fast)
+        self._pieces = [_Piece(self._chain(network), loss)]
+        self._compiled = self._pieces[0].chain.compiled
+        self._separable = all(layer.row_by_row for layer in network.layers)
+
+    @property
+    def contexts(self) -> dict[str, Context]:
+        """Those of the first piece by the name of the layer, without layers in a program."""
+        return self._pieces[0].chain.contexts
+
+    def learn(self, rows: Rows, targets: Array, weights: Array) -> tuple[Array, float]:
+        """Fill the network's gradients by one batch.
+
+        Parameters
+        ----------
+        rows
+            Gives the rows of the batch.
+        targets
+            (n,) or (n, k), as the loss wants them.
+        weights
+            (n,) of the rows.
+
+        Returns
+        -------
+        tuple
+            Scores (n, *out), valid until the next batch, and the weighted sum of the rows' losses.
+            Where that is not finite the gradients are of no use.
+        """
+        parts = self._cut(len(weights))
+        while len(self._pieces) < len(parts):
+            self._pieces.append(_Piece(self._chain(self.network.twin()), self.loss))
+        tasks = [
+            partial(piece.learn, rows, targets, weights, part)
+            for piece, part in zip(self._pieces, parts, strict=False)
+        ]
+        if len(tasks) == 1:
+            return tasks[0]()
+        together(tasks)
+        used = self._pieces[: len(parts)]
+        grads = self.network.allocate_grads()
+        for other in used[1:]:
+            grads += other.chain.network.allocate_grads()
+        scores: Array = np.concatenate([piece.scores for piece in used])
+        return scores, sum(piece.lost for piece in used)
+
+    def _cut(self, count: int) -> list[slice]:
+        work = count * self.network.macs
+        if not self._compiled:
+            much = work >= _MUCH_FOR_A_LAYER * len(self.network.planned)
+        else:
+            much = work >= _MUCH_COMPILED
+        if not (much and self._separable) or count < 2 * _FEWEST:
+            return [slice(0, count)]
+        half = -(-count // 32) * 16
+        return [slice(0, half), slice(half, count)]
+
+
+class _Piece:
+    """What one task works with, and what it found: ``scores`` and their loss, ``lost``."""
+
+    def __init__(self, chain: Chain, loss: Loss) -> None:
+        self.chain, self.loss = chain, loss
+        self.context: Context | None = None
+        self.scores: Array = np.empty(0)
+        self.lost = 0.0
+
+    def learn(self, rows: Rows, targets: Array, weights: Array, part: slice) -> tuple[Array, float]:
+        """Feed ``part`` of a batch, judge it, and send it back if the loss is finite."""
+        with np.errstate(all="ignore"):  # each thread has its own
+            mine = weights[part]
+            self.scores = scores = self.chain.feed(rows(part))
+            if self.context is None:
+                self.context = Context(scores.dtype, training=True)
+            self.lost = float(self.loss.feed(scores, targets[part], self.context) @ mine)
+            if math.isfinite(self.lost):
+                self.chain.backprop(self.loss.backprop(mine, self.context))
+        return scores, self.lost

@@ -1,0 +1,133 @@
+"""A whole network for a batch in one compiled call, without the interpreter between the products.
+
+Memory is feature-major: arrays are (features, n) in C order, one after another in ``work``. The
+table has a line for each layer: kind, activation, activation of the carry (projection), where its
+parameters start in the flat vector, width of its input, width of its output, then where in ``work``
+its products, its P = C (H - x) and its output start. Kinds, and how the parameters of a layer lie,
+are those of ``rows``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from layerkit_plugins.compiled import DENSE, HIGHWAY
+from layerkit_plugins.compiled import scalar as s
+from layerkit_plugins.compiled.blas import product
+from layerkit_plugins.compiled.elementwise import activate, activate_back
+from layerkit_plugins.compiled.gates import carry, carry_back, carry_only
+
+__all__ = ["backprop", "feed"]
+
+_ZERO, _ONE = np.float32(0), np.float32(1)
+
+
+@njit(**s.ELEMENTWISE)
+def feed(
+    sgemm: int, table: Any, p: Any, x: Any, first: int, work: Any, out: Any, keeps: bool
+) -> None:
+    """Scores ``out`` (n, k) of the rows x (n, i).
+
+    ``first`` says where in ``work`` a transposed copy of x shall lie, if it is not negative.
+    """
+    n, params, memory = x.shape[0], p.ctypes.data, work.ctypes.data
+    source, turned = x.ctypes.data, True
+    if first >= 0:
+        X = work[first : first + x.size].reshape(x.shape[1], n)
+        for j in range(n):
+            for i in range(x.shape[1]):
+                X[i, j] = x[j, i]
+        source, turned = memory + 4 * first, False
+    at_x = first
+    for layer in range(table.shape[0]):
+        kind, f, fA, at, i, o, at_a, at_P, at_y = table[layer]
+        w = kind * o
+        X_, W_ = (source, i if turned else n), (params + 4 * at, w)
+        product(sgemm, True, turned, w, n, i, W_, X_, (memory + 4 * at_a, n, _ZERO))
+        a = work[at_a : at_a + w * n].reshape(w, n)
+        b = p[at + i * w : at + i * w + w]
+        if kind == DENSE:
+            activate(f, a, b)
+        else:
+            y = work[at_y : at_y + o * n].reshape(o, n)
+            if kind == HIGHWAY:
+                X = work[at_x : at_x + o * n].reshape(o, n)
+            else:
+                X = a[2 * o :]
+                activate(fA, X, b[2 * o :])
+            if keeps:
+                carry(f, a, b, X, work[at_P : at_P + o * n].reshape(o, n), y)
+            else:
+                carry_only(f, a, b, X, y)
+        source, turned, at_x = memory + 4 * at_y, False, at_y
+    y = work[at_x : at_x + out.size].reshape(out.shape[1], n)
+    for j in range(n):
+        for i in range(out.shape[1]):
+            out[j, i] = y[i, j]
+
+
+@njit(**s.REDUCING)
+def _sum_rows(z: Any, out: Any) -> None:
+    for j in range(z.shape[0]):
+        total = _ZERO
+        for i in range(z.shape[1]):
+            total += z[j, i]
+        out[j] = total
+
+
+@njit(**s.ELEMENTWISE)
+def backprop(
+    sgemm: int,
+    table: Any,
+    p: Any,
+    x: Any,
+    first: int,
+    work: Any,
+    scratch: Any,
+    dy: Any,
+    g: Any,
+    wants_dx: bool,
+) -> None:
+    """Gradients g (m,) of the parameters for dy (n, k), after ``feed`` of the same rows x.
+
+    ``scratch`` (5, w n) is for w, the greatest width. The gradient for x, if wanted, is in its
+    first row after an even number of layers and in its second after an odd one, as (i, n).
+    """
+    n, params, memory, grads = x.shape[0], p.ctypes.data, work.ctypes.data, g.ctypes.data
+    G, D, big = scratch[0], scratch[1], scratch[2:].reshape(-1)
+    for j in range(n):
+        for i in range(dy.shape[1]):
+            G[i * n + j] = dy[j, i]
+    for layer in range(table.shape[0] - 1, -1, -1):
+        kind, f, fA, at, i, o, at_a, at_P, _ = table[layer]
+        w = kind * o
+        a = work[at_a : at_a + w * n].reshape(w, n)
+        dy_ = G[: o * n].reshape(o, n)
+        da = big[: w * n].reshape(w, n)
+        if kind == DENSE:
+            activate_back(f, dy_, a, da)
+        else:
+            P = work[at_P : at_P + o * n].reshape(o, n)
+            if kind == HIGHWAY:
+                carry_back(f, dy_, a, P, da, D[: o * n].reshape(o, n))
+            else:
+                carry_back(f, dy_, a, P, da, dy_)
+                activate_back(fA, dy_, a[2 * o :], da[2 * o :])
+        _sum_rows(da, g[at + i * w : at + i * w + w])
+        if layer > 0:
+            X_, turned = (memory + 4 * table[layer - 1, 8], n), False
+        elif first >= 0:
+            X_, turned = (memory + 4 * first, n), False
+        else:
+            X_, turned = (x.ctypes.data, i), True
+        da_ = da.ctypes.data, n
+        product(sgemm, turned, True, i, w, n, X_, da_, (grads + 4 * at, w, _ZERO))
+        if layer > 0 or wants_dx:
+            # gC lies where dx is wanted already: dx = gC + W da.
+            beta = _ONE if kind == HIGHWAY else _ZERO
+            W_ = params + 4 * at, w
+            product(sgemm, False, False, i, n, w, W_, da_, (D.ctypes.data, n, beta))
+            G, D = D, G

@@ -1,0 +1,120 @@
+"""First-party layers in a row as one program: a table of layers, and memory to run it in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import NamedTuple, Self
+
+import numpy as np
+
+from layerkit import Array
+from layerkit.programs import Line, Link
+from layerkit_plugins.compiled import DENSE, HIGHWAY, batches, rows
+from layerkit_plugins.compiled.blas import address_of_sgemm
+
+__all__ = ["Pass", "Program"]
+
+_LINKS: dict[Link, int] = {"identity": 0, "softmax": 1, "sigmoid": 2}
+
+
+class _Layout(NamedTuple):
+    """Where arrays lie for one number of rows: the table, a copy of x, floats in all."""
+
+    table: Array
+    first: int
+    size: int
+
+
+class Program:
+    """What the layers are; ``codes`` of a line are kind, activation, activation of the carry."""
+
+    def __init__(self, lines: Sequence[Line]) -> None:
+        self.lines = [(*line.codes, *line[1:]) for line in lines]
+        self._table = np.array(self.lines, np.int64)
+        self.width = lines[-1].width_out
+        self.widest = max(max(line.width_in, line.width_out) for line in lines)
+        self.layout = cache(self._layout)  # a training has two numbers of rows, at most four
+
+    @classmethod
+    def of(cls, lines: Sequence[Line]) -> Self | None:
+        """The program, or None where no BLAS is found that compiled code can call."""
+        return None if address_of_sgemm() is None else cls(lines)
+
+    def row(self, params: Array, x: Array, link: Link) -> Array | None:
+        """Predictions (1, k), a new array, for x (1, i); None if a number is not finite."""
+        if not x.flags.carray:  # else it would be compiled anew for memory that is read-only
+            x = np.array(x, order="C")
+        out: Array = np.empty((1, self.width), np.float32)
+        return out if rows.program(self._table, params, x, out, _LINKS[link]) else None
+
+    def make_pass(self, *, keeps: bool) -> Pass:
+        """Memory for one thread; without ``keeps`` there can be no ``backprop``."""
+        return Pass(self, keeps=keeps)
+
+    def _layout(self, n: int, keeps: bool) -> _Layout:
+        """Every layer has room of its own where backprop follows; else neighbours take turns."""
+        first, at = -1, 0
+        if self.lines[0][0] == HIGHWAY:  # its elementwise part reads x, features first
+            first, at = 0, self.lines[0][-2] * n
+        slot = max(line[-1] for line in self.lines) * n
+        shared = at + 2 * slot
+        table = []
+        for number, line in enumerate(self.lines):
+            kind, o = line[0], line[-1]
+            y = at + number % 2 * slot
+            if not keeps:
+                table.append([*line, y if kind == DENSE else shared, 0, y])
+            elif kind == DENSE:
+                table.append([*line, at, 0, at])
+                at += o * n
+            else:
+                P = at + kind * o * n
+                table.append([*line, at, P, P + o * n])
+                at = P + 2 * o * n
+        if not keeps:
+            at = shared + max(line[0] * line[-1] for line in self.lines) * n
+        return _Layout(np.array(table, np.int64), first, at)
+
+
+class Pass:
+    """A program with memory for batches, to be used by one thread at a time."""
+
+    def __init__(self, program: Program, *, keeps: bool) -> None:
+        self._program, self._keeps = program, keeps
+        self._sgemm = address_of_sgemm()
+        self._work = self._out = self._scratch = np.empty(0, np.float32)
+
+    def feed(self, params: Array, x: Array) -> Array:
+        """Scores (n, k) for x (n, i), valid until the next feed."""
+        n, width = len(x), self._program.width
+        if self._out.size < n * width:
+            self._out = np.empty(n * width, np.float32)
+        out: Array = self._out[: n * width].reshape(n, width)
+        self._x = x = np.ascontiguousarray(x)
+        table, first, size = self._layout = self._program.layout(n, self._keeps)
+        if self._work.size < size:
+            self._work = np.empty(size, np.float32)
+        if n:
+            batches.feed(self._sgemm, table, params, x, first, self._work, out, self._keeps)
+        return out
+
+    def backprop(self, params: Array, dy: Array, grads: Array, *, wants_dx: bool) -> Array:
+        """Gradient for x (n, i), if wanted, for dy (n, k); writes the layers' part of ``grads``."""
+        if not len(dy):
+            for k, _, _, start, i, o in self._program.lines:
+                grads[start : start + (i + 1) * k * o] = 0
+            return np.empty(self._x.shape, np.float32)
+        dy = np.ascontiguousarray(dy)  # each other order of memory would be compiled anew
+        table, first, _ = self._layout
+        room = self._program.widest * len(dy)
+        if self._scratch.size < 5 * room:
+            self._scratch = np.empty(5 * room, np.float32)
+        scratch = self._scratch[: 5 * room].reshape(5, room)
+        batches.backprop(
+            self._sgemm, table, params, self._x, first, self._work, scratch, dy, grads, wants_dx
+        )
+        if not wants_dx:
+            return dy
+        dx: Array = scratch[len(table) % 2][: self._x.size].reshape(-1, len(dy)).T
+        return dx
