@@ -171,16 +171,11 @@ class Layer(Part, ABC):
         """Drop inherited shortcuts of a feed or backprop that the subclass writes anew."""
         super().__init_subclass__(**kwargs)
         if vars(cls).keys() & {"plan", "feed", "backprop"}:
-            for name in {"program", "row_by_row", "row_feed"}:
+            for name in {"program", "row_feed"}:
                 if name not in vars(cls):
                     setattr(cls, name, vars(Layer)[name])
 
     freeze: bool = False
-
-    row_by_row: ClassVar[bool] = False
-    """Whether each row's output follows from that row and the parameters alone, in training too,
-    without random numbers or state: the halves of a large batch may then be trained side by side.
-    """
 
     params: Mapping[str, Array]
     grads: Mapping[str, Array]

@@ -45,6 +45,8 @@ Class numbers are always of rank 1 and flags of rank 2, so a metric for both tel
 # element by element. Below a million the wake-up and the scratch memory of each cost more.
 _LARGE, _SHARES = 1 << 20, 4
 
+_Block = tuple[Array | None, Array, Array, list[Array], Array]  # mask, p, g, slots, scratch
+
 Link = Literal["softmax", "sigmoid", "identity"]
 """What turns the last layer's scores into predictions: probabilities, or numbers as they are."""
 
@@ -120,7 +122,7 @@ class Optimizer(Part, ABC):
     steps: int = 0
     slots: Mapping[str, Array]
 
-    block: ClassVar[int] = 131_072
+    block: ClassVar[int] = 262_144
     """Elements a rule is given at a time: a few such blocks stay in the processor's cache."""
 
     fast: bool = False
@@ -138,7 +140,7 @@ class Optimizer(Part, ABC):
         self.steps, self.rate = 0, self.learning_rate
         self._params, self._grads = params, grads
         self.slots = {name: np.zeros_like(params) for name in self.slot_names}
-        self._scratch: dict[int, Array] = {}
+        self._blocks: dict[tuple[int, int, int], list[_Block]] = {}
 
     def begin(self, rate: float) -> None:
         """Begin a step at learning rate ``rate``."""
@@ -148,7 +150,7 @@ class Optimizer(Part, ABC):
     def apply(self, span: slice) -> None:
         """Change the parameters in ``span`` of the flat vector, shared among the cores if large."""
         size = span.stop - span.start
-        if self.fast or size < _LARGE or thread_count() == 1:
+        if size < _LARGE or thread_count() == 1:
             self._apply(span, 0)
             return
         step = -(-size // _SHARES)
@@ -163,17 +165,29 @@ class Optimizer(Part, ABC):
 
     def _apply(self, span: slice, share: int) -> None:
         """Change ``span`` block by block, with the scratch memory of that share."""
-        scratch = self._scratch.get(share)
-        if scratch is None:
-            size = min(self.block, self._params.size)
-            scratch = self._scratch[share] = np.empty(size, self._params.dtype)
-        for start in range(span.start, span.stop, self.block):
-            part = slice(start, min(start + self.block, span.stop))
-            if self._mask is not None:
-                self.decay = self._mask[part]
+        key = span.start, span.stop, share
+        blocks = self._blocks.get(key)
+        if blocks is None:
+            blocks = self._blocks[key] = self._cut(span)
+        rule = self.compiled_rule if self.fast else self.rule
+        for mask, p, g, slots, scratch in blocks:
+            if mask is not None:
+                self.decay = mask
+            rule(p, g, slots, scratch)
+
+    def _cut(self, span: slice) -> list[_Block]:
+        """Views of equal blocks, made once: they would cost as much as 10,000 elements a step."""
+        size = span.stop - span.start
+        step = max(1, -(-size // max(1, -(-size // self.block))))
+        scratch = np.empty(step, self._params.dtype)
+        blocks = []
+        for start in range(span.start, span.stop, step):
+            part = slice(start, min(start + step, span.stop))
+            mask = None if self._mask is None else self._mask[part]
             slots = [self.slots[name][part] for name in self.slot_names]
-            rule = self.compiled_rule if self.fast else self.rule
-            rule(self._params[part], self._grads[part], slots, scratch[: part.stop - part.start])
+            views = self._params[part], self._grads[part]
+            blocks.append((mask, *views, slots, scratch[: part.stop - part.start]))
+        return blocks
 
     @abstractmethod
     def rule(self, p: Array, g: Array, slots: Sequence[Array], scratch: Array) -> None:

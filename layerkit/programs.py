@@ -46,7 +46,11 @@ class Pass(Protocol):
 
 
 class Program(Protocol):
-    """Layers in a row as one program."""
+    """Layers in a row as one program.
+
+    What it gives for a row follows from that row and the parameters alone: the halves of a large
+    batch are trained side by side.
+    """
 
     def make_pass(self, *, keeps: bool) -> Pass:
         """Memory for one thread; without ``keeps`` there can be no ``backprop``."""

@@ -97,34 +97,6 @@ def _split(subject: Subject) -> str | None:
 
 
 @BATTERY.rule(
-    "batch.row_by_row",
-    why="Where a layer says `row_by_row = True`, halves of a large batch are trained side by side.",
-    fix="in training too compute each row from itself and the weights alone, without ctx.rng and "
-    "state, and sum parameter gradients over the rows; or leave `row_by_row` out",
-)
-def _row_by_row(subject: Subject) -> str | None:
-    for case in subject.examples:
-        bench = Bench(subject, case)
-        if not bench.layer.row_by_row:
-            return "the layer does not say so; it is given whole batches"
-        if bench.layer.state:
-            raise Failed(f"{case}: the layer has state, which two halves would change at once")
-        x, dy = bench.rows(7), bench.cotangent(7)
-        whole = bench.run(x, dy)
-        halves = [bench.run(x[cut], dy[cut]) for cut in (slice(3), slice(3, 7))]
-        summed = {name: halves[0].grads[name] + halves[1].grads[name] for name in whole.grads}
-        if not close(np.concatenate([half.y for half in halves]), whole.y):
-            raise Failed(f"{case}: in training, 7 rows at once give other outputs than 3 and 4")
-        if not close(np.concatenate([half.dx for half in halves]), whole.dx):
-            raise Failed(f"{case}: 7 rows at once give other gradients dx than 3 and 4")
-        if wrong := worst(summed, whole.grads):
-            raise Failed(
-                f"{case}: the gradient of {wrong!r} for 7 rows is not the sum of those of 3 and 4"
-            )
-    return None
-
-
-@BATTERY.rule(
     "batch.single_row",
     why="Where a layer gives row_feed, a prediction of one row takes that way and no other.",
     fix="let row_feed compute what feed computes, with parameters as they are at the call",

@@ -1,10 +1,9 @@
 """One batch through a network, its loss, and back: in one piece, or in two that two cores share.
 
-A batch of many multiply-adds is cut into halves where every layer treats each row by itself
-(``Layer.row_by_row``). A task feeds its half, judges it and sends it back; then the gradients of
-both are added. A step so wakes a helper once, where sharing single products would take a dozen
-times. Whether a batch is cut follows from sizes alone: the bits of the result do not depend on the
-number of threads.
+A batch of many multiply-adds is cut into halves where the whole network is one compiled program. A
+task feeds its half, judges it and sends it back; then the gradients of both are added. So a step
+wakes a helper once. Whether a batch is cut follows from sizes alone: the bits of the result do not
+depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -26,8 +25,7 @@ __all__ = ["Learner", "Rows"]
 Rows = Callable[[slice], Array]
 """Gives some of a batch's rows, (n, *in); asked once a piece, perhaps by two threads at once."""
 
-# Multiply-adds from which halves pay: of one layer on average, and of a whole compiled network.
-_MUCH_FOR_A_LAYER, _MUCH_COMPILED = 8_000_000, 12_000_000
+_MUCH = 12_000_000  # multiply-adds of a feed from which halves pay
 _FEWEST = 32  # rows of a half: products of fewer are slow ones
 
 
@@ -49,7 +47,6 @@ class Learner:
         self._chain = partial(Chain, training=True, fast=fast)
         self._pieces = [_Piece(self._chain(network), loss)]
         self._compiled = self._pieces[0].chain.compiled
-        self._separable = all(layer.row_by_row for layer in network.layers)
 
     @property
     def contexts(self) -> dict[str, Context]:
@@ -92,12 +89,8 @@ class Learner:
         return scores, sum(piece.lost for piece in used)
 
     def _cut(self, count: int) -> list[slice]:
-        work = count * self.network.macs
-        if not self._compiled:
-            much = work >= _MUCH_FOR_A_LAYER * len(self.network.planned)
-        else:
-            much = work >= _MUCH_COMPILED
-        if not (much and self._separable) or count < 2 * _FEWEST:
+        much = self._compiled and count * self.network.macs >= _MUCH
+        if not much or count < 2 * _FEWEST:
             return [slice(0, count)]
         half = -(-count // 32) * 16
         return [slice(0, half), slice(half, count)]

@@ -397,32 +397,6 @@ class StaleSingleRow(Carry):
         return feed
 
 
-@planted("batch.row_by_row")
-class MaskRowByRow(Mask):
-    """Halves would draw from one random stream at once."""
-
-    row_by_row = True
-
-
-@planted("batch.row_by_row")
-class CentreRowByRow(Centre):
-    """Centres by the mean of the batch in training."""
-
-    row_by_row = True
-
-
-@planted("batch.row_by_row")
-class FirstRowTwice(Carry):
-    """The gradient of the first row of a batch counts twice; feed is sound."""
-
-    row_by_row = True
-
-    def write(self, x: Array, dH: Array, dT: Array, dA: Array) -> None:
-        super().write(x, dH, dT, dA)
-        if len(dH):
-            self.grads["bH"][...] += dH[0]
-
-
 @planted("batch.state")
 class LearnsInInference(Centre):
     def feed(self, x: Array, ctx: Context) -> Array:

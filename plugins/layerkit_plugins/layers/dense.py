@@ -67,7 +67,6 @@ class Dense(Layer):
     """
 
     type_name = "dense"
-    row_by_row = True
 
     def __init__(
         self,

@@ -76,7 +76,6 @@ class Highway(Layer):
     """
 
     type_name = "highway"
-    row_by_row = True
 
     def __init__(
         self,

@@ -83,7 +83,6 @@ class Projection(Layer):
     """
 
     type_name = "projection"
-    row_by_row = True
 
     def __init__(
         self,

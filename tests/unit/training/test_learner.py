@@ -71,8 +71,7 @@ def learner_of(network: Network, *, fast: bool) -> Learner:
 
 
 def always_halves(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_MUCH_FOR_A_LAYER", 0)
-    monkeypatch.setattr(module, "_MUCH_COMPILED", 0)
+    monkeypatch.setattr(module, "_MUCH", 0)
     monkeypatch.setattr(module, "_FEWEST", 1)
 
 
@@ -148,27 +147,22 @@ def test_a_loss_that_is_not_finite_in_one_half_is_told(
         assert not np.isfinite(learned(learner_of(network, fast=fast), x, y, weights)[1])
 
 
+@needs_numba
 def test_what_is_large_is_cut_and_what_is_small_is_not() -> None:
-    spec = {
-        "layerkit": 1,
-        "input": {"shape": [784]},
-        "layers": [
-            {"type": "dense", "units": 256, "activation": "relu"},
-            {"type": "dense", "units": 10},
-        ],
-    }
-    learner = learner_of(layerkit.build(spec).network, fast=False)
+    layers = [{"type": "dense", "units": 256, "activation": "relu"}, {"type": "dense", "units": 10}]
+    spec = {"layerkit": 1, "input": {"shape": [784]}, "layers": layers}
+    network = layerkit.build(spec).network
+    learner = learner_of(network, fast=True)
     assert [part.stop for part in learner._cut(32)] == [32]
     assert [part.stop for part in learner._cut(200)] == [112, 200]
-    small = learner_of(network_of(NETS[0]), fast=False)
-    assert len(small._cut(4096)) == 1
+    assert len(learner_of(network, fast=False)._cut(200)) == 1
+    assert len(learner_of(network_of(NETS[0]), fast=True)._cut(4096)) == 1
 
 
 class _Scaled(layerkit.Layer):
-    """y = w x, w the mean of all rows, which halves would not see."""
+    """y = n x, n the number of rows, which halves would not see."""
 
     type_name = "test.scaled"
-    asked: list[int]
 
     def plan(self, in_shape: layerkit.Shape) -> layerkit.Plan:
         return layerkit.Plan(in_shape)
@@ -181,50 +175,35 @@ class _Scaled(layerkit.Layer):
         return dy * np.float32(ctx.saved[0])
 
 
-def test_a_layer_that_says_nothing_sees_whole_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+@either
+@pytest.mark.parametrize("place", [0, 2, 3])
+def test_a_strangers_layer_sees_whole_batches_between_programs(
+    place: int, fast: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     always_halves(monkeypatch)
     layerkit.register(_Scaled)
     try:
-        network, batch = network_of([{"type": "test.scaled"}]), batch_of(50)
-        assert not network.layers[0].row_by_row
-        found, wanted = learned(learner_of(network, fast=False), *batch), plainly(network, *batch)
-        assert (found[0] == wanted[0]).all()
-        assert (found[2] == wanted[2]).all()
+        layers = [*NETS[0][:place], {"type": "test.scaled"}, *NETS[0][place:]]
+        network, batch = network_of(layers), batch_of(50)
+        learner = learner_of(network, fast=fast)
+        assert len(learner.contexts) == (1 if fast else 5)
+        for _ in range(2):
+            found, wanted = learned(learner, *batch), plainly(network, *batch)
+            np.testing.assert_allclose(found[0], wanted[0], rtol=2e-5, atol=2e-5)
+            largest = np.abs(wanted[2]).max()
+            np.testing.assert_allclose(found[2], wanted[2], rtol=2e-5, atol=2e-6 * largest)
     finally:
         LAYERS.unregister("test.scaled")
 
 
-def test_a_subclass_with_its_own_feed_must_say_it_anew() -> None:
-    dense = LAYERS["dense"]
-    assert dense.row_by_row
-
-    class Own(dense):  # type: ignore[misc, valid-type]
-        def feed(self, x: Any, ctx: Any) -> Any:
-            return super().feed(x - x.mean(axis=0), ctx)
-
-    class Renamed(dense):  # type: ignore[misc, valid-type]
-        pass
-
-    class Sure(dense):  # type: ignore[misc, valid-type]
-        row_by_row = True
-
-        def feed(self, x: Any, ctx: Any) -> Any:
-            return super().feed(2 * x, ctx)
-
-    assert not Own.row_by_row
-    assert Renamed.row_by_row
-    assert Sure.row_by_row
-
-
-def test_what_a_layer_raises_in_a_half_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    always_halves(monkeypatch)
-    monkeypatch.setattr(_Scaled, "row_by_row", True)
+@either
+def test_what_a_layer_raises_names_it(fast: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_Scaled, "feed", lambda *_: 1 / 0)
     layerkit.register(_Scaled)
     try:
-        network, batch = network_of([{"type": "test.scaled"}]), batch_of(50)
+        network, batch = network_of([NETS[0][0], {"type": "test.scaled"}]), batch_of(50)
         with pytest.raises(PluginLoadError, match="feed raised ZeroDivisionError"):
-            learned(learner_of(network, fast=False), *batch)
+            learned(learner_of(network, fast=fast), *batch)
     finally:
         LAYERS.unregister("test.scaled")
 
