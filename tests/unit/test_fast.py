@@ -156,7 +156,9 @@ def test_a_single_row_in_one_call_and_back(monkeypatch: pytest.MonkeyPatch) -> N
     np.testing.assert_allclose(model.predict(rows[:1]), plain, rtol=1e-5)
     np.testing.assert_allclose(model.predict(rows)[0], plain[0], rtol=1e-5)
     assert len(calls) == 1
+    assert model._chain().compiled
     assert (model.accelerate(on=False).predict(rows[:1]) == plain).all()
+    assert not model._chain().compiled
 
 
 @needs_numba

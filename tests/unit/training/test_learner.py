@@ -196,6 +196,19 @@ def test_a_strangers_layer_sees_whole_batches_between_programs(
         LAYERS.unregister("test.scaled")
 
 
+def test_nothing_is_sent_back_from_a_loss_that_is_not_finite(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_Scaled, "feed", lambda self, x, ctx: x * np.float32(np.nan))
+    monkeypatch.setattr(_Scaled, "backprop", lambda *_: pytest.fail("asked for a gradient"))
+    layerkit.register(_Scaled)
+    try:
+        network = network_of([NETS[0][0], {"type": "test.scaled"}])
+        assert np.isnan(learned(learner_of(network, fast=False), *batch_of(50))[1])
+    finally:
+        LAYERS.unregister("test.scaled")
+
+
 @either
 def test_what_a_layer_raises_names_it(fast: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_Scaled, "feed", lambda *_: 1 / 0)
