@@ -8,16 +8,18 @@ them, layer by layer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from layerkit.errors import LayerkitError
 from layerkit.layer import Array, Context
 from layerkit.network import Network
 from layerkit.parts import Link
-from layerkit.planning import Planned
+from layerkit.planning import Planned, unusable
 from layerkit.threads import blas_symbol
 
 __all__ = ["Chain", "Line", "Link", "Pass", "Program", "blas_symbol", "program_of"]
@@ -67,36 +69,62 @@ Maker = Callable[[Sequence[Line]], Program | None]
 
 
 def program_of(network: Network) -> Program | None:
-    """The program of all layers of ``network``, if there is one."""
+    """The program of all layers of ``network``, if there is one.
+
+    Raises
+    ------
+    PluginLoadError
+        If a layer cannot say whether it has one, or its program cannot be made.
+    """
     stages = _stages(network)
-    return stages[0] if len(stages) == 1 and not isinstance(stages[0], list) else None
+    return stages[0][1] if len(stages) == 1 else None
 
 
-def _stages(network: Network) -> list[Program | list[Planned]]:
-    """The programs of ``network`` and the layers between them, in order."""
-    stages: list[Program | list[Planned]] = []
+_Stage = tuple[list[Planned], Program | None]
+
+
+def _stages(network: Network) -> list[_Stage]:
+    """Runs of layers with their programs, and those between them without one, in order."""
+    stages: list[_Stage] = []
     fits = network.dtype == np.float32
-
-    def maker(p: Planned) -> Maker | None:
-        found = p.layer.program() if fits and len(p.in_shape) == 1 else None
-        return None if found is None else found[0]
-
-    for make, group in groupby(network.planned, maker):
-        planned = list(group)
-        program = None if make is None else make([_line(p) for p in planned])
-        if program is not None:
-            stages.append(program)
-        elif stages and isinstance(stages[-1], list):
-            stages[-1] += planned
+    asked = [(p, _asked(p) if fits else None) for p in network.planned]
+    for make, group in groupby(asked, lambda pair: None if pair[1] is None else pair[1][0]):
+        found = list(group)
+        planned, program = [p for p, _ in found], None
+        if make is not None:
+            lines = [
+                Line(answer[1], p.layer.span.start, p.in_shape[0], p.plan.out_shape[0])
+                for p, answer in found
+                if answer is not None
+            ]
+            with _naming(planned, "program"):
+                program = make(lines)
+        if program is None and stages and stages[-1][1] is None:
+            stages[-1][0].extend(planned)
         else:
-            stages.append(planned)
+            stages.append((planned, program))
     return stages
 
 
-def _line(p: Planned) -> Line:
-    found = p.layer.program()
-    assert found is not None  # noqa: S101  # the same question as before
-    return Line(found[1], p.layer.span.start, p.in_shape[0], p.plan.out_shape[0])
+def _asked(p: Planned) -> tuple[Maker, tuple[int, ...]] | None:
+    if len(p.in_shape) != 1 or len(p.plan.out_shape) != 1:
+        return None
+    with _naming([p], "program"):
+        return p.layer.program()
+
+
+@contextmanager
+def _naming(planned: list[Planned], step: str) -> Iterator[None]:
+    """Name the layers in what a plugin's own code raises."""
+    try:
+        yield
+    except (LayerkitError, MemoryError):
+        raise
+    except Exception as cause:
+        first, last = planned[0], planned[-1]
+        to = "" if first is last else f" (of the layers to {last.name!r})"
+        told = f"{step}{to} raised {type(cause).__name__}: {cause}"
+        raise unusable(first.name, first.layer, told) from cause
 
 
 class Chain:
@@ -131,15 +159,16 @@ class Chain:
             network.allocate_grads()
         self.contexts: dict[str, Context] = {}
         self._stages: list[_Layers | _Compiled] = []
-        for found in _stages(network) if fast else [network.planned]:
+        for planned, program in _stages(network) if fast else [(network.planned, None)]:
             wants_dx = wants_dx or bool(self._stages)
-            if isinstance(found, list):
-                part = network.part(found)
+            if program is None:
+                part = network.part(planned)
                 contexts = part.contexts(training=training, keeps=keeps, wants_dx=wants_dx)
-                self.contexts |= {p.name: c for p, c in zip(found, contexts, strict=True)}
+                self.contexts |= {p.name: c for p, c in zip(planned, contexts, strict=True)}
                 self._stages.append(_Layers(part, contexts))
             else:
-                self._stages.append(_Compiled(network, found.make_pass(keeps=keeps), wants_dx))
+                memory = program.make_pass(keeps=keeps)
+                self._stages.append(_Compiled(network, planned, memory, wants_dx))
 
     @property
     def compiled(self) -> bool:
@@ -184,14 +213,17 @@ class _Layers(NamedTuple):
 
 class _Compiled(NamedTuple):
     network: Network
+    planned: list[Planned]
     memory: Pass
     wants_dx: bool
 
     def feed(self, x: Array) -> Array:
-        return self.memory.feed(self.network.params, x)
+        with _naming(self.planned, "feed"):
+            return self.memory.feed(self.network.params, x)
 
     def backprop(self, dy: Array) -> Array:
         network = self.network
-        return self.memory.backprop(
-            network.params, dy, network.allocate_grads(), wants_dx=self.wants_dx
-        )
+        with _naming(self.planned, "backprop"):
+            return self.memory.backprop(
+                network.params, dy, network.allocate_grads(), wants_dx=self.wants_dx
+            )

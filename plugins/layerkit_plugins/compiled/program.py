@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import lru_cache
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -34,7 +34,7 @@ class Program:
         self._table = np.array(self.lines, np.int64)
         self.width = lines[-1].width_out
         self.widest = max(max(line.width_in, line.width_out) for line in lines)
-        self.layout = cache(self._layout)  # a training has two numbers of rows, at most four
+        self.layout = lru_cache(maxsize=16)(self._layout)  # a training needs four
 
     @classmethod
     def of(cls, lines: Sequence[Line]) -> Self | None:

@@ -221,6 +221,38 @@ def test_what_a_layer_raises_names_it(fast: bool, monkeypatch: pytest.MonkeyPatc
         LAYERS.unregister("test.scaled")
 
 
+@pytest.mark.parametrize("step", ["program", "feed", "backprop"])
+def test_a_strangers_program_that_raises_names_its_layers(step: str) -> None:
+    class Bad(_Scaled):
+        type_name = "test.bad"
+
+        def program(self) -> Any:
+            if step == "program":
+                raise ZeroDivisionError("oh")
+            return (lambda lines: self), (1,)
+
+        def make_pass(self, *, keeps: bool) -> Any:
+            return self
+
+        def feed(self, x: Any, ctx: Any) -> Any:
+            if step == "feed":
+                raise ZeroDivisionError("oh")
+            return np.ones((50, 3), np.float32)
+
+        def backprop(self, dy: Any, ctx: Any, grads: Any = None, *, wants_dx: bool = True) -> Any:
+            raise ZeroDivisionError("oh")
+
+    layerkit.register(Bad)
+    try:
+        spec = {"layerkit": 1, "input": {"shape": [3]}, "layers": [{"type": "test.bad"}]}
+        network = layerkit.build(spec).network
+        x, y, weights = batch_of(50)
+        with pytest.raises(PluginLoadError, match=rf"'test.bad'.*{step}.* raised ZeroDiv.*: oh"):
+            learned(learner_of(network, fast=True), x[:, :3], y, weights)
+    finally:
+        LAYERS.unregister("test.bad")
+
+
 @either
 def test_a_whole_training_with_halves(fast: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(7)
