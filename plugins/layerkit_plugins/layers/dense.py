@@ -136,28 +136,19 @@ class Dense(Layer):
     def _bind_backprop(self, memory: Memory, ctx: Context) -> Callable[[Array, Array], Array]:
         """``backprop`` with all but x and dy in place."""
         z, y = memory
-        f = activation(self.activation)
-        dz = ctx.scratch("dz", z.shape)
-        product = self._bind_product(dz, ctx)
+        W, dW, db = self.params["W"], self.grads["W"], self.grads.get("b")
+        f, dz = activation(self.activation), ctx.scratch("dz", z.shape)
+        dx = ctx.scratch("dx", (len(W), z.shape[1])) if ctx.wants_dx else None
+        dz_rows = dz.T
 
         def step(x: Array, dy: Array) -> Array:
             f.backprop(dy.T, z, y, dz)
-            return product(x, dy)
-
-        return step
-
-    def _bind_product(self, dz: Array, ctx: Context) -> Callable[[Array, Array], Array]:
-        """dL/dW, dL/db and dL/dx from dz (o, n)."""
-        W, dW, db, dz_rows = self.params["W"], self.grads["W"], self.grads.get("b"), dz.T
-        dx = ctx.scratch("dx", (len(W), dz.shape[1])) if ctx.wants_dx else None
-
-        def product(x: Array, dy: Array) -> Array:
             matmul(x.T, dz_rows, dW)
             if db is not None:
                 sum_rows(dz, db)
             return dy if dx is None else matmul(W, dz, dx).T
 
-        return product
+        return step
 
     def row_feed(self) -> Callable[[Array], Array]:
         """``feed`` for one row as a vector, with everything bound that does not change."""
