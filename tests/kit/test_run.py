@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import unittest
 from dataclasses import replace
 from pathlib import Path
@@ -361,3 +362,17 @@ def test_what_a_part_raises_is_told_with_its_line() -> None:
     assert 'raise ValueError("not today")' in outcome.message
     assert "Traceback" in outcome.traceback
     assert "Traceback" not in check_layer(Raises).text()
+
+
+def test_a_part_that_ends_the_process_fails_its_checks_and_the_report_stands() -> None:
+    class Leaves(Carry):
+        type_name = "kit.leaves"
+
+        def feed(self, x: Array, ctx: Context) -> Array:
+            os._exit(0)
+
+    leave = os._exit
+    report = check_layer(Leaves)
+    assert os._exit is leave
+    failed = [outcome.message for outcome in report.outcomes if outcome.status == "failed"]
+    assert any("os._exit(0), which ends the process" in message for message in failed)
