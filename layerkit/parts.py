@@ -83,6 +83,12 @@ class Loss(Part, ABC):
     target: ClassVar[Target]
     link: ClassVar[Link]
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Drop the inherited shortcut of a loss that the subclass writes anew."""
+        super().__init_subclass__(**kwargs)
+        if vars(cls).keys() & {"feed", "backprop"} and "compiled_judge" not in vars(cls):
+            setattr(cls, "compiled_judge", vars(Loss)["compiled_judge"])  # noqa: B010
+
     @abstractmethod
     def feed(self, scores: Array, targets: Array, ctx: Context) -> Array:
         """Loss of each row (n,) for scores (n, k); targets as ``target`` says."""
@@ -90,6 +96,15 @@ class Loss(Part, ABC):
     @abstractmethod
     def backprop(self, weights: Array, ctx: Context) -> Array:
         """dL/dscores (n, k) for L = sum_i weights_i * loss_i, weights (n,)."""
+
+    def compiled_judge(
+        self, scores: Array, targets: Array, weights: Array, out: Array
+    ) -> float | None:
+        """``feed`` and ``backprop`` by one compiled kernel: L, and dL/dscores in ``out`` (n, k).
+
+        Optional; None where there is no kernel for such arrays, and ``out`` is then as it was.
+        """
+        return None
 
 
 class Optimizer(Part, ABC):

@@ -103,6 +103,7 @@ class _Piece:
         self.chain, self.loss = chain, loss
         self.context: Context | None = None
         self.scores: Array = np.empty(0)
+        self.slope: Array = np.empty(0)
         self.lost = 0.0
 
     def learn(self, rows: Rows, targets: Array, weights: Array, part: slice) -> tuple[Array, float]:
@@ -110,9 +111,20 @@ class _Piece:
         with np.errstate(all="ignore"):  # each thread has its own
             mine = weights[part]
             self.scores = scores = self.chain.feed(rows(part))
-            if self.context is None:
-                self.context = Context(scores.dtype, training=True)
-            self.lost = float(self.loss.feed(scores, targets[part], self.context) @ mine)
-            if math.isfinite(self.lost):
-                self.chain.backprop(self.loss.backprop(mine, self.context))
+            self.lost, dy = self._judge(scores, targets[part], mine)
+            if dy is not None:
+                self.chain.backprop(dy)
         return scores, self.lost
+
+    def _judge(self, scores: Array, targets: Array, weights: Array) -> tuple[float, Array | None]:
+        """The weighted loss and its gradient; None where it is not finite."""
+        if self.chain.compiled:
+            if self.slope.shape != scores.shape:
+                self.slope = np.empty_like(scores)
+            lost = self.loss.compiled_judge(scores, targets, weights, self.slope)
+            if lost is not None:
+                return lost, self.slope if math.isfinite(lost) else None
+        if self.context is None:
+            self.context = Context(scores.dtype, training=True)
+        lost = float(self.loss.feed(scores, targets, self.context) @ weights)
+        return lost, self.loss.backprop(weights, self.context) if math.isfinite(lost) else None

@@ -14,7 +14,7 @@ import pytest
 import layerkit
 from layerkit import Context, fast
 from layerkit.programs import Chain
-from layerkit.registry import LAYERS, OPTIMIZERS
+from layerkit.registry import LAYERS, LOSSES, OPTIMIZERS
 from layerkit_plugins.compiled import kernels
 
 needs_numba = pytest.mark.skipif(
@@ -109,6 +109,54 @@ def test_an_optimizer_gives_the_same_either_way(kind: str) -> None:
             rule.apply(slice(0, 300))
         found.append(p)
     np.testing.assert_allclose(found[1], found[0], rtol=1e-5, atol=1e-6)
+
+
+@needs_numba
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("size", [1, 50, 1e4])
+def test_a_loss_judges_the_same_either_way(smoothing: float, size: float) -> None:
+    rng = np.random.default_rng(8)
+    loss = LOSSES.create({"type": "softmax_cross_entropy", "label_smoothing": smoothing})
+    scores = (size * rng.standard_normal((40, 7))).astype(np.float32)
+    targets, ctx = rng.integers(0, 7, 40), Context()
+    weights = rng.uniform(0, 1, 40).astype(np.float32)
+    out = np.full_like(scores, np.nan)
+    found = loss.compiled_judge(scores, targets, weights, out)
+    assert found == pytest.approx(float(loss.feed(scores, targets, ctx) @ weights), rel=1e-5)
+    np.testing.assert_allclose(out, loss.backprop(weights, ctx), rtol=2e-5, atol=1e-7)
+
+
+@needs_numba
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("column", [0, 1, 2])
+def test_a_compiled_loss_of_what_is_not_finite_is_told(bad: float, column: int) -> None:
+    loss = LOSSES.create("softmax_cross_entropy")
+    scores = np.zeros((3, 3), np.float32)
+    scores[1, column] = bad
+    targets, weights = np.array([0, column, 2]), np.ones(3, np.float32)
+    lost = loss.compiled_judge(scores, targets, weights, np.empty_like(scores))
+    assert lost is not None
+    assert not np.isfinite(lost)
+
+
+@needs_numba
+def test_a_loss_judges_by_numpy_where_arrays_are_others() -> None:
+    loss = LOSSES.create("softmax_cross_entropy")
+    scores, weights = np.zeros((3, 3), np.float32), np.ones(3, np.float32)
+    targets = np.array([0, 1, 2])
+    out = np.empty_like(scores)
+    assert loss.compiled_judge(scores.T, targets, weights, out) is None
+    assert loss.compiled_judge(scores, targets.astype(np.int32), weights, out) is None
+    assert loss.compiled_judge(scores, targets, weights.astype(float), out) is None
+    assert LOSSES.create("mse").compiled_judge(scores, scores, weights, out) is None
+
+    base = LOSSES["softmax_cross_entropy"]
+
+    class Twice(base):  # type: ignore[misc, valid-type]
+        def feed(self, scores: Any, targets: Any, ctx: Any) -> Any:
+            return 2 * super().feed(scores, targets, ctx)
+
+    assert Twice().compiled_judge(scores, targets, weights, out) is None
 
 
 def training_spec(dtype: str = "float32") -> dict[str, Any]:
