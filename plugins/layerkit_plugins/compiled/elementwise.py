@@ -1,4 +1,4 @@
-"""Kernels of ``dense``: bias and activation in one pass, and the gradient through it.
+"""Bias and activation in one pass, and the gradient through it, for ``dense`` and for carries.
 
 All arrays are float32 in C order, shapes (o, n) and (o,).
 """

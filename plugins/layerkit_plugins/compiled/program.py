@@ -18,6 +18,11 @@ __all__ = ["Pass", "Program"]
 _LINKS: dict[Link, int] = {"identity": 0, "softmax": 1, "sigmoid": 2}
 
 
+def _plain(x: Array) -> Array:
+    """``x`` in C order and writeable: for any other memory numba would compile anew."""
+    return x if x.flags.carray else np.array(x, order="C")
+
+
 class _Layout(NamedTuple):
     """Where arrays lie for one number of rows: the table, a copy of x, floats in all."""
 
@@ -43,10 +48,8 @@ class Program:
 
     def row(self, params: Array, x: Array, link: Link) -> Array | None:
         """Predictions (1, k), a new array, for x (1, i); None if a number is not finite."""
-        if not x.flags.carray:  # else it would be compiled anew for memory that is read-only
-            x = np.array(x, order="C")
         out: Array = np.empty((1, self.width), np.float32)
-        return out if rows.program(self._table, params, x, out, _LINKS[link]) else None
+        return out if rows.program(self._table, params, _plain(x), out, _LINKS[link]) else None
 
     def make_pass(self, *, keeps: bool) -> Pass:
         """Memory for one thread; without ``keeps`` there can be no ``backprop``."""
@@ -91,7 +94,7 @@ class Pass:
         if self._out.size < n * width:
             self._out = np.empty(n * width, np.float32)
         out: Array = self._out[: n * width].reshape(n, width)
-        self._x = x = np.ascontiguousarray(x)
+        self._x = x = _plain(x)
         table, first, size = self._layout = self._program.layout(n, self._keeps)
         if self._work.size < size:
             self._work = np.empty(size, np.float32)
@@ -105,14 +108,22 @@ class Pass:
             for k, _, _, start, i, o in self._program.lines:
                 grads[start : start + (i + 1) * k * o] = 0
             return np.empty(self._x.shape, np.float32)
-        dy = np.ascontiguousarray(dy)  # each other order of memory would be compiled anew
         table, first, _ = self._layout
         room = self._program.widest * len(dy)
         if self._scratch.size < 5 * room:
             self._scratch = np.empty(5 * room, np.float32)
         scratch = self._scratch[: 5 * room].reshape(5, room)
         batches.backprop(
-            self._sgemm, table, params, self._x, first, self._work, scratch, dy, grads, wants_dx
+            self._sgemm,
+            table,
+            params,
+            self._x,
+            first,
+            self._work,
+            scratch,
+            _plain(dy),
+            grads,
+            wants_dx,
         )
         if not wants_dx:
             return dy

@@ -19,7 +19,6 @@ from layerkit_plugins.compiled import scalar as s
 
 __all__ = ["program"]
 
-
 _ONE = np.float32(1)
 
 
