@@ -1,10 +1,10 @@
 """Compiled kernels of the first-party parts, used where the ``fast`` extra (numba) is installed.
 
 One pass over memory where NumPy takes five to ten (``gates``, ``elementwise``, ``steps``,
-``losses``), and whole networks in one call (``rows``, ``batches``; ``program`` is how layers come to
-them). Each kernel computes, to rounding, what the NumPy lines of its part compute; the equations
-are there. numba compiles a kernel at its first use and keeps the code beside this file for the next
-process.
+``losses``), and whole networks in one call (``rows``, ``batches``; layers come to them through
+``program``). Each kernel computes, to rounding, what the NumPy lines of its part compute; the
+equations are there. numba compiles a kernel at its first use and keeps the code beside this file
+for the next process.
 
 Importing this page does not import numba; the kernels' modules do.
 """
