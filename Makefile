@@ -22,7 +22,7 @@ demo: $(STAMP)  ## three architectures on the digits: build, train, save, load, 
 	$(BIN)/layerkit demo --out demo-out
 
 test: $(STAMP)  ## run all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal
 
 check: $(STAMP)  ## lint, format, types, import contracts, spelling
 	$(BIN)/ruff check .

@@ -13,6 +13,7 @@ import math
 import random
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, get_type_hints
+from unittest.mock import sentinel
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -86,7 +87,7 @@ UNKNOWN: list[Any] = [
     Annotated[str, Range(ge=1)],
     Annotated[int | None, Range(ge=1)],
     Annotated[int, Range(gt=0.5)],
-    Annotated[int, object()],
+    Annotated[int, sentinel.unknown],
     "int",
     int | bytes,
     list[set[int]],
@@ -213,7 +214,7 @@ def test_kinds_that_are_not_known_are_never_taken(annotation: Any) -> None:
         taker(annotation)
 
 
-@pytest.mark.parametrize("default", [{1, 2}, [object()], b"x", {"a": 1}], ids=str)
+@pytest.mark.parametrize("default", [{1, 2}, [sentinel.unknown], b"x", {"a": 1}], ids=str)
 def test_an_odd_default_is_left_to_the_strict_validator(default: Any) -> None:
     with pytest.raises(UnsureError):
         quick(part(int, default), {})

@@ -12,6 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+from unittest.mock import sentinel
 
 import numpy as np
 import pytest
@@ -265,10 +266,10 @@ class Loop(list[Any]):
 @pytest.mark.parametrize(
     "value",
     [
-        *[b"bytes", {1, 2}, object(), date(2024, 1, 1), 1j, Fraction(1, 2), range(3)],
+        *[b"bytes", {1, 2}, sentinel.unknown, date(2024, 1, 1), 1j, Fraction(1, 2), range(3)],
         *[2**64, -(2**63) - 1, math.nan, -math.inf, "\ud800"],
         *[np.longdouble(1), np.datetime64("2024"), np.timedelta64(1, "s"), np.complex64(1)],
-        *[np.array(["a"]), np.array([object()]), np.array([math.nan]), np.array([1j])],
+        *[np.array(["a"]), np.array([sentinel.unknown]), np.array([math.nan]), np.array([1j])],
         *[np.zeros(1, [("a", "i4")]), np.ma.masked_array([1, 2], [True, False]), np.bytes_(b"x")],
         *[{1: "a"}, {None: 1}, {"__proto__": 1}, {"\ud800": 1}],
     ],
@@ -299,7 +300,7 @@ def test_nan_is_written_in_one_way_where_it_may_be() -> None:
 @pytest.mark.parametrize(
     "array",
     [
-        *[np.array([object()]), np.array(["a"]), np.array([b"a"]), np.zeros(1, "M8[s]")],
+        *[np.array([sentinel.unknown]), np.array(["a"]), np.array([b"a"]), np.zeros(1, "M8[s]")],
         *[np.zeros(1, "m8[s]"), np.zeros(1, [("a", "f4")]), np.zeros(2, np.longdouble)],
         *[np.zeros(2, np.clongdouble), np.zeros(2, "V4"), np.ma.masked_array([1.0], [True])],
         *[[1.0, 2.0], 3.0, None],

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import sentinel
 
 import numpy as np
 import pytest
@@ -45,7 +46,7 @@ def set_at(tree: Any, path: tuple[str | int, ...], value: Any) -> Any:
     return tree
 
 
-GONE = object()
+GONE = sentinel.gone
 
 
 def spelled(path: tuple[str | int, ...]) -> str:
