@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from layerkit.parts import Rows as Rows
     from layerkit.parts import Schedule as Schedule
     from layerkit.products import matmul as matmul
+    from layerkit.products import matmul_both as matmul_both
     from layerkit.products import sum_rows as sum_rows
     from layerkit.registry import activation as activation
     from layerkit.registry import initializer as initializer
@@ -140,6 +141,7 @@ _HOME = {
     "load_data": "data",
     "load_tensors": "format",
     "matmul": "products",
+    "matmul_both": "products",
     "read_rows": "data",
     "register": "registry",
     "save": "store",
@@ -206,6 +208,7 @@ __all__ = [
     "load_data",
     "load_tensors",
     "matmul",
+    "matmul_both",
     "read_rows",
     "register",
     "resume",

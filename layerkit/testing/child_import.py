@@ -78,7 +78,7 @@ def main() -> None:
     import layerkit.fields
 
     for name in layerkit.__all__:  # loaded here, so that the part is not charged for them
-        if name[:1].isupper() or name in ("activation", "initializer", "matmul"):
+        if name[:1].isupper() or name in ("activation", "initializer", "matmul", "matmul_both"):
             getattr(layerkit, name)
 
     asked = json.load(sys.stdin)

@@ -77,6 +77,7 @@ PUBLIC = [
     "load_data",
     "load_tensors",
     "matmul",
+    "matmul_both",
     "read_rows",
     "register",
     "resume",

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
-from layerkit import matmul, products, sum_rows
-from layerkit.products import _blocks, _cuts
+from layerkit import matmul, matmul_both, products, sum_rows
+from layerkit.products import _count, _shares
 
 RNG = np.random.default_rng(0)
 
@@ -23,26 +25,77 @@ def test_matmul_is_the_product(shapes: tuple[int, int, int], transposed: bool) -
     np.testing.assert_allclose(out, a @ b, rtol=1e-12, atol=1e-12)
 
 
-def test_large_products_are_cut_and_small_ones_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("n", [3, 40, 70, 300])
+def test_matmul_both_is_both_products(n: int) -> None:
+    x, dz, W = normal(500, n), normal(300, n), normal(500, 300)
+    dW, dx = np.full((500, 300), np.nan), np.full((500, n), np.nan)
+    matmul_both((x, dz.T, dW), (W, dz, dx))
+    np.testing.assert_allclose(dW, x @ dz.T, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(dx, W @ dz, rtol=1e-12, atol=1e-12)
+
+
+def tasks_of(monkeypatch: pytest.MonkeyPatch, do: Callable[[], object]) -> list[int]:
     jobs: list[int] = []
     monkeypatch.setattr(products, "together", lambda tasks: jobs.append(len(tasks)))
-    matmul(normal(100, 100), normal(100, 100), np.empty((100, 100)))
-    assert jobs == []
-    matmul(normal(300, 300), normal(300, 300), np.empty((300, 300)))
-    assert jobs == [2]
+    do()
+    return jobs
 
 
-@pytest.mark.parametrize("size", [1, 15, 16, 17, 100, 784, 1000])
-@pytest.mark.parametrize("blocks", [2, 4, 8, 16])
-def test_cuts_cover_everything_once(size: int, blocks: int) -> None:
-    cuts = _cuts(size, blocks)
-    assert [i for cut in cuts for i in range(size)[cut]] == list(range(size))
-    assert len(cuts) <= blocks
+@pytest.mark.parametrize(("size", "jobs"), [(100, []), (300, [2]), (450, [4])])
+def test_large_products_are_shared_and_small_ones_are_not(
+    size: int, jobs: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, out = normal(size, size), np.empty((size, size))
+    assert tasks_of(monkeypatch, lambda: matmul(a, a, out)) == jobs
 
 
-def test_blocks_grow_with_the_work() -> None:
-    found = [_blocks(20_000_000 * 4**k) for k in range(6)]
-    assert found == [2, 4, 8, 16, 16, 16]
+def test_two_products_are_one_piece_of_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    a, out = normal(170, 170), np.empty((170, 170))  # 5 million multiply-adds each
+    assert tasks_of(monkeypatch, lambda: matmul(a, a, out)) == []
+    both = (a, a, out), (a, a, out.copy())
+    assert tasks_of(monkeypatch, lambda: matmul_both(*both)) == [2]
+
+
+SHAPES = [
+    ((1, 1, 1),),
+    ((16, 10, 100_000),),
+    ((256, 128, 784),),
+    ((784, 256, 128),),
+    ((17, 1000, 9000),),
+    ((256, 256, 128), (256, 128, 256)),
+    ((10, 10, 10), (1024, 1024, 1024)),
+    ((1024, 1024, 1024), (10, 10, 10)),
+    ((512, 1024, 256), (512, 256, 1024)),
+]
+
+
+@pytest.mark.parametrize("shapes", SHAPES)
+def test_shares_cover_every_product_once(shapes: tuple[tuple[int, int, int], ...]) -> None:
+    shares = _shares(shapes)
+    assert all(shares)
+    for which, (m, n, _) in enumerate(shapes):
+        parts = [part for share in shares for at, part in share if at == which]
+        assert [i for part in parts for i in range(max(m, n))[part]] == list(range(max(m, n)))
+        assert all(part.start % 16 == 0 for part in parts)
+
+
+@pytest.mark.parametrize("shapes", [s for s in SHAPES if s[0][0] >= 256])
+def test_shares_are_equal_but_the_first_is_longer(
+    shapes: tuple[tuple[int, int, int], ...],
+) -> None:
+    works = [
+        sum((part.stop - part.start) * m * n * k / max(m, n) for at, part in share
+            for m, n, k in [shapes[at]])
+        for share in _shares(shapes)
+    ]  # fmt: skip
+    grain = max(16 * m * n * k / max(m, n) for m, n, k in shapes)
+    first, *others = works
+    assert max(others) - min(others) <= 2 * grain
+    assert abs(first - max(others) - 2_000_000) <= 2 * grain
+
+
+def test_shares_grow_with_the_work() -> None:
+    assert [_count(8_000_000 * 4**k) for k in range(6)] == [2, 2, 4, 8, 16, 16]
 
 
 def test_sum_rows() -> None:

@@ -33,6 +33,7 @@ from layerkit import (
     ShapeError,
     activation,
     matmul,
+    matmul_both,
     sum_rows,
 )
 from layerkit.fields import ActivationName, InitializerName, Size
@@ -143,10 +144,16 @@ class Dense(Layer):
 
         def step(x: Array, dy: Array) -> Array:
             f.backprop(dy.T, z, y, dz)
-            matmul(x.T, dz_rows, dW)
             if db is not None:
                 sum_rows(dz, db)
-            return dy if dx is None else matmul(W, dz, dx).T
+            if dx is None:
+                matmul(x.T, dz_rows, dW)
+                return dy
+            matmul_both(
+                (x.T, dz_rows, dW),
+                (W, dz, dx),
+            )
+            return dx.T
 
         return step
 

@@ -40,6 +40,7 @@ from layerkit import (
     ShapeError,
     activation,
     matmul,
+    matmul_both,
     sum_rows,
 )
 from layerkit.fields import ActivationName, InitializerName, Size
@@ -196,11 +197,14 @@ class Highway(Layer):
         dx = ctx.scratch("dx", gC.shape) if ctx.wants_dx else None
 
         def product(x: Array, dy: Array) -> Array:
-            matmul(x.T, da_rows, dW)
             sum_rows(dz, db)
             if dx is None:
+                matmul(x.T, da_rows, dW)
                 return dy
-            matmul(W, da, dx)
+            matmul_both(
+                (x.T, da_rows, dW),
+                (W, da, dx),
+            )
             return np.add(dx, gC, dx).T
 
         return product

@@ -43,6 +43,7 @@ from layerkit import (
     ShapeError,
     activation,
     matmul,
+    matmul_both,
     sum_rows,
 )
 from layerkit.fields import ActivationName, InitializerName, Size
@@ -215,9 +216,15 @@ class Projection(Layer):
         dx = ctx.scratch("dx", (len(W), da.shape[1])) if ctx.wants_dx else None
 
         def product(x: Array, dy: Array) -> Array:
-            matmul(x.T, da_rows, dW)
             sum_rows(dz, db)
-            return dy if dx is None else matmul(W, da, dx).T
+            if dx is None:
+                matmul(x.T, da_rows, dW)
+                return dy
+            matmul_both(
+                (x.T, da_rows, dW),
+                (W, da, dx),
+            )
+            return dx.T
 
         return product
 

@@ -97,7 +97,9 @@ def test_every_optimizer_of_layerkit_has_a_reference() -> None:
     assert own == {config["type"] for config, _ in CASES}
 
 
-@pytest.mark.parametrize(("config", "reference"), CASES, ids=lambda c: str(c)[:60] if isinstance(c, dict) else c.__name__)
+@pytest.mark.parametrize(
+    ("config", "reference"), CASES, ids=lambda c: str(c)[:60] if isinstance(c, dict) else c.__name__
+)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_follows_the_published_formula(
     config: dict[str, Any], reference: Callable[[], Step], dtype: Any
