@@ -13,26 +13,37 @@ import pytest
 
 import layerkit
 from layerkit import Context, fast
-from layerkit.programs import Chain
+from layerkit.programs import Chain, program_of
 from layerkit.registry import LAYERS, LOSSES, OPTIMIZERS
-from layerkit_plugins.compiled import kernels
+from layerkit_plugins.compiled import code_of, kernels
 
 needs_numba = pytest.mark.skipif(
     importlib.util.find_spec("numba") is None, reason="numba, the extra `fast`, is not installed"
 )
-ACTIVATIONS = ["relu", "tanh", "linear", "sigmoid", "elu", "gelu"]
-LAYER_SETTINGS: list[tuple[str, dict[str, Any]]] = [
-    *(("dense", {"units": 5, "activation": f}) for f in ACTIVATIONS),
-    ("dense", {"units": 5, "activation": "tanh", "use_bias": False}),
-    *(("highway", {"activation": f}) for f in ACTIVATIONS),
-    ("highway", {"activation": "tanh", "use_bias": False}),
-    *(
-        ("projection", {"units": 5, "activation": f, "carry_activation": "relu"})
-        for f in ACTIVATIONS
-    ),
-    ("projection", {"units": 5, "carry_activation": "silu"}),
-    ("projection", {"units": 5, "use_bias": False}),
+ACTIVATIONS: list[Any] = [
+    *("relu", "tanh", "linear", "sigmoid", "elu"),
+    *("selu", "leaky_relu", "softplus", "silu", "gelu"),
+    {"type": "elu", "alpha": 0.3},
+    {"type": "leaky_relu", "slope": 0.2},
+    {"type": "leaky_relu", "slope": 0},
 ]
+LAYER_SETTINGS: list[tuple[str, dict[str, Any]]] = [
+    *(
+        (kind, {**settings, "activation": f, "use_bias": bias})
+        for kind, settings in (
+            ("dense", {"units": 5}),
+            ("highway", {}),
+            ("projection", {"units": 5, "carry_activation": "relu"}),
+        )
+        for f in ACTIVATIONS
+        for bias in (True, False)
+    ),
+    *(("projection", {"units": 5, "carry_activation": f}) for f in ACTIVATIONS),
+]
+
+
+def compiled(kind: str, settings: dict[str, Any]) -> bool:
+    return settings.get("carry_activation") not in ("silu", "gelu")
 
 
 def spec_of(kind: str, settings: dict[str, Any]) -> dict[str, Any]:
@@ -51,15 +62,95 @@ def test_a_layer_gives_the_same_either_way(kind: str, settings: dict[str, Any], 
     x = (3 * rng.standard_normal((rows, 5))).astype(np.float32)
     dy = rng.standard_normal((rows, *network.planned[-1].plan.out_shape)).astype(np.float32)
     found = []
-    for compiled in (False, True):
-        chain = Chain(network, fast=compiled, training=True, wants_dx=True)
+    for fast_ in (False, True):
+        chain = Chain(network, fast=fast_, training=True, wants_dx=True)
+        assert chain.compiled is (fast_ and compiled(kind, settings))
         y = chain.feed(x).copy()
         grads[:] = np.nan
         dx = chain.backprop(dy).copy()
-        only = Chain(network, fast=compiled, keeps=False).feed(x).copy()
+        only = Chain(network, fast=fast_, keeps=False).feed(x).copy()
         found.append((y, dx, grads.copy(), only))
     for plain, compiled_ in zip(*found, strict=True):
-        np.testing.assert_allclose(compiled_, plain, rtol=2e-5, atol=2e-6)
+        scale = max(1.0, np.abs(plain).max(initial=0))  # sums round by their largest terms
+        np.testing.assert_allclose(compiled_, plain, rtol=2e-5, atol=2e-6 * scale)
+
+
+@needs_numba
+@pytest.mark.parametrize(("kind", "settings"), LAYER_SETTINGS)
+def test_a_layer_gives_the_same_for_one_row(kind: str, settings: dict[str, Any]) -> None:
+    rng = np.random.default_rng(9)
+    network = layerkit.build(spec_of(kind, settings)).network
+    network.params[:] = rng.standard_normal(network.size)
+    x = (3 * rng.standard_normal((1, 5))).astype(np.float32)
+    program = program_of(network)
+    assert (program is not None) == compiled(kind, settings)
+    if program is not None:
+        found = program.row(network.params, x, "identity")
+        assert found is not None
+        plain = network.feed(x, network.contexts())
+        np.testing.assert_allclose(found, plain, rtol=2e-5, atol=2e-6)
+
+
+@needs_numba
+def test_layers_of_every_sort_in_one_program() -> None:
+    rng = np.random.default_rng(10)
+    layers: list[dict[str, Any]] = [
+        {"type": "highway", "activation": "silu"},
+        {"type": "dense", "units": 7, "activation": "gelu", "use_bias": False},
+        {"type": "highway", "activation": {"type": "elu", "alpha": 0.5}, "use_bias": False},
+        {"type": "projection", "units": 6, "activation": "softplus", "carry_activation": "selu"},
+        {"type": "highway", "activation": "gelu"},
+        {"type": "dense", "units": 4, "activation": {"type": "leaky_relu", "slope": 0.3}},
+        {"type": "projection", "units": 3, "activation": "silu", "use_bias": False},
+        {"type": "dense", "units": 2},
+    ]
+    network = layerkit.build(
+        {
+            "layerkit": 1,
+            "input": {"shape": [5]},
+            "layers": layers,
+            "output": {"classes": ["a", "b"]},
+        }
+    ).network
+    network.params[:] = 0.7 * rng.standard_normal(network.size)
+    grads = network.allocate_grads()
+    chains = [Chain(network, fast=fast_, training=True) for fast_ in (False, True)]
+    assert chains[1].compiled
+    for rows in (9, 4, 9):
+        x, dy = rng.standard_normal((rows, 5)), rng.standard_normal((rows, 2))
+        found = []
+        for chain in chains:
+            y = chain.feed(x.astype(np.float32)).copy()
+            grads[:] = np.nan
+            chain.backprop(dy.astype(np.float32))
+            found.append((y, grads.copy()))
+        for plain, compiled_ in zip(*found, strict=True):
+            scale = max(1.0, np.abs(plain).max())
+            np.testing.assert_allclose(compiled_, plain, rtol=2e-5, atol=2e-6 * scale)
+
+
+def test_the_number_of_an_activation_holds_its_setting() -> None:
+    for number, name in enumerate(ACTIVATIONS[:10]):
+        code = code_of(layerkit.activation(name))
+        assert code is not None
+        assert code & 255 == number
+    for kind, name, value in (("elu", "alpha", 0.3), ("leaky_relu", "slope", 0.25)):
+        code = code_of(layerkit.activation({"type": kind, name: value}))
+        assert code is not None
+        bits = np.array([code >> 8], np.uint32).view(np.float32)[0]
+        assert bits == np.float32(value)
+
+
+def test_kernels_know_no_activation_but_layerkits_own() -> None:
+    gelu = type(layerkit.activation("gelu"))
+
+    class Other(gelu):  # type: ignore[misc, valid-type]
+        type_name = "gelu"
+
+    assert code_of(Other()) is None
+    Other.__module__ = gelu.__module__  # as if it stood in the same file
+    Other.type_name = "test.other"
+    assert code_of(Other()) is None
 
 
 @needs_numba
@@ -85,12 +176,22 @@ def test_scalar_functions_are_within_rounding() -> None:
     z = np.linspace(-100, 100, 100_001, dtype=np.float32)[None]
     tiny = np.geomspace(1e-30, 1, 1000, dtype=np.float32)[None]
     no_bias = np.zeros(1, np.float32)
-    for code, exact in ((1, np.tanh), (3, lambda v: 1 / (1 + np.exp(-v)))):
+    for name in ACTIVATIONS:
+        f = layerkit.activation(name)
+        code = code_of(f)
+        assert code is not None
         for values in (z, tiny, -tiny):
-            out = values.copy()
-            elementwise.activate(code, out, no_bias)
-            wanted = exact(values.astype(np.float64))
-            np.testing.assert_allclose(out, wanted, rtol=6e-7, atol=1e-37)
+            out, slopes = values.copy(), np.empty_like(values)
+            elementwise.activate(code, out, no_bias, slopes, 0)
+            exact = values.astype(np.float64)
+            wanted = f.feed(exact.copy(), np.empty_like(exact))
+            rounding = 8e-6 if name == "gelu" else 1e-6  # of z^2 in its exponent
+            np.testing.assert_allclose(out, wanted, rtol=rounding, atol=1e-36, err_msg=str(name))
+            elementwise.activate_back(
+                code, np.ones_like(values), out if f.from_output else slopes, out, 0
+            )
+            wanted = f.backprop(np.ones_like(exact), exact, wanted, np.empty_like(exact))
+            np.testing.assert_allclose(out, wanted, rtol=2e-6, atol=3e-7, err_msg=str(name))
 
 
 @needs_numba
@@ -339,6 +440,20 @@ def test_a_prediction_does_not_import_numba_unless_asked(word: str | None, loade
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == str(loaded)
+
+
+@needs_numba
+def test_without_a_product_to_call_one_notice_and_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = kernels("program")
+    monkeypatch.setattr(module, "address_of_sgemm", lambda: None)
+    module._tell_once.cache_clear()
+    try:
+        network = layerkit.build(training_spec()).network
+        with pytest.warns(RuntimeWarning, match="no matrix product to call"):
+            assert not Chain(network, fast=True).compiled
+        assert program_of(network) is None  # a second warning would be an error here
+    finally:
+        module._tell_once.cache_clear()
 
 
 @needs_numba

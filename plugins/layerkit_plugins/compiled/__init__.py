@@ -11,21 +11,41 @@ Importing this page does not import numba; the kernels' modules do.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
 from typing import Any
 
-__all__ = ["DENSE", "HIGHWAY", "PROJECTION", "code_of", "kernels"]
+import numpy as np
+
+from layerkit import Activation
+
+__all__ = ["DENSE", "HIGHWAY", "KEEPS_SLOPE", "PROJECTION", "RARE", "code_of", "kernels"]
 
 DENSE, HIGHWAY, PROJECTION = 1, 2, 3  # kinds of layer; also the number of column blocks of W
 
-_CODES = {"relu": 0, "tanh": 1, "linear": 2, "sigmoid": 3}
+_HOME = "layerkit_plugins.activations."
+_NAMES = "relu tanh linear sigmoid elu selu leaky_relu softplus silu gelu"
+_NUMBERS = {_HOME + name: number for number, name in enumerate(_NAMES.split())}
+_SETTINGS = {"elu": "alpha", "leaky_relu": "slope"}
+
+RARE = 4
+"""Activations from this number on: compiled only where they occur."""
+
+KEEPS_SLOPE = 8
+"""Activations from this number on: their slope is not to be told from the output."""
 
 
-def code_of(activation: str | Mapping[str, Any]) -> int | None:
-    """The number by which the kernels know an activation without settings; None: they do not."""
-    return _CODES.get(activation) if isinstance(activation, str) else None
+def code_of(activation: Activation) -> int | None:
+    """The number by which the kernels know an activation; None if they do not.
+
+    Its lowest 8 bits say which function it is, the 32 above them are its setting as a float32.
+    """
+    kind = type(activation)
+    number = _NUMBERS.get(kind.__module__)
+    if number is None or kind.type_name not in _NAMES.split():
+        return None
+    setting = getattr(activation, _SETTINGS.get(kind.type_name, ""), 0.0)
+    return number | int(np.float32(setting).view(np.uint32)) << 8
 
 
 @cache

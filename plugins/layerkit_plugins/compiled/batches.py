@@ -1,10 +1,11 @@
 """A whole network for a batch in one compiled call, without the interpreter between the products.
 
 Memory is feature-major: arrays are (features, n) in C order, one after another in ``work``. The
-table has a line for each layer: kind, activation, activation of the carry (projection), where its
-parameters start in the flat vector, width of its input, width of its output, then where in ``work``
-its products, its P = C (H - x) and its output start. Kinds, and how the parameters of a layer lie,
-are those of ``rows``.
+table has a line for each layer: kind, activation, activation of the carry (projection), whether it
+has all its biases, where its parameters start in the flat vector, width of its input, width of its
+output, then where in ``work`` its products, its P = C (H - x), its output and, if they are kept,
+the slopes of its activation start. Kinds, and how the parameters of a layer lie, are those of
+``rows``.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from numba import njit
 from layerkit_plugins.compiled import DENSE, HIGHWAY
 from layerkit_plugins.compiled import scalar as s
 from layerkit_plugins.compiled.blas import product
-from layerkit_plugins.compiled.elementwise import activate, activate_back
+from layerkit_plugins.compiled.elementwise import activate, activate_back, keeps_slope
 from layerkit_plugins.compiled.gates import carry, carry_back, carry_only
 
 __all__ = ["backprop", "feed"]
@@ -26,12 +27,39 @@ _ZERO, _ONE = np.float32(0), np.float32(1)
 
 
 @njit(**s.ELEMENTWISE)
+def _biases(p: Any, at: int, kind: int, o: int, biased: int) -> Any:
+    """The biases of all column blocks, from ``at`` on in p; 0 where a layer has none."""
+    if biased:
+        return p[at : at + kind * o]
+    b = np.empty(kind * o, np.float32)
+    for j in range(b.size):  # bT, the second block, is always there
+        b[j] = p[at + j - o] if kind != DENSE and o <= j < 2 * o else _ZERO
+    return b
+
+
+@njit(**s.ELEMENTWISE)
+def _slopes(work: Any, at: int, o: int, n: int, code: int) -> Any:
+    """Where the slopes of an activation lie, (o, n); empty where none are kept."""
+    size = o if keeps_slope(code) else 0
+    return work[at : at + size * n].reshape(size, n)
+
+
+@njit(**s.ELEMENTWISE)
 def feed(
-    sgemm: int, table: Any, p: Any, x: Any, first: int, work: Any, out: Any, keeps: bool
+    sgemm: int,
+    table: Any,
+    p: Any,
+    x: Any,
+    first: int,
+    work: Any,
+    out: Any,
+    keeps: bool,
+    rare: Any,
 ) -> None:
     """Scores ``out`` (n, k) of the rows x (n, i).
 
-    ``first`` says where in ``work`` a transposed copy of x shall lie, if it is not negative.
+    ``first`` says where in ``work`` a transposed copy of x shall lie, if it is not negative; for
+    ``rare`` see ``elementwise``.
     """
     n, params, memory = x.shape[0], p.ctypes.data, work.ctypes.data
     source, turned = x.ctypes.data, True
@@ -43,25 +71,26 @@ def feed(
         source, turned = memory + 4 * first, False
     at_x = first
     for layer in range(table.shape[0]):
-        kind, f, fA, at, i, o, at_a, at_P, at_y = table[layer]
+        kind, f, fA, biased, at, i, o, at_a, at_P, at_y, at_slopes = table[layer]
         w = kind * o
         X_, W_ = (source, i if turned else n), (params + 4 * at, w)
         product(sgemm, True, turned, w, n, i, W_, X_, (memory + 4 * at_a, n, _ZERO))
         a = work[at_a : at_a + w * n].reshape(w, n)
-        b = p[at + i * w : at + i * w + w]
+        b = _biases(p, at + i * w, kind, o, biased)
+        slopes = _slopes(work, at_slopes, o if keeps else 0, n, f)
         if kind == DENSE:
-            activate(f, a, b)
+            activate(f, a, b, slopes, rare)
         else:
             y = work[at_y : at_y + o * n].reshape(o, n)
             if kind == HIGHWAY:
                 X = work[at_x : at_x + o * n].reshape(o, n)
             else:
                 X = a[2 * o :]
-                activate(fA, X, b[2 * o :])
+                activate(fA, X, b[2 * o :], X[:0], rare)
             if keeps:
-                carry(f, a, b, X, work[at_P : at_P + o * n].reshape(o, n), y)
+                carry(f, a, b, X, work[at_P : at_P + o * n].reshape(o, n), y, slopes, rare)
             else:
-                carry_only(f, a, b, X, y)
+                carry_only(f, a, b, X, y, rare)
         source, turned, at_x = memory + 4 * at_y, False, at_y
     y = work[at_x : at_x + out.size].reshape(out.shape[1], n)
     for j in range(n):
@@ -90,6 +119,7 @@ def backprop(
     dy: Any,
     g: Any,
     wants_dx: bool,
+    rare: Any,
 ) -> None:
     """Gradients g (m,) of the parameters for dy (n, k), after ``feed`` of the same rows x.
 
@@ -102,23 +132,27 @@ def backprop(
         for i in range(dy.shape[1]):
             G[i * n + j] = dy[j, i]
     for layer in range(table.shape[0] - 1, -1, -1):
-        kind, f, fA, at, i, o, at_a, at_P, _ = table[layer]
+        kind, f, fA, biased, at, i, o, at_a, at_P, _, at_slopes = table[layer]
         w = kind * o
         a = work[at_a : at_a + w * n].reshape(w, n)
         dy_ = G[: o * n].reshape(o, n)
         da = big[: w * n].reshape(w, n)
+        slopes = _slopes(work, at_slopes, o, n, f)
         if kind == DENSE:
-            activate_back(f, dy_, a, da)
+            activate_back(f, dy_, slopes if slopes.size else a, da, rare)
         else:
             P = work[at_P : at_P + o * n].reshape(o, n)
             if kind == HIGHWAY:
-                carry_back(f, dy_, a, P, da, D[: o * n].reshape(o, n))
+                carry_back(f, dy_, a, P, da, D[: o * n].reshape(o, n), slopes, rare)
             else:
-                carry_back(f, dy_, a, P, da, dy_)
-                activate_back(fA, dy_, a[2 * o :], da[2 * o :])
-        _sum_rows(da, g[at + i * w : at + i * w + w])
+                carry_back(f, dy_, a, P, da, dy_, slopes, rare)
+                activate_back(fA, dy_, a[2 * o :], da[2 * o :], rare)
+        if biased:
+            _sum_rows(da, g[at + i * w : at + i * w + w])
+        elif kind != DENSE:
+            _sum_rows(da[o : 2 * o], g[at + i * w : at + i * w + o])
         if layer > 0:
-            X_, turned = (memory + 4 * table[layer - 1, 8], n), False
+            X_, turned = (memory + 4 * table[layer - 1, 9], n), False
         elif first >= 0:
             X_, turned = (memory + 4 * first, n), False
         else:

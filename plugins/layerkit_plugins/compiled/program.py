@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import NamedTuple, Self
 
 import numpy as np
 
 from layerkit import Array
 from layerkit.programs import Line, Link
-from layerkit_plugins.compiled import DENSE, HIGHWAY, batches, rows
+from layerkit_plugins.compiled import DENSE, HIGHWAY, KEEPS_SLOPE, RARE, batches, rows
 from layerkit_plugins.compiled.blas import address_of_sgemm
 
 __all__ = ["Pass", "Program"]
 
 _LINKS: dict[Link, int] = {"identity": 0, "softmax": 1, "sigmoid": 2}
+
+
+@cache
+def _tell_once() -> None:
+    warnings.warn(
+        "the kernels of layerkit[fast] find no matrix product to call, NumPy is used instead: NumPy "
+        "was built without its own OpenBLAS (pip's numpy has one) and SciPy is not installed",
+        RuntimeWarning,
+        stacklevel=2,
+    )
 
 
 def _plain(x: Array) -> Array:
@@ -32,24 +43,34 @@ class _Layout(NamedTuple):
 
 
 class Program:
-    """What the layers are; ``codes`` of a line are kind, activation, activation of the carry."""
+    """What the layers are.
+
+    The codes of a line are its kind, its activation and that of its carry by ``code_of``, and 1 if
+    it has all its biases, else 0.
+    """
 
     def __init__(self, lines: Sequence[Line]) -> None:
         self.lines = [(*line.codes, *line[1:]) for line in lines]
         self._table = np.array(self.lines, np.int64)
         self.width = lines[-1].width_out
         self.widest = max(max(line.width_in, line.width_out) for line in lines)
+        codes = [code & 255 for line in lines for code in line.codes[1:3]]
+        self.rare = 0 if max(codes) >= RARE else None
         self.layout = lru_cache(maxsize=16)(self._layout)  # a training needs four
 
     @classmethod
     def of(cls, lines: Sequence[Line]) -> Self | None:
-        """The program, or None where no BLAS is found that compiled code can call."""
-        return None if address_of_sgemm() is None else cls(lines)
+        """The program, or None, said once, where no BLAS is found that compiled code can call."""
+        if address_of_sgemm() is None:
+            _tell_once()
+            return None
+        return cls(lines)
 
     def row(self, params: Array, x: Array, link: Link) -> Array | None:
         """Predictions (1, k), a new array, for x (1, i); None if a number is not finite."""
         out: Array = np.empty((1, self.width), np.float32)
-        return out if rows.program(self._table, params, _plain(x), out, _LINKS[link]) else None
+        given = self._table, self.widest, params, _plain(x), out, _LINKS[link]
+        return out if rows.program(*given, self.rare) else None
 
     def make_pass(self, *, keeps: bool) -> Pass:
         """Memory for one thread; without ``keeps`` there can be no ``backprop``."""
@@ -67,14 +88,14 @@ class Program:
             kind, o = line[0], line[-1]
             y = at + number % 2 * slot
             if not keeps:
-                table.append([*line, y if kind == DENSE else shared, 0, y])
-            elif kind == DENSE:
-                table.append([*line, at, 0, at])
-                at += o * n
-            else:
+                table.append([*line, y if kind == DENSE else shared, 0, y, 0])
+                continue
+            P = y = at
+            if kind != DENSE:
                 P = at + kind * o * n
-                table.append([*line, at, P, P + o * n])
-                at = P + 2 * o * n
+                y = P + o * n
+            table.append([*line, at, P, y, y + o * n])
+            at = y + o * n * (2 if line[1] & 255 >= KEEPS_SLOPE else 1)
         if not keeps:
             at = shared + max(line[0] * line[-1] for line in self.lines) * n
         return _Layout(np.array(table, np.int64), first, at)
@@ -99,14 +120,16 @@ class Pass:
         if self._work.size < size:
             self._work = np.empty(size, np.float32)
         if n:
-            batches.feed(self._sgemm, table, params, x, first, self._work, out, self._keeps)
+            given = table, params, x, first, self._work, out, self._keeps
+            batches.feed(self._sgemm, *given, self._program.rare)
         return out
 
     def backprop(self, params: Array, dy: Array, grads: Array, *, wants_dx: bool) -> Array:
         """Gradient for x (n, i), if wanted, for dy (n, k); writes the layers' part of ``grads``."""
         if not len(dy):
-            for k, _, _, start, i, o in self._program.lines:
-                grads[start : start + (i + 1) * k * o] = 0
+            for k, _, _, biased, start, i, o in self._program.lines:
+                biases = k * o if biased else o * (k != DENSE)
+                grads[start : start + i * k * o + biases] = 0
             return np.empty(self._x.shape, np.float32)
         table, first, _ = self._layout
         room = self._program.widest * len(dy)
@@ -124,6 +147,7 @@ class Pass:
             _plain(dy),
             grads,
             wants_dx,
+            self._program.rare,
         )
         if not wants_dx:
             return dy

@@ -231,7 +231,7 @@ class Highway(Layer):
 
     def program(self) -> tuple[Callable[..., Any], tuple[int, ...]] | None:
         """The program of the compiled kernels, for activations that it knows."""
-        code = code_of(self.activation)
-        if code is None or not self.use_bias:
+        code = code_of(activation(self.activation))
+        if code is None:
             return None
-        return kernels("program").Program.of, (HIGHWAY, code, 0)
+        return kernels("program").Program.of, (HIGHWAY, code, 0, int(self.use_bias))

@@ -228,11 +228,6 @@ class Projection(Layer):
 
         return product
 
-    def _codes(self) -> tuple[int, int] | None:
-        """Numbers of both activations, if the compiled kernels know them."""
-        f, fA = code_of(self.activation), code_of(self.carry_activation)
-        return None if f is None or fA is None or not self.use_bias else (f, fA)
-
     def row_feed(self) -> Callable[[Array], Array]:
         """``feed`` for one row as a vector, with everything bound that does not change."""
         W, o, kind = self.joined["W"], self.units, self.joined["W"].dtype
@@ -256,8 +251,11 @@ class Projection(Layer):
 
     def program(self) -> tuple[Callable[..., Any], tuple[int, ...]] | None:
         """The program of the compiled kernels, for activations that it knows."""
-        codes = self._codes()
-        return None if codes is None else (kernels("program").Program.of, (PROJECTION, *codes))
+        f, fA = activation(self.activation), activation(self.carry_activation)
+        code, code_A = code_of(f), code_of(fA)
+        if code is None or code_A is None or not fA.from_output:
+            return None
+        return kernels("program").Program.of, (PROJECTION, code, code_A, int(self.use_bias))
 
     def advice(self, ctx: Context) -> list[str]:
         """A warning when nearly every value of the carry has no slope left."""
