@@ -8,6 +8,7 @@ from typing import NamedTuple, get_args
 import numpy as np
 
 from layerkit.errors import quoted
+from layerkit.fast import kernels_for_training
 from layerkit.layer import Array, Context
 from layerkit.parts import Link, Loss, Target
 from layerkit.testing.bench import F32, F64, close, equal
@@ -234,7 +235,34 @@ def _float32(subject: Subject) -> str | None:
                     raise Failed(
                         f"{case}: for {dtype} scores and {weights} weights dL/dscores is {d.dtype}"
                     )
+        if kernels_for_training():
+            _hold_compiled(subject, case, part)
     return None
+
+
+def _hold_compiled(subject: Subject, case: Example, part: Loss) -> None:
+    """Hold ``compiled_judge`` in float32 against ``feed`` and ``backprop`` in float64."""
+    for n, k in ((35, 4), (1, 2), (3, 1)):
+        rows = _rows(subject, n, k, dtype=F32)
+        out: Array = np.full_like(rows.scores, np.nan)
+        with calling(subject.part, f"compiled_judge of scores {[n, k]}"):
+            lost = part.compiled_judge(*rows, out)
+        if lost is None:
+            if not np.isnan(out).all():
+                raise Failed(f"{case}: compiled_judge gives None, but has written into out")
+            continue
+        loss, d = _pass(subject, part, _Rows(rows.scores.astype(F64), *rows[1:]))
+        if not close(np.array(lost), loss @ rows.weights, _SINGLE):
+            raise Failed(
+                f"{case}: compiled_judge of scores {[n, k]} gives {lost:.6g}, the losses of feed "
+                f"weighed and added are {loss @ rows.weights:.6g}",
+                "L is the sum of weights_i * loss_i, without a mean over rows",
+            )
+        if not close(out, d, _SINGLE):
+            raise Failed(f"{case}: compiled_judge of scores {[n, k]} writes another dL/dscores")
+
+
+_SINGLE = 1e-4
 
 
 @BATTERY.rule(

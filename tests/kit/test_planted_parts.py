@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
+from typing import ClassVar
+
 import pytest
 
-from layerkit import Part
+from layerkit import Array, Context, Part
 from layerkit.registry import REGISTRIES
 from layerkit.testing import check_part, rules_for
 from tests.kit import planted_parts
@@ -51,6 +54,44 @@ def test_every_check_of_its_own_is_seen_failing(kind: str) -> None:
     own = {rule.id for rule in rules_for(kind) if rule.id.partition(".")[0] not in common}
     seen = {check for check, part, _ in PLANTED if kind_of(part) == kind}
     assert own == {check for check in seen if check.partition(".")[0] not in common}
+
+
+class _Kernel(planted_parts.Squares):
+    """As a compiled kernel would: a mean over rows by mistake, another slope, or written scores."""
+
+    slip: ClassVar[str] = ""
+
+    def compiled_judge(
+        self, scores: Array, targets: Array, weights: Array, out: Array
+    ) -> float | None:
+        ctx = Context(scores.dtype, training=True)
+        loss = self.feed(scores, targets, ctx) @ weights
+        out[...] = self.backprop(weights, ctx)
+        if self.slip == "slope":
+            out[-1, -1] *= 2
+        if self.slip == "none":
+            return None
+        return float(loss / len(scores) if self.slip == "mean" else loss)
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("numba") is None, reason="numba, the extra `fast`, is not installed"
+)
+@pytest.mark.parametrize(
+    ("slip", "words"),
+    [("", None), ("mean", "weighed and added"), ("slope", "another dL"), ("none", "has written")],
+)
+def test_the_kernel_of_a_loss_is_held_against_its_lines(
+    slip: str, words: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAYERKIT_FAST", "1")
+    loss = type("Slipped", (_Kernel,), {"slip": slip, "type_name": f"kit.kernel{slip}"})
+    found = check_part(loss, only="dtype.float32")["dtype.float32"]
+    if words is None:
+        assert found.status == "passed"
+    else:
+        assert found.status == "failed"
+        assert words in found.message
 
 
 def test_the_factor_of_a_wrong_loss_is_named() -> None:

@@ -22,8 +22,8 @@ _LINKS: dict[Link, int] = {"identity": 0, "softmax": 1, "sigmoid": 2}
 @cache
 def _tell_once() -> None:
     warnings.warn(
-        "the kernels of layerkit[fast] find no matrix product to call, NumPy is used instead: NumPy "
-        "was built without its own OpenBLAS (pip's numpy has one) and SciPy is not installed",
+        "the kernels of layerkit[fast] find no matrix product to call, NumPy is used instead: "
+        "NumPy has no OpenBLAS of its own here (pip's numpy has one) and SciPy is not installed",
         RuntimeWarning,
         stacklevel=2,
     )
