@@ -7,11 +7,8 @@ the network and turns scores into probabilities or into numbers in raw units.
 from __future__ import annotations
 
 import copy
-import math
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,33 +18,21 @@ from layerkit.contract import (
     DataContract,
     InputContract,
     OutputContract,
-    all_finite,
     fit_fill,
     fit_scaler,
 )
 from layerkit.errors import DataError
-from layerkit.fast import kernels_for_inference, require
 from layerkit.layer import Array
-from layerkit.links import apply_link
 from layerkit.network import Network
-from layerkit.parts import Link, Rows
+from layerkit.parts import Link
 from layerkit.planning import Planned
-from layerkit.programs import Chain, Program, program_of
-from layerkit.rows import RowChain
+from layerkit.predicting import Predictor, RawRows
 from layerkit.spec import Spec, read_spec
-from layerkit.threads import single_blas, together
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["Model", "RawRows", "SelfTest", "build"]
-
-RawRows = Rows | Array | Sequence[Any] | Mapping[str, Any]
-"""Raw rows: an array (n, *shape), nested lists, named columns, or what a reader gave."""
-
-# Rows fed at once. Activations of few rows stay in the processor's cache; but the threads hold each
-# other up between the operations, and the fewer those are, the less.
-_TILE, _ALONE = 512, 256
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -110,9 +95,10 @@ class Model:
     path: str | None = None
     file_id: str | None = None
     carried: Carried = field(default_factory=Carried, repr=False)
-    _local: threading.local = field(default_factory=threading.local, repr=False)
-    _fast: bool | None = field(default=None, repr=False)
-    _program: tuple[Program | None] | None = field(default=None, repr=False)
+    _predictor: Predictor = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._predictor = Predictor(self.network)
 
     def __repr__(self) -> str:
         types = [record.type for record in self.spec.layers]
@@ -217,32 +203,8 @@ class Model:
             return output.decode((predictions[:, 0] >= 0.5).astype(np.int64))
         return output.decode(predictions.argmax(axis=-1))
 
-    @property
-    def _out_shape(self) -> tuple[int, ...]:
-        planned = self.network.planned
-        return planned[-1].plan.out_shape if planned else self.spec.in_shape
-
     def _linked(self, rows: RawRows, link: Link) -> Array:
         """Scores (n, *out) with ``link`` applied."""
-        self._see_fitted()
-        inputs = self.contract.input
-        # That all numbers are finite, each tile sees to: the threads share the work.
-        check = inputs.missing is None and inputs.fits(rows)
-        x: Array = rows if check else inputs.matrix(rows)  # type: ignore[assignment]  # it fits
-        if len(x) == 1 and (one := self._one_row(x, link, check=check)) is not None:
-            return one
-        out: Array = np.empty((len(x), *self._out_shape), self.network.dtype)
-        feed = partial(self._feed, x, out, link, check)
-        tiles = _tiles(len(x))
-        with single_blas():
-            if len(tiles) < 2:
-                for tile in tiles:
-                    feed(tile)
-            else:
-                together([partial(feed, tile) for tile in tiles])
-        return out
-
-    def _see_fitted(self) -> None:
         missing = _unfitted(self.spec, self.contract)
         if missing:
             raise DataError(
@@ -250,50 +212,12 @@ class Model:
                 "to training rows first",
                 hint="train it, for example with: layerkit train MODEL --data PATH",
             )
-
-    def _one_row(self, x: Array, link: Link, *, check: bool) -> Array | None:
-        """Predictions (1, k) for x (1, *in) by the short way; None where it has none.
-
-        It has none if a layer has none, or if numbers are not finite: what to say of them, an error
-        or NumPy's warnings, is left to the long way.
-        """
-        scaled = self.contract.input.scale_rows(x)
-        if self.accelerated and (program := self._compiled()) is not None:
-            out = program.row(self.network.params, scaled, link)
-            if out is not None:
-                return out
-        chain: RowChain | None = getattr(self._local, "row", None)
-        if chain is None or chain.mapped is not self.network.mapped:
-            chain = self._local.row = RowChain(self.network)
-        if not chain.whole or (check and not all_finite(x)):
-            return None
-        with single_blas():
-            out = chain(scaled, link)
-        spoilt = link == "softmax" and math.isnan(out.item(0))  # one score spoils all of them
-        return None if spoilt else out
-
-    def _feed(self, x: Array, out: Array, link: Link, check: bool, tile: slice) -> None:
-        """Write the predictions for the rows of one tile into ``out``."""
-        inputs, rows, linked = self.contract.input, x[tile], out[tile]
-        if check and not all_finite(rows):
-            inputs.matrix(x)  # says where
-        linked[...] = self._chain().feed(inputs.scale_rows(rows))
-        apply_link(link, linked, in_place=True)
-
-    def _chain(self) -> Chain:
-        """The layers with memory of this thread's own, which is kept from call to call."""
-        held: tuple[bool, Chain] | None = getattr(self._local, "chain", None)
-        if held is None or held[0] is not self.accelerated:
-            held = self.accelerated, Chain(self.network, fast=self.accelerated, keeps=False)
-            self._local.chain = held
-        return held[1]
+        return self._predictor(self.contract.input, rows, link)
 
     @property
     def accelerated(self) -> bool:
         """Whether compiled kernels are used for predictions."""
-        if self._fast is None:
-            self._fast = kernels_for_inference()
-        return self._fast
+        return self._predictor.fast
 
     def accelerate(self, *, on: bool = True) -> Model:
         """Predict with the compiled kernels of the ``fast`` extra from now on.
@@ -317,16 +241,8 @@ class Model:
         MissingExtraError
             If numba is not installed.
         """
-        if on:
-            require()
-        self._fast, self._program = on, None
+        self._predictor.accelerate(on=on)
         return self
-
-    def _compiled(self) -> Program | None:
-        """The compiled program of all layers, if there is one."""
-        if self._program is None:
-            self._program = (program_of(self.network),)
-        return self._program[0]
 
 
 def build(spec: str | Path | Mapping[str, Any] | Spec, *, settings: Sequence[str] = ()) -> Model:
@@ -389,15 +305,6 @@ def declared_contract(spec: Spec, planned: Sequence[Planned]) -> DataContract:
         label=spec.output["column"],
     )
     return DataContract(inputs, outputs)
-
-
-def _tiles(n: int) -> list[slice]:
-    """``n`` rows in equal pieces of at most ``_TILE``, an even number of them where several."""
-    if n <= _ALONE:
-        return [slice(0, n)] if n else []
-    count = -(-n // (2 * _TILE)) * 2
-    size = -(-n // (16 * count)) * 16  # products like sizes that are multiples of 16
-    return [slice(at, min(at + size, n)) for at in range(0, n, size)]
 
 
 def _unfitted(spec: Spec, contract: DataContract) -> str:

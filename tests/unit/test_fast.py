@@ -115,6 +115,7 @@ def test_layers_of_every_sort_in_one_program() -> None:
     network.params[:] = 0.7 * rng.standard_normal(network.size)
     grads = network.allocate_grads()
     chains = [Chain(network, fast=fast_, training=True) for fast_ in (False, True)]
+    only = Chain(network, fast=True, keeps=False)
     assert chains[1].compiled
     for rows in (9, 4, 9):
         x, dy = rng.standard_normal((rows, 5)), rng.standard_normal((rows, 2))
@@ -124,6 +125,7 @@ def test_layers_of_every_sort_in_one_program() -> None:
             grads[:] = np.nan
             chain.backprop(dy.astype(np.float32))
             found.append((y, grads.copy()))
+        np.testing.assert_allclose(only.feed(x.astype(np.float32)), found[0][0], rtol=2e-5)
         for plain, compiled_ in zip(*found, strict=True):
             scale = max(1.0, np.abs(plain).max())
             np.testing.assert_allclose(compiled_, plain, rtol=2e-5, atol=2e-6 * scale)
@@ -300,14 +302,14 @@ def test_a_single_row_in_one_call_and_back(monkeypatch: pytest.MonkeyPatch) -> N
     assert model.accelerate() is model
     assert model.accelerated
     calls: list[int] = []
-    program: Any = model._compiled()
+    program: Any = model._predictor.program()
     monkeypatch.setattr(type(program), "row", _counting(type(program).row, calls))
     np.testing.assert_allclose(model.predict(rows[:1]), plain, rtol=1e-5)
     np.testing.assert_allclose(model.predict(rows)[0], plain[0], rtol=1e-5)
     assert len(calls) == 1
-    assert model._chain().compiled
+    assert model._predictor.chain().compiled
     assert (model.accelerate(on=False).predict(rows[:1]) == plain).all()
-    assert not model._chain().compiled
+    assert not model._predictor.chain().compiled
 
 
 @needs_numba
@@ -317,7 +319,7 @@ def test_a_compiled_row_with_each_link(output: dict[str, Any], tmp_path: Any) ->
     model = layerkit.build(spec)
     row = np.random.default_rng(5).standard_normal((1, 8)).astype(np.float32)
     plain, scores = model.predict(row), model.scores(row)
-    assert model.accelerate()._compiled() is not None
+    assert model.accelerate()._predictor.program() is not None
     first = model.predict(row)
     for found, wanted in ((first, plain), (model.scores(row), scores)):
         np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=1e-7)
@@ -393,7 +395,7 @@ def test_a_strangers_layer_runs_beside_compiled_ones(monkeypatch: pytest.MonkeyP
         monkeypatch.setenv("LAYERKIT_FAST", "1")
         trained = layerkit.train(spec, data=rows).model
         assert trained.accelerated
-        assert trained._compiled() is None
+        assert trained._predictor.program() is None
         one = trained.predict(rows[0][:1])
         np.testing.assert_allclose(
             one, trained.accelerate(on=False).predict(rows[0][:1]), rtol=1e-5

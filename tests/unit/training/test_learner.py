@@ -30,6 +30,12 @@ NETS: list[list[dict[str, Any]]] = [
     [HIGHWAY, HIGHWAY, {"type": "dense", "units": 6, "activation": "sigmoid"}],
     [PROJECTION | {"activation": "sigmoid", "carry_activation": "linear"}],
     [{"type": "dense", "units": 40, "activation": "tanh"}, PROJECTION, HIGHWAY | {"freeze": True}],
+    [
+        HIGHWAY | {"activation": "silu", "use_bias": False},
+        PROJECTION | {"carry_activation": "gelu"},
+        {"type": "dense", "units": 6, "activation": "gelu", "use_bias": False},
+        HIGHWAY | {"activation": "elu"},
+    ],
 ]
 
 
@@ -100,9 +106,9 @@ def test_a_compiled_network_runs_as_a_whole() -> None:
     network = network_of(NETS[0])
     assert program_of(network) is not None
     assert learner_of(network, fast=True).contexts == {}
-    gelu = network_of([{"type": "dense", "units": 4, "activation": "gelu"}])
-    assert program_of(gelu) is None
-    assert list(learner_of(gelu, fast=True).contexts) == [gelu.planned[0].name]
+    other = network_of([PROJECTION | {"carry_activation": "gelu"}])
+    assert program_of(other) is None
+    assert list(learner_of(other, fast=True).contexts) == [other.planned[0].name]
     double = layerkit.build(
         {"layerkit": 1, "dtype": "float64", "input": {"shape": [8]}, "layers": NETS[0]}
     )

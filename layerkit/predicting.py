@@ -1,0 +1,159 @@
+"""Predictions: many rows in tiles that the cores share, a single row by a way of its own.
+
+Of a single row most of the time would go into the calls between the operations. So a network whose
+layers all can (``Layer.row_feed``) runs it as a vector through functions that have everything
+bound, and a network that is one compiled program (``Layer.program``) runs it in one call.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from layerkit.contract import InputContract, all_finite
+from layerkit.fast import kernels_for_inference, require
+from layerkit.layer import Array
+from layerkit.links import apply_link, link_row
+from layerkit.network import Network
+from layerkit.parts import Link, Rows
+from layerkit.programs import Chain, Program, program_of
+from layerkit.threads import single_blas, together
+
+__all__ = ["Predictor", "RawRows", "RowChain"]
+
+RawRows = Rows | Array | Sequence[Any] | Mapping[str, Any]
+"""Raw rows: an array (n, *shape), nested lists, named columns, or what a reader gave."""
+
+# Rows fed at once. Activations of few rows stay in the processor's cache; but the threads hold each
+# other up between the operations, and the fewer those are, the less.
+_TILE, _ALONE = 512, 256
+
+
+class Predictor:
+    """Feeds raw rows through ``network``, by several threads at a time if they ask."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self._local = threading.local()
+        self._fast: bool | None = None
+        self._program: tuple[Program | None] | None = None
+
+    def __call__(self, inputs: InputContract, rows: RawRows, link: Link) -> Array:
+        """Scores (n, *out) with ``link`` applied, for rows that keep ``inputs``."""
+        # That all numbers are finite, each tile sees to: the threads share the work.
+        check = inputs.missing is None and inputs.fits(rows)
+        x: Array = rows if check else inputs.matrix(rows)  # type: ignore[assignment]  # it fits
+        if len(x) == 1 and (one := self._one_row(inputs, x, link, check=check)) is not None:
+            return one
+        planned = self.network.planned
+        shape = planned[-1].plan.out_shape if planned else x.shape[1:]
+        out: Array = np.empty((len(x), *shape), self.network.dtype)
+        feed = partial(self._feed, inputs, x, out, link, check)
+        tiles = _tiles(len(x))
+        with single_blas():
+            if len(tiles) < 2:
+                for tile in tiles:
+                    feed(tile)
+            else:
+                together([partial(feed, tile) for tile in tiles])
+        return out
+
+    def _one_row(self, inputs: InputContract, x: Array, link: Link, *, check: bool) -> Array | None:
+        """Predictions (1, k) for x (1, *in) by the short way; None where it has none.
+
+        It has none if a layer has none, or if numbers are not finite: what to say of them, an error
+        or NumPy's warnings, is left to the long way.
+        """
+        scaled = inputs.scale_rows(x)
+        if self.fast and (program := self.program()) is not None:
+            out = program.row(self.network.params, scaled, link)
+            if out is not None:
+                return out
+        chain: RowChain | None = getattr(self._local, "row", None)
+        if chain is None or chain.mapped is not self.network.mapped:
+            chain = self._local.row = RowChain(self.network)
+        if not chain.whole or (check and not all_finite(x)):
+            return None
+        with single_blas():
+            out = chain(scaled, link)
+        spoilt = link == "softmax" and math.isnan(out.item(0))  # one score spoils all of them
+        return None if spoilt else out
+
+    def _feed(
+        self, inputs: InputContract, x: Array, out: Array, link: Link, check: bool, tile: slice
+    ) -> None:
+        """Write the predictions for the rows of one tile into ``out``."""
+        rows, linked = x[tile], out[tile]
+        if check and not all_finite(rows):
+            inputs.matrix(x)  # says where
+        linked[...] = self.chain().feed(inputs.scale_rows(rows))
+        apply_link(link, linked, in_place=True)
+
+    def chain(self) -> Chain:
+        """The layers with memory of this thread's own, which is kept from call to call."""
+        held: tuple[bool, Chain] | None = getattr(self._local, "chain", None)
+        if held is None or held[0] is not self.fast:
+            held = self.fast, Chain(self.network, fast=self.fast, keeps=False)
+            self._local.chain = held
+        return held[1]
+
+    @property
+    def fast(self) -> bool:
+        """Whether compiled kernels are used."""
+        if self._fast is None:
+            self._fast = kernels_for_inference()
+        return self._fast
+
+    def accelerate(self, *, on: bool) -> None:
+        """Use compiled kernels from now on, or NumPy again.
+
+        Raises
+        ------
+        MissingExtraError
+            If numba is not installed.
+        """
+        if on:
+            require()
+        self._fast, self._program = on, None
+
+    def program(self) -> Program | None:
+        """The compiled program of all layers, if there is one."""
+        if self._program is None:
+            self._program = (program_of(self.network),)
+        return self._program[0]
+
+
+class RowChain:
+    """The layers of one network as functions of one row, for one thread.
+
+    ``whole`` says whether all layers have such a function; ``mapped`` is that of the network when
+    they were bound, since training a mapped model moves its parameters.
+    """
+
+    def __init__(self, network: Network) -> None:
+        self.mapped = network.mapped
+        found = [p.layer.row_feed() for p in network.planned]
+        self.steps = [step for step in found if step is not None]
+        self.whole = bool(found) and len(self.steps) == len(found)
+
+    def __call__(self, x: Array, link: Link) -> Array:
+        """Predictions (1, k) for x (1, i), a new array."""
+        row = x[0]
+        with np.errstate(all="ignore"):
+            for step in self.steps:
+                row = step(row)
+            return link_row(link, row)
+
+
+def _tiles(n: int) -> list[slice]:
+    """``n`` rows in equal pieces of at most ``_TILE``, an even number of them where several."""
+    if n <= _ALONE:
+        return [slice(0, n)] if n else []
+    count = -(-n // (2 * _TILE)) * 2
+    size = -(-n // (16 * count)) * 16  # products like sizes that are multiples of 16
+    return [slice(at, min(at + size, n)) for at in range(0, n, size)]
