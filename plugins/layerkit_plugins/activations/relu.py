@@ -19,7 +19,7 @@ from layerkit import Activation, Array, Shape
 
 __all__ = ["Relu"]
 
-_MOST = 1 << 18  # elements
+_FEW, _MOST = 256, 1 << 18  # elements
 
 _ZERO = np.zeros((), np.float32)  # compared with as it is; a Python number is converted each time
 
@@ -45,6 +45,8 @@ class Relu(Activation):
 
     def feed(self, z: Array, out: Array) -> Array:
         """Write y = max(z, 0)."""
+        if z.size <= _FEW:  # to look the zeros up would take longer
+            return np.maximum(z, _ZERO, out=out)
         return np.maximum(z, _zeros(z.shape, z.strides, z.dtype), out=out)
 
     def backprop(self, dy: Array, z: Array, y: Array, out: Array) -> Array:

@@ -212,7 +212,7 @@ class Highway(Layer):
     def row_feed(self) -> Callable[[Array], Array]:
         """``feed`` for one row as a vector, with everything bound that does not change."""
         W, bH, bT, f = self.joined["W"], self.params.get("bH"), self.params["bT"], self.activation
-        feed_H, d, one = activation(f).feed, W.shape[0], W.dtype.type(1)
+        feed_H, d, one = activation(f).feed, W.shape[0], np.ones((), W.dtype)
         a, H, P = np.empty(2 * d, W.dtype), np.empty(d, W.dtype), np.empty(d, W.dtype)
         aH, aT = a[:d], a[d:]
         b, ab = (bT, aT) if bH is None else (self.joined["b"], a)

@@ -233,7 +233,7 @@ class Projection(Layer):
         W, o, kind = self.joined["W"], self.units, self.joined["W"].dtype
         feed_H, feed_A = activation(self.activation).feed, activation(self.carry_activation).feed
         a, H, A, P = (np.empty(size, kind) for size in (3 * o, o, o, o))
-        aH, aT, aA, one = a[:o], a[o : 2 * o], a[2 * o :], kind.type(1)
+        aH, aT, aA, one = a[:o], a[o : 2 * o], a[2 * o :], np.ones((), kind)
         b, ab = (self.joined["b"], a) if self.use_bias else (self.params["bT"], aT)
 
         def feed(x: Array) -> Array:
