@@ -19,7 +19,16 @@ import numpy as np
 
 from layerkit import Activation
 
-__all__ = ["DENSE", "HIGHWAY", "KEEPS_SLOPE", "PROJECTION", "RARE", "code_of", "kernels"]
+__all__ = [
+    "DENSE",
+    "HIGHWAY",
+    "KEEPS_SLOPE",
+    "PROJECTION",
+    "RARE",
+    "code_of",
+    "kernels",
+    "number_of",
+]
 
 DENSE, HIGHWAY, PROJECTION = 1, 2, 3  # kinds of layer; also the number of column blocks of W
 
@@ -33,6 +42,11 @@ RARE = 4
 
 KEEPS_SLOPE = 8
 """Activations from this number on: their slope is not to be told from the output."""
+
+
+def number_of(code: int) -> int:
+    """Which function a code names, without its setting."""
+    return code & 255
 
 
 def code_of(activation: Activation) -> int | None:

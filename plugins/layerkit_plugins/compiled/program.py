@@ -11,7 +11,7 @@ import numpy as np
 
 from layerkit import Array
 from layerkit.programs import Line, Link
-from layerkit_plugins.compiled import DENSE, HIGHWAY, KEEPS_SLOPE, RARE, batches, rows
+from layerkit_plugins.compiled import DENSE, HIGHWAY, KEEPS_SLOPE, RARE, batches, number_of, rows
 from layerkit_plugins.compiled.blas import address_of_sgemm
 
 __all__ = ["Pass", "Program"]
@@ -54,8 +54,8 @@ class Program:
         self._table = np.array(self.lines, np.int64)
         self.width = lines[-1].width_out
         self.widest = max(max(line.width_in, line.width_out) for line in lines)
-        codes = [code & 255 for line in lines for code in line.codes[1:3]]
-        self.rare = 0 if max(codes) >= RARE else None
+        numbers = [number_of(code) for line in lines for code in line.codes[1:3]]
+        self.rare = 0 if max(numbers) >= RARE else None
         self.layout = lru_cache(maxsize=16)(self._layout)  # a training needs four
 
     @classmethod
@@ -95,7 +95,7 @@ class Program:
                 P = at + kind * o * n
                 y = P + o * n
             table.append([*line, at, P, y, y + o * n])
-            at = y + o * n * (2 if line[1] & 255 >= KEEPS_SLOPE else 1)
+            at = y + o * n * (2 if number_of(line[1]) >= KEEPS_SLOPE else 1)
         if not keeps:
             at = shared + max(line[0] * line[-1] for line in self.lines) * n
         return _Layout(np.array(table, np.int64), first, at)
