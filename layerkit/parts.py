@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -266,6 +266,12 @@ class Rows:
         Where they came from, for messages.
     index
         (n,) the number that each row had at its source, if some were taken; for messages.
+    label_text
+        (n,) str, the labels as the source spells them, where ``labels`` holds them as numbers that
+        may be spelled in several ways; None where ``labels`` are what was written.
+    spelling
+        From the name of one of ``columns`` to its cells (n,) as the source spells them, or None
+        where the column itself is what was written.
     """
 
     values: Array | None = None
@@ -273,6 +279,8 @@ class Rows:
     labels: Array | None = None
     source: str = "rows"
     index: Array | None = None
+    label_text: Array | None = None
+    spelling: Callable[[str], Array | None] | None = None
 
     def __len__(self) -> int:
         if self.values is not None:
@@ -289,7 +297,16 @@ class Rows:
             None if self.labels is None else self.labels[index],
             self.source,
             (np.arange(len(self)) if self.index is None else self.index)[index],
+            None if self.label_text is None else self.label_text[index],
+            None if self.spelling is None else partial(_taken, self.spelling, index),
         )
+
+
+def _taken(
+    spelling: Callable[[str], Array | None], index: Array | slice, name: str
+) -> Array | None:
+    cells = spelling(name)
+    return None if cells is None else cells[index]
 
 
 class DataSource(Part, ABC):
