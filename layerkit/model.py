@@ -304,7 +304,7 @@ def declared_contract(spec: Spec, planned: Sequence[Planned]) -> DataContract:
         None if targets is None else tuple(targets),
         label=spec.output["column"],
     )
-    return DataContract(inputs, outputs)
+    return DataContract(inputs, outputs).with_missing_values(given.get("missing_values") or ())
 
 
 def _unfitted(spec: Spec, contract: DataContract) -> str:

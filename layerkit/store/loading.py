@@ -144,7 +144,9 @@ def _read_contract(held: Mapping[str, Any], spec: Spec, planned: list[Planned]) 
     declared = declared_contract(spec, planned)
     if "data" not in held:
         return declared
-    contract = DataContract.from_spec(held["data"])
+    contract = DataContract.from_spec(held["data"]).with_missing_values(
+        declared.input.missing_values
+    )
     for half, wanted in (("input", declared.input), ("output", declared.output)):
         found = getattr(contract, half)
         if found is not None and wanted is not None and found.shape != wanted.shape:
