@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from layerkit.contract.cells import as_numbers, is_missing, number, plain
+from layerkit.contract.cells import as_numbers, is_missing, number
+from layerkit.contract.columns import no_number
 from layerkit.contract.specfields import distinct
 from layerkit.errors import DataError, ShapeError, SpecError, quoted
 from layerkit.layer import Array
@@ -239,8 +240,7 @@ def real_numbers(
     numbers, bad = as_numbers(np.asarray(labels), spellings)
     if bad is not None:
         row = bad // max(1, math.prod(labels.shape[1:]))
-        reason = f"{quoted(plain(labels.ravel()[bad]))} where a number is wanted"
-        raise DataError(reason, row=row, column=column, source=source)
+        raise no_number(labels.ravel()[bad], row=row, column=column, source=source)
     return numbers
 
 

@@ -7,9 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from layerkit.contract import as_rows
+from layerkit.contract import as_rows, label_cells
 from layerkit.data import load_data, read_rows
 from layerkit.errors import DataError
 from layerkit.parts import Rows
@@ -76,7 +74,7 @@ def given_rows(rows: Rows | Pair | Table) -> Rows:
         return table
     if len(rows) != 2:
         raise DataError(f"a pair (x, y) of rows and labels is wanted, {len(rows)} parts came")
-    x, labels = as_rows(rows[0]), np.asarray(rows[1])
+    x, labels = as_rows(rows[0]), label_cells(rows[1])
     if labels.ndim == 0 or len(labels) != len(x):
         count = "none" if labels.ndim == 0 else str(len(labels))
         raise DataError(f"{len(x)} rows and {count} labels do not belong together")
