@@ -39,11 +39,14 @@ def evaluate(
     """
     from layerkit import evaluate as judge
     from layerkit.cli import files
+    from layerkit.seen import share_seen
 
     loaded = files.load_model(model)
     rows, taken = _rows(loaded, data, split)
     metrics = judge(loaded, rows)
+    seen = share_seen(loaded, rows)
     told = {"name": loaded.name, "source": rows.source, "split": taken, "rows": len(rows)}
+    told["share_seen"] = seen
     if as_json:
         console.emit_json({**told, "metrics": metrics})
         return
@@ -53,6 +56,19 @@ def evaluate(
         console.table(
             list(metrics), [[console.metric(*pair) for pair in metrics.items()]], "r" * len(metrics)
         )
+    )
+    if seen:
+        console.out("\n" + _caution(loaded, seen))
+
+
+def _caution(model: Model, seen: float) -> str:
+    """What to make of numbers on rows that the model was fitted on."""
+    exact = model.fit is not None and model.fit.rows.complete
+    share = f"{100 * seen:.2g} %" if seen < 0.995 else "all" if exact else "nearly all"
+    about = "" if exact or seen >= 0.995 else "about "
+    return (
+        f"{about}{share} of these rows equal rows that the model was fitted on, so the numbers "
+        "say less of rows that are new to it"
     )
 
 
