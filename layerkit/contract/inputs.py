@@ -130,6 +130,16 @@ class InputContract:
         numbers = self._numbers(given, alone=not isinstance(rows, Rows))
         return self._checked(numbers, given.source)
 
+    def raw(self, rows: Rows | Array | Sequence[Any] | Mapping[str, Any]) -> Array:
+        """Raw rows as (n, *shape) numbers of any real dtype, NaN where missing, not yet filled.
+
+        Raises
+        ------
+        DataError
+            As ``matrix``, but missing and infinite values are left.
+        """
+        return self._numbers(as_rows(rows), alone=not isinstance(rows, Rows))
+
     def fits(self, rows: object) -> TypeGuard[Array]:
         """Whether ``rows`` is what ``matrix`` would give back, if all numbers are finite."""
         return (

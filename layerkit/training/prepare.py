@@ -16,6 +16,7 @@ from layerkit.layer import Array
 from layerkit.model import Model
 from layerkit.network import random_stream
 from layerkit.parts import Loss, Rows
+from layerkit.seen import FittedRows, fitted_rows
 from layerkit.training.recipe import class_row_weights
 
 __all__ = ["Arrays", "Prepared", "encode_targets", "prepare", "test_split", "to_arrays"]
@@ -35,9 +36,10 @@ class Arrays:
 
 @dataclass(frozen=True)
 class Prepared:
-    """The splits of one run, and the data contract fitted to its training rows."""
+    """The splits of one run, the data contract fitted to its training rows, and their record."""
 
     contract: DataContract
+    fitted: FittedRows
     train: Arrays
     validation: Arrays | None
     test: Arrays | None
@@ -100,6 +102,7 @@ def prepare(
     arrays = to_arrays(contract, rows, loss)
     return Prepared(
         contract,
+        fitted_rows(contract, rows),
         _weighted(arrays, rows, recipe, contract),
         None if validation is None else to_arrays(contract, validation, loss),
         None if test is None else to_arrays(contract, test, loss),
