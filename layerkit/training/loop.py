@@ -28,7 +28,7 @@ __all__ = ["Loop"]
 _CALM = "lower train.optimizer.learning_rate, set train.clip_norm (1.0, say), or scale the input"
 
 Judge = Callable[[Array, Array], dict[str, float]]
-"""From scores and encoded targets to metric values."""
+"""From scores and the rows' ``truth`` to metric values."""
 
 
 @dataclass
@@ -114,7 +114,7 @@ class Loop:
             )
         values = {"loss": total / weight if weight else 0.0}
         if scores is not None:
-            values |= self.judge(scores[:done], data.y[order[:done]])
+            values |= self.judge(scores[:done], data.truth[order[:done]])
         values["learning_rate"] = recipe.rule.rate
         return values
 

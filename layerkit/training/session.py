@@ -17,7 +17,7 @@ from layerkit.seen import Fit, kernels_used
 from layerkit.threads import single_blas, thread_count
 from layerkit.training.listen import Listener
 from layerkit.training.loop import Loop
-from layerkit.training.measure import mean_loss, metric_values, scores_of
+from layerkit.training.measure import mean_loss, metric_values
 from layerkit.training.prepare import Arrays, Prepared
 from layerkit.training.recipe import Recipe
 from layerkit.training.state import Position, Snapshot, fingerprint_of, read_state, write_state
@@ -211,16 +211,15 @@ class Session:
         """Loss and metrics on ``arrays``, their names prefixed; nothing for None."""
         if arrays is None:
             return {}
-        network = self.model.network
-        scores = scores_of(network, arrays, network.contexts(keeps=False))
+        scores = self.model.scores_of(arrays.x)
         loss = mean_loss(self.recipe.loss, scores, arrays.y)
-        values = {"loss": loss, **self._judge(scores, arrays.y)}
+        values = {"loss": loss, **self._judge(scores, arrays.truth)}
         return {f"{prefix}_{name}": value for name, value in values.items()}
 
-    def _judge(self, scores: Array, y: Array) -> dict[str, float]:
+    def _judge(self, scores: Array, truth: Array) -> dict[str, float]:
         recipe, link = self.recipe, self.model.spec.link
         contract = self.prepared.contract
-        return metric_values(recipe.metrics, recipe.loss, contract, link, scores, y)
+        return metric_values(recipe.metrics, recipe.loss, contract, link, scores, truth)
 
 
 def _continued(earlier: Mapping[str, Array], series: Mapping[str, list[float]]) -> dict[str, Array]:
