@@ -57,6 +57,9 @@ class InputContract:
     missing
         (w,) float64 to put in place of missing values, or None: rows with one are refused.
 
+    Without ``columns`` any of these may be (1,): one number for every element. Rows of more than
+    65,536 elements are described so, since a file has no place for more.
+
     Raises
     ------
     SpecError
@@ -81,7 +84,7 @@ class InputContract:
                 found = f"{len(self.columns)} columns for a last axis of {self.width}"
                 raise ShapeError(found, location="input.columns")
         for name in ("center", "scale", "low", "high", "missing"):
-            spec_.freeze(self, name, self.width, "input")
+            spec_.freeze(self, name, spec_.widths(self.width, self.columns), "input")
         spec_.scaler(self.center, self.scale, self.dtype, "input")
         spec_.bounds(self.low, self.high, "input.range")
 
@@ -89,6 +92,11 @@ class InputContract:
     def width(self) -> int:
         """w, the size of the last axis."""
         return self.shape[-1]
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers describe a row when they are fitted: w, or 1 where w is too many."""
+        return self.width if self.columns or self.width <= spec_.WIDEST else 1
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, InputContract):
@@ -269,12 +277,16 @@ class InputContract:
         wanted = shape or shape_of(rows, names)
         draft = cls(wanted, dtype, names)
         raw = draft._numbers(rows)
-        fill = fit_fill(missing, raw, names)
+        fill = fit_fill(missing, draft._described(raw), names)
         draft = cls(wanted, dtype, names, missing=fill)
-        x = draft._checked(raw, rows.source)
+        x = draft._described(draft._checked(raw, rows.source))
         low, high = bounds(x)
         center, spread = fit_scaler(scale, x, low, high) or (None, None)
         return cls(wanted, dtype, names, center, spread, low, high, fill)
+
+    def _described(self, x: Array) -> Array:
+        """``x`` (n, ..., w), whose last axis has one element for each of ``numbers``."""
+        return x if self.numbers == self.width else x.reshape(-1, 1)
 
     def to_spec(self) -> dict[str, Any]:
         """The ``input`` map of the file's data contract (FORMAT.md 3.5)."""
