@@ -293,14 +293,8 @@ class InputContract:
         wanted = shape or shape_of(rows, names)
         draft = cls(wanted, dtype, names, missing_values=tuple(missing_values))
         raw = draft._numbers(rows)
-<<<<<<< HEAD
-        fill = fit_fill(missing, draft._described(raw), names)
-        draft = cls(wanted, dtype, names, missing=fill)
+        draft = replace(draft, missing=fit_fill(missing, draft._described(raw), names))
         x = draft._described(draft._checked(raw, rows.source))
-=======
-        draft = replace(draft, missing=fit_fill(missing, raw, names))
-        x = draft._checked(raw, rows.source)
->>>>>>> main
         low, high = bounds(x)
         center, spread = fit_scaler(scale, x, low, high) or (None, None)
         return replace(draft, center=center, scale=spread, low=low, high=high)
