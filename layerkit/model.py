@@ -32,6 +32,8 @@ from layerkit.spec import Spec, read_spec
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from layerkit.seen import Fit
+
 __all__ = ["Model", "RawRows", "SelfTest", "build"]
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -84,6 +86,8 @@ class Model:
         Of the file it was loaded from or last saved to, if any.
     carried
         What that file held besides.
+    fit
+        With which kernels and on what rows it was fitted, if it was.
     """
 
     spec: Spec
@@ -95,6 +99,7 @@ class Model:
     path: str | None = None
     file_id: str | None = None
     carried: Carried = field(default_factory=Carried, repr=False)
+    fit: Fit | None = None
     _predictor: Predictor = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -117,6 +122,7 @@ class Model:
         copies = {name: copy.deepcopy(getattr(self, name), memo) for name in named}
         twin = Model(self.spec, network, self.contract, **copies)
         twin.path, twin.file_id, twin.carried = self.path, self.file_id, self.carried
+        twin.fit = self.fit
         return twin
 
     def __getstate__(self) -> Any:
@@ -313,7 +319,7 @@ def declared_contract(spec: Spec, planned: Sequence[Planned]) -> DataContract:
         None if targets is None else tuple(targets),
         label=spec.output["column"],
     )
-    return DataContract(inputs, outputs)
+    return DataContract(inputs, outputs).with_missing_values(given.get("missing_values") or ())
 
 
 def _unfitted(spec: Spec, contract: DataContract) -> str:

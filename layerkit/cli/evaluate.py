@@ -10,6 +10,7 @@ from layerkit.cli import console, failures, options
 
 if TYPE_CHECKING:
     from layerkit import Model, Rows
+    from layerkit.data import Dialect
 
 __all__ = ["EXAMPLE", "evaluate"]
 
@@ -31,6 +32,14 @@ def evaluate(
             "the model sets test rows apart."
         ),
     ] = None,
+    delimiter: options.Delimiter = None,
+    decimal: options.Decimal = None,
+    thousands: options.Thousands = None,
+    quote: options.Quote = None,
+    header: options.Header = None,
+    comment: options.Comment = None,
+    missing_values: options.MissingValues = None,
+    encoding: options.Encoding = None,
     as_json: options.Json = False,
 ) -> None:
     """Judge a model on labelled rows.
@@ -39,11 +48,24 @@ def evaluate(
     """
     from layerkit import evaluate as judge
     from layerkit.cli import files
+    from layerkit.seen import share_seen
 
+    dialect = options.dialect(
+        delimiter=delimiter,
+        decimal=decimal,
+        thousands=thousands,
+        quote=quote,
+        header=header,
+        comment=comment,
+        missing_values=missing_values,
+        encoding=encoding,
+    )
     loaded = files.load_model(model)
-    rows, taken = _rows(loaded, data, split)
+    rows, taken = _rows(loaded, data, split, dialect)
     metrics = judge(loaded, rows)
+    seen = share_seen(loaded, rows)
     told = {"name": loaded.name, "source": rows.source, "split": taken, "rows": len(rows)}
+    told["share_seen"] = seen
     if as_json:
         console.emit_json({**told, "metrics": metrics})
         return
@@ -54,15 +76,30 @@ def evaluate(
             list(metrics), [[console.metric(*pair) for pair in metrics.items()]], "r" * len(metrics)
         )
     )
+    if seen:
+        console.out("\n" + _caution(loaded, seen))
 
 
-def _rows(model: Model, data: str | None, split: Split | None) -> tuple[Rows, Split]:
+def _caution(model: Model, seen: float) -> str:
+    """What to make of numbers on rows that the model was fitted on."""
+    exact = model.fit is not None and model.fit.rows.complete
+    share = f"{100 * seen:.2g} %" if seen < 0.995 else "all" if exact else "nearly all"
+    about = "" if exact or seen >= 0.995 else "about "
+    return (
+        f"{about}{share} of these rows equal rows that the model was fitted on, so the numbers "
+        "say less of rows that are new to it"
+    )
+
+
+def _rows(
+    model: Model, data: str | None, split: Split | None, dialect: Dialect
+) -> tuple[Rows, Split]:
     """The rows to judge, and which split they are."""
     from layerkit import DataError
     from layerkit.training import splits_of
     from layerkit.training.prepare import test_split
 
-    splits = splits_of(model.spec, data)
+    splits = splits_of(model.spec, data, dialect=dialect)
     train, test = test_split(splits, (model.spec.train or {}).get("test"))
     if split == "test" and test is None:
         raise DataError(

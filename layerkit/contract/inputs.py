@@ -57,6 +57,8 @@ class InputContract:
         tells which rows leave it.
     missing
         (w,) float64 to put in place of missing values, or None: rows with one are refused.
+    missing_values
+        Further spellings of a missing value, as ``cells.is_missing`` takes them.
 
     Raises
     ------
@@ -72,6 +74,7 @@ class InputContract:
     low: Array | None = None
     high: Array | None = None
     missing: Array | None = None
+    missing_values: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.shape or min(self.shape) < 0:
@@ -120,11 +123,21 @@ class InputContract:
             If a column is missing, the width differs, or a cell is text, missing (unless the
             contract has a value for it), infinite or too large for ``dtype``.
         """
-        if self.fits(rows) and all_finite(rows):
+        if self.fits(rows) and not self.missing_values and all_finite(rows):
             return rows
         given = as_rows(rows)
         numbers = self._numbers(given, alone=not isinstance(rows, Rows))
         return self._checked(numbers, given.source)
+
+    def raw(self, rows: Rows | Array | Sequence[Any] | Mapping[str, Any]) -> Array:
+        """Raw rows as (n, *shape) numbers of any real dtype, NaN where missing, not yet filled.
+
+        Raises
+        ------
+        DataError
+            As ``matrix``, but missing and infinite values are left.
+        """
+        return self._numbers(as_rows(rows), alone=not isinstance(rows, Rows))
 
     def fits(self, rows: object) -> TypeGuard[Array]:
         """Whether ``rows`` is what ``matrix`` would give back, if all numbers are finite."""
@@ -184,7 +197,7 @@ class InputContract:
                 source=given.source,
                 hint=f"the array given has the shape {list(values.shape)}, rows first",
             )
-        numbers, bad = as_numbers(batch)
+        numbers, bad = as_numbers(batch, self.missing_values)
         if bad is not None:
             row, place = divmod(bad, math.prod(self.shape))
             column = self._name(np.unravel_index(place, self.shape))
@@ -209,7 +222,7 @@ class InputContract:
         out = np.empty((len(given), len(names)), np.float64)
         for j, name in enumerate(names):
             column = np.asarray(there[name])
-            numbers, bad = as_numbers(column)
+            numbers, bad = as_numbers(column, self.missing_values)
             if bad is not None:
                 raise no_number(column[bad], row=bad, column=name, source=given.source)
             out[:, j] = numbers
@@ -253,6 +266,7 @@ class InputContract:
         exclude: Collection[str] = (),
         scale: Scale = None,
         missing: Missing = "error",
+        missing_values: Sequence[str] = (),
     ) -> Self:
         """The contract of training rows under the user's choices; statistics come from them alone.
 
@@ -269,6 +283,8 @@ class InputContract:
             Columns that are no input: the label, what rows are split by.
         scale, missing
             See ``layerkit.contract.scaling``.
+        missing_values
+            Further spellings of a missing value.
 
         Raises
         ------
@@ -286,14 +302,13 @@ class InputContract:
             kept = {k: v for k, v in rows.columns.items() if k not in exclude}
             rows = Rows(rows.values, kept, rows.labels, rows.source)
         wanted = shape or shape_of(rows, names)
-        draft = cls(wanted, dtype, names)
+        draft = cls(wanted, dtype, names, missing_values=tuple(missing_values))
         raw = draft._numbers(rows)
-        fill = fit_fill(missing, raw, names)
-        draft = cls(wanted, dtype, names, missing=fill)
+        draft = replace(draft, missing=fit_fill(missing, raw, names))
         x = draft._checked(raw, rows.source)
         low, high = bounds(x)
         center, spread = fit_scaler(scale, x, low, high) or (None, None)
-        return cls(wanted, dtype, names, center, spread, low, high, fill)
+        return replace(draft, center=center, scale=spread, low=low, high=high)
 
     def to_spec(self) -> dict[str, Any]:
         """The ``input`` map of the file's data contract (FORMAT.md 3.5)."""

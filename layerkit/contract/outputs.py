@@ -1,8 +1,7 @@
 """The output half of the data contract: labels to what the loss compares with, and back.
 
 Classes are kept as the user spells them, text or whole numbers; the model knows class numbers.
-A label finds its class by spelling first, then by value: "3", 3 and 3.0 are one label as long as
-only one class has that value.
+How a label finds its class is told in ``layerkit.contract.labels``.
 """
 
 from __future__ import annotations
@@ -50,6 +49,8 @@ class OutputContract:
         (k,) float64 each, or both None: y = y' * scale + center for a model output y'.
     label
         Name of the label column in files, if there is one (numbers: ``targets`` are the columns).
+    missing_values
+        Further spellings of a missing label, as ``cells.is_missing`` takes them.
 
     Raises
     ------
@@ -64,6 +65,7 @@ class OutputContract:
     center: Array | None = None
     scale: Array | None = None
     label: str | None = None
+    missing_values: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.shape or min(self.shape) < 0:
@@ -100,13 +102,44 @@ class OutputContract:
         wanted = self._label_columns()
         return bool(wanted) and rows.columns is not None and set(wanted) <= set(rows.columns)
 
+    def encoded(self, rows: Rows) -> Array:
+        """The labels of ``rows`` as what a loss compares with; see ``encode``.
+
+        Raises
+        ------
+        DataError
+            If the rows have none, or they do not keep this contract.
+        """
+        labels = self.labels_of(rows) if self.classes is None else self.written(rows)
+        return self.encode(labels, source=rows.source)
+
+    def written(self, rows: Rows) -> Array:
+        """The class labels (n,) of ``rows`` as their source spells them.
+
+        Raises
+        ------
+        DataError
+            If the rows have none.
+        """
+        found = self._text_of(rows)
+        return self.labels_of(rows) if found is None else found
+
+    def _text_of(self, rows: Rows) -> Array | None:
+        """The text of the labels where the source spells numbers in ways of its own, else None."""
+        if rows.labels is not None:
+            return rows.label_text
+        wanted = self._label_columns()
+        if len(wanted) != 1 or rows.spelling is None or wanted[0] not in (rows.columns or {}):
+            return None
+        return rows.spelling(wanted[0])
+
     def labels_of(self, rows: Rows) -> Array:
         """The raw labels of ``rows``: their ``labels``, or the columns this contract names.
 
         Returns
         -------
         Array
-            (n,) as the source spells them, or (n, k) for several targets.
+            (n,) numbers or text, or (n, k) for several targets.
 
         Raises
         ------
@@ -125,7 +158,8 @@ class OutputContract:
             raise missing_column(absent, list(there), rows.source)
         if len(wanted) == 1:
             return np.asarray(there[wanted[0]])
-        return np.stack([real_numbers(there[c], c, rows.source) for c in wanted], axis=1)
+        columns = [real_numbers(there[c], c, rows.source, self.missing_values) for c in wanted]
+        return np.stack(columns, axis=1)
 
     def _label_columns(self) -> tuple[str, ...]:
         if self.label is not None:
@@ -154,7 +188,13 @@ class OutputContract:
         """
         labels = np.asarray(labels)
         if self.classes is not None:
-            return class_numbers(labels, self.classes, column=self.label, source=source)
+            return class_numbers(
+                labels,
+                self.classes,
+                column=self.label,
+                source=source,
+                spellings=self.missing_values,
+            )
         y = self._unscaled(labels, source)
         if self.center is not None and self.scale is not None:
             y = (y - self.center) / self.scale
@@ -162,7 +202,7 @@ class OutputContract:
 
     def _unscaled(self, labels: Array, source: str) -> Array:
         """(n, *shape) float64, all finite."""
-        numbers = real_numbers(labels, self._target_name(0), source)
+        numbers = real_numbers(labels, self._target_name(0), source, self.missing_values)
         if numbers.ndim == 1 and self.width == math.prod(self.shape) == 1:
             numbers = numbers.reshape(-1, *self.shape)
         if numbers.ndim == 0 or numbers.shape[1:] != self.shape:
@@ -213,6 +253,7 @@ class OutputContract:
         targets: Sequence[str] | None = None,
         label: str | None = None,
         scale: Scale = None,
+        missing_values: Sequence[str] = (),
     ) -> Self:
         """The contract for training rows under the user's choices.
 
@@ -231,6 +272,8 @@ class OutputContract:
             The columns of the numbers, or of the class.
         scale
             Of "real" targets: see ``layerkit.contract.scaling``; refused for the others.
+        missing_values
+            Further spellings of a missing label.
 
         Raises
         ------
@@ -244,22 +287,26 @@ class OutputContract:
         if target != "real" and scale is not None:
             raise SpecError("only numbers are scaled, not classes", location="output.scale")
         named = None if targets is None else tuple(targets)
+        absent = tuple(missing_values)
         flags = target == "binary" and classes is None and (named is not None or shape[-1] > 1)
         if target == "real" or flags:
-            draft = cls(shape, dtype, None, named, label=label)
+            draft = cls(shape, dtype, None, named, None, None, label, absent)
             y = draft._unscaled(np.asarray(draft.labels_of(rows)), rows.source)
             if len(y) == 0:
                 raise DataError("no rows to fit the data contract to", source=rows.source)
             check_targets(y, draft._target_name, rows.source, flags=flags)
             fitted = fit_scaler(scale, y, *bounds(y), location="output.scale")
             center, spread = fitted or (None, None)
-            return cls(shape, dtype, None, named, center, spread, label)
+            return cls(shape, dtype, None, named, center, spread, label, absent)
         if classes is None:
             draft = cls(shape, dtype, label=label)
-            found = classes_in(np.asarray(draft.labels_of(rows)), label, rows.source)
+            text = draft._text_of(rows)
+            labels = np.asarray(draft.labels_of(rows)) if text is None else text
+            untyped = text is not None
+            found = classes_in(labels, label, rows.source, untyped=untyped, spellings=absent)
         else:
             found = tuple(classes)  # type: ignore[assignment]  # checked when constructed
-        return cls(shape, dtype, found, label=label)
+        return cls(shape, dtype, found, label=label, missing_values=absent)
 
     def to_spec(self) -> dict[str, Any]:
         """The ``output`` map of the file's data contract (FORMAT.md 3.5)."""

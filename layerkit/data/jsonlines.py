@@ -42,7 +42,7 @@ def read_jsonl(raw: bytes, source: str) -> Rows:
     if not records:
         raise DataError("no rows", source=source)
     if first is dict:
-        return Rows(columns=columns_of(records, source), source=source)
+        return Rows(columns=columns_of(records, source, truth_as_text=True), source=source)
     return Rows(_values(records, source), source=source)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from layerkit.contract.cells import is_text, label_of, number
+from layerkit.contract.labels import Names, distinct_labels, label_of
 from layerkit.contract.rowforms import missing_column
 from layerkit.errors import DataError, quoted
 from layerkit.layer import Array
@@ -81,12 +81,14 @@ def split_by_column(rows: Rows, column: str, values: Sequence[str | float]) -> t
     there = rows.columns or {}
     if column not in there:
         raise missing_column([column], list(there), rows.source)
-    cells = np.asarray(there[column])
-    part = np.zeros(len(cells), np.bool_)
+    written = None if rows.spelling is None else rows.spelling(column)
+    different, inverse = distinct_labels(np.asarray(there[column]) if written is None else written)
+    part = np.zeros(len(rows), np.bool_)
     for value in values:
-        matches = _equal(cells, value)
+        name = Names([value])
+        matches = np.array([name.find(cell) == 0 for cell in different], np.bool_)[inverse]
         if not matches.any():
-            distinct = [str(label_of(v)) for v in np.unique(cells)[:1000].tolist()]
+            distinct = [str(label_of(cell)) for cell in different[:1000]]
             near = nearest(str(value), distinct)
             raise DataError(
                 f"no row has the value {quoted(value)}{near}",
@@ -99,13 +101,3 @@ def split_by_column(rows: Rows, column: str, values: Sequence[str | float]) -> t
         reason = "all rows are among the values" if part.all() else "no values to split by"
         raise DataError(reason, column=column, source=rows.source)
     return rows.take(np.flatnonzero(~part)), rows.take(np.flatnonzero(part))
-
-
-def _equal(cells: Array, value: str | float) -> Array:
-    """Which cells (n,) have this value: as text in a text column, as a number in others."""
-    if is_text(cells):
-        return np.asarray(cells.astype(str) == str(value).strip(), np.bool_)
-    wanted = number(value)
-    if wanted is None:
-        return np.zeros(len(cells), np.bool_)
-    return np.asarray(cells == wanted, np.bool_)

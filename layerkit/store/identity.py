@@ -20,12 +20,16 @@ def file_spec(model: Model) -> dict[str, Any]:
     """The ``spec`` section of a file."""
     document = model.spec.to_document()
     del document["layerkit"]
-    return {"schema": 1, "model": document, "data": model.contract.to_spec()}
+    spec = {"schema": 1, "model": document, "data": model.contract.to_spec()}
+    if model.fit is not None:
+        spec["fit"] = model.fit.to_spec()
+    return spec
 
 
 def fingerprint_of(model: Model, digests: Mapping[str, bytes]) -> str:
     """Changes when the spec, the contract, a parameter or a state changes."""
-    fingerprint = hashlib.sha256(json.dumps(file_spec(model), sort_keys=True).encode())
+    spec = {key: part for key, part in file_spec(model).items() if key != "fit"}
+    fingerprint = hashlib.sha256(json.dumps(spec, sort_keys=True).encode())
     for p in model.network.planned:
         for name in (*p.plan.params, *p.plan.state):
             fingerprint.update(digests[f"{p.name}.{name}"])

@@ -49,7 +49,7 @@ class Loop:
     def __post_init__(self) -> None:
         grads = self.network.allocate_grads()
         self.mask = self.network.decay_mask()
-        fast = kernels_for_training()
+        self.fast = fast = kernels_for_training()
         self.recipe.rule.bind(self.network.params, grads, self.mask)
         self.recipe.rule.fast = fast
         self.spans = self.network.trainable()

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 
 from layerkit.contract import DataContract, InputContract, OutputContract, at_source
+from layerkit.contract.labels import distinct_labels, real_numbers
 from layerkit.data import split_by_column, split_rows
 from layerkit.errors import DataError, SpecError
 from layerkit.layer import Array
 from layerkit.model import Model
 from layerkit.network import random_stream
 from layerkit.parts import Loss, Rows
+from layerkit.seen import FittedRows, fitted_rows
 from layerkit.training.recipe import class_row_weights
 
 __all__ = ["Arrays", "Prepared", "encode_targets", "prepare", "test_split", "to_arrays"]
@@ -34,9 +36,10 @@ class Arrays:
 
 @dataclass(frozen=True)
 class Prepared:
-    """The splits of one run, and the data contract fitted to its training rows."""
+    """The splits of one run, the data contract fitted to its training rows, and their record."""
 
     contract: DataContract
+    fitted: FittedRows
     train: Arrays
     validation: Arrays | None
     test: Arrays | None
@@ -99,6 +102,7 @@ def prepare(
     arrays = to_arrays(contract, rows, loss)
     return Prepared(
         contract,
+        fitted_rows(contract, rows),
         _weighted(arrays, rows, recipe, contract),
         None if validation is None else to_arrays(contract, validation, loss),
         None if test is None else to_arrays(contract, test, loss),
@@ -110,8 +114,8 @@ def _strata(model: Model, rows: Rows, loss: Loss) -> Array | None:
     output = model.contract.output
     if output is None or loss.target == "real" or not output.has_labels(rows):
         return None
-    labels = np.asarray(output.labels_of(rows))
-    return labels if labels.ndim == 1 else None
+    labels = np.asarray(output.written(rows))
+    return distinct_labels(labels)[1] if labels.ndim == 1 else None
 
 
 def _fit(model: Model, rows: Rows, loss: Loss) -> DataContract:
@@ -132,6 +136,7 @@ def _fit(model: Model, rows: Rows, loss: Loss) -> DataContract:
         exclude={name for name in others if name is not None},
         scale=given["scale"],
         missing=given["missing"],
+        missing_values=given.get("missing_values") or (),
     )
     declared = model.contract.output
     assert declared is not None  # noqa: S101  # build always declares one
@@ -144,6 +149,7 @@ def _fit(model: Model, rows: Rows, loss: Loss) -> DataContract:
         targets=output["targets"],
         label=output["column"],
         scale=output["scale"],
+        missing_values=given.get("missing_values") or (),
     )
     return DataContract(inputs, outputs)
 
@@ -175,7 +181,7 @@ def encode_targets(output: OutputContract, rows: Rows, loss: Loss) -> Array:
             "the model was built but not trained: its classes are to be learned from training rows",
             hint="train it first, or name the classes in output.classes of the spec",
         )
-    y = output.encode(output.labels_of(rows), source=rows.source)
+    y = output.encoded(rows)
     if output.classes is None or loss.target == "class":
         return y
     if output.width == 1:
@@ -192,20 +198,30 @@ def _weighted(
     weights = None
     if recipe.get("class_weights") is not None:
         output = contract.output
-        numbers = output.encode(output.labels_of(rows)) if output and classes else arrays.y
+        numbers = output.encoded(rows) if output and classes else arrays.y
         weights = class_row_weights(recipe["class_weights"], classes, numbers)
     column = recipe.get("sample_weight")
     if column is not None:
         if rows.columns is None or column not in rows.columns:
             raise SpecError(f"the data have no column {column!r}", location="train.sample_weight")
-        given = np.asarray(rows.columns[column])
-        if given.dtype.kind not in "iuf" or not np.all(np.isfinite(given)) or np.any(given < 0):
-            raise DataError(
-                "sample weights are finite numbers of at least 0", column=column, source=rows.source
-            )
-        weights = given.astype(np.float64) * (1.0 if weights is None else weights)
+        given = _sample_weights(rows, column, contract.input.missing_values)
+        weights = given * (1.0 if weights is None else weights)
         if not weights.any():
             raise DataError("all rows weigh nothing", column=column, source=rows.source)
     if weights is None:
         return arrays
     return Arrays(arrays.x, arrays.y, weights.astype(arrays.x.dtype))
+
+
+def _sample_weights(rows: Rows, column: str, spellings: tuple[str, ...]) -> Array:
+    """The weights (n,) in ``column``, float64, all finite and at least 0."""
+    cells = np.asarray((rows.columns or {})[column])
+    with at_source(rows):
+        given = real_numbers(cells, column, rows.source, spellings).astype(np.float64)
+        bad = np.flatnonzero(~((given >= 0) & np.isfinite(given)))
+        if len(bad):
+            value = float(given[bad[0]])
+            found = "a missing value" if np.isnan(value) else f"{value:g}"
+            reason = f"sample weights are finite and at least 0, got {found}"
+            raise DataError(reason, row=int(bad[0]), column=column, source=rows.source)
+    return given

@@ -13,6 +13,7 @@ import numpy as np
 from layerkit.errors import SpecError, TrainingDivergedError
 from layerkit.layer import Array
 from layerkit.model import Carried, Model
+from layerkit.seen import Fit, kernels_used
 from layerkit.threads import single_blas, thread_count
 from layerkit.training.listen import Listener
 from layerkit.training.loop import Loop
@@ -80,6 +81,10 @@ class Session:
             self.model.network, recipe, self.prepared.train, self.listener, self._judge
         )
         self.rows = fingerprint_of(self.prepared)
+        earlier, fitted = self.model.fit, self.prepared.fitted
+        self.fit = Fit(
+            kernels_used(fast=self.loop.fast), fitted if earlier is None else earlier.rows | fitted
+        )
         self.stopper = None
         if recipe.stopping is not None:
             higher = recipe.higher_is_better
@@ -186,6 +191,8 @@ class Session:
             watched = (self.stopper.best, self.stopper.best_epoch)
         self.model.metrics = self._all_metrics() if finished else {}
         self.model.history = _continued(self._earlier, self.series)
+        if self.done:
+            self.model.fit = self.fit
         position = Position(self.done, now, watched)
         self.model.carried = (
             write_state(self.model, rule, position, self.rows) if self.done else Carried()
