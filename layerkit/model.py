@@ -227,7 +227,7 @@ class Model:
         Blocks of so many rows, the last one shorter, give the very bits that all rows at once give:
         ``for rows in read_blocks(path, rows=model.block_rows): model.predict(rows)``.
         """
-        return self._predictor.block_rows(self.contract.input)
+        return self._predictor.block_rows()
 
     @property
     def accelerated(self) -> bool:

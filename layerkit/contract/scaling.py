@@ -5,7 +5,7 @@ All of it is per element of the last axis, in float64, and reads the training ro
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -14,7 +14,7 @@ from layerkit.errors import DataError, SpecError, quoted
 from layerkit.layer import Array
 from layerkit.offers import nearest
 
-__all__ = ["Missing", "Scale", "bounds", "fit_fill", "fit_scaler"]
+__all__ = ["Missing", "Scale", "bounds", "centered", "fit_fill", "fit_scaler"]
 
 Scale = Literal["standardize", "minmax"] | Mapping[str, Any] | None
 """What a user asks for: None, "standardize", "minmax", {"divide": number or one a column} or
@@ -24,12 +24,24 @@ Missing = Literal["error", "mean", "median"] | float
 """What to do with a missing value: refuse the row, or put in a number."""
 
 _BLOCK = 4096
+_NUMBERS = 1 << 20  # scaled at a time: their float64 is not kept
 
 
 def bounds(x: Array) -> tuple[Array, Array]:
     """Smallest and largest of each element of the last axis, (w,) float64 each; x (n, ..., w)."""
     axes = tuple(range(x.ndim - 1))
     return x.min(axis=axes).astype(np.float64), x.max(axis=axes).astype(np.float64)
+
+
+def centered(x: Array, center: Array, scale: Array, dtype: np.dtype[Any]) -> Array:
+    """(x - center) / scale for x (n, ..., w), a new array in ``dtype``, computed in float64."""
+    out = np.empty(x.shape, dtype)
+    step = max(1, _NUMBERS * len(x) // max(1, x.size))
+    for start in range(0, len(x), step):
+        part = out[start : start + step]
+        off = np.subtract(x[start : start + step], center, dtype=np.float64)
+        np.divide(off, scale, out=part, casting="same_kind")
+    return out
 
 
 def fit_scaler(
@@ -53,7 +65,7 @@ def fit_scaler(
         return _given(scale, width, location)
     varies = high > low
     if scale == "standardize":
-        center, spread = _mean_and_deviation(x)
+        center, spread = _mean_and_deviation(x, low, high)
         center = np.where(varies, center, low)
     elif scale == "minmax":
         with np.errstate(over="ignore"):
@@ -72,17 +84,30 @@ def fit_scaler(
     return center, spread
 
 
-def _mean_and_deviation(x: Array) -> tuple[Array, Array]:
-    """Mean and standard deviation of each element of the last axis, block by block of rows."""
+def _mean_and_deviation(x: Array, low: Array, high: Array) -> tuple[Array, Array]:
+    """Mean and standard deviation of each element of the last axis, block by block of rows.
+
+    Both are taken of the shares (x - low) / (high - low) in [0, 1], so that no digit cancels that
+    tells values apart, and no square leaves the range.
+    """
     count = x.size // x.shape[-1]
     axes = tuple(range(x.ndim - 1))
     with np.errstate(over="ignore", invalid="ignore"):
-        mean = x.sum(axis=axes, dtype=np.float64) / count
-        squares = np.zeros_like(mean)
-        for start in range(0, len(x), _BLOCK):
-            off = x[start : start + _BLOCK] - mean
-            squares += np.square(off, out=off).sum(axis=axes)
-        return mean, np.sqrt(squares / count)
+        span = np.where(high > low, high - low, 1.0)
+        mean = sum(block.sum(axis=axes) for block in _shares(x, low, span)) / count
+        squares = np.zeros_like(span)
+        for block in _shares(x, low, span):
+            block -= mean
+            squares += np.square(block, out=block).sum(axis=axes)
+        return low + mean * span, span * np.sqrt(squares / count)
+
+
+def _shares(x: Array, low: Array, span: Array) -> Iterator[Array]:
+    """(x - low) / span in float64, in blocks of rows."""
+    for start in range(0, len(x), _BLOCK):
+        block = np.subtract(x[start : start + _BLOCK], low, dtype=np.float64)
+        block /= span
+        yield block
 
 
 def _given(scale: Mapping[str, Any], width: int, location: str) -> tuple[Array, Array]:
