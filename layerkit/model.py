@@ -221,6 +221,15 @@ class Model:
         return self._predictor(self.contract.input, rows, link)
 
     @property
+    def block_rows(self) -> int:
+        """How many rows to predict at a time where there are too many for memory.
+
+        Blocks of so many rows, the last one shorter, give the very bits that all rows at once give:
+        ``for rows in read_blocks(path, rows=model.block_rows): model.predict(rows)``.
+        """
+        return self._predictor.block_rows()
+
+    @property
     def accelerated(self) -> bool:
         """Whether compiled kernels are used for predictions."""
         return self._predictor.fast

@@ -53,7 +53,8 @@ class InputContract:
     center, scale
         (w,) float64 each, or both None: the model is fed (x - center) / scale.
     low, high
-        (w,) float64 each, or both None: the range that training saw. Not enforced.
+        (w,) float64 each, or both None: the range that training saw. Not enforced; ``outside``
+        tells which rows leave it.
     missing
         (w,) float64 to put in place of missing values, or None: rows with one are refused.
     missing_values
@@ -196,6 +197,21 @@ class InputContract:
         """``scale`` in ``dtype``; None if there is none."""
         return None if self.scale is None else self.scale.astype(self.dtype)
 
+    def outside(self, rows: Rows | Array | Sequence[Any] | Mapping[str, Any]) -> Array:
+        """Which numbers of ``rows`` lie outside the range that training saw: (n, *shape) bool.
+
+        A number equal to the bound in ``dtype``, and one that stands in for a missing value, are
+        not outside. None is where no training rows were seen.
+
+        Raises
+        ------
+        DataError
+            As ``matrix``.
+        """
+        from layerkit.contract.outside import outside
+
+        return outside(self, self.matrix(rows))
+
     def _numbers(self, given: Rows, *, alone: bool = False) -> Array:
         """(n, *shape) numbers of any real dtype, NaN where missing; ``alone``: may be one row."""
         if given.columns is not None:
@@ -263,8 +279,11 @@ class InputContract:
         return no_value(value, self.dtype, place[0], at, source, scaled=self.wide)
 
     def _name(self, place: tuple[Any, ...]) -> str | int:
-        flat = int(np.ravel_multi_index(place, self.shape))
-        return self.columns[flat] if self.columns and len(self.shape) == 1 else flat
+        return self.name_of(int(np.ravel_multi_index(place, self.shape)))
+
+    def name_of(self, element: int) -> str | int:
+        """What an element of a row is called: its column, or its position where it has no name."""
+        return self.columns[element] if self.columns and len(self.shape) == 1 else element
 
     def _wanted(self) -> str:
         flat = math.prod(self.shape)
