@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -227,6 +227,15 @@ class Model:
         return self._predictor(self.contract.input, rows, link)
 
     @property
+    def block_rows(self) -> int:
+        """How many rows to predict at a time where there are too many for memory.
+
+        Blocks of so many rows, the last one shorter, give the very bits that all rows at once give:
+        ``for rows in read_blocks(path, rows=model.block_rows): model.predict(rows)``.
+        """
+        return self._predictor.block_rows()
+
+    @property
     def accelerated(self) -> bool:
         """Whether compiled kernels are used for predictions."""
         return self._predictor.fast
@@ -301,12 +310,13 @@ def declared_contract(spec: Spec, planned: Sequence[Planned]) -> DataContract:
     given = spec.input
     center = spread = fill = None
     columns = None if given["columns"] is None else tuple(given["columns"])
-    width = np.broadcast_to(0.0, spec.in_shape[-1:])
+    inputs = InputContract(spec.in_shape, spec.dtype, columns)
+    blank = np.broadcast_to(0.0, (inputs.numbers,))
     if isinstance(given["scale"], dict):
-        center, spread = fit_scaler(given["scale"], width, width, width) or (None, None)
+        center, spread = fit_scaler(given["scale"], blank, blank, blank) or (None, None)
     if not isinstance(given["missing"], str):
-        fill = fit_fill(given["missing"], width, columns)
-    inputs = InputContract(spec.in_shape, spec.dtype, columns, center, spread, missing=fill)
+        fill = fit_fill(given["missing"], blank, columns)
+    inputs = replace(inputs, center=center, scale=spread, missing=fill)
     shape = planned[-1].plan.out_shape if planned else spec.in_shape
     classes, targets = spec.output["classes"], spec.output["targets"]
     outputs = OutputContract(

@@ -34,6 +34,10 @@ RawRows = Rows | Array | Sequence[Any] | Mapping[str, Any]
 # other up between the operations, and the fewer those are, the less.
 _TILE, _ALONE = 512, 256
 
+# Many rows are predicted by blocks of a fixed size, so that whoever reads a file in such blocks
+# gets the bits that all rows at once give: a product of other sizes may round otherwise.
+_BLOCK, _LEAST, _NUMBERS = 8192, 64, 1 << 21
+
 
 class Predictor:
     """Feeds raw rows through ``network``, by several threads at a time if they ask."""
@@ -56,18 +60,44 @@ class Predictor:
         """As a call gives for rows that are scaled to x (n, *in), to the bit."""
         return self._tiled(x, link, None, check=False)
 
+    def block_rows(self) -> int:
+        """Rows of a block: a power of two, fewer where rows or predictions are wide."""
+        planned = self.network.planned
+        shapes = [p.in_shape for p in planned[:1]] + [p.plan.out_shape for p in planned[-1:]]
+        widest = max(map(math.prod, shapes), default=1)
+        wanted = min(_BLOCK, max(_LEAST, _NUMBERS // max(widest, 1)))
+        return 1 << (wanted.bit_length() - 1)
+
     def _tiled(self, x: Array, link: Link, inputs: InputContract | None, *, check: bool) -> Array:
         """Scores for the rows x, still to be scaled by ``inputs`` if it is given.
 
         ``check``: they may hold numbers that are not finite.
         """
-        if len(x) == 1 and (one := self._one_row(inputs, x, link, check=check)) is not None:
-            return one
+        # A single row goes its short way also where it is the last of many, alone in its block.
+        if len(x) % self.block_rows() == 1 if len(x) > _LEAST else len(x) == 1:
+            one = self._one_row(inputs, x[-1:], link, check=check)
+            if one is not None:
+                return one if len(x) == 1 else self._many(x, link, inputs, check=check, last=one)
+        return self._many(x, link, inputs, check=check)
+
+    def _many(
+        self,
+        x: Array,
+        link: Link,
+        inputs: InputContract | None,
+        *,
+        check: bool,
+        last: Array | None = None,
+    ) -> Array:
+        """As ``_tiled``, all in tiles but the last row, if ``last`` (1, *out) is given."""
         planned = self.network.planned
         shape = planned[-1].plan.out_shape if planned else x.shape[1:]
         out: Array = np.empty((len(x), *shape), self.network.dtype)
+        rest = len(x)
+        if last is not None:
+            out[-1:], rest = last, len(x) - 1
         feed = partial(self._feed, inputs, x, out, link, check)
-        tiles = _tiles(len(x))
+        tiles = _tiles(rest, self.block_rows())
         with single_blas():
             if len(tiles) < 2:
                 for tile in tiles:
@@ -190,7 +220,16 @@ class RowChain:
             return link_row(link, row)
 
 
-def _tiles(n: int) -> list[slice]:
+def _tiles(n: int, block: int) -> list[slice]:
+    """The tiles of each block of ``n`` rows, in order."""
+    return [
+        slice(at + tile.start, at + tile.stop)
+        for at in range(0, n, block)
+        for tile in _equal_tiles(min(block, n - at))
+    ]
+
+
+def _equal_tiles(n: int) -> list[slice]:
     """``n`` rows in equal pieces of at most ``_TILE``, an even number of them where several."""
     if n <= _ALONE:
         return [slice(0, n)] if n else []

@@ -53,11 +53,15 @@ class InputContract:
     center, scale
         (w,) float64 each, or both None: the model is fed (x - center) / scale.
     low, high
-        (w,) float64 each, or both None: the range that training saw. Not enforced.
+        (w,) float64 each, or both None: the range that training saw. Not enforced; ``outside``
+        tells which rows leave it.
     missing
         (w,) float64 to put in place of missing values, or None: rows with one are refused.
     missing_values
         Further spellings of a missing value, as ``cells.is_missing`` takes them.
+
+    Without ``columns`` any of these may be (1,): one number for every element. Rows of more than
+    65,536 elements are described so, since a file has no place for more.
 
     Raises
     ------
@@ -84,7 +88,7 @@ class InputContract:
                 found = f"{len(self.columns)} columns for a last axis of {self.width}"
                 raise ShapeError(found, location="input.columns")
         for name in ("center", "scale", "low", "high", "missing"):
-            spec_.freeze(self, name, self.width, "input")
+            spec_.freeze(self, name, spec_.widths(self.width, self.columns), "input")
         spec_.scaler(self.center, self.scale, "input")
         spec_.bounds(self.low, self.high, "input.range")
 
@@ -92,6 +96,11 @@ class InputContract:
     def width(self) -> int:
         """w, the size of the last axis."""
         return self.shape[-1]
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers describe a row when they are fitted: w, or 1 where w is too many."""
+        return self.width if self.columns or self.width <= spec_.WIDEST else 1
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, InputContract):
@@ -188,6 +197,21 @@ class InputContract:
         """``scale`` in ``dtype``; None if there is none."""
         return None if self.scale is None else self.scale.astype(self.dtype)
 
+    def outside(self, rows: Rows | Array | Sequence[Any] | Mapping[str, Any]) -> Array:
+        """Which numbers of ``rows`` lie outside the range that training saw: (n, *shape) bool.
+
+        A number equal to the bound in ``dtype``, and one that stands in for a missing value, are
+        not outside. None is where no training rows were seen.
+
+        Raises
+        ------
+        DataError
+            As ``matrix``.
+        """
+        from layerkit.contract.outside import outside
+
+        return outside(self, self.matrix(rows))
+
     def _numbers(self, given: Rows, *, alone: bool = False) -> Array:
         """(n, *shape) numbers of any real dtype, NaN where missing; ``alone``: may be one row."""
         if given.columns is not None:
@@ -255,8 +279,11 @@ class InputContract:
         return no_value(value, self.dtype, place[0], at, source, scaled=self.wide)
 
     def _name(self, place: tuple[Any, ...]) -> str | int:
-        flat = int(np.ravel_multi_index(place, self.shape))
-        return self.columns[flat] if self.columns and len(self.shape) == 1 else flat
+        return self.name_of(int(np.ravel_multi_index(place, self.shape)))
+
+    def name_of(self, element: int) -> str | int:
+        """What an element of a row is called: its column, or its position where it has no name."""
+        return self.columns[element] if self.columns and len(self.shape) == 1 else element
 
     def _wanted(self) -> str:
         flat = math.prod(self.shape)
@@ -313,15 +340,20 @@ class InputContract:
         wanted = shape or shape_of(rows, names)
         draft = cls(wanted, dtype, names, missing_values=tuple(missing_values))
         raw = draft._numbers(rows)
-        draft = replace(draft, missing=fit_fill(missing, raw, names))
+        draft = replace(draft, missing=fit_fill(missing, draft._described(raw), names))
         x = draft._filled(raw)
         if x.dtype.kind == "f" and not all_finite(x):
             raise draft._not_finite(x, np.isfinite(x), rows.source)
+        x = draft._described(x)
         low, high = bounds(x)
         center, spread = fit_scaler(scale, x, low, high) or (None, None)
         fitted = replace(draft, center=center, scale=spread, low=low, high=high)
         fitted._checked(raw, rows.source)
         return fitted
+
+    def _described(self, x: Array) -> Array:
+        """``x`` (n, ..., w), whose last axis has one element for each of ``numbers``."""
+        return x if self.numbers == self.width else x.reshape(-1, 1)
 
     def to_spec(self) -> dict[str, Any]:
         """The ``input`` map of the file's data contract (FORMAT.md 3.5)."""

@@ -340,7 +340,7 @@ def test_a_deep_copy_is_a_model_of_its_own() -> None:
 
 def test_tiles_cover_all_rows_in_even_numbers() -> None:
     for n in (0, 1, 256, 257, 300, 1000, 1024, 1025, 5000):
-        tiles = predicting._tiles(n)
+        tiles = predicting._equal_tiles(n)
         assert [i for tile in tiles for i in range(tile.start, tile.stop)] == list(range(n))
         assert all(0 < tile.stop - tile.start <= 512 for tile in tiles)
         assert len(tiles) == 1 or len(tiles) % 2 == 0 or n <= 256
