@@ -62,6 +62,9 @@ def save(
     ------
     SpecError, MalformedFileError, LimitExceededError
         If the model holds what a file cannot; nothing is written.
+    PluginError
+        If a layer changes its state as it predicts, or gives something else each time for the same
+        rows, so that the file would not load; nothing is written.
     OSError
         If the file cannot be written; the old one is untouched.
     MissingExtraError
