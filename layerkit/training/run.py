@@ -14,6 +14,7 @@ from layerkit.model import Model, as_spec, build
 from layerkit.parts import Rows
 from layerkit.spec import Spec
 from layerkit.store import load, save
+from layerkit.training.kernels import changed_kernels, choose_again
 from layerkit.training.listen import Listener
 from layerkit.training.prepare import prepare
 from layerkit.training.recipe import Recipe
@@ -32,14 +33,17 @@ class Run:
     model
         Trained; its ``history`` and ``metrics`` are those of this run.
     seconds
-        Of training alone, without reading data and judging; not in the model file, which holds
-        nothing that differs between equal runs.
+        Of training alone, without reading data, loading kernels and judging; not in the model file,
+        which holds nothing that differs between equal runs.
     epochs, steps
         Completed.
     ended
         "finished"; "early", with the best epoch restored; or "interrupted" by the listener.
     best_epoch
         Counted from 1, under early stopping.
+    preparing
+        Seconds that loading compiled kernels took, and compiling them the first time on a machine;
+        0.0 where NumPy alone was used.
     """
 
     model: Model
@@ -49,6 +53,7 @@ class Run:
     steps: int
     ended: Ended
     best_epoch: int | None
+    preparing: float = 0.0
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -155,8 +160,12 @@ def resume(
     rows = None if validation_data is None else labelled_rows(loaded.spec, validation_data)
     prepared = prepare(loaded, splits, recipe.loss, seed=recipe.seed, validation_rows=rows)
     listener = listener or Listener()
-    session = Session(loaded, recipe, prepared, listener, _saver(checkpoint), every)
+    fast = choose_again(loaded, recipe, len(prepared.train))
+    told = changed_kernels(loaded, fast=fast)
+    session = Session(loaded, recipe, prepared, listener, _saver(checkpoint), every, fast)
     session.take_up()
+    if told:
+        listener.notice(told)
     if epochs is not None and epochs <= session.done:
         raise SpecError(
             f"{session.done} epochs are done and {recipe.epochs} wanted: nothing is left to do",
@@ -229,7 +238,8 @@ def _ended(session: Session) -> Run:
     session.listener.end(session.loop.seconds)
     stopper, loop = session.stopper, session.loop
     best = None if stopper is None or stopper.kept is None else stopper.best_epoch + 1
-    return Run(model, recipe.seed, loop.seconds, session.done, recipe.rule.steps, ended, best)
+    steps = recipe.rule.steps
+    return Run(model, recipe.seed, loop.seconds, session.done, steps, ended, best, loop.preparing)
 
 
 def _saver(path: str | os.PathLike[str] | None) -> Callable[[Model], None] | None:

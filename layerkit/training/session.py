@@ -54,7 +54,8 @@ class Stopper:
 class Session:
     """Trains ``model`` in place, epoch by epoch.
 
-    ``done`` epochs are complete; ``checkpoint`` is called with the model, ready to be saved, after
+    ``fast`` says whether compiled kernels are used, by default where they pay. ``done`` epochs are
+    complete; ``checkpoint`` is called with the model, ready to be saved, after
     an epoch when ``every`` seconds have passed since the last time.
     """
 
@@ -64,6 +65,7 @@ class Session:
     listener: Listener
     checkpoint: Callable[[Model], None] | None = None
     every: float = 30.0
+    fast: bool | None = None
     done: int = 0
     series: dict[str, list[float]] = field(default_factory=dict)
     _earlier: dict[str, Array] = field(default_factory=dict)
@@ -77,13 +79,13 @@ class Session:
                 location="train.early_stopping",
             )
         self.model.contract = self.prepared.contract
-        self.loop = Loop(
-            self.model.network, recipe, self.prepared.train, self.listener, self._judge
-        )
+        train = self.prepared.train
+        self.loop = Loop(self.model.network, recipe, train, self.listener, self._judge, self.fast)
         self.rows = fingerprint_of(self.prepared)
         earlier, fitted = self.model.fit, self.prepared.fitted
         self.fit = Fit(
-            kernels_used(fast=self.loop.fast), fitted if earlier is None else earlier.rows | fitted
+            kernels_used(fast=bool(self.loop.fast)),
+            fitted if earlier is None else earlier.rows | fitted,
         )
         self.stopper = None
         if recipe.stopping is not None:
