@@ -35,8 +35,9 @@ Judge = Callable[[Array, Array], dict[str, float]]
 class Loop:
     """One network being trained; ``epoch`` runs the next epoch.
 
-    ``fast`` says whether compiled kernels are used, by default where they pay. ``preparing`` is the
-    time that loading them took, ``seconds`` that spent in the epochs so far.
+    ``fast`` says whether compiled kernels are used, by default where they pay; ``since`` is the
+    epoch, counted from 0, that the schedule counts from. ``preparing`` is the time that loading
+    kernels took, ``seconds`` that spent in the epochs so far.
     """
 
     network: Network
@@ -45,6 +46,7 @@ class Loop:
     listener: Listener
     judge: Judge
     fast: bool | None = None
+    since: int = 0
     preparing: float = 0.0
     seconds: float = 0.0
     interrupted: bool = False
@@ -94,7 +96,7 @@ class Loop:
         for start in range(0, len(data), recipe.batch_size):
             index = order[start : start + recipe.batch_size]
             rate = recipe.rule.learning_rate * recipe.schedule.factor(
-                number + start / len(data), recipe.epochs
+                number - self.since + start / len(data), recipe.epochs - self.since
             )
             batch_scores, loss, share = self._step(index, rate)
             if not math.isfinite(loss):
