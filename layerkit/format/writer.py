@@ -25,7 +25,7 @@ from layerkit.format.content import (
 )
 from layerkit.format.gather import Gather
 from layerkit.format.layout import TAIL, Frame, lay_out
-from layerkit.format.limits import Limits
+from layerkit.format.limits import Limits, limits_in_use
 from layerkit.format.parallel import each
 from layerkit.format.reader import MAGIC, open_document
 from layerkit.format.remote import Remote, locate, write_remote
@@ -113,7 +113,7 @@ def write(
     OSError
         For a target that cannot be written; it is left as it was.
     """
-    limits = limits or Limits()
+    limits = limits_in_use(limits)
     header = sections_of(
         spec=spec,
         types=types,
