@@ -60,7 +60,7 @@ def layer_records(header: dict[str, Any], *, limits: Limits | None = None) -> li
     found: list[LayerRecord] = []
     _walk(spec["model"], "spec.model", "", found, limits_in_use(limits))
     used = {layer.record["type"] for layer in found}
-    lone = sorted(used ^ header["types"].keys())
+    lone = sorted(used ^ {key for key in header["types"] if "/" not in key})
     if lone:
         what = "used but not described" if lone[0] in used else "described but not used"
         raise MalformedFileError(f"rule 3.6: {quoted(lone[0])} is {what}", at="types")

@@ -94,7 +94,7 @@ def save(
     file_id = write(
         target,
         spec=file_spec(model),
-        types=provenance(model.spec.layers),
+        types=provenance(model.spec.layers, model.spec.train),
         tensors=arrays,
         aliases=aliases,
         metadata=model.metadata,
