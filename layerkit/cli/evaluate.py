@@ -100,7 +100,7 @@ def _rows(
     from layerkit.training.prepare import test_split
 
     splits = splits_of(model.spec, data, dialect=dialect)
-    train, test = test_split(splits, (model.spec.train or {}).get("test"))
+    train, test = test_split(splits, model.spec)
     if split == "test" and test is None:
         raise DataError(
             "there are no test rows: neither the data nor the model's recipe sets any apart",

@@ -279,6 +279,8 @@ def _ended(session: Session) -> Run:
     model, recipe = session.model, session.recipe
     rows = len(session.prepared.train)
     session.listener.begin(model.name, seed=recipe.seed, epochs=recipe.epochs, rows=rows)
+    for text in session.prepared.notices:
+        session.listener.notice(text)
     ended = session.run()
     session.listener.end(session.loop.seconds)
     stopper, loop = session.stopper, session.loop
