@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -316,12 +316,13 @@ def declared_contract(spec: Spec, planned: Sequence[Planned]) -> DataContract:
     given = spec.input
     center = spread = fill = None
     columns = None if given["columns"] is None else tuple(given["columns"])
-    width = np.broadcast_to(0.0, spec.in_shape[-1:])
+    inputs = InputContract(spec.in_shape, spec.dtype, columns)
+    blank = np.broadcast_to(0.0, (inputs.numbers,))
     if isinstance(given["scale"], dict):
-        center, spread = fit_scaler(given["scale"], width, width, width) or (None, None)
+        center, spread = fit_scaler(given["scale"], blank, blank, blank) or (None, None)
     if not isinstance(given["missing"], str):
-        fill = fit_fill(given["missing"], width, columns)
-    inputs = InputContract(spec.in_shape, spec.dtype, columns, center, spread, missing=fill)
+        fill = fit_fill(given["missing"], blank, columns)
+    inputs = replace(inputs, center=center, scale=spread, missing=fill)
     shape = planned[-1].plan.out_shape if planned else spec.in_shape
     classes, targets = spec.output["classes"], spec.output["targets"]
     outputs = OutputContract(

@@ -60,6 +60,9 @@ class InputContract:
     missing_values
         Further spellings of a missing value, as ``cells.is_missing`` takes them.
 
+    Without ``columns`` any of these may be (1,): one number for every element. Rows of more than
+    65,536 elements are described so, since a file has no place for more.
+
     Raises
     ------
     SpecError
@@ -85,7 +88,7 @@ class InputContract:
                 found = f"{len(self.columns)} columns for a last axis of {self.width}"
                 raise ShapeError(found, location="input.columns")
         for name in ("center", "scale", "low", "high", "missing"):
-            spec_.freeze(self, name, self.width, "input")
+            spec_.freeze(self, name, spec_.widths(self.width, self.columns), "input")
         spec_.scaler(self.center, self.scale, "input")
         spec_.bounds(self.low, self.high, "input.range")
 
@@ -93,6 +96,11 @@ class InputContract:
     def width(self) -> int:
         """w, the size of the last axis."""
         return self.shape[-1]
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers describe a row when they are fitted: w, or 1 where w is too many."""
+        return self.width if self.columns or self.width <= spec_.WIDEST else 1
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, InputContract):
@@ -332,15 +340,20 @@ class InputContract:
         wanted = shape or shape_of(rows, names)
         draft = cls(wanted, dtype, names, missing_values=tuple(missing_values))
         raw = draft._numbers(rows)
-        draft = replace(draft, missing=fit_fill(missing, raw, names))
+        draft = replace(draft, missing=fit_fill(missing, draft._described(raw), names))
         x = draft._filled(raw)
         if x.dtype.kind == "f" and not all_finite(x):
             raise draft._not_finite(x, np.isfinite(x), rows.source)
+        x = draft._described(x)
         low, high = bounds(x)
         center, spread = fit_scaler(scale, x, low, high) or (None, None)
         fitted = replace(draft, center=center, scale=spread, low=low, high=high)
         fitted._checked(raw, rows.source)
         return fitted
+
+    def _described(self, x: Array) -> Array:
+        """``x`` (n, ..., w), whose last axis has one element for each of ``numbers``."""
+        return x if self.numbers == self.width else x.reshape(-1, 1)
 
     def to_spec(self) -> dict[str, Any]:
         """The ``input`` map of the file's data contract (FORMAT.md 3.5)."""

@@ -80,7 +80,7 @@ class OutputContract:
                 reason = f"{len(self.targets)} targets, but the model gives {self.width} numbers"
                 raise ShapeError(reason, location="output.targets")
         for name in ("center", "scale"):
-            spec_.freeze(self, name, self.width, "output")
+            spec_.freeze(self, name, spec_.widths(self.width, self.targets), "output")
         spec_.scaler(self.center, self.scale, "output")
 
     @property

@@ -113,12 +113,13 @@ def _shares(x: Array, low: Array, span: Array) -> Iterator[Array]:
 def _given(scale: Mapping[str, Any], width: int, location: str) -> tuple[Array, Array]:
     keys = set(scale)
     if keys == {"divide"}:
-        return np.zeros(width), _vector(scale["divide"], width, f"{location}.divide", divisor=True)
+        divisor = _vector(scale["divide"], width, f"{location}.divide", divisor=True)
+        return np.zeros_like(divisor), divisor
     if keys == {"center", "scale"}:
-        return (
-            _vector(scale["center"], width, f"{location}.center"),
-            _vector(scale["scale"], width, f"{location}.scale", divisor=True),
-        )
+        center = _vector(scale["center"], width, f"{location}.center")
+        spread = _vector(scale["scale"], width, f"{location}.scale", divisor=True)
+        longest = max(center.size, spread.size)
+        return np.resize(center, longest), np.resize(spread, longest)
     raise SpecError(
         f'wanted {{"divide": ..}} or {{"center": .., "scale": ..}}, found the keys {sorted(keys)}',
         location=location,
@@ -131,13 +132,14 @@ def _vector(value: object, width: int, location: str, *, divisor: bool = False) 
         found = np.asarray(value, np.float64)
     except (TypeError, ValueError):
         raise SpecError(f"wanted numbers, found {quoted(value)}", location=location) from None
-    if found.shape not in ((), (width,)):
+    described = width > 1 or found.ndim != 1  # else the contract knows how many are wanted
+    if found.shape not in ((), (width,)) and described:
         wanted = f"one number, or one for each of {width} columns"
         raise SpecError(f"wanted {wanted}, found {list(found.shape)}", location=location)
     if not np.isfinite(found).all() or (divisor and (found == 0).any()):
         what = "finite numbers other than 0" if divisor else "finite numbers"
         raise SpecError(f"wanted {what}, found {quoted(value)}", location=location)
-    return np.broadcast_to(found, (width,)).copy()
+    return np.broadcast_to(found, found.shape or (width,)).copy()
 
 
 def fit_fill(missing: Missing, x: Array, names: tuple[str, ...] | None) -> Array | None:

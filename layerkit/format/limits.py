@@ -46,12 +46,12 @@ class Limits:
         For a field that is no int >= 0 or is above its ceiling.
     """
 
-    header_bytes: int = 8 << 20
+    header_bytes: int = 16 << 20
     items: int = 65_536
     string_bytes: int = 1 << 20
-    values: int = 500_000
+    values: int = 1_000_000
     depth: int = 64
-    tensors: int = 20_000
+    tensors: int = 50_000
     layers: int = 10_000
     metadata_bytes: int = 1 << 20
     stream_bytes: int = 8 << 30

@@ -10,6 +10,7 @@ import numpy as np
 from layerkit.format import Limits, tensor_digests, write
 from layerkit.model import Model
 from layerkit.provenance import provenance
+from layerkit.spec import check_sections
 from layerkit.store.identity import file_spec, fingerprint_of
 from layerkit.store.selftest import make_selftest
 
@@ -66,6 +67,7 @@ def save(
     MissingExtraError
         For a URL, if the extra ``remote`` is not installed.
     """
+    check_sections(model.spec, prefix="spec.model")
     arrays = model.network.tensors()
     digests = tensor_digests(arrays)
     aliases = {

@@ -144,7 +144,7 @@ DATES = pd.to_datetime(["2024-01-01", "2024-01-02"])
         ({1.0, 2.0}, "got a builtins.set"),
         (object(), "a pandas, polars or pyarrow table"),
     ],
-    ids=repr,
+    ids=lambda given: given if isinstance(given, str) else type(given).__name__,
 )
 def test_rows_that_are_none(rows: Any, words: str) -> None:
     with pytest.raises(DataError) as caught:
