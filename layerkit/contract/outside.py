@@ -61,7 +61,7 @@ def _told_apart(
 
 def _of(numbers: Array, column: Array) -> Array:
     """The number of each ``column``; a single number is that of all."""
-    return numbers[column] if numbers.size > 1 else np.broadcast_to(numbers, column.shape)
+    return numbers[column] if numbers.size > 1 else np.full(column.shape, numbers.item())
 
 
 def refusal(inputs: InputContract, x: Array, flags: Array, source: str) -> DataError:
