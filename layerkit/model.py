@@ -215,6 +215,18 @@ class Model:
             return output.decode((predictions[:, 0] >= 0.5).astype(np.int64))
         return output.decode(predictions.argmax(axis=-1))
 
+    def outside(self, rows: RawRows) -> Array:
+        """Which numbers of raw rows lie outside the range that training saw: (n, *shape) bool.
+
+        ``model.outside(rows).any(axis=1)`` tells which rows the predictions extrapolate for.
+
+        Raises
+        ------
+        DataError
+            If the rows do not keep the data contract.
+        """
+        return self.contract.input.outside(rows)
+
     def _linked(self, rows: RawRows, link: Link) -> Array:
         """Scores (n, *out) with ``link`` applied."""
         missing = _unfitted(self.spec, self.contract)

@@ -189,4 +189,4 @@ def write_file(target: Path, pieces: Iterable[str]) -> None:
         with target.open("w", encoding="utf-8") as stream:
             stream.writelines(pieces)
         return
-    replace_file(target, produce, follow_symlinks=True)
+    replace_file(target, produce)
