@@ -272,6 +272,8 @@ class Rows:
     spelling
         From the name of one of ``columns`` to its cells (n,) as the source spells them, or None
         where the column itself is what was written.
+    notes
+        What was assumed of how the source is written, a line each.
     """
 
     values: Array | None = None
@@ -281,6 +283,7 @@ class Rows:
     index: Array | None = None
     label_text: Array | None = None
     spelling: Callable[[str], Array | None] | None = None
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         if self.values is not None:
@@ -299,6 +302,7 @@ class Rows:
             (np.arange(len(self)) if self.index is None else self.index)[index],
             None if self.label_text is None else self.label_text[index],
             None if self.spelling is None else partial(_taken, self.spelling, index),
+            self.notes,
         )
 
 

@@ -50,6 +50,14 @@ def compare(
     timing: Annotated[
         bool, typer.Option("--timing/--no-timing", help="Whether to time inference.")
     ] = True,
+    delimiter: options.Delimiter = None,
+    decimal: options.Decimal = None,
+    thousands: options.Thousands = None,
+    quote: options.Quote = None,
+    header: options.Header = None,
+    comment: options.Comment = None,
+    missing_values: options.MissingValues = None,
+    encoding: options.Encoding = None,
     settings: options.Settings = None,
     quiet: options.Quiet = False,
     as_json: options.Json = False,
@@ -68,11 +76,22 @@ def compare(
             files.check_folder(Path(path))
     files.keep_inputs([csv, html], [*contestants, data])
     files.keep_others([csv, html])
+    dialect = options.dialect(
+        delimiter=delimiter,
+        decimal=decimal,
+        thousands=thousands,
+        quote=quote,
+        header=header,
+        comment=comment,
+        missing_values=missing_values,
+        encoding=encoding,
+    )
     with watcher(quiet=quiet, as_json=as_json) as watch:
         watch.promise = "then stopping"
         found = judge(
             contestants,
             data=data,
+            dialect=dialect,
             seeds=seeds,
             settings=settings or (),
             listener=watch,

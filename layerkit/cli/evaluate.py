@@ -10,6 +10,7 @@ from layerkit.cli import console, failures, options
 
 if TYPE_CHECKING:
     from layerkit import Model, Rows
+    from layerkit.data import Dialect
 
 __all__ = ["EXAMPLE", "evaluate"]
 
@@ -31,6 +32,14 @@ def evaluate(
             "the model sets test rows apart."
         ),
     ] = None,
+    delimiter: options.Delimiter = None,
+    decimal: options.Decimal = None,
+    thousands: options.Thousands = None,
+    quote: options.Quote = None,
+    header: options.Header = None,
+    comment: options.Comment = None,
+    missing_values: options.MissingValues = None,
+    encoding: options.Encoding = None,
     as_json: options.Json = False,
 ) -> None:
     """Judge a model on labelled rows.
@@ -40,8 +49,18 @@ def evaluate(
     from layerkit import evaluate as judge
     from layerkit.cli import files
 
+    dialect = options.dialect(
+        delimiter=delimiter,
+        decimal=decimal,
+        thousands=thousands,
+        quote=quote,
+        header=header,
+        comment=comment,
+        missing_values=missing_values,
+        encoding=encoding,
+    )
     loaded = files.load_model(model)
-    rows, taken = _rows(loaded, data, split)
+    rows, taken = _rows(loaded, data, split, dialect)
     metrics = judge(loaded, rows)
     told = {"name": loaded.name, "source": rows.source, "split": taken, "rows": len(rows)}
     if as_json:
@@ -56,13 +75,15 @@ def evaluate(
     )
 
 
-def _rows(model: Model, data: str | None, split: Split | None) -> tuple[Rows, Split]:
+def _rows(
+    model: Model, data: str | None, split: Split | None, dialect: Dialect
+) -> tuple[Rows, Split]:
     """The rows to judge, and which split they are."""
     from layerkit import DataError
     from layerkit.training import splits_of
     from layerkit.training.prepare import test_split
 
-    splits = splits_of(model.spec, data)
+    splits = splits_of(model.spec, data, dialect=dialect)
     train, test = test_split(splits, (model.spec.train or {}).get("test"))
     if split == "test" and test is None:
         raise DataError(

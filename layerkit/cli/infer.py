@@ -42,10 +42,6 @@ def infer(
         str | None,
         typer.Option("--format", help="Of ROWS: csv, tsv, jsonl, npy, npz, idx; else as it looks."),
     ] = None,
-    header: Annotated[
-        bool | None,
-        typer.Option("--header/--no-header", help="Whether the first line of CSV names columns."),
-    ] = None,
     label: Annotated[
         str | None,
         typer.Option(
@@ -58,6 +54,14 @@ def infer(
     output: Annotated[
         str | None, typer.Option("--output", "-o", metavar="OUT", help="A file; else stdout.")
     ] = None,
+    delimiter: options.Delimiter = None,
+    decimal: options.Decimal = None,
+    thousands: options.Thousands = None,
+    quote: options.Quote = None,
+    header: options.Header = None,
+    comment: options.Comment = None,
+    missing_values: options.MissingValues = None,
+    encoding: options.Encoding = None,
     as_json: options.Json = False,
 ) -> None:
     """Predict each row: its class, or numbers.
@@ -67,6 +71,7 @@ def infer(
     """
     from layerkit import read_rows
     from layerkit.cli import files
+    from layerkit.training.rows import reading
 
     if model == rows == "-":
         raise failures.Misuse("MODEL and ROWS cannot both be standard input")
@@ -74,8 +79,18 @@ def infer(
         files.keep_inputs([output], [model, rows])
         files.keep_others([output])
         files.check_folder(Path(output))
+    dialect = options.dialect(
+        delimiter=delimiter,
+        decimal=decimal,
+        thousands=thousands,
+        quote=quote,
+        header=header,
+        comment=comment,
+        missing_values=missing_values,
+        encoding=encoding,
+    )
     loaded = files.load_model(model)
-    given = read_rows(rows, format=form, labels=label, has_header=header)
+    given = read_rows(rows, format=form, labels=label, **reading(loaded.spec, dialect))
     names, records = _answers(loaded, loaded.predict(given))
     if as_json and output is None:
         predictions = [_nested(loaded, names, record) for record in records]

@@ -33,6 +33,14 @@ def resume(
     epochs: Annotated[
         int | None, typer.Option(min=1, help="A new total, in place of train.epochs.")
     ] = None,
+    delimiter: options.Delimiter = None,
+    decimal: options.Decimal = None,
+    thousands: options.Thousands = None,
+    quote: options.Quote = None,
+    header: options.Header = None,
+    comment: options.Comment = None,
+    missing_values: options.MissingValues = None,
+    encoding: options.Encoding = None,
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
@@ -44,15 +52,33 @@ def resume(
     from layerkit import resume as go_on
     from layerkit.cli import files, runs
     from layerkit.cli.progress import watcher
+    from layerkit.training.rows import labelled_rows, splits_of
 
     if model == "-":
         raise failures.Misuse("resume needs a file: it is where the result goes")
+    dialect = options.dialect(
+        delimiter=delimiter,
+        decimal=decimal,
+        thousands=thousands,
+        quote=quote,
+        header=header,
+        comment=comment,
+        missing_values=missing_values,
+        encoding=encoding,
+    )
     loaded = files.load_model(model)
+    held = None
+    if validation is not None:
+        held = labelled_rows(loaded.spec, validation, dialect=dialect)
     target = files.destination(output, loaded.name) if output else Path(model)
     with watcher(quiet=quiet, as_json=as_json) as watch:
         with runs.last_good_kept(target):
             run = go_on(
-                loaded, data=data, validation_data=validation, epochs=epochs, listener=watch
+                loaded,
+                data=splits_of(loaded.spec, data, dialect=dialect),
+                validation_data=held,
+                epochs=epochs,
+                listener=watch,
             )
         done: runs.Saved = (run, target, runs.save_run(run.model, target))
     if as_json:

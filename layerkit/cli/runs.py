@@ -12,6 +12,7 @@ from layerkit.cli import console
 if TYPE_CHECKING:
     from layerkit import Model, Run
     from layerkit.cli.progress import Quiet
+    from layerkit.data import Dialect
     from layerkit.spec import Spec
 
 __all__ = [
@@ -35,6 +36,7 @@ def run_all(
     *,
     data: str | None = None,
     validation: str | None = None,
+    dialect: Dialect | None = None,
     seed: int | None = None,
     seeds: int | None = None,
     every: float = 30.0,
@@ -47,10 +49,12 @@ def run_all(
     from layerkit import train as train_one
     from layerkit.spec import Spec
     from layerkit.training import splits_of
+    from layerkit.training.rows import labelled_rows
 
     spec = given if isinstance(given, Spec) else given.spec
     first = (spec.train or {}).get("seed", 0) if seed is None else seed
-    rows = splits_of(spec, data)
+    rows = splits_of(spec, data, dialect=dialect)
+    held = None if validation is None else labelled_rows(spec, validation, dialect=dialect)
     runs: list[Saved] = []
     for k in range(seeds or 1):
         path = target if seeds is None else _numbered(target, first + k)
@@ -59,7 +63,7 @@ def run_all(
             run = train_one(
                 given,
                 data=rows,
-                validation_data=validation,
+                validation_data=held,
                 seed=first + k,
                 listener=watch,
                 checkpoint=checkpoint if every else None,

@@ -52,6 +52,14 @@ def train(
             min=0, metavar="SECONDS", help="How often to save NAME-checkpoint.layerkit; 0: never."
         ),
     ] = 30.0,
+    delimiter: options.Delimiter = None,
+    decimal: options.Decimal = None,
+    thousands: options.Thousands = None,
+    quote: options.Quote = None,
+    header: options.Header = None,
+    comment: options.Comment = None,
+    missing_values: options.MissingValues = None,
+    encoding: options.Encoding = None,
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
@@ -67,6 +75,16 @@ def train(
     from layerkit.cli.progress import watcher
 
     changes = [*(settings or ()), *([] if epochs is None else [f"train.epochs={epochs}"])]
+    dialect = options.dialect(
+        delimiter=delimiter,
+        decimal=decimal,
+        thousands=thousands,
+        quote=quote,
+        header=header,
+        comment=comment,
+        missing_values=missing_values,
+        encoding=encoding,
+    )
     given = files.read_source(source, changes)
     if seeds is not None and not hasattr(given, "with_train"):
         raise failures.Misuse("--seeds starts from a spec: a model has its weights already")
@@ -78,6 +96,7 @@ def train(
             watch,
             data=data,
             validation=validation,
+            dialect=dialect,
             seed=seed,
             seeds=seeds,
             every=checkpoint,

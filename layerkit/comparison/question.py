@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from layerkit.comparison.entries import Entry
+from layerkit.data import Dialect
 from layerkit.errors import DataError, SpecError, quoted
 from layerkit.model import Model, build
 from layerkit.parts import Loss, Metric, Rows
@@ -61,7 +62,9 @@ class Question:
         return source.take(slice(0, rows))
 
 
-def pose(entries: Sequence[Entry], data: DataLike, on: On) -> Question:
+def pose(
+    entries: Sequence[Entry], data: DataLike, on: On, dialect: Dialect | None = None
+) -> Question:
     """Load the data once for all contestants, and settle which rows they are judged on.
 
     Raises
@@ -72,7 +75,7 @@ def pose(entries: Sequence[Entry], data: DataLike, on: On) -> Question:
         If their splits differ.
     """
     check_specs(entries)
-    splits, called = _splits(entries, data)
+    splits, called = _splits(entries, data, dialect)
     if on == "validation":
         _check_validation(entries)
         return Question(splits, on, None, called)
@@ -93,21 +96,32 @@ def pose(entries: Sequence[Entry], data: DataLike, on: On) -> Question:
     return Question(splits, on, rows, called)
 
 
-def _splits(entries: Sequence[Entry], data: DataLike) -> tuple[Mapping[str, Rows], str]:
+def _splits(
+    entries: Sequence[Entry], data: DataLike, dialect: Dialect | None
+) -> tuple[Mapping[str, Rows], str]:
     spec = entries[0].spec
     if data is not None and not isinstance(data, (str, Path)):
         return splits_of(spec, data), "data given"
-    named = {(e.spec.train or {}).get("data"): e.name for e in entries}
-    named.pop(None, None)
+    recipes = ((e.spec.train or {}, e.name) for e in entries)
+    named = {json.dumps(r["data"], sort_keys=True): by for r, by in recipes if r.get("data")}
     if data is not None:
-        name = next(iter(named)) if len(named) == 1 else None
-        return splits_of(spec.with_train(data=name), data), str(data)
+        name = json.loads(next(iter(named))) if len(named) == 1 else None
+        return splits_of(spec.with_train(data=name), data, dialect=dialect), str(data)
     if len(named) != 1:
-        found = ", ".join(f"{name!r} by {quoted(by)}" for name, by in named.items())
+        found = ", ".join(
+            f"{_called(json.loads(name))!r} by {quoted(by)}" for name, by in named.items()
+        )
         reason = f"the contestants were made for different data: {found}" if named else "no data"
         raise DataError(reason, hint="name the data that all are compared on: --data PATH")
-    (name,) = named
-    return splits_of(spec.with_train(data=name)), str(name)
+    name = json.loads(next(iter(named)))
+    return splits_of(spec.with_train(data=name), dialect=dialect), _called(name)
+
+
+def _called(data: Any) -> str:
+    """What ``train.data`` names, for people."""
+    if isinstance(data, dict):
+        return str(data.get("path", data.get("train", data.get("type"))))
+    return str(data)
 
 
 def _one(entries: Sequence[Entry], key: str) -> Any:

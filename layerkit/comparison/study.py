@@ -25,6 +25,7 @@ from layerkit.comparison.outcome import Comparison
 from layerkit.comparison.question import On, Question, check_answers, metrics_of, pose
 from layerkit.comparison.results import Contestant, Difference, LayerRow, Timing
 from layerkit.comparison.timing import BATCH_ROWS, time_models
+from layerkit.data import Dialect
 from layerkit.errors import TrainingDivergedError
 from layerkit.model import Model
 from layerkit.parts import Metric
@@ -47,6 +48,7 @@ def compare(
     confidence: float = 0.95,
     timing: bool = True,
     on: On = "test",
+    dialect: Dialect | None = None,
 ) -> Comparison:
     """Train or load contestants, judge them on the same rows, and compare each with the first.
 
@@ -77,6 +79,8 @@ def compare(
     on
         "test" rows, the same for all, or each seed's "validation" rows (specs only), for choosing
         between architectures without touching the test rows.
+    dialect
+        How tables are written, before what the specs say of it.
 
     Raises
     ------
@@ -95,7 +99,7 @@ def compare(
     if not 0 < confidence < 1:
         raise ValueError(f"confidence lies between 0 and 1, {confidence} does not")
     entries = gather(contestants, settings)
-    question = pose(entries, data, on)
+    question = pose(entries, data, on, dialect)
     metrics = metrics_of(entries)
     _train_all(entries, question, seeds, listener or Listener())
     ready = [e for e in entries if e.models]

@@ -1,15 +1,18 @@
 """Raw rows in, arrays out: files, data sets by name, splits."""
 
+from layerkit.data.dialect import Dialect
 from layerkit.data.fetch import data_home, fetch_files, load_idx_set
 from layerkit.data.load import load_data
-from layerkit.data.read import read_rows
+from layerkit.data.read import read_blocks, read_rows
 from layerkit.data.split import split_by_column, split_rows
 
 __all__ = [
+    "Dialect",
     "data_home",
     "fetch_files",
     "load_data",
     "load_idx_set",
+    "read_blocks",
     "read_rows",
     "split_by_column",
     "split_rows",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from layerkit.data.arrays import load_npz
+from layerkit.data.dialect import DIALECT_KEYS, Dialect
 from layerkit.data.fetch import data_home
 from layerkit.data.idxfolder import has_idx, load_idx
 from layerkit.data.read import EXTENSIONS, read_bytes, read_rows
@@ -19,8 +20,10 @@ from layerkit.registry import DATA
 __all__ = ["load_data"]
 
 Labels = str | Sequence[str] | None
+Options = dict[str, Any]
+"""Keyword arguments of ``read_rows``."""
 
-_FILE_KEYS = ("format", "has_header", "labels", "test", "train")
+_FILE_KEYS = ("path", "train", "test", "format", "labels", *DIALECT_KEYS, "has_header")
 _LOOKED_FOR = (
     "looked for: the IDX files of MNIST (train-images-idx3-ubyte.gz, ...); train and test with "
     f"{', '.join(EXTENSIONS)} (perhaps .gz); x_train.npy and y_train.npy, x_test.npy and "
@@ -33,6 +36,9 @@ def load_data(
     *,
     where: str | Path | None = None,
     labels: Labels = None,
+    columns: Sequence[str] | None = None,
+    dialect: Dialect | None = None,
+    instead: Dialect | None = None,
 ) -> dict[str, Rows]:
     """The splits by name: "train", and "test" if there is one.
 
@@ -40,13 +46,17 @@ def load_data(
     ----------
     data
         The name of a registered data source; the path of a file or folder; a mapping, either
-        {"type": source, ...its settings} or {"train": path, "test": path, "format": ..,
-        "has_header": .., "labels": ..}; or None, where ``where`` alone decides.
+        {"type": source, ...its settings}, or {"path": path} or {"train": path, "test": path} with
+        "format", "labels" and the fields of ``Dialect``; or None, where ``where`` alone decides.
     where
         The folder or file that the user named for this run. It goes before the environment
         variable ``LAYERKIT_DATA``, a folder that holds files or folders by data set name.
     labels
         Label column or columns of files, see ``read_rows``; registered sources know theirs.
+    columns
+        Other columns of files that are wanted, see ``read_rows``.
+    dialect, instead
+        How files are written, where ``data`` does not say so; and what goes before that.
 
     Raises
     ------
@@ -60,19 +70,25 @@ def load_data(
     base = None if where is None else Path(where).expanduser()
     if base is not None and not base.exists():
         raise DataSourceError(f"there is no file or folder {base}")
+    open_ = dialect or Dialect()
+    if isinstance(data, Mapping) and "type" not in data:
+        _check_keys(data)
+        open_ = Dialect.of({"header": data.get("has_header"), **data}).over(open_)
+    written = (instead or Dialect()).over(open_)
+    options: Options = {"labels": labels, "columns": columns, **written.given()}
     if isinstance(data, Mapping):
-        return _from_mapping(data, base, labels)
+        return _from_mapping(data, base, options)
     if data is None:
         if base is None:
             hint = "set train.data in the spec (digits, say), or give --data PATH"
             raise DataSourceError("no data named, and no path given", hint=hint)
-        return _from_path(base, labels)
+        return _from_path(base, options)
     if isinstance(data, str) and data in DATA:
         return _from_source(data, base)
     found = _find(os.fspath(data), base)
     if found is None:
         raise _unknown(data)
-    return _from_path(found, labels)
+    return _from_path(found, options)
 
 
 def _from_source(config: str | Mapping[str, Any], base: Path | None) -> dict[str, Rows]:
@@ -83,30 +99,35 @@ def _from_source(config: str | Mapping[str, Any], base: Path | None) -> dict[str
     return splits
 
 
-def _from_mapping(data: Mapping[str, Any], base: Path | None, labels: Labels) -> dict[str, Rows]:
-    if "type" in data:
-        return _from_source(data, base)
+def _check_keys(data: Mapping[str, Any]) -> None:
     unknown = sorted(set(data) - set(_FILE_KEYS))
-    if unknown or "train" not in data:
-        fault = f"unknown key {quoted(unknown[0])}" if unknown else "no key 'train'"
+    if unknown or ("train" in data) == ("path" in data):
+        fault = f"unknown key {quoted(unknown[0])}" if unknown else "no key 'train' or 'path'"
+        if not unknown and "train" in data:
+            fault = "both a key 'train' and a key 'path'"
         near = nearest(unknown[0], list(_FILE_KEYS)) if unknown else ""
         raise DataSourceError(
             f"data: {fault}{near}",
             hint=f"wanted: type and its settings, or {', '.join(_FILE_KEYS)}",
         )
-    splits = {}
-    for split in ("train", "test"):
-        if split in data:
-            path = _find(os.fspath(data[split]), base)
-            if path is None:
-                raise _unknown(Path(data[split]))
-            splits[split] = read_rows(
-                path,
-                format=data.get("format"),
-                labels=data.get("labels", labels),
-                has_header=data.get("has_header"),
-            )
-    return splits
+
+
+def _from_mapping(data: Mapping[str, Any], base: Path | None, options: Options) -> dict[str, Rows]:
+    if "type" in data:
+        return _from_source(data, base)
+    own = {key: data[key] for key in ("format", "labels") if data.get(key) is not None}
+    options = {**options, **own}
+    if "path" in data:
+        return _from_path(_found(data["path"], base), options)
+    names = {split: data[split] for split in ("train", "test") if data.get(split) is not None}
+    return {split: read_rows(_found(name, base), **options) for split, name in names.items()}
+
+
+def _found(name: Any, base: Path | None) -> Path:
+    path = _find(os.fspath(name), base)
+    if path is None:
+        raise _unknown(Path(name))
+    return path
 
 
 def _find(name: str, base: Path | None) -> Path | None:
@@ -138,9 +159,9 @@ def _unknown(data: str | Path) -> UnknownTypeError | DataSourceError:
     return DataSourceError(f"there is no data set {name}")
 
 
-def _from_path(path: Path, labels: Labels) -> dict[str, Rows]:
+def _from_path(path: Path, options: Options) -> dict[str, Rows]:
     if path.is_dir():
-        return _from_folder(path, labels)
+        return _from_folder(path, options)
     if path.suffix == ".npz":
         arrays = load_npz(*read_bytes(path))
         keys = {key.lower(): key for key in arrays}
@@ -151,10 +172,10 @@ def _from_path(path: Path, labels: Labels) -> dict[str, Rows]:
                 for split in ("train", "test")
                 if f"x_{split}" in named
             }
-    return {"train": read_rows(path, labels=labels)}
+    return {"train": read_rows(path, **options)}
 
 
-def _from_folder(folder: Path, labels: Labels) -> dict[str, Rows]:
+def _from_folder(folder: Path, options: Options) -> dict[str, Rows]:
     if has_idx(folder):
         return load_idx(folder)
     files = {p.name.lower(): p for p in sorted(folder.iterdir()) if p.is_file()}
@@ -164,7 +185,7 @@ def _from_folder(folder: Path, labels: Labels) -> dict[str, Rows]:
             if len(paths) > 1:
                 names = " and ".join(p.name for p in paths)
                 raise DataSourceError(f"{folder}: which is the {split} split? {names}")
-        return {s: read_rows(paths[0], labels=labels) for s, paths in named.items() if paths}
+        return {s: read_rows(paths[0], **options) for s, paths in named.items() if paths}
     if "x_train.npy" in files:
         return {
             split: _npy_pair(files, split)
@@ -173,7 +194,7 @@ def _from_folder(folder: Path, labels: Labels) -> dict[str, Rows]:
         }
     single = [p for name, p in files.items() if _ending(name) in EXTENSIONS]
     if len(single) == 1:
-        return _from_path(single[0], labels)
+        return _from_path(single[0], options)
     there = ", ".join(sorted(p.name for p in folder.iterdir())[:20]) or "nothing"
     raise DataSourceError(f"{folder}: no data set found; there is: {there}", hint=_LOOKED_FOR)
 

@@ -10,19 +10,20 @@ import gzip
 import os
 import sys
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import Any, BinaryIO, TextIO
 
 from layerkit.contract.rowforms import take_labels
 from layerkit.data.arrays import read_idx, read_npy, read_npz
 from layerkit.data.delimited import read_csv
+from layerkit.data.dialect import Dialect
 from layerkit.data.jsonlines import read_jsonl
 from layerkit.errors import DataError, DataSourceError, quoted
 from layerkit.offers import nearest
 from layerkit.parts import Rows
 
-__all__ = ["EXTENSIONS", "read_bytes", "read_rows"]
+__all__ = ["EXTENSIONS", "read_blocks", "read_bytes", "read_rows"]
 
 EXTENSIONS = {
     ".csv": "csv",
@@ -47,6 +48,15 @@ def read_rows(
     *,
     format: str | None = None,
     labels: str | Sequence[str] | None = None,
+    columns: Sequence[str] | None = None,
+    header: bool | None = None,
+    delimiter: str | None = None,
+    decimal: str | None = None,
+    thousands: str | None = None,
+    quote: str | None = None,
+    comment: str | None = None,
+    missing_values: Sequence[str] = (),
+    encoding: str | None = None,
     has_header: bool | None = None,
 ) -> Rows:
     """The raw rows in a file.
@@ -60,11 +70,15 @@ def read_rows(
         a line), "npy", "npz" (arrays x, X, rows or features, and y or labels) or "idx", each
         perhaps with ".gz"; by default told by the name, else by the first bytes.
     labels
-        Column or columns that are labels and no input: by name, or by position ("64", from 0)
-        where columns have no names; in an npz file, the key of the array.
+        Column or columns that are labels and no input: by name, or by position (64 or "64", from
+        0); in an npz file, the key of the array.
+    columns
+        Names of columns that are wanted. The first line is a header if it holds them all. Others
+        cost little, and are there when asked for.
+    header, delimiter, decimal, thousands, quote, comment, missing_values, encoding
+        How delimited text is written: see ``layerkit.data.Dialect``. What is left out is detected.
     has_header
-        Whether the first line of delimited text names the columns; by default it does if it has
-        text, unless every column of numbers begins with a number.
+        The older name of ``header``.
 
     Returns
     -------
@@ -81,13 +95,23 @@ def read_rows(
     DataSourceError
         If the file cannot be found, read or decompressed.
     """
+    dialect = Dialect(
+        delimiter,
+        decimal,
+        thousands,
+        quote,
+        has_header if header is None else header,
+        comment,
+        tuple(missing_values),
+        encoding,
+    )
     raw, name = read_bytes(source)
     kind = _format_of(format, name if _is_path(source) else "", raw)
     if not raw.strip():
         raise DataError("the file is empty", source=name)
     if kind in ("csv", "tsv"):
-        delimiter = "\t" if kind == "tsv" else None
-        rows = read_csv(raw, name, delimiter=delimiter, has_header=has_header)
+        tab = "\t" if kind == "tsv" else None
+        rows = read_csv(raw, name, delimiter=dialect.delimiter or tab, has_header=dialect.header)
     elif kind == "npz":
         rows = read_npz(raw, name, labels=labels if isinstance(labels, str) else None)
     else:
@@ -95,6 +119,35 @@ def read_rows(
         readers = {"jsonl": read_jsonl, "npy": read_npy, "idx": read_idx}
         rows = readers[kind](raw, name)
     return take_labels(rows, labels)
+
+
+def read_blocks(
+    source: str | os.PathLike[str] | BinaryIO | TextIO, *, rows: int = 8192, **options: Any
+) -> Iterator[Rows]:
+    """The raw rows in a file, some at a time and in order.
+
+    Parameters
+    ----------
+    source
+        A path, "-" for standard input, or an open file.
+    rows
+        How many rows a block has at most.
+    options
+        Those of ``read_rows``.
+
+    Yields
+    ------
+    Rows
+        The same cells as ``read_rows`` gives; ``index`` is the number of each row in the file.
+
+    Raises
+    ------
+    DataError, DataSourceError
+        As ``read_rows``, at the block that holds the fault.
+    """
+    whole = read_rows(source, **options)
+    for start in range(0, len(whole), rows):
+        yield whole.take(slice(start, start + rows))
 
 
 def _is_path(source: object) -> bool:

@@ -8,9 +8,11 @@ from layerkit.errors import PluginError
 from layerkit.parts import Link, Target
 from layerkit.registry import LOSSES, METRICS, split_config
 from layerkit.spec.document import annotation_at
+from layerkit.spec.quick import UnsureError, taker
+from layerkit.spec.sections import DIALECT, SECTIONS
 from layerkit.spec.settings import part_group, validate_part
 from layerkit.spec.text import Path
-from layerkit.spec.words import Faults, came
+from layerkit.spec.words import Faults, came, describe, unknown_field
 
 __all__ = ["check_output", "link_of", "read_recipe"]
 
@@ -45,6 +47,7 @@ def read_recipe(
     """Resolve the parts that ``train`` names, in place; mistakes go to ``faults``."""
     if train["loss"] is None:
         train["loss"] = "softmax_cross_entropy" if output["targets"] is None else "mse"
+    _check_data(train["data"], faults)
     target: Target | None = None
     for key in ("loss", "optimizer", "schedule"):
         group = part_group(annotation_at(("train", key)))
@@ -64,6 +67,28 @@ def read_recipe(
     _metrics(target, train, faults, lenient=lenient)
     if train["early_stopping"] is not None:
         _early_stopping(train, faults)
+
+
+def _check_data(data: Any, faults: Faults) -> None:
+    """Note what is wrong in an object that says where the data are and how they are written."""
+    if not isinstance(data, dict) or "type" in data:
+        return
+    paths = ("path", "train", "test", "format")
+    if ("path" in data) == ("train" in data) and data.keys() <= {*paths, *DIALECT}:
+        faults.add(("train", "data"), "exactly one of 'path' and 'train' is wanted")
+    if "test" in data and "train" not in data:
+        faults.add(("train", "data", "test"), "this goes with 'train', not with 'path'")
+    fields = SECTIONS["input"].model_fields
+    for key, value in data.items():
+        path: Path = ("train", "data", key)
+        if key not in (*paths, *DIALECT):
+            faults.add(path, unknown_field(key, (*paths, *DIALECT)))
+            continue
+        annotation = fields[key].annotation if key in DIALECT else str
+        try:
+            taker(annotation)(value)
+        except UnsureError:
+            faults.add(path, f"{describe(annotation)} is wanted, {came(value)} came")
 
 
 def _label_columns(output: dict[str, Any], train: dict[str, Any], faults: Faults) -> None:

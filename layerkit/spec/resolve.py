@@ -20,7 +20,7 @@ from layerkit.spec.document import read_document
 from layerkit.spec.fit import check_fit
 from layerkit.spec.layers import LayerRecord, Lookup, read_layers
 from layerkit.spec.recipe import check_output, link_of, read_recipe
-from layerkit.spec.sections import SECTIONS
+from layerkit.spec.sections import DIALECT, SECTIONS
 from layerkit.spec.text import Source, override, parse, plain
 from layerkit.spec.words import Faults, Permit, anyone
 
@@ -76,7 +76,7 @@ class Spec:
             "layerkit": 1,
             "name": self.name,
             "dtype": self.dtype,
-            "input": self.input,
+            "input": _without_open_dialect(self.input),
             "layers": layers,
             "output": {**self.output, "link": self.link},
         }
@@ -85,6 +85,11 @@ class Spec:
     def with_train(self, **changes: Any) -> Spec:
         """The same spec with fields of its recipe changed (already valid values)."""
         return replace(self, train={**(self.train or {}), **changes})
+
+
+def _without_open_dialect(given: dict[str, Any]) -> dict[str, Any]:
+    """``input`` less what it leaves open of the dialect: that has no default, it is detected."""
+    return {k: v for k, v in given.items() if k not in DIALECT or v not in (None, [])}
 
 
 def read_spec(spec: str | FilePath | Mapping[str, Any], *, settings: Sequence[str] = ()) -> Spec:
@@ -176,6 +181,7 @@ def _sections(
     document: dict[str, Any], layers: tuple[LayerRecord, ...], faults: Faults, *, lenient: bool
 ) -> Spec:
     given, output, train = document["input"], document["output"], document["train"]
+    _name_positions(output, train)
     names = given["columns"]
     if (given["shape"] is None) == (names is None):
         faults.add(("input",), "exactly one of 'shape' and 'columns' is wanted")
@@ -195,6 +201,21 @@ def _sections(
         if train is None and output["classes"]:
             link = "softmax"
     return Spec(document["name"], document["dtype"], given, layers, output, link, train)
+
+
+def _name_positions(output: dict[str, Any], train: dict[str, Any] | None) -> None:
+    """Columns that are given by position are named by it, as in tables without a header."""
+    output["column"] = _named(output["column"])
+    if output["targets"] is not None:
+        output["targets"] = [_named(column) for column in output["targets"]]
+    if train is not None:
+        train["sample_weight"] = _named(train["sample_weight"])
+        if isinstance(train["test"], dict):
+            train["test"]["column"] = _named(train["test"]["column"])
+
+
+def _named(column: str | int | None) -> str | None:
+    return str(column) if isinstance(column, int) else column
 
 
 def _check_scale(given: dict[str, Any], faults: Faults) -> None:

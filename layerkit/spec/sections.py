@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from layerkit.fields import PartOf, Range, Size
 from layerkit.spec.declare import Rule, Section, field
 
-__all__ = ["SECTIONS", "EarlyStopping", "Input", "Output", "SpecDocument", "Train"]
+__all__ = ["DIALECT", "SECTIONS", "EarlyStopping", "Input", "Output", "SpecDocument", "Train"]
 
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}"
 
@@ -53,8 +53,26 @@ def _is_test(value: Any) -> bool:
     if isinstance(value, dict) and value.keys() == {"column", "values"}:
         items = value["values"]
         plain = isinstance(items, list) and all(isinstance(v, str) or _number(v) for v in items)
-        return isinstance(value["column"], str) and plain and bool(items)
+        named = value["column"] is not None and _is_column(value["column"])
+        return named and plain and bool(items)
     return value is None or (_number(value) and 0 <= value < 1)
+
+
+def _is_character(value: Any) -> bool:
+    one = isinstance(value, str) and len(value) == 1 and value not in "\n\r\0"
+    return value is None or one or value in ("\\t", "tab")
+
+
+def _is_quote(value: Any) -> bool:
+    return value == "" or (_is_character(value) and value not in ("\\t", "tab"))
+
+
+def _is_data(value: Any) -> bool:
+    return value is None or isinstance(value, (str, dict))
+
+
+def _is_column(value: Any) -> bool:
+    return value is None or isinstance(value, str) or (type(value) is int and value >= 0)
 
 
 def _is_class_weights(value: Any) -> bool:
@@ -66,6 +84,7 @@ def _is_class_weights(value: Any) -> bool:
     return bool(min(numbers) >= 0 < max(numbers))
 
 
+_COLUMN = {"anyOf": [{"type": "string"}, {"type": "integer", "minimum": 0}]}
 _NUMBER_OR_LIST = {"anyOf": [{"type": "number"}, {"type": "array", "items": {"type": "number"}}]}
 
 Version = Annotated[Any, Rule(_is_version, {"const": 1}), "1"]
@@ -114,7 +133,7 @@ TestRows = Annotated[
                 {
                     "type": "object",
                     "properties": {
-                        "column": {"type": "string"},
+                        "column": _COLUMN,
                         "values": {"type": "array", "items": {"type": ["string", "number"]}},
                     },
                     "required": ["column", "values"],
@@ -138,6 +157,66 @@ ClassWeights = Annotated[
         },
     ),
     'null, "balanced", or numbers >= 0, not all 0: a list, or an object from class to number',
+]
+Character = Annotated[
+    Any,
+    Rule(_is_character, {"type": ["string", "null"], "pattern": "^([^\\n\\r]|\\\\t|tab)$"}),
+    "null or one character",
+]
+Quote = Annotated[
+    Any,
+    Rule(_is_quote, {"type": ["string", "null"], "maxLength": 1}),
+    "null, one character, or empty for none",
+]
+Column = Annotated[
+    Any,
+    Rule(_is_column, {"anyOf": [*_COLUMN["anyOf"], {"type": "null"}]}),
+    "null, the name of a column, or its position from 0",
+]
+_DIALECT: dict[str, Any] = {
+    "delimiter": {"type": ["string", "null"]},
+    "decimal": {"enum": [None, ".", ","]},
+    "thousands": {"type": ["string", "null"]},
+    "quote": {"type": ["string", "null"], "maxLength": 1},
+    "header": {"type": ["boolean", "null"]},
+    "comment": {"type": ["string", "null"]},
+    "missing_values": {"type": "array", "items": {"type": "string"}},
+    "encoding": {"type": ["string", "null"]},
+}
+Data = Annotated[
+    Any,
+    Rule(
+        _is_data,
+        {
+            "anyOf": [
+                {"type": ["string", "null"]},
+                {
+                    "type": "object",
+                    "properties": {"type": {"type": "string"}},
+                    "required": ["type"],
+                },
+                {
+                    "type": "object",
+                    "properties": {
+                        "path": {"type": "string"},
+                        "train": {"type": "string"},
+                        "test": {"type": "string"},
+                        "format": {"type": "string"},
+                        **_DIALECT,
+                    },
+                    "anyOf": [{"required": ["path"]}, {"required": ["train"]}],
+                    "additionalProperties": False,
+                },
+            ]
+        },
+    ),
+    'null, a name or a path, or an object with "path" (or "train" and "test") and how the file is '
+    "written",
+]
+ColumnName = Annotated[
+    Any,
+    Rule(lambda value: value is not None and _is_column(value), _COLUMN),
+    "the name of a column, or its position from 0",
 ]
 LossName = Annotated[Any, PartOf("losses")]
 OptimizerName = Annotated[Any, PartOf("optimizers")]
@@ -164,6 +243,44 @@ class Input(Section):
         description="What an empty cell becomes: an error, the column's training mean or median, "
         "or a number.",
     )
+    delimiter: Character = field(
+        None, description="What stands between the cells of a table; detected if left out."
+    )
+    decimal: Literal[".", ","] | None = field(
+        None, description="What begins the decimals of a number; detected if left out."
+    )
+    thousands: Character = field(
+        None, description="What groups digits by three, as in 1.234,5; detected where plain."
+    )
+    quote: Quote = field(
+        None, description='What stands around cells that hold others; by default `"`.'
+    )
+    header: bool | None = field(
+        None, description="Whether the first line names the columns; detected if left out."
+    )
+    comment: str | None = field(
+        None, description="Lines of a table that begin with this are skipped."
+    )
+    missing_values: list[str] = field(
+        default_factory=list,
+        description="Spellings of a missing value, such as NA, beside an empty cell and `?`.",
+    )
+    encoding: str | None = field(
+        None, description="Of the characters of a table, such as latin-1; by default UTF-8."
+    )
+
+
+DIALECT = (
+    "delimiter",
+    "decimal",
+    "thousands",
+    "quote",
+    "header",
+    "comment",
+    "missing_values",
+    "encoding",
+)
+"""The fields of ``input`` that say how tables are written; ``train.data`` takes them too."""
 
 
 class Output(Section):
@@ -174,9 +291,12 @@ class Output(Section):
         description="Class names in the order of the last layer's units. Left out, they are "
         "learned from the training labels.",
     )
-    column: str | None = field(None, description="The table column that holds the class.")
-    targets: list[str] | None = field(
-        None, description="For regression: names of the target columns."
+    column: Column = field(
+        None,
+        description="The table column that holds the class: its name, or its position from 0.",
+    )
+    targets: list[ColumnName] | None = field(
+        None, description="For regression: names of the target columns, or their positions from 0."
     )
     scale: Literal["standardize"] | None = field(
         None,
@@ -201,8 +321,12 @@ class EarlyStopping(Section):
 class Train(Section):
     """The recipe: data, loss, optimizer and how long."""
 
-    data: str | None = field(
-        None, description="Name of a data set (digits, mnist), or path of a file or folder."
+    data: Data = field(
+        None,
+        description="Name of a data set (digits, mnist), or path of a file or folder; or an object "
+        'with `path`, or `train` and `test`, and how the file is written, such as `{"path": '
+        '"flats.csv", "delimiter": ";", "decimal": ","}`, with the fields of `input` of these '
+        "names.",
     )
     test: TestRows = field(
         None,
@@ -245,10 +369,11 @@ class Train(Section):
         description="How much the rows of each class count in the training loss. Metrics and the "
         "losses that are reported after an epoch count every row alike.",
     )
-    sample_weight: str | None = field(
+    sample_weight: Column = field(
         None,
-        description="The table column that says how much each row counts in the training loss. "
-        "Metrics and the losses that are reported after an epoch count every row alike.",
+        description="The table column (name, or position from 0) that says how much each row "
+        "counts in the training loss. Metrics and the losses that are reported after an epoch "
+        "count every row alike.",
     )
 
 

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from layerkit.contract import as_rows
-from layerkit.data import load_data, read_rows
+from layerkit.data import Dialect, load_data, read_rows
 from layerkit.errors import DataError
 from layerkit.parts import Rows
 from layerkit.spec import Spec
 from layerkit.training.prepare import test_split
 
-__all__ = ["DataLike", "Pair", "given_rows", "judged_rows", "labelled_rows", "splits_of"]
+__all__ = ["DataLike", "Pair", "given_rows", "judged_rows", "labelled_rows", "reading", "splits_of"]
 
 Pair = tuple[Any, Any]
 """Rows and their labels: arrays or lists (n, *shape) and (n,) or (n, k); columns by name."""
@@ -26,7 +26,8 @@ Table = Mapping[str, Any] | list[Any] | Any
 
 DataLike = str | Path | Pair | Mapping[str, Rows | Pair] | Table | None
 """Where rows come from: None for what the recipe names, a path, a pair (x, y), a table with the
-labels among its columns, or any of these by split, as in ``{"train": (x, y), "test": (u, v)}``."""
+labels among its columns; any of these by split, as in ``{"train": (x, y), "test": (u, v)}``; or an
+object as in ``train.data``, which says where files are and how they are written."""
 
 
 def _label_columns(spec: Spec) -> str | list[str] | None:
@@ -35,20 +36,54 @@ def _label_columns(spec: Spec) -> str | list[str] | None:
     return column if column is not None else targets
 
 
-def splits_of(spec: Spec, data: DataLike = None) -> dict[str, Rows]:
+def reading(spec: Spec, instead: Dialect | None = None) -> dict[str, Any]:
+    """Keyword arguments of ``read_rows`` for a file of rows for ``spec``, but for its labels.
+
+    ``instead`` goes before the dialect that ``spec.input`` names.
+    """
+    dialect = (instead or Dialect()).over(Dialect.of(spec.input))
+    return {"columns": _wanted_columns(spec), **dialect.given()}
+
+
+def _wanted_columns(spec: Spec) -> list[str] | None:
+    """The columns that a table for ``spec`` has by name; None where its inputs go by position."""
+    if spec.input["columns"] is None:
+        return None
+    return list(spec.input["columns"])
+
+
+def splits_of(
+    spec: Spec, data: DataLike = None, *, dialect: Dialect | None = None
+) -> dict[str, Rows]:
     """The splits by name, "train" and perhaps "test", from ``data`` or what the recipe names.
+
+    ``dialect`` goes before what the spec says of how a table is written.
 
     Raises
     ------
     DataError, DataSourceError
         If they cannot be found or read.
     """
+    if isinstance(data, Mapping) and _names_files(data):
+        spec, data = spec.with_train(data=dict(data)), None
     if isinstance(data, Mapping) and _by_split(data):
         return {split: given_rows(rows) for split, rows in data.items()}
     if data is not None and not isinstance(data, (str, Path)):
         return {"train": given_rows(data)}
     named = (spec.train or {}).get("data")
-    return load_data(named, where=data, labels=_label_columns(spec))
+    return load_data(
+        named,
+        where=data,
+        labels=_label_columns(spec),
+        columns=_wanted_columns(spec),
+        dialect=Dialect.of(spec.input),
+        instead=dialect,
+    )
+
+
+def _names_files(data: Mapping[str, Any]) -> bool:
+    """Whether a mapping says where files are and how they are written, as ``train.data`` may."""
+    return isinstance(data.get("path", data.get("train")), (str, Path))
 
 
 def _by_split(data: Mapping[str, Any]) -> bool:
@@ -83,8 +118,12 @@ def given_rows(rows: Rows | Pair | Table) -> Rows:
     return Rows(x.values, x.columns, labels, "the rows given")
 
 
-def labelled_rows(spec: Spec, source: str | os.PathLike[str] | Rows | Pair) -> Rows:
+def labelled_rows(
+    spec: Spec, source: str | os.PathLike[str] | Rows | Pair, *, dialect: Dialect | None = None
+) -> Rows:
     """Rows of one file with their labels, as ``spec`` names them; or those given.
+
+    The file is read as that of ``train.data``; ``dialect`` goes before that.
 
     Raises
     ------
@@ -93,10 +132,15 @@ def labelled_rows(spec: Spec, source: str | os.PathLike[str] | Rows | Pair) -> R
     """
     if isinstance(source, (Rows, tuple)):
         return given_rows(source)
-    return read_rows(source, labels=_label_columns(spec))
+    data = (spec.train or {}).get("data")
+    recipe = Dialect.of(data) if isinstance(data, dict) else Dialect()
+    options = reading(spec, (dialect or Dialect()).over(recipe))
+    return read_rows(source, labels=_label_columns(spec), **options)
 
 
-def judged_rows(spec: Spec, data: DataLike = None, split: str = "test") -> Rows:
+def judged_rows(
+    spec: Spec, data: DataLike = None, split: str = "test", *, dialect: Dialect | None = None
+) -> Rows:
     """The rows of one split: those that a training on the same data judges by.
 
     "test" is the data set's own, or what the recipe's ``train.test`` chooses; without either, all
@@ -107,7 +151,7 @@ def judged_rows(spec: Spec, data: DataLike = None, split: str = "test") -> Rows:
     DataError
         If there is no such split.
     """
-    splits = splits_of(spec, data)
+    splits = splits_of(spec, data, dialect=dialect)
     rows, test = test_split(splits, (spec.train or {}).get("test"))
     if split == "train":
         return rows

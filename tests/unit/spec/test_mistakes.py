@@ -64,6 +64,7 @@ STOP = {"metric": "loss"}
 NOT_WHOLE: list[Any] = ["3", 3.0, 3.5, True, None, [3], {"a": 1}]
 NOT_NUMBER: list[Any] = ["0.1", True, [0.1], {"a": 1}]
 NOT_TEXT: list[Any] = [5, 1.5, True, ["a"], {"a": 1}]
+NOT_COLUMN: list[Any] = [-5, 1.5, True, ["a"], {"a": 1}]
 
 
 def each(
@@ -121,7 +122,7 @@ BAD: list[tuple[tuple[str | int, ...], Any, str]] = [
     ),
     *each(("output", "classes"), (["a", "a", "b"], []), "none twice"),
     *each(("output", "targets"), (5, "ab", {}, True), "list"),
-    *each(("output", "column"), NOT_TEXT, "text"),
+    *each(("output", "column"), NOT_COLUMN, "its position"),
     *each(("output", "link"), ("soft", 5, True), "softmax"),
     *each(("output", "scale"), ("minmax", 5, True), "standardize"),
     # layers
@@ -139,7 +140,16 @@ BAD: list[tuple[tuple[str | int, ...], Any, str]] = [
     *each((*L1, "initializer"), (5, True, None, []), "initializer"),
     *each((*L2, "carry_initializer"), (5, True, None, []), "initializer"),
     # train
-    *each((*T, "data"), NOT_TEXT, "text"),
+    *each((*T, "data"), (5, 1.5, True, ["a"]), "a path"),
+    *each((*T, "data"), ({}, {"format": "csv"}, {"path": "a", "train": "b"}), "exactly one"),
+    *each(("input", "delimiter"), (5, "", "ab", "\n", True), "one character"),
+    *each(("input", "thousands"), (5, "", "ab", True), "one character"),
+    *each(("input", "quote"), (5, "ab", "tab", True), "one character"),
+    *each(("input", "decimal"), (5, ";", "", True), "','"),
+    *each(("input", "header"), (0, 1, "yes"), "true or false"),
+    *each(("input", "comment"), (5, True, ["#"]), "text"),
+    *each(("input", "missing_values"), ("NA", None, 5), "list"),
+    *each(("input", "encoding"), (5, True, ["utf-8"]), "text"),
     *each(
         (*T, "test"),
         (
@@ -151,7 +161,7 @@ BAD: list[tuple[tuple[str | int, ...], Any, str]] = [
             [0.2],
             {},
             {"column": "a"},
-            {"column": 1, "values": [1]},
+            {"column": -1, "values": [1]},
             {"column": "a", "values": []},
         ),
         "fraction",
@@ -172,7 +182,7 @@ BAD: list[tuple[tuple[str | int, ...], Any, str]] = [
         ("even", 5, True, [], {}, [-1, 1, 1], ["a"], {"a": -1}, {"a": "1"}, {"a": True}),
         "balanced",
     ),
-    *each((*T, "sample_weight"), NOT_TEXT, "text"),
+    *each((*T, "sample_weight"), NOT_COLUMN, "its position"),
     *each((*T, "early_stopping"), (5, True, "loss", []), "object"),
     *each((*T, "optimizer", "learning_rate"), (*NOT_NUMBER, None, 0, -1), "above 0"),
     *each((*T, "optimizer", "beta1"), (*NOT_NUMBER, None, 1, -0.1), "below 1"),
@@ -201,9 +211,12 @@ COMBINED: list[tuple[dict[tuple[str | int, ...], Any], tuple[str | int, ...], st
     ({("input", "shape"): GONE, ("input", "columns"): ["a", "a"]}, ("input", "columns"), "twice"),
     ({("input", "shape"): GONE, ("input", "columns"): ["a", 5]}, ("input", "columns", 1), "text"),
     ({("output", "targets"): ["x", "y", "z"]}, ("output",), "exclude each other"),
+    ({(*T, "data"): {"path": "a", "delimeter": ";"}}, (*T, "data", "delimeter"), "did you mean"),
+    ({(*T, "data"): {"path": "a", "header": 1}}, (*T, "data", "header"), "true or false"),
+    ({(*T, "data"): {"path": 5}}, (*T, "data", "path"), "text"),
     ({("output", "scale"): "standardize"}, ("output", "scale"), "only targets"),
-    ({("output", "classes"): GONE, ("output", "targets"): ["a", 5, "c"]},
-     ("output", "targets", 1), "text"),
+    ({("output", "classes"): GONE, ("output", "targets"): ["a", -5, "c"]},
+     ("output", "targets", 1), "its position"),
     ({(*T, "loss"): "mse"}, (*T, "loss"), "cannot learn classes"),
     ({("output", "classes"): GONE, ("output", "targets"): ["x", "y", "z"],
       (*T, "loss"): "softmax_cross_entropy"}, (*T, "loss"), "cannot learn targets"),

@@ -13,6 +13,7 @@ import layerkit
 from layerkit import Array, Context, Layer, ModelFileError, Plan, PluginLoadError, Shape, SpecError
 from layerkit.fields import ActivationName, Fraction, Positive, Range, ScheduleName, Size
 from layerkit.spec import read_spec
+from layerkit.spec.sections import DIALECT
 
 MODELS = Path(__file__).parents[3] / "models"
 Register = Callable[[Any], Any]
@@ -44,7 +45,15 @@ def test_all_defaults_are_filled_in() -> None:
     found = read_spec(spec({"type": "dense", "units": 2}, train={}))
     assert found.name == "model"
     assert found.dtype == "float32"
-    assert found.input == {"shape": [4], "columns": None, "scale": None, "missing": "error"}
+    assert found.input == {
+        "shape": [4],
+        "columns": None,
+        "scale": None,
+        "missing": "error",
+        **dict.fromkeys(DIALECT),
+        "missing_values": [],
+    }
+    assert found.to_document()["input"].keys() == {"shape", "columns", "scale", "missing"}
     assert found.layers[0].config == {
         "units": 2,
         "activation": "linear",
