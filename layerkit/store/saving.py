@@ -9,6 +9,7 @@ import numpy as np
 
 from layerkit.format import Limits, tensor_digests, write
 from layerkit.model import Model
+from layerkit.paths import expanded
 from layerkit.provenance import provenance
 from layerkit.spec import check_sections
 from layerkit.store.identity import file_spec, fingerprint_of
@@ -62,8 +63,8 @@ def save(
     ------
     SpecError, MalformedFileError, LimitExceededError
         If the model holds what a file cannot; nothing is written.
-    OSError
-        If the file cannot be written; the old one is untouched.
+    PathError
+        If the file cannot be written, an OSError; the old one is untouched.
     MissingExtraError
         For a URL, if the extra ``remote`` is not installed.
     """
@@ -110,5 +111,7 @@ def save(
         digests=digests,
     )
     model.file_id = file_id
-    model.path = os.fspath(target) if isinstance(target, (str, os.PathLike)) else None
+    model.path = None
+    if isinstance(target, (str, os.PathLike)):
+        model.path = expanded(os.fspath(target))
     return file_id

@@ -43,6 +43,7 @@ PUBLIC = [
     "Model",
     "ModelFileError",
     "NotAModelFileError",
+    "PathError",
     "Optimizer",
     "Param",
     "Part",
