@@ -159,6 +159,10 @@ class Model:
         """
         return self._linked(rows, "identity")
 
+    def scores_of(self, x: Array) -> Array:
+        """``scores`` for rows that are scaled to x (n, *in) already, to the bit."""
+        return self._predictor.scaled(x)
+
     def predict(self, rows: RawRows) -> Array:
         """Predictions for raw rows.
 
@@ -171,7 +175,9 @@ class Model:
         Returns
         -------
         Array
-            (n, k): the probability of each class, or the target values in raw units.
+            (n, k): the probability of each class in the model's dtype, or the target values in raw
+            units: float64 where ``output.scale`` scales them back, whose digits the model's dtype
+            may not hold, else the model's dtype. The caller's own, to be written into.
 
         Raises
         ------

@@ -108,7 +108,7 @@ def _rows(
     is_file = data is not None and files.path_of(data).is_file()
     if split == "all" or (split is None and is_file and not in_two):
         return splits["train"], "all"
-    train, test = test_split(splits, (model.spec.train or {}).get("test"))
+    train, test = test_split(splits, model.spec)
     if split == "train":
         return train, "train"
     if test is not None:

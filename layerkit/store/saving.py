@@ -25,7 +25,7 @@ def save(
     weights_only: bool = False,
     durable: bool = True,
     overwrite: bool = True,
-    follow_symlinks: bool = False,
+    follow_symlinks: bool = True,
     atomic: bool = True,
     check: bool = False,
     limits: Limits | None = None,
@@ -46,7 +46,8 @@ def save(
     overwrite
         If False, an existing file is left alone and FileExistsError raised.
     follow_symlinks
-        Write what a symbolic link points to, instead of replacing the link.
+        Through a symbolic link the file it leads to is replaced, in its own folder. If False, the
+        link itself is replaced by the file: for folders in which others may place links.
     atomic
         If False, a URL may be of a file system that cannot replace a file in one step.
     check
@@ -63,6 +64,9 @@ def save(
     ------
     SpecError, MalformedFileError, LimitExceededError
         If the model holds what a file cannot; nothing is written.
+    PluginError
+        If a layer changes its state as it predicts, or gives something else each time for the same
+        rows, so that the file would not load; nothing is written.
     PathError
         If the file cannot be written, an OSError; the old one is untouched.
     MissingExtraError
@@ -94,7 +98,7 @@ def save(
     file_id = write(
         target,
         spec=file_spec(model),
-        types=provenance(model.spec.layers),
+        types=provenance(model.spec.layers, model.spec.train),
         tensors=arrays,
         aliases=aliases,
         metadata=model.metadata,
