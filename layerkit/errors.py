@@ -27,6 +27,7 @@ docstring of the class.
     |     `- PluginNotAllowedError             LK-106
     |- DataError (ValueError)                  LK-203
     |- DataSourceError (OSError)               LK-204
+    |- PathError (OSError)                     LK-305
     |- TrainingDivergedError (ArithmeticError) LK-401
     `- MissingExtraError (ImportError)         LK-501
 
@@ -50,6 +51,7 @@ __all__ = [
     "MissingExtraError",
     "ModelFileError",
     "NotAModelFileError",
+    "PathError",
     "PluginAmbiguousError",
     "PluginError",
     "PluginLoadError",
@@ -430,6 +432,30 @@ class DataSourceError(LayerkitError, OSError):
     """A data set cannot be found or read. Give ``--data PATH`` or set ``LAYERKIT_DATA``."""
 
     code = "LK-204"
+
+
+class PathError(LayerkitError, OSError):
+    """A path names no file, a folder where a file is wanted, or a place that cannot be written.
+
+    Check the name, or make its folder first. Besides, the error is the FileNotFoundError,
+    IsADirectoryError, NotADirectoryError, FileExistsError or PermissionError that Python would
+    raise. Attributes: ``path``, and as ever ``filename`` and ``errno``.
+    """
+
+    code = "LK-305"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: str | None = None,
+        errno: int | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.path = path
+        self.filename = path
+        self.errno = errno
 
 
 class TrainingDivergedError(LayerkitError, ArithmeticError):

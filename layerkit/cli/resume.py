@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -70,7 +69,7 @@ def resume(
     held = None
     if validation is not None:
         held = labelled_rows(loaded.spec, validation, dialect=dialect)
-    target = files.destination(output, loaded.name) if output else Path(model)
+    target = files.destination(output, loaded.name) if output else files.path_of(model)
     with watcher(quiet=quiet, as_json=as_json) as watch:
         with runs.last_good_kept(target):
             run = go_on(

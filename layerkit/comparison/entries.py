@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from layerkit.errors import SpecError
 from layerkit.model import Model
+from layerkit.paths import expanded, path_errors
 from layerkit.spec import Spec, read_spec
 from layerkit.store import load
 from layerkit.training import Run
@@ -71,10 +72,10 @@ def _read(given: Given, settings: Sequence[str]) -> Spec | Model:
         return given
     if isinstance(given, Mapping):
         return read_spec(given, settings=settings)
-    path = Path(given)
+    path = Path(expanded(os.fspath(given)))
     if path.suffix == ".layerkit":
         return load(given)  # as given: it may be a URL
-    with path.open("rb") as file:
+    with path_errors(str(path)), path.open("rb") as file:
         is_model = file.read(len(_MAGIC)) == _MAGIC
     return load(path) if is_model else read_spec(path, settings=settings)
 

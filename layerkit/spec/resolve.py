@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from layerkit.errors import SpecError
 from layerkit.layer import Shape
 from layerkit.parts import Link
+from layerkit.paths import expanded, path_errors
 from layerkit.planning import Planned, plan_layers
 from layerkit.registry import LAYERS
 from layerkit.spec.document import read_document
@@ -108,7 +109,7 @@ def read_spec(spec: str | FilePath | Mapping[str, Any], *, settings: Sequence[st
         If a field is wrong: path, line, what was wanted, what came.
     PluginError
         If a part is unknown or cannot be used.
-    OSError
+    PathError
         If the file cannot be read.
     """
     if isinstance(spec, Mapping):
@@ -116,7 +117,8 @@ def read_spec(spec: str | FilePath | Mapping[str, Any], *, settings: Sequence[st
     elif not isinstance(spec, (str, os.PathLike)):
         source = Source(plain(spec))  # refused below as no JSON object, or here as no JSON
     else:
-        with open(spec, "rb") as file:  # noqa: PTH123  # pathlib takes 4 ms to import
+        name = expanded(os.fspath(spec))
+        with path_errors(name), open(name, "rb") as file:  # noqa: PTH123  # no pathlib: 4 ms
             raw = file.read()
         try:
             text = raw.decode("utf-8-sig")

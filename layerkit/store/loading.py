@@ -29,7 +29,7 @@ __all__ = ["load"]
 
 
 def load(
-    source: str | os.PathLike[str] | BinaryIO,
+    source: str | os.PathLike[str] | BinaryIO | bytes | bytearray | memoryview,
     *,
     mmap: bool = False,
     verify: Literal[True, False, "lazy"] = True,
@@ -43,8 +43,8 @@ def load(
     Parameters
     ----------
     source
-        A path, a URL (``https://``, ``s3://``, ...; needs the extra ``remote``), or a binary stream
-        (no seeking is needed).
+        A path (``~`` is the home folder), a URL (``https://``, ``s3://``, ...; needs the extra
+        ``remote``), a binary stream (no seeking is needed), or the contents themselves as bytes.
     mmap
         Leave the parameters in the file, mapped read-only, until training needs copies. Truncating
         a mapped file kills the process that uses it.
@@ -72,8 +72,8 @@ def load(
     ModelFileError
         A subclass that says what is wrong: not a model file, truncated, corrupt, malformed, too
         new, a plugin missing, tensors that do not fit the spec, or a failed self-test.
-    OSError
-        If the file cannot be opened or read.
+    PathError
+        If there is no such file, or it cannot be opened or read; it is an OSError.
     MissingExtraError
         For a URL, if the extra ``remote`` is not installed.
     """
