@@ -204,7 +204,7 @@ def _sections(
         faults.add(("input",), "exactly one of 'shape' and 'columns' is wanted")
     if names is not None and (not names or len(set(names)) < len(names)):
         faults.add(("input", "columns"), "at least one name, and no name twice, is wanted")
-    answers = (output["column"], *(output["targets"] or ()))
+    answers = {output["column"], *(output["targets"] or ())}
     for i, column in enumerate(names or ()):
         if column in answers:
             faults.add(("input", "columns", i), f"{column!r} is what is to be learned")
