@@ -159,6 +159,10 @@ class Model:
         """
         return self._linked(rows, "identity")
 
+    def scores_of(self, x: Array) -> Array:
+        """``scores`` for rows that are scaled to x (n, *in) already, to the bit."""
+        return self._predictor.scaled(x)
+
     def predict(self, rows: RawRows) -> Array:
         """Predictions for raw rows.
 
@@ -171,7 +175,9 @@ class Model:
         Returns
         -------
         Array
-            (n, k): the probability of each class, or the target values in raw units.
+            (n, k): the probability of each class in the model's dtype, or the target values in raw
+            units: float64 where ``output.scale`` scales them back, whose digits the model's dtype
+            may not hold, else the model's dtype. The caller's own, to be written into.
 
         Raises
         ------
@@ -208,6 +214,18 @@ class Model:
         if predictions.shape[-1] == 1:
             return output.decode((predictions[:, 0] >= 0.5).astype(np.int64))
         return output.decode(predictions.argmax(axis=-1))
+
+    def outside(self, rows: RawRows) -> Array:
+        """Which numbers of raw rows lie outside the range that training saw: (n, *shape) bool.
+
+        ``model.outside(rows).any(axis=1)`` tells which rows the predictions extrapolate for.
+
+        Raises
+        ------
+        DataError
+            If the rows do not keep the data contract.
+        """
+        return self.contract.input.outside(rows)
 
     def _linked(self, rows: RawRows, link: Link) -> Array:
         """Scores (n, *out) with ``link`` applied."""

@@ -3,8 +3,8 @@
 A spreadsheet takes a cell that begins with ``=``, ``+``, ``-``, ``@``, a tab or a carriage return
 for a formula, and a formula may start programs. Such a text gets a ``'`` in front, which makes it
 text there. So does a text that has one or more ``'`` before such a beginning: what was written can
-always be got back (``original``). What reads as a number, or is nothing but signs (the classes + and
--), is left alone.
+always be got back (``original``). What reads as a number, or is nothing but signs (the classes +
+and -), is left alone.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["cell", "line", "original"]
 
 # Blanks before the sign are skipped by some; the wide signs are what East Asian keyboards give.
 _FORMULA = re.compile(r"'*[\t\r\n]|['\s]*[=+\-@\uff1d\uff0b\uff0d\uff20]")
-_NUMBER = re.compile(r"\s*[+-]?(\d[\d.,' ]*|[.,]\d+)(e[+-]?\d+)?\s*%?\s*", re.I | re.A)
+_NUMBER = re.compile(r" *[+-]?(\d[\d.,' ]*|[.,]\d+)(e[+-]?\d+)? *%? *", re.I | re.A)
 _SIGNS = re.compile(r"[+\-/]+")
 _QUOTED = re.compile(r"[\",;|\t\r\n]|^\s|\s$")  # any delimiter that the reader may assume
 
@@ -34,16 +34,13 @@ def cell(text: str, *, raw: bool = False) -> str:
     """
     if not raw and _runs(text):
         text = f"'{text}"
-    return '"' + text.replace('"', '""') + '"' if _QUOTED.search(text) or not text else text
+    return '"' + text.replace('"', '""') + '"' if _QUOTED.search(text) else text
 
 
 def line(cells: Iterable[object], *, raw: bool = False) -> str:
     """One line, without its end: texts made safe, numbers as they are, nothing for None."""
     return ",".join(
-        [
-            cell(c, raw=raw) if isinstance(c, str) else "" if c is None else str(c)
-            for c in cells
-        ]
+        [cell(c, raw=raw) if isinstance(c, str) else "" if c is None else str(c) for c in cells]
     )
 
 

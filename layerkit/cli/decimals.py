@@ -33,7 +33,8 @@ def shortest(x: Array) -> Array:
     >>> shortest(np.array([0.1, 1 / 3, 16777216], np.float32)).tolist()
     [0.1, 0.33333334, 16777216.0]
     """
-    wide = x.astype(np.float64)
+    with np.errstate(invalid="ignore"):  # some NaN
+        wide = x.astype(np.float64)
     if x.dtype != np.float32:
         return wide
     size = np.abs(wide)

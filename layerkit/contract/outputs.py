@@ -14,6 +14,7 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from layerkit.contract import specfields as spec_
+from layerkit.contract.frames import cells_of
 from layerkit.contract.labels import (
     check_classes,
     check_targets,
@@ -250,7 +251,7 @@ class OutputContract:
                 numbers.size and not 0 <= numbers.min() <= numbers.max() < len(self.classes)
             ):
                 raise DataError(f"wanted class numbers from 0 to {len(self.classes) - 1}")
-            labels: Array = np.array(self.classes)[numbers]
+            labels: Array = cells_of(self.classes)[numbers]
             return labels
         if self.center is None or self.scale is None:
             return outputs

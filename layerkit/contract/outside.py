@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from layerkit.errors import DataError
 from layerkit.layer import Array
 
 if TYPE_CHECKING:
     from layerkit.contract.inputs import InputContract
 
-__all__ = ["Tally", "outside"]
+__all__ = ["Tally", "outside", "refusal"]
 
 
 def outside(inputs: InputContract, x: Array) -> Array:
@@ -60,7 +61,20 @@ def _told_apart(
 
 def _of(numbers: Array, column: Array) -> Array:
     """The number of each ``column``; a single number is that of all."""
-    return numbers[column] if numbers.size > 1 else np.broadcast_to(numbers, column.shape)
+    return numbers[column] if numbers.size > 1 else np.full(column.shape, numbers.item())
+
+
+def refusal(inputs: InputContract, x: Array, flags: Array, source: str) -> DataError:
+    """The error for the first number of ``x`` that ``flags`` say is outside."""
+    place = tuple(int(i) for i in np.argwhere(flags)[0])
+    element = int(np.ravel_multi_index(place[1:], inputs.shape))
+    return DataError(
+        f"{_number(x[place])} lies outside the range of training ({_range(inputs, element)})",
+        row=place[0],
+        column=inputs.name_of(element),
+        source=source,
+        hint="--outside warn predicts such rows all the same and counts them",
+    )
 
 
 class Tally:
@@ -100,23 +114,33 @@ class Tally:
         place = int(self._counts.argmax())
         count, others = int(self._counts.flat[place]), int(np.count_nonzero(self._counts)) - 1
         name = self._inputs.name_of(place)
-        where = f"column {name}" if isinstance(name, int) else repr(name)
+        column = f"column {name}" if isinstance(name, int) else repr(name)
         found = _span(self._least.flat[place], self._most.flat[place])
-        more = f", others in {others:,} other column{'s' * (others > 1)}" if others else ""
+        seen = _range(self._inputs, place)
+        lie = "lies" if self.outside == 1 else "lie"
+        more = f", some in {_counted(others, 'other column')}" if others else ""
         return (
-            f"{self.outside:,} of {self.rows:,} row{'s' * (self.rows > 1)} lie{'s' * (self.rows == 1)} "
-            f"outside the range of training: {'most ' * bool(others)}in {where} "
-            f"({count:,} row{'s' * (count > 1)}: {found}; training saw {self.range_of(place)}){more}"
+            f"{self.outside:,} of {_counted(self.rows, 'row')} {lie} outside the range of "
+            f"training: {'most ' if others else ''}in {column} "
+            f"({_counted(count, 'row')}: {found}; training saw {seen}){more}"
         )
 
-    def range_of(self, place: int) -> str:
-        """The range that training saw of an element of a row, in words."""
-        low, high = self._inputs.low, self._inputs.high
-        assert low is not None and high is not None  # noqa: S101, PT018  # else none is outside
-        column = np.array(place % self._inputs.width)
-        return _span(_of(low, column), _of(high, column))
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def _range(inputs: InputContract, element: int) -> str:
+    """The range that training saw of an element of a row, in words."""
+    assert inputs.low is not None and inputs.high is not None  # noqa: S101, PT018  # none is outside
+    column = np.array(element % inputs.width)
+    return _span(_of(inputs.low, column), _of(inputs.high, column))
 
 
 def _span(low: Array, high: Array) -> str:
-    ends = [f"{float(end):.7g}" for end in (low, high)]
+    ends = [_number(low), _number(high)]
     return ends[0] if ends[0] == ends[1] else " to ".join(ends)
+
+
+def _number(value: Array) -> str:
+    return f"{float(value):.10g}" if value.dtype == np.float64 else str(value)

@@ -106,7 +106,9 @@ def _this_producer() -> dict[str, str]:
 
 
 def _type_record(key: str, record: object) -> object:
-    return {"entry_point": key, **record} if isinstance(record, Mapping) else record
+    if not isinstance(record, Mapping):
+        return record
+    return {"entry_point": str(key).rpartition("/")[2], **record}
 
 
 def _floats(selftest: Mapping[str, float] | None) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from layerkit.format.content import (
 )
 from layerkit.format.gather import Gather
 from layerkit.format.layout import TAIL, Frame, lay_out
-from layerkit.format.limits import Limits
+from layerkit.format.limits import Limits, limits_in_use
 from layerkit.format.parallel import each
 from layerkit.format.reader import MAGIC, open_document
 from layerkit.format.remote import Remote, locate, write_remote
@@ -59,7 +59,7 @@ def write(
     features: Mapping[str, Sequence[str]] | None = None,
     durable: bool = True,
     overwrite: bool = True,
-    follow_symlinks: bool = False,
+    follow_symlinks: bool = True,
     atomic: bool = True,
     check: bool = False,
     limits: Limits | None = None,
@@ -91,7 +91,7 @@ def write(
     overwrite : bool
         If false, raise FileExistsError when the target exists.
     follow_symlinks : bool
-        If the target is a link, replace the file it points to instead of the link.
+        If the target is a link, replace the file it leads to; if false, the link itself.
     atomic : bool
         If false, a URL may be of a file system that cannot keep the old file until the end.
     check : bool
@@ -113,7 +113,7 @@ def write(
     OSError
         For a target that cannot be written; it is left as it was.
     """
-    limits = limits or Limits()
+    limits = limits_in_use(limits)
     header = sections_of(
         spec=spec,
         types=types,

@@ -17,6 +17,7 @@ import numpy as np
 
 from layerkit.contract import DataContract
 from layerkit.format import Limits, Shaped, check_content, format_dtype
+from layerkit.format.limits import limits_in_use
 from layerkit.model import Model
 from layerkit.provenance import provenance
 from layerkit.registry import LOSSES, OPTIMIZERS, split_config
@@ -48,9 +49,9 @@ def check_savable(model: Model, *, limits: Limits | None = None) -> None:
     history, metrics = _reported(model)
     check_content(
         dict(_tensors(model, history)),
-        limits=limits or Limits(),
+        limits=limits_in_use(limits),
         spec=file_spec(model, _fitted(model)),
-        types=provenance(model.spec.layers),
+        types=provenance(model.spec.layers, model.spec.train),
         metadata=model.metadata,
         history=dict.fromkeys(history, "epoch"),
         metrics=dict.fromkeys(metrics, 0.0),

@@ -24,7 +24,7 @@ def save(
     weights_only: bool = False,
     durable: bool = True,
     overwrite: bool = True,
-    follow_symlinks: bool = False,
+    follow_symlinks: bool = True,
     atomic: bool = True,
     check: bool = False,
     limits: Limits | None = None,
@@ -45,7 +45,8 @@ def save(
     overwrite
         If False, an existing file is left alone and FileExistsError raised.
     follow_symlinks
-        Write what a symbolic link points to, instead of replacing the link.
+        Through a symbolic link the file it leads to is replaced, in its own folder. If False, the
+        link itself is replaced by the file: for folders in which others may place links.
     atomic
         If False, a URL may be of a file system that cannot replace a file in one step.
     check
@@ -62,6 +63,9 @@ def save(
     ------
     SpecError, MalformedFileError, LimitExceededError
         If the model holds what a file cannot; nothing is written.
+    PluginError
+        If a layer changes its state as it predicts, or gives something else each time for the same
+        rows, so that the file would not load; nothing is written.
     OSError
         If the file cannot be written; the old one is untouched.
     MissingExtraError
@@ -93,7 +97,7 @@ def save(
     file_id = write(
         target,
         spec=file_spec(model),
-        types=provenance(model.spec.layers),
+        types=provenance(model.spec.layers, model.spec.train),
         tensors=arrays,
         aliases=aliases,
         metadata=model.metadata,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,10 +26,14 @@ __all__ = ["Arrays", "Prepared", "encode_targets", "prepare", "test_split", "to_
 
 @dataclass(frozen=True)
 class Arrays:
-    """Rows ready for the network: x (n, *shape) scaled, y as the loss wants it, weights (n,)."""
+    """Rows ready for the network: x (n, *shape) scaled, y as the loss wants it, weights (n,).
+
+    ``truth`` is what metrics compare predictions with: y, or numbers in raw units, float64.
+    """
 
     x: Array
     y: Array
+    truth: Array
     weights: Array | None = None
 
     def __len__(self) -> int:
@@ -184,11 +188,16 @@ def to_arrays(contract: DataContract, rows: Rows, loss: Loss) -> Arrays:
     assert contract.output is not None  # noqa: S101  # build always declares one
     with at_source(rows):
         x = contract.input.scale_rows(contract.input.matrix(rows))
-        return Arrays(x, encode_targets(contract.output, rows, loss))
+        return Arrays(x, *encode_targets(contract.output, rows, loss))
 
 
-def encode_targets(output: OutputContract, rows: Rows, loss: Loss) -> Array:
+def encode_targets(output: OutputContract, rows: Rows, loss: Loss) -> tuple[Array, Array]:
     """What ``loss`` compares with: class numbers (n,), flags (n, k) or scaled numbers (n, k).
+
+    Returns
+    -------
+    tuple
+        That, and what metrics compare predictions with: the same, or raw numbers in float64.
 
     Raises
     ------
@@ -200,13 +209,15 @@ def encode_targets(output: OutputContract, rows: Rows, loss: Loss) -> Array:
             "the model was built but not trained: its classes are to be learned from training rows",
             hint="train it first, or name the classes in output.classes of the spec",
         )
+    if output.classes is None:
+        raw = output.targets_of(rows)
+        y = output.scaled(raw)
+        return y, raw if loss.target == "real" else y
     y = output.encoded(rows)
-    if output.classes is None or loss.target == "class":
-        return y
-    if output.width == 1:
-        return y[:, None].astype(output.dtype)
-    flags: Array = np.eye(output.width, dtype=output.dtype)[y]
-    return flags
+    if loss.target != "class":
+        one = output.width == 1
+        y = y[:, None].astype(output.dtype) if one else np.eye(output.width, dtype=output.dtype)[y]
+    return y, y
 
 
 def _weighted(
@@ -229,7 +240,7 @@ def _weighted(
             raise DataError("all rows weigh nothing", column=column, source=rows.source)
     if weights is None:
         return arrays
-    return Arrays(arrays.x, arrays.y, weights.astype(arrays.x.dtype))
+    return replace(arrays, weights=weights.astype(arrays.x.dtype))
 
 
 def _sample_weights(rows: Rows, column: str, spellings: tuple[str, ...]) -> Array:
