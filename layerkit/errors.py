@@ -38,6 +38,7 @@ class; without a file its ``path`` is None.
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -68,6 +69,7 @@ __all__ = [
     "TruncatedFileError",
     "UnknownTypeError",
     "UnsupportedFormatError",
+    "place",
     "quoted",
 ]
 
@@ -291,9 +293,10 @@ class TensorMismatchError(ModelFileError):
 class SpecError(ModelFileError):
     """A field of the spec is not what it must be.
 
-    The message gives the path of the field, its line in the JSON file, what was wanted, what is
-    there and, for a misspelt word, the nearest one. Attributes: ``location``, ``reason``,
-    ``line`` (or None), and ``faults``, all (location, reason) pairs when there are several.
+    The message gives the path of the field, its line in the JSON file or the override that set it
+    (``--set``, ``settings``), what was wanted, what is there and, for a misspelt word, the nearest
+    one. Attributes: ``location``, ``reason``, ``line`` (or None), ``setting`` (the override, or
+    None), and ``faults``, all (location, reason) pairs when there are several.
     """
 
     code = "LK-201"
@@ -304,16 +307,27 @@ class SpecError(ModelFileError):
         *,
         location: str = "",
         line: int | None = None,
+        setting: str | None = None,
         faults: Sequence[tuple[str, str]] = (),
         **where: Any,
     ) -> None:
-        told = "" if line is None else f" (line {line})" if location else f"line {line}"
-        at = location + told
+        at = place(location, line, setting)
         super().__init__(f"{at}: {reason}" if at else reason, **where)
         self.location = location
         self.reason = reason
         self.line = line
+        self.setting = setting
         self.faults = tuple(faults) or ((location, reason),)
+
+
+def place(location: str, line: int | None, setting: str | None) -> str:
+    """Where in a spec: the override that set a field, and the field if that is not the same."""
+    if setting is None:
+        told = "" if line is None else f" (line {line})" if location else f"line {line}"
+        return location + told
+    dotted = location.replace("[", ".").replace("]", "")
+    same = re.search(r"(\A|[ '\"])" + re.escape(dotted) + r"\s*=", setting)
+    return setting if same or not location else f"{setting}: {location}"
 
 
 class ShapeError(SpecError):

@@ -1,4 +1,4 @@
-"""JSON text to a tree, with the line of every field, and overrides from the command line."""
+"""JSON text to a tree, with the line of every field."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from layerkit.errors import SpecError, quoted
-from layerkit.offers import nearest
 
-__all__ = ["Path", "Source", "override", "parse", "plain", "spell"]
+__all__ = ["Change", "Path", "Source", "decode", "parse", "plain", "spell"]
 
 _LARGEST = 10**300  # beyond it a whole number is no float, and nothing in a spec is so large
 
@@ -26,17 +25,31 @@ _WORD = re.compile(r'"(?:[^"\\]|\\.)*"|[{}]')
 _scan = json.JSONDecoder(parse_int=str, parse_float=str).raw_decode
 
 
+class Change(NamedTuple):
+    """An override that was applied: the ``path`` it set, and what messages call it."""
+
+    path: Path
+    said: str
+
+
 class Source:
-    """A spec as it was written: its tree, where it came from, and the line of each field."""
+    """A spec as it was written: its tree, where it came from, and the line of each field.
+
+    ``changes`` are overrides that the tree has had, ``original`` is the source without them.
+    """
 
     def __init__(self, tree: Any, *, name: str | None = None, text: str | None = None) -> None:
         self.tree = tree
         self.name = name
+        self.changes: tuple[Change, ...] = ()
+        self.original: Source | None = None
         self._text = text
 
-    def changed(self, tree: Any) -> Source:
+    def changed(self, tree: Any, changes: tuple[Change, ...] = ()) -> Source:
         """The same source after overrides: fields keep the lines they were written on."""
-        return Source(tree, name=self.name, text=self._text)
+        made = Source(tree, name=self.name, text=self._text)
+        made.original, made.changes = self, changes
+        return made
 
     def line(self, path: Path) -> int | None:
         """Line of the field at ``path``, or of the nearest field around it; None without text."""
@@ -84,7 +97,7 @@ def parse(text: str, *, name: str | None = None) -> Source:
         return seen
 
     try:
-        tree = _decode(text, object_pairs_hook=pairs)
+        tree = decode(text, object_pairs_hook=pairs)
     except json.JSONDecodeError as error:
         raise SpecError(
             f"not valid JSON: {error.msg} (line {error.lineno}, column {error.colno})",
@@ -96,8 +109,16 @@ def parse(text: str, *, name: str | None = None) -> Source:
     return Source(tree, name=name, text=text)
 
 
-def _decode(text: str, **hooks: Any) -> Any:
-    """JSON ``text`` as a tree; NaN, huge numbers and endless nesting are refused."""
+def decode(text: str, **hooks: Any) -> Any:
+    """JSON ``text`` as a tree, with ``hooks`` of ``json.loads``.
+
+    Raises
+    ------
+    SpecError
+        If it holds NaN or a huge number, or is nested without end.
+    json.JSONDecodeError
+        If it is not JSON.
+    """
     try:
         return json.loads(text, parse_constant=_no_constant, parse_int=_whole, **hooks)
     except RecursionError:
@@ -237,74 +258,3 @@ class _Lines:
         self._line += self.text.count("\n", self._last, at)
         self._last = at
         return self._line
-
-
-def override(tree: Any, settings: Sequence[str], *, parts: Mapping[str, str] | None = None) -> Any:
-    """A copy of ``tree`` with ``layers.1.gate_bias=-3`` and the like applied, in order.
-
-    A part that is only named, "adam", or left at its default, which ``parts`` gives by dotted path,
-    becomes {"type": "adam"} when one of its settings is set.
-
-    A value is read as JSON; what is not JSON is text. Missing objects on the way are made.
-
-    Raises
-    ------
-    SpecError
-        If an override has no "=", or its path leads through something that is no object or list.
-    """
-    tree = plain(tree)
-    for setting in settings:
-        try:
-            value = _value(setting.partition("=")[2])
-        except SpecError as error:
-            raise SpecError(f"--set {setting[:60]}: {error.reason}") from None
-        dotted, equals, _ = setting.partition("=")
-        if not equals or not dotted.strip():
-            raise SpecError(f"--set {setting}: PATH=VALUE is wanted, as in layers.1.gate_bias=-3")
-        steps = dotted.strip().split(".")
-        owner = tree
-        for i, step in enumerate(steps[:-1]):
-            owner = _enter(owner, step, setting, ".".join(steps[:i]), parts or {})
-        _assign(owner, steps[-1], value, setting, ".".join(steps[:-1]))
-    return tree
-
-
-def _value(word: str) -> Any:
-    try:
-        return _decode(word)
-    except json.JSONDecodeError:
-        return word
-
-
-def _enter(owner: Any, step: str, setting: str, where: str, parts: Mapping[str, str]) -> Any:
-    key: Any = step if isinstance(owner, dict) else _index(owner, step, setting, where)
-    if isinstance(owner, dict) and owner.get(step) is None:
-        default = parts.get(f"{where}.{step}")
-        owner[step] = {} if default is None else {"type": default}
-    elif isinstance(owner, dict) and isinstance(owner[step], str):
-        owner[step] = {"type": owner[step]}
-    return owner[key]
-
-
-def _assign(owner: Any, step: str, value: Any, setting: str, where: str) -> None:
-    if isinstance(owner, dict):
-        owner[step] = value
-    else:
-        owner[_index(owner, step, setting, where)] = value
-
-
-def _json(value: Any) -> str:
-    return quoted(json.dumps(value), 60)[1:-1]
-
-
-def _index(owner: Any, step: str, setting: str, where: str) -> int:
-    at = where or "the spec"
-    if not isinstance(owner, list):
-        raise SpecError(f"--set {setting}: {at} is {_json(owner)}, which has no field {step!r}")
-    if not re.fullmatch(r"-?\d+", step) or not -len(owner) <= int(step) < len(owner):
-        known = [str(i) for i in range(len(owner))]
-        raise SpecError(
-            f"--set {setting}: {at} is a list of {len(owner)}; an index from 0 to "
-            f"{len(owner) - 1} is wanted, not {step!r}{nearest(step, known)}"
-        )
-    return int(step)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
-from layerkit.errors import PluginError, SpecError, quoted
+from layerkit.errors import PluginError, SpecError, place, quoted
 from layerkit.fields import PartOf, Range
 from layerkit.offers import Offer, nearest
 from layerkit.registry import REGISTRIES
+from layerkit.spec.overrides import blamed
 from layerkit.spec.text import Path, Source, spell
 
 __all__ = ["Fault", "Faults", "Permit", "anyone", "came", "describe"]
@@ -120,8 +121,15 @@ class Faults:
     At most a hundred are kept, whatever a spec holds; ``count`` goes on.
     """
 
-    def __init__(self, source: Source, prefix: str = "", permit: Permit = anyone) -> None:
+    def __init__(
+        self,
+        source: Source,
+        prefix: str = "",
+        permit: Permit = anyone,
+        alone: Callable[[Source], list[Fault]] | None = None,
+    ) -> None:
         self.source = source
+        self._alone = alone
         self.prefix = prefix
         self.permit = permit
         self.found: list[Fault] = []
@@ -160,10 +168,16 @@ class Faults:
             return
         plugin = [f for f in self.found if isinstance(f.error, PluginError)]
         chosen = plugin or self.found
+        settings = self._settings(chosen)
         at = self.source.lines([f.path for f in chosen])
-        lines = [self._sentence(f, line) for f, line in zip(chosen, at, strict=True)]
+        at = [None if said else line for line, said in zip(at, settings, strict=True)]
+        lines = [
+            self._sentence(f, line, said)
+            for f, line, said in zip(chosen, at, settings, strict=True)
+        ]
+        name = None if all(settings) else self.source.name
         if plugin:
-            raise self._plugin_error(plugin, lines)
+            raise self._plugin_error(plugin, lines, name)
         first = chosen[0]
         kind = type(first.error) if first.error is not None else SpecError
         pairs = [(spell(f.path, self.prefix), f.reason) for f in chosen]
@@ -172,18 +186,33 @@ class Faults:
                 first.reason,
                 location=pairs[0][0],
                 line=at[0],
-                path=self.source.name,
+                setting=settings[0],
+                path=name,
                 hint=None if first.error is None else first.error.hint,
             )
         count = f"{self.count} mistakes" + (", of which these come first" if self.full else "")
         text = f"{count}\n  " + "\n  ".join(lines)
-        raise SpecError(text, faults=pairs, path=self.source.name)
+        raise SpecError(text, faults=pairs, path=name)
 
-    def _sentence(self, fault: Fault, line: int | None) -> str:
-        at = spell(fault.path, self.prefix) + (f" (line {line})" if line else "")
+    def _settings(self, chosen: Sequence[Fault]) -> list[str | None]:
+        """For each mistake the overrides that made it, or None if it stands in the file."""
+        changes, original = self.source.changes, self.source.original
+        if not changes or original is None or self._alone is None:
+            return [None] * len(chosen)
+        before = self._alone(original)
+        told = {(f.path, f.reason) for f in before}
+        paths = [f.path for f in before] or None
+        found = [
+            () if (f.path, f.reason) in told else blamed(f.path, changes, alone=paths)
+            for f in chosen
+        ]
+        return [" ".join(change.said for change in some) or None for some in found]
+
+    def _sentence(self, fault: Fault, line: int | None, setting: str | None) -> str:
+        at = place(spell(fault.path, self.prefix), line, setting)
         return f"{at}: {fault.reason}" if at else fault.reason
 
-    def _plugin_error(self, plugin: list[Fault], lines: list[str]) -> PluginError:
+    def _plugin_error(self, plugin: list[Fault], lines: list[str], name: str | None) -> PluginError:
         rank = [
             "UnknownTypeError",
             "PluginMissingError",
@@ -195,8 +224,6 @@ class Faults:
         errors = [f.error for f in plugin if isinstance(f.error, PluginError)]
         first = min(errors, key=lambda e: rank.index(type(e).__name__))
         problems = [problem for e in errors for problem in e.problems]
-        raised = type(first)(
-            "\n".join(lines), problems=problems, path=self.source.name, hint=first.hint
-        )
+        raised = type(first)("\n".join(lines), problems=problems, path=name, hint=first.hint)
         raised.__cause__ = first.__cause__
         return raised
