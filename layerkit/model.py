@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -31,6 +31,8 @@ from layerkit.spec import Spec, read_spec
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from layerkit.seen import Fit
 
 __all__ = ["Model", "RawRows", "SelfTest", "build"]
 
@@ -84,6 +86,8 @@ class Model:
         Of the file it was loaded from or last saved to, if any.
     carried
         What that file held besides.
+    fit
+        With which kernels and on what rows it was fitted, if it was.
     """
 
     spec: Spec
@@ -95,6 +99,7 @@ class Model:
     path: str | None = None
     file_id: str | None = None
     carried: Carried = field(default_factory=Carried, repr=False)
+    fit: Fit | None = None
     _predictor: Predictor = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -117,6 +122,7 @@ class Model:
         copies = {name: copy.deepcopy(getattr(self, name), memo) for name in named}
         twin = Model(self.spec, network, self.contract, **copies)
         twin.path, twin.file_id, twin.carried = self.path, self.file_id, self.carried
+        twin.fit = self.fit
         return twin
 
     def __getstate__(self) -> Any:
@@ -153,6 +159,10 @@ class Model:
         """
         return self._linked(rows, "identity")
 
+    def scores_of(self, x: Array) -> Array:
+        """``scores`` for rows that are scaled to x (n, *in) already, to the bit."""
+        return self._predictor.scaled(x)
+
     def predict(self, rows: RawRows) -> Array:
         """Predictions for raw rows.
 
@@ -165,7 +175,9 @@ class Model:
         Returns
         -------
         Array
-            (n, k): the probability of each class, or the target values in raw units.
+            (n, k): the probability of each class in the model's dtype, or the target values in raw
+            units: float64 where ``output.scale`` scales them back, whose digits the model's dtype
+            may not hold, else the model's dtype. The caller's own, to be written into.
 
         Raises
         ------
@@ -203,6 +215,18 @@ class Model:
             return output.decode((predictions[:, 0] >= 0.5).astype(np.int64))
         return output.decode(predictions.argmax(axis=-1))
 
+    def outside(self, rows: RawRows) -> Array:
+        """Which numbers of raw rows lie outside the range that training saw: (n, *shape) bool.
+
+        ``model.outside(rows).any(axis=1)`` tells which rows the predictions extrapolate for.
+
+        Raises
+        ------
+        DataError
+            If the rows do not keep the data contract.
+        """
+        return self.contract.input.outside(rows)
+
     def _linked(self, rows: RawRows, link: Link) -> Array:
         """Scores (n, *out) with ``link`` applied."""
         missing = _unfitted(self.spec, self.contract)
@@ -213,6 +237,15 @@ class Model:
                 hint="train it, for example with: layerkit train MODEL --data PATH",
             )
         return self._predictor(self.contract.input, rows, link)
+
+    @property
+    def block_rows(self) -> int:
+        """How many rows to predict at a time where there are too many for memory.
+
+        Blocks of so many rows, the last one shorter, give the very bits that all rows at once give:
+        ``for rows in read_blocks(path, rows=model.block_rows): model.predict(rows)``.
+        """
+        return self._predictor.block_rows()
 
     @property
     def accelerated(self) -> bool:
@@ -289,12 +322,13 @@ def declared_contract(spec: Spec, planned: Sequence[Planned]) -> DataContract:
     given = spec.input
     center = spread = fill = None
     columns = None if given["columns"] is None else tuple(given["columns"])
-    width = np.broadcast_to(0.0, spec.in_shape[-1:])
+    inputs = InputContract(spec.in_shape, spec.dtype, columns)
+    blank = np.broadcast_to(0.0, (inputs.numbers,))
     if isinstance(given["scale"], dict):
-        center, spread = fit_scaler(given["scale"], width, width, width) or (None, None)
+        center, spread = fit_scaler(given["scale"], blank, blank, blank) or (None, None)
     if not isinstance(given["missing"], str):
-        fill = fit_fill(given["missing"], width, columns)
-    inputs = InputContract(spec.in_shape, spec.dtype, columns, center, spread, missing=fill)
+        fill = fit_fill(given["missing"], blank, columns)
+    inputs = replace(inputs, center=center, scale=spread, missing=fill)
     shape = planned[-1].plan.out_shape if planned else spec.in_shape
     classes, targets = spec.output["classes"], spec.output["targets"]
     outputs = OutputContract(
@@ -304,7 +338,7 @@ def declared_contract(spec: Spec, planned: Sequence[Planned]) -> DataContract:
         None if targets is None else tuple(targets),
         label=spec.output["column"],
     )
-    return DataContract(inputs, outputs)
+    return DataContract(inputs, outputs).with_missing_values(given.get("missing_values") or ())
 
 
 def _unfitted(spec: Spec, contract: DataContract) -> str:

@@ -124,10 +124,12 @@ def diff(before: PathLike, after: PathLike, *, rows: RawRows | None = None) -> D
         for name in sections
         for change in _changes(a.header.get(name, {}), b.header.get(name, {}), name)
     ]
+    one, two = dict(a.header["spec"]), dict(b.header["spec"])
+    others += _changes(one.pop("fit", {}), two.pop("fit", {}), "spec.fit")  # no part of a recipe
     return Difference(
         a,
         b,
-        list(_changes(a.header["spec"], b.header["spec"], "spec")),
+        list(_changes(one, two, "spec")),
         list(_changes(a.header["types"], b.header["types"], "types")),
         _tensor_changes(before, after, a, b),
         list(_changes(a.header.get("metrics", {}), b.header.get("metrics", {}), "metrics")),

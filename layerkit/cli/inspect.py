@@ -61,6 +61,7 @@ def _facts(seen: Inspection) -> list[str]:
         "parameters": console.number(seen.parameters),
         "input": _half(seen, "input", "columns"),
         "output": _half(seen, "output", "classes", "targets"),
+        "fitted": _fitted(seen),
         "metadata": _words(seen.header["metadata"]),
         "ignored": ", ".join(seen.unknown_fields),
     }
@@ -82,6 +83,16 @@ def _half(seen: Inspection, half: str, *names: str) -> str:
         listed = _at(seen.header, "spec", "data", half, name)
         words += [] if listed is None else [f"{name} {_cut(listed)}"]
     return ", ".join(words)
+
+
+def _fitted(seen: Inspection) -> str:
+    """On how many rows and with which kernels; empty if the file says nothing of it."""
+    count, kernels = (
+        _at(seen.header, "spec", "fit", *keys) for keys in (("rows", "count"), ("kernels",))
+    )
+    if type(count) is not int or not isinstance(kernels, dict):
+        return ""
+    return f"on {console.number(count)} rows, with {_words(kernels)}"
 
 
 def _cut(value: Any) -> str:

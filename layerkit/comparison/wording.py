@@ -6,6 +6,7 @@ number of comparisons; and they always say which chance an interval speaks about
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -28,6 +29,8 @@ __all__ = [
 
 def mean_and_sd(summary: Summary) -> str:
     """``96.67 ± 0.47 %``; without a spread the value alone."""
+    if math.isnan(summary.mean):
+        return "not defined"
     scale, unit = (100, " %") if summary.share else (1, "")
     sd = None if summary.sd is None else scale * summary.sd
     width = spread(summary.interval.low, summary.interval.high) if summary.interval else None

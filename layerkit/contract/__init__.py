@@ -1,6 +1,7 @@
 """The data contract: what a model's raw rows must look like, and what its answers mean."""
 
 from layerkit.contract.both import DataContract
+from layerkit.contract.frames import label_cells
 from layerkit.contract.inputs import InputContract, all_finite
 from layerkit.contract.outputs import OutputContract
 from layerkit.contract.rowforms import as_rows, at_source
@@ -17,4 +18,5 @@ __all__ = [
     "at_source",
     "fit_fill",
     "fit_scaler",
+    "label_cells",
 ]

@@ -7,6 +7,8 @@ on raw rows wherever the model is used.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple, Self
 
 from layerkit.contract import specfields as spec_
@@ -36,6 +38,14 @@ class DataContract(NamedTuple):
         if table:
             spec["table"] = table
         return spec
+
+    def with_missing_values(self, spellings: Sequence[str]) -> DataContract:
+        """The same with further spellings of a missing value, which a file's map does not hold."""
+        found = tuple(spellings)
+        if found == self.input.missing_values:
+            return self
+        output = None if self.output is None else replace(self.output, missing_values=found)
+        return DataContract(replace(self.input, missing_values=found), output)
 
     @classmethod
     def from_spec(cls, spec: object) -> Self:

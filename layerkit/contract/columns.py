@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
 
+from layerkit.contract.cells import plain
+from layerkit.contract.looks import looks_like
 from layerkit.errors import DataError, ShapeError, SpecError, quoted
 from layerkit.layer import Shape
 from layerkit.parts import Rows
@@ -21,14 +24,37 @@ _TEXT_HINT = (
 
 def no_number(cell: Any, *, row: int, column: str | int, source: str) -> DataError:
     """The error for a cell that holds text or another object where the model takes a number."""
-    shown = quoted(cell.item() if isinstance(cell, np.generic) else cell)
-    return DataError(
-        f"{shown} where a number is wanted", row=row, column=column, source=source, hint=_TEXT_HINT
-    )
+    shown = quoted(str(cell) if _is_date(cell) else plain(cell))
+    hint = _kind_hint(cell)
+    reason = f"{shown} where a number is wanted"
+    return DataError(reason, row=row, column=column, source=source, hint=hint)
 
 
-def no_value(value: float, dtype: str, row: int, column: str | int, source: str) -> DataError:
-    """The error for a missing or infinite value, or one beyond the model's dtype."""
+def _is_date(cell: object) -> bool:
+    return isinstance(cell, np.datetime64) or hasattr(cell, "isoformat")
+
+
+def _kind_hint(cell: object) -> str:
+    """What to do with a cell that is no number, by what it is."""
+    if _is_date(cell):
+        return "this is a date or time: turn it into a number, such as the days since a fixed day"
+    if isinstance(cell, (np.timedelta64, timedelta)):
+        return "this is a span of time: turn it into a number, such as its seconds"
+    if isinstance(cell, (complex, np.complexfloating)):
+        return "give the real and the imaginary part as two columns"
+    if isinstance(cell, (str, bytes)):
+        text = cell.decode("utf-8", "replace") if isinstance(cell, bytes) else cell
+        return looks_like(text) or _TEXT_HINT
+    return f"this is a {type(cell).__name__}: expected one number a cell, and a column for each"
+
+
+def no_value(
+    value: float, dtype: str, row: int, column: str | int, source: str, *, scaled: bool = False
+) -> DataError:
+    """The error for a missing or infinite value, or one beyond the model's dtype.
+
+    ``scaled``: the value is beyond it once it is scaled.
+    """
     hint = None
     if math.isnan(value):
         what = "a missing value, and this model has no rule for it"
@@ -36,7 +62,7 @@ def no_value(value: float, dtype: str, row: int, column: str | int, source: str)
     elif math.isinf(value):
         what = "an infinite value"
     else:
-        what = f"{value!r} is too large for {dtype}"
+        what = f"{value!r} is too large for {dtype}{' once it is scaled' if scaled else ''}"
     return DataError(what, row=row, column=column, source=source, hint=hint)
 
 

@@ -1,23 +1,107 @@
-"""Labels: which class a label is, which classes there are, which number a target is.
+"""Labels: what was written is what counts.
 
-Looking up goes by distinct values, so its cost is that of sorting the labels once.
+Text is a class of its own for each spelling: ``007`` is not ``7``. Whole numbers are integers, as
+exact as they come. True and False, in whatever form they come, are the classes ``true`` and
+``false``. Looking up goes by distinct labels, so its cost is that of sorting them once.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
 
-from layerkit.contract.cells import as_numbers, label_of, number
+from layerkit.contract.cells import as_numbers, is_missing, number
+from layerkit.contract.columns import no_number
 from layerkit.contract.specfields import distinct
 from layerkit.errors import DataError, ShapeError, SpecError, quoted
 from layerkit.layer import Array
 
-__all__ = ["check_classes", "check_targets", "class_numbers", "classes_in", "real_numbers"]
+__all__ = [
+    "Names",
+    "check_classes",
+    "check_targets",
+    "class_numbers",
+    "classes_in",
+    "distinct_labels",
+    "label_of",
+    "real_numbers",
+]
+
+_WHOLE = re.compile(r"-?(0|[1-9][0-9]*)")
+_TRUTH = ("true", "false")
+_LEAST, _MOST = -(2**63), 2**63 - 1
+
+Label = str | int | float | None
+"""Text as written, a whole number, a fraction (which is no class), or None where it is missing."""
+
+
+def label_of(cell: object, spellings: Collection[str] = ()) -> Label:
+    """What a cell of a label column says.
+
+    >>> label_of("007"), label_of(np.float64(7)), label_of(np.True_), label_of("?")
+    ('007', 7, 'true', None)
+    """
+    if is_missing(cell, spellings):
+        return None
+    if isinstance(cell, bytes):
+        return cell.decode("utf-8", "replace")
+    if isinstance(cell, str):
+        return str(cell)
+    if isinstance(cell, (bool, np.bool_)):
+        return _TRUTH[not cell]
+    if isinstance(cell, (int, np.integer)):
+        return int(cell)
+    value = number(cell)
+    if value is None:
+        return str(cell)
+    return int(cell) if math.isfinite(value) and cell == int(cell) else value  # type: ignore[call-overload]  # numbers only
+
+
+def _whole(text: str) -> int | None:
+    """The integer that ``text`` spells in the one way that its digits come back."""
+    value = int(text) if len(text) <= 20 and _WHOLE.fullmatch(text) else None
+    return value if value is not None and _LEAST <= value <= _MOST and text != "-0" else None
+
+
+class Names:
+    """Looks labels up among ``names``, text or numbers.
+
+    Text is found by its exact spelling, a number by its value, and either where it is how the
+    other is written: the text "7" is the number 7, "007" and "7.0" are not. If nothing is written
+    so, blanks around a label do not count, nor capitals in ``true`` and ``false``.
+    """
+
+    def __init__(self, names: Sequence[str | float]) -> None:
+        self.found: dict[Label, int] = {}
+        for i, name in enumerate(names):
+            self.found.setdefault(label_of(name) if not isinstance(name, str) else name, i)
+        self._truth: dict[str, list[int]] = {}
+        for key, i in self.found.items():
+            if isinstance(key, str) and key.lower() in _TRUTH:
+                self._truth.setdefault(key.lower(), []).append(i)
+
+    def find(self, cell: object) -> int:
+        """The position of the name that ``cell`` has, -1 if it has none."""
+        label = label_of(cell)
+        for key in _spelled(cell, label):
+            if key in self.found:
+                return self.found[key]
+        truth = self._truth.get(label.strip().lower(), []) if isinstance(label, str) else []
+        return truth[0] if len(truth) == 1 else -1
+
+
+def _spelled(cell: object, label: Label) -> list[Label]:
+    """Keys to look for ``label`` under, the best first."""
+    if isinstance(label, str):
+        text, value = label.strip(), number(label)
+        fraction = None if value is None or value.is_integer() else value
+        return [key for key in (label, text, _whole(text), fraction) if key is not None]
+    also = [str(float(cell))] if isinstance(cell, (float, np.floating)) else []
+    return [label, str(label), *also]
 
 
 def check_classes(classes: Sequence[str | int], width: int) -> None:
@@ -36,7 +120,18 @@ def check_classes(classes: Sequence[str | int], width: int) -> None:
     if len(classes) != wanted:
         reason = f"{len(classes)} classes, but the model gives {width} numbers"
         hint = f"the last layer needs units: {len(classes)} (or 1 for two classes)"
+        if _fractions(classes):
+            hint += f"\n{_REAL}"
         raise ShapeError(reason, location=at, hint=hint)
+
+
+_REAL = "to predict numbers, choose a loss such as mse and name output.targets"
+
+
+def _fractions(classes: Sequence[str | int]) -> bool:
+    """Whether the classes look like numbers to predict."""
+    values = [number(c) for c in classes]
+    return None not in values and any(v != int(v) for v in values if v and math.isfinite(v))
 
 
 def check_targets(
@@ -63,44 +158,65 @@ def check_targets(
 
 
 def class_numbers(
-    labels: Array, classes: Sequence[str | int], *, column: str | None, source: str
+    labels: Array,
+    classes: Sequence[str | int],
+    *,
+    column: str | None,
+    source: str,
+    spellings: Collection[str] = (),
 ) -> Array:
     """The class number of each label: (n,) int64 for labels (n,) or (n, 1).
+
+    ``spellings`` of missing labels as ``is_missing`` takes them.
 
     Raises
     ------
     DataError
         If a label is missing or none of the classes; ``row`` and ``column`` say where.
     """
+    labels = _one_a_row(labels, column, source)
+    if len(labels) == 0:
+        return np.empty(0, np.int64)
+    names = Names(classes)
+    different, inverse = distinct_labels(labels)
+    places = [-1 if is_missing(v, spellings) else names.find(v) for v in different]
+    numbers: Array = np.array(places, np.int64)[inverse]
+    if numbers.min() < 0:
+        row = int(np.argmax(numbers < 0))
+        cell = different[inverse[row]]
+        if is_missing(cell, spellings):
+            raise _no_label(row, column, source)
+        raise _no_class(label_of(cell), row, classes, column, source)
+    return numbers
+
+
+def _one_a_row(labels: Array, column: str | None, source: str) -> Array:
+    """Labels (n,) or (n, 1) as (n,), of a kind that can be classes."""
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim != 1 or labels.dtype.kind in "cVmM":
         found = f"labels of shape {list(labels.shape)} and dtype {labels.dtype}"
-        wanted = "one class a row, text or a number, is wanted"
-        raise DataError(f"{found} where {wanted}", column=column, source=source)
-    if len(labels) == 0:
-        return np.empty(0, np.int64)
-    spelled = {c: i for i, c in enumerate(classes)}
-    valued = _by_value(classes)
-    different, inverse = _distinct(labels)
-    found_numbers = np.array([_class_of(v, spelled, valued) for v in different], np.int64)
-    numbers: Array = found_numbers[inverse]
-    if numbers.min() < 0:
-        row = int(np.argmax(numbers < 0))
-        raise _no_class(different[inverse[row]], row, classes, column, source)
-    return numbers
+        wanted = "expected one class a row, text or a number"
+        hint = "dates as classes: labels.astype(str)" if labels.dtype.kind in "mM" else None
+        raise DataError(f"{wanted}, got {found}", column=column, source=source, hint=hint)
+    return labels
+
+
+def _no_label(row: int, column: str | None, source: str) -> DataError:
+    return DataError("the label is missing", row=row, column=column, source=source)
 
 
 def _no_class(
-    value: object, row: int, classes: Sequence[str | int], column: str | None, source: str
+    label: Label, row: int, classes: Sequence[str | int], column: str | None, source: str
 ) -> DataError:
-    label, spelled = label_of(value), [str(c) for c in classes]
-    if _is_missing(label):
-        return DataError("the label is missing", row=row, column=column, source=source)
     import difflib  # 1 ms, and only for a mistake
 
-    close = difflib.get_close_matches(str(label), spelled, n=2, cutoff=0.6)
-    near = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
+    spelled = [str(c) for c in classes]
+    truth = isinstance(label, str) and label.strip().lower() in _TRUTH
+    value = float(label.strip().lower() == "true") if truth else number(label)  # type: ignore[union-attr]  # text
+    close = [] if value is None else [c for c in spelled if number(c) == value]
+    close = close or difflib.get_close_matches(str(label), spelled, n=2, cutoff=0.6)
+    near = f"; did you mean {' or '.join(map(repr, close[:2]))}?" if close else ""
     shown = ", ".join(spelled[:20]) + (", ..." if len(spelled) > 20 else "")
     return DataError(
         f"label {quoted(label)} is none of the {len(spelled)} classes{near}",
@@ -111,11 +227,9 @@ def _no_class(
     )
 
 
-def _is_missing(label: str | float) -> bool:
-    return label == "" or (isinstance(label, float) and math.isnan(label))
-
-
-def real_numbers(labels: Array, column: str | int, source: str) -> Array:
+def real_numbers(
+    labels: Array, column: str | int, source: str, spellings: Collection[str] = ()
+) -> Array:
     """``labels`` as numbers of their shape, NaN where one is missing.
 
     Raises
@@ -123,66 +237,73 @@ def real_numbers(labels: Array, column: str | int, source: str) -> Array:
     DataError
         If one is no number.
     """
-    numbers, bad = as_numbers(np.asarray(labels))
+    numbers, bad = as_numbers(np.asarray(labels), spellings)
     if bad is not None:
         row = bad // max(1, math.prod(labels.shape[1:]))
-        cell = labels.ravel()[bad]
-        shown = quoted(cell.item() if isinstance(cell, np.generic) else cell)
-        reason = f"{shown} where a number is wanted"
-        raise DataError(reason, row=row, column=column, source=source)
+        raise no_number(labels.ravel()[bad], row=row, column=column, source=source)
     return numbers
 
 
-def _distinct(labels: Array) -> tuple[list[Any], Array]:
-    """The different labels, and for each row (n,) which of them it has."""
-    if labels.dtype.kind != "O":
+def distinct_labels(labels: Array) -> tuple[list[Any], Array]:
+    """The different cells of labels (n,), and for each row (n,) which of them it has."""
+    if labels.dtype.kind not in "OT":
         values, inverse = np.unique(labels, return_inverse=True)
         return values.tolist(), inverse.reshape(-1)
-    seen: dict[tuple[bool, Any], int] = {}
-    keys = [label_of(v) for v in labels.tolist()]
-    places = [seen.setdefault((isinstance(k, str), k), len(seen)) for k in keys]
-    return [key for _, key in seen], np.array(places, np.int64)
+    known: dict[tuple[type, Any], int] = {}  # by cell, to spare a look at most of them
+    seen: dict[tuple[type, Any], int] = {}
+    different: list[Any] = []
+    places = np.empty(len(labels), np.int64)
+    for i, cell in enumerate(labels.tolist()):
+        quick = isinstance(cell, (str, int))
+        place = known.get((type(cell), cell)) if quick else None
+        if place is None:
+            label = label_of(cell)
+            place = seen.setdefault((type(label), label), len(seen))
+            if place == len(different):
+                different.append(cell)
+            if quick:
+                known[type(cell), cell] = place
+        places[i] = place
+    return different, places
 
 
-def _by_value(classes: Sequence[str | int]) -> dict[float, int]:
-    """Value to class number, for the classes that are numbers and share their value with none."""
-    values = [number(c) for c in classes]
-    times = Counter(values)
-    return {v: i for i, v in enumerate(values) if v is not None and times[v] == 1}
-
-
-def _class_of(value: object, spelled: dict[str | int, int], valued: dict[float, int]) -> int:
-    """The class number of a label, -1 if it is none of the classes."""
-    label = label_of(value)
-    if label in spelled and isinstance(label, (str, int)):
-        return spelled[label]
-    if isinstance(value, (bool, np.bool_)) and str(bool(value)) in spelled:
-        return spelled[str(bool(value))]
-    found = number(label)
-    return -1 if found is None or math.isnan(found) else valued.get(found, -1)
-
-
-def classes_in(labels: Array, column: str | None, source: str) -> tuple[str, ...] | tuple[int, ...]:
+def classes_in(
+    labels: Array,
+    column: str | None,
+    source: str,
+    *,
+    untyped: bool = False,
+    spellings: Collection[str] = (),
+) -> tuple[str, ...] | tuple[int, ...]:
     """The distinct labels, sorted: whole numbers as int, text that is numbers by value.
+
+    Parameters
+    ----------
+    labels
+        (n,) or (n, 1).
+    untyped
+        Whether the source knows no types, so that text which is all whole numbers is numbers.
+    spellings
+        Of missing labels, as ``is_missing`` takes them.
 
     Raises
     ------
     DataError
         If a label is missing or a fraction, or fewer than two classes are there.
     """
-    different, inverse = _distinct(labels.reshape(-1))
-    found = [label_of(v) for v in different]
+    different, inverse = distinct_labels(_one_a_row(labels, column, source))
+    found = [label_of(v, spellings) for v in different]
     for i, label in enumerate(found):
-        row = int(np.argmax(inverse == i))
-        if _is_missing(label):
-            raise DataError("the label is missing", row=row, column=column, source=source)
-        if isinstance(label, float):
+        if label is None or isinstance(label, float):
+            row = int(np.argmax(inverse == i))
+            if label is None:
+                raise _no_label(row, column, source)
             raise DataError(
                 f"label {label} is no class: wanted text or whole numbers",
                 row=row,
                 column=column,
                 source=source,
-                hint="to predict numbers, choose a loss such as mse and name output.targets",
+                hint=_REAL,
             )
     if len(found) < 2:
         only = f"only {quoted(found[0])}" if found else "none"
@@ -191,8 +312,9 @@ def classes_in(labels: Array, column: str | None, source: str) -> tuple[str, ...
             column=column,
             source=source,
         )
-    if all(isinstance(label, int) for label in found):
-        return tuple(sorted(int(label) for label in set(found)))
+    whole = [_whole(label) if isinstance(label, str) and untyped else label for label in found]
+    if all(isinstance(label, int) and _LEAST <= label <= _MOST for label in whole):
+        return tuple(sorted({int(label) for label in whole}))  # type: ignore[arg-type]  # all int
     texts = {str(label) for label in found}
     values = {t: number(t) for t in texts}
     if all(v is not None and math.isfinite(v) for v in values.values()):

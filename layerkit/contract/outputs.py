@@ -1,8 +1,7 @@
 """The output half of the data contract: labels to what the loss compares with, and back.
 
 Classes are kept as the user spells them, text or whole numbers; the model knows class numbers.
-A label finds its class by spelling first, then by value: "3", 3 and 3.0 are one label as long as
-only one class has that value.
+How a label finds its class is told in ``layerkit.contract.labels``.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from layerkit.contract import specfields as spec_
+from layerkit.contract.frames import cells_of
 from layerkit.contract.labels import (
     check_classes,
     check_targets,
@@ -50,6 +50,8 @@ class OutputContract:
         (k,) float64 each, or both None: y = y' * scale + center for a model output y'.
     label
         Name of the label column in files, if there is one (numbers: ``targets`` are the columns).
+    missing_values
+        Further spellings of a missing label, as ``cells.is_missing`` takes them.
 
     Raises
     ------
@@ -64,6 +66,7 @@ class OutputContract:
     center: Array | None = None
     scale: Array | None = None
     label: str | None = None
+    missing_values: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.shape or min(self.shape) < 0:
@@ -78,8 +81,8 @@ class OutputContract:
                 reason = f"{len(self.targets)} targets, but the model gives {self.width} numbers"
                 raise ShapeError(reason, location="output.targets")
         for name in ("center", "scale"):
-            spec_.freeze(self, name, self.width, "output")
-        spec_.scaler(self.center, self.scale, self.dtype, "output")
+            spec_.freeze(self, name, spec_.widths(self.width, self.targets), "output")
+        spec_.scaler(self.center, self.scale, "output")
 
     @property
     def width(self) -> int:
@@ -100,13 +103,44 @@ class OutputContract:
         wanted = self._label_columns()
         return bool(wanted) and rows.columns is not None and set(wanted) <= set(rows.columns)
 
+    def encoded(self, rows: Rows) -> Array:
+        """The labels of ``rows`` as what a loss compares with; see ``encode``.
+
+        Raises
+        ------
+        DataError
+            If the rows have none, or they do not keep this contract.
+        """
+        labels = self.labels_of(rows) if self.classes is None else self.written(rows)
+        return self.encode(labels, source=rows.source)
+
+    def written(self, rows: Rows) -> Array:
+        """The class labels (n,) of ``rows`` as their source spells them.
+
+        Raises
+        ------
+        DataError
+            If the rows have none.
+        """
+        found = self._text_of(rows)
+        return self.labels_of(rows) if found is None else found
+
+    def _text_of(self, rows: Rows) -> Array | None:
+        """The text of the labels where the source spells numbers in ways of its own, else None."""
+        if rows.labels is not None:
+            return rows.label_text
+        wanted = self._label_columns()
+        if len(wanted) != 1 or rows.spelling is None or wanted[0] not in (rows.columns or {}):
+            return None
+        return rows.spelling(wanted[0])
+
     def labels_of(self, rows: Rows) -> Array:
         """The raw labels of ``rows``: their ``labels``, or the columns this contract names.
 
         Returns
         -------
         Array
-            (n,) as the source spells them, or (n, k) for several targets.
+            (n,) numbers or text, or (n, k) for several targets.
 
         Raises
         ------
@@ -125,7 +159,8 @@ class OutputContract:
             raise missing_column(absent, list(there), rows.source)
         if len(wanted) == 1:
             return np.asarray(there[wanted[0]])
-        return np.stack([real_numbers(there[c], c, rows.source) for c in wanted], axis=1)
+        columns = [real_numbers(there[c], c, rows.source, self.missing_values) for c in wanted]
+        return np.stack(columns, axis=1)
 
     def _label_columns(self) -> tuple[str, ...]:
         if self.label is not None:
@@ -154,15 +189,35 @@ class OutputContract:
         """
         labels = np.asarray(labels)
         if self.classes is not None:
-            return class_numbers(labels, self.classes, column=self.label, source=source)
-        y = self._unscaled(labels, source)
+            return class_numbers(
+                labels,
+                self.classes,
+                column=self.label,
+                source=source,
+                spellings=self.missing_values,
+            )
+        return self.scaled(self._unscaled(labels, source))
+
+    def targets_of(self, rows: Rows) -> Array:
+        """The raw targets (n, *shape) of ``rows``, float64, for a contract without classes.
+
+        Raises
+        ------
+        DataError
+            If the rows have none, or one is missing or no finite number.
+        """
+        return self._unscaled(self.labels_of(rows), rows.source)
+
+    def scaled(self, targets: Array) -> Array:
+        """Raw targets (n, *shape), float64, as the loss compares with them, in ``dtype``."""
         if self.center is not None and self.scale is not None:
-            y = (y - self.center) / self.scale
-        return y.astype(self.dtype)
+            targets = (targets - self.center) / self.scale
+        with np.errstate(over="ignore"):
+            return targets.astype(self.dtype)
 
     def _unscaled(self, labels: Array, source: str) -> Array:
         """(n, *shape) float64, all finite."""
-        numbers = real_numbers(labels, self._target_name(0), source)
+        numbers = real_numbers(labels, self._target_name(0), source, self.missing_values)
         if numbers.ndim == 1 and self.width == math.prod(self.shape) == 1:
             numbers = numbers.reshape(-1, *self.shape)
         if numbers.ndim == 0 or numbers.shape[1:] != self.shape:
@@ -182,6 +237,9 @@ class OutputContract:
     def decode(self, outputs: Array) -> Array:
         """Class numbers (n,) as labels (n,), text or int64; or outputs (n, *shape) in raw units.
 
+        Where outputs are scaled back they become float64: the raw unit may have more digits than
+        the model's dtype. Without a scaler they are returned as they are.
+
         Raises
         ------
         DataError
@@ -193,12 +251,13 @@ class OutputContract:
                 numbers.size and not 0 <= numbers.min() <= numbers.max() < len(self.classes)
             ):
                 raise DataError(f"wanted class numbers from 0 to {len(self.classes) - 1}")
-            labels: Array = np.array(self.classes)[numbers]
+            labels: Array = cells_of(self.classes)[numbers]
             return labels
         if self.center is None or self.scale is None:
             return outputs
-        raw: Array = outputs * self.scale.astype(outputs.dtype)
-        raw += self.center.astype(outputs.dtype)
+        raw: Array = outputs.astype(np.float64)
+        raw *= self.scale
+        raw += self.center
         return raw
 
     @classmethod
@@ -213,6 +272,7 @@ class OutputContract:
         targets: Sequence[str] | None = None,
         label: str | None = None,
         scale: Scale = None,
+        missing_values: Sequence[str] = (),
     ) -> Self:
         """The contract for training rows under the user's choices.
 
@@ -231,6 +291,8 @@ class OutputContract:
             The columns of the numbers, or of the class.
         scale
             Of "real" targets: see ``layerkit.contract.scaling``; refused for the others.
+        missing_values
+            Further spellings of a missing label.
 
         Raises
         ------
@@ -244,22 +306,26 @@ class OutputContract:
         if target != "real" and scale is not None:
             raise SpecError("only numbers are scaled, not classes", location="output.scale")
         named = None if targets is None else tuple(targets)
+        absent = tuple(missing_values)
         flags = target == "binary" and classes is None and (named is not None or shape[-1] > 1)
         if target == "real" or flags:
-            draft = cls(shape, dtype, None, named, label=label)
+            draft = cls(shape, dtype, None, named, None, None, label, absent)
             y = draft._unscaled(np.asarray(draft.labels_of(rows)), rows.source)
             if len(y) == 0:
                 raise DataError("no rows to fit the data contract to", source=rows.source)
             check_targets(y, draft._target_name, rows.source, flags=flags)
             fitted = fit_scaler(scale, y, *bounds(y), location="output.scale")
             center, spread = fitted or (None, None)
-            return cls(shape, dtype, None, named, center, spread, label)
+            return cls(shape, dtype, None, named, center, spread, label, absent)
         if classes is None:
             draft = cls(shape, dtype, label=label)
-            found = classes_in(np.asarray(draft.labels_of(rows)), label, rows.source)
+            text = draft._text_of(rows)
+            labels = np.asarray(draft.labels_of(rows)) if text is None else text
+            untyped = text is not None
+            found = classes_in(labels, label, rows.source, untyped=untyped, spellings=absent)
         else:
             found = tuple(classes)  # type: ignore[assignment]  # checked when constructed
-        return cls(shape, dtype, found, label=label)
+        return cls(shape, dtype, found, label=label, missing_values=absent)
 
     def to_spec(self) -> dict[str, Any]:
         """The ``output`` map of the file's data contract (FORMAT.md 3.5)."""

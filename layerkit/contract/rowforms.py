@@ -5,77 +5,73 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeGuard
+from typing import Any
 
 import numpy as np
 
+from layerkit.contract.frames import as_array, cells_of, frame_columns
+from layerkit.contract.labels import label_of
 from layerkit.errors import DataError, quoted
 from layerkit.layer import Array, Shape
 from layerkit.offers import nearest
 from layerkit.parts import Rows
 
-__all__ = ["as_rows", "at_source", "columns_of", "missing_column", "one_batch", "take_labels"]
+__all__ = ["as_rows", "at_source", "columns_of", "missing_column", "one_batch"]
 
 
 def as_rows(rows: object) -> Rows:
-    """``rows`` as ``Rows``: an array, nested sequences, mappings or a data frame.
+    """``rows`` as ``Rows``: an array, nested sequences, mappings, or a table of another library.
 
     Raises
     ------
     DataError
-        If nested sequences have different lengths, or columns have.
+        If they are none of these, or nested sequences or columns differ in length.
     """
     if isinstance(rows, Rows):
         return rows
-    if isinstance(rows, Mapping):
-        return _mapping(rows)
-    if hasattr(rows, "columns") and hasattr(rows, "__getitem__"):  # a data frame
-        return _mapping({str(name): np.asarray(rows[name]) for name in rows.columns})
+    columns = frame_columns(rows)
+    if columns is not None:
+        return _of_columns(columns)
     if isinstance(rows, Sequence) and len(rows) > 0 and isinstance(rows[0], Mapping):
         return Rows(columns=columns_of(rows, "rows"))
-    if _is_masked(rows):
-        rows = np.ma.filled(rows.astype(np.float64), np.nan)
-    try:
-        return Rows(values=np.asarray(rows))
-    except ValueError:
-        raise _uneven(rows) from None
+    return Rows(values=as_array(rows))
 
 
-def _is_masked(rows: object) -> TypeGuard[np.ma.MaskedArray[Any, Any]]:
-    """Whether it is a masked array; np.ma is not named for others, since that imports it: 6 ms."""
-    derived = isinstance(rows, np.ndarray) and type(rows) is not np.ndarray
-    return derived and isinstance(rows, np.ma.MaskedArray)
-
-
-def _mapping(columns: Mapping[Any, Any]) -> Rows:
+def _of_columns(arrays: dict[str, Array]) -> Rows:
     """Columns of n cells each, or one row of single cells."""
-    arrays = {str(name): np.asarray(column) for name, column in columns.items()}
     if arrays and all(a.ndim == 0 for a in arrays.values()):
         arrays = {name: a[None] for name, a in arrays.items()}
-    sizes = {name: a.shape for name, a in arrays.items()}
-    for name, shape in sizes.items():
-        if len(shape) != 1 or shape != next(iter(sizes.values())):
-            first = next(iter(sizes))
-            raise DataError(
-                f"this column has shape {list(shape)}, {quoted(first)} has {list(sizes[first])}",
-                column=name,
-            )
+    for name, array in arrays.items():
+        first = next(iter(arrays))
+        if array.ndim != 1:
+            if array.ndim == 0:
+                reason = "expected a column of cells, got a single cell"
+                raise DataError(reason, column=name)
+            reason = f"expected one number a cell, got cells of shape {list(array.shape[1:])}"
+            hint = "split it into a column for each number"
+            raise DataError(reason, column=name, hint=hint)
+        if len(array) != len(arrays[first]):
+            told = f"expected {len(arrays[first])} cells as {quoted(first)} has, got {len(array)}"
+            raise DataError(told, column=name)
     return Rows(columns=arrays)
 
 
-def _uneven(rows: object) -> DataError:
-    sizes = [len(r) if hasattr(r, "__len__") else 1 for r in rows]  # type: ignore[attr-defined]
-    for row, size in enumerate(sizes):
-        if size != sizes[0]:
-            return DataError(f"{size} values where row 0 has {sizes[0]}", row=row)
-    return DataError("rows of uneven nested lengths")
-
-
-def columns_of(records: Sequence[object], source: str) -> dict[str, Array]:
+def columns_of(
+    records: Sequence[object], source: str, *, truth_as_text: bool = False
+) -> dict[str, Array]:
     """Records (mappings) as columns; a key that a record lacks is a missing value there.
 
-    A column of numbers becomes float64, any other text (an object of numbers and text is kept as
-    text, so that the contract can name the row that is not a number).
+    A column of numbers becomes float64, one of text str; any other, and one with whole numbers
+    beyond 2**53, keeps its values, so that the contract can name the row that is not a number.
+
+    Parameters
+    ----------
+    records
+        One for each row.
+    source
+        Where they came from, for messages.
+    truth_as_text
+        Whether True and False are text, as they are in JSON.
 
     Raises
     ------
@@ -88,33 +84,37 @@ def columns_of(records: Sequence[object], source: str) -> dict[str, Array]:
             shown = quoted(record)
             raise DataError(f"{shown} where an object is wanted", row=row, source=source)
         names.update(dict.fromkeys(record))
-    return {
-        str(name): _column([r.get(name) for r in records], str(name), source)  # type: ignore[attr-defined]
-        for name in names
-    }
+    found: dict[str, Array] = {}
+    for name in names:
+        if str(name) in found:
+            raise DataError("two keys are written like this", column=str(name), source=source)
+        cells = [r.get(name) for r in records]  # type: ignore[attr-defined]  # mappings
+        found[str(name)] = _column(cells, str(name), source, truth_as_text)
+    return found
 
 
-def _column(cells: list[Any], name: str, source: str) -> Array:
-    text = False
+def _column(cells: list[Any], name: str, source: str, truth_as_text: bool) -> Array:
     for row, cell in enumerate(cells):
-        if isinstance(cell, str):
-            text = True
-        elif cell is not None and not isinstance(cell, (bool, int, float, np.generic)):
+        if isinstance(cell, (Mapping, list, tuple, set, np.ndarray)):
             reason = f"{quoted(cell)} where a number or a text is wanted"
-            raise DataError(reason, row=row, column=name, source=source)
-    if text:
-        return np.array(["" if c is None else str(c) for c in cells], np.str_)
-    try:
-        return np.array([math.nan if c is None else float(c) for c in cells], np.float64)
-    except OverflowError:
-        return np.array([math.nan if c is None else _clipped(c) for c in cells], np.float64)
+            hint = "each key of a record is a column of its own: one number or text a key"
+            raise DataError(reason, row=row, column=name, source=source, hint=hint)
+    if truth_as_text and any(isinstance(cell, bool) for cell in cells):
+        cells = [label_of(cell) if isinstance(cell, bool) else cell for cell in cells]
+    kinds = {type(cell) for cell in cells}
+    if kinds <= {str, type(None)} and str in kinds:
+        cells = ["" if cell is None else cell for cell in cells]
+    elif kinds <= {int, float, type(None)} and not any(map(_inexact, cells)):
+        return np.array([math.nan if cell is None else cell for cell in cells], np.float64)
+    return cells_of(cells, name)
 
 
-def _clipped(cell: Any) -> float:
-    try:
-        return float(cell)
-    except OverflowError:
-        return math.inf
+def _inexact(cell: Any) -> bool:
+    return isinstance(cell, int) and abs(cell) > _EXACT
+
+
+_EXACT = 2**53
+"""Up to here every whole number is a float64."""
 
 
 @contextmanager
@@ -172,36 +172,3 @@ def one_batch(values: Array, shape: Shape, *, alone: bool) -> Array | None:
     if alone and values.shape == (flat,):
         return values.reshape(1, *shape)
     return None
-
-
-def take_labels(rows: Rows, labels: str | Sequence[str] | None) -> Rows:
-    """``rows`` with the column or columns ``labels`` moved to their labels.
-
-    Several columns give labels (n, k) of numbers. Rows that have labels are left as they are.
-
-    Raises
-    ------
-    DataError
-        If there is no such column, or one of several is text.
-    """
-    if labels is None or rows.labels is not None:
-        return rows
-    wanted = [labels] if isinstance(labels, str) else list(labels)
-    columns, values = rows.columns, rows.values
-    if columns is None and values is not None and values.ndim == 2:
-        columns = {str(j): values[:, j] for j in range(values.shape[1])}
-    there = columns or {}
-    absent = [name for name in wanted if name not in there]
-    if absent:
-        raise missing_column(absent, list(there), rows.source)
-    texts = [name for name in wanted if there[name].dtype.kind not in "biuf"]
-    if len(wanted) > 1 and texts:
-        reason = "this column holds text, and of several labels all must be numbers"
-        raise DataError(reason, column=texts[0], source=rows.source)
-    found = [there[name] for name in wanted]
-    taken = found[0] if isinstance(labels, str) else np.stack(found, axis=1)
-    kept = {name: column for name, column in there.items() if name not in wanted}
-    if rows.columns is not None:
-        return Rows(rows.values, kept, taken, rows.source)
-    rest = [j for j in range(len(there)) if str(j) not in wanted]
-    return Rows(None if values is None else values[:, rest], None, taken, rows.source)

@@ -69,6 +69,8 @@ def npy_blocks(pieces: Iterable[bytes], source: str) -> Iterator[Rows]:
         yield read_npy(b"".join((raw, *stream)), source)
         return
     held, left = raw[start[0] :], shape[0]
+    if left == 0:
+        yield Rows(np.empty(shape, dtype), source=source)
     while left:
         count = min(len(held) // size, left)
         if count:

@@ -82,8 +82,11 @@ def csv_blocks(
     settled = settle(head, dialect or Dialect(), source, whole=following is None, wanted=wanted)
     line = head.count("\n", 0, settled.body)
     rest = chain([head[settled.body :]], () if following is None else (following,), pieces)
+    block = None
     for block in blocks_of(rest, settled.form, settled.width, source, line=line):
         yield _rows([block], settled, source, wanted)
+    if block is None:
+        raise DataError("a header and no rows", source=source)
 
 
 def _head(text: str) -> tuple[str, bool]:

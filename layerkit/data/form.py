@@ -10,7 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
-from layerkit.contract.cells import number
+from layerkit.contract.cells import number, text_cell
 from layerkit.layer import Array
 
 __all__ = ["Form"]
@@ -103,9 +103,14 @@ class Form:
 
     def texts(self, cells: Iterable[str]) -> Array:
         """The cells as (n,) str, stripped, "" where one is missing."""
-        missing = self.missing
-        stripped = (cell.strip() for cell in cells)
-        return np.array(["" if cell in missing else cell for cell in stripped], np.str_)
+        known: dict[str, str] = {}
+        found: list[str] = []
+        for cell in cells:
+            text = known.get(cell)
+            if text is None:
+                text = known[cell] = text_cell(cell, self.missing_values)
+            found.append(text)
+        return np.array(found, np.str_)
 
     def labels(self, cells: Array) -> tuple[Array, Array | None]:
         """Labels and how they are spelled, of cells (n,) str as written.

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from layerkit.contract.cells import text_cell
 from layerkit.data.textual import whole_lines
 from layerkit.errors import DataError, quoted
 from layerkit.layer import Array, Shape
@@ -25,7 +26,7 @@ def read_json(
     source: str,
     *,
     document: bool | None = None,
-    missing: frozenset[str] = frozenset(),
+    missing: Sequence[str] = (),
 ) -> Rows:
     """Objects as ``columns`` (null or an absent key is missing), arrays as ``values`` (n, *shape).
 
@@ -61,7 +62,7 @@ def json_blocks(
     source: str,
     *,
     document: bool | None = None,
-    missing: frozenset[str] = frozenset(),
+    missing: Sequence[str] = (),
 ) -> Iterator[Rows]:
     """The rows of JSON lines that come in pieces of any length, some at a time.
 
@@ -93,6 +94,8 @@ def json_blocks(
             yield rows
         line += text.count("\n")
         row += len(records)
+    if row == 0:
+        raise DataError("no rows", source=source)
 
 
 def _first_line(text: str) -> list[Any] | None:
@@ -195,7 +198,7 @@ def _rows(
     records: list[Any],
     respell: Callable[[], Sequence[Any]],
     source: str,
-    missing: frozenset[str],
+    missing: Sequence[str],
     names: Sequence[str] = (),
     row: int = 0,
 ) -> Rows:
@@ -239,9 +242,7 @@ def _text(cell: Any) -> str:
     return "" if cell is None else str(cell).strip()
 
 
-def _column(
-    cells: list[Any], name: str, source: str, before: int, missing: frozenset[str]
-) -> Array:
+def _column(cells: list[Any], name: str, source: str, before: int, missing: Sequence[str]) -> Array:
     """Numbers as float64; text, and what has true or false among it, as text."""
     kinds = set(map(type, cells))
     for kind in kinds - {str, int, float, bool, type(None)}:
@@ -249,8 +250,7 @@ def _column(
         reason = f"{quoted(cells[row])} where a number or a text is wanted"
         raise DataError(reason, row=before + row, column=name, source=source)
     if kinds & {str, bool}:
-        texts = map(_text, cells)
-        return np.array(["" if text in missing else text for text in texts], np.str_)
+        return np.array([text_cell(_text(cell), missing) for cell in cells], np.str_)
     return np.array([_number(cell) for cell in cells], np.float64)
 
 

@@ -90,7 +90,8 @@ def read_rows(
         Delimited text with a header or with text in it, and JSON objects, give ``columns``: (n,)
         float64 with NaN, or (n,) str with "", for a missing value (an empty cell, ``?``, or one of
         ``missing_values``). Other files give ``values`` (n, *shape), in the file's dtype if it has
-        one. A one-dimensional array gives ``values`` (n,). ``notes`` says what was assumed of the dialect, if anything.
+        one. A one-dimensional array gives ``values`` (n,). ``notes`` says what was assumed of the
+        dialect, if anything.
 
     Raises
     ------
@@ -128,7 +129,7 @@ def _whole(
         text = decoded(raw, name, dialect.encoding)
         if kind in ("jsonl", "json"):
             document = True if kind == "json" else None
-            return read_json(text, name, document=document, missing=_marks(dialect).missing)
+            return read_json(text, name, document=document, missing=dialect.missing_values)
         return read_csv(text, name, _tabs(dialect, kind), columns)
     if kind == "npz":
         return read_npz(raw, name, labels=labels if isinstance(labels, str) else None)
@@ -172,12 +173,10 @@ def read_blocks(source: Source, *, rows: int = 8192, **options: Any) -> Iterator
     """
     row = 0
     for block in _blocks(source, **options):
-        for start in range(0, len(block), rows):
+        for start in range(0, len(block) or 1, rows):
             part = block.take(slice(start, start + rows))
             yield replace(part, index=np.arange(row + start, row + start + len(part)))
         row += len(block)
-    if row == 0:
-        raise DataError("no rows", source=str(source))
 
 
 def _blocks(
@@ -203,7 +202,7 @@ def _blocks(
     if kind in ("jsonl", "json"):
         texts = decoded_pieces(pieces, name, dialect.encoding)
         document = True if kind == "json" else None
-        found = json_blocks(texts, name, document=document, missing=_marks(dialect).missing)
+        found = json_blocks(texts, name, document=document, missing=dialect.missing_values)
     elif kind in ("csv", "tsv"):
         texts = decoded_pieces(pieces, name, dialect.encoding)
         found = csv_blocks(texts, name, _tabs(dialect, kind), columns)

@@ -17,6 +17,7 @@ from layerkit.model import Carried, Model, SelfTest, declared_contract
 from layerkit.network import Network
 from layerkit.planning import Planned
 from layerkit.provenance import AllowPlugins, permission, resolve_types
+from layerkit.seen import Fit
 from layerkit.spec import Spec, resolve
 from layerkit.spec.text import Source, spell
 from layerkit.spec.words import Permit
@@ -121,7 +122,7 @@ def _read_spec(
     permit: Permit,
 ) -> Spec:
     held = header["spec"]
-    unknown = [key for key in held if key not in ("schema", "model", "data")]
+    unknown = [key for key in held if key not in ("schema", "model", "data", "fit")]
     if unknown:
         raise SpecError(f"unknown field {unknown[0]!r:.80}", location=spell((unknown[0],), "spec"))
     document = {**held["model"], "layerkit": 1}
@@ -144,7 +145,9 @@ def _read_contract(held: Mapping[str, Any], spec: Spec, planned: list[Planned]) 
     declared = declared_contract(spec, planned)
     if "data" not in held:
         return declared
-    contract = DataContract.from_spec(held["data"])
+    contract = DataContract.from_spec(held["data"]).with_missing_values(
+        declared.input.missing_values
+    )
     for half, wanted in (("input", declared.input), ("output", declared.output)):
         found = getattr(contract, half)
         if found is not None and wanted is not None and found.shape != wanted.shape:
@@ -186,6 +189,8 @@ def _assemble(
     )
     digests = {name: record.sha256 for name, record in document.tensors.items()}
     digests |= {alias: digests[target] for alias, target in document.aliases.items()}
+    if "fit" in header["spec"]:
+        model.fit = Fit.from_spec(header["spec"]["fit"])
     model.carried = Carried(
         fingerprint_of(model, digests), test, document.aliases, known_training(header), slots, units
     )

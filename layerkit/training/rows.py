@@ -7,9 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from layerkit.contract import as_rows
+from layerkit.contract import as_rows, label_cells
 from layerkit.data import Dialect, load_data, read_rows
 from layerkit.errors import DataError
 from layerkit.parts import Rows
@@ -111,7 +109,7 @@ def given_rows(rows: Rows | Pair | Table) -> Rows:
         return table
     if len(rows) != 2:
         raise DataError(f"a pair (x, y) of rows and labels is wanted, {len(rows)} parts came")
-    x, labels = as_rows(rows[0]), np.asarray(rows[1])
+    x, labels = as_rows(rows[0]), label_cells(rows[1])
     if labels.ndim == 0 or len(labels) != len(x):
         count = "none" if labels.ndim == 0 else str(len(labels))
         raise DataError(f"{len(x)} rows and {count} labels do not belong together")
@@ -152,7 +150,7 @@ def judged_rows(
         If there is no such split.
     """
     splits = splits_of(spec, data, dialect=dialect)
-    rows, test = test_split(splits, (spec.train or {}).get("test"))
+    rows, test = test_split(splits, spec)
     if split == "train":
         return rows
     if split != "test":

@@ -17,30 +17,61 @@ NAMES = OutputContract((3,), classes=("setosa", "versicolor", "virginica"))
         np.array([2, 0, 1], np.uint8),
         np.array([2.0, 0.0, 1.0]),
         np.array(["2", "0", " 1"]),
-        np.array(["2.0", "00", "1"]),
         np.array([2, "0", 1.0], object),
         np.array([[2], [0], [1]]),
         np.array([b"2", b"0", b"1"]),
     ],
 )
-def test_labels_match_by_spelling_and_by_value(labels: np.ndarray) -> None:
+def test_labels_match_as_they_are_written(labels: np.ndarray) -> None:
     for classes in (("0", "1", "2"), (0, 1, 2)):
         numbers = OutputContract((3,), classes=classes).encode(labels)
         assert numbers.dtype == np.int64
         assert numbers.tolist() == [2, 0, 1]
 
 
+@pytest.mark.parametrize(
+    ("label", "classes", "meant"),
+    [
+        ("007", (7, 8), "7"),
+        ("1.0", (1, 2), "1"),
+        ("1.00", ("1.0", "2"), "1.0"),
+        (7, ("007", "8"), "007"),
+        (9007199254740993, (9007199254740992, 1), "9007199254740992"),
+        (True, (0, 1), "1"),
+        ("TRUE", (0, 1), "1"),
+    ],
+)
+def test_another_spelling_is_another_label(label: Any, classes: Any, meant: str) -> None:
+    with pytest.raises(DataError, match=f"did you mean '{meant}'"):
+        OutputContract((2,), classes=classes).encode(np.array([label]))
+
+
 def test_spelling_goes_before_value() -> None:
     contract = OutputContract((3,), classes=("1", "1.0", "2"))
-    assert contract.encode(np.array(["1.0", "1", "2.0"])).tolist() == [1, 0, 2]
-    with pytest.raises(DataError):  # either "1" or "1.0"
-        contract.encode(np.array(["1.00"]))
+    assert contract.encode(np.array(["1.0", "1", "2"])).tolist() == [1, 0, 2]
+    assert contract.encode(np.array([1.0, 2.0])).tolist() == [0, 2]
+    assert OutputContract((2,), classes=("1.0", "2.0")).encode(np.array([2.0])).tolist() == [1]
 
 
-def test_flags_match_numbers_and_words() -> None:
-    flags = np.array([True, False])
-    assert OutputContract((1,), classes=(0, 1)).encode(flags).tolist() == [1, 0]
-    assert OutputContract((1,), classes=("False", "True")).encode(flags).tolist() == [1, 0]
+@pytest.mark.parametrize("classes", [("false", "true"), ("False", "True"), ("FALSE", "TRUE")])
+@pytest.mark.parametrize(
+    "flags",
+    [
+        np.array([True, False]),
+        np.array([True, False], object),
+        np.array(["true", "false"]),
+        np.array(["True", "FALSE"]),
+    ],
+)
+def test_true_is_one_class_whatever_its_form(flags: np.ndarray, classes: Any) -> None:
+    assert OutputContract((1,), classes=classes).encode(flags).tolist() == [1, 0]
+
+
+def test_true_of_several_spellings() -> None:
+    contract = OutputContract((3,), classes=("True", "true", "no"))
+    assert contract.encode(np.array(["true", "True"])).tolist() == [1, 0]
+    with pytest.raises(DataError, match="none of the 3 classes"):  # either
+        contract.encode(np.array(["TRUE"]))
 
 
 def test_label_outside_the_classes() -> None:
@@ -162,14 +193,41 @@ def fitted(labels: Any, width: int, **choice: Any) -> OutputContract:
         (["b", "a", "b"], ("a", "b")),
         ([3.0, 1.0, 3.0], (1, 3)),
         (["10", "9", "9"], ("9", "10")),
-        ([True, False], (0, 1)),
+        ([True, False], ("false", "true")),
+        (["007", "7", "10"], ("007", "7", "10")),
+        ([9007199254740993, 9007199254740992], (9007199254740992, 9007199254740993)),
+        (np.array([2**64 - 1, 0], np.uint64), ("0", "18446744073709551615")),
     ],
 )
 def test_classes_of_the_data(labels: list[Any], classes: tuple[Any, ...]) -> None:
-    found = fitted(labels, 2).classes
+    found = fitted(labels, len(classes)).classes
     assert found == classes
     assert found is not None
     assert {type(c) for c in found} == {type(c) for c in classes}
+
+
+@pytest.mark.parametrize(
+    ("text", "classes"),
+    [
+        (["3", "-1", "0"], (-1, 0, 3)),
+        (["007", "7", "10"], ("007", "7", "10")),
+        (["1.10", "1.1", "2"], ("1.1", "1.10", "2")),
+        (["9007199254740993", "9007199254740992"], (9007199254740992, 9007199254740993)),
+        (["9223372036854775808", "1"], ("1", "9223372036854775808")),
+        (["-0", "0"], ("-0", "0")),
+    ],
+)
+def test_classes_of_a_source_without_types(text: list[str], classes: tuple[Any, ...]) -> None:
+    values, spelled = np.array([float(t) for t in text]), np.array(text)
+    rows = [
+        Rows(np.zeros((len(text), 1)), labels=values, label_text=spelled),
+        Rows(columns={"y": values}, spelling={"y": spelled}.get),
+    ]
+    for given in rows:
+        contract = OutputContract.fit(given, shape=(len(classes),), label="y")
+        assert contract.classes == classes
+        numbers = contract.encoded(given)
+        assert [str(label) for label in contract.decode(numbers)] == text
 
 
 def test_classes_in_the_users_order() -> None:

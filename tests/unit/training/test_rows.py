@@ -55,7 +55,8 @@ def test_compare_takes_a_pair_too() -> None:
     ("data", "words"),
     [
         ((X, Y[:-1]), "20 rows and 19 labels"),
-        ((X, "a"), "20 rows and none labels"),
+        ((X, "a"), "expected an array, got the text 'a'"),
+        ((X, 1), "20 rows and none labels"),
         ((X, Y, Y), "a pair"),
         ({"train": X}, "a pair"),
     ],
