@@ -38,7 +38,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 __all__ = [
     "CorruptFileError",
@@ -175,16 +175,47 @@ class CorruptFileError(ModelFileError):
 class LimitExceededError(ModelFileError):
     """The file asks for more than a limit allows. Raise the limit only for a file you trust.
 
-    Attributes: ``limit`` (the field of ``Limits``), ``value``, ``allowed``.
+    When a model is saved, or about to be trained, the same bounds are asked of it: ``where`` then
+    names what is too large. Attributes: ``limit`` (the field of ``Limits``), ``value``,
+    ``allowed``, ``where`` (a field, or empty).
     """
 
     code = "LK-301"
 
-    def __init__(self, limit: str, value: int, allowed: int, **where: Any) -> None:
-        super().__init__(f"Limits.{limit}: the file claims {value}, {allowed} allowed", **where)
+    def __init__(
+        self,
+        limit: str,
+        value: int,
+        allowed: int,
+        *,
+        at: str = "",
+        message: str | None = None,
+        **where: Any,
+    ) -> None:
+        super().__init__(
+            message or f"Limits.{limit}: the file claims {value}, {allowed} allowed", **where
+        )
         self.limit = limit
         self.value = value
         self.allowed = allowed
+        self.where = at
+
+    @classmethod
+    def of_model(cls, limit: str, value: int, allowed: int, at: str) -> Self:
+        """The error for a model that would not fit into a file, because ``at`` is too large."""
+        unit = {"items": "items", "depth": "levels"}.get(
+            limit, "bytes" if "bytes" in limit else limit
+        )
+        return cls(
+            limit,
+            value,
+            allowed,
+            at=at,
+            message=f"{at}: {value} {unit} do not fit into a model file: Limits.{limit} allows "
+            f"{allowed}",
+            hint=f"--limit {limit}=N, or limits=layerkit.Limits({limit}=N), raises the limit; "
+            "whoever reads the file has to raise it too",
+        )
 
 
 class UnsupportedFormatError(ModelFileError):

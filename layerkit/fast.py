@@ -1,13 +1,15 @@
 """Whether the compiled kernels of the ``fast`` extra are used.
 
-Training uses them where numba is installed. Inference uses them when asked, since importing numba
-takes longer than most predictions: ``Model.accelerate``, or ``LAYERKIT_FAST=1`` for every model.
-``LAYERKIT_FAST=0`` switches them off. Results agree with NumPy's to rounding. Layers and optimizers
-that have no kernels run as they are.
+Training uses them where numba is installed and they save more time than they take to load.
+Inference uses them when asked, since importing numba takes longer than most predictions:
+``Model.accelerate``, or ``LAYERKIT_FAST=1`` for every model. ``LAYERKIT_FAST=0`` switches them off,
+``LAYERKIT_FAST=1`` lets every training use them. Results agree with NumPy's to rounding. Layers and
+optimizers that have no kernels run as they are.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from functools import cache
@@ -15,6 +17,9 @@ from functools import cache
 from layerkit.errors import LayerkitError, MissingExtraError
 
 __all__ = ["asked", "kernels_for_inference", "kernels_for_training", "require"]
+
+
+_COST = 1.0  # seconds: importing numba and loading compiled kernels, and some to spare
 
 
 def asked() -> bool | None:
@@ -31,8 +36,10 @@ def asked() -> bool | None:
     return word == "1" if word else None
 
 
-def kernels_for_training() -> bool:
-    """Whether a training shall use compiled kernels.
+def kernels_for_training(saved: float = math.inf) -> bool:
+    """Whether a training in which compiled kernels save ``saved`` seconds shall use them.
+
+    numba is imported only if so.
 
     Raises
     ------
@@ -41,7 +48,7 @@ def kernels_for_training() -> bool:
     """
     wish = asked()
     if wish is None:
-        return _trouble() == ""
+        return saved > _COST and _trouble() == ""
     return wish and _available()
 
 

@@ -43,8 +43,8 @@ class PartOf:
     group: str
 
 
-Size = Annotated[int, Range(ge=1)]
-"""A positive count: units, features."""
+Size = Annotated[int, Range(ge=1, lt=2**63)]
+"""A positive count: units, features; below 2**63, as a model file holds it."""
 
 Positive = Annotated[float, Range(gt=0)]
 """A finite number above 0."""

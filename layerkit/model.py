@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -159,6 +159,10 @@ class Model:
         """
         return self._linked(rows, "identity")
 
+    def scores_of(self, x: Array) -> Array:
+        """``scores`` for rows that are scaled to x (n, *in) already, to the bit."""
+        return self._predictor.scaled(x)
+
     def predict(self, rows: RawRows) -> Array:
         """Predictions for raw rows.
 
@@ -171,7 +175,9 @@ class Model:
         Returns
         -------
         Array
-            (n, k): the probability of each class, or the target values in raw units.
+            (n, k): the probability of each class in the model's dtype, or the target values in raw
+            units: float64 where ``output.scale`` scales them back, whose digits the model's dtype
+            may not hold, else the model's dtype. The caller's own, to be written into.
 
         Raises
         ------
@@ -209,6 +215,18 @@ class Model:
             return output.decode((predictions[:, 0] >= 0.5).astype(np.int64))
         return output.decode(predictions.argmax(axis=-1))
 
+    def outside(self, rows: RawRows) -> Array:
+        """Which numbers of raw rows lie outside the range that training saw: (n, *shape) bool.
+
+        ``model.outside(rows).any(axis=1)`` tells which rows the predictions extrapolate for.
+
+        Raises
+        ------
+        DataError
+            If the rows do not keep the data contract.
+        """
+        return self.contract.input.outside(rows)
+
     def _linked(self, rows: RawRows, link: Link) -> Array:
         """Scores (n, *out) with ``link`` applied."""
         missing = _unfitted(self.spec, self.contract)
@@ -219,6 +237,15 @@ class Model:
                 hint="train it, for example with: layerkit train MODEL --data PATH",
             )
         return self._predictor(self.contract.input, rows, link)
+
+    @property
+    def block_rows(self) -> int:
+        """How many rows to predict at a time where there are too many for memory.
+
+        Blocks of so many rows, the last one shorter, give the very bits that all rows at once give:
+        ``for rows in read_blocks(path, rows=model.block_rows): model.predict(rows)``.
+        """
+        return self._predictor.block_rows()
 
     @property
     def accelerated(self) -> bool:
@@ -295,12 +322,13 @@ def declared_contract(spec: Spec, planned: Sequence[Planned]) -> DataContract:
     given = spec.input
     center = spread = fill = None
     columns = None if given["columns"] is None else tuple(given["columns"])
-    width = np.broadcast_to(0.0, spec.in_shape[-1:])
+    inputs = InputContract(spec.in_shape, spec.dtype, columns)
+    blank = np.broadcast_to(0.0, (inputs.numbers,))
     if isinstance(given["scale"], dict):
-        center, spread = fit_scaler(given["scale"], width, width, width) or (None, None)
+        center, spread = fit_scaler(given["scale"], blank, blank, blank) or (None, None)
     if not isinstance(given["missing"], str):
-        fill = fit_fill(given["missing"], width, columns)
-    inputs = InputContract(spec.in_shape, spec.dtype, columns, center, spread, missing=fill)
+        fill = fit_fill(given["missing"], blank, columns)
+    inputs = replace(inputs, center=center, scale=spread, missing=fill)
     shape = planned[-1].plan.out_shape if planned else spec.in_shape
     classes, targets = spec.output["classes"], spec.output["targets"]
     outputs = OutputContract(

@@ -23,7 +23,7 @@ from layerkit.parts import Optimizer
 from layerkit.planning import Planned, unusable, views_of
 from layerkit.registry import initializer
 
-__all__ = ["Network", "random_stream"]
+__all__ = ["Network", "is_read_only", "random_stream"]
 
 _owning = allocate_lock()
 
@@ -200,7 +200,7 @@ class Network:
                 except (LayerkitError, MemoryError):
                     raise
                 except Exception as cause:  # whatever a plugin's own code raises
-                    raise unusable(p.name, p.layer, f"feed raised {_told(cause)}") from cause
+                    raise unusable(p.name, p.layer, _told("feed", cause)) from cause
                 if type(y) is not np.ndarray or y.shape != shape or y.dtype is not dtype:
                     self._hold(p, "feed", y, shape)
                 if not _shares(y, x):
@@ -227,7 +227,7 @@ class Network:
                 except (LayerkitError, MemoryError):
                     raise
                 except Exception as cause:  # whatever a plugin's own code raises
-                    raise unusable(p.name, p.layer, f"backprop raised {_told(cause)}") from cause
+                    raise unusable(p.name, p.layer, _told("backprop", cause)) from cause
                 if ctx.wants_dx:
                     if type(dx) is not np.ndarray or dx.shape != shape or dx.dtype is not dtype:
                         self._hold(p, "backprop", dx, shape)
@@ -342,8 +342,15 @@ def _start(param: Param, stream: np.random.Generator) -> Array | float:
     return initializer(param.init).make(param.shape, param.fans, stream)
 
 
-def _told(cause: Exception) -> str:
-    return f"{type(cause).__name__}: {cause}"
+def is_read_only(cause: BaseException | None) -> bool:
+    """Whether this is NumPy's refusal to write into an array that is not to be written."""
+    return isinstance(cause, ValueError) and "read-only" in str(cause)
+
+
+def _told(step: str, cause: Exception) -> str:
+    if is_read_only(cause):
+        return f"{step} wrote into its input or a parameter, which a layer never does ({cause})"
+    return f"{step} raised {type(cause).__name__}: {cause}"
 
 
 def _shared_arena(contexts: Sequence[Context], rows: int) -> Arena:

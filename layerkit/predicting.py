@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 
 from layerkit.contract import InputContract, all_finite
+from layerkit.errors import PluginLoadError
 from layerkit.fast import kernels_for_inference, require
 from layerkit.layer import Array
 from layerkit.links import apply_link, link_row
-from layerkit.network import Network
+from layerkit.network import Network, is_read_only
 from layerkit.parts import Link, Rows
 from layerkit.programs import Chain, Program, program_of
 from layerkit.threads import single_blas, together
@@ -33,6 +34,10 @@ RawRows = Rows | Array | Sequence[Any] | Mapping[str, Any]
 # other up between the operations, and the fewer those are, the less.
 _TILE, _ALONE = 512, 256
 
+# Many rows are predicted by blocks of a fixed size, so that whoever reads a file in such blocks
+# gets the bits that all rows at once give: a product of other sizes may round otherwise.
+_BLOCK, _LEAST, _NUMBERS = 8192, 64, 1 << 21
+
 
 class Predictor:
     """Feeds raw rows through ``network``, by several threads at a time if they ask."""
@@ -41,20 +46,58 @@ class Predictor:
         self.network = network
         self._local = threading.local()
         self._fast: bool | None = None
+        self._copies = False
         self._program: tuple[Program | None] | None = None
 
     def __call__(self, inputs: InputContract, rows: RawRows, link: Link) -> Array:
-        """Scores (n, *out) with ``link`` applied, for rows that keep ``inputs``."""
+        """Scores (n, *out) with ``link`` applied, a new array, for rows that keep ``inputs``."""
         # That all numbers are finite, each tile sees to: the threads share the work.
-        check = inputs.missing is None and inputs.fits(rows)
+        check = inputs.missing is None and not inputs.missing_values and inputs.fits(rows)
         x: Array = rows if check else inputs.matrix(rows)  # type: ignore[assignment]  # it fits
-        if len(x) == 1 and (one := self._one_row(inputs, x, link, check=check)) is not None:
-            return one
+        return self._tiled(x, link, inputs, check=check)
+
+    def scaled(self, x: Array, link: Link = "identity") -> Array:
+        """As a call gives for rows that are scaled to x (n, *in), to the bit."""
+        return self._tiled(x, link, None, check=False)
+
+    def block_rows(self) -> int:
+        """Rows of a block: a power of two, fewer where rows or predictions are wide."""
+        planned = self.network.planned
+        shapes = [p.in_shape for p in planned[:1]] + [p.plan.out_shape for p in planned[-1:]]
+        widest = max(map(math.prod, shapes), default=1)
+        wanted = min(_BLOCK, max(_LEAST, _NUMBERS // max(widest, 1)))
+        return 1 << (wanted.bit_length() - 1)
+
+    def _tiled(self, x: Array, link: Link, inputs: InputContract | None, *, check: bool) -> Array:
+        """Scores for the rows x, still to be scaled by ``inputs`` if it is given.
+
+        ``check``: they may hold numbers that are not finite.
+        """
+        # A single row goes its short way also where it is the last of many, alone in its block.
+        if len(x) % self.block_rows() == 1 if len(x) > _LEAST else len(x) == 1:
+            one = self._one_row(inputs, x[-1:], link, check=check)
+            if one is not None:
+                return one if len(x) == 1 else self._many(x, link, inputs, check=check, last=one)
+        return self._many(x, link, inputs, check=check)
+
+    def _many(
+        self,
+        x: Array,
+        link: Link,
+        inputs: InputContract | None,
+        *,
+        check: bool,
+        last: Array | None = None,
+    ) -> Array:
+        """As ``_tiled``, all in tiles but the last row, if ``last`` (1, *out) is given."""
         planned = self.network.planned
         shape = planned[-1].plan.out_shape if planned else x.shape[1:]
         out: Array = np.empty((len(x), *shape), self.network.dtype)
+        rest = len(x)
+        if last is not None:
+            out[-1:], rest = last, len(x) - 1
         feed = partial(self._feed, inputs, x, out, link, check)
-        tiles = _tiles(len(x))
+        tiles = _tiles(rest, self.block_rows())
         with single_blas():
             if len(tiles) < 2:
                 for tile in tiles:
@@ -63,13 +106,17 @@ class Predictor:
                 together([partial(feed, tile) for tile in tiles])
         return out
 
-    def _one_row(self, inputs: InputContract, x: Array, link: Link, *, check: bool) -> Array | None:
+    def _one_row(
+        self, inputs: InputContract | None, x: Array, link: Link, *, check: bool
+    ) -> Array | None:
         """Predictions (1, k) for x (1, *in) by the short way; None where it has none.
 
-        It has none if a layer has none, or if numbers are not finite: what to say of them, an error
-        or NumPy's warnings, is left to the long way.
+        It has none if a layer has none, if one raises, or if numbers are not finite: what to say of
+        them, an error or NumPy's warnings, is left to the long way.
         """
-        scaled = inputs.scale_rows(x)
+        scaled = x if inputs is None else inputs.scale_rows(x)
+        if np.may_share_memory(scaled, x):
+            scaled = scaled.copy()  # a layer may write into its row, never into the caller's
         if self.fast and (program := self.program()) is not None:
             out = program.row(self.network.params, scaled, link)
             if out is not None:
@@ -77,22 +124,45 @@ class Predictor:
         chain: RowChain | None = getattr(self._local, "row", None)
         if chain is None or chain.mapped is not self.network.mapped:
             chain = self._local.row = RowChain(self.network)
-        if not chain.whole or (check and not all_finite(x)):
+        if not chain.whole or (check and not all_finite(scaled)):
             return None
-        with single_blas():
-            out = chain(scaled, link)
+        try:
+            with single_blas():
+                out = chain(scaled, link)
+        except Exception:  # noqa: BLE001  # whatever a plugin raises: the long way names the layer
+            return None
         spoilt = link == "softmax" and math.isnan(out.item(0))  # one score spoils all of them
         return None if spoilt else out
 
     def _feed(
-        self, inputs: InputContract, x: Array, out: Array, link: Link, check: bool, tile: slice
+        self,
+        inputs: InputContract | None,
+        x: Array,
+        out: Array,
+        link: Link,
+        check: bool,
+        tile: slice,
     ) -> None:
         """Write the predictions for the rows of one tile into ``out``."""
         rows, linked = x[tile], out[tile]
-        if check and not all_finite(rows):
+        rows.flags.writeable = False  # of this view: a layer must not change the caller's rows
+        scaled = rows if inputs is None else inputs.scale_rows(rows)
+        if check and inputs is not None and not all_finite(scaled):
             inputs.matrix(x)  # says where
-        linked[...] = self.chain().feed(inputs.scale_rows(rows))
+        linked[...] = self._unchanged(scaled)
         apply_link(link, linked, in_place=True)
+
+    def _unchanged(self, x: Array) -> Array:
+        """Scores for x, which stays as it is: a layer that writes into it is given a copy."""
+        if not self._copies:
+            try:
+                return self.chain().feed(x)
+            except PluginLoadError as error:
+                if not is_read_only(error.__cause__):
+                    raise
+        scores = self.chain().feed(x.copy())
+        self._copies = True  # by now it is known that this helps
+        return scores
 
     def chain(self) -> Chain:
         """The layers with memory of this thread's own, which is kept from call to call."""
@@ -150,7 +220,16 @@ class RowChain:
             return link_row(link, row)
 
 
-def _tiles(n: int) -> list[slice]:
+def _tiles(n: int, block: int) -> list[slice]:
+    """The tiles of each block of ``n`` rows, in order."""
+    return [
+        slice(at + tile.start, at + tile.stop)
+        for at in range(0, n, block)
+        for tile in _equal_tiles(min(block, n - at))
+    ]
+
+
+def _equal_tiles(n: int) -> list[slice]:
     """``n`` rows in equal pieces of at most ``_TILE``, an even number of them where several."""
     if n <= _ALONE:
         return [slice(0, n)] if n else []

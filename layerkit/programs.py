@@ -175,6 +175,11 @@ class Chain:
         """Whether one program is all there is."""
         return len(self._stages) == 1 and isinstance(self._stages[0], _Compiled)
 
+    def warm(self, rows: int) -> None:
+        """Run each program once over ``rows`` rows of zeros: it is compiled or loaded then."""
+        for stage in self._stages:
+            stage.warm(rows)
+
     def feed(self, x: Array) -> Array:
         """Scores (n, *out) for x (n, *in), valid until the next feed.
 
@@ -204,6 +209,9 @@ class _Layers(NamedTuple):
     network: Network
     contexts: list[Context]
 
+    def warm(self, rows: int) -> None:
+        pass
+
     def feed(self, x: Array) -> Array:
         return self.network.feed(x, self.contexts)
 
@@ -216,6 +224,10 @@ class _Compiled(NamedTuple):
     planned: list[Planned]
     memory: Pass
     wants_dx: bool
+
+    def warm(self, rows: int) -> None:
+        x = np.zeros((rows, *self.planned[0].in_shape), self.network.dtype)
+        self.backprop(np.zeros_like(self.feed(x)))
 
     def feed(self, x: Array) -> Array:
         with _naming(self.planned, "feed"):

@@ -7,8 +7,8 @@ else; a type without a distribution only among the classes registered in this pr
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Iterable, Mapping
-from typing import Any, Literal
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any, Literal, TypeVar
 
 from layerkit.errors import (
     PluginAmbiguousError,
@@ -21,10 +21,11 @@ from layerkit.errors import (
 )
 from layerkit.format import LayerRecord as FileRecord
 from layerkit.format import Limits, layer_records
-from layerkit.layer import Layer
-from layerkit.offers import Offer, normalised
-from layerkit.registry import LAYERS
+from layerkit.layer import Layer, Part
+from layerkit.offers import FIRST_PARTY, Offer, normalised
+from layerkit.registry import ACTIVATIONS, LAYERS, REGISTRIES, Registry, split_config
 from layerkit.spec import LayerRecord
+from layerkit.spec.settings import part_group, setting_types
 from layerkit.spec.words import Permit, anyone
 
 __all__ = ["AllowPlugins", "permission", "provenance", "resolve_types"]
@@ -52,6 +53,8 @@ def permission(allow: AllowPlugins) -> Permit:
     return lambda offer: offer.dist is None or offer.dist in known
 
 
+P = TypeVar("P", bound=Part)
+
 _RANK: list[type[PluginError]] = [
     PluginMissingError,
     PluginAmbiguousError,
@@ -61,17 +64,64 @@ _RANK: list[type[PluginError]] = [
 ]
 
 
-def provenance(records: Iterable[LayerRecord]) -> dict[str, dict[str, Any]]:
-    """The file's ``types`` section: type key to distribution, version and settings version."""
+def provenance(
+    records: Iterable[LayerRecord], recipe: Mapping[str, Any] | None = None
+) -> dict[str, dict[str, Any]]:
+    """The file's ``types`` section: type key to distribution, version and settings version.
+
+    Every layer type has a record; of the other parts (``activations/NAME`` and so on) those that
+    are not layerkit's own.
+    """
     types = {}
-    for record in records:
-        offer = LAYERS.origin(record.part)
-        types[record.type] = {
-            "config_version": record.part.config_version,
-            "dist": offer.dist,
-            "version": offer.version,
-        }
+    for record in (records := list(records)):
+        types[record.type] = _record(LAYERS.origin(record.part), record.part)
+    for group, name, part in _other_parts(records, recipe or {}):
+        offer = REGISTRIES[group].origin(part)
+        if offer.dist != FIRST_PARTY:
+            types[f"{group}/{name}"] = _record(offer, part)
     return types
+
+
+def _record(offer: Offer, part: type[Part]) -> dict[str, Any]:
+    return {
+        "config_version": part.config_version,
+        "dist": offer.dist,
+        "version": offer.version,
+    }
+
+
+def _other_parts(
+    records: Iterable[LayerRecord], train: Mapping[str, Any]
+) -> Iterator[tuple[str, str, type[Part]]]:
+    """Group, name and class of each part but layers that is named and installed."""
+    for record in records:
+        yield from _parts_in(record.part, record.config)
+    for group, key in (("losses", "loss"), ("optimizers", "optimizer"), ("schedules", "schedule")):
+        yield from _part(group, train.get(key))
+    for metric in train.get("metrics") or ():
+        yield from _part("metrics", metric)
+    yield from _part("data", train.get("data"))
+
+
+def _parts_in(part: type[Part], config: Mapping[str, Any]) -> Iterator[tuple[str, str, type[Part]]]:
+    for name, annotation in setting_types(part).items():
+        group = part_group(annotation)
+        if group is not None:
+            yield from _part(group, config.get(name))
+
+
+def _part(group: str, config: Any) -> Iterator[tuple[str, str, type[Part]]]:
+    if not isinstance(config, (str, Mapping)):
+        return
+    name, settings = split_config(config)
+    if name not in REGISTRIES[group]:  # a path of data, or a part that only training needs
+        return
+    try:
+        part = REGISTRIES[group][name]
+    except PluginError:
+        return
+    yield group, name, part
+    yield from _parts_in(part, settings)
 
 
 def resolve_types(
@@ -100,8 +150,12 @@ def resolve_types(
     permit = permission(allow)
     faults: list[PluginError] = []
     for key, claim in header["types"].items():
+        group, slash, name = key.rpartition("/")
         try:
-            classes[key] = _class_of(key, claim, where[key], permit)
+            if not slash:
+                classes[key] = _class_of(LAYERS, key, claim, where[key], permit)
+            elif group == "activations":  # the only other parts without which nothing is computed
+                _check_activation(name, claim, permit)
         except PluginError as error:
             faults.append(error)
     configs = _migrated(header, classes, faults)
@@ -116,24 +170,44 @@ def _flat(records: Iterable[FileRecord]) -> Iterable[FileRecord]:
         yield from _flat(record.nested)
 
 
-def _class_of(key: str, claim: Mapping[str, Any], where: str, permit: Permit) -> type[Layer]:
+def _check_activation(name: str, claim: Mapping[str, Any], permit: Permit) -> None:
+    """Hold the activation that layers will find by ``name`` against the claim of its record."""
+    where = "spec.model"
+    part = _class_of(ACTIVATIONS, name, claim, where, permit)
+    found = ACTIVATIONS.choose(name, where=where)
+    if found.dist != claim["dist"]:
+        raise ACTIVATIONS.ambiguous(name, ACTIVATIONS.offers(name), where)
+    if claim["config_version"] < part.config_version:
+        reason = (
+            f"activation {name!r}: the file holds settings of version {claim['config_version']}, "
+            f"{found} has version {part.config_version}"
+        )
+        problem = PluginProblem(name, reason, where, installed=(str(found),))
+        hint = f"another version of {found.dist or 'the class'} reads them"
+        raise PluginVersionError(f"{where}: {reason}", hint=hint, problems=[problem])
+
+
+def _class_of(
+    registry: Registry[P], key: str, claim: Mapping[str, Any], where: str, permit: Permit
+) -> type[P]:
     dist, version = claim["dist"], claim["version"]
     claimed = f"{dist} {version}" if dist else None
-    offers = LAYERS.offers(key)
+    offers = registry.offers(key)
     fitting = [offer for offer in offers if offer.dist == dist]
+    kind = registry.singular
     if not fitting:
-        raise _missing(key, claimed, where, offers)
+        raise _missing(kind, key, claimed, where, offers)
     if len(fitting) > 1:
-        raise LAYERS.ambiguous(key, fitting, where)
+        raise registry.ambiguous(key, fitting, where)
     if not permit(fitting[0]):
-        reason = f"layer type {key!r} of {claimed} is not among the allowed distributions"
+        reason = f"{kind} {key!r} of {claimed} is not among the allowed distributions"
         problem = PluginProblem(key, reason, where, claimed, (str(fitting[0]),))
         hint = f"if you trust it, add {dist!r} to allow_plugins"
         raise PluginNotAllowedError(f"{where}: {reason}", hint=hint, problems=[problem])
-    part = LAYERS.load(fitting[0])
+    part = registry.load(fitting[0])
     if claim["config_version"] > part.config_version:
         reason = (
-            f"layer type {key!r}: the file claims settings of version {claim['config_version']}, "
+            f"{kind} {key!r}: the file claims settings of version {claim['config_version']}, "
             f"{fitting[0]} has version {part.config_version}"
         )
         problem = PluginProblem(key, reason, where, claimed, (str(fitting[0]),))
@@ -143,11 +217,13 @@ def _class_of(key: str, claim: Mapping[str, Any], where: str, permit: Permit) ->
     return part
 
 
-def _missing(key: str, claimed: str | None, where: str, offers: list[Offer]) -> PluginMissingError:
+def _missing(
+    kind: str, key: str, claimed: str | None, where: str, offers: list[Offer]
+) -> PluginMissingError:
     if claimed is None:
-        reason = f"layer type {key!r} was registered in the process that saved the file, not here"
+        reason = f"{kind} {key!r} was registered in the process that saved the file, not here"
     else:
-        reason = f"layer type {key!r}: the file claims it comes from {claimed}"
+        reason = f"{kind} {key!r}: the file claims it comes from {claimed}"
         reason += ", which is not installed or does not offer it"
     if offers:
         reason += f"; {' and '.join(map(str, offers))} offers a type of that name"

@@ -180,11 +180,12 @@ def _hashes(contract: DataContract, rows: Rows) -> Array:
     assert output is not None  # noqa: S101  # build always declares one
     with at_source(rows):
         x = contract.input.raw(rows)
-        labels = output.labels_of(rows)
         if output.classes is None:
-            y = real_numbers(np.asarray(labels), output.label or "labels", rows.source)
+            absent = output.missing_values
+            labels = np.asarray(output.labels_of(rows))
+            y = real_numbers(labels, output.label or "labels", rows.source, absent)
         else:
-            y = output.encode(labels, source=rows.source)
+            y = output.encoded(rows)
     x, y = x.reshape(len(x), -1), y.reshape(len(x), -1)
     keys = _mixed(np.arange(1, x.shape[1] + y.shape[1] + 1, dtype=np.uint64) * _ODD) | np.uint64(1)
     hashes = np.zeros(len(x), np.uint64)

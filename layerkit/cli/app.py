@@ -34,6 +34,7 @@ from layerkit.cli import (
     train,
     verify,
 )
+from layerkit.cli.limits import limited
 
 __all__ = ["app", "run"]
 
@@ -87,17 +88,17 @@ plugin_commands.command("check", epilog=plugins_check.EXAMPLE)(plugins_check.che
 plugin_commands.command("why", epilog=plugins_why.EXAMPLE)(plugins_why.why)
 plugin_commands.command("doctor", epilog=plugins_doctor.EXAMPLE)(plugins_doctor.doctor)
 
-app.command("build", epilog=build.EXAMPLE)(build.build)
-app.command("train", epilog=train.EXAMPLE)(train.train)
-app.command("resume", epilog=resume.EXAMPLE)(resume.resume)
-app.command("eval", epilog=evaluate.EXAMPLE)(evaluate.evaluate)
-app.command("infer", epilog=infer.EXAMPLE)(infer.infer)
-app.command("compare", epilog=compare.EXAMPLE)(compare.compare)
-app.command("inspect", epilog=inspect.EXAMPLE)(inspect.inspect)
-app.command("verify", epilog=verify.EXAMPLE)(verify.verify)
-app.command("diff", epilog=diff.EXAMPLE)(diff.diff)
-app.command("upgrade", epilog=rewrite.UPGRADE_EXAMPLE)(rewrite.upgrade)
-app.command("deploy", epilog=rewrite.DEPLOY_EXAMPLE)(rewrite.deploy)
+app.command("build", epilog=build.EXAMPLE)(limited(build.build))
+app.command("train", epilog=train.EXAMPLE)(limited(train.train))
+app.command("resume", epilog=resume.EXAMPLE)(limited(resume.resume))
+app.command("eval", epilog=evaluate.EXAMPLE)(limited(evaluate.evaluate))
+app.command("infer", epilog=infer.EXAMPLE)(limited(infer.infer))
+app.command("compare", epilog=compare.EXAMPLE)(limited(compare.compare))
+app.command("inspect", epilog=inspect.EXAMPLE)(limited(inspect.inspect))
+app.command("verify", epilog=verify.EXAMPLE)(limited(verify.verify))
+app.command("diff", epilog=diff.EXAMPLE)(limited(diff.diff))
+app.command("upgrade", epilog=rewrite.UPGRADE_EXAMPLE)(limited(rewrite.upgrade))
+app.command("deploy", epilog=rewrite.DEPLOY_EXAMPLE)(limited(rewrite.deploy))
 app.command("schema", epilog=schema.EXAMPLE)(schema.schema)
 app.command("explain", epilog=explain.EXAMPLE)(explain.explain)
 app.add_typer(plugin_commands, name="plugins")

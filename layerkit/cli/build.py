@@ -39,11 +39,14 @@ def build(
     from layerkit import Model, save
     from layerkit import build as make
     from layerkit.cli import files, summary
+    from layerkit.store import check_savable
 
     source = files.read_source(spec, settings or ())
     if isinstance(source, Model):
         raise failures.Misuse(f"{spec} is a model already: layerkit inspect shows it")
-    told = summary.summarise(model := make(source))
+    model = make(source)
+    check_savable(model)
+    told = summary.summarise(model)
     target = None if dry_run else files.destination(output, model.name)
     if target is not None and output is None:
         files.keep_trained(target)

@@ -92,9 +92,11 @@ def number(value: float) -> str:
 def metric(name: str, value: float) -> str:
     """A share of right answers in per cent, any other value in 4 significant digits.
 
-    >>> metric("test_accuracy", 0.9673), metric("test_loss", 0.12)
-    ('96.73 %', '0.1200')
+    >>> metric("test_accuracy", 0.9673), metric("test_loss", 0.12), metric("r2", math.nan)
+    ('96.73 %', '0.1200', 'not defined')
     """
+    if math.isnan(value):
+        return "not defined"
     if _SHARE.search(name) and math.isfinite(value):
         return f"{100 * value:.2f} %"
     return number(value)
@@ -187,4 +189,4 @@ def write_file(target: Path, pieces: Iterable[str]) -> None:
         with target.open("w", encoding="utf-8") as stream:
             stream.writelines(pieces)
         return
-    replace_file(target, produce, follow_symlinks=True)
+    replace_file(target, produce)

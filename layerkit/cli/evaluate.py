@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -16,7 +17,7 @@ __all__ = ["EXAMPLE", "evaluate"]
 
 EXAMPLE = console.example(
     "layerkit eval highway-digits.layerkit",
-    "layerkit eval iris.layerkit --data new.csv --split all",
+    "layerkit eval iris.layerkit --data new.csv",
 )
 Split = Literal["test", "train", "all"]
 
@@ -28,8 +29,8 @@ def evaluate(
     split: Annotated[
         Split | None,
         typer.Option(
-            help="Which rows: by default test, or all where neither the data nor the recipe of "
-            "the model sets test rows apart."
+            help="Which rows: by default all of a single file given by --data, else test, or all "
+            "where neither the data nor the recipe of the model sets test rows apart."
         ),
     ] = None,
     delimiter: options.Delimiter = None,
@@ -70,7 +71,8 @@ def evaluate(
         console.emit_json({**told, "metrics": metrics})
         return
     count = f"{console.number(len(rows))} rows"
-    console.out(console.safe(f"{loaded.name} on {rows.source}, {taken} split, {count}") + "\n")
+    which = f"all {count}" if taken == "all" else f"{taken} split, {count}"
+    console.out(console.safe(f"{loaded.name} on {rows.source}, {which}") + "\n")
     console.out(
         console.table(
             list(metrics), [[console.metric(*pair) for pair in metrics.items()]], "r" * len(metrics)
@@ -100,15 +102,21 @@ def _rows(
     from layerkit.training.prepare import test_split
 
     splits = splits_of(model.spec, data, dialect=dialect)
-    train, test = test_split(splits, (model.spec.train or {}).get("test"))
-    if split == "test" and test is None:
-        raise DataError(
-            "there are no test rows: neither the data nor the model's recipe sets any apart",
-            source=train.source,
-            hint="--split all takes all rows",
-        )
-    if test is not None and split in (None, "test"):
-        return test, "test"
-    if test is not None and split == "all" and "test" in splits:
+    in_two = "test" in splits
+    if split == "all" and in_two:
         raise failures.Misuse("the data come in two splits: --split test or --split train")
-    return (train, "train") if split == "train" else (splits["train"], "all")
+    is_file = data is not None and Path(data).expanduser().is_file()
+    if split == "all" or (split is None and is_file and not in_two):
+        return splits["train"], "all"
+    train, test = test_split(splits, model.spec)
+    if split == "train":
+        return train, "train"
+    if test is not None:
+        return test, "test"
+    if split is None:
+        return train, "all"
+    raise DataError(
+        "there are no test rows: neither the data nor the model's recipe sets any apart",
+        source=train.source,
+        hint="--split all takes all rows",
+    )

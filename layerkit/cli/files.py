@@ -122,9 +122,10 @@ def check_model_target(path: Path) -> None:
     OSError
         If so.
     """
+    from layerkit.format.atomic import destination as behind
     from layerkit.format.reader import MAGIC
 
-    check_folder(path)
+    check_folder(behind(path))
     if path.is_file() and path.stat().st_size:
         with path.open("rb") as file:
             if file.read(len(MAGIC)) != MAGIC:

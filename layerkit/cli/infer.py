@@ -1,22 +1,25 @@
-"""``layerkit infer``: raw rows in, classes with probabilities or numbers out, row by row."""
+"""``layerkit infer``: raw rows in, classes with probabilities or numbers out, row by row.
+
+Rows are read, predicted and written in blocks, so that memory does not grow with their number.
+"""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import math
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from layerkit.cli import console, failures, options
+from layerkit.cli import console, failures, files, options
+from layerkit.cli.rowbar import RowBar
+from layerkit.errors import LayerkitError
 
 if TYPE_CHECKING:
-    from layerkit import Array, Model
+    from layerkit import Array, Model, Rows
+    from layerkit.cli.answers import Answers, Form
+    from layerkit.contract.outside import Tally
 
 __all__ = ["EXAMPLE", "infer"]
 
@@ -25,8 +28,7 @@ EXAMPLE = console.example(
     "layerkit infer iris.layerkit rows.jsonl --to jsonl -o answers.jsonl",
     "cat rows.csv | layerkit infer iris.layerkit - --format csv",
 )
-Form = Literal["csv", "jsonl"]
-_BLOCK = 1024  # rows turned into text at once
+Outside = Literal["error", "warn", "ignore"]
 
 
 def infer(
@@ -49,11 +51,26 @@ def infer(
         ),
     ] = None,
     to: Annotated[
-        Form | None, typer.Option("--to", help="Form of the output; by default csv, or by OUT.")
+        Literal["csv", "jsonl"] | None,
+        typer.Option("--to", help="Form of the output; by default csv, or by OUT."),
     ] = None,
     output: Annotated[
         str | None, typer.Option("--output", "-o", metavar="OUT", help="A file; else stdout.")
     ] = None,
+    outside: Annotated[
+        Outside, typer.Option(help="What to do about rows outside the range of training.")
+    ] = "warn",
+    flag: Annotated[
+        bool,
+        typer.Option("--flag", help="Add a column that names what of a row is outside that range."),
+    ] = False,
+    raw: Annotated[
+        bool,
+        typer.Option(
+            "--raw", help="Put no ' before texts of CSV that a spreadsheet would run as formulas."
+        ),
+    ] = False,
+    quiet: options.Quiet = False,
     delimiter: options.Delimiter = None,
     decimal: options.Decimal = None,
     thousands: options.Thousands = None,
@@ -62,23 +79,25 @@ def infer(
     comment: options.Comment = None,
     missing_values: options.MissingValues = None,
     encoding: options.Encoding = None,
-    as_json: options.Json = False,
+    as_json: Annotated[
+        bool,
+        typer.Option(
+            "--json", help="One JSON object a row; with OUT, one about the whole. Errors as JSON."
+        ),
+    ] = False,
 ) -> None:
     """Predict each row: its class, or numbers.
 
     With classes the output has the class and the probability of each, else the target values. Rows
-    keep their order. One bad row is an error, and then nothing at all is written.
+    keep their order. One bad row is an error: OUT is then left as it was, while on standard output
+    the rows of earlier blocks are out already, and the message says how many.
     """
-    from layerkit import read_rows
-    from layerkit.cli import files
+    from layerkit.cli.answers import Answers
+    from layerkit.data.read import read_blocks
     from layerkit.training.rows import reading
 
-    if model == rows == "-":
-        raise failures.Misuse("MODEL and ROWS cannot both be standard input")
-    if output is not None:
-        files.keep_inputs([output], [model, rows])
-        files.keep_others([output])
-        files.check_folder(Path(output))
+    target = _target(output, model, rows)
+    chosen = _form(to, target, as_json=as_json)
     dialect = options.dialect(
         delimiter=delimiter,
         decimal=decimal,
@@ -90,73 +109,107 @@ def infer(
         encoding=encoding,
     )
     loaded = files.load_model(model)
-    given = read_rows(rows, format=form, labels=label, **reading(loaded.spec, dialect))
-    names, records = _answers(loaded, loaded.predict(given))
-    if as_json and output is None:
-        predictions = [_nested(loaded, names, record) for record in records]
-        console.emit_json({"name": loaded.name, "rows": len(given), "predictions": predictions})
-        return
-    by_name = "jsonl" if output and output.endswith((".jsonl", ".ndjson")) else "csv"
-    text = _csv(names, records) if (to or by_name) == "csv" else _jsonl(loaded, names, records)
+    given = {"format": form, "labels": label, **reading(loaded.spec, dialect)}
+    blocks = read_blocks(rows, rows=loaded.block_rows, **given)
+    work = _Work(loaded, Answers(loaded, chosen, raw=raw, flag=flag), outside)
+    with RowBar(shown=not quiet and (target is not None or not sys.stdout.isatty())) as bar:
+        _write(target, bar.watched(work.texts(blocks), work.tally), work.tally)
+    if outside == "warn" and (told := work.tally.sentence()):
+        console.note(f"warning: {console.safe(told)}")
+    if target is not None:
+        _tell(target, loaded, work.tally, as_json=as_json, quiet=quiet)
+
+
+def _target(output: str | None, model: str, rows: str) -> Path | None:
+    """The file to write, checked before any work; None for standard output."""
+    if model == rows == "-":
+        raise failures.Misuse("MODEL and ROWS cannot both be standard input")
     if output is None or output == "-":
-        _to_stdout(text)
-        return
-    console.write_file(Path(output), text)
+        return None
+    target = Path(output).expanduser()
+    files.keep_inputs([str(target)], [model, rows])
+    files.keep_others([str(target)])
+    files.check_folder(target)
+    return target
+
+
+def _form(to: Form | None, target: Path | None, *, as_json: bool) -> Form:
+    if target is None and as_json:
+        if to == "csv":
+            raise failures.Misuse("--json writes JSON lines to standard output: leave out --to csv")
+        return "jsonl"
+    by_name: Form = "jsonl" if target and target.suffix in (".jsonl", ".ndjson") else "csv"
+    return to or by_name
+
+
+class _Work:
+    """Blocks of rows to text, and what there is to tell of them."""
+
+    def __init__(self, model: Model, answers: Answers, policy: Outside) -> None:
+        from layerkit.contract.outside import Tally
+
+        self._model, self._answers, self._policy = model, answers, policy
+        self.tally: Tally = Tally(model.contract.input)
+
+    def texts(self, blocks: Iterable[Rows]) -> Iterator[str]:
+        """The text of the output, in pieces; ``tally`` has the rows up to the last one."""
+        from layerkit.contract import at_source
+
+        begun = False
+        for block in blocks:
+            with at_source(block):
+                predictions, outside = self._predicted(block)
+            if not begun:
+                yield self._answers.head()
+            begun = True
+            yield from self._answers.lines(predictions, outside)
+        if not begun:
+            yield self._answers.head()
+
+    def _predicted(self, block: Rows) -> tuple[Array, Array]:
+        """Predictions, and which numbers of the rows are outside the range of training."""
+        from layerkit.contract.outside import refusal
+
+        inputs = self._model.contract.input
+        if not self._model.ready:
+            self._model.predict(block)  # says what it lacks
+        x = inputs.matrix(block)
+        predictions, outside = self._model.predict(x), inputs.outside(x)
+        if self._policy == "error" and outside.any():
+            raise refusal(inputs, x, outside, block.source)
+        self.tally.add(x, outside)
+        return predictions, outside
+
+
+def _write(target: Path | None, texts: Iterator[str], tally: Tally) -> None:
+    """All of it to a file or nothing, or each piece at once to a pipe, terminal or device."""
+    try:
+        if target is None:
+            _to_stdout(texts)
+        else:
+            console.write_file(target, texts)
+    except LayerkitError as error:
+        in_pieces = target is None or (target.exists() and not target.is_file())
+        if in_pieces and tally.rows:
+            told = f"the first {console.number(tally.rows)} rows are written already"
+            error.hint = told if error.hint is None else f"{error.hint}\n{told}"
+        raise
+
+
+def _tell(target: Path, model: Model, tally: Tally, *, as_json: bool, quiet: bool) -> None:
+    """What was written into a file."""
     if as_json:
-        console.emit_json({"name": loaded.name, "rows": len(given), "file": output})
-    else:
-        console.note(f"{console.number(len(given))} rows to {console.safe(output)}")
+        told = {"name": model.name, "rows": tally.rows, "file": str(target)}
+        told["outside"] = {"rows": tally.outside, "columns": tally.columns}
+        console.emit_json(told)
+    elif not quiet:
+        console.note(f"{console.number(tally.rows)} rows to {console.safe(target)}")
 
 
-def _answers(model: Model, predictions: Array) -> tuple[list[str], Iterator[list[Any]]]:
-    """Column names, and the values of each row: the class first, if there are classes."""
-    import numpy as np
-
-    flat = predictions.reshape(len(predictions), math.prod(predictions.shape[1:]))
-    if model.classes is None:
-        output = model.contract.output
-        targets = None if output is None else output.targets
-        names = list(targets or (f"y_{k}" for k in range(flat.shape[1])))
-        return names, _floats(flat)
-    labels = model.labels(predictions).tolist()
-    if flat.shape[1] == 1:  # one sigmoid unit: the probability of the second class
-        flat = np.concatenate([1 - flat, flat], axis=1)
-    names = ["class", *(f"p_{name}" for name in model.classes)]
-    return names, ([label, *row] for label, row in zip(labels, _floats(flat), strict=True))
-
-
-def _floats(rows: Array) -> Iterator[list[float]]:
-    """Each row (k,) of (n, k) in the shortest decimals that give the model's dtype back."""
-    for start in range(0, len(rows), _BLOCK):
-        for row in rows[start : start + _BLOCK].astype(str).tolist():
-            yield list(map(float, row))
-
-
-def _nested(model: Model, names: list[str], record: list[Any]) -> dict[str, Any]:
-    if model.classes is None:
-        return dict(zip(names, record, strict=True))
-    probabilities = dict(zip(map(str, model.classes), record[1:], strict=True))
-    return {"class": record[0], "probabilities": probabilities}
-
-
-def _csv(names: list[str], records: Iterable[list[Any]]) -> Iterator[str]:
-    line = io.StringIO()
-    writer = csv.writer(line, lineterminator="\n")
-    for record in (names, *records):
-        writer.writerow(record)
-        yield line.getvalue()
-        line.seek(0)
-        line.truncate()
-
-
-def _jsonl(model: Model, names: list[str], records: Iterable[list[Any]]) -> Iterator[str]:
-    for record in records:
-        nested = console.plain(_nested(model, names, record))
-        yield json.dumps(nested, allow_nan=False) + "\n"
-
-
-def _to_stdout(text: Iterable[str]) -> None:
-    """Data as they are into a pipe; made safe for a terminal."""
+def _to_stdout(texts: Iterable[str]) -> None:
+    """Data as they are into a pipe, at once; made safe for a terminal."""
     safe = sys.stdout.isatty()
-    for line in text:
-        sys.stdout.write(console.safe(line.removesuffix("\n")) + "\n" if safe else line)
+    for text in texts:
+        shown = "".join(f"{console.safe(x)}\n" for x in text.splitlines()) if safe else text
+        sys.stdout.write(shown)
+        sys.stdout.flush()

@@ -123,6 +123,7 @@ def _told(run: Run, path: Path) -> dict[str, Any]:
         "best_epoch": run.best_epoch,
         "steps": run.steps,
         "seconds": run.seconds,
+        "preparing": run.preparing,
         "metrics": run.metrics,
     }
 
@@ -151,7 +152,8 @@ def _ending(run: Run) -> str:
         "early": f"stopped early after {run.epochs} epochs, epoch {run.best_epoch} was the best",
         "interrupted": f"interrupted after {run.epochs} epochs",
     }
-    return f"{words[run.ended]}, {run.seconds:.1f} s, seed {run.seed}"
+    loaded = "" if run.preparing < 0.05 else f" (kernels loaded in {run.preparing:.1f} s)"
+    return f"{words[run.ended]}, {run.seconds:.1f} s{loaded}, seed {run.seed}"
 
 
 def show_seeds(runs: Sequence[Saved]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from layerkit.layer import Array, Context
 from layerkit.links import apply_link
 from layerkit.model import Model
 from layerkit.parts import Loss, Metric
-from layerkit.training.measure import scores_of
+from layerkit.training.measure import decoded, metric_value
 from layerkit.training.prepare import Arrays
 
 __all__ = ["Judged", "judge", "resampled", "row_values"]
@@ -46,14 +47,11 @@ class Judged:
 def judge(model: Model, arrays: Arrays, loss: Loss, metrics: Mapping[str, Metric]) -> Judged:
     """Feed ``arrays`` and take the loss and every metric; the same numbers as ``evaluate``."""
     with np.errstate(all="ignore"):  # numbers that are not finite are told, once, in the report
-        scores = scores_of(model.network, arrays, model.network.contexts(keeps=False))
+        scores, targets = model.scores_of(arrays.x), arrays.truth
         losses = np.array(loss.feed(scores, arrays.y, Context(scores.dtype)), np.float64)
-        predictions, targets = apply_link(model.spec.link, scores), arrays.y
-        output = model.contract.output
-        if loss.target == "real" and output is not None:
-            predictions, targets = output.decode(predictions), output.decode(targets)
-        values = {"loss": float(losses.mean())}
-        values |= {name: float(m.value(predictions, targets)) for name, m in metrics.items()}
+        predictions = decoded(model.contract, loss, apply_link(model.spec.link, scores))
+        values = {"loss": float(losses.mean()) if len(losses) else math.nan}
+        values |= {name: metric_value(m, predictions, targets) for name, m in metrics.items()}
     return Judged(predictions, targets, values, losses)
 
 
@@ -87,7 +85,7 @@ def _one_by_one(j: Judged, metric: Metric) -> Array | None:
 
 
 def _value(metric: Metric, j: Judged, part: slice) -> float:
-    return float(metric.value(j.predictions[part], j.targets[part]))
+    return metric_value(metric, j.predictions[part], j.targets[part])
 
 
 def resampled(judged: Judged, metric: Metric) -> tuple[Array, Array]:
@@ -108,5 +106,5 @@ def _asked(judged: Judged, metric: Metric, weights: Array, groups: Array | None)
     found = []
     for w in weights.astype(np.float64):
         each = w if groups is None else w[groups]
-        found.append(float(metric.value(judged.predictions, judged.targets, each)))
+        found.append(metric_value(metric, judged.predictions, judged.targets, each))
     return np.array(found)

@@ -92,8 +92,9 @@ def pose(
     splits, called = _splits(entries, data, dialect)
     if on == "validation":
         return Question(splits, on, None, called, held=_validation_share(entries))
-    choice = _one(entries, "test") if splits.get("test") is None else None
-    _, rows = test_split(splits, choice)
+    if splits.get("test") is None:
+        _one(entries, "test")
+    _, rows = test_split(splits, next((e.spec for e in entries if e.spec.train), entries[0].spec))
     if rows is None and data is not None and all(e.kind != "spec" for e in entries):
         caution = (
             "The data have no test split, so all their rows were judged: if a model was trained "

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from dataclasses import asdict
 from typing import Any
@@ -15,6 +13,7 @@ from layerkit.comparison.numbers import bytes_text, count, duration, ratios
 from layerkit.comparison.outcome import Comparison
 from layerkit.comparison.results import Contestant, Difference, Summary
 from layerkit.comparison.wording import amount, bounds, mean_and_sd
+from layerkit.spreadsheet import line
 
 __all__ = ["csv_text", "json_values", "seconds_text", "terminal_table"]
 
@@ -93,11 +92,7 @@ def csv_text(comparison: Comparison) -> str:
         for c in comparison.contestants
         for name, summary in _metrics_of(c)
     ]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(lines[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    return text.getvalue()
+    return "".join(f"{line(cells)}\n" for cells in (lines[0], *(each.values() for each in lines)))
 
 
 def _metrics_of(c: Contestant) -> list[tuple[str, Summary | None]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from layerkit.comparison.intervals import Interval
 from layerkit.comparison.numbers import decimals_for, fixed, plural, row_places, spread
 from layerkit.comparison.results import Difference, Summary
@@ -11,6 +13,8 @@ __all__ = ["amount", "basis", "bounds", "mean_and_sd"]
 
 def mean_and_sd(summary: Summary) -> str:
     """``96.7 ± 0.5 %``; without a spread the value alone."""
+    if math.isnan(summary.mean):
+        return "not defined"
     scale, unit = (100, " %") if summary.share else (1, "")
     sd = None if summary.sd is None else scale * summary.sd
     width = spread(summary.interval.low, summary.interval.high) if summary.interval else None

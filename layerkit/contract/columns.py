@@ -46,8 +46,13 @@ def _kind_hint(cell: object) -> str:
     return f"this is a {type(cell).__name__}: expected one number a cell, and a column for each"
 
 
-def no_value(value: float, dtype: str, row: int, column: str | int, source: str) -> DataError:
-    """The error for a missing or infinite value, or one beyond the model's dtype."""
+def no_value(
+    value: float, dtype: str, row: int, column: str | int, source: str, *, scaled: bool = False
+) -> DataError:
+    """The error for a missing or infinite value, or one beyond the model's dtype.
+
+    ``scaled``: the value is beyond it once it is scaled.
+    """
     hint = None
     if math.isnan(value):
         what = "a missing value, and this model has no rule for it"
@@ -55,7 +60,7 @@ def no_value(value: float, dtype: str, row: int, column: str | int, source: str)
     elif math.isinf(value):
         what = "an infinite value"
     else:
-        what = f"{value!r} is too large for {dtype}"
+        what = f"{value!r} is too large for {dtype}{' once it is scaled' if scaled else ''}"
     return DataError(what, row=row, column=column, source=source, hint=hint)
 
 

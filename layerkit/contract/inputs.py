@@ -19,7 +19,7 @@ from layerkit.contract import specfields as spec_
 from layerkit.contract.cells import as_numbers
 from layerkit.contract.columns import column_names, no_number, no_value, shape_of
 from layerkit.contract.rowforms import as_rows, missing_column, one_batch
-from layerkit.contract.scaling import Missing, Scale, bounds, fit_fill, fit_scaler
+from layerkit.contract.scaling import Missing, Scale, bounds, centered, fit_fill, fit_scaler
 from layerkit.errors import DataError, ShapeError, SpecError
 from layerkit.layer import Array, Shape
 from layerkit.parts import Rows
@@ -33,7 +33,7 @@ _DTYPES: dict[str, np.dtype[Any]] = {
 
 
 def all_finite(x: Array) -> bool:
-    """Whether ``x``, floats in C order, holds no NaN and no infinity: a microsecond for a row."""
+    """Whether ``x``, floats, holds no NaN and no infinity: a microsecond for a row in C order."""
     # Either shows in the sum of squares. So do large numbers, whose squares overflow.
     return math.isfinite(np.vdot(x, x)) or bool(np.isfinite(x).all())
 
@@ -53,11 +53,15 @@ class InputContract:
     center, scale
         (w,) float64 each, or both None: the model is fed (x - center) / scale.
     low, high
-        (w,) float64 each, or both None: the range that training saw. Not enforced.
+        (w,) float64 each, or both None: the range that training saw. Not enforced; ``outside``
+        tells which rows leave it.
     missing
         (w,) float64 to put in place of missing values, or None: rows with one are refused.
     missing_values
         Further spellings of a missing value, as ``cells.is_missing`` takes them.
+
+    Without ``columns`` any of these may be (1,): one number for every element. Rows of more than
+    65,536 elements are described so, since a file has no place for more.
 
     Raises
     ------
@@ -84,14 +88,19 @@ class InputContract:
                 found = f"{len(self.columns)} columns for a last axis of {self.width}"
                 raise ShapeError(found, location="input.columns")
         for name in ("center", "scale", "low", "high", "missing"):
-            spec_.freeze(self, name, self.width, "input")
-        spec_.scaler(self.center, self.scale, self.dtype, "input")
+            spec_.freeze(self, name, spec_.widths(self.width, self.columns), "input")
+        spec_.scaler(self.center, self.scale, "input")
         spec_.bounds(self.low, self.high, "input.range")
 
     @property
     def width(self) -> int:
         """w, the size of the last axis."""
         return self.shape[-1]
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers describe a row when they are fitted: w, or 1 where w is too many."""
+        return self.width if self.columns or self.width <= spec_.WIDEST else 1
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, InputContract):
@@ -101,13 +110,15 @@ class InputContract:
     __hash__ = None  # type: ignore[assignment]  # holds arrays
 
     def matrix(self, rows: Rows | Array | Sequence[Any] | Mapping[str, Any]) -> Array:
-        """Raw rows as (n, *shape) in ``dtype``, checked, missing values filled, not yet scaled.
+        """Raw rows as (n, *shape), checked, missing values filled, not yet scaled.
+
+        They are in ``dtype``, or in float64 where scaling would cancel what ``dtype`` has rounded.
 
         Parameters
         ----------
         rows
             ``Rows``; an array or nested sequence (n, *shape) or (n, prod(shape)), or one row of
-            ``shape``; a mapping, data frame or sequence of mappings with named columns. Columns
+            ``shape``; a mapping, a table or sequence of mappings with named columns. Columns
             are picked by name in the contract's order and others ignored, so a file may hold
             more; without names on either side, by position.
 
@@ -122,7 +133,7 @@ class InputContract:
             If a column is missing, the width differs, or a cell is text, missing (unless the
             contract has a value for it), infinite or too large for ``dtype``.
         """
-        if self.fits(rows) and not self.missing_values and all_finite(rows):
+        if self.fits(rows) and not self.missing_values and self._sound(rows):
             return rows
         given = as_rows(rows)
         numbers = self._numbers(given, alone=not isinstance(rows, Rows))
@@ -142,30 +153,64 @@ class InputContract:
         """Whether ``rows`` is what ``matrix`` would give back, if all numbers are finite."""
         return (
             type(rows) is np.ndarray
-            and rows.dtype == _DTYPES[self.dtype]
+            and rows.dtype in self._taken
             and rows.shape[1:] == self.shape
             and rows.flags.c_contiguous
         )
 
-    def scale_rows(self, x: Array) -> Array:
-        """(x - center) / scale in ``dtype``, for x (n, *shape) from ``matrix``; x is kept."""
-        x = x.astype(_DTYPES[self.dtype], copy=False)
-        center, divisor = self._scaler
-        if divisor is None:
-            return x
-        if center is None:
-            return x / divisor
-        scaled: Array = x - center
-        scaled /= divisor
-        return scaled
+    def _sound(self, x: Array) -> bool:
+        """Whether all of x, floats, is finite, and also after scaling."""
+        return all_finite(self.scale_rows(x) if self.wide else x)
 
     @cached_property
-    def _scaler(self) -> tuple[Array | None, Array | None]:
-        """``center``, None if all 0, and ``scale``, in ``dtype``."""
-        if self.center is None or self.scale is None:
-            return None, None
-        center = self.center.astype(self.dtype) if self.center.any() else None
-        return center, self.scale.astype(self.dtype)
+    def _taken(self) -> tuple[np.dtype[Any], ...]:
+        """The dtypes that ``scale_rows`` takes as they are."""
+        return tuple(_DTYPES.values()) if self.wide else (_DTYPES[self.dtype],)
+
+    @cached_property
+    def wide(self) -> bool:
+        """Whether rows are scaled in float64: the center is not 0, so that digits cancel, or
+        ``dtype`` cannot hold the scale.
+        """
+        if self.center is None or self.scale is None or self.dtype == "float64":
+            return self.center is not None and bool(self.center.any())
+        info = np.finfo(self.dtype)
+        size = np.abs(self.scale)
+        fits = (size >= info.tiny) & (size <= info.max)
+        return bool(self.center.any()) or not bool(fits.all())
+
+    @property
+    def raw_dtype(self) -> np.dtype[Any]:
+        """Of the raw rows that ``matrix`` gives."""
+        return np.dtype(np.float64) if self.wide else _DTYPES[self.dtype]
+
+    def scale_rows(self, x: Array) -> Array:
+        """(x - center) / scale in ``dtype``, for x (n, *shape) from ``matrix``; x is kept."""
+        dtype = _DTYPES[self.dtype]
+        if self.wide and self.center is not None and self.scale is not None:
+            return centered(x, self.center, self.scale, dtype)
+        x = x.astype(dtype, copy=False)
+        return x if self._divisor is None else x / self._divisor
+
+    @cached_property
+    def _divisor(self) -> Array | None:
+        """``scale`` in ``dtype``; None if there is none."""
+        return None if self.scale is None else self.scale.astype(self.dtype)
+
+    def outside(self, rows: Rows | Array | Sequence[Any] | Mapping[str, Any]) -> Array:
+        """Which numbers of ``rows`` lie outside the range that training saw: (n, *shape) bool.
+
+        A number equal to the bound in ``dtype``, and one that stands in for a missing value, are
+        not outside. None is where no training rows were seen.
+
+        Raises
+        ------
+        DataError
+            As ``matrix``.
+        """
+        from layerkit.contract.outside import outside
+
+        return outside(self, self.matrix(rows))
 
     def _numbers(self, given: Rows, *, alone: bool = False) -> Array:
         """(n, *shape) numbers of any real dtype, NaN where missing; ``alone``: may be one row."""
@@ -213,22 +258,32 @@ class InputContract:
         return out.reshape(len(out), *self.shape)
 
     def _checked(self, x: Array, source: str) -> Array:
-        """``x`` in ``dtype``, missing values filled and all finite."""
+        """``x`` in ``raw_dtype``, missing values filled, all finite and also after scaling."""
         with np.errstate(over="ignore"):
-            out = x.astype(self.dtype, copy=False)
-        if x.dtype.kind != "f" or np.isfinite(out).all():
-            return out
-        if self.missing is not None:
-            out = np.where(np.isnan(x), self.missing.astype(self.dtype), out)
-        bad = np.argwhere(~np.isfinite(out))
-        if len(bad) == 0:
-            return out
-        place = tuple(int(i) for i in bad[0])
-        raise no_value(float(x[place]), self.dtype, place[0], self._name(place[1:]), source)
+            out = self._filled(x).astype(self.raw_dtype, copy=False)
+            if (x.dtype.kind != "f" and not self.wide) or self._sound(out):
+                return out
+            raise self._not_finite(x, np.isfinite(self.scale_rows(out)), source)
+
+    def _filled(self, x: Array) -> Array:
+        """``x`` with what the contract puts in place of missing values."""
+        if self.missing is None or x.dtype.kind != "f":
+            return x
+        gaps = np.isnan(x)
+        return np.where(gaps, self.missing, x) if gaps.any() else x
+
+    def _not_finite(self, x: Array, finite: Array, source: str) -> DataError:
+        """The error for the first cell of ``x`` that is not finite, or does not stay so."""
+        place = tuple(int(i) for i in np.argwhere(~finite)[0])
+        at, value = self._name(place[1:]), float(x[place])
+        return no_value(value, self.dtype, place[0], at, source, scaled=self.wide)
 
     def _name(self, place: tuple[Any, ...]) -> str | int:
-        flat = int(np.ravel_multi_index(place, self.shape))
-        return self.columns[flat] if self.columns and len(self.shape) == 1 else flat
+        return self.name_of(int(np.ravel_multi_index(place, self.shape)))
+
+    def name_of(self, element: int) -> str | int:
+        """What an element of a row is called: its column, or its position where it has no name."""
+        return self.columns[element] if self.columns and len(self.shape) == 1 else element
 
     def _wanted(self) -> str:
         flat = math.prod(self.shape)
@@ -285,11 +340,20 @@ class InputContract:
         wanted = shape or shape_of(rows, names)
         draft = cls(wanted, dtype, names, missing_values=tuple(missing_values))
         raw = draft._numbers(rows)
-        draft = replace(draft, missing=fit_fill(missing, raw, names))
-        x = draft._checked(raw, rows.source)
+        draft = replace(draft, missing=fit_fill(missing, draft._described(raw), names))
+        x = draft._filled(raw)
+        if x.dtype.kind == "f" and not all_finite(x):
+            raise draft._not_finite(x, np.isfinite(x), rows.source)
+        x = draft._described(x)
         low, high = bounds(x)
         center, spread = fit_scaler(scale, x, low, high) or (None, None)
-        return replace(draft, center=center, scale=spread, low=low, high=high)
+        fitted = replace(draft, center=center, scale=spread, low=low, high=high)
+        fitted._checked(raw, rows.source)
+        return fitted
+
+    def _described(self, x: Array) -> Array:
+        """``x`` (n, ..., w), whose last axis has one element for each of ``numbers``."""
+        return x if self.numbers == self.width else x.reshape(-1, 1)
 
     def to_spec(self) -> dict[str, Any]:
         """The ``input`` map of the file's data contract (FORMAT.md 3.5)."""

@@ -14,6 +14,7 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from layerkit.contract import specfields as spec_
+from layerkit.contract.frames import cells_of
 from layerkit.contract.labels import (
     check_classes,
     check_targets,
@@ -80,8 +81,8 @@ class OutputContract:
                 reason = f"{len(self.targets)} targets, but the model gives {self.width} numbers"
                 raise ShapeError(reason, location="output.targets")
         for name in ("center", "scale"):
-            spec_.freeze(self, name, self.width, "output")
-        spec_.scaler(self.center, self.scale, self.dtype, "output")
+            spec_.freeze(self, name, spec_.widths(self.width, self.targets), "output")
+        spec_.scaler(self.center, self.scale, "output")
 
     @property
     def width(self) -> int:
@@ -195,10 +196,24 @@ class OutputContract:
                 source=source,
                 spellings=self.missing_values,
             )
-        y = self._unscaled(labels, source)
+        return self.scaled(self._unscaled(labels, source))
+
+    def targets_of(self, rows: Rows) -> Array:
+        """The raw targets (n, *shape) of ``rows``, float64, for a contract without classes.
+
+        Raises
+        ------
+        DataError
+            If the rows have none, or one is missing or no finite number.
+        """
+        return self._unscaled(self.labels_of(rows), rows.source)
+
+    def scaled(self, targets: Array) -> Array:
+        """Raw targets (n, *shape), float64, as the loss compares with them, in ``dtype``."""
         if self.center is not None and self.scale is not None:
-            y = (y - self.center) / self.scale
-        return y.astype(self.dtype)
+            targets = (targets - self.center) / self.scale
+        with np.errstate(over="ignore"):
+            return targets.astype(self.dtype)
 
     def _unscaled(self, labels: Array, source: str) -> Array:
         """(n, *shape) float64, all finite."""
@@ -222,6 +237,9 @@ class OutputContract:
     def decode(self, outputs: Array) -> Array:
         """Class numbers (n,) as labels (n,), text or int64; or outputs (n, *shape) in raw units.
 
+        Where outputs are scaled back they become float64: the raw unit may have more digits than
+        the model's dtype. Without a scaler they are returned as they are.
+
         Raises
         ------
         DataError
@@ -233,12 +251,13 @@ class OutputContract:
                 numbers.size and not 0 <= numbers.min() <= numbers.max() < len(self.classes)
             ):
                 raise DataError(f"wanted class numbers from 0 to {len(self.classes) - 1}")
-            labels: Array = np.array(self.classes)[numbers]
+            labels: Array = cells_of(self.classes)[numbers]
             return labels
         if self.center is None or self.scale is None:
             return outputs
-        raw: Array = outputs * self.scale.astype(outputs.dtype)
-        raw += self.center.astype(outputs.dtype)
+        raw: Array = outputs.astype(np.float64)
+        raw *= self.scale
+        raw += self.center
         return raw
 
     @classmethod

@@ -5,7 +5,7 @@ All of it is per element of the last axis, in float64, and reads the training ro
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -14,7 +14,7 @@ from layerkit.errors import DataError, SpecError, quoted
 from layerkit.layer import Array
 from layerkit.offers import nearest
 
-__all__ = ["Missing", "Scale", "bounds", "fit_fill", "fit_scaler"]
+__all__ = ["Missing", "Scale", "bounds", "centered", "fit_fill", "fit_scaler"]
 
 Scale = Literal["standardize", "minmax"] | Mapping[str, Any] | None
 """What a user asks for: None, "standardize", "minmax", {"divide": number or one a column} or
@@ -24,12 +24,24 @@ Missing = Literal["error", "mean", "median"] | float
 """What to do with a missing value: refuse the row, or put in a number."""
 
 _BLOCK = 4096
+_NUMBERS = 1 << 20  # scaled at a time: their float64 is not kept
 
 
 def bounds(x: Array) -> tuple[Array, Array]:
     """Smallest and largest of each element of the last axis, (w,) float64 each; x (n, ..., w)."""
     axes = tuple(range(x.ndim - 1))
     return x.min(axis=axes).astype(np.float64), x.max(axis=axes).astype(np.float64)
+
+
+def centered(x: Array, center: Array, scale: Array, dtype: np.dtype[Any]) -> Array:
+    """(x - center) / scale for x (n, ..., w), a new array in ``dtype``, computed in float64."""
+    out = np.empty(x.shape, dtype)
+    step = max(1, _NUMBERS * len(x) // max(1, x.size))
+    for start in range(0, len(x), step):
+        part = out[start : start + step]
+        off = np.subtract(x[start : start + step], center, dtype=np.float64)
+        np.divide(off, scale, out=part, casting="same_kind")
+    return out
 
 
 def fit_scaler(
@@ -53,7 +65,7 @@ def fit_scaler(
         return _given(scale, width, location)
     varies = high > low
     if scale == "standardize":
-        center, spread = _mean_and_deviation(x)
+        center, spread = _mean_and_deviation(x, low, high)
         center = np.where(varies, center, low)
     elif scale == "minmax":
         with np.errstate(over="ignore"):
@@ -72,28 +84,42 @@ def fit_scaler(
     return center, spread
 
 
-def _mean_and_deviation(x: Array) -> tuple[Array, Array]:
-    """Mean and standard deviation of each element of the last axis, block by block of rows."""
+def _mean_and_deviation(x: Array, low: Array, high: Array) -> tuple[Array, Array]:
+    """Mean and standard deviation of each element of the last axis, block by block of rows.
+
+    Both are taken of the shares (x - low) / (high - low) in [0, 1], so that no digit cancels that
+    tells values apart, and no square leaves the range.
+    """
     count = x.size // x.shape[-1]
     axes = tuple(range(x.ndim - 1))
     with np.errstate(over="ignore", invalid="ignore"):
-        mean = x.sum(axis=axes, dtype=np.float64) / count
-        squares = np.zeros_like(mean)
-        for start in range(0, len(x), _BLOCK):
-            off = x[start : start + _BLOCK] - mean
-            squares += np.square(off, out=off).sum(axis=axes)
-        return mean, np.sqrt(squares / count)
+        span = np.where(high > low, high - low, 1.0)
+        mean = sum(block.sum(axis=axes) for block in _shares(x, low, span)) / count
+        squares = np.zeros_like(span)
+        for block in _shares(x, low, span):
+            block -= mean
+            squares += np.square(block, out=block).sum(axis=axes)
+        return low + mean * span, span * np.sqrt(squares / count)
+
+
+def _shares(x: Array, low: Array, span: Array) -> Iterator[Array]:
+    """(x - low) / span in float64, in blocks of rows."""
+    for start in range(0, len(x), _BLOCK):
+        block = np.subtract(x[start : start + _BLOCK], low, dtype=np.float64)
+        block /= span
+        yield block
 
 
 def _given(scale: Mapping[str, Any], width: int, location: str) -> tuple[Array, Array]:
     keys = set(scale)
     if keys == {"divide"}:
-        return np.zeros(width), _vector(scale["divide"], width, f"{location}.divide", divisor=True)
+        divisor = _vector(scale["divide"], width, f"{location}.divide", divisor=True)
+        return np.zeros_like(divisor), divisor
     if keys == {"center", "scale"}:
-        return (
-            _vector(scale["center"], width, f"{location}.center"),
-            _vector(scale["scale"], width, f"{location}.scale", divisor=True),
-        )
+        center = _vector(scale["center"], width, f"{location}.center")
+        spread = _vector(scale["scale"], width, f"{location}.scale", divisor=True)
+        longest = max(center.size, spread.size)
+        return np.resize(center, longest), np.resize(spread, longest)
     raise SpecError(
         f'wanted {{"divide": ..}} or {{"center": .., "scale": ..}}, found the keys {sorted(keys)}',
         location=location,
@@ -106,13 +132,14 @@ def _vector(value: object, width: int, location: str, *, divisor: bool = False) 
         found = np.asarray(value, np.float64)
     except (TypeError, ValueError):
         raise SpecError(f"wanted numbers, found {quoted(value)}", location=location) from None
-    if found.shape not in ((), (width,)):
+    described = width > 1 or found.ndim != 1  # else the contract knows how many are wanted
+    if found.shape not in ((), (width,)) and described:
         wanted = f"one number, or one for each of {width} columns"
         raise SpecError(f"wanted {wanted}, found {list(found.shape)}", location=location)
     if not np.isfinite(found).all() or (divisor and (found == 0).any()):
         what = "finite numbers other than 0" if divisor else "finite numbers"
         raise SpecError(f"wanted {what}, found {quoted(value)}", location=location)
-    return np.broadcast_to(found, (width,)).copy()
+    return np.broadcast_to(found, found.shape or (width,)).copy()
 
 
 def fit_fill(missing: Missing, x: Array, names: tuple[str, ...] | None) -> Array | None:

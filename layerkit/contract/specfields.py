@@ -17,6 +17,7 @@ from layerkit.layer import Array, Shape
 
 __all__ = [
     "SHORT",
+    "WIDEST",
     "bounds",
     "closed",
     "distinct",
@@ -28,10 +29,14 @@ __all__ = [
     "scaler",
     "shape",
     "two",
+    "widths",
 ]
 
 SHORT = {"float32": "f32", "float64": "f64"}
 """NumPy's name to the file's."""
+
+WIDEST = 65_536
+"""The most elements that are described one by one: what an array of a file holds by default."""
 
 
 def head(dtype: str, shape: Shape, center: Array | None, scale: Array | None) -> dict[str, Any]:
@@ -165,7 +170,11 @@ def fills(value: object, columns: tuple[str, ...] | None, width: int) -> Array |
     if value is None:
         return None
     at = "spec.data.table.fields"
-    if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != width:
+    if (
+        not isinstance(value, Sequence)
+        or isinstance(value, str)
+        or (len(value) not in widths(width, columns))
+    ):
         raise SpecError(f"wanted a list of {width} fields, found {quoted(value)}", location=at)
     found = []
     for i, field in enumerate(value):
@@ -182,8 +191,10 @@ def fills(value: object, columns: tuple[str, ...] | None, width: int) -> Array |
     return _floats(found, at)
 
 
-def freeze(owner: object, name: str, width: int, at: str) -> None:
-    """Turn the field ``name`` of a frozen dataclass into a read-only (width,) float64 array.
+def freeze(owner: object, name: str, widths: tuple[int, ...], at: str) -> None:
+    """Turn the field ``name`` of a frozen dataclass into a read-only float64 array.
+
+    ``widths`` are the lengths it may have.
 
     Raises
     ------
@@ -196,17 +207,24 @@ def freeze(owner: object, name: str, width: int, at: str) -> None:
     if value is None:
         return
     array = np.array(value, np.float64)
-    if array.shape != (width,):
+    if array.ndim != 1 or len(array) not in widths:
         found = list(array.shape)
-        raise ShapeError(f"wanted {width} numbers, found shape {found}", location=f"{at}.{name}")
+        raise ShapeError(
+            f"wanted {widths[0]} numbers, found shape {found}", location=f"{at}.{name}"
+        )
     if not np.isfinite(array).all():
         raise SpecError("wanted finite numbers", location=f"{at}.{name}")
     array.flags.writeable = False
     object.__setattr__(owner, name, array)
 
 
-def scaler(center: Array | None, scale: Array | None, dtype: str, at: str) -> None:
-    """Refuse one without the other, and what is 0 or infinite in ``dtype``.
+def widths(width: int, names: object) -> tuple[int, ...]:
+    """How many numbers may describe ``width`` elements: one each, or one for all without names."""
+    return (width,) if names is not None else (width, 1)
+
+
+def scaler(center: Array | None, scale: Array | None, at: str) -> None:
+    """Refuse one without the other, unequal lengths, and a scale that is 0.
 
     Raises
     ------
@@ -215,12 +233,10 @@ def scaler(center: Array | None, scale: Array | None, dtype: str, at: str) -> No
     """
     if (center is None) != (scale is None):
         raise SpecError("wanted both center and scale", location=f"{at}.scaler")
-    if center is not None and scale is not None:
-        with np.errstate(over="ignore"):
-            center, scale = center.astype(dtype), scale.astype(dtype)
-        if not (np.isfinite(center).all() and np.isfinite(scale).all() and scale.all()):
-            reason = f"a scale is 0, or a number is too large for {dtype}"
-            raise SpecError(reason, location=f"{at}.scaler")
+    if center is not None and scale is not None and len(center) != len(scale):
+        raise SpecError("wanted as many centers as scales", location=f"{at}.scaler")
+    if scale is not None and not scale.all():
+        raise SpecError("a scale is 0", location=f"{at}.scaler")
 
 
 def bounds(low: Array | None, high: Array | None, at: str) -> None:
@@ -233,5 +249,7 @@ def bounds(low: Array | None, high: Array | None, at: str) -> None:
     """
     if (low is None) != (high is None):
         raise SpecError("wanted both min and max", location=at)
+    if low is not None and high is not None and len(low) != len(high):
+        raise SpecError("wanted as many smallest as largest numbers", location=at)
     if low is not None and high is not None and (low > high).any():
         raise SpecError("min lies above max", location=at)

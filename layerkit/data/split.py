@@ -17,7 +17,12 @@ __all__ = ["split_by_column", "split_rows"]
 
 
 def split_rows(
-    rows: Rows, fraction: float, rng: np.random.Generator, *, stratify: Array | None = None
+    rows: Rows,
+    fraction: float,
+    rng: np.random.Generator,
+    *,
+    stratify: Array | None = None,
+    spare: Array | None = None,
 ) -> tuple[Rows, Rows]:
     """(rest, part): ``part`` is ``fraction`` of the rows, taken by chance; both are shuffled.
 
@@ -30,12 +35,15 @@ def split_rows(
     stratify
         (n,) labels: each class gives its proportion, the rows left over by rounding come from the
         classes with the largest remainders.
+    spare
+        (n,) class numbers: no class gives its last row. Where chance took them all, one stays and
+        a row of the class that has most left goes in its place, if any has two.
 
     Raises
     ------
     DataError
-        If ``fraction`` is out of range, there are fewer than two rows, or ``stratify`` has another
-        length.
+        If ``fraction`` is out of range, there are fewer than two rows, ``stratify`` has another
+        length, or each class of ``spare`` has one row only.
     """
     n = len(rows)
     if not 0 < fraction < 1:
@@ -44,17 +52,39 @@ def split_rows(
         raise DataError(f"{n} rows cannot be split in two", source=rows.source)
     size = min(max(int(n * fraction + 0.5), 1), n - 1)
     order = rng.permutation(n)
-    if stratify is None:
-        return rows.take(order[size:]), rows.take(order[:size])
-    if len(stratify) != n:
-        reason = f"{len(stratify)} labels to stratify {n} rows by"
-        raise DataError(reason, source=rows.source)
-    taken = np.zeros(n, np.bool_)
-    _, classes = np.unique(stratify[order], return_inverse=True)
-    counts = np.bincount(classes.reshape(-1))
-    for k, quota in enumerate(_quotas(counts, size)):
-        taken[np.flatnonzero(classes == k)[:quota]] = True
+    taken = np.arange(n) < size
+    if stratify is not None:
+        if len(stratify) != n:
+            reason = f"{len(stratify)} labels to stratify {n} rows by"
+            raise DataError(reason, source=rows.source)
+        _, classes = np.unique(stratify[order], return_inverse=True)
+        counts = np.bincount(classes.reshape(-1))
+        taken[:] = False
+        for k, quota in enumerate(_quotas(counts, size)):
+            taken[np.flatnonzero(classes == k)[:quota]] = True
+    if spare is not None:
+        _spare(taken, spare[order])
+        if not taken.any():
+            raise DataError(
+                f"each class has one row, so none of the {n} can be set apart",
+                source=rows.source,
+                hint="give more rows of each class, or set train.test and train.validation to 0",
+            )
     return rows.take(order[~taken]), rows.take(order[taken])
+
+
+def _spare(taken: Array, classes: Array) -> None:
+    """Change ``taken`` (n,), in place, so that a row of each class is left."""
+    left = np.bincount(classes[~taken], minlength=int(classes.max()) + 1)
+    for k in np.unique(classes[taken]):
+        if left[k]:
+            continue
+        taken[np.flatnonzero(taken & (classes == k))[-1]] = False
+        left[k] = 1
+        most = int(np.argmax(left))
+        if left[most] > 1:
+            taken[np.flatnonzero(~taken & (classes == most))[0]] = True
+            left[most] -= 1
 
 
 def _quotas(counts: Array, size: int) -> Array:

@@ -17,6 +17,7 @@ from layerkit.format.reader import open_document
 from layerkit.format.relations import TensorRecord
 
 if TYPE_CHECKING:
+    from layerkit.format.content import Shaped, check_content
     from layerkit.format.writer import tensor_digests, write
 
 __all__ = [
@@ -25,7 +26,9 @@ __all__ = [
     "LayerRecord",
     "LazyTensors",
     "Limits",
+    "Shaped",
     "TensorRecord",
+    "check_content",
     "check_data_contract",
     "format_dtype",
     "inspect_header",
@@ -40,8 +43,10 @@ __all__ = [
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:  # who only reads does not load what writes: 4 ms
-        if name not in ("tensor_digests", "write"):
+        if name in ("Shaped", "check_content"):
+            from layerkit.format import content as home
+        elif name in ("tensor_digests", "write"):
+            from layerkit.format import writer as home  # type: ignore[no-redef]
+        else:
             raise AttributeError(f"module 'layerkit.format' has no attribute {name!r}")
-        from layerkit.format import writer
-
-        return getattr(writer, name)
+        return getattr(home, name)

@@ -15,9 +15,10 @@ from layerkit.format.gather import Gather
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["replace_file"]
+__all__ = ["destination", "replace_file"]
 
 _NAME_BYTES = 200
+_IRREGULAR = "what is no regular file cannot be replaced"
 
 
 def replace_file(
@@ -26,7 +27,7 @@ def replace_file(
     *,
     durable: bool = True,
     overwrite: bool = True,
-    follow_symlinks: bool = False,
+    follow_symlinks: bool = True,
     check: Callable[[str], None] | None = None,
 ) -> None:
     """Write a file beside ``target``, then put it in its place.
@@ -34,13 +35,16 @@ def replace_file(
     Parameters
     ----------
     target : Path
-        A link is replaced itself, unless ``follow_symlinks``.
+        Of a link, the file that it leads to is replaced, in that file's folder; a link that leads
+        nowhere yet gets its file.
     produce : callable
         Writes the content.
     durable : bool
         Whether the file and its directory are forced to the disk.
     overwrite : bool
-        If false, a target that exists is left alone.
+        If false, a target that exists, be it a link that leads nowhere, is left alone.
+    follow_symlinks : bool
+        If false, a link is replaced itself.
     check : callable, optional
         Gets the path of the finished temporary file before it replaces the target.
 
@@ -49,13 +53,17 @@ def replace_file(
     FileExistsError
         If the target exists and ``overwrite`` is false.
     OSError
-        If the target is neither a file nor a link, or something cannot be written. After this
+        If the target is neither a file nor a link to one, links lead in a circle, or something
+        cannot be written. After this
         and any other exception the target is as it was and the temporary file is gone; only a
         failure to force the directory to the disk comes after the replacement.
     """
-    if follow_symlinks:
-        target = _destination(target)
-    mode = _permissions(target, overwrite=overwrite)
+    if not overwrite and os.path.lexists(target):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
+    if target.is_symlink():
+        _refuse_device(target)
+        target = destination(target) if follow_symlinks else target
+    mode = _permissions(target)
     temporary = target.with_name(_temporary_name(target.name))
     descriptor, opened = None, False
     try:
@@ -83,37 +91,44 @@ def replace_file(
         _sync_folder(target.parent)
 
 
-def _destination(link: Path) -> Path:
+def destination(path: Path) -> Path:
+    """Where a file written to ``path`` lies: behind the links, if it is one.
+
+    Raises
+    ------
+    OSError
+        If links lead in a circle.
+    """
+    if not path.is_symlink():
+        return path
+    with suppress(FileNotFoundError):
+        path.stat()
+    return type(path)(os.path.realpath(path))  # pathlib takes 4 ms to import
+
+
+def _refuse_device(link: Path) -> None:
+    """A link to a device, pipe or socket stays what it is: /dev/stdout, say."""
     try:
-        return link.resolve()
-    except RuntimeError:  # what pathlib raises before Python 3.13
-        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(link)) from None
+        mode = link.stat().st_mode
+    except OSError:
+        return
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise OSError(errno.EINVAL, _IRREGULAR, str(link))
 
 
-def _permissions(target: Path, *, overwrite: bool) -> int | None:
+def _permissions(target: Path) -> int | None:
     """Permission bits of the file to be replaced; None where there is none, or a link."""
     try:
         mode = target.lstat().st_mode
     except FileNotFoundError:
         return None
-    if not overwrite:
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
+    if stat.S_ISLNK(mode):
+        return None
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
-    if stat.S_ISLNK(mode) and not _leads_to_device(target):
-        return None
     if not stat.S_ISREG(mode):
-        raise OSError(errno.EINVAL, "what is no regular file cannot be replaced", str(target))
+        raise OSError(errno.EINVAL, _IRREGULAR, str(target))
     return stat.S_IMODE(mode) & 0o777
-
-
-def _leads_to_device(link: Path) -> bool:
-    """Whether a link leads to a device, pipe or socket: /dev/stdout must stay what it is."""
-    try:
-        mode = link.stat().st_mode
-    except OSError:
-        return False
-    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def _temporary_name(name: str) -> str:

@@ -122,6 +122,9 @@ def _check_pair(record: dict[str, Any], where: str, key: str, width: int | None)
     where = f"{where}.{key}"
     parts = ("center", "scale") if key == "scaler" else ("min", "max")
     pair = _closed(record[key], where, parts, ())
+    named = "columns" in record or "targets" in record
+    if not named and all(isinstance(v, list) and len(v) == 1 for v in pair.values()):
+        width = 1  # one number for every element
     low, high = (
         _check_list(pair[part], f"{where}.{part}", width, is_finite_float, "finite floats")
         for part in parts

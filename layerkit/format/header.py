@@ -17,6 +17,7 @@ from layerkit.format.names import (
     DIST,
     DTYPES,
     FEATURE,
+    GROUPS,
     LAYER_NAME,
     PRODUCER,
     ROLES,
@@ -113,13 +114,17 @@ def _producer(value: object, fields: Fields) -> None:
 
 def _type(key: str, value: object, fields: Fields) -> None:
     where = below("types", key)
-    want(key, where, "3.6", matches(key, TYPE_KEY), "a type key")
+    group, slash, name = key.rpartition("/")
+    good = matches(name, TYPE_KEY) and (group in GROUPS if slash else True)
+    want(key, where, "3.6", good, "a type key, or GROUP/NAME of another part,")
     names = ("config_version", "dist", "entry_point", "version")
     record = fields.closed(value, where, "3.6", names)
     number, dist, entry_point, version = (record[name] for name in names)
     good = is_int(number, 1, 2**31 - 1)
     want(number, f"{where}.config_version", "3.6", good, "an int from 1 to 2^31 - 1")
-    want(entry_point, f"{where}.entry_point", "3.6", entry_point == key, shown(key))
+    want(entry_point, f"{where}.entry_point", "3.6", entry_point == name, shown(name))
+    if slash and dist == "layerkit":
+        refuse(f"{where}.dist", "3.6", "a part of layerkit itself has no record")
     if dist is None and version is None:
         return
     want(dist, f"{where}.dist", "3.6", matches(dist, DIST), "a normalised distribution name")

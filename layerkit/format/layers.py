@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from layerkit.errors import MalformedFileError, SpecError, UnsupportedFormatError, quoted
-from layerkit.format.limits import Limits
+from layerkit.format.limits import Limits, limits_in_use
 from layerkit.format.names import LAYER_NAME, TYPE_KEY, is_int, matches, shown
 
 __all__ = ["LayerRecord", "layer_records", "unowned_tensors"]
@@ -58,9 +58,9 @@ def layer_records(header: dict[str, Any], *, limits: Limits | None = None) -> li
             needs=(f"spec schema {schema}",),
         )
     found: list[LayerRecord] = []
-    _walk(spec["model"], "spec.model", "", found, limits or Limits())
+    _walk(spec["model"], "spec.model", "", found, limits_in_use(limits))
     used = {layer.record["type"] for layer in found}
-    lone = sorted(used ^ header["types"].keys())
+    lone = sorted(used ^ {key for key in header["types"] if "/" not in key})
     if lone:
         what = "used but not described" if lone[0] in used else "described but not used"
         raise MalformedFileError(f"rule 3.6: {quoted(lone[0])} is {what}", at="types")

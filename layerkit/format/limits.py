@@ -6,11 +6,13 @@ Writers apply the same bounds, so that what was saved can be loaded.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 
 from layerkit.errors import LimitExceededError
 
-__all__ = ["Limits"]
+__all__ = ["Limits", "limits_in_use", "using_limits"]
 
 _CEILINGS = {"header_bytes": 64 << 20, "depth": 256}
 
@@ -46,12 +48,12 @@ class Limits:
         For a field that is no int >= 0 or is above its ceiling.
     """
 
-    header_bytes: int = 8 << 20
+    header_bytes: int = 16 << 20
     items: int = 65_536
     string_bytes: int = 1 << 20
-    values: int = 500_000
+    values: int = 1_000_000
     depth: int = 64
-    tensors: int = 20_000
+    tensors: int = 50_000
     layers: int = 10_000
     metadata_bytes: int = 1 << 20
     stream_bytes: int = 8 << 30
@@ -70,3 +72,22 @@ class Limits:
         allowed = getattr(self, field)
         if value > allowed:
             raise LimitExceededError(field, value, allowed, offset=offset)
+
+
+_default = Limits()
+
+
+def limits_in_use(given: Limits | None = None) -> Limits:
+    """``given``, or those that count where a caller gives none."""
+    return _default if given is None else given
+
+
+@contextmanager
+def using_limits(limits: Limits) -> Iterator[None]:
+    """Let ``limits`` count in the whole process where a caller gives none: for one command."""
+    global _default  # a command's limits hold in its threads too
+    before, _default = _default, limits
+    try:
+        yield
+    finally:
+        _default = before

@@ -17,6 +17,7 @@ __all__ = [
     "DIST",
     "DTYPES",
     "FEATURE",
+    "GROUPS",
     "HEX32",
     "LAYER_NAME",
     "PRODUCER",
@@ -51,6 +52,12 @@ DTYPES: dict[str, np.dtype[Any]] = {
     "c128": np.dtype("<c16"),
 }
 _BY_KIND = {(dtype.kind, dtype.itemsize): name for name, dtype in DTYPES.items()}
+
+# Rule 3.6: the parts beside layers that may have a record in ``types``.
+GROUPS = (
+    *("activations", "callbacks", "data", "initializers", "losses", "metrics", "optimizers"),
+    "schedules",
+)
 
 ROLES = ("param", "state", "optimizer", "history", "selftest")
 

@@ -41,7 +41,7 @@ def plain(value: object, where: str, limits: Limits, *, nonfinite: bool = False)
     SpecError, MalformedFileError
         For a value that a file cannot hold.
     LimitExceededError
-        ``depth``, so for a container that contains itself too.
+        ``depth`` (so for a container that contains itself too), ``items`` or ``string_bytes``.
     """
     return _plain(value, where, limits, nonfinite, 1)
 
@@ -52,7 +52,7 @@ def _plain(value: object, where: str, limits: Limits, nonfinite: bool, depth: in
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
-        return _text(value, where)
+        return _text(value, where, limits)
     if isinstance(value, int):
         number = int(value)
         if not -(2**63) <= number < 2**64:
@@ -65,9 +65,11 @@ def _plain(value: object, where: str, limits: Limits, nonfinite: bool, depth: in
     if not isinstance(value, Mapping | list | tuple):
         raise fault(where, f"a value of type {type(value).__name__} cannot be saved (rule 9.1)")
     if depth >= limits.depth:
-        raise LimitExceededError("depth", depth + 1, limits.depth)
+        raise LimitExceededError.of_model("depth", depth + 1, limits.depth, where[:200])
+    if len(value) > limits.items:
+        raise LimitExceededError.of_model("items", len(value), limits.items, where)
     if isinstance(value, Mapping):
-        pairs = [(_key(key, where), item) for key, item in value.items()]
+        pairs = [(_key(key, where, limits), item) for key, item in value.items()]
         return {
             key: _plain(item, below(where, key), limits, nonfinite, depth + 1)
             for key, item in pairs
@@ -78,19 +80,21 @@ def _plain(value: object, where: str, limits: Limits, nonfinite: bool, depth: in
     ]
 
 
-def _key(key: object, where: str) -> str:
+def _key(key: object, where: str, limits: Limits) -> str:
     if not isinstance(key, str):
         raise fault(where, f"the key {key!r:.80} is no string (rule 2.4)")
     if key == "__proto__":
         raise fault(where, "the key '__proto__' is not allowed (rule 2.4)")
-    return _text(key, where)
+    return _text(key, where, limits)
 
 
-def _text(value: str, where: str) -> str:
+def _text(value: str, where: str, limits: Limits) -> str:
     try:
-        value.encode()
+        size = len(value) if value.isascii() else len(value.encode())
     except UnicodeEncodeError:
         raise fault(where, f"{value!a:.80} has a lone surrogate: no UTF-8 (rule 2.5)") from None
+    if size > limits.string_bytes:
+        raise LimitExceededError.of_model("string_bytes", size, limits.string_bytes, where)
     return str.__str__(value)  # of a subclass (an Enum, numpy.str_) the plain string
 
 

@@ -22,7 +22,7 @@ from layerkit.format.document import Document, located
 from layerkit.format.fields import Fields
 from layerkit.format.header import check_features, check_sections
 from layerkit.format.layout import HEADER_START, TAIL
-from layerkit.format.limits import Limits
+from layerkit.format.limits import Limits, limits_in_use
 from layerkit.format.recognise import kind_hint
 from layerkit.format.relations import check_places, check_relations, place_tensors
 from layerkit.format.remote import Remote, locate
@@ -79,7 +79,7 @@ def open_document(
     OSError
         If the file is missing or cannot be read.
     """
-    limits = limits or Limits()
+    limits = limits_in_use(limits)
     place = locate(source)
     path = place.url if isinstance(place, Remote) else place if isinstance(place, str) else None
     with located(path):

@@ -10,25 +10,24 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
-from numbers import Integral
 from typing import Any, BinaryIO, NamedTuple
 
 from numpy.typing import NDArray
 
-from layerkit.errors import MalformedFileError, TensorMismatchError, quoted
 from layerkit.format.arrays import blocks, dtype_name
 from layerkit.format.atomic import replace_file
-from layerkit.format.contract import check_data_contract
-from layerkit.format.decode import decode
-from layerkit.format.encode import encode
-from layerkit.format.fields import Fields
+from layerkit.format.content import (
+    Shaped,
+    check_names,
+    encoded_header,
+    plain_sections,
+    sections_of,
+)
 from layerkit.format.gather import Gather
-from layerkit.format.layers import layer_records, unowned_tensors
-from layerkit.format.layout import TAIL, Frame, align, lay_out
-from layerkit.format.limits import Limits
+from layerkit.format.layout import TAIL, Frame, lay_out
+from layerkit.format.limits import Limits, limits_in_use
 from layerkit.format.parallel import each
-from layerkit.format.plain import fault, plain
-from layerkit.format.reader import MAGIC, check_header, open_document
+from layerkit.format.reader import MAGIC, open_document
 from layerkit.format.remote import Remote, locate, write_remote
 
 __all__ = ["tensor_digests", "write"]
@@ -60,7 +59,7 @@ def write(
     features: Mapping[str, Sequence[str]] | None = None,
     durable: bool = True,
     overwrite: bool = True,
-    follow_symlinks: bool = False,
+    follow_symlinks: bool = True,
     atomic: bool = True,
     check: bool = False,
     limits: Limits | None = None,
@@ -92,7 +91,7 @@ def write(
     overwrite : bool
         If false, raise FileExistsError when the target exists.
     follow_symlinks : bool
-        If the target is a link, replace the file it points to instead of the link.
+        If the target is a link, replace the file it leads to; if false, the link itself.
     atomic : bool
         If false, a URL may be of a file system that cannot keep the old file until the end.
     check : bool
@@ -114,18 +113,19 @@ def write(
     OSError
         For a target that cannot be written; it is left as it was.
     """
-    limits = limits or Limits()
-    sections = {"metrics": metrics, "training": training, "selftest": _floats(selftest)}
-    units = {series: {"unit": unit} for series, unit in (history or {}).items()}
-    header = {
-        "aliases": aliases or {},
-        "features": features or {"optional": [], "required": []},
-        "metadata": metadata or {},
-        "producer": producer or _this_producer(),
-        "spec": spec,
-        "types": {key: _type_record(key, record) for key, record in types.items()},
-        **{key: value for key, value in {**sections, "history": units}.items() if value},
-    }
+    limits = limits_in_use(limits)
+    header = sections_of(
+        spec=spec,
+        types=types,
+        aliases=aliases,
+        metadata=metadata,
+        history=history,
+        metrics=metrics,
+        training=training,
+        selftest=selftest,
+        producer=producer,
+        features=features,
+    )
     prepared = _prepare(header, tensors, limits, digests or {})
 
     def produce(gather: Gather) -> None:
@@ -155,65 +155,23 @@ def write(
     return prepared.file_id
 
 
-def _this_producer() -> dict[str, str]:
-    from layerkit import __version__
-
-    return {"name": "layerkit", "version": __version__}
-
-
-def _type_record(key: str, record: object) -> object:
-    return {"entry_point": key, **record} if isinstance(record, Mapping) else record
-
-
-def _floats(selftest: Mapping[str, float] | None) -> dict[str, Any]:
-    """Tolerances as floats: in a file 0 is no float (rule 3.1), though callers may write it."""
-    return {
-        key: float(bound) if isinstance(bound, Integral) and not isinstance(bound, bool) else bound
-        for key, bound in (selftest or {}).items()
-    }
-
-
 def _prepare(
     header: dict[str, Any], tensors: Tensors, limits: Limits, known: Mapping[str, bytes]
 ) -> _Prepared:
     """Steps 1 to 17 backwards: what the file will be, checked."""
-    plained = {
-        key: plain(value, key, limits, nonfinite=key in ("metrics", "training"))
-        for key, value in header.items()
-    }
-    limits.check("tensors", len(tensors))
-    names = sorted(_names(tensors))
+    plained = plain_sections(header, limits)
+    check_names({name: role for name, (role, _) in tensors.items()}, limits)
+    names = sorted(tensors)
     arrays = [tensors[name][1] for name in names]
-    dtypes = [dtype_name(name, array) for name, array in zip(names, arrays, strict=True)]
-    places, _ = lay_out((array.nbytes for array in arrays), 0)
+    shaped = {
+        name: Shaped(tensors[name][0], dtype_name(name, array), array.shape, array.nbytes)
+        for name, array in zip(names, arrays, strict=True)
+    }
     hashed = tensor_digests({name: tensors[name] for name in names if name not in known})
-    digests = {**known, **hashed}
-    plained["tensors"] = [
-        {
-            "dtype": dtype,
-            "name": name,
-            "nbytes": array.nbytes,
-            "offset": frames[0].start - align(0),
-            "role": tensors[name][0],
-            "sha256": digests[name],
-            "shape": list(array.shape),
-        }
-        for name, array, dtype, frames in zip(names, arrays, dtypes, places, strict=True)
-    ]
-    encoded = encode(plained)
-    _check(encoded, limits)
+    encoded = encoded_header(plained, shaped, {**known, **hashed}, limits)
     frames, size = lay_out((array.nbytes for array in arrays), 87 + len(encoded))
     head, file_id = _sign(encoded, size, 2 * sum(map(len, frames)))
     return _Prepared(head, list(zip(frames, arrays, strict=True)), file_id)
-
-
-def _names(tensors: Tensors) -> Iterator[str]:
-    for name, (role, _) in tensors.items():
-        if type(name) is not str or not name.isascii():
-            raise fault(f"tensor {quoted(name)}", "a name is ASCII text (rule 4.3)")
-        if type(role) is not str:
-            raise fault(f"tensor {quoted(name)}", f"a role is text, not {role!r:.80}")
-        yield name
 
 
 def tensor_digests(tensors: Tensors) -> dict[str, bytes]:
@@ -236,25 +194,6 @@ def _digest(array: NDArray[Any]) -> bytes:
     for block in blocks(array):
         hashed.update(block)
     return hashed.digest()
-
-
-def _check(encoded: bytes, limits: Limits) -> None:
-    """Apply the rules of a reader to the header, through the reader's own code."""
-    limits.check("header_bytes", len(encoded))
-    decoded = decode(encoded, limits)
-    header = decoded.value
-    try:
-        check_header(decoded, Fields(newer=False), limits)
-    except MalformedFileError as error:
-        if error.where.startswith("spec"):
-            raise fault(error.where, error.reason) from None
-        raise
-    layers = layer_records(header, limits=limits)
-    check_data_contract(header["spec"])
-    lost = unowned_tensors(header, layers)
-    if lost:
-        names = ", ".join(map(quoted, lost))
-        raise TensorMismatchError(f"the spec has no layer for the tensors {names}", unexpected=lost)
 
 
 def _sign(encoded: bytes, size: int, slots: int) -> tuple[bytes, str]:

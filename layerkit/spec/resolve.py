@@ -27,7 +27,7 @@ from layerkit.spec.words import Faults, Permit, anyone
 if TYPE_CHECKING:
     from pathlib import Path as FilePath
 
-__all__ = ["LayerRecord", "Spec", "overridden", "read_spec", "resolve"]
+__all__ = ["LayerRecord", "Spec", "check_sections", "overridden", "read_spec", "resolve"]
 
 
 @dataclass(frozen=True)
@@ -175,6 +175,21 @@ def resolve(
     check_fit(spec, faults)
     faults.raise_any()
     return spec
+
+
+def check_sections(spec: Spec, *, prefix: str = "") -> None:
+    """Hold all of ``spec`` but its layers against the rules by which a file is read.
+
+    A spec is valid when it is made; its recipe can be changed afterwards (``with_train``).
+
+    Raises
+    ------
+    SpecError
+        If a field is wrong; ``prefix`` is where the spec lies.
+    """
+    faults = Faults(Source({**spec.to_document(), "layers": []}), prefix)
+    read_document(faults.source, faults)
+    faults.raise_any()
 
 
 def _sections(

@@ -25,6 +25,9 @@ _PLAIN = {
 }
 
 
+_HUGE = 2**63  # no bound that anybody wants to read of, unless a number is beyond it
+
+
 def describe(annotation: Any) -> str:
     """The values that ``annotation`` allows, as a phrase.
 
@@ -59,7 +62,7 @@ def _bounds(mark: Range) -> str:
         (mark.le, "of at most"),
         (mark.lt, "below"),
     ]
-    told = [f"{word} {_number(bound)}" for bound, word in words if bound is not None]
+    told = [f"{word} {_number(bound)}" for bound, word in words if bound not in (None, _HUGE)]
     return " " + " and ".join(told) if told else ""
 
 
@@ -77,6 +80,8 @@ def came(value: Any) -> str:
     shown = {True: "true", False: "false", None: "null"}
     if value is None or isinstance(value, bool):
         return shown[value]
+    if type(value) is int and value >= _HUGE:
+        return f"{quoted(value, 60)} (too large for a model file: at most {_HUGE - 1})"
     return quoted(value, 60) + kind.get(type(value), "")
 
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from layerkit.contract import DataContract
 from layerkit.model import Model
 
 __all__ = ["file_spec", "fingerprint_of", "known_training"]
@@ -16,11 +17,11 @@ _OPTIMIZER = ("config", "slots", "state", "type")
 _STREAM = ("bit_generator", "has_uint32", "inc", "state", "uinteger")
 
 
-def file_spec(model: Model) -> dict[str, Any]:
-    """The ``spec`` section of a file."""
+def file_spec(model: Model, contract: DataContract | None = None) -> dict[str, Any]:
+    """The ``spec`` section of a file; ``contract`` in place of the model's own."""
     document = model.spec.to_document()
     del document["layerkit"]
-    spec = {"schema": 1, "model": document, "data": model.contract.to_spec()}
+    spec = {"schema": 1, "model": document, "data": (contract or model.contract).to_spec()}
     if model.fit is not None:
         spec["fit"] = model.fit.to_spec()
     return spec

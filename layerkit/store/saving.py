@@ -10,6 +10,7 @@ import numpy as np
 from layerkit.format import Limits, tensor_digests, write
 from layerkit.model import Model
 from layerkit.provenance import provenance
+from layerkit.spec import check_sections
 from layerkit.store.identity import file_spec, fingerprint_of
 from layerkit.store.selftest import make_selftest
 
@@ -23,7 +24,7 @@ def save(
     weights_only: bool = False,
     durable: bool = True,
     overwrite: bool = True,
-    follow_symlinks: bool = False,
+    follow_symlinks: bool = True,
     atomic: bool = True,
     check: bool = False,
     limits: Limits | None = None,
@@ -44,7 +45,8 @@ def save(
     overwrite
         If False, an existing file is left alone and FileExistsError raised.
     follow_symlinks
-        Write what a symbolic link points to, instead of replacing the link.
+        Through a symbolic link the file it leads to is replaced, in its own folder. If False, the
+        link itself is replaced by the file: for folders in which others may place links.
     atomic
         If False, a URL may be of a file system that cannot replace a file in one step.
     check
@@ -61,11 +63,15 @@ def save(
     ------
     SpecError, MalformedFileError, LimitExceededError
         If the model holds what a file cannot; nothing is written.
+    PluginError
+        If a layer changes its state as it predicts, or gives something else each time for the same
+        rows, so that the file would not load; nothing is written.
     OSError
         If the file cannot be written; the old one is untouched.
     MissingExtraError
         For a URL, if the extra ``remote`` is not installed.
     """
+    check_sections(model.spec, prefix="spec.model")
     arrays = model.network.tensors()
     digests = tensor_digests(arrays)
     aliases = {
@@ -91,7 +97,7 @@ def save(
     file_id = write(
         target,
         spec=file_spec(model),
-        types=provenance(model.spec.layers),
+        types=provenance(model.spec.layers, model.spec.train),
         tensors=arrays,
         aliases=aliases,
         metadata=model.metadata,

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import numpy as np
 
-from layerkit.errors import SelfTestError
+from layerkit.errors import PluginLoadError, SelfTestError
 from layerkit.layer import Array
 from layerkit.model import Model, SelfTest
 from layerkit.network import random_stream
+from layerkit.planning import unusable
 
 __all__ = ["make_selftest", "run_selftest"]
 
 _TOLERANCE = {"float32": (1e-4, 1e-5), "float64": (1e-8, 1e-10)}  # rtol, atol: FORMAT.md 9.8
+_ROUNDING = 1e-14  # of float64, in scaling back
 _ROWS = 4
 _BYTES = 1 << 20
 
 
 def make_selftest(model: Model) -> SelfTest | None:
-    """Rows that follow from the model alone and what it gives for them; None if too large."""
+    """Rows that follow from the model alone and what it gives for them; None if too large.
+
+    Raises
+    ------
+    PluginLoadError
+        If a layer does not give the same for the same rows, or changes what it keeps: the file
+        would not be the model. The model is as it was.
+    """
     if not model.ready:
         return None
     contract = model.contract.input
@@ -30,13 +39,65 @@ def make_selftest(model: Model) -> SelfTest | None:
             rows = rows * contract.scale + contract.center
     else:
         rows = low + stream.random(width) * (high - low)
-    raw: Array = rows.astype(contract.dtype)
+    raw: Array = rows.astype(contract.raw_dtype)
+    outputs = _outputs(model, raw)
+    test = SelfTest(raw, outputs, *_tolerance(model, outputs))
+    try:
+        run_selftest(model, test)
+    except SelfTestError as cause:
+        raise _unsteady(model, raw, cause) from cause
+    return None if raw.nbytes + outputs.nbytes > _BYTES else test
+
+
+def _tolerance(model: Model, outputs: Array) -> tuple[float, float]:
+    """(rtol, atol): those of the model's dtype, for outputs before they are scaled back."""
+    rtol, atol = _TOLERANCE[model.spec.dtype]
+    output = model.contract.output
+    if output is None or output.center is None or output.scale is None or not output.center.any():
+        return rtol, atol
+    scaled = np.abs((outputs - output.center) / output.scale)
+    size = np.max(scaled, initial=0.0, where=np.isfinite(scaled))
+    return _ROUNDING, float(np.abs(output.scale).max() * (atol + rtol * size))
+
+
+def _outputs(model: Model, raw: Array) -> Array:
+    """What the model gives for ``raw``, if no layer changes what it keeps meanwhile."""
+    network = model.network
+    kept = {} if network.mapped else {n: a.copy() for n, (_, a) in network.tensors().items()}
     with np.errstate(all="ignore"):
         outputs = model.predict(raw)
-    if raw.nbytes + outputs.nbytes > _BYTES:
-        return None
-    rtol, atol = _TOLERANCE[model.spec.dtype]
-    return SelfTest(raw, outputs, rtol, atol)
+    live = network.tensors() if kept else {}
+    moved = [n for n, a in kept.items() if not np.array_equal(live[n][1], a, equal_nan=True)]
+    for name in moved:
+        live[name][1][...] = kept[name]
+    if moved:
+        layer, _, array = moved[0].rpartition(".")
+        planned = next(p for p in network.planned if p.name == layer)
+        reason = (
+            f"it changes {array!r} as it predicts, so no file could hold the model; a layer "
+            "changes what it keeps in training alone (ctx.training)"
+        )
+        raise unusable(layer, planned.layer, reason)
+    return outputs
+
+
+def _unsteady(model: Model, raw: Array, cause: SelfTestError) -> PluginLoadError:
+    """The error for a model that gives something else for the same rows; names the layer."""
+    network, inputs = model.network, model.contract.input
+    x = inputs.scale_rows(inputs.matrix(raw))
+    found = network.planned[-1]
+    with np.errstate(all="ignore"):
+        for i, planned in enumerate(network.planned):
+            part = network.part(network.planned[: i + 1])
+            first, second = (part.feed(x.copy(), part.contexts(keeps=False)).copy() for _ in "ab")
+            if not np.array_equal(first, second, equal_nan=True):
+                found = planned
+                break
+    reason = (
+        "it gives something else each time for the same rows, so a file of the model would not "
+        f"load ({cause.message.partition(' (')[0]}); chance belongs into training (ctx.training)"
+    )
+    return unusable(found.name, found.layer, reason)
 
 
 def run_selftest(model: Model, test: SelfTest) -> None:

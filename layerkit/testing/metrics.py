@@ -40,7 +40,8 @@ def _value(
 @BATTERY.rule(
     "pass.runs",
     why="Training compares the number of each epoch with the best so far.",
-    fix="declare target = ('class',) or the like and higher_is_better; return float(...)",
+    fix="declare target = ('class',) or the like and higher_is_better; return float(...), NaN only "
+    "where rows do not define it",
     needs=("settings.constructor",),
 )
 def _runs(subject: Subject) -> str | None:
@@ -55,8 +56,10 @@ def _runs(subject: Subject) -> str | None:
         for target in targets:
             for n in (1, 8):
                 found = _value(subject, part, *_rows(subject, target, n))
-                if type(found) is not float or not math.isfinite(found):
-                    raise Failed(f"{case}: for {target} targets the value is {quoted(found)}")
+                undefined = n == 1 and isinstance(found, float) and math.isnan(found)
+                if type(found) is not float or not (math.isfinite(found) or undefined):
+                    told = f"for {target} targets of {n} rows the value is {quoted(found)}"
+                    raise Failed(f"{case}: {told}")
     return None
 
 

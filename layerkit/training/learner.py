@@ -88,6 +88,19 @@ class Learner:
         scores: Array = np.concatenate([piece.scores for piece in used])
         return scores, sum(piece.lost for piece in used)
 
+    def warm(self, targets: Array, weights: Array) -> None:
+        """Run all that is compiled once, on rows of zeros with these targets and weights (n,).
+
+        Nothing changes but the gradients.
+        """
+        chain = self._pieces[0].chain
+        with np.errstate(all="ignore"):
+            chain.warm(len(weights))
+            if chain.compiled and self.network.planned:
+                shape = len(weights), *self.network.planned[-1].plan.out_shape
+                scores = np.zeros(shape, self.network.dtype)
+                self.loss.compiled_judge(scores, targets, weights, np.empty_like(scores))
+
     def _cut(self, count: int) -> list[slice]:
         much = self._compiled and count * self.network.macs >= _MUCH
         if not much or count < 2 * _FEWEST:

@@ -15,9 +15,9 @@ from functools import partial
 import numpy as np
 
 from layerkit.errors import TrainingDivergedError
-from layerkit.fast import kernels_for_training
 from layerkit.layer import Array, Layer
 from layerkit.network import Network, random_stream
+from layerkit.training.kernels import choose, warm_rule
 from layerkit.training.learner import Learner
 from layerkit.training.listen import Listener
 from layerkit.training.prepare import Arrays
@@ -28,14 +28,16 @@ __all__ = ["Loop"]
 _CALM = "lower train.optimizer.learning_rate, set train.clip_norm (1.0, say), or scale the input"
 
 Judge = Callable[[Array, Array], dict[str, float]]
-"""From scores and encoded targets to metric values."""
+"""From scores and the rows' ``truth`` to metric values."""
 
 
 @dataclass
 class Loop:
     """One network being trained; ``epoch`` runs the next epoch.
 
-    ``seconds`` is the time spent in the epochs so far.
+    ``fast`` says whether compiled kernels are used, by default where they pay; ``since`` is the
+    epoch, counted from 0, that the schedule counts from. ``preparing`` is the time that loading
+    kernels took, ``seconds`` that spent in the epochs so far.
     """
 
     network: Network
@@ -43,20 +45,34 @@ class Loop:
     data: Arrays
     listener: Listener
     judge: Judge
+    fast: bool | None = None
+    since: int = 0
+    preparing: float = 0.0
     seconds: float = 0.0
     interrupted: bool = False
 
     def __post_init__(self) -> None:
+        began = time.perf_counter()
+        if self.fast is None:
+            self.fast = choose(self.network, self.recipe, len(self.data))
         grads = self.network.allocate_grads()
         self.mask = self.network.decay_mask()
-        self.fast = fast = kernels_for_training()
         self.recipe.rule.bind(self.network.params, grads, self.mask)
-        self.recipe.rule.fast = fast
+        self.recipe.rule.fast = self.fast
         self.spans = self.network.trainable()
         self.runs = self.network.runs()
         rows = min(self.recipe.batch_size, len(self.data))
         self.batch = np.empty((rows, *self.data.x.shape[1:]), self.data.x.dtype)
-        self.learner = Learner(self.network, self.recipe.loss, fast=fast)
+        self.learner = Learner(self.network, self.recipe.loss, fast=self.fast)
+        if self.fast:
+            self._warm(np.arange(rows))
+            self.preparing = time.perf_counter() - began
+
+    def _warm(self, index: Array) -> None:
+        """Have every kernel loaded, and compiled if it must be, before the first batch."""
+        weights, _ = self._row_weights(index)
+        self.learner.warm(self.data.y[index], weights)
+        warm_rule(self.recipe.rule, self.mask)
 
     def epoch(self, number: int) -> dict[str, float] | None:
         """Train epoch ``number``, counted from 0; its loss and metrics, None if it was stopped.
@@ -80,7 +96,7 @@ class Loop:
         for start in range(0, len(data), recipe.batch_size):
             index = order[start : start + recipe.batch_size]
             rate = recipe.rule.learning_rate * recipe.schedule.factor(
-                number + start / len(data), recipe.epochs
+                number - self.since + start / len(data), recipe.epochs - self.since
             )
             batch_scores, loss, share = self._step(index, rate)
             if not math.isfinite(loss):
@@ -114,7 +130,7 @@ class Loop:
             )
         values = {"loss": total / weight if weight else 0.0}
         if scores is not None:
-            values |= self.judge(scores[:done], data.y[order[:done]])
+            values |= self.judge(scores[:done], data.truth[order[:done]])
         values["learning_rate"] = recipe.rule.rate
         return values
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -10,13 +11,12 @@ from layerkit.contract import DataContract, at_source
 from layerkit.layer import Array, Context
 from layerkit.links import apply_link
 from layerkit.model import Model
-from layerkit.network import Network
 from layerkit.parts import Link, Loss, Metric, Rows
-from layerkit.training.prepare import Arrays, encode_targets
+from layerkit.training.prepare import encode_targets
 from layerkit.training.recipe import loss_and_metrics
 from layerkit.training.rows import Pair, Table, given_rows
 
-__all__ = ["evaluate", "mean_loss", "metric_values", "scores_of"]
+__all__ = ["decoded", "evaluate", "mean_loss", "metric_value", "metric_values"]
 
 _BATCH = 1024
 
@@ -49,22 +49,13 @@ def evaluate(model: Model, rows: Rows | Pair | Table) -> dict[str, float]:
     output = model.contract.output
     assert output is not None  # noqa: S101  # build always declares one
     with at_source(rows):
-        y = encode_targets(output, rows, loss)
+        y, truth = encode_targets(output, rows, loss)
         scores = model.scores(rows)
     value = mean_loss(loss, scores, y)
     return {
         "loss": value,
-        **metric_values(metrics, loss, model.contract, model.spec.link, scores, y),
+        **metric_values(metrics, loss, model.contract, model.spec.link, scores, truth),
     }
-
-
-def scores_of(network: Network, arrays: Arrays, contexts: list[Context]) -> Array:
-    """Scores (n, *out) for all rows, fed in batches."""
-    parts = [
-        network.feed(arrays.x[i : i + _BATCH], contexts).copy()
-        for i in range(0, len(arrays), _BATCH)
-    ]
-    return np.concatenate(parts) if parts else network.feed(arrays.x, contexts).copy()
 
 
 def mean_loss(loss: Loss, scores: Array, y: Array) -> float:
@@ -86,13 +77,31 @@ def metric_values(
     contract: DataContract,
     link: Link,
     scores: Array,
-    y: Array,
+    truth: Array,
 ) -> dict[str, float]:
-    """Each metric of the predictions that ``scores`` stand for, against encoded targets ``y``."""
+    """Each metric of the predictions that ``scores`` stand for, against ``Arrays.truth``.
+
+    They are those of ``predict`` and the raw targets. NaN is a metric that is not defined, as all
+    are without rows.
+    """
     if not metrics:
         return {}
-    predictions = apply_link(link, scores)
+    predictions = decoded(contract, loss, apply_link(link, scores))
+    return {name: metric_value(metric, predictions, truth) for name, metric in metrics.items()}
+
+
+def decoded(contract: DataContract, loss: Loss, predictions: Array) -> Array:
+    """Predictions as ``Model.predict`` gives them: numbers in raw units."""
     output = contract.output
-    if loss.target == "real" and output is not None:
-        predictions, y = output.decode(predictions), output.decode(y)
-    return {name: metric.value(predictions, y) for name, metric in metrics.items()}
+    return (
+        output.decode(predictions) if loss.target == "real" and output is not None else predictions
+    )
+
+
+def metric_value(
+    metric: Metric, predictions: Array, truth: Array, weights: Array | None = None
+) -> float:
+    """The metric; NaN if it is not defined, as without rows or where none has a weight."""
+    if len(predictions) == 0 or (weights is not None and not np.any(weights)):
+        return math.nan
+    return float(metric.value(predictions, truth, weights))

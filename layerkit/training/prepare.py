@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,17 +17,23 @@ from layerkit.model import Model
 from layerkit.network import random_stream
 from layerkit.parts import Loss, Rows
 from layerkit.seen import FittedRows, fitted_rows
+from layerkit.spec import Spec
 from layerkit.training.recipe import class_row_weights
+from layerkit.training.strata import class_labels, lone_classes, refuse_unlearned
 
 __all__ = ["Arrays", "Prepared", "encode_targets", "prepare", "test_split", "to_arrays"]
 
 
 @dataclass(frozen=True)
 class Arrays:
-    """Rows ready for the network: x (n, *shape) scaled, y as the loss wants it, weights (n,)."""
+    """Rows ready for the network: x (n, *shape) scaled, y as the loss wants it, weights (n,).
+
+    ``truth`` is what metrics compare predictions with: y, or numbers in raw units, float64.
+    """
 
     x: Array
     y: Array
+    truth: Array
     weights: Array | None = None
 
     def __len__(self) -> int:
@@ -43,13 +49,14 @@ class Prepared:
     train: Arrays
     validation: Arrays | None
     test: Arrays | None
+    notices: tuple[str, ...] = ()
 
 
-def test_split(splits: Mapping[str, Rows], choice: Any) -> tuple[Rows, Rows | None]:
+def test_split(splits: Mapping[str, Rows], spec: Spec) -> tuple[Rows, Rows | None]:
     """(training rows, test rows or None): the data set's own split, or that of ``train.test``.
 
     A fraction is taken by a stream of its own, not by the run's seed, so that runs of several
-    seeds are judged by the same rows.
+    seeds are judged by the same rows. It never takes the last row of a class.
 
     Raises
     ------
@@ -60,12 +67,17 @@ def test_split(splits: Mapping[str, Rows], choice: Any) -> tuple[Rows, Rows | No
         raise DataError(
             f"a split called 'train' is wanted, there are: {', '.join(splits) or 'none'}"
         )
-    rows = splits["train"]
+    rows, choice = splits["train"], (spec.train or {}).get("test")
     if splits.get("test") is not None or choice is None or choice == 0:
         return rows, splits.get("test")
     if isinstance(choice, dict):
         return split_by_column(rows, choice["column"], choice["values"])
-    return split_rows(rows, choice, random_stream(0, "test"))
+    return split_rows(rows, choice, random_stream(0, "test"), spare=_classes(spec, rows))
+
+
+def _classes(spec: Spec, rows: Rows) -> Array | None:
+    found = class_labels(spec, rows)
+    return None if found is None else found[1]
 
 
 def prepare(
@@ -88,15 +100,25 @@ def prepare(
         If the recipe and the data do not fit together.
     """
     recipe = model.spec.train or {}
-    rows, test = test_split(splits, recipe.get("test"))
+    rows, test = test_split(splits, model.spec)
+    apart = len(rows) < len(splits["train"])
     validation = validation_rows
     if validation is None and recipe.get("validation"):
         stream = random_stream(seed, "validation")
         rows, validation = split_rows(
-            rows, recipe["validation"], stream, stratify=_strata(model, rows, loss)
+            rows,
+            recipe["validation"],
+            stream,
+            stratify=_strata(model, rows, loss),
+            spare=_classes(model.spec, rows),
         )
+        apart = True
     if len(rows) == 0:
         raise DataError("no rows to train on", source=splits["train"].source)
+    if not model.fitted:
+        refuse_unlearned(model.spec, rows, test, "test")
+        refuse_unlearned(model.spec, rows, validation, "validation")
+    lone = lone_classes(model.spec, splits["train"]) if apart else None
     with at_source(rows):
         contract = model.contract if model.fitted else _fit(model, rows, loss)
     arrays = to_arrays(contract, rows, loss)
@@ -106,6 +128,7 @@ def prepare(
         _weighted(arrays, rows, recipe, contract),
         None if validation is None else to_arrays(contract, validation, loss),
         None if test is None else to_arrays(contract, test, loss),
+        () if lone is None else (lone,),
     )
 
 
@@ -165,11 +188,16 @@ def to_arrays(contract: DataContract, rows: Rows, loss: Loss) -> Arrays:
     assert contract.output is not None  # noqa: S101  # build always declares one
     with at_source(rows):
         x = contract.input.scale_rows(contract.input.matrix(rows))
-        return Arrays(x, encode_targets(contract.output, rows, loss))
+        return Arrays(x, *encode_targets(contract.output, rows, loss))
 
 
-def encode_targets(output: OutputContract, rows: Rows, loss: Loss) -> Array:
+def encode_targets(output: OutputContract, rows: Rows, loss: Loss) -> tuple[Array, Array]:
     """What ``loss`` compares with: class numbers (n,), flags (n, k) or scaled numbers (n, k).
+
+    Returns
+    -------
+    tuple
+        That, and what metrics compare predictions with: the same, or raw numbers in float64.
 
     Raises
     ------
@@ -181,13 +209,15 @@ def encode_targets(output: OutputContract, rows: Rows, loss: Loss) -> Array:
             "the model was built but not trained: its classes are to be learned from training rows",
             hint="train it first, or name the classes in output.classes of the spec",
         )
+    if output.classes is None:
+        raw = output.targets_of(rows)
+        y = output.scaled(raw)
+        return y, raw if loss.target == "real" else y
     y = output.encoded(rows)
-    if output.classes is None or loss.target == "class":
-        return y
-    if output.width == 1:
-        return y[:, None].astype(output.dtype)
-    flags: Array = np.eye(output.width, dtype=output.dtype)[y]
-    return flags
+    if loss.target != "class":
+        one = output.width == 1
+        y = y[:, None].astype(output.dtype) if one else np.eye(output.width, dtype=output.dtype)[y]
+    return y, y
 
 
 def _weighted(
@@ -210,7 +240,7 @@ def _weighted(
             raise DataError("all rows weigh nothing", column=column, source=rows.source)
     if weights is None:
         return arrays
-    return Arrays(arrays.x, arrays.y, weights.astype(arrays.x.dtype))
+    return replace(arrays, weights=weights.astype(arrays.x.dtype))
 
 
 def _sample_weights(rows: Rows, column: str, spellings: tuple[str, ...]) -> Array:

@@ -150,7 +150,7 @@ def judged_rows(
         If there is no such split.
     """
     splits = splits_of(spec, data, dialect=dialect)
-    rows, test = test_split(splits, (spec.train or {}).get("test"))
+    rows, test = test_split(splits, spec)
     if split == "train":
         return rows
     if split != "test":

@@ -8,19 +8,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from layerkit.errors import SpecError
+from layerkit.errors import SpecError, quoted
 from layerkit.layer import Array
 from layerkit.model import Model, as_spec, build
 from layerkit.parts import Rows
 from layerkit.spec import Spec
 from layerkit.store import load, save
+from layerkit.training.kernels import changed_kernels, choose_again
 from layerkit.training.listen import Listener
 from layerkit.training.prepare import prepare
 from layerkit.training.recipe import Recipe
 from layerkit.training.rows import DataLike, Pair, labelled_rows, splits_of
 from layerkit.training.session import Ended, Session
+from layerkit.training.totals import OnNewTotal, go_on
 
 __all__ = ["Run", "resume", "train", "train_seeds"]
+
+Checkpoint = str | os.PathLike[str] | Callable[[Model], object]
+"""A model file to save to, or a function that saves."""
 
 
 @dataclass(frozen=True)
@@ -32,14 +37,17 @@ class Run:
     model
         Trained; its ``history`` and ``metrics`` are those of this run.
     seconds
-        Of training alone, without reading data and judging; not in the model file, which holds
-        nothing that differs between equal runs.
+        Of training alone, without reading data, loading kernels and judging; not in the model file,
+        which holds nothing that differs between equal runs.
     epochs, steps
         Completed.
     ended
         "finished"; "early", with the best epoch restored; or "interrupted" by the listener.
     best_epoch
         Counted from 1, under early stopping.
+    preparing
+        Seconds that loading compiled kernels took, and compiling them the first time on a machine;
+        0.0 where NumPy alone was used.
     """
 
     model: Model
@@ -49,6 +57,7 @@ class Run:
     steps: int
     ended: Ended
     best_epoch: int | None
+    preparing: float = 0.0
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -69,7 +78,7 @@ def train(
     settings: Sequence[str] = (),
     seed: int | None = None,
     listener: Listener | None = None,
-    checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint: Checkpoint | None = None,
     every: float = 30.0,
 ) -> Run:
     """Train a spec from the start, or a model from its present weights.
@@ -92,12 +101,13 @@ def train(
     listener
         Told of progress, and asked whether to stop.
     checkpoint
-        A model file to save to after an epoch, when ``every`` seconds have passed.
+        A model file to save to after an epoch, when ``every`` seconds have passed; or a function
+        that is called with the model then.
 
     Returns
     -------
     Run
-        Equal seeds give equal bits on one machine.
+        Equal seeds give equal bits for equal kernels, versions and kind of processor.
 
     Raises
     ------
@@ -123,11 +133,16 @@ def resume(
     data: DataLike = None,
     validation_data: str | os.PathLike[str] | Rows | Pair | None = None,
     epochs: int | None = None,
+    schedule: OnNewTotal | None = None,
     listener: Listener | None = None,
-    checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint: Checkpoint | None = None,
     every: float = 30.0,
 ) -> Run:
     """Go on with a training that was interrupted, to the very bits it would have reached.
+
+    That is promised for the total of epochs that the training began with, the same rows, kernels,
+    versions and kind of processor. For another total it holds where the schedule's rates so far do
+    not depend on the total (those of ``cosine`` do).
 
     Parameters
     ----------
@@ -137,25 +152,33 @@ def resume(
         The same rows as before; None for what the recipe names.
     epochs
         A new total in place of the recipe's.
+    schedule
+        With a new total: "continue", the learning rate goes on as the schedule of the new total has
+        it for the epochs that follow; or "restart", the schedule begins anew for the epochs that
+        are left. Must be chosen where the rates so far were others than those of the new total.
     listener, checkpoint, every
         As for ``train``.
 
     Raises
     ------
     SpecError
-        If the model holds no training state, or the rows are others.
+        If the model holds no training state, the rows are others, nothing is left to do for a new
+        total, or ``schedule`` must be chosen.
     ModelFileError, DataError, DataSourceError, TrainingDivergedError
         As ``load`` and ``train``.
     """
     loaded = model if isinstance(model, Model) else load(model)
+    before = Recipe.of(loaded.spec).epochs
     if epochs is not None:
-        loaded.spec = loaded.spec.with_train(epochs=epochs)
+        loaded.spec = loaded.spec.with_train(epochs=_bounded("epochs", epochs, 1))
     recipe = Recipe.of(loaded.spec)
     splits = splits_of(loaded.spec, data)
     rows = None if validation_data is None else labelled_rows(loaded.spec, validation_data)
     prepared = prepare(loaded, splits, recipe.loss, seed=recipe.seed, validation_rows=rows)
     listener = listener or Listener()
-    session = Session(loaded, recipe, prepared, listener, _saver(checkpoint), every)
+    fast = choose_again(loaded, recipe, len(prepared.train))
+    told = changed_kernels(loaded, fast=fast)
+    session = Session(loaded, recipe, prepared, listener, _saver(checkpoint), every, fast)
     session.take_up()
     if epochs is not None and epochs <= session.done:
         raise SpecError(
@@ -163,7 +186,20 @@ def resume(
             location="train.epochs",
             hint=f"give a new total above {session.done}: --epochs, or epochs=",
         )
+    go_on(session, before, schedule)
+    over = session.over()
+    if over:
+        listener.notice(f"{over}, so nothing is trained; {_way_on(session)}")
+    elif told:
+        listener.notice(told)
     return _ended(session)
+
+
+def _way_on(session: Session) -> str:
+    """What to do where a training is over."""
+    if session.done >= session.recipe.epochs:
+        return "a new total goes on: --epochs, or epochs="
+    return "layerkit train MODEL trains it on from its weights"
 
 
 def train_seeds(
@@ -189,7 +225,7 @@ def train_seeds(
     Returns
     -------
     list of Run
-        In the order of the seeds.
+        In the order of the seeds; up to the first that the listener stopped.
 
     Raises
     ------
@@ -199,10 +235,12 @@ def train_seeds(
     resolved = as_spec(spec, settings)
     first = Recipe.of(resolved).seed
     splits = splits_of(resolved, data)
-    return [
-        train(resolved, data=splits, seed=first + k, listener=listener, **options)
-        for k in range(seeds)
-    ]
+    runs: list[Run] = []
+    for k in range(seeds):
+        runs.append(train(resolved, data=splits, seed=first + k, listener=listener, **options))
+        if runs[-1].ended == "interrupted":
+            break
+    return runs
 
 
 def _model(
@@ -212,12 +250,28 @@ def _model(
         if settings:
             raise ValueError("settings change a spec; this is a model")
         if seed is not None:
-            spec.spec = spec.spec.with_train(seed=seed)
+            spec.spec = spec.spec.with_train(seed=_bounded("seed", seed, 0))
         return spec
     resolved = as_spec(spec, settings)
     if seed is not None and resolved.train is not None:
-        resolved = resolved.with_train(seed=seed)
+        resolved = resolved.with_train(seed=_bounded("seed", seed, 0))
     return build(resolved)
+
+
+def _bounded(field: str, value: int, least: int) -> int:
+    """``value`` for a field of the recipe.
+
+    Raises
+    ------
+    SpecError
+        If a spec could not hold it.
+    """
+    if type(value) is not int or not least <= value < 2**63:
+        raise SpecError(
+            f"expected an integer of at least {least} and below {2**63}, got {quoted(value)}",
+            location=f"train.{field}",
+        )
+    return value
 
 
 def _ended(session: Session) -> Run:
@@ -225,14 +279,17 @@ def _ended(session: Session) -> Run:
     model, recipe = session.model, session.recipe
     rows = len(session.prepared.train)
     session.listener.begin(model.name, seed=recipe.seed, epochs=recipe.epochs, rows=rows)
+    for text in session.prepared.notices:
+        session.listener.notice(text)
     ended = session.run()
     session.listener.end(session.loop.seconds)
     stopper, loop = session.stopper, session.loop
     best = None if stopper is None or stopper.kept is None else stopper.best_epoch + 1
-    return Run(model, recipe.seed, loop.seconds, session.done, recipe.rule.steps, ended, best)
+    steps = recipe.rule.steps
+    return Run(model, recipe.seed, loop.seconds, session.done, steps, ended, best, loop.preparing)
 
 
-def _saver(path: str | os.PathLike[str] | None) -> Callable[[Model], None] | None:
-    if path is None:
-        return None
-    return lambda model: (save(model, path), None)[1]
+def _saver(checkpoint: Checkpoint | None) -> Callable[[Model], object] | None:
+    if checkpoint is None or callable(checkpoint):
+        return checkpoint
+    return lambda model: save(model, checkpoint)

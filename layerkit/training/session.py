@@ -17,7 +17,7 @@ from layerkit.seen import Fit, kernels_used
 from layerkit.threads import single_blas, thread_count
 from layerkit.training.listen import Listener
 from layerkit.training.loop import Loop
-from layerkit.training.measure import mean_loss, metric_values, scores_of
+from layerkit.training.measure import mean_loss, metric_values
 from layerkit.training.prepare import Arrays, Prepared
 from layerkit.training.recipe import Recipe
 from layerkit.training.state import Position, Snapshot, fingerprint_of, read_state, write_state
@@ -54,16 +54,19 @@ class Stopper:
 class Session:
     """Trains ``model`` in place, epoch by epoch.
 
-    ``done`` epochs are complete; ``checkpoint`` is called with the model, ready to be saved, after
-    an epoch when ``every`` seconds have passed since the last time.
+    ``fast`` says whether compiled kernels are used, by default where they pay. ``done`` epochs are
+    complete, ``began`` of them by an earlier run; ``checkpoint`` is called with the model, ready to
+    be saved, after an epoch when ``every`` seconds have passed since the last time.
     """
 
     model: Model
     recipe: Recipe
     prepared: Prepared
     listener: Listener
-    checkpoint: Callable[[Model], None] | None = None
+    checkpoint: Callable[[Model], object] | None = None
     every: float = 30.0
+    fast: bool | None = None
+    began: int = 0
     done: int = 0
     series: dict[str, list[float]] = field(default_factory=dict)
     _earlier: dict[str, Array] = field(default_factory=dict)
@@ -77,13 +80,13 @@ class Session:
                 location="train.early_stopping",
             )
         self.model.contract = self.prepared.contract
-        self.loop = Loop(
-            self.model.network, recipe, self.prepared.train, self.listener, self._judge
-        )
+        train = self.prepared.train
+        self.loop = Loop(self.model.network, recipe, train, self.listener, self._judge, self.fast)
         self.rows = fingerprint_of(self.prepared)
         earlier, fitted = self.model.fit, self.prepared.fitted
         self.fit = Fit(
-            kernels_used(fast=self.loop.fast), fitted if earlier is None else earlier.rows | fitted
+            kernels_used(fast=bool(self.loop.fast)),
+            fitted if earlier is None else earlier.rows | fitted,
         )
         self.stopper = None
         if recipe.stopping is not None:
@@ -105,7 +108,20 @@ class Session:
             self.stopper.kept = Snapshot.of(network, rule)
             self.stopper.best, self.stopper.best_epoch = position.watched
         position.now.restore(network, rule)
-        self.done = position.epoch
+        self.done = self.began = position.epoch
+        self.loop.since = position.since
+
+    def over(self) -> str:
+        """Why there is nothing left to train; empty if there is."""
+        if self.done and self.done >= self.recipe.epochs:
+            return f"all {self.recipe.epochs} epochs are done"
+        stopper = self.stopper
+        if stopper is None or not stopper.over(self.done):
+            return ""
+        return (
+            f"early stopping ended this training after epoch {self.done}: {stopper.metric} has not "
+            f"improved since epoch {stopper.best_epoch + 1} (patience {stopper.patience})"
+        )
 
     def run(self) -> Ended:
         """Train until the recipe's epochs are done, patience runs out or the listener stops it.
@@ -149,17 +165,22 @@ class Session:
         return ended
 
     def _save_checkpoint(self) -> None:
-        """Save the model as it is to be resumed; a full disk must not end a long training."""
+        """Save the model as it is to be resumed; whatever goes wrong must not end the training."""
         assert self.checkpoint is not None  # noqa: S101  # asked before
-        now = self._publish(finished=False)
+        now: Snapshot | None = None
         try:
+            now = Snapshot.of(self.model.network, self.recipe.rule)
+            self._publish(finished=False)
             self.checkpoint(self.model)
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001  # a full disk, a limit, no memory, a plugin
+            told = str(error) or type(error).__name__
             self.listener.notice(
-                f"the checkpoint after epoch {self.done} could not be saved ({error}); the one "
+                f"the checkpoint after epoch {self.done} could not be saved ({told}); the one "
                 "before is untouched, and training goes on"
             )
-        now.restore(self.model.network)
+        finally:
+            if now is not None:
+                now.restore(self.model.network)
 
     def _epoch(self) -> bool:
         """One epoch; False if the listener stopped it before its end."""
@@ -193,7 +214,7 @@ class Session:
         self.model.history = _continued(self._earlier, self.series)
         if self.done:
             self.model.fit = self.fit
-        position = Position(self.done, now, watched)
+        position = Position(self.done, now, watched, self.loop.since)
         self.model.carried = (
             write_state(self.model, rule, position, self.rows) if self.done else Carried()
         )
@@ -211,16 +232,15 @@ class Session:
         """Loss and metrics on ``arrays``, their names prefixed; nothing for None."""
         if arrays is None:
             return {}
-        network = self.model.network
-        scores = scores_of(network, arrays, network.contexts(keeps=False))
+        scores = self.model.scores_of(arrays.x)
         loss = mean_loss(self.recipe.loss, scores, arrays.y)
-        values = {"loss": loss, **self._judge(scores, arrays.y)}
+        values = {"loss": loss, **self._judge(scores, arrays.truth)}
         return {f"{prefix}_{name}": value for name, value in values.items()}
 
-    def _judge(self, scores: Array, y: Array) -> dict[str, float]:
+    def _judge(self, scores: Array, truth: Array) -> dict[str, float]:
         recipe, link = self.recipe, self.model.spec.link
         contract = self.prepared.contract
-        return metric_values(recipe.metrics, recipe.loss, contract, link, scores, y)
+        return metric_values(recipe.metrics, recipe.loss, contract, link, scores, truth)
 
 
 def _continued(earlier: Mapping[str, Array], series: Mapping[str, list[float]]) -> dict[str, Array]:

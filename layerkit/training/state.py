@@ -61,12 +61,13 @@ class Position:
     """Where a training stands after a completed epoch.
 
     ``watched`` is what early stopping has seen (best value and its epoch), or None; ``now`` the
-    snapshot to go on from.
+    snapshot to go on from; ``since`` the epoch that the schedule counts from.
     """
 
     epoch: int
     now: Snapshot
     watched: tuple[float, int] | None
+    since: int = 0
 
 
 def fingerprint_of(prepared: Prepared) -> str:
@@ -89,6 +90,8 @@ def write_state(model: Model, rule: Optimizer, position: Position, rows: str) ->
         callbacks["early_stopping"] = {"best": best, "epoch": epoch}
         if not np.array_equal(position.now.params, network.params):
             vectors[_LAST] = position.now.params
+    if position.since:
+        callbacks["schedule"] = {"since": position.since}
     tensors = {
         f"optimizer/{slot}/{name}": array
         for slot, vector in vectors.items()
@@ -146,7 +149,21 @@ def read_state(model: Model, rule: Optimizer, rows: str) -> Position:
             hint="give the same data, or train on from the weights: layerkit train MODEL",
         )
     watched = _watched(callbacks.get("early_stopping"))
-    return Position(training["epoch"], _snapshot(model, rule, training["step"]), watched)
+    since = _since(callbacks.get("schedule"), training["epoch"])
+    return Position(training["epoch"], _snapshot(model, rule, training["step"]), watched, since)
+
+
+def _since(told: object, epoch: int) -> int:
+    """The epoch, counted from 0, that the schedule counts from."""
+    if told is None:
+        return 0
+    since = told.get("since") if isinstance(told, dict) else None
+    if type(since) is not int or not 0 < since <= epoch:
+        raise SpecError(
+            f"expected an epoch that is done, got {quoted(told)}",
+            location="training.callbacks.schedule",
+        )
+    return since
 
 
 def _watched(seen: object) -> tuple[float, int] | None:

@@ -105,8 +105,8 @@ def test_upgrade_brings_the_recorded_versions_up_to_date(
     with monkeypatch.context() as earlier:
         earlier.setattr(
             "layerkit.store.saving.provenance",
-            lambda records: {
-                key: {**record, "version": "0.0.9"} for key, record in provenance(records).items()
+            lambda *given: {
+                key: {**record, "version": "0.0.9"} for key, record in provenance(*given).items()
             },
         )
         layerkit.save(model, "old.layerkit")

@@ -327,14 +327,33 @@ def test_an_interrupt_elsewhere_exits_130_without_a_traceback(
 
 def test_eval_shows_the_loss_and_the_metrics_of_the_test_rows(cli: Cli, pets: Path) -> None:
     model = layerkit.load(pets)
-    done = cli("eval", "pets.layerkit", "--data", "pets.csv")
+    done = cli("eval", "pets.layerkit", "--data", "pets.csv", "--split", "test")
     assert (done.code, done.err) == (0, "")
     lines = done.out.split("\n")
     assert lines[0] == "pets on pets.csv, test split, 15 rows"
     assert lines[2].split() == ["loss", "accuracy"]
     assert lines[4].split()[0] == f"{model.metrics['test_loss']:#.4g}"
-    told = cli("eval", "pets.layerkit", "--data", "pets.csv", "--json").json
+    told = cli("eval", "pets.layerkit", "--data", "pets.csv", "--split", "test", "--json").json
     assert told["metrics"]["loss"] == pytest.approx(model.metrics["test_loss"], rel=1e-6)
+
+
+def test_eval_judges_all_rows_of_a_file_that_is_given(cli: Cli, pets: Path) -> None:
+    lines = Path("pets.csv").read_text().splitlines(keepends=True)
+    for rows in (60, 2, 1):  # also where train.test could set none apart
+        Path("some.csv").write_text("".join(lines[: rows + 1]))
+        told = cli("eval", "pets.layerkit", "--data", "some.csv", "--json").json
+        assert (told["split"], told["rows"]) == ("all", rows)
+    done = cli("eval", "pets.layerkit", "--data", "pets.csv")
+    assert done.out.startswith("pets on pets.csv, all 60 rows\n")
+
+
+def test_eval_of_a_folder_with_test_rows_judges_those(cli: Cli, pets: Path) -> None:
+    lines = Path("pets.csv").read_text().splitlines(keepends=True)
+    Path("both").mkdir()
+    Path("both/train.csv").write_text("".join(lines))
+    Path("both/test.csv").write_text("".join(lines[:8]))
+    told = cli("eval", "pets.layerkit", "--data", "both", "--json").json
+    assert (told["split"], told["rows"]) == ("test", 7)
 
 
 @pytest.mark.parametrize(("split", "rows"), [("test", 15), ("train", 45), ("all", 60)])

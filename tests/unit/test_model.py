@@ -340,10 +340,25 @@ def test_a_deep_copy_is_a_model_of_its_own() -> None:
 
 def test_tiles_cover_all_rows_in_even_numbers() -> None:
     for n in (0, 1, 256, 257, 300, 1000, 1024, 1025, 5000):
-        tiles = predicting._tiles(n)
+        tiles = predicting._equal_tiles(n)
         assert [i for tile in tiles for i in range(tile.start, tile.stop)] == list(range(n))
         assert all(0 < tile.stop - tile.start <= 512 for tile in tiles)
         assert len(tiles) == 1 or len(tiles) % 2 == 0 or n <= 256
+
+
+@pytest.mark.parametrize("width", [3, 5_000])
+def test_blocks_give_the_bits_of_all_rows_at_once(
+    monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setattr(predicting, "_BLOCK", 2048)
+    layers = [{"type": "dense", "units": 7, "activation": "tanh"}, {"type": "dense", "units": 4}]
+    model = layerkit.build({"layerkit": 1, "input": {"shape": [width]}, "layers": layers})
+    block = model.block_rows
+    assert block == (2048 if width == 3 else 256)
+    rows = np.random.default_rng(0).normal(size=(2 * block + 301, width)).astype(np.float32)
+    for n in (1, 2, block - 1, block, block + 1, block + 2, 2 * block + 1, len(rows)):
+        pieces = [model.predict(rows[at : min(at + block, n)]) for at in range(0, n, block)]
+        np.testing.assert_array_equal(np.concatenate(pieces), model.predict(rows[:n]))
 
 
 @pytest.mark.parametrize("n", [1, 300, 2000])

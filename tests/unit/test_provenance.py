@@ -16,6 +16,7 @@ from layerkit import (
     Array,
     Context,
     Layer,
+    MalformedFileError,
     Model,
     Param,
     Plan,
@@ -28,6 +29,7 @@ from layerkit import (
     Shape,
 )
 from layerkit.registry import LAYERS
+from tests.fuzz.container import assemble, take_apart
 
 Install = Callable[..., Path]
 Register = Callable[[Any], Any]
@@ -394,3 +396,105 @@ def test_nothing_is_printed_or_looked_up_by_inspect(
     assert layerkit.inspect(stream).header["types"]["acme.ui"]["dist"] == "acme-u"
     assert "acme_ui" not in sys.modules
     assert capsys.readouterr().out == ""
+
+
+ACTIVATION = """
+import numpy as np
+from layerkit import Activation, Initializer
+
+class Thing(Activation):
+    type_name = "{name}"
+    config_version = {version}
+    from_output = False
+
+    def feed(self, z, out):
+        return np.multiply(z, 3, out=out)
+
+    def backprop(self, dy, z, y, out):
+        return np.multiply(dy, 3, out=out)
+"""
+SCALED = {"type": "dense", "units": 2, "activation": "acme.triple"}
+
+
+def activation_of(install: Install, dist: str, *, version: int = 1) -> Path:
+    source = ACTIVATION.format(name="acme.triple", version=version)
+    module_name = dist.replace("-", "_")
+    points = f"[layerkit.activations]\nacme.triple = {module_name}:Thing\n"
+    return install(dist, points, {module_name: source}, version="2.0")
+
+
+def forget(folder: Path) -> None:
+    """Uninstall what ``install`` pretended."""
+    sys.path.remove(str(folder))
+    sys.modules.pop("acme_acts", None)
+    layerkit.registry.ACTIVATIONS._loaded.clear()
+    for held in vars(layerkit.registry).values():
+        if hasattr(held, "cache_clear"):
+            held.cache_clear()
+
+
+def test_the_providers_of_other_parts_are_recorded_but_layerkits_own(install: Install) -> None:
+    activation_of(install, "acme-acts")
+    stream = saved(SCALED, {"type": "dense", "units": 2, "activation": "tanh"})
+    assert types_of(stream).keys() == {"dense", "activations/acme.triple"}
+    record = types_of(stream)["activations/acme.triple"]
+    own = {"config_version": 1, "dist": "acme-acts", "version": "2.0"}
+    assert record == {**own, "entry_point": "acme.triple"}
+    assert read(stream).predict([[1.0, 2.0]]).shape == (1, 2)
+    first = stream.getvalue()
+    again = io.BytesIO()
+    layerkit.save(read(stream), again)
+    assert again.getvalue() == first
+
+
+def test_an_activation_of_another_distribution_is_not_taken(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = activation_of(install, "acme-acts")
+    stream = saved(SCALED)
+    with pytest.raises(PluginNotAllowedError, match=r"activation 'acme\.triple' of acme-acts 2"):
+        read(stream, allow_plugins=False)
+    activation_of(install, "other-acts")
+    with pytest.raises(PluginAmbiguousError, match=r"acme-acts 2\.0.*other-acts 2\.0"):
+        read(stream)
+    forget(folder)
+    with pytest.raises(PluginMissingError, match=r"the file claims it comes from acme-acts 2"):
+        read(stream)
+
+
+def test_an_activation_of_other_settings_is_told(install: Install) -> None:
+    folder = activation_of(install, "acme-acts", version=2)
+    stream = saved(SCALED)
+    forget(folder)
+    activation_of(install, "acme-acts", version=1)
+    with pytest.raises(PluginVersionError, match="settings of version 2"):
+        read(stream)
+
+
+@pytest.mark.parametrize("group", ["losses", "optimizers", "metrics", "data", "callbacks"])
+def test_a_part_that_predicting_does_not_need_may_be_missing(group: str) -> None:
+    header, payloads = take_apart(saved({"type": "dense", "units": 2}).getvalue()).copy()
+    record = {"config_version": 1, "dist": "acme", "version": "1.0", "entry_point": "x"}
+    header["types"][f"{group}/x"] = record
+    assert read(io.BytesIO(assemble(header, payloads))).predict([[1.0, 2.0]]).shape == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("key", "change"),
+    [
+        ("layers/x", {}),
+        ("x/y/x", {}),
+        ("/x", {}),
+        ("losses/", {}),
+        ("losses/X", {"entry_point": "X"}),
+        ("losses/x", {"entry_point": "losses/x"}),
+        ("losses/x", {"dist": "layerkit"}),
+        ("losses/x", {"version": None}),
+    ],
+)
+def test_records_of_other_parts_have_one_form(key: str, change: dict[str, Any]) -> None:
+    header, payloads = take_apart(saved({"type": "dense", "units": 2}).getvalue()).copy()
+    record = {"config_version": 1, "dist": "acme", "version": "1.0", "entry_point": "x"}
+    header["types"][key] = {**record, **change}
+    with pytest.raises(MalformedFileError, match=r"rule 3\.6"):
+        read(io.BytesIO(assemble(header, payloads)))

@@ -59,7 +59,7 @@ class Layerkit(Peer):
     def build(self, params: list[Params]) -> None:
         self.model = model_of(self.work, params)
         recipe = Recipe.of(self.model.spec)
-        data = Arrays(self.x, self.y)
+        data = Arrays(self.x, self.y, self.y)
         self.loop = Loop(self.model.network, recipe, data, Listener(), lambda scores, y: {})
         self.weights = np.full(self.work.batch, 1 / self.work.batch, np.float32)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache, lru_cache
 from typing import NamedTuple, Self
 
@@ -30,8 +31,18 @@ def _tell_once() -> None:
 
 
 def _plain(x: Array) -> Array:
-    """``x`` in C order and writeable: for any other memory numba would compile anew."""
-    return x if x.flags.carray else np.array(x, order="C")
+    """``x`` in C order and writeable: for any other memory numba would compile anew.
+
+    The kernels write into none of it, so a view may say that it could be written.
+    """
+    if x.flags.carray:
+        return x
+    if x.flags.c_contiguous and x.flags.aligned:
+        view = x.view()
+        with suppress(ValueError):  # the memory itself is read-only
+            view.flags.writeable = True
+            return view
+    return np.array(x, order="C")
 
 
 class _Layout(NamedTuple):

@@ -12,9 +12,8 @@ the Hamming loss), not the share of rows with every flag right.
 
 from __future__ import annotations
 
-import numpy as np
-
 from layerkit import Array, Metric
+from layerkit_plugins.metrics.average import mean
 
 __all__ = ["Accuracy"]
 
@@ -32,4 +31,4 @@ class Accuracy(Metric):
             right = predictions.argmax(axis=1) == targets
         else:
             right = ((predictions > 0.5) == (targets > 0.5)).mean(axis=1)
-        return float(np.average(right, weights=weights))
+        return mean(right, weights)

@@ -9,12 +9,15 @@
     value    = mean of F1_c over the classes with a denominator above 0
 
 Classes absent from both targets and guesses are left out, instead of counting as 0. If none is left
-(flags that are all 0 and all guessed 0), every guess was right and the value is 1.
+(flags that are all 0 and all guessed 0), every guess was right and the value is 1; without rows of
+a weight above 0 it is not defined, NaN.
 
 Source: Yang, Liu, "A Re-examination of Text Categorization Methods" (SIGIR 1999), section 2.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
@@ -39,6 +42,8 @@ class MacroF1(Metric):
         else:
             guess, truth = predictions > 0.5, targets > 0.5
         w = np.ones(len(predictions)) if weights is None else weights
+        if not w.any():
+            return math.nan
         TP = w @ (guess & truth)
         total = w @ guess + w @ truth  # = 2 TP + FP + FN
         occurs = total > 0

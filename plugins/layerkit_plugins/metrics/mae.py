@@ -13,6 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from layerkit import Array, Metric
+from layerkit_plugins.metrics.average import mean
 
 __all__ = ["MeanAbsoluteError"]
 
@@ -28,4 +29,4 @@ class MeanAbsoluteError(Metric):
         """Weighted mean of the absolute differences."""
         p = predictions.astype(np.float64)
         r = p - targets.reshape(p.shape)
-        return float(np.average(np.abs(r).mean(axis=1), weights=weights))
+        return mean(np.abs(r).mean(axis=1), weights)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from layerkit import Array, Metric
+from layerkit_plugins.metrics.average import mean
 
 __all__ = ["MeanSquaredError"]
 
@@ -28,4 +29,4 @@ class MeanSquaredError(Metric):
         """Weighted mean of the squared differences."""
         p = predictions.astype(np.float64)
         r = p - targets.reshape(p.shape)
-        return float(np.average(np.square(r).mean(axis=1), weights=weights))
+        return mean(np.square(r).mean(axis=1), weights)

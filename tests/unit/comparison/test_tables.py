@@ -82,7 +82,7 @@ def test_two_contestants_need_no_joint_interval(three: Comparison) -> None:
     assert "Bonferroni" not in " ".join(two.footnotes)
 
 
-@pytest.mark.parametrize("name", ["=1+1", 'a,"b"\n'])
-def test_csv_quotes_odd_names(three: Comparison, name: str) -> None:
+@pytest.mark.parametrize(("name", "found"), [("=1+1", "'=1+1"), ('a,"b"\n', 'a,"b"\n')])
+def test_csv_quotes_odd_names(three: Comparison, name: str, found: str) -> None:
     odd = replace(three, contestants=(replace(three.contestants[0], name=name),))
-    assert next(csv.DictReader(io.StringIO(odd.to_csv())))["contestant"] == name
+    assert next(csv.DictReader(io.StringIO(odd.to_csv())))["contestant"] == found

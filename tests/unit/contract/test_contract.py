@@ -100,7 +100,7 @@ def test_contracts_differ_when_a_number_does() -> None:
         ("input.columns", "ab", "spec.data.input.columns"),
         ("input.categories", [], "spec.data.input"),
         ("input.scaler.scale", [0.0, 1.0], "input.scale"),
-        ("input.scaler.scale", [1e-60, 1.0], "input.scale"),
+        ("input.scaler.scale", [-0.0, 1.0], "input.scale"),
         ("input.scaler.scale", [1.0], "input.scale"),
         ("input.scaler.scale", [1.0, "2"], "spec.data.input.scaler.scale.1"),
         ("input.scaler.scale", [1.0, float("nan")], "spec.data.input.scaler.scale.1"),

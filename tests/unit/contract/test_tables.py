@@ -144,7 +144,7 @@ DATES = pd.to_datetime(["2024-01-01", "2024-01-02"])
         ({1.0, 2.0}, "got a builtins.set"),
         (object(), "a pandas, polars or pyarrow table"),
     ],
-    ids=repr,
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
 def test_rows_that_are_none(rows: Any, words: str) -> None:
     with pytest.raises(DataError) as caught:
@@ -168,13 +168,17 @@ def test_rows_that_are_none(rows: Any, words: str) -> None:
         (ARROW.select(["b", "a"]), [[4, 1], [5, 2.5], [6, -3]]),
         ([[1, 2], [3, 4]], [[1, 2], [3, 4]]),
     ],
-    ids=repr,
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
 def test_labels_lose_nothing(labels: Any, kept: list[Any]) -> None:
     assert label_cells(labels).tolist() == kept
 
 
-@pytest.mark.parametrize("labels", [POLARS.lazy(), [[1], [1, 2]], {"a": [1], "b": [1, 2]}, "y"])
+@pytest.mark.parametrize(
+    "labels",
+    [POLARS.lazy(), [[1], [1, 2]], {"a": [1], "b": [1, 2]}, "y"],
+    ids=["plan", "uneven", "columns", "text"],
+)
 def test_labels_that_are_none(labels: Any) -> None:
     with pytest.raises(DataError):
         label_cells(labels)

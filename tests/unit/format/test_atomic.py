@@ -252,33 +252,89 @@ def test_permissions_follow_the_umask_or_the_file_that_was_there(target: Path) -
         assert stat.S_IMODE(target.stat().st_mode) == 0o640
 
 
-def test_a_link_is_replaced_itself_unless_it_shall_be_followed(
-    target: Path, tmp_path: Path
-) -> None:
+def linked(tmp_path: Path, kind: str) -> Path:
+    """A link of this kind in another folder, which leads to ``m.layerkit`` in ``tmp_path``."""
     folder = tmp_path / "elsewhere"
     folder.mkdir()
-    link = folder / "link"
-    link.symlink_to(target)
+    link = folder / "latest"
+    if kind == "chain":
+        (folder / "second").symlink_to("../m.layerkit")
+        link.symlink_to("second")
+    elif kind == "through a folder":
+        (folder / "up").symlink_to("..")
+        link.symlink_to("up/m.layerkit")
+    else:
+        link.symlink_to(tmp_path / "m.layerkit" if kind == "absolute" else "../m.layerkit")
+    return link
+
+
+@pytest.mark.parametrize("kind", ["relative", "absolute", "chain", "through a folder"])
+@pytest.mark.parametrize("there", [True, False])
+def test_what_a_link_leads_to_is_replaced_in_its_folder(
+    target: Path, tmp_path: Path, kind: str, there: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = linked(tmp_path, kind)
+    target.chmod(0o640)
+    if not there:
+        target.unlink()
+    before, really, folders = names_in(link.parent), os.open, []
+
+    def spy(path: Any, *args: Any, **keys: Any) -> int:
+        folders.append(Path(path).parent if str(path).endswith(".tmp") else None)
+        return really(path, *args, **keys)
+
+    monkeypatch.setattr(os, "open", spy)
+    save(link)
+    assert [folder for folder in folders if folder] == [tmp_path]
+    assert link.is_symlink()
+    assert names_in(link.parent) == before
+    assert load_tensors(target)["d.W0"].tolist() == [1.0] * 3
+    if there:
+        assert stat.S_IMODE(target.stat().st_mode) == 0o640
+
+
+@pytest.mark.parametrize("kind", ["relative", "chain"])
+def test_a_link_is_replaced_itself_on_request(target: Path, tmp_path: Path, kind: str) -> None:
+    link = linked(tmp_path, kind)
     before = os.umask(0o022)
     try:
-        save(link)
+        save(link, follow_symlinks=False)
     finally:
         os.umask(before)
     assert not link.is_symlink()
     assert stat.S_IMODE(link.stat().st_mode) == 0o644
     assert target.read_bytes() == OLD
-    link.unlink()
-    link.symlink_to("../m.layerkit")
-    save(link, follow_symlinks=True)
-    assert link.is_symlink()
-    assert load_tensors(target)["d.W0"].tolist() == [1.0] * 3
+
+
+@pytest.mark.parametrize("follow", [True, False])
+def test_a_link_to_a_device_stays(tmp_path: Path, follow: bool) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    for name, leads in (("null", "/dev/null"), ("pipe", "fifo"), ("twice", "pipe")):
+        (tmp_path / name).symlink_to(leads)
+        with pytest.raises(OSError, match="no regular file"):
+            save(tmp_path / name, follow_symlinks=follow)
+        assert (tmp_path / name).readlink() == Path(leads)
+
+
+def test_a_link_into_no_folder_or_to_a_folder_is_an_os_error(tmp_path: Path) -> None:
+    (tmp_path / "dangling").symlink_to("gone/m")
+    with pytest.raises(FileNotFoundError, match="gone"):
+        save(tmp_path / "dangling")
+    (tmp_path / "folder").symlink_to(".")
+    with pytest.raises(IsADirectoryError):
+        save(tmp_path / "folder")
+    assert names_in(tmp_path) == ["dangling", "folder"]
 
 
 def test_a_loop_of_links_is_an_os_error(tmp_path: Path) -> None:
     (tmp_path / "a").symlink_to("b")
     (tmp_path / "b").symlink_to("a")
-    with pytest.raises(OSError, match="a"):
-        save(tmp_path / "a" / "m", follow_symlinks=True)
+    for name in ("a", "a/m"):
+        with pytest.raises(OSError, match="a"):
+            save(tmp_path / name)
+    assert names_in(tmp_path) == ["a", "b"]
+    save(tmp_path / "a", follow_symlinks=False)
+    assert not (tmp_path / "a").is_symlink()
 
 
 def test_a_target_that_is_no_file_is_refused_before_anything_is_written(tmp_path: Path) -> None:

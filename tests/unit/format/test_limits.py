@@ -10,12 +10,12 @@ from layerkit.format import Limits
 
 def test_defaults_are_those_of_the_format() -> None:
     assert dataclasses.asdict(Limits()) == {
-        "header_bytes": 8 << 20,
+        "header_bytes": 16 << 20,
         "items": 65_536,
         "string_bytes": 1 << 20,
-        "values": 500_000,
+        "values": 1_000_000,
         "depth": 64,
-        "tensors": 20_000,
+        "tensors": 50_000,
         "layers": 10_000,
         "metadata_bytes": 1 << 20,
         "stream_bytes": 8 << 30,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -97,10 +98,28 @@ def test_log_loss_of_certain_mistakes_is_finite(dtype: Any) -> None:
     assert 0 <= right < 2e-7
 
 
-def test_r2_of_constant_targets() -> None:
-    assert value("r2", [[2.0], [2]], [[2], [2]]) == 1
-    assert value("r2", [[2.0], [3]], [[2], [2]]) == 0
-    assert value("r2", [[3.0]], [[2]]) == 0
+def test_r2_of_equal_targets_is_not_defined() -> None:
+    assert math.isnan(value("r2", [[2.0], [2]], [[2], [2]]))
+    assert math.isnan(value("r2", [[3.0]], [[2]]))
+    assert math.isnan(value("r2", [[1.0], [2], [3]], [[1], [1], [2]], [1, 1, 0]))
+    assert value("r2", [[1.0, 5], [2, 5], [4, 5]], [[1, 7], [2, 7], [3, 7]]) == 1 - 1 / 2
+
+
+def test_r2_of_far_targets_has_its_digits() -> None:
+    t = np.arange(8.0).reshape(8, 1)
+    near = value("r2", t + 0.5, t)
+    assert value("r2", t + 0.5 + 1e12, t + 1e12) == pytest.approx(near, rel=1e-12)
+    assert value("r2", (t + 0.5) / 64 + 1e12, t / 64 + 1e12) == pytest.approx(near, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["accuracy", "log_loss", "macro_f1", "mae", "mse", "r2", "top_k"])
+def test_without_rows_nothing_is_defined(name: str) -> None:
+    real = name in ("mae", "mse", "r2")
+    t = np.zeros((2, 3)) if real else np.zeros(2, np.int64)
+    metric = make(name)
+    with warnings.catch_warnings(action="error"):
+        assert math.isnan(metric.value(np.zeros((0, 3)), t[:0]))
+        assert math.isnan(metric.value(np.full((2, 3), 0.3), t, np.zeros(2)))
 
 
 def sample(target: str, n: int = 40, k: int = 3) -> tuple[Array, Array]:

@@ -1,0 +1,90 @@
+"""The classes of rows before any of them is set apart: none may vanish from the training rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from layerkit.contract import OutputContract
+from layerkit.contract.labels import distinct_labels, label_of
+from layerkit.errors import DataError, quoted
+from layerkit.layer import Array
+from layerkit.parts import Rows
+from layerkit.registry import LOSSES, split_config
+from layerkit.spec import Spec
+
+__all__ = ["class_labels", "lone_classes", "refuse_unlearned"]
+
+_SHOWN = 5
+
+
+def class_labels(spec: Spec, rows: Rows) -> tuple[list[Any], Array] | None:
+    """The classes of ``rows``, and for each row (n,) the number of its own.
+
+    None where the answer is no class, where there is none, or where some label can be no class
+    (it is missing, or a fraction), which is told when labels are encoded.
+    """
+    output = spec.output
+    if spec.train is None or LOSSES[split_config(spec.train["loss"])[0]].target == "real":
+        return None
+    if output["targets"] is not None:
+        return None  # flags, several a row
+    contract = OutputContract((1,), label=output["column"])
+    if not contract.has_labels(rows):
+        return None
+    labels = np.asarray(contract.written(rows))
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1 or labels.dtype.kind in "cVmM":
+        return None
+    different, numbers = distinct_labels(labels)
+    names = [label_of(cell, spec.input.get("missing_values") or ()) for cell in different]
+    return None if any(n is None or isinstance(n, float) for n in names) else (names, numbers)
+
+
+def lone_classes(spec: Spec, rows: Rows) -> str | None:
+    """What to tell of classes with a single row, which is never set apart; None without any."""
+    found = class_labels(spec, rows)
+    if found is None:
+        return None
+    names, numbers = found
+    counts = np.bincount(numbers, minlength=len(names))
+    lone = [name for name, count in zip(names, counts, strict=True) if count == 1]
+    if not lone:
+        return None
+    if len(lone) == 1:
+        return f"class {quoted(lone[0])} has 1 row, which is kept for training and judged nowhere"
+    return f"classes {_shown(lone)} have 1 row each, kept for training and judged nowhere"
+
+
+def refuse_unlearned(spec: Spec, rows: Rows, apart: Rows | None, what: str) -> None:
+    """Refuse a split that leaves no training row of a class; ``what`` names the rows ``apart``.
+
+    Raises
+    ------
+    DataError
+        If so. Classes that the spec names are learned without rows, if that is wanted.
+    """
+    if apart is None or spec.output["classes"] is not None:
+        return
+    learned, judged = class_labels(spec, rows), class_labels(spec, apart)
+    if learned is None or judged is None:
+        return
+    known = {str(name) for name in learned[0]}
+    lost = [name for name in judged[0] if str(name) not in known]
+    if not lost:
+        return
+    noun, they, it = ("class", "it", "it") if len(lost) == 1 else ("classes", "they", "them")
+    raise DataError(
+        f"all rows of {noun} {_shown(lost)} are {what} rows, so {they} cannot be learned",
+        column=spec.output["column"],
+        source=apart.source,
+        hint=f"leave some for training: choose other {what} rows, or name every class under "
+        f"output.classes of the spec to train without {it}",
+    )
+
+
+def _shown(names: list[Any]) -> str:
+    more = ", ..." if len(names) > _SHOWN else ""
+    return ", ".join(quoted(name) for name in names[:_SHOWN]) + more

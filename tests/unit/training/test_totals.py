@@ -1,0 +1,151 @@
+"""What resume promises: the same bits for an unchanged total, a choice for another one."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import layerkit
+from layerkit import Listener, Schedule, SpecError
+from layerkit.registry import SCHEDULES
+
+rng = np.random.default_rng(1)
+X = rng.standard_normal((40, 3))
+DATA = (X, (X[:, 0] > 0).astype(int))
+FALLING = [{"type": "warmup", "epochs": 2, "then": "cosine"}, {"type": "step", "every": 2}]
+EVERY = [*sorted(SCHEDULES.names()), *FALLING]
+
+
+def spec(schedule: Any, epochs: int = 6, **train: Any) -> dict[str, Any]:
+    train = {"epochs": epochs, "batch_size": 16, "schedule": schedule, **train}
+    return {
+        "layerkit": 1,
+        "input": {"shape": [3]},
+        "layers": [{"type": "dense", "units": 2}],
+        "train": train,
+    }
+
+
+class Until(Listener):
+    """Stops after so many epochs; keeps what it is told."""
+
+    def __init__(self, epochs: int = 99) -> None:
+        self.left = epochs
+        self.notices: list[str] = []
+
+    def epoch(self, epoch: int, values: Any) -> None:
+        self.left -= 1
+
+    def notice(self, text: str) -> None:
+        self.notices.append(text)
+
+    def stop(self) -> bool:
+        return self.left == 0
+
+
+def filed(model: layerkit.Model) -> bytes:
+    stream = io.BytesIO()
+    layerkit.save(model, stream)
+    return stream.getvalue()
+
+
+def stopped(given: Any, epochs: int) -> layerkit.Model:
+    """A model whose training was stopped after so many epochs, from its file."""
+    run = layerkit.train(given, data=DATA, listener=Until(epochs))
+    return layerkit.load(io.BytesIO(filed(run.model)))
+
+
+def rates(model: layerkit.Model) -> list[float]:
+    return [float(rate) for rate in model.history["learning_rate"]]
+
+
+@pytest.mark.parametrize("schedule", EVERY, ids=str)
+@pytest.mark.parametrize("done", [1, 3, 5])
+def test_an_unchanged_total_ends_in_the_same_bits(schedule: Any, done: int) -> None:
+    whole = filed(layerkit.train(spec(schedule), data=DATA).model)
+    rest = layerkit.resume(stopped(spec(schedule), done), data=DATA)
+    assert filed(rest.model) == whole
+
+
+@pytest.mark.parametrize("schedule", EVERY, ids=str)
+def test_another_total_ends_in_the_same_bits_or_is_refused(schedule: Any) -> None:
+    whole = filed(layerkit.train(spec(schedule, 8), data=DATA).model)
+    part = stopped(spec(schedule, 4), 4)
+    if "cosine" not in str(schedule):
+        assert filed(layerkit.resume(part, data=DATA, epochs=8).model) == whole
+        return
+    with pytest.raises(SpecError) as caught:
+        layerkit.resume(part, data=DATA, epochs=8)
+    assert caught.value.location == "train.schedule"
+    assert "--schedule continue" in str(caught.value.hint)
+    assert "--schedule restart" in str(caught.value.hint)
+
+
+def test_a_strangers_schedule_is_found_out(register: Callable[[Any], Any]) -> None:
+    class Late(Schedule):
+        """Falls in the last quarter alone."""
+
+        type_name = "test.late"
+
+        def factor(self, epoch: float, epochs: int) -> float:
+            return 1.0 if epoch < 0.75 * epochs else 0.1
+
+    register(Late)
+    whole = filed(layerkit.train(spec("test.late", 16), data=DATA).model)
+    early = layerkit.resume(stopped(spec("test.late", 8), 5), data=DATA, epochs=16)
+    assert filed(early.model) == whole  # its rates so far were those of either total
+    with pytest.raises(SpecError, match="depends on the total"):
+        layerkit.resume(stopped(spec("test.late", 8), 8), data=DATA, epochs=16)
+
+
+def test_continue_goes_on_as_the_new_total_has_it() -> None:
+    part = layerkit.resume(
+        stopped(spec("cosine", 4), 4), data=DATA, epochs=8, schedule="continue"
+    ).model
+    old, new = (
+        rates(layerkit.train(spec("cosine", n), data=DATA, listener=Until()).model) for n in (4, 8)
+    )
+    assert rates(part) == old + new[4:]
+
+
+def test_restart_begins_the_schedule_anew() -> None:
+    given = spec("cosine", 4)
+    part = layerkit.resume(stopped(given, 4), data=DATA, epochs=10, schedule="restart").model
+    old, new = (rates(layerkit.train(spec("cosine", n), data=DATA).model) for n in (4, 6))
+    assert rates(part) == old + new
+    cut = layerkit.resume(
+        stopped(given, 4), data=DATA, epochs=10, schedule="restart", listener=Until(2)
+    )
+    again = layerkit.load(io.BytesIO(filed(cut.model)))
+    assert filed(layerkit.resume(again, data=DATA).model) == filed(part)
+
+
+def test_what_there_is_nothing_left_to_do_is_told() -> None:
+    told = Until()
+    layerkit.resume(stopped(spec("constant", 3), 3), data=DATA, listener=told)
+    assert "all 3 epochs are done, so nothing is trained" in told.notices[0]
+    early = spec("constant", 50, validation=0.3, early_stopping={"patience": 1, "min_delta": 1.0})
+    model = layerkit.load(io.BytesIO(filed(layerkit.train(early, data=DATA).model)))
+    before, told = filed(model), Until()
+    run = layerkit.resume(model, data=DATA, listener=told)
+    assert run.ended == "early"
+    assert "early stopping ended this training after epoch 2: loss has not" in told.notices[0]
+    assert filed(run.model) == before
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63, 10**20])
+def test_a_seed_that_no_file_can_hold_is_refused(seed: int) -> None:
+    with pytest.raises(SpecError, match=r"train\.seed"):
+        layerkit.train(spec("constant"), data=DATA, seed=seed)
+
+
+@pytest.mark.parametrize("where", ["epochs", "batch_size", "early_stopping", "schedule"])
+def test_a_size_that_no_file_can_hold_is_refused(where: str) -> None:
+    huge: Any = 10**20
+    value = {"early_stopping": {"patience": huge}, "schedule": {"type": "step", "every": huge}}
+    with pytest.raises(SpecError, match="too large for a model file"):
+        layerkit.build(spec("constant") | {"train": {where: value.get(where, huge)}})
