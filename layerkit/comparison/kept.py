@@ -175,6 +175,7 @@ def rows_digest(splits: Mapping[str, Rows]) -> str:
         arrays = {
             "": rows.values,
             "label": rows.labels,
+            "text": rows.label_text,
             **{f"c {k}": v for k, v in columns.items()},
         }
         for key, array in arrays.items():

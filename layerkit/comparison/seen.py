@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from layerkit.comparison.sentences import seen_words
 from layerkit.errors import DataError
 from layerkit.model import Model
 from layerkit.network import random_stream
@@ -106,8 +107,7 @@ def expected_alike(multiplicities: Sequence[int], fitted: int) -> float:
 def seen_cautions(names: Sequence[str], seen: Sequence[Seen | None]) -> list[str]:
     """What is to be said of all contestants, beyond the sentences on each difference."""
     found = [
-        f"{name} was fitted on about {100 * s.share:.0f} % of these rows: its numbers flatter it, "
-        "and it is not called better for them."
+        f"{seen_words(name, s.share)}: its numbers flatter it and say little of new rows."
         for name, s in zip(names, seen, strict=True)
         if s is not None and s.counts
     ]

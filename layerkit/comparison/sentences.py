@@ -125,8 +125,8 @@ def _limits(first: Who, other: Who, d: Difference) -> str:
         said.append(f"{plural(len(d.values), 'seed')} cannot tell.")
     if d.verdict is not None and not d.counted and other.diverged:
         said.append(
-            f"A run that diverged has no {d.metric}, so {other.name} is not called better by those "
-            "that did not."
+            f"A run that diverged has no {d.metric}, so those of {other.name} that did "
+            "not give it no lead."
         )
     if any(share is not None for share in d.seen):
         said.append("How a model does on rows that it was fitted on says nothing of others.")
