@@ -17,6 +17,7 @@ from layerkit.comparison.wording import amount, basis, bounds, mean_and_sd
 
 __all__ = ["Who", "headline", "ranked", "seen_words", "sentence", "told"]
 
+_MANY_SEEDS, _MANY_ROWS = 200, 20  # more are no advice
 _CALLED = {"file": "file", "model": "model", "spec": "run"}
 
 
@@ -165,18 +166,19 @@ def _made_of(d: Difference) -> str:
     parts = d.parts
     assert parts is not None  # noqa: S101  # asked only where there are some
     if parts.seeds >= max(parts.rows, parts.residual):
-        mostly, share = "the seeds'", parts.seeds
+        source, share = "the seeds", parts.seeds
     elif parts.rows >= parts.residual:
-        mostly, share = "the rows'", parts.rows
+        source, share = "the rows", parts.rows
     else:
-        mostly, share = "of seeds and rows together", parts.residual
+        source, share = "seeds and rows together", parts.residual
     ways = []
-    if parts.more_seeds is not None:
+    if parts.more_seeds is not None and parts.more_seeds <= _MANY_SEEDS:
         ways.append(plural(parts.more_seeds, "more seed"))
-    if parts.rows_times is not None and (parts.more_seeds is None or parts.rows_times <= 20):
+    if parts.rows_times is not None and parts.rows_times <= _MANY_ROWS:
         ways.append(f"{parts.rows_times:g} times the rows")
-    cure = f": {' or '.join(ways)} would halve it" if ways else ""
-    return f"Its width is mostly {mostly} ({fixed(100 * share, 0)} % of the variance){cure}."
+    cure = f"{' or '.join(ways)} would halve it" if ways else "only more of both would halve it"
+    width = f"Most of the interval's width comes from {source}"
+    return f"{width} ({fixed(100 * share, 0)} % of the variance): {cure}."
 
 
 def ranked(contestants: Sequence[Contestant], metric: str) -> list[Contestant]:

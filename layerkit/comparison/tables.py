@@ -26,13 +26,22 @@ def terminal_table(comparison: Comparison) -> list[list[str]]:
     first = comparison.contestants[0].name
     heads = ["contestant", "seeds", "parameters", "MACs/row", "file", "training"]
     heads += comparison.metrics
-    heads += [f"{comparison.metric} − {first}", f"{level} interval", "over", "a new run wins"]
+    mixed = _mixed(comparison)
+    heads += [f"{comparison.metric} − {first}", f"{level} interval"]
+    heads += ["over", "a new run wins"] if mixed else ["a new run wins"]
     timed = any(c.timing for c in comparison.contestants)
     heads += ["one row", "row in batch"] if timed else []
-    return [heads, *(_line(comparison, c, timed) for c in comparison.contestants)]
+    lines = (_line(comparison, c, timed=timed, mixed=mixed) for c in comparison.contestants)
+    return [heads, *lines]
 
 
-def _line(comparison: Comparison, c: Contestant, timed: bool) -> list[str]:
+def _mixed(comparison: Comparison) -> bool:
+    """Whether any interval speaks of one chance alone, so that each must say which."""
+    found = [c.differences.get(comparison.metric) for c in comparison.contestants]
+    return any(d is not None and d.both is None for d in found)
+
+
+def _line(comparison: Comparison, c: Contestant, *, timed: bool, mixed: bool) -> list[str]:
     d = c.differences.get(comparison.metric)
     cells = [
         c.name,
@@ -45,7 +54,8 @@ def _line(comparison: Comparison, c: Contestant, timed: bool) -> list[str]:
     cells += [
         mean_and_sd(c.metrics[name]) if name in c.metrics else NONE for name in comparison.metrics
     ]
-    cells += [NONE] * 4 if d is None else [amount(d), _ends(d), _over(d), _wins(d)]
+    told = [NONE] * 4 if d is None else [amount(d), _ends(d), _over(d), _wins(d)]
+    cells += told if mixed else [*told[:2], told[3]]
     if timed and c.timing is not None:
         cells += [
             f"{duration(c.timing.single)} ({ratios(c.timing.single_ratio)})",

@@ -84,13 +84,14 @@ def metric_table(comparison: Comparison, metric: str) -> str:
             f"{level} interval",
             "seeds alone",
             "rows alone",
-            "a new run wins",
         ]
+        heads += ["a new run wins"] if metric == comparison.metric else []
     rows = []
     for i, c in enumerate(comparison.contestants):
         cells = [_summary(c.metrics.get(metric))]
         if comparison.compared:
-            cells += _difference_cells(i, c.differences.get(metric), comparison)
+            told = _difference_cells(i, c.differences.get(metric), comparison)
+            cells += told if metric == comparison.metric else told[:-1]
         rows.append((_name(i, c), cells))
     return _table(metric, "higher is better" if higher else "lower is better", heads, rows)
 
@@ -113,7 +114,7 @@ def _difference_cells(i: int, d: Difference | None, comparison: Comparison) -> l
     counts = (
         ""
         if d.rows_better is None
-        else f"<small>better on {d.rows_better:,}, worse on {d.rows_worse:,}</small>"
+        else f"<small>better on {d.rows_better:,}</small><small>worse on {d.rows_worse:,}</small>"
     )
     label = "" if d.verdict is None else f"<small>{badge(d.verdict)}</small>"
     return [
@@ -138,10 +139,8 @@ def _ends(interval: Interval | None, d: Difference, *, joint: bool = False) -> s
 def _made_of(d: Difference) -> str:
     if d.parts is None:
         return ""
-    seeds, rows, rest = (
-        f"{100 * v:.0f} %" for v in (d.parts.seeds, d.parts.rows, d.parts.residual)
-    )
-    return f"<small>seeds {seeds}, rows {rows}, both {rest}</small>"
+    seeds, rows = (f"{100 * v:.0f} %" for v in (d.parts.seeds, d.parts.rows))
+    return f"<small>{seeds} seeds, {rows} rows</small>"
 
 
 def _wins(d: Difference) -> str:

@@ -139,11 +139,15 @@ def test_rows_that_were_seen_are_in_the_sentence() -> None:
 def test_what_the_width_is_made_of() -> None:
     parts = Parts(0.8, 0.15, 0.05, 20, None)
     assert told(replace(OPEN, parts=parts))[1] == (
-        "Its width is mostly the seeds' (80 % of the variance): 20 more seeds would halve it."
+        "Most of the interval's width comes from the seeds (80 % of the variance): "
+        "20 more seeds would halve it."
     )
+    both = told(replace(OPEN, parts=Parts(0.5, 0.4, 0.1, None, None)))[1]
+    assert both.endswith("(50 % of the variance): only more of both would halve it.")
     rows = Parts(0.1, 0.8, 0.1, None, 4.0)
     assert told(replace(OPEN, parts=rows))[1] == (
-        "Its width is mostly the rows' (80 % of the variance): 4 times the rows would halve it."
+        "Most of the interval's width comes from the rows (80 % of the variance): "
+        "4 times the rows would halve it."
     )
 
 
