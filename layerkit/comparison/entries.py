@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from layerkit.errors import SpecError
+from layerkit.errors import PluginError, SpecError
 from layerkit.model import Model
+from layerkit.paths import expanded, path_errors
 from layerkit.spec import Spec, read_spec
 from layerkit.store import load
 
@@ -51,7 +52,12 @@ def gather(contestants: Sequence[Given], settings: Sequence[str] = ()) -> list[E
     entries: list[Entry] = []
     groups: dict[str, Entry] = {}
     for given in contestants:
-        read = _read(given, settings)
+        try:
+            read = _read(given, settings)
+        except (SpecError, PluginError) as error:
+            if error.path is None and len(contestants) > 1 and isinstance(given, (str, Path)):
+                error.path = os.fspath(given)  # which of them an override does not fit
+            raise
         if isinstance(read, Spec):
             source = [os.fspath(given)] if isinstance(given, (str, Path)) else []
             entries.append(Entry(read.name, "spec", read, source))
@@ -73,10 +79,10 @@ def _read(given: Given, settings: Sequence[str]) -> Spec | Model:
         return given
     if isinstance(given, Mapping):
         return read_spec(given, settings=settings)
-    path = Path(given)
+    path = Path(expanded(os.fspath(given)))
     if path.suffix == ".layerkit":
         return load(given)  # as given: it may be a URL
-    with path.open("rb") as file:
+    with path_errors(str(path)), path.open("rb") as file:
         is_model = file.read(len(_MAGIC)) == _MAGIC
     return load(path) if is_model else read_spec(path, settings=settings)
 

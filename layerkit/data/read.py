@@ -22,6 +22,7 @@ from layerkit.data.jsonlines import read_jsonl
 from layerkit.errors import DataError, DataSourceError, quoted
 from layerkit.offers import nearest
 from layerkit.parts import Rows
+from layerkit.paths import expanded
 
 __all__ = ["EXTENSIONS", "read_blocks", "read_bytes", "read_rows"]
 
@@ -163,7 +164,7 @@ def read_bytes(source: str | os.PathLike[str] | BinaryIO | TextIO) -> tuple[byte
         If it is not there, no file, unreadable, or broken gzip.
     """
     if isinstance(source, (str, os.PathLike)) and source != "-":
-        path = Path(source).expanduser()
+        path = Path(expanded(os.fspath(source)))
         raw, name = _file_bytes(path), str(path)
         if path.suffix == ".gz" and not raw.startswith(b"\x1f\x8b"):
             raise DataSourceError(
