@@ -5,14 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 import layerkit
+from layerkit import Rows
 from layerkit.spreadsheet import original
 
 if TYPE_CHECKING:
@@ -37,6 +38,32 @@ def test_the_bytes_are_those_of_all_rows_at_once(cli: Cli, pets: Path, n: int) -
     assert [f[1] for f in found] == [repr(float(p)) for p in wanted[:, 0].astype(str)]
     lines = cli("infer", "pets.layerkit", "rows.csv", "--json").out.splitlines()
     assert [json.loads(x)["probabilities"]["dog"] for x in lines] == [float(f[2]) for f in found]
+
+
+@pytest.mark.parametrize("rows", [1, 700, 5000, 12_000])
+def test_blocks_of_any_size_give_the_same_bytes(
+    cli: Cli, pets: Path, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    monkeypatch.setattr(layerkit.predicting, "_BLOCK", 2048)
+    n = 50 if rows == 1 else 9000
+    np.savetxt("rows.csv", np.random.default_rng(n).normal(20, 15, (n, 2)), delimiter=",")
+    options = ("rows.csv", "--no-header", "--flag")
+    wanted = cli("infer", "pets.layerkit", *options)
+
+    def blocks(source: Any, *, rows: int, **options: Any) -> Iterator[Rows]:
+        whole = layerkit.read_rows(source, **options)
+        return (whole.take(slice(at, at + size)) for at in range(0, len(whole), size))
+
+    size = rows
+    monkeypatch.setattr("layerkit.data.read.read_blocks", blocks)
+    done = cli("infer", "pets.layerkit", *options)
+    assert (done.out, done.err) == (wanted.out, wanted.err)
+    assert len(done.out.splitlines()) == n + 1
+    refused = cli("infer", "pets.layerkit", *options, "--outside", "error", "-o", "no.csv")
+    lines = done.out.splitlines()[1:]
+    first = next(row for row, line in enumerate(lines) if not line.endswith(","))
+    assert f"row {first}, column" in refused.err
+    assert not Path("no.csv").exists()
 
 
 def test_a_bad_row_far_down_says_what_is_written_already(
