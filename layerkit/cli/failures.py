@@ -13,7 +13,7 @@ from layerkit.cli import console
 from layerkit.errors import LayerkitError
 from layerkit.paths import explained
 
-__all__ = ["Misuse", "describe", "lines", "report"]
+__all__ = ["Misuse", "Terminated", "describe", "lines", "report"]
 
 _USAGE: Any = typer.BadParameter.__mro__[1]  # UsageError, whose module typer has moved
 
@@ -26,7 +26,11 @@ class Misuse(typer.BadParameter):
         return self.message
 
 
-_ERROR, _MISUSE, _INTERRUPTED, _PIPE = 1, 2, 130, 141
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came: as Ctrl-C, but for the exit code."""
+
+
+_ERROR, _MISUSE, _INTERRUPTED, _PIPE, _TERMINATED = 1, 2, 130, 141, 143
 
 
 def report(error: BaseException, *, as_json: bool, debug: bool) -> int:
@@ -44,6 +48,8 @@ def report(error: BaseException, *, as_json: bool, debug: bool) -> int:
         console.emit_json(told, err=True)
     else:
         console.note("\n".join(lines(error)))
+    if isinstance(error, Terminated):
+        return _TERMINATED
     if isinstance(error, (KeyboardInterrupt, typer.Abort)):
         return _INTERRUPTED
     return _MISUSE if isinstance(error, _USAGE) else _ERROR
@@ -60,7 +66,8 @@ def lines(error: BaseException) -> list[str]:
     elif isinstance(error, (KeyboardInterrupt, typer.Abort)):
         return ["interrupted"]
     elif isinstance(error, (OSError, MemoryError)):
-        first, rest, more = f"error: {_message(error)}", [], []
+        hint = getattr(error, "hint", None)  # where a model that could not be saved is
+        first, rest, more = f"error: {_message(error)}", [hint] if hint else [], []
     else:
         first, rest = f"internal error: {type(error).__name__}: {_message(error)}", []
         more = ["this is a fault of layerkit or of a plugin: run it again with --debug and "

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from layerkit.errors import SpecError
+from layerkit.errors import PluginError, SpecError
 from layerkit.model import Model
 from layerkit.paths import expanded, path_errors
 from layerkit.spec import Spec, read_spec
@@ -50,7 +50,12 @@ def gather(contestants: Sequence[Given], settings: Sequence[str] = ()) -> list[E
     entries: list[Entry] = []
     groups: dict[str, Entry] = {}
     for given in contestants:
-        read = _read(given, settings)
+        try:
+            read = _read(given, settings)
+        except (SpecError, PluginError) as error:
+            if error.path is None and len(contestants) > 1 and isinstance(given, (str, Path)):
+                error.path = os.fspath(given)  # which of them an override does not fit
+            raise
         if isinstance(read, Spec):
             source = [os.fspath(given)] if isinstance(given, (str, Path)) else []
             entries.append(Entry(read.name, "spec", read, source))

@@ -23,7 +23,7 @@ from layerkit.spec.text import Source, spell
 from layerkit.spec.words import Permit
 from layerkit.store.identity import fingerprint_of, known_training
 from layerkit.store.selftest import run_selftest
-from layerkit.store.tensors import check_tensors
+from layerkit.store.tensors import check_copies, check_tensors
 
 __all__ = ["load"]
 
@@ -110,6 +110,7 @@ def _read_tensors(
         return arrays, Network(planned, dtype, mapped=arrays)
     if verify == "lazy":
         raise ValueError('verify="lazy" needs mmap=True')
+    check_copies(document, planned, spec.dtype)
     network = Network(planned, dtype)
     places = {name: array for name, (_, array) in network.tensors().items()}
     return document.read(verify=verify, into=places), network
