@@ -112,7 +112,8 @@ def infer(
     given = {"format": form, "labels": label, **reading(loaded.spec, dialect)}
     blocks = read_blocks(rows, rows=loaded.block_rows, **given)
     work = _Work(loaded, Answers(loaded, chosen, raw=raw, flag=flag), outside)
-    with RowBar(shown=not quiet and (target is not None or not sys.stdout.isatty())) as bar:
+    shown = not quiet and (target is not None or not sys.stdout.isatty())
+    with failures.terminable(), RowBar(shown=shown) as bar:
         _write(target, bar.watched(work.texts(blocks), work.tally), work.tally)
     if outside == "warn" and (told := work.tally.sentence()):
         console.note(f"warning: {console.safe(told)}")

@@ -5,6 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -157,3 +162,39 @@ def test_no_class_is_run_by_a_spreadsheet(cli: Cli, spec: Callable[..., Path], n
     lines = cli("infer", "odd.layerkit", "-", "--json", stdin=text).out.splitlines()
     assert [json.loads(line)["class"] for line in lines] == wanted
     assert list(json.loads(lines[0])["probabilities"]) == ["-1", name]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak of memory as Linux counts it")
+def test_memory_does_not_grow_with_the_rows(pets: Path, command: str) -> None:
+    peaks = []
+    for rows in (20_000, 400_000):
+        Path("rows.csv").write_text("weight,height,a,b\n" + "24.125,55.0625,1,2\n" * rows)
+        words = [command, "infer", "pets.layerkit", "rows.csv", "-o", "out.csv"]
+        child = os.posix_spawn(command, words, dict(os.environ))
+        _, status, used = os.wait4(child, 0)
+        assert status == 0
+        assert Path("out.csv").read_text().count("\n") == rows + 1
+        peaks.append(used.ru_maxrss / 1024)
+    assert peaks[1] - peaks[0] < 15  # MiB; the file grows by 7, read as a whole the peak by 60
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_leaves_the_old_file_and_no_other(
+    pets: Path, command: str, number: signal.Signals, code: int
+) -> None:
+    Path("out.csv").write_text("old")
+    before = sorted(path.name for path in Path().iterdir())
+    child = subprocess.Popen(
+        [command, "infer", "pets.layerkit", "-", "-o", "out.csv"], stdin=subprocess.PIPE
+    )
+    assert child.stdin is not None
+    child.stdin.write(b"weight,height\n" + b"24,55\n" * 200_000)
+    child.stdin.flush()
+    while sorted(path.name for path in Path().iterdir()) == before:  # until it has begun to write
+        time.sleep(0.01)
+    child.send_signal(number)
+    child.stdin.close()
+    assert child.wait(timeout=60) == code
+    assert sorted(path.name for path in Path().iterdir()) == before
+    assert Path("out.csv").read_text() == "old"
