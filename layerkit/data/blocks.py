@@ -20,7 +20,8 @@ from layerkit.layer import Array
 
 __all__ = ["Block", "blocks_of", "pieces_of"]
 
-_PIECE = 1 << 20  # characters
+_PIECE = 1 << 17  # characters
+_INSIDE = "\x1f"  # a delimiter within a cell, in text whose quotes are taken off
 
 
 def pieces_of(text: str, start: int = 0) -> Iterator[str]:
@@ -42,14 +43,19 @@ class Block:
 
     def __init__(self, text: str, form: Form, width: int, columns: list[Any] | None, size: int):
         self._text, self._form, self._width, self._columns = text, form, width, columns
+        self._simple = text.isascii() and "_" not in text
         self.size = size
 
     def cells(self, wanted: Sequence[int]) -> list[list[str]]:
         """The cells of the columns at the positions ``wanted``, as written."""
         if self._columns is not None:
             return [self._columns[j] for j in wanted]
-        found = self._load(wanted, object)
-        return [found[:, i].tolist() for i in range(len(wanted))]
+        found = self._load(self._text, wanted, object)
+        columns: list[list[str]] = [found[:, i].tolist() for i in range(len(wanted))]
+        if _INSIDE in self._text:
+            mark = self._form.delimiter
+            columns = [[cell.replace(_INSIDE, mark) for cell in cells] for cells in columns]
+        return columns
 
     def first(self) -> list[str]:
         """The cells of the first record."""
@@ -67,28 +73,36 @@ class Block:
         clean = [] if self._columns is not None else [j for j in wanted if j not in mixed]
         found: dict[int, Array | None] = {}
         if clean:
-            values = self._floats(clean)
+            values = self._floats(clean, mixed)
             if values is not None:
                 known = zip(clean, values.T, strict=True)
                 found = {j: v for j, v in known if not _has_any(v, form.missing_numbers)}
         rest = [j for j in wanted if j not in found]
         for j, cells in zip(rest, self.cells(rest) if rest else (), strict=True):
-            found[j] = form.numbers(cells)
-            if _needs_care(cells):
+            found[j] = form.numbers(cells, simple=self._simple)
+            if self._columns is None and j not in mixed and _needs_care(cells):
                 mixed.add(j)
         return [found[j] for j in wanted]
 
-    def _floats(self, wanted: Sequence[int]) -> Array | None:
-        try:
-            return self._load(wanted, np.float64)
-        except ValueError:
-            return None
-
-    def _load(self, wanted: Sequence[int], dtype: Any) -> Array:
+    def _floats(self, wanted: Sequence[int], mixed: set[int]) -> Array | None:
         form = self._form
-        lines = self._translated if dtype is np.float64 and not form.plain else self._lines
+        text = self._text if form.plain else self._text.translate(form.translation)
+        for fill in (False, True):
+            if not fill and _HOLES in mixed:  # as in a block before
+                continue
+            try:
+                found = self._load(_filled(text, form) if fill else text, wanted, np.float64)
+            except ValueError:
+                continue
+            if fill:
+                mixed.add(_HOLES)
+            return found
+        return None
+
+    def _load(self, text: str, wanted: Sequence[int], dtype: Any) -> Array:
+        form = self._form
         found: Array = np.loadtxt(
-            lines,
+            text.removesuffix("\n").split("\n"),
             dtype,
             delimiter=form.delimiter,
             comments=None,
@@ -98,13 +112,19 @@ class Block:
         )
         return found
 
-    @property
-    def _lines(self) -> list[str]:
-        return self._text.removesuffix("\n").split("\n")
 
-    @property
-    def _translated(self) -> list[str]:
-        return self._text.translate(self._form.translation).removesuffix("\n").split("\n")
+_HOLES = -1  # among the positions of columns with odd cells: there are missing values
+
+
+def _filled(text: str, form: Form) -> str:
+    """``text`` with missing values, plainly written, spelled as ``float`` reads them."""
+    mark = form.delimiter
+    lines = f"\n{text}" if text.endswith("\n") else f"\n{text}\n"
+    for cell in form.missing:
+        if not (cell.isdigit() or cell == "nan"):
+            for left, right in ((mark, mark), (mark, mark), ("\n", mark), (mark, "\n")):
+                lines = lines.replace(f"{left}{cell}{right}", f"{left}nan{right}")
+    return lines[1:]
 
 
 def _has_any(values: Array, numbers: Iterable[float]) -> bool:
@@ -167,13 +187,15 @@ class _Place:
 
 def _block(text: str, form: Form, width: int, at: _Place, *, last: bool) -> Block | None:
     """The records in ``text``, or None if it ends within quotes and is not the last."""
-    if form.quote is None or form.quote not in text:
+    plain = _unquoted(text, form, width)
+    if plain is not None:
+        held, text = text, plain
         size = _lines_alike(text, form, width)
         if size is None:
             lines = [x for x in text.split("\n") if not is_no_record(x, form)]
             kept = "\n".join(lines)
             size = _lines_alike(kept, form, width) if lines else 0
-            text = kept if size is not None else text
+            text = kept if size is not None else held
         if size is not None:
             return Block(text, form, width, None, size)
     records: list[list[str]] = []
@@ -188,6 +210,36 @@ def _block(text: str, form: Form, width: int, at: _Place, *, last: bool) -> Bloc
         return None
     columns = list(zip(*records, strict=True)) if records else []
     return Block(text, form, width, columns, len(records))
+
+
+def _unquoted(text: str, form: Form, width: int) -> str | None:
+    """``text`` without its quotes where that leaves all cells as they are, else None.
+
+    It does where a quote is around a whole cell of one line and not in one: the first quote that is
+    otherwise would be left over.
+    """
+    quote = form.quote
+    if quote is None or quote not in text:
+        return text
+    if width == 1 or form.comment is not None or quote * 2 in text or _INSIDE in text:
+        return None
+    mark, parts = form.delimiter, text.split(quote)
+    if len(parts) % 2 == 0:
+        return None
+    ends = ("\n", mark)
+    for i in range(1, len(parts), 2):
+        before, cell, after = parts[i - 1 : i + 2]
+        first, last = i == 1 and not before, i + 2 == len(parts) and not after
+        if not (first or before.endswith(ends)) or not (last or after.startswith(ends)):
+            return None
+        if "\n" in cell:
+            return None
+        alone = (first or before[-1] == "\n") and (last or after[0] == "\n")
+        if alone:  # a row of one cell, which is a fault
+            return None
+        if mark in cell:
+            parts[i] = cell.replace(mark, _INSIDE)
+    return "".join(parts)
 
 
 def _lines_alike(text: str, form: Form, width: int) -> int | None:

@@ -39,8 +39,8 @@ class Table:
 
     def written(self, position: int) -> Array:
         """The cells (n,) of a column as written, stripped."""
-        cells = (c.strip() for b in self.blocks for c in b.cells([position])[0])
-        return np.array(list(cells), np.str_)
+        cells = (c for b in self.blocks for c in b.cells([position])[0])
+        return np.array(list(map(str.strip, cells)), np.str_)
 
     def column(self, position: int) -> Array:
         """A column (n,): float64, NaN where a value is missing, or str, "" where one is."""
