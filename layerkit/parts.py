@@ -8,6 +8,7 @@ point group of its kind. Arrays are batch-first in shape; see ``layerkit.layer``
 from __future__ import annotations
 
 import copy
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -243,8 +244,15 @@ class Metric(Part, ABC):
         """The metric of predictions (n, k), probabilities or numbers, against targets.
 
         Targets are (n,) class numbers or (n, k) flags or numbers, in the units of the raw data;
-        weights (n,) count rows more or less.
+        weights (n,) count rows more or less. NaN where the rows do not define the metric.
         """
+
+    @staticmethod
+    def weighted_mean(values: Array, weights: Array | None) -> float:
+        """sum_i w_i v_i / sum_i w_i for values (n,), in float64; NaN where no row has a weight."""
+        if len(values) == 0 or (weights is not None and not np.any(weights)):
+            return math.nan
+        return float(np.average(values.astype(np.float64), weights=weights))
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -22,6 +25,8 @@ EXAMPLE = console.example(
 )
 
 _WIDTH = 100
+_KEPT = Path("compare-runs")
+_NAMED = 6  # unfinished trainings that are named
 
 
 def compare(
@@ -58,6 +63,17 @@ def compare(
     comment: options.Comment = None,
     missing_values: options.MissingValues = None,
     encoding: options.Encoding = None,
+    keep: Annotated[
+        Path,
+        typer.Option(
+            metavar="DIR",
+            help="Where every training is kept as soon as it is done; those that are there are not "
+            "done again.",
+        ),
+    ] = _KEPT,
+    no_keep: Annotated[
+        bool, typer.Option("--no-keep", help="Keep no training, and use none that was kept.")
+    ] = False,
     settings: options.Settings = None,
     quiet: options.Quiet = False,
     as_json: options.Json = False,
@@ -86,7 +102,7 @@ def compare(
         missing_values=missing_values,
         encoding=encoding,
     )
-    with watcher(quiet=quiet, as_json=as_json) as watch:
+    with watcher(quiet=quiet, as_json=as_json) as watch, _told_what_is_left(keep):
         watch.promise = "then stopping"
         found = judge(
             contestants,
@@ -98,6 +114,7 @@ def compare(
             confidence=confidence,
             timing=timing,
             on=on,
+            keep=None if no_keep else keep,
         )
     if csv is not None:
         console.write_file(Path(csv), [found.to_csv()])
@@ -107,9 +124,34 @@ def compare(
         console.emit_json({**found.to_json(), "notices": watch.notices})
         return
     show(found)
+    trained = sum(len(c.seeds) - len(c.kept) for c in found.contestants if c.kind == "spec")
+    if trained and not no_keep and not quiet:
+        console.note(f"kept {trained} trained models in {console.safe(str(keep))}")
     for path in (csv, html):
         if path is not None:
             console.note(f"wrote {console.safe(path)}")
+
+
+@contextmanager
+def _told_what_is_left(keep: Path) -> Iterator[None]:
+    """After an interruption, say which trainings are done, which are not, and how to go on."""
+    from layerkit.comparison import ComparisonStoppedError
+
+    try:
+        yield
+    except ComparisonStoppedError as stopped:
+        total = len(stopped.finished) + len(stopped.unfinished)
+        where = f", kept in {stopped.folder}" if stopped.folder and stopped.finished else ""
+        left = ", ".join(f"{name} seed {seed}" for name, seed in stopped.unfinished[:_NAMED])
+        more = len(stopped.unfinished) - _NAMED
+        left += f" and {more} more" if more > 0 else ""
+        told = [f"{len(stopped.finished)} of {total} trainings are finished{where}; not: {left}"]
+        if stopped.folder is not None:
+            chosen = "" if keep == _KEPT else f" --keep {shlex.quote(str(keep))}"
+            told.append(f"go on with: {stopped.command}{chosen}")
+        for line in told:
+            console.note(console.safe(line))
+        raise
 
 
 def show(found: Comparison) -> None:

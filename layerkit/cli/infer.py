@@ -126,7 +126,7 @@ def _target(output: str | None, model: str, rows: str) -> Path | None:
         raise failures.Misuse("MODEL and ROWS cannot both be standard input")
     if output is None or output == "-":
         return None
-    target = Path(output).expanduser()
+    target = files.path_of(output)
     files.keep_inputs([str(target)], [model, rows])
     files.keep_others([str(target)])
     files.check_folder(target)

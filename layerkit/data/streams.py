@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, TextIO
 
 from layerkit.errors import DataSourceError
 from layerkit.offers import nearest
+from layerkit.paths import expanded
 
 __all__ = ["Source", "byte_pieces", "is_path", "looks_like", "read_bytes"]
 
@@ -36,7 +37,7 @@ def read_bytes(source: Source) -> tuple[bytes, str]:
         If it is not there, no file, unreadable, or broken gzip.
     """
     if isinstance(source, (str, os.PathLike)) and source != "-":
-        path = Path(source).expanduser()
+        path = Path(expanded(os.fspath(source)))
         with _told(path):
             raw = path.read_bytes()
         _refuse_unpacked(path, raw)
@@ -58,7 +59,7 @@ def byte_pieces(source: Source) -> tuple[Iterator[bytes], str]:
         As ``read_bytes``, some of it only when the piece is asked for.
     """
     if isinstance(source, (str, os.PathLike)) and source != "-":
-        path = Path(source).expanduser()
+        path = Path(expanded(os.fspath(source)))
         with _told(path):
             file = path.open("rb")
         return _unpacked(_from_file(file, path), str(path)), str(path)

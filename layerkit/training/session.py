@@ -156,7 +156,7 @@ class Session:
                 if not complete:
                     before.restore(network, rule)
                 if self.loop.interrupted:
-                    ended = "interrupted"
+                    ended = "finished" if self.done == recipe.epochs else "interrupted"
                     break
                 if self.checkpoint and time.monotonic() - saved_at >= self.every:
                     self._save_checkpoint()
