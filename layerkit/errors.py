@@ -27,6 +27,7 @@ docstring of the class.
     |     `- PluginNotAllowedError             LK-106
     |- DataError (ValueError)                  LK-203
     |- DataSourceError (OSError)               LK-204
+    |- PathError (OSError)                     LK-305
     |- TrainingDivergedError (ArithmeticError) LK-401
     `- MissingExtraError (ImportError)         LK-501
 
@@ -36,6 +37,8 @@ class; without a file its ``path`` is None.
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -50,6 +53,7 @@ __all__ = [
     "MissingExtraError",
     "ModelFileError",
     "NotAModelFileError",
+    "PathError",
     "PluginAmbiguousError",
     "PluginError",
     "PluginLoadError",
@@ -65,6 +69,7 @@ __all__ = [
     "TruncatedFileError",
     "UnknownTypeError",
     "UnsupportedFormatError",
+    "place",
     "quoted",
 ]
 
@@ -73,8 +78,22 @@ _MESSAGE_LIMIT = 4000
 
 def quoted(text: object, limit: int = 80) -> str:
     """``text`` as repr, cut to ``limit`` characters: how a string out of a file is shown."""
+    text = _start(text, limit)
     shown = ascii(text) if isinstance(text, str) and not text.isprintable() else repr(text)
     return shown if len(shown) <= limit else shown[: limit - 3] + "..."
+
+
+def _start(value: object, limit: int) -> object:
+    """As much of ``value`` as ``limit`` characters of its repr can show: a file may hold more."""
+    if type(value) in (str, bytes):
+        return value[: limit + 1]  # type: ignore[index]  # text, as the line above asks
+    if type(value) in (list, tuple):
+        short = [_start(item, limit) for item in value[: limit + 1]]  # type: ignore[index]
+        return short if type(value) is list else tuple(short)
+    if type(value) is dict:
+        some = itertools.islice(value.items(), limit + 1)
+        return {key: _start(item, limit) for key, item in some}
+    return value
 
 
 class LayerkitError(Exception):
@@ -274,9 +293,10 @@ class TensorMismatchError(ModelFileError):
 class SpecError(ModelFileError):
     """A field of the spec is not what it must be.
 
-    The message gives the path of the field, its line in the JSON file, what was wanted, what is
-    there and, for a misspelt word, the nearest one. Attributes: ``location``, ``reason``,
-    ``line`` (or None), and ``faults``, all (location, reason) pairs when there are several.
+    The message gives the path of the field, its line in the JSON file or the override that set it
+    (``--set``, ``settings``), what was wanted, what is there and, for a misspelt word, the nearest
+    one. Attributes: ``location``, ``reason``, ``line`` (or None), ``setting`` (the override, or
+    None), and ``faults``, all (location, reason) pairs when there are several.
     """
 
     code = "LK-201"
@@ -287,16 +307,27 @@ class SpecError(ModelFileError):
         *,
         location: str = "",
         line: int | None = None,
+        setting: str | None = None,
         faults: Sequence[tuple[str, str]] = (),
         **where: Any,
     ) -> None:
-        told = "" if line is None else f" (line {line})" if location else f"line {line}"
-        at = location + told
+        at = place(location, line, setting)
         super().__init__(f"{at}: {reason}" if at else reason, **where)
         self.location = location
         self.reason = reason
         self.line = line
+        self.setting = setting
         self.faults = tuple(faults) or ((location, reason),)
+
+
+def place(location: str, line: int | None, setting: str | None) -> str:
+    """Where in a spec: the override that set a field, and the field if that is not the same."""
+    if setting is None:
+        told = "" if line is None else f" (line {line})" if location else f"line {line}"
+        return location + told
+    dotted = location.replace("[", ".").replace("]", "")
+    same = re.search(r"(\A|[ '\"])" + re.escape(dotted) + r"\s*=", setting)
+    return setting if same or not location else f"{setting}: {location}"
 
 
 class ShapeError(SpecError):
@@ -430,6 +461,30 @@ class DataSourceError(LayerkitError, OSError):
     """A data set cannot be found or read. Give ``--data PATH`` or set ``LAYERKIT_DATA``."""
 
     code = "LK-204"
+
+
+class PathError(LayerkitError, OSError):
+    """A path names no file, a folder where a file is wanted, or a place that cannot be written.
+
+    Check the name, or make its folder first. Besides, the error is the FileNotFoundError,
+    IsADirectoryError, NotADirectoryError, FileExistsError or PermissionError that Python would
+    raise. Attributes: ``path``, and as ever ``filename`` and ``errno``.
+    """
+
+    code = "LK-305"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: str | None = None,
+        errno: int | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.path = path
+        self.filename = path
+        self.errno = errno
 
 
 class TrainingDivergedError(LayerkitError, ArithmeticError):

@@ -26,6 +26,14 @@ __all__ = [
     "dialect",
 ]
 
+
+def _as_given(settings: list[str] | None) -> list[str] | None:
+    """Overrides that know how messages name them."""
+    from layerkit.spec.overrides import Setting
+
+    return settings and [Setting(text, f"--set {text}") for text in settings]
+
+
 Json = Annotated[
     bool,
     typer.Option(
@@ -38,6 +46,7 @@ Settings = Annotated[
         "--set",
         metavar="PATH=VALUE",
         help="Override a field of the spec, such as layers.1.gate_bias=-3; may be repeated.",
+        callback=_as_given,
     ),
 ]
 Data = Annotated[

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -97,10 +96,10 @@ def resume(
     if output:
         target = files.destination(output, loaded.name)
     else:
-        files.check_model_target(target := finished_name(Path(model)))
+        files.check_model_target(target := finished_name(files.path_of(model)))
     place = Place(target, loaded.spec, replace=replace, every=checkpoint)
     for path in (target, place.spare):
-        if path.exists() and path.samefile(model):
+        if path.exists() and path.samefile(files.path_of(model)):
             place.own(path)
     place.check()
     with watcher(quiet=quiet, as_json=as_json) as watch:

@@ -81,8 +81,12 @@ def train(
     from layerkit.cli import files, runs
     from layerkit.cli.progress import watcher
     from layerkit.spec import Spec
+    from layerkit.spec.overrides import Setting
 
-    changes = [*(settings or ()), *([] if epochs is None else [f"train.epochs={epochs}"])]
+    changes = [*(settings or ())]
+    for name, value in (("epochs", epochs), ("seed", seed)):
+        if value is not None:
+            changes.append(Setting(f"train.{name}={value}", f"--{name} {value}"))
     dialect = options.dialect(
         delimiter=delimiter,
         decimal=decimal,

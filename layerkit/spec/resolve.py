@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from layerkit.errors import SpecError
+from layerkit.errors import PluginError, SpecError
 from layerkit.layer import Shape
 from layerkit.parts import Link
+from layerkit.paths import expanded, path_errors
 from layerkit.planning import Planned, plan_layers
 from layerkit.registry import LAYERS
 from layerkit.spec.document import read_document
 from layerkit.spec.fit import check_fit
 from layerkit.spec.layers import LayerRecord, Lookup, read_layers
+from layerkit.spec.overrides import override
 from layerkit.spec.recipe import check_output, link_of, read_recipe
 from layerkit.spec.sections import DIALECT, SECTIONS
-from layerkit.spec.text import Source, override, parse, plain
-from layerkit.spec.words import Faults, Permit, anyone
+from layerkit.spec.text import Source, parse, plain
+from layerkit.spec.words import Fault, Faults, Permit, anyone
 
 if TYPE_CHECKING:
     from pathlib import Path as FilePath
@@ -108,7 +111,7 @@ def read_spec(spec: str | FilePath | Mapping[str, Any], *, settings: Sequence[st
         If a field is wrong: path, line, what was wanted, what came.
     PluginError
         If a part is unknown or cannot be used.
-    OSError
+    PathError
         If the file cannot be read.
     """
     if isinstance(spec, Mapping):
@@ -116,7 +119,8 @@ def read_spec(spec: str | FilePath | Mapping[str, Any], *, settings: Sequence[st
     elif not isinstance(spec, (str, os.PathLike)):
         source = Source(plain(spec))  # refused below as no JSON object, or here as no JSON
     else:
-        with open(spec, "rb") as file:  # noqa: PTH123  # pathlib takes 4 ms to import
+        name = expanded(os.fspath(spec))
+        with path_errors(name), open(name, "rb") as file:  # noqa: PTH123  # no pathlib: 4 ms
             raw = file.read()
         try:
             text = raw.decode("utf-8-sig")
@@ -140,7 +144,7 @@ def overridden(source: Source, settings: Sequence[str]) -> Source:
     """
     fields = SECTIONS["train"].model_fields
     parts = {f"train.{key}": fields[key].default for key in ("optimizer", "schedule")}
-    return source.changed(override(source.tree, settings, parts=parts))
+    return source.changed(*override(source.tree, settings, parts=parts))
 
 
 def resolve(
@@ -162,7 +166,18 @@ def resolve(
     SpecError, PluginError
         As ``read_spec``.
     """
-    faults = Faults(source, prefix, permit)
+    return _resolved(source, Faults(source, prefix, permit, _mistakes), lenient, lookup)
+
+
+def _mistakes(source: Source) -> list[Fault]:
+    """What is wrong in ``source``, as far as it is read."""
+    faults = Faults(source)
+    with suppress(SpecError, PluginError):
+        _resolved(source, faults, lenient=False, lookup=LAYERS.__getitem__)
+    return faults.found
+
+
+def _resolved(source: Source, faults: Faults, lenient: bool, lookup: Lookup) -> Spec:
     document = read_document(source, faults)
     items = source.tree.get("layers") if isinstance(source.tree, dict) else None
     layers: list[LayerRecord] = []
@@ -202,7 +217,7 @@ def _sections(
         faults.add(("input",), "exactly one of 'shape' and 'columns' is wanted")
     if names is not None and (not names or len(set(names)) < len(names)):
         faults.add(("input", "columns"), "at least one name, and no name twice, is wanted")
-    answers = (output["column"], *(output["targets"] or ()))
+    answers = {output["column"], *(output["targets"] or ())}
     for i, column in enumerate(names or ()):
         if column in answers:
             faults.add(("input", "columns", i), f"{column!r} is what is to be learned")

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
-from layerkit.errors import PluginError, SpecError, quoted
+from layerkit.errors import PluginError, SpecError, place, quoted
 from layerkit.fields import PartOf, Range
 from layerkit.offers import Offer, nearest
 from layerkit.registry import REGISTRIES
+from layerkit.spec.overrides import blamed
 from layerkit.spec.text import Path, Source, spell
 
-__all__ = ["Fault", "Faults", "Permit", "anyone", "came", "describe", "unknown_field"]
+__all__ = ["Fault", "Faults", "Permit", "anyone", "came", "describe"]
 
 _PLAIN = {
     int: "a whole number",
@@ -85,11 +86,16 @@ def came(value: Any) -> str:
     return quoted(value, 60) + kind.get(type(value), "")
 
 
-def unknown_field(key: str, known: Iterable[str]) -> str:
+def unknown_field(key: str, known: Iterable[str], *, suggest: bool = True) -> str:
     """The sentence for a field that nothing knows."""
     known = list(known)
     listing = ", ".join(known) if known else "none"
-    return f"unknown field {quoted(key)}{nearest(key, known)} (fields here: {listing})"
+    near = nearest(key, known) if suggest else ""
+    return f"unknown field {quoted(key)}{near} (fields here: {listing})"
+
+
+_MOST = 100  # mistakes are told
+_SUGGESTED = 10  # of them with the nearest word, which takes a millisecond to find
 
 
 class Fault(NamedTuple):
@@ -110,17 +116,43 @@ def anyone(offer: Offer) -> bool:
 
 
 class Faults:
-    """Mistakes gathered while a spec is read, so that a user sees them all at once."""
+    """Mistakes gathered while a spec is read, so that a user sees them all at once.
 
-    def __init__(self, source: Source, prefix: str = "", permit: Permit = anyone) -> None:
+    At most a hundred are kept, whatever a spec holds; ``count`` goes on.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        prefix: str = "",
+        permit: Permit = anyone,
+        alone: Callable[[Source], list[Fault]] | None = None,
+    ) -> None:
         self.source = source
+        self._alone = alone
         self.prefix = prefix
         self.permit = permit
         self.found: list[Fault] = []
+        self.count = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether there are more mistakes than anyone will read."""
+        return self.count >= _MOST
 
     def add(self, path: Path, reason: str, error: SpecError | PluginError | None = None) -> None:
         """Note a mistake at ``path``."""
-        self.found.append(Fault(path, reason, error))
+        if not self.full:
+            self.found.append(Fault(path, reason, error))
+        self.count += 1
+
+    def unknown(self, path: Path, known: Iterable[str]) -> None:
+        """Note that there is no such field as the last step of ``path``."""
+        if self.full:
+            self.count += 1
+        else:
+            few = self.count < _SUGGESTED
+            self.add(path, unknown_field(str(path[-1]), known, suggest=few))
 
     def raise_any(self) -> None:
         """Raise what was gathered, plugin faults first.
@@ -136,9 +168,16 @@ class Faults:
             return
         plugin = [f for f in self.found if isinstance(f.error, PluginError)]
         chosen = plugin or self.found
-        lines = [self._sentence(f) for f in chosen]
+        settings = self._settings(chosen)
+        at = self.source.lines([f.path for f in chosen])
+        at = [None if said else line for line, said in zip(at, settings, strict=True)]
+        lines = [
+            self._sentence(f, line, said)
+            for f, line, said in zip(chosen, at, settings, strict=True)
+        ]
+        name = None if all(settings) else self.source.name
         if plugin:
-            raise self._plugin_error(plugin, lines)
+            raise self._plugin_error(plugin, lines, name)
         first = chosen[0]
         kind = type(first.error) if first.error is not None else SpecError
         pairs = [(spell(f.path, self.prefix), f.reason) for f in chosen]
@@ -146,19 +185,34 @@ class Faults:
             raise kind(
                 first.reason,
                 location=pairs[0][0],
-                line=self.source.line(first.path),
-                path=self.source.name,
+                line=at[0],
+                setting=settings[0],
+                path=name,
                 hint=None if first.error is None else first.error.hint,
             )
-        text = f"{len(chosen)} mistakes\n  " + "\n  ".join(lines)
-        raise SpecError(text, faults=pairs, path=self.source.name)
+        count = f"{self.count} mistakes" + (", of which these come first" if self.full else "")
+        text = f"{count}\n  " + "\n  ".join(lines)
+        raise SpecError(text, faults=pairs, path=name)
 
-    def _sentence(self, fault: Fault) -> str:
-        line = self.source.line(fault.path)
-        at = spell(fault.path, self.prefix) + (f" (line {line})" if line else "")
+    def _settings(self, chosen: Sequence[Fault]) -> list[str | None]:
+        """For each mistake the overrides that made it, or None if it stands in the file."""
+        changes, original = self.source.changes, self.source.original
+        if not changes or original is None or self._alone is None:
+            return [None] * len(chosen)
+        before = self._alone(original)
+        told = {(f.path, f.reason) for f in before}
+        paths = [f.path for f in before] or None
+        found = [
+            () if (f.path, f.reason) in told else blamed(f.path, changes, alone=paths)
+            for f in chosen
+        ]
+        return [" ".join(change.said for change in some) or None for some in found]
+
+    def _sentence(self, fault: Fault, line: int | None, setting: str | None) -> str:
+        at = place(spell(fault.path, self.prefix), line, setting)
         return f"{at}: {fault.reason}" if at else fault.reason
 
-    def _plugin_error(self, plugin: list[Fault], lines: list[str]) -> PluginError:
+    def _plugin_error(self, plugin: list[Fault], lines: list[str], name: str | None) -> PluginError:
         rank = [
             "UnknownTypeError",
             "PluginMissingError",
@@ -170,8 +224,6 @@ class Faults:
         errors = [f.error for f in plugin if isinstance(f.error, PluginError)]
         first = min(errors, key=lambda e: rank.index(type(e).__name__))
         problems = [problem for e in errors for problem in e.problems]
-        raised = type(first)(
-            "\n".join(lines), problems=problems, path=self.source.name, hint=first.hint
-        )
+        raised = type(first)("\n".join(lines), problems=problems, path=name, hint=first.hint)
         raised.__cause__ = first.__cause__
         return raised

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from layerkit import LayerkitError, SpecError
 from layerkit.spec import read_spec
-from layerkit.spec.text import override, parse
+from layerkit.spec.overrides import override
+from layerkit.spec.text import parse
 
 quiet = settings(
     derandomize=True,
@@ -161,11 +162,23 @@ paths = st.lists(
 
 
 @quiet
+@given(st.tuples(paths, st.text(max_size=12) | st.sampled_from(["1", "null", "{}", "[1]", "x"])))
+def test_any_mistaken_override_is_told_as_such(setting: tuple[str, str]) -> None:
+    text = "=".join(setting)
+    told = ""
+    try:
+        read_spec(GOOD, settings=["name=fine", text])
+    except LayerkitError as error:
+        told = str(error)
+    assert not told or "settings[1] " in told
+
+
+@quiet
 @given(st.lists(st.tuples(paths, st.text(max_size=12)).map("=".join) | st.text(max_size=10)))
 def test_any_override(settings_: list[str]) -> None:
     kept = json.dumps(GOOD)
     try:
-        changed = override(GOOD, settings_)
+        changed, _ = override(GOOD, settings_)
     except SpecError:
         pass
     else:

@@ -10,7 +10,8 @@ import pytest
 
 import layerkit
 from layerkit import SpecError
-from layerkit.spec.text import Source, override, parse, spell
+from layerkit.spec.overrides import override
+from layerkit.spec.text import Source, parse, spell
 
 GOOD = '{"layerkit": 1, "input": {"shape": [4]}, "layers": [{"type": "dense", "units": 3}]}'
 
@@ -181,7 +182,7 @@ TREE = {"a": {"b": 1}, "l": [{"x": 1}, {"x": 2}], "n": None}
 )
 def test_overrides(setting: str, path: Any, value: Any) -> None:
     kept = json.dumps(TREE)
-    found = override(TREE, [setting])
+    found = override(TREE, [setting])[0]
     for step in path:
         found = found[step]
     assert found == value
@@ -190,11 +191,11 @@ def test_overrides(setting: str, path: Any, value: Any) -> None:
 
 
 def test_overrides_are_applied_in_order() -> None:
-    assert override(TREE, ["a.b=1", "a.b=2", "a.c=3", "a.c=4"])["a"] == {"b": 2, "c": 4}
+    assert override(TREE, ["a.b=1", "a.b=2", "a.c=3", "a.c=4"])[0]["a"] == {"b": 2, "c": 4}
 
 
 def test_what_is_null_may_be_filled() -> None:
-    assert override(TREE, ["n.x=1"])["n"] == {"x": 1}
+    assert override(TREE, ["n.x=1"])[0]["n"] == {"x": 1}
 
 
 BAD_SETTINGS = [
