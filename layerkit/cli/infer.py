@@ -160,6 +160,8 @@ class _Work:
             with at_source(block):
                 predictions, outside = self._predicted(block)
             if not begun:
+                for assumed in block.notes:
+                    console.note(f"note: {console.safe(assumed)}")
                 yield self._answers.head()
             begun = True
             yield from self._answers.lines(predictions, outside)

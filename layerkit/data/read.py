@@ -19,7 +19,7 @@ from layerkit.data.delimited import csv_blocks, read_csv
 from layerkit.data.dialect import Dialect
 from layerkit.data.form import Form
 from layerkit.data.jsonlines import json_blocks, read_json
-from layerkit.data.labels import Labels, take_labels
+from layerkit.data.labels import Labels, named, take_labels
 from layerkit.data.streams import Source, byte_pieces, is_path, looks_like, read_bytes
 from layerkit.data.textual import decoded, decoded_pieces
 from layerkit.errors import DataError, DataSourceError, quoted
@@ -130,7 +130,7 @@ def _whole(
         if kind in ("jsonl", "json"):
             document = True if kind == "json" else None
             return read_json(text, name, document=document, missing=dialect.missing_values)
-        return read_csv(text, name, _tabs(dialect, kind), columns)
+        return read_csv(text, name, _tabs(dialect, kind), columns, named(labels))
     if kind == "npz":
         return read_npz(raw, name, labels=labels if isinstance(labels, str) else None)
     return read_npy(raw, name) if kind == "npy" else read_idx(raw, name)
@@ -205,7 +205,7 @@ def _blocks(
         found = json_blocks(texts, name, document=document, missing=dialect.missing_values)
     elif kind in ("csv", "tsv"):
         texts = decoded_pieces(pieces, name, dialect.encoding)
-        found = csv_blocks(texts, name, _tabs(dialect, kind), columns)
+        found = csv_blocks(texts, name, _tabs(dialect, kind), columns, named(labels))
     elif kind == "npy":
         found = npy_blocks(pieces, name)
     else:
