@@ -12,7 +12,7 @@ from itertools import chain
 
 import numpy as np
 
-from layerkit.data.blocks import Block, blocks_of, pieces_of
+from layerkit.data.blocks import Block, blocks_of, is_large, pieces_of
 from layerkit.data.detect import Settled, settle
 from layerkit.data.dialect import Dialect
 from layerkit.data.table import Columns, Table
@@ -56,8 +56,10 @@ def read_csv(
         head, dialect or Dialect(), source, whole=whole, wanted=[*(wanted or ()), *labels]
     )
     line = text.count("\n", 0, settled.body)
-    pieces = pieces_of(text, settled.body)
-    blocks = list(blocks_of(pieces, settled.form, settled.width, source, line=line))
+    polars = is_large(text)
+    pieces = pieces_of(text, settled.body, large=polars)
+    form, width = settled.form, settled.width
+    blocks = list(blocks_of(pieces, form, width, source, line=line, polars=polars))
     rows = _rows(blocks, settled, source, wanted)
     if len(rows) == 0:
         raise DataError("a header and no rows", source=source)
