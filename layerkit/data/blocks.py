@@ -22,8 +22,8 @@ from layerkit.layer import Array
 __all__ = ["Block", "blocks_of", "is_large", "pieces_of"]
 
 _PIECE = 1 << 17  # characters
-_LARGE = 1 << 23  # from here polars saves more than the tenth of a second that its import takes
-_LARGE_PIECE = 1 << 22
+_LARGE = 1 << 25  # from here the threads of polars save more than its import takes
+_LARGE_PIECE = 1 << 23
 _INSIDE = "\x1f"  # a delimiter within a cell, in text whose quotes are taken off
 
 

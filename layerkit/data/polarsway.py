@@ -6,7 +6,6 @@ all have as many delimiters, every cell as text. What it takes for no number is 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -46,13 +45,12 @@ class Cells:
             eol_char="\n",
         )
         self._form = form
-        columns = [column.fill_null("") for column in frame.get_columns()]  # an empty cell is null
-        self._columns: dict[int, Any] = dict(zip(order, columns, strict=True))
+        self._columns: dict[int, Any] = dict(zip(order, frame.get_columns(), strict=True))
 
     def texts(self, column: int) -> list[str]:
         """The cells of a column as written."""
-        found: list[str] = self._columns[column].to_list()
-        return found
+        found: list[str | None] = self._columns[column].to_list()
+        return ["" if cell is None else cell for cell in found]  # an empty cell is null
 
     def numbers(self, column: int) -> Array | None:
         """The numbers (n,) float64 of a column, None if it has text; of plain numbers only."""
@@ -60,15 +58,15 @@ class Cells:
 
         cells, form = self._columns[column], self._form
         found = cells.cast(pl.Float64, strict=False)
-        odd = found.is_null()
-        values: Array = found.fill_null(math.nan).to_numpy().copy()
-        for spelled in form.missing_numbers:
-            odd |= found == spelled
-        if odd.any():
-            rows = np.flatnonzero(odd.to_numpy())
-            for row, cell in zip(rows.tolist(), cells.filter(odd).to_list(), strict=True):
-                value = form.number(cell)
-                if value is None:
-                    return None
-                values[row] = value
+        values: Array = found.to_numpy()  # null is NaN
+        if not found.null_count() and not form.missing_numbers:
+            return values
+        odd = found.is_null().to_numpy() | np.isin(values, form.missing_numbers)
+        rows = np.flatnonzero(odd)
+        values = values.copy()
+        for row, cell in zip(rows.tolist(), cells.gather(rows).to_list(), strict=True):
+            value = form.number(cell or "")
+            if value is None:
+                return None
+            values[row] = value
         return values

@@ -112,7 +112,7 @@ def read_rows(
     )
     raw, name = read_bytes(source)
     kind = _format_of(format, name if is_path(source) else "", raw)
-    if not raw.strip():
+    if not raw or raw.isspace():
         raise DataError("the file is empty", source=name)
     return take_labels(_whole(raw, name, kind, dialect, labels, columns), labels, _marks(dialect))
 
@@ -195,7 +195,7 @@ def _blocks(
     while len(first) < _SNIFF and (more := next(pieces, b"")):
         first += more
     kind = _format_of(format, name if is_path(source) else "", first)
-    if not first.strip():
+    if not first or first.isspace():
         raise DataError("the file is empty", source=name)
     pieces = chain([first], pieces)
     found: Iterator[Rows]
