@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import signal
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ import typer
 from layerkit.cli import console, options
 
 if TYPE_CHECKING:
+    from layerkit.cli.progress import Quiet
     from layerkit.comparison import Comparison
 
 __all__ = ["EXAMPLE", "compare", "show"]
@@ -102,7 +104,7 @@ def compare(
         missing_values=missing_values,
         encoding=encoding,
     )
-    with watcher(quiet=quiet, as_json=as_json) as watch, _told_what_is_left(keep):
+    with watcher(quiet=quiet, as_json=as_json) as watch, _told_what_is_left(keep, watch):
         watch.promise = "then stopping"
         found = judge(
             contestants,
@@ -133,8 +135,9 @@ def compare(
 
 
 @contextmanager
-def _told_what_is_left(keep: Path) -> Iterator[None]:
+def _told_what_is_left(keep: Path, watch: Quiet) -> Iterator[None]:
     """After an interruption, say which trainings are done, which are not, and how to go on."""
+    from layerkit.cli import failures
     from layerkit.comparison import ComparisonStoppedError
 
     try:
@@ -145,13 +148,16 @@ def _told_what_is_left(keep: Path) -> Iterator[None]:
         left = ", ".join(f"{name} seed {seed}" for name, seed in stopped.unfinished[:_NAMED])
         more = len(stopped.unfinished) - _NAMED
         left += f" and {more} more" if more > 0 else ""
-        told = [f"{len(stopped.finished)} of {total} trainings are finished{where}; not: {left}"]
-        if stopped.folder is not None:
-            chosen = "" if keep == _KEPT else f" --keep {shlex.quote(str(keep))}"
-            told.append(f"go on with: {stopped.command}{chosen}")
-        for line in told:
-            console.note(console.safe(line))
-        raise
+        message = f"{len(stopped.finished)} of {total} trainings are finished{where}; not: {left}"
+        chosen = "" if keep == _KEPT else f" --keep {shlex.quote(str(keep))}"
+        hint = "" if stopped.folder is None else f"go on with: {stopped.command}{chosen}"
+        if not watch.silent:
+            for line in (message, hint):
+                console.note(console.safe(line))
+        kind = failures.Terminated if watch.signal == signal.SIGTERM else KeyboardInterrupt
+        error = kind(message)
+        error.hint = hint  # type: ignore[attr-defined]  # told by --json
+        raise error from stopped
 
 
 def show(found: Comparison) -> None:

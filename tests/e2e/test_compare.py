@@ -5,6 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -86,6 +90,28 @@ def test_an_interrupted_comparison_says_what_is_left(
     assert first.startswith("0 of 10 trainings are finished; not: plain seed 0, pets seed 0, ")
     assert second == "go on with: layerkit compare plain.json pets.json --seeds 5 --data pets.csv"
     assert last == "interrupted"
+    told = json.loads(cli("compare", *two, "--data", "pets.csv", "--json").err)["error"]
+    assert told["message"].startswith("0 of 10 trainings are finished; not: plain seed 0")
+    assert told["hint"] == second
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_comparison_that_is_killed_goes_on(
+    cli: Cli, two: tuple[str, str], number: signal.Signals
+) -> None:
+    given = ("compare", two[0], "--data", "pets.csv", "--seeds", 2, "--no-timing", "--json",
+             "--set", "train.epochs=800")  # fmt: skip
+    command = [sys.executable, "-m", "layerkit", *map(str, given)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as started:
+        while not (done := list(Path("compare-runs").glob("*.layerkit"))):
+            assert started.poll() is None
+            time.sleep(0.01)
+        started.send_signal(number)
+        started.communicate()
+    assert started.returncode == (143 if number == signal.SIGTERM else -9)
+    stamps = {path: path.stat().st_mtime_ns for path in done}
+    assert sum(len(c["kept"]) for c in cli(*given).json["contestants"]) >= len(done) > 0
+    assert {path: path.stat().st_mtime_ns for path in done} == stamps
 
 
 def test_finished_trainings_are_kept_and_not_done_again(
