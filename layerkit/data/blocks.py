@@ -308,6 +308,8 @@ def ragged(
     mark = next((m for m in ("#", "//", "%", "--") if begin.startswith(m)), None)
     if mark is not None:
         hint = f"if it is a comment: --comment '{mark}', comment={mark!r}"
+    elif width == 1:
+        hint = "if another character stands between the cells, name it: --delimiter, delimiter="
     elif len(cells) == width + 1 and not cells[-1].strip():
         hint = "it ends in a delimiter and the first line does not: take it off, or put one there"
     elif len(cells) > width and any(form.number(c) is None for c in cells):
