@@ -161,6 +161,8 @@ class _Work:
         for x in self._chunks(blocks):
             predictions, outside = self._predicted(x)
             if not begun:
+                for assumed in block.notes:
+                    console.note(f"note: {console.safe(assumed)}")
                 yield self._answers.head()
             begun = True
             yield from self._answers.lines(predictions, outside)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -120,6 +120,7 @@ def prepare(
         refuse_unlearned(model.spec, rows, test, "test")
         refuse_unlearned(model.spec, rows, validation, "validation")
     lone = lone_classes(model.spec, splits["train"]) if apart else None
+    assumed = _read_notes([*splits.values(), *([] if validation is None else [validation])])
     with at_source(rows):
         contract = model.contract if model.fitted else _fit(model, rows, loss)
     arrays = to_arrays(contract, rows, loss)
@@ -129,8 +130,13 @@ def prepare(
         _weighted(arrays, rows, recipe, contract),
         None if validation is None else to_arrays(contract, validation, loss),
         None if test is None else to_arrays(contract, test, loss),
-        tuple(text for text in (lone, *_blurred(contract, rows, arrays, loss)) if text),
+        tuple(text for text in (*assumed, lone, *_blurred(contract, rows, arrays, loss)) if text),
     )
+
+
+def _read_notes(read: Sequence[Rows]) -> list[str]:
+    """What was assumed of how tables are written, each once."""
+    return list(dict.fromkeys(note for rows in read for note in rows.notes))
 
 
 def _blurred(
