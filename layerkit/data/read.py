@@ -19,10 +19,10 @@ from layerkit.data.arrays import read_idx, read_npy, read_npz
 from layerkit.data.delimited import read_csv
 from layerkit.data.dialect import Dialect
 from layerkit.data.jsonlines import read_jsonl
-from layerkit.errors import DataError, DataSourceError, quoted
+from layerkit.errors import DataError, DataSourceError, PathError, quoted
 from layerkit.offers import nearest
 from layerkit.parts import Rows
-from layerkit.paths import expanded
+from layerkit.paths import expanded, open_input
 
 __all__ = ["EXTENSIONS", "read_blocks", "read_bytes", "read_rows"]
 
@@ -182,7 +182,8 @@ def read_bytes(source: str | os.PathLike[str] | BinaryIO | TextIO) -> tuple[byte
 
 def _file_bytes(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        with open_input(str(path)) as file:
+            return file.read()
     except IsADirectoryError:
         raise DataSourceError(
             f"{path} is a folder where one file is wanted", hint="name a file in it"
@@ -192,6 +193,8 @@ def _file_bytes(path: Path) -> bytes:
         near = nearest(path.name, there)
         where = "" if path.parent.is_dir() else f" (nor its folder {path.parent})"
         raise DataSourceError(f"there is no file {path}{where}{near}") from None
+    except PathError as error:
+        raise DataSourceError(error.message, hint=error.hint) from error
     except OSError as cause:
         raise DataSourceError(f"{path} cannot be read: {cause.strerror or cause}") from cause
 
