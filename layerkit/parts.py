@@ -297,14 +297,15 @@ class Rows:
         if self.values is not None:
             return len(self.values)
         if self.columns:
-            return len(next(iter(self.columns.values())))
+            size = getattr(self.columns, "size", None)  # of columns that are read when asked for
+            return len(next(iter(self.columns.values()))) if size is None else int(size)
         return 0 if self.labels is None else len(self.labels)
 
     def take(self, index: Array | slice) -> Rows:
         """The rows at ``index``, in that order."""
         return Rows(
             None if self.values is None else self.values[index],
-            None if self.columns is None else {k: v[index] for k, v in self.columns.items()},
+            None if self.columns is None else _taken_columns(self.columns, index),
             None if self.labels is None else self.labels[index],
             self.source,
             (np.arange(len(self)) if self.index is None else self.index)[index],
@@ -312,6 +313,14 @@ class Rows:
             None if self.spelling is None else partial(_taken, self.spelling, index),
             self.notes,
         )
+
+
+def _taken_columns(columns: Mapping[str, Array], index: Array | slice) -> Mapping[str, Array]:
+    take = getattr(columns, "take", None)
+    if take is not None:
+        taken: Mapping[str, Array] = take(index)
+        return taken
+    return {name: column[index] for name, column in columns.items()}
 
 
 def _taken(

@@ -14,7 +14,6 @@ from layerkit.model import Model
 from layerkit.paths import expanded, open_input
 from layerkit.spec import Spec, read_spec
 from layerkit.store import load
-from layerkit.training import Run
 
 __all__ = ["Entry", "Given", "gather"]
 
@@ -27,7 +26,8 @@ _MAGIC = b"\x83\xa8layerkit"  # the first bytes of every model file
 class Entry:
     """A contestant before it is judged: its spec and, by seed, its models.
 
-    ``runs`` and ``failures`` are filled in for specs, which are trained here.
+    By seed, ``failures``, ``seconds`` and ``notices`` are filled in for specs, which are trained
+    here, and ``kept``: the seeds that were not trained anew.
     """
 
     name: str
@@ -35,8 +35,10 @@ class Entry:
     spec: Spec
     sources: list[str] = field(default_factory=list)
     models: dict[int | None, Model] = field(default_factory=dict)
-    runs: dict[int, Run] = field(default_factory=dict)
     failures: dict[int, str] = field(default_factory=dict)
+    seconds: dict[int, float] = field(default_factory=dict)
+    notices: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    kept: list[int] = field(default_factory=list)
 
 
 def gather(contestants: Sequence[Given], settings: Sequence[str] = ()) -> list[Entry]:

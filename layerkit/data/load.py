@@ -11,7 +11,8 @@ from layerkit.data.arrays import load_npz
 from layerkit.data.dialect import DIALECT_KEYS, Dialect
 from layerkit.data.fetch import data_home
 from layerkit.data.idxfolder import has_idx, load_idx
-from layerkit.data.read import EXTENSIONS, read_bytes, read_rows
+from layerkit.data.read import EXTENSIONS, read_rows
+from layerkit.data.streams import read_bytes
 from layerkit.errors import DataError, DataSourceError, UnknownTypeError, quoted
 from layerkit.offers import nearest
 from layerkit.parts import Rows

@@ -104,6 +104,6 @@ def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
     def refuse(_: str) -> bytes:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("layerkit.data.read.open_input", refuse)
+    monkeypatch.setattr("layerkit.data.streams.open_input", refuse)
     with pytest.raises(DataSourceError, match=r"d\.csv cannot be read: Permission denied"):
         read_rows(tmp_path / "d.csv")
