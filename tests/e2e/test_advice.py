@@ -1,0 +1,1073 @@
+"""Every advice that an error gives is followed as it is worded, and leads on.
+
+A case spoils something, reads the advice in the message and does what it says; then the same act
+must succeed. The advice may be in the hint or in the message itself. Each case names the function
+that gives the advice, and a scan of the source says which functions give hints that no case tries.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import functools
+import json
+import re
+import shlex
+import sys
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import layerkit
+from layerkit import LayerkitError
+from tests.e2e.conftest import PETS, Cli
+
+CODE = Path(layerkit.__file__).parent
+
+
+class Desk:
+    """What a case works on: a spec, data for it, arguments, files in the current folder."""
+
+    def __init__(self, cli: Cli) -> None:
+        self.cli = cli
+        rng = np.random.default_rng(1)
+        self.spec: dict[str, Any] = copy.deepcopy(PETS)
+        self.spec["output"] = {"column": "kind"}
+        self.spec["train"] = {"epochs": 1}
+        weight, height = rng.normal(size=(2, 24))
+        kinds = [("cat", "dog")[i % 2] for i in range(24)]
+        self.data: Any = {"weight": weight, "height": height, "kind": kinds}
+        self.options: dict[str, Any] = {}
+
+    @property
+    def train(self) -> dict[str, Any]:
+        """The recipe."""
+        recipe: dict[str, Any] = self.spec["train"]
+        return recipe
+
+    def trained(self) -> Any:
+        """What training on the desk gives."""
+        return layerkit.train(self.spec, data=self.data, **self.options)
+
+    def table(self, name: str, text: str) -> None:
+        """Put a file there and let the data be it."""
+        Path(name).write_text(text)
+        self.data = name
+
+
+Step = Callable[[Desk], object]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One advice: who gives it, how it comes about, the act that fails, and how it is followed."""
+
+    name: str
+    site: str
+    spoil: Step
+    follow: Callable[[Desk, str], object]
+    act: Step = Desk.trained
+
+
+CASES: list[Case] = []
+
+
+def case(
+    site: str, follow: Callable[[Desk, str], object], spoil: Step, act: Step = Desk.trained
+) -> None:
+    number = sum(c.site == site for c in CASES) + 1
+    CASES.append(Case(f"{site}-{number}", site, spoil, follow, act))
+
+
+def told(pattern: str, text: str) -> str:
+    """What a message advises, by a pattern with one group."""
+    found = re.search(pattern, text)
+    assert found is not None, f"no {pattern!r} in {text!r}"
+    return found.group(1)
+
+
+def listed(text: str, head: str) -> list[str]:
+    """The names that a message lists after ``head``."""
+    return told(re.escape(head) + r": ([^\n]*)", text).split(", ")
+
+
+def meant(text: str) -> str:
+    """The word that a message supposes."""
+    return told(r"did you mean '([^']+)'", text)
+
+
+def units(desk: Desk, text: str) -> None:
+    desk.spec["layers"][-1]["units"] = int(told(r"units(?::| to) (\d+)", text))
+
+
+def dense(desk: Desk, text: str) -> None:
+    count = int(told(r"put a dense layer with units: (\d+)", text))
+    desk.spec["layers"].append({"type": "dense", "units": count})
+
+
+def with_layers(*layers: dict[str, Any], **sections: Any) -> Step:
+    """A spoiler that gives the spec these layers, and sections."""
+
+    def spoil(desk: Desk) -> None:
+        desk.spec["layers"] = [dict(layer) for layer in layers]
+        for name, fields in sections.items():
+            desk.spec[name] = {**desk.spec[name], **fields}
+
+    return spoil
+
+
+def recipe(**fields: Any) -> Step:
+    return lambda desk: desk.train.update(fields)
+
+
+D5 = {"type": "dense", "units": 5}
+D1 = {"type": "dense", "units": 1}
+
+# ---- widths, classes, targets, losses
+
+CHECK = "contract.labels:check_classes"
+case(CHECK, units, with_layers(D5))
+case(CHECK, units, with_layers(D1))
+case(CHECK, units, with_layers(D5, train={"loss": "sigmoid_cross_entropy"}))
+case(CHECK, dense, with_layers(D5, {"type": "highway"}))
+
+
+def numbers_as_classes(desk: Desk) -> None:
+    desk.data["kind"] = [str(x) for x in np.arange(24) / 7]
+
+
+def numbers(desk: Desk, text: str) -> None:
+    desk.train["loss"] = told(r"loss such as (\w+)", text)
+    assert "name output.targets" in text
+    desk.spec["output"] = {"targets": ["kind"]}
+    desk.spec["layers"][-1]["units"] = 1
+
+
+case(CHECK, numbers, numbers_as_classes)
+
+FIT = "spec.fit:check_fit"
+NAMED = {"classes": ["cat", "dog"]}
+case(FIT, units, with_layers(D5, output=NAMED))
+case(FIT, units, with_layers(D5, output=NAMED, train={"loss": "sigmoid_cross_entropy"}))
+case(FIT, dense, with_layers(D5, {"type": "highway"}, output=NAMED))
+case(FIT, dense, with_layers(output={"classes": ["cat", "dog", "emu"]}))
+case(FIT, units, with_layers(D5, output={"column": None, "targets": ["weight"]},
+                             input={"columns": ["height"]}))  # fmt: skip
+
+
+def fractions(desk: Desk) -> None:
+    desk.data["kind"] = np.arange(24) / 7
+
+
+case("contract.labels:classes_in", numbers, fractions)
+
+
+def to_targets(desk: Desk, text: str) -> None:
+    assert "name the numbers in output.targets" in text
+    desk.spec["output"] = {"targets": ["kind"]}
+    desk.spec["layers"][-1]["units"] = 1
+    desk.data["kind"] = np.arange(24.0)
+
+
+case("spec.recipe:read_recipe", to_targets, recipe(loss="mse"))
+
+
+def other_loss(desk: Desk, text: str) -> None:
+    desk.train["loss"] = told(r"use (\w+) or", text)
+
+
+def classes_of_numbers(desk: Desk) -> None:
+    desk.spec["output"] = {"targets": ["kind", "kind2"]}
+    desk.data["kind"] = desk.data["kind2"] = np.arange(24.0)
+    desk.train["loss"] = "softmax_cross_entropy"
+
+
+case("spec.recipe:read_recipe", other_loss, classes_of_numbers)
+
+
+def to_classes(desk: Desk, text: str) -> None:
+    assert "name their column in output.column, and no loss of numbers" in text
+    desk.spec["output"] = {"column": "kind"}
+    desk.spec["layers"][-1]["units"] = 2
+
+
+def text_as_numbers(desk: Desk) -> None:
+    desk.spec["output"] = {"targets": ["kind"]}
+    desk.spec["layers"][-1]["units"] = 1
+
+
+case("contract.columns:no_number", to_classes, text_as_numbers)
+
+
+def without_text(desk: Desk, text: str) -> None:
+    assert "input.columns" in text
+    desk.spec["input"]["columns"].remove(told(r"column '(\w+)'", text))
+
+
+def text_column(desk: Desk) -> None:
+    desk.spec["input"]["columns"].append("town")
+    desk.data["town"] = ["Rome"] * 24
+
+
+case("contract.columns:no_number", without_text, text_column)
+
+
+def fill(desk: Desk, text: str) -> None:
+    desk.spec["input"]["missing"] = told(r'input\.missing: "(\w+)"', text)
+
+
+def hole(desk: Desk) -> None:
+    desk.data["weight"][3] = np.nan
+
+
+case("contract.columns:no_value", fill, hole)
+
+
+def shape_three(desk: Desk) -> None:
+    desk.spec["input"] = {"shape": [3]}
+
+
+def list_columns(desk: Desk, text: str) -> None:
+    assert "list those to use under input.columns" in text
+    desk.spec["input"] = {"columns": listed(text, "columns there")}
+
+
+def change_shape(desk: Desk, text: str) -> None:
+    assert "change input.shape" in text
+    desk.spec["input"] = {"shape": [int(told(r"the data have (\d+) columns", text))]}
+
+
+case("contract.columns:column_names", list_columns, shape_three)
+case("contract.columns:column_names", change_shape, shape_three)
+
+# ---- what is looked up by name
+
+
+def rename(path: str) -> Callable[[Desk, str], object]:
+    """Put the word that is meant at ``path`` of the spec."""
+
+    def follow(desk: Desk, text: str) -> None:
+        put(desk.spec, path, meant(text))
+
+    return follow
+
+
+def put(tree: Any, path: str, value: object) -> None:
+    *steps, last = (int(s) if s.isdecimal() else s for s in path.split("."))
+    for step in steps:
+        tree = tree[step]
+    tree[last] = value
+
+
+CHOOSE = "registry:choose"
+for where, word in [
+    ("layers.0.type", "dens"), ("layers.0.activation", "tan"), ("train.loss", "softmax_cross_entrop"),
+    ("train.optimizer", "adm"), ("train.schedule", "cosin"), ("train.metrics", ["acuracy"]),
+]:  # fmt: skip
+    at = f"{where}.0" if isinstance(word, list) else where
+    case(CHOOSE, rename(at), lambda desk, where=where, word=word: put(desk.spec, where, word))
+
+
+def installed(desk: Desk, text: str) -> None:
+    desk.spec["layers"][0]["activation"] = listed(text, "installed activations")[-1]
+
+
+case(CHOOSE, installed, lambda desk: put(desk.spec, "layers.0.activation", "qqq"))
+
+
+def right_field(desk: Desk, text: str) -> None:
+    desk.spec["layers"][0][meant(text)] = desk.spec["layers"][0].pop("unitz")
+
+
+def wrong_field(desk: Desk) -> None:
+    layer = desk.spec["layers"][0]
+    layer["unitz"] = layer.pop("units")
+
+
+case("spec.words:unknown_field", right_field, wrong_field)
+case(
+    "contract.rowforms:missing_column",
+    rename("input.columns.0"),
+    lambda desk: put(desk.spec, "input.columns.0", "wieght"),
+)
+case(
+    "contract.rowforms:missing_column",
+    lambda desk, text: put(desk.spec, "input.columns.0", listed(text, "columns there")[0]),
+    lambda desk: put(desk.spec, "input.columns.0", "qqq"),
+)
+case(
+    "contract.rowforms:missing_column",
+    rename("output.column"),
+    lambda desk: put(desk.spec, "output.column", "kinds"),
+)
+
+
+def nameless(desk: Desk) -> None:
+    desk.table("bare.csv", "1,2,cat\n2,1,dog\n3,1,cat\n")
+    desk.spec["input"]["header"] = False
+
+
+def add_header(desk: Desk, text: str) -> None:
+    assert "add a first line with the names of the columns" in text
+    desk.table("bare.csv", "weight,height,kind\n" + Path("bare.csv").read_text())
+    desk.spec["input"]["header"] = True
+
+
+case("contract.rowforms:missing_column", add_header, nameless)
+
+
+def label_by_name(desk: Desk, text: str) -> None:
+    desk.spec["output"] = {"column": listed(text, "columns there")[-1]}
+
+
+case("contract.outputs:labels_of", label_by_name, lambda desk: put(desk.spec, "output", {}))
+
+
+def label_misspelt(desk: Desk) -> None:
+    desk.spec["output"]["classes"] = ["cat", "dgo"]
+
+
+def spell_class(desk: Desk, text: str) -> None:
+    desk.spec["output"]["classes"][listed(text, "classes").index(meant(text))] = told(
+        r"label '(\w+)' is none", text
+    )
+
+
+case("contract.labels:_no_class", spell_class, label_misspelt)
+
+
+def dates_as_labels(desk: Desk) -> None:
+    desk.data["kind"] = np.array(["2020-01-01", "2021-01-01"] * 12, "datetime64[D]")
+
+
+def labels_as_text(desk: Desk, text: str) -> None:
+    desk.data["kind"] = getattr(desk.data["kind"], told(r"labels\.(\w+)\(str\)", text))(str)
+
+
+case("contract.labels:_one_a_row", labels_as_text, dates_as_labels)
+
+# ---- splits, early stopping, weights
+
+STOP = "training.session:__post_init__"
+
+
+def keep_validation(desk: Desk, text: str) -> None:
+    desk.train["validation"] = float(told(r"set train\.validation \(([\d.]+), say\)", text))
+
+
+case(STOP, keep_validation, recipe(early_stopping={}))
+
+
+def watched(desk: Desk, text: str) -> None:
+    desk.train["early_stopping"]["metric"] = told(r"one of (\w+)", text)
+
+
+case(
+    "spec.recipe:_early_stopping", watched, recipe(early_stopping={"metric": "f1"}, validation=0.2)
+)
+
+
+def by_column(desk: Desk) -> None:
+    desk.data["part"] = ["new" if i > 20 else "old" for i in range(24)]
+    desk.train["test"] = {"column": "part", "values": ["now"]}
+
+
+SPLIT = "data.split:split_by_column"
+case(SPLIT, rename("train.test.values.0"), by_column)
+case(
+    SPLIT,
+    lambda desk, text: put(desk.spec, "train.test.values", listed(text, "values there")[:1]),
+    by_column,
+)
+
+
+def all_of_dogs(desk: Desk) -> None:
+    desk.train["test"] = {"column": "part", "values": ["new"]}
+    desk.data["part"] = ["new" if i % 2 or i < 3 else "old" for i in range(24)]
+    desk.data["kind"][2] = "emu"
+    desk.spec["layers"][-1]["units"] = 3
+
+
+def name_classes(desk: Desk, text: str) -> None:
+    assert "name every class under output.classes" in text
+    lost = re.findall(r"'(\w+)'", text.split(" are test rows")[0])
+    desk.spec["output"]["classes"] = ["cat", *lost]
+
+
+def other_rows(desk: Desk, text: str) -> None:
+    assert "leave some for training: choose other test rows" in text
+    desk.data["part"] = ["new" if i > 20 else "old" for i in range(24)]
+
+
+case("training.strata:refuse_unlearned", name_classes, all_of_dogs)
+case("training.strata:refuse_unlearned", other_rows, all_of_dogs)
+
+
+def lone_rows(desk: Desk) -> None:
+    desk.data = {key: column[:2] for key, column in desk.data.items()}
+    desk.train["test"] = 0.5
+
+
+def no_test(desk: Desk, text: str) -> None:
+    for key in re.findall(r"train\.(\w+)", told(r"set (.*) to 0", text)):
+        desk.train[key] = 0
+
+
+def more_rows(desk: Desk, text: str) -> None:
+    assert "give more rows of each class" in text
+    desk.data = {key: [*column, *column] for key, column in desk.data.items()}
+
+
+case("data.split:split_rows", no_test, lone_rows)
+case("data.split:split_rows", more_rows, lone_rows)
+
+
+def judged(desk: Desk) -> object:
+    spec = layerkit.build(desk.spec).spec
+    from layerkit.training.rows import judged_rows
+
+    return judged_rows(spec, **desk.options)
+
+
+def in_file(desk: Desk) -> None:
+    desk.table("own.csv", table())
+    desk.train["data"] = "own.csv"
+    desk.data = None
+
+
+def table() -> str:
+    lines = [f"{i},{i * i % 7},{('cat', 'dog')[i % 2]}" for i in range(24)]
+    return "\n".join(["weight,height,kind", *lines]) + "\n"
+
+
+JUDGED = "training.rows:judged_rows"
+
+
+def some_test(desk: Desk, text: str) -> None:
+    desk.train["test"] = float(told(r"train\.test[ =]\(?([\d.]+)", text))
+
+
+case(JUDGED, some_test, in_file, judged)
+case(JUDGED, lambda desk, text: desk.options.update(split=told(r"the split '(\w+)'", text)),
+     in_file, judged)  # fmt: skip
+case(JUDGED, lambda desk, text: desk.options.update(data="own.csv"), in_file, judged)
+
+# ---- scales, missing values, data by name
+
+
+def scaled(word: str) -> Callable[[Desk], object]:
+    def act(desk: Desk) -> object:
+        rows = layerkit.Rows(np.ones((3, 1)))
+        given = {"scale": None, "missing": None, **desk.options}
+        return layerkit.InputContract.fit(rows, shape=(1,), **given)
+
+    return act
+
+
+case(
+    "contract.scaling:fit_scaler",
+    lambda desk, text: desk.options.update(scale=told(r'wanted: "(\w+)"', text)),
+    lambda desk: desk.options.update(scale="z"),
+    scaled("scale"),
+)
+case(
+    "contract.scaling:fit_fill",
+    lambda desk, text: desk.options.update(missing=told(r'"(median)"', text)),
+    lambda desk: desk.options.update(missing="mode"),
+    scaled("missing"),
+)
+
+
+def nowhere(desk: Desk) -> None:
+    desk.data = None
+    desk.table("own.csv", table())
+    desk.data = None
+
+
+def by_option(desk: Desk, text: str) -> None:
+    assert "--data PATH" in text
+    desk.data = "own.csv"
+
+
+def by_recipe(desk: Desk, text: str) -> None:
+    name = told(r"set train\.data in the spec \((\w+), say\)", text)
+    desk.spec["input"] = {"shape": [64]}
+    desk.spec["layers"] = [{"type": "dense", "units": 10}]
+    desk.spec["output"] = {}
+    desk.train["data"] = name
+
+
+case("data.load:load_data", by_option, nowhere)
+case("data.load:load_data", by_recipe, nowhere)
+
+
+def misnamed(desk: Desk) -> None:
+    nowhere(desk)
+    desk.train["data"] = "owm.csv"
+
+
+def unknown(desk: Desk) -> None:
+    nowhere(desk)
+    desk.train["data"] = "digts"
+
+
+case("data.load:_unknown", by_option, misnamed)
+case("data.load:_unknown", by_option, unknown)
+
+# ---- models: training, going on, judging, comparing
+
+
+def built(desk: Desk) -> None:
+    in_file(desk)
+    desk.options["model"] = layerkit.build(desk.spec)
+    layerkit.save(desk.options["model"], "net.layerkit")
+
+
+def classified(desk: Desk) -> object:
+    return layerkit.load("net.layerkit").classify({"weight": [1.0], "height": [2.0]})
+
+
+def run_line(desk: Desk, text: str) -> None:
+    """Run the command that a message prints, with the names of this case."""
+    line = told(r"(layerkit train .*)", text)
+    line = line.replace("MODEL", "net.layerkit").replace("PATH", "own.csv")
+    words = shlex.split(line)[1:]
+    done = desk.cli(
+        *words, "-o", "net.layerkit", *([] if "--data" in words else ["--data", "own.csv"])
+    )
+    assert done.code == 0, done.err
+
+
+case("model:_linked", run_line, built, classified)
+
+
+def read(desk: Desk) -> object:
+    """The model on the desk, gone on with or, once it was trained on from its weights, loaded."""
+    if desk.options.get("trained"):
+        return layerkit.load("net.layerkit").classify({"weight": [1.0], "height": [2.0]})
+    return layerkit.resume("net.layerkit", data="own.csv", epochs=desk.options.get("epochs"))
+
+
+def train_on(desk: Desk, text: str) -> None:
+    run_line(desk, text)
+    desk.options["trained"] = True
+
+
+def deployed(desk: Desk) -> None:
+    half(desk)
+    assert desk.cli("deploy", "net.layerkit", "-o", "net.layerkit").code == 0
+
+
+def half(desk: Desk, **train: Any) -> None:
+    in_file(desk)
+    desk.train.update({"epochs": 2, **train})
+    layerkit.save(layerkit.train(desk.spec).model, "net.layerkit")
+
+
+STATE = "training.state:read_state"
+case(STATE, train_on, deployed, read)
+
+
+def others(desk: Desk) -> None:
+    half(desk)
+    desk.options["epochs"] = 3
+    Path("same.csv").write_text(Path("own.csv").read_text())
+    Path("own.csv").write_text(table().replace("1,1,dog", "1,9,dog"))
+
+
+def same_rows(desk: Desk, text: str) -> None:
+    assert "give the same data" in text
+    Path("same.csv").replace("own.csv")
+
+
+case(STATE, same_rows, others, read)
+case(STATE, train_on, others, read)
+
+
+def no_more(desk: Desk) -> None:
+    half(desk)
+    desk.options["epochs"] = 2
+
+
+def more_epochs(desk: Desk, text: str) -> None:
+    desk.options["epochs"] = int(told(r"a new total above (\d+)", text)) + 1
+
+
+case("training.run:resume", more_epochs, no_more, read)
+
+
+def shorter(desk: Desk) -> None:
+    half(desk, schedule="cosine")
+
+
+def gone_on(desk: Desk) -> None:
+    words = ["resume", "net.layerkit", "--data", "own.csv", "--epochs", 4]
+    passed(desk.cli(*words, *desk.options.get("words", [])))
+
+
+class CommandError(LayerkitError):
+    """What a command said."""
+
+
+def passed(done: Any) -> None:
+    if done.code:
+        raise CommandError(done.err)
+
+
+for choice in ("continue", "restart"):
+    case(
+        "training.totals:go_on",
+        lambda desk, text, choice=choice: desk.options.update(
+            words=told(rf"(--schedule {choice})", text).split()
+        ),
+        shorter,
+        gone_on,
+    )
+
+
+def evaluated(desk: Desk) -> None:
+    words = desk.options.get("words", ["--split", "test"])
+    passed(desk.cli("eval", "net.layerkit", "--data", "own.csv", *words))
+
+
+case(
+    "cli.evaluate:_rows",
+    lambda desk, text: desk.options.update(words=told(r"(--split \w+)", text).split()),
+    half,
+    evaluated,
+)
+
+
+def two_specs(*recipes: dict[str, Any]) -> Step:
+    def spoil(desk: Desk) -> None:
+        in_file(desk)
+        for i, fields in enumerate(recipes):
+            spec = {**desk.spec, "name": f"n{i}", "train": {**desk.train, **fields}}
+            Path(f"n{i}.json").write_text(json.dumps(spec))
+
+    return spoil
+
+
+def compared(desk: Desk) -> None:
+    words = desk.options.get("words", [])
+    passed(desk.cli("compare", "n0.json", "n1.json", "--seeds", 1, "--no-timing", *words))
+
+
+def set_words(pattern: str) -> Callable[[Desk, str], object]:
+    def follow(desk: Desk, text: str) -> None:
+        line = told(pattern, text).replace("PATH", "own.csv")
+        desk.options["words"] = [*desk.options.get("words", []), *line.split()]
+
+    return follow
+
+
+POSE = "comparison.question:pose"
+case(POSE, set_words(r"(--set train\.test=[\d.]+)"), two_specs({}, {}), compared)
+case(
+    "comparison.question:_one",
+    set_words(r"(--set train\.test=[\d.]+)"),
+    two_specs({"test": 0.2}, {"test": 0.3}),
+    compared,
+)
+case(
+    "comparison.question:_splits",
+    set_words(r"(--data PATH)"),
+    two_specs({"data": "own.csv", "test": 0.2}, {"data": "digits", "test": 0.2}),
+    compared,
+)
+
+
+def on_validation(desk: Desk) -> None:
+    two_specs({}, {})(desk)
+    desk.options["words"] = ["--on", "validation"]
+
+
+def set_validation(desk: Desk, text: str) -> None:
+    share = told(r"set train\.validation \(([\d.]+), say\)", text)
+    desk.options["words"] += ["--set", f"train.validation={share}"]
+
+
+case("comparison.question:_check_validation", set_validation, on_validation, compared)
+
+
+def judge_models(desk: Desk) -> None:
+    names = desk.options.get("names", ["net.layerkit", "net.layerkit"])
+    words = desk.options.get("words", [])
+    passed(desk.cli("compare", *names, "--seeds", 1, "--no-timing", *words))
+
+
+def model_on_validation(desk: Desk) -> None:
+    half(desk, validation=0.2, test=0.2)
+    Path("net.json").write_text(json.dumps(desk.spec))
+    desk.options["words"] = ["--on", "validation"]
+
+
+def on_test(desk: Desk, text: str) -> None:
+    assert "compare on the test rows" in text
+    desk.options["words"] = ["--on", "test"]
+
+
+def its_spec(desk: Desk, text: str) -> None:
+    assert "give its spec" in text
+    desk.options["names"] = ["net.json"]
+
+
+VALID = "comparison.question:_check_validation"
+case(VALID, on_test, model_on_validation, judge_models)
+case(VALID, its_spec, model_on_validation, judge_models)
+
+
+def untrained_judged(desk: Desk) -> None:
+    built(desk)
+    desk.options["words"] = ["--split", "all"]
+
+
+def then_train(desk: Desk, text: str) -> None:
+    assert "train it first" in text
+    passed(desk.cli("train", "net.layerkit", "--data", "own.csv", "-o", "net.layerkit"))
+
+
+def named_classes(desk: Desk, text: str) -> None:
+    assert "name the classes in output.classes of the spec" in text
+    desk.spec["output"]["classes"] = ["cat", "dog"]
+    layerkit.save(layerkit.build(desk.spec), "net.layerkit")
+
+
+ENCODE = "training.prepare:encode_targets"
+case(ENCODE, then_train, untrained_judged, evaluated)
+case(ENCODE, named_classes, untrained_judged, evaluated)
+
+
+def too_hot(desk: Desk) -> None:
+    desk.spec["input"]["scale"] = None
+    desk.data["weight"] = desk.data["weight"] * 1e30
+    desk.spec["output"] = {"targets": ["height"]}
+    desk.spec["input"]["columns"] = ["weight"]
+    desk.spec["layers"] = [{"type": "dense", "units": 1}]
+    desk.train.update(loss="mse", optimizer={"type": "sgd", "learning_rate": 1e3}, epochs=3)
+
+
+def calmer(desk: Desk, text: str) -> None:
+    assert "lower train.optimizer.learning_rate" in text
+    desk.train["optimizer"]["learning_rate"] = 1e-70
+
+
+def clipped(desk: Desk, text: str) -> None:
+    desk.train["clip_norm"] = float(told(r"set train\.clip_norm \(([\d.]+), say\)", text))
+
+
+def smaller(desk: Desk, text: str) -> None:
+    assert "scale the input" in text
+    desk.spec["input"]["scale"] = "standardize"
+    desk.train["optimizer"]["learning_rate"] = 0.01
+
+
+LOOP = "training.loop:epoch"
+case(LOOP, calmer, too_hot)
+case(LOOP, smaller, too_hot)
+
+
+def steep(desk: Desk) -> None:
+    too_hot(desk)
+    desk.data["weight"] = desk.data["weight"] / 1e30
+    desk.train.update(epochs=80, optimizer={"type": "sgd", "learning_rate": 1e3})
+
+
+case(LOOP, clipped, steep)
+
+# ---- files and tables
+
+
+def rows_of(desk: Desk) -> object:
+    return layerkit.read_rows(desk.options.get("name", "f.csv"), **desk.options.get("how", {}))
+
+
+def holds(name: str, content: str | bytes, **how: object) -> Step:
+    def spoil(desk: Desk) -> None:
+        Path(name).write_bytes(content if isinstance(content, bytes) else content.encode())
+        desk.options.update(name=name, how=how)
+
+    return spoil
+
+
+def how(**fields: object) -> Callable[[Desk, str], object]:
+    return lambda desk, text: desk.options.update(how=fields)
+
+
+def rewritten(old: str, new: str) -> Callable[[Desk, str], object]:
+    def follow(desk: Desk, text: str) -> None:
+        path = Path(desk.options["name"])
+        path.write_text(path.read_bytes().decode("latin-1").replace(old, new), "utf-8")
+
+    return follow
+
+
+def case_of_text(site: str, words: str, follow: Callable[[Desk, str], object], spoil: Step) -> None:
+    """A case whose advice is no more than ``words``, which the message must hold."""
+
+    def checked(desk: Desk, text: str) -> None:
+        assert words in text
+        follow(desk, text)
+
+    case(site, checked, spoil, rows_of)
+
+
+case_of_text("data.read:_format_of", "formats: csv", how(format="csv"),
+             holds("f.csv", "a\n1\n", format="xls"))  # fmt: skip
+case("data.read:_format_of", lambda desk, text: desk.options.update(how={"format": meant(text)}),
+     holds("f.csv", "a\n1\n", format="cvs"), rows_of)  # fmt: skip
+case_of_text("data.jsonlines:_parsed", "wanted one JSON object or array a line",
+             rewritten("{'a': 1}", '{"a": 1}'), holds("f.jsonl", "{'a': 1}\n"))  # fmt: skip
+case_of_text("contract.rowforms:_column", "one number or text a key", rewritten("[1, 2]", "1"),
+             holds("f.jsonl", '{"a": [1, 2]}\n'))  # fmt: skip
+
+
+def in_folder(desk: Desk) -> None:
+    Path("d").mkdir(exist_ok=True)
+    Path("d/f.csv").write_text("a\n1\n")
+    desk.options.update(name="d")
+
+
+case_of_text("data.read:_file_bytes", "name a file in it",
+             lambda desk, text: desk.options.update(name="d/f.csv"), in_folder)  # fmt: skip
+
+
+def saved(**arrays: object) -> Step:
+    def spoil(desk: Desk) -> None:
+        np.savez("f.npz", **arrays)  # type: ignore[arg-type]
+        desk.options.update(name="f.npz", how=desk.options.get("how", {}))
+
+    return spoil
+
+
+X, Y = np.ones((3, 2)), np.arange(3)
+case_of_text("data.arrays:read_npz", "name one x, X, rows or features",
+             lambda desk, text: saved(x=X, y=Y)(desk), saved(p=X, q=Y))  # fmt: skip
+
+
+def wrong_key(desk: Desk) -> None:
+    saved(x=X, y=Y)(desk)
+    desk.options["how"] = {"labels": "kind"}
+
+
+case(
+    "data.arrays:read_npz",
+    lambda desk, text: desk.options.update(how={"labels": listed(text, "keys there")[-1]}),
+    wrong_key,
+    rows_of,
+)
+
+
+def objects(desk: Desk) -> None:
+    np.save("f.npy", np.array([[1.0, None]], object), allow_pickle=True)
+    desk.options.update(name="f.npy")
+
+
+def as_floats(desk: Desk, text: str) -> None:
+    assert "array.astype(float)" in text
+    np.save("f.npy", np.array([[1.0, None]], object).astype(float))
+
+
+case("data.arrays:_damaged", as_floats, objects, rows_of)
+
+
+def cut(desk: Desk) -> None:
+    np.save("f.npy", X)
+    Path("f.npy").write_bytes(Path("f.npy").read_bytes()[:-3])
+    desk.options.update(name="f.npy")
+
+
+case_of_text("data.arrays:_damaged", "copy or write the file again",
+             lambda desk, text: np.save("f.npy", X), cut)  # fmt: skip
+
+
+def predicted(desk: Desk) -> object:
+    model = desk.options.get("net") or layerkit.train(desk.spec, data=desk.data).model
+    desk.options["net"] = model
+    return model.predict(desk.options["rows"])
+
+
+def given(rows: object) -> Step:
+    return lambda desk: desk.options.update(rows=rows)
+
+
+def first_shape(desk: Desk, text: str) -> None:
+    assert "rows first" in text
+    desk.options["rows"] = np.ones((2, 5)).T
+
+
+case("contract.inputs:_numbers", first_shape, given(np.ones((2, 5))), predicted)
+
+
+def by_position(desk: Desk) -> None:
+    desk.spec["input"] = {"shape": [2]}
+    x = np.stack([desk.data["weight"], desk.data["height"]], 1)
+    desk.data = (x, desk.data["kind"])
+    desk.options["rows"] = {"a": [1.0], "b": [2.0], "kind": ["cat"]}
+
+
+def leave_out(desk: Desk, text: str) -> None:
+    assert "leave out the others" in text
+    keep = listed(text, "columns there")[:2]
+    desk.options["rows"] = {name: desk.options["rows"][name] for name in keep}
+
+
+case("contract.inputs:_by_column", leave_out, by_position, predicted)
+
+
+class DataFrameToBe:
+    """As the plan of a table that polars has not computed."""
+
+    def collect(self) -> dict[str, list[float]]:
+        return {"weight": [1.0], "height": [2.0]}
+
+
+class LazyFrame(DataFrameToBe):
+    pass
+
+
+class Sparse:
+    def toarray(self) -> Any:
+        return np.ones((1, 2))
+
+
+def call(desk: Desk, text: str) -> None:
+    desk.options["rows"] = getattr(desk.options["rows"], told(r"call \.(\w+)\(\) first", text))()
+
+
+case("contract.frames:_refuse_plans", call, given(LazyFrame()), predicted)
+case("contract.frames:as_array", call, given(Sparse()), predicted)
+
+
+def read_first(desk: Desk, text: str) -> None:
+    Path("f.csv").write_text("weight,height\n1,2\n")
+    read = functools.reduce(getattr, told(r"layerkit\.(\w+)\(path\)", text).split("."), layerkit)
+    desk.options["rows"] = read("f.csv")
+
+
+case("contract.frames:as_array", read_first, given("f.csv"), predicted)
+
+
+def as_columns(desk: Desk, text: str) -> None:
+    assert "a column for each number" in text
+    desk.options["rows"] = {"weight": [1.0], "height": [2.0]}
+
+
+case("contract.rowforms:_of_columns", as_columns,
+     given({"weight": np.ones((1, 2)), "height": [2.0]}), predicted)  # fmt: skip
+
+
+def outside(desk: Desk) -> None:
+    half(desk)
+    Path("rows.csv").write_text("weight,height\n1000,2\n")
+    desk.options["words"] = ["--outside", "error"]
+
+
+def inferred(desk: Desk) -> None:
+    passed(desk.cli("infer", "net.layerkit", "rows.csv", *desk.options["words"]))
+
+
+case(
+    "contract.outside:refusal",
+    lambda desk, text: desk.options.update(words=told(r"(--outside \w+)", text).split()),
+    outside,
+    inferred,
+)
+
+
+def clash(desk: Desk) -> None:
+    Path("f.csv").write_text("a;b\n1,5;2\n")
+    desk.options.update(how={"decimal": ",", "delimiter": ","})
+
+
+case("data.dialect:_check_together", lambda desk, text: desk.options["how"].pop(
+    told(r"give another (\w+), or leave one out", text)), clash, rows_of)  # fmt: skip
+
+# ---- the tests
+
+
+@pytest.fixture
+def sites(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Functions that have made errors, as module:function without ``layerkit.``, in order."""
+    found: list[str] = []
+    made = LayerkitError.__init__
+
+    def spy(self: LayerkitError, *given: Any, **fields: Any) -> None:
+        frame: Any = sys._getframe(1)
+        while frame.f_globals["__name__"] == "layerkit.errors":
+            frame = frame.f_back
+        names = []
+        while frame is not None and len(names) < 8:
+            module = frame.f_globals["__name__"].removeprefix("layerkit.")
+            names.append(f"{module}:{frame.f_code.co_name}")
+            frame = frame.f_back
+        found.extend(names)
+        made(self, *given, **fields)
+
+    monkeypatch.setattr(LayerkitError, "__init__", spy)
+    return found
+
+
+@pytest.mark.parametrize("one", CASES, ids=lambda c: c.name)
+def test_an_advice_leads_on(cli: Cli, sites: list[str], one: Case) -> None:
+    desk = Desk(cli)
+    one.spoil(desk)
+    del sites[:]
+    with pytest.raises(LayerkitError) as caught:
+        one.act(desk)
+    assert one.site in sites
+    one.follow(desk, str(caught.value))
+    one.act(desk)
+
+
+OTHERS = {
+    "errors": "classes that pass a hint on; limits and extras are told by tests of their own",
+    "spec.words": "passes on the hints of parts",
+    "importing": "wants other distributions: tests/plugins",
+    "provenance": "wants other distributions: tests/plugins",
+    "plugins.trial": "wants other distributions: tests/plugins",
+    "registry": "beside choose(), wants other distributions: tests/plugins",
+    "format.reader": "says what a foreign file is",
+    "format.source": "says what is no regular file",
+    "data.fetch": "wants the files of MNIST",
+    "data.idxfolder": "names the files of MNIST",
+    "data.delimited": "the form of a file, cell by cell: tests/unit/data",
+}
+
+
+def hints() -> Counter[str]:
+    """How many hints each function of layerkit gives; the kit of plugins has tests of its own."""
+    found: Counter[str] = Counter()
+    for path in CODE.rglob("*.py"):
+        module = ".".join(path.relative_to(CODE).with_suffix("").parts)
+        if not module.startswith("testing."):
+            count(ast.parse(path.read_text("utf-8")), module, "", found)
+    return found
+
+
+def count(node: ast.AST, module: str, function: str, found: Counter[str]) -> None:
+    for child in ast.iter_child_nodes(node):
+        inner = child.name if isinstance(child, ast.FunctionDef) else function
+        if isinstance(child, ast.Call):
+            given = [k.value for k in child.keywords if k.arg == "hint"]
+            found[f"{module}:{inner}"] += any(ast.unparse(value) != "None" for value in given)
+        count(child, module, inner, found)
+
+
+def test_every_hint_has_a_case() -> None:
+    tried = Counter(c.site for c in CASES)
+    lacking = {
+        site: f"{number} hints, {tried[site]} cases"
+        for site, number in hints().items()
+        if number > tried[site] and site.split(":")[0] not in OTHERS
+    }
+    assert lacking == {}, "give each a case above, which follows the advice"
+
+
+def test_what_is_left_out_gives_hints() -> None:
+    assert set(OTHERS) <= {site.split(":")[0] for site, number in hints().items() if number}
