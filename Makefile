@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo test check format docs bench fuzz clean
+.PHONY: help setup demo test check format docs bench stats fuzz clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -49,6 +49,9 @@ bench: $(STAMP)  ## measure against others, side by side, in one run; writes ben
 	$(BIN)/python -m benchmarks.speed.run --write $(ARGS)
 	$(BIN)/python -m benchmarks.speed.threads --write
 	$(BIN)/python -m benchmarks.speed.scale --write
+
+stats: $(STAMP)  ## how often verdicts are wrong: simulated comparisons, a fresh seed; writes the tables
+	$(BIN)/python -m benchmarks.stats.run --write $(ARGS)
 
 clean:  ## remove what the other targets made
 	rm -rf $(VENV) site demo-out dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from layerkit.errors import MissingExtraError as MissingExtraError
     from layerkit.errors import ModelFileError as ModelFileError
     from layerkit.errors import NotAModelFileError as NotAModelFileError
+    from layerkit.errors import PathError as PathError
     from layerkit.errors import PluginAmbiguousError as PluginAmbiguousError
     from layerkit.errors import PluginError as PluginError
     from layerkit.errors import PluginLoadError as PluginLoadError
@@ -107,6 +108,7 @@ _HOME = {
     "Model": "model",
     "ModelFileError": "errors",
     "NotAModelFileError": "errors",
+    "PathError": "errors",
     "Optimizer": "parts",
     "Param": "layer",
     "Part": "layer",
@@ -177,6 +179,7 @@ __all__ = [
     "Optimizer",
     "Param",
     "Part",
+    "PathError",
     "Plan",
     "PluginAmbiguousError",
     "PluginError",

@@ -27,6 +27,7 @@ docstring of the class.
     |     `- PluginNotAllowedError             LK-106
     |- DataError (ValueError)                  LK-203
     |- DataSourceError (OSError)               LK-204
+    |- PathError (OSError)                     LK-305
     |- TrainingDivergedError (ArithmeticError) LK-401
     `- MissingExtraError (ImportError)         LK-501
 
@@ -36,6 +37,7 @@ class; without a file its ``path`` is None.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -51,6 +53,7 @@ __all__ = [
     "MissingExtraError",
     "ModelFileError",
     "NotAModelFileError",
+    "PathError",
     "PluginAmbiguousError",
     "PluginError",
     "PluginLoadError",
@@ -75,8 +78,22 @@ _MESSAGE_LIMIT = 4000
 
 def quoted(text: object, limit: int = 80) -> str:
     """``text`` as repr, cut to ``limit`` characters: how a string out of a file is shown."""
+    text = _start(text, limit)
     shown = ascii(text) if isinstance(text, str) and not text.isprintable() else repr(text)
     return shown if len(shown) <= limit else shown[: limit - 3] + "..."
+
+
+def _start(value: object, limit: int) -> object:
+    """As much of ``value`` as ``limit`` characters of its repr can show: a file may hold more."""
+    if type(value) in (str, bytes):
+        return value[: limit + 1]  # type: ignore[index]  # text, as the line above asks
+    if type(value) in (list, tuple):
+        short = [_start(item, limit) for item in value[: limit + 1]]  # type: ignore[index]
+        return short if type(value) is list else tuple(short)
+    if type(value) is dict:
+        some = itertools.islice(value.items(), limit + 1)
+        return {key: _start(item, limit) for key, item in some}
+    return value
 
 
 class LayerkitError(Exception):
@@ -444,6 +461,30 @@ class DataSourceError(LayerkitError, OSError):
     """A data set cannot be found or read. Give ``--data PATH`` or set ``LAYERKIT_DATA``."""
 
     code = "LK-204"
+
+
+class PathError(LayerkitError, OSError):
+    """A path names no file, a folder where a file is wanted, or a place that cannot be written.
+
+    Check the name, or make its folder first. Besides, the error is the FileNotFoundError,
+    IsADirectoryError, NotADirectoryError, FileExistsError or PermissionError that Python would
+    raise. Attributes: ``path``, and as ever ``filename`` and ``errno``.
+    """
+
+    code = "LK-305"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: str | None = None,
+        errno: int | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.path = path
+        self.filename = path
+        self.errno = errno
 
 
 class TrainingDivergedError(LayerkitError, ArithmeticError):

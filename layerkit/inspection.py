@@ -79,7 +79,7 @@ class Inspection:
 
 
 def inspect(
-    source: str | os.PathLike[str] | BinaryIO,
+    source: str | os.PathLike[str] | BinaryIO | bytes | bytearray | memoryview,
     *,
     expected_id: str | None = None,
     limits: Limits | None = None,

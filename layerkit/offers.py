@@ -34,11 +34,17 @@ ALLOW_VARIABLE = "LAYERKIT_PLUGINS"
 """Environment variable: distributions whose parts may be imported, separated by commas."""
 
 
+_LONGEST = 200  # letters of a word that may be a slip of the finger
+_MOST = 5_000  # words to compare with: a quarter of a second
+
+
 def nearest(word: str, known: list[str]) -> str:
     """``; did you mean 'x'?`` for the known words nearest to ``word``, or the empty string."""
+    if len(word) > _LONGEST:
+        return ""
     import difflib  # 2 ms, and only for a mistake
 
-    close = difflib.get_close_matches(word.lower(), known, n=2, cutoff=0.6)
+    close = difflib.get_close_matches(word.lower(), known[:_MOST], n=2, cutoff=0.6)
     return f"; did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
 
 

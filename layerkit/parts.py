@@ -8,6 +8,7 @@ point group of its kind. Arrays are batch-first in shape; see ``layerkit.layer``
 from __future__ import annotations
 
 import copy
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -243,8 +244,15 @@ class Metric(Part, ABC):
         """The metric of predictions (n, k), probabilities or numbers, against targets.
 
         Targets are (n,) class numbers or (n, k) flags or numbers, in the units of the raw data;
-        weights (n,) count rows more or less.
+        weights (n,) count rows more or less. NaN where the rows do not define the metric.
         """
+
+    @staticmethod
+    def weighted_mean(values: Array, weights: Array | None) -> float:
+        """sum_i w_i v_i / sum_i w_i for values (n,), in float64; NaN where no row has a weight."""
+        if len(values) == 0 or (weights is not None and not np.any(weights)):
+            return math.nan
+        return float(np.average(values.astype(np.float64), weights=weights))
 
 
 @dataclass(frozen=True)
@@ -289,14 +297,15 @@ class Rows:
         if self.values is not None:
             return len(self.values)
         if self.columns:
-            return len(next(iter(self.columns.values())))
+            size = getattr(self.columns, "size", None)  # of columns that are read when asked for
+            return len(next(iter(self.columns.values()))) if size is None else int(size)
         return 0 if self.labels is None else len(self.labels)
 
     def take(self, index: Array | slice) -> Rows:
         """The rows at ``index``, in that order."""
         return Rows(
             None if self.values is None else self.values[index],
-            None if self.columns is None else {k: v[index] for k, v in self.columns.items()},
+            None if self.columns is None else _taken_columns(self.columns, index),
             None if self.labels is None else self.labels[index],
             self.source,
             (np.arange(len(self)) if self.index is None else self.index)[index],
@@ -304,6 +313,14 @@ class Rows:
             None if self.spelling is None else partial(_taken, self.spelling, index),
             self.notes,
         )
+
+
+def _taken_columns(columns: Mapping[str, Array], index: Array | slice) -> Mapping[str, Array]:
+    take = getattr(columns, "take", None)
+    if take is not None:
+        taken: Mapping[str, Array] = take(index)
+        return taken
+    return {name: column[index] for name, column in columns.items()}
 
 
 def _taken(

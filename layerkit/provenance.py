@@ -55,6 +55,9 @@ def permission(allow: AllowPlugins) -> Permit:
 
 P = TypeVar("P", bound=Part)
 
+_MOST = 1000
+"""Types that cannot be used, after which a file is looked at no further."""
+
 _RANK: list[type[PluginError]] = [
     PluginMissingError,
     PluginAmbiguousError,
@@ -137,8 +140,8 @@ def resolve_types(
     Raises
     ------
     PluginError
-        If a type cannot be used. All types are tried first; the class is that of the gravest
-        fault and ``problems`` lists every one.
+        If a type cannot be used. All types are tried first, until a thousand cannot; the class
+        is that of the gravest fault and ``problems`` lists every one.
     SpecError, UnsupportedFormatError
         If the list of layers is not well formed, or its schema is newer.
     """
@@ -158,6 +161,8 @@ def resolve_types(
                 _check_activation(name, claim, permit)
         except PluginError as error:
             faults.append(error)
+        if len(faults) >= _MOST:
+            break
     configs = _migrated(header, classes, faults)
     if faults:
         raise _gravest(faults)

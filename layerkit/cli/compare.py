@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
+import signal
 import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,6 +15,7 @@ import typer
 from layerkit.cli import console, options
 
 if TYPE_CHECKING:
+    from layerkit.cli.progress import Quiet
     from layerkit.comparison import Comparison
 
 __all__ = ["EXAMPLE", "compare", "show"]
@@ -22,6 +27,8 @@ EXAMPLE = console.example(
 )
 
 _WIDTH = 100
+_KEPT = Path("compare-runs")
+_NAMED = 6  # unfinished trainings that are named
 
 
 def compare(
@@ -58,6 +65,17 @@ def compare(
     comment: options.Comment = None,
     missing_values: options.MissingValues = None,
     encoding: options.Encoding = None,
+    keep: Annotated[
+        Path,
+        typer.Option(
+            metavar="DIR",
+            help="Where every training is kept as soon as it is done; those that are there are not "
+            "done again.",
+        ),
+    ] = _KEPT,
+    no_keep: Annotated[
+        bool, typer.Option("--no-keep", help="Keep no training, and use none that was kept.")
+    ] = False,
     settings: options.Settings = None,
     quiet: options.Quiet = False,
     as_json: options.Json = False,
@@ -86,7 +104,7 @@ def compare(
         missing_values=missing_values,
         encoding=encoding,
     )
-    with watcher(quiet=quiet, as_json=as_json) as watch:
+    with watcher(quiet=quiet, as_json=as_json) as watch, _told_what_is_left(keep, watch):
         watch.promise = "then stopping"
         found = judge(
             contestants,
@@ -98,6 +116,7 @@ def compare(
             confidence=confidence,
             timing=timing,
             on=on,
+            keep=None if no_keep else keep,
         )
     if csv is not None:
         console.write_file(Path(csv), [found.to_csv()])
@@ -107,9 +126,38 @@ def compare(
         console.emit_json({**found.to_json(), "notices": watch.notices})
         return
     show(found)
+    trained = sum(len(c.seeds) - len(c.kept) for c in found.contestants if c.kind == "spec")
+    if trained and not no_keep and not quiet:
+        console.note(f"kept {trained} trained models in {console.safe(str(keep))}")
     for path in (csv, html):
         if path is not None:
             console.note(f"wrote {console.safe(path)}")
+
+
+@contextmanager
+def _told_what_is_left(keep: Path, watch: Quiet) -> Iterator[None]:
+    """After an interruption, say which trainings are done, which are not, and how to go on."""
+    from layerkit.cli import failures
+    from layerkit.comparison import ComparisonStoppedError
+
+    try:
+        yield
+    except ComparisonStoppedError as stopped:
+        total = len(stopped.finished) + len(stopped.unfinished)
+        where = f", kept in {stopped.folder}" if stopped.folder and stopped.finished else ""
+        left = ", ".join(f"{name} seed {seed}" for name, seed in stopped.unfinished[:_NAMED])
+        more = len(stopped.unfinished) - _NAMED
+        left += f" and {more} more" if more > 0 else ""
+        message = f"{len(stopped.finished)} of {total} trainings are finished{where}; not: {left}"
+        chosen = "" if keep == _KEPT else f" --keep {shlex.quote(str(keep))}"
+        hint = "" if stopped.folder is None else f"go on with: {stopped.command}{chosen}"
+        if not watch.silent:
+            for line in (message, hint):
+                console.note(console.safe(line))
+        kind = failures.Terminated if watch.signal == signal.SIGTERM else KeyboardInterrupt
+        error = kind(message)
+        error.hint = hint  # type: ignore[attr-defined]  # told by --json
+        raise error from stopped
 
 
 def show(found: Comparison) -> None:

@@ -175,18 +175,21 @@ def write_file(target: Path, pieces: Iterable[str]) -> None:
 
     Raises
     ------
-    OSError
+    PathError
         If it cannot be written.
     """
     from layerkit.format.atomic import replace_file
     from layerkit.format.gather import Gather
+    from layerkit.paths import expanded, path_errors
 
     def produce(gather: Gather) -> None:
         for piece in pieces:
             gather.put(piece.encode())
 
-    if target.exists() and not (target.is_file() or target.is_dir()):
-        with target.open("w", encoding="utf-8") as stream:
-            stream.writelines(pieces)
-        return
-    replace_file(target, produce)
+    target = Path(expanded(str(target)))
+    with path_errors(str(target), writing=True):
+        if target.exists() and not (target.is_file() or target.is_dir()):
+            with target.open("w", encoding="utf-8") as stream:
+                stream.writelines(pieces)
+            return
+        replace_file(target, produce)

@@ -96,10 +96,10 @@ def _trained(
         if not watch.silent:
             told = summary.summarise(model)
             console.out(f"{len(told['layers'])} layers, {told['parameters']:,} parameters")
-        runs = run_all(model.spec, path.with_suffix(".layerkit"), watch, seeds=seeds)
+        runs = run_all(model.spec, path.with_suffix(".layerkit"), watch, seeds=seeds, replace=True)
         if watch.interrupted:
             raise KeyboardInterrupt
-        files += [saved for _, saved, _ in runs]
+        files += [saved.path for saved in runs]
     return files
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -98,6 +97,7 @@ def _rows(
 ) -> tuple[Rows, Split]:
     """The rows to judge, and which split they are."""
     from layerkit import DataError
+    from layerkit.cli import files
     from layerkit.training import splits_of
     from layerkit.training.prepare import test_split
 
@@ -105,7 +105,7 @@ def _rows(
     in_two = "test" in splits
     if split == "all" and in_two:
         raise failures.Misuse("the data come in two splits: --split test or --split train")
-    is_file = data is not None and Path(data).expanduser().is_file()
+    is_file = data is not None and files.path_of(data).is_file()
     if split == "all" or (split is None and is_file and not in_two):
         return splits["train"], "all"
     train, test = test_split(splits, model.spec)

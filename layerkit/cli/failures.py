@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import difflib
 import os
+import signal
 import sys
 import traceback
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 import typer
 
 from layerkit.cli import console
 from layerkit.errors import LayerkitError
+from layerkit.paths import explained
 
-__all__ = ["Misuse", "describe", "lines", "report"]
+__all__ = ["Misuse", "Terminated", "describe", "lines", "report", "terminable"]
 
 _USAGE: Any = typer.BadParameter.__mro__[1]  # UsageError, whose module typer has moved
 
@@ -27,7 +30,25 @@ class Misuse(typer.BadParameter):
         return self.message
 
 
-_ERROR, _MISUSE, _INTERRUPTED, _PIPE = 1, 2, 130, 141
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came: as Ctrl-C, but for the exit code."""
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Let SIGTERM end the work as Ctrl-C does, so that nothing half-written is left behind."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+_ERROR, _MISUSE, _INTERRUPTED, _PIPE, _TERMINATED = 1, 2, 130, 141, 143
 
 
 def report(error: BaseException, *, as_json: bool, debug: bool) -> int:
@@ -36,6 +57,8 @@ def report(error: BaseException, *, as_json: bool, debug: bool) -> int:
         return _exit_code(error)
     if isinstance(error, BrokenPipeError):
         return _pipe_closed()
+    if isinstance(error, OSError):
+        error = explained(error)
     if debug:
         traceback.print_exception(error)
     told = {"error": describe(error)}
@@ -43,6 +66,8 @@ def report(error: BaseException, *, as_json: bool, debug: bool) -> int:
         console.emit_json(told, err=True)
     else:
         console.note("\n".join(lines(error)))
+    if isinstance(error, Terminated):
+        return _TERMINATED
     if isinstance(error, (KeyboardInterrupt, typer.Abort)):
         return _INTERRUPTED
     return _MISUSE if isinstance(error, _USAGE) else _ERROR
@@ -59,7 +84,8 @@ def lines(error: BaseException) -> list[str]:
     elif isinstance(error, (KeyboardInterrupt, typer.Abort)):
         return ["interrupted"]
     elif isinstance(error, (OSError, MemoryError)):
-        first, rest, more = f"error: {_message(error)}", [], []
+        hint = getattr(error, "hint", None)  # where a model that could not be saved is
+        first, rest, more = f"error: {_message(error)}", [hint] if hint else [], []
     else:
         first, rest = f"internal error: {type(error).__name__}: {_message(error)}", []
         more = ["this is a fault of layerkit or of a plugin: run it again with --debug and "
@@ -93,21 +119,8 @@ def _message(error: BaseException) -> str:
         return " ".join(["not enough memory", *([f"({error})"] if str(error) else [])])
     if isinstance(error, OSError) and error.strerror:
         name = "" if error.filename is None else f"{os.fspath(error.filename)}: "
-        return f"{name}{error.strerror}{_near(error)}"
+        return f"{name}{error.strerror}"
     return str(error) or type(error).__name__
-
-
-def _near(error: OSError) -> str:
-    """A file of nearly that name, where there is none of that name."""
-    if not isinstance(error, FileNotFoundError) or not isinstance(error.filename, (str, Path)):
-        return ""
-    path = Path(error.filename)
-    there = sorted(path.parent.iterdir()) if path.parent.is_dir() else []
-    there = [p for p in there if not path.suffix or p.suffix == path.suffix]
-    found = difflib.get_close_matches(path.stem, [p.stem for p in there], n=1)
-    close = [p.name for p in there if [p.stem] == found]
-    close.sort(key=lambda name: not name.endswith(path.suffix))
-    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def _usage(error: Any) -> list[str]:

@@ -11,7 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from layerkit import paths
 from layerkit.cli import failures
+from layerkit.paths import expanded, path_errors
 
 if TYPE_CHECKING:
     from layerkit import Model
@@ -25,6 +27,7 @@ __all__ = [
     "keep_others",
     "keep_trained",
     "load_model",
+    "path_of",
     "read_source",
 ]
 
@@ -58,7 +61,7 @@ def read_source(name: str, settings: Sequence[str]) -> Spec | Model:
     if name == "-":
         raw = sys.stdin.buffer.read()
         return _spec_text(raw, settings) if _is_spec(raw) else _changed(_from(raw), settings)
-    with Path(name).open("rb") as file:
+    with path_errors(name), path_of(name).open("rb") as file:
         is_spec = _is_spec(file.read(_HEAD)) or name.endswith(".json")
     return read_spec(name, settings=settings) if is_spec else _changed(load(name), settings)
 
@@ -99,6 +102,11 @@ def _changed(model: Model, settings: Sequence[str]) -> Model:
     return model
 
 
+def path_of(name: str) -> Path:
+    """The path that an argument names; ``~`` is the home folder also behind ``--output=``."""
+    return Path(expanded(name))
+
+
 def destination(wanted: str | None, name: str) -> Path:
     """Where a model called ``name`` goes: a file, or into a folder; checked before any work.
 
@@ -107,7 +115,7 @@ def destination(wanted: str | None, name: str) -> Path:
     OSError
         If no file can be written there.
     """
-    path = Path(f"{name}.layerkit") if wanted is None else Path(wanted)
+    path = Path(f"{name}.layerkit") if wanted is None else path_of(wanted)
     if path.is_dir():
         path /= f"{name}.layerkit"
     check_model_target(path)
@@ -143,7 +151,7 @@ def keep_inputs(outputs: Sequence[str | None], inputs: Sequence[str | None]) -> 
     """
     for output in outputs:
         for given in inputs:
-            if output and given and _same(Path(output), Path(given)):
+            if output and given and _same(path_of(output), path_of(given)):
                 raise failures.Misuse(f"{output} is read by this command, so it cannot be written")
 
 
@@ -158,8 +166,8 @@ def keep_others(outputs: Sequence[str | None]) -> None:
     from layerkit.format.reader import MAGIC
 
     for output in outputs:
-        if output and Path(output).is_file():
-            with Path(output).open("rb") as file:
+        if output and path_of(output).is_file():
+            with path_of(output).open("rb") as file:
                 head = file.read(4096)
             if head.startswith(MAGIC) or (_is_spec(head) and b'"layerkit"' in head):
                 kind = "model" if head.startswith(MAGIC) else "spec"
@@ -191,15 +199,15 @@ def keep_trained(path: Path) -> None:
 
 
 def check_folder(path: Path) -> None:
-    """Refuse a file whose folder is not there or cannot be written into.
+    """Refuse a file whose folder is not there or cannot be written into, or that is a folder.
 
     Raises
     ------
-    OSError
+    PathError
         If so.
     """
-    folder = path.parent
-    if not folder.exists():
-        raise FileNotFoundError(errno.ENOENT, "there is no such folder", str(folder))
-    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        raise PermissionError(errno.EACCES, "cannot write into this folder", str(folder))
+    place = expanded(str(path))
+    paths.check_folder(place)
+    if Path(place).is_dir():
+        with path_errors(place, writing=True):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), place)

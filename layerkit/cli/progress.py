@@ -1,4 +1,4 @@
-"""Training as it is watched: a bar on a terminal, a line an epoch elsewhere, and Ctrl-C."""
+"""Training as it is watched: a bar on a terminal, a line an epoch elsewhere, and signals."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from layerkit.cli import console
+from layerkit.cli import console, failures
 from layerkit.training import Listener
 
 if TYPE_CHECKING:
@@ -28,22 +28,32 @@ def watcher(*, quiet: bool, as_json: bool) -> Quiet:
 
 
 class Quiet(Listener):
-    """Shows nothing but notices, and stops a training at the first Ctrl-C; a context manager.
+    """Shows nothing but notices, and stops a training at the first signal; a context manager.
 
-    The second Ctrl-C raises KeyboardInterrupt at once. ``notices`` keeps what there was to tell.
+    Signals are SIGINT (Ctrl-C) and SIGTERM. Before a training has begun, and the second time, they
+    raise KeyboardInterrupt at once. ``notices`` keeps what there was to tell.
     """
 
     def __init__(self, *, silent: bool = False) -> None:
         self.silent = silent
         self.promise = "then saving"
         self.interrupted = False
+        self.signal: int = signal.SIGINT
         self.notices: list[str] = []
         self.epochs = 0
         self.label = ""
-        self._before: Any = None
+        self._begun = False
+        self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._stopped)
         return self
+
+    @property
+    def exit_code(self) -> int:
+        """How a command ends that a signal stopped."""
+        return 128 + self.signal
 
     def __exit__(
         self,
@@ -51,26 +61,29 @@ class Quiet(Listener):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
-            self._before = None
+        while self._before:
+            signal.signal(*self._before.popitem())
+        if kind is KeyboardInterrupt and self.signal == signal.SIGTERM:
+            raise failures.Terminated from error
 
     def begin(self, name: str, *, seed: int, epochs: int, rows: int) -> None:
-        """From here on a Ctrl-C leaves something worth saving."""
+        """From here on a signal leaves something worth saving."""
         self.epochs, self.label = epochs, f"{console.safe(name)} seed {seed}"
-        if self._before is None:
-            self._before = signal.signal(signal.SIGINT, self._first)
+        self._begun = True
 
-    def _first(self, number: int, frame: FrameType | None) -> None:
+    def _stopped(self, number: int, frame: FrameType | None) -> None:
+        self.signal = number
+        if self.interrupted or not self._begun:
+            raise failures.Terminated if number == signal.SIGTERM else KeyboardInterrupt
         self.interrupted = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
         if not self.silent:
+            again = "Ctrl-C again" if number == signal.SIGINT else "a second signal"
             with suppress(OSError):  # print is not allowed in a signal handler
-                text = f"\nstopping after this batch, {self.promise}; Ctrl-C again stops at once\n"
+                text = f"\nstopping after this batch, {self.promise}; {again} stops at once\n"
                 os.write(2, text.encode())
 
     def stop(self) -> bool:
-        """Whether Ctrl-C was pressed."""
+        """Whether a signal came."""
         return self.interrupted
 
     def notice(self, text: str) -> None:

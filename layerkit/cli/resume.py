@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -24,15 +23,36 @@ def resume(
     *,
     output: Annotated[
         str | None,
-        typer.Option("--output", "-o", metavar="OUT", help="File or folder; by default MODEL."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="OUT",
+            help="File or folder; by default MODEL, of NAME-checkpoint.layerkit NAME.layerkit.",
+        ),
     ] = None,
     data: options.Data = None,
     validation: Annotated[
         str | None, typer.Option(metavar="PATH", help="The validation rows, if they were a file.")
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(min=1, help="A new total, in place of train.epochs.")
+        int | None,
+        typer.Option(min=1, max=2**63 - 1, help="A new total, in place of train.epochs."),
     ] = None,
+    schedule: Annotated[
+        Literal["continue", "restart"] | None,
+        typer.Option(
+            help="With a new total: go on as the schedule of that total has it, or begin it anew."
+        ),
+    ] = None,
+    checkpoint: Annotated[
+        float,
+        typer.Option(
+            min=0, metavar="SECONDS", help="How often to save NAME-checkpoint.layerkit; 0: never."
+        ),
+    ] = 30.0,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace OUT even if it is a model of another spec.")
+    ] = False,
     delimiter: options.Delimiter = None,
     decimal: options.Decimal = None,
     thousands: options.Thousands = None,
@@ -47,10 +67,13 @@ def resume(
     """Go on with an interrupted training.
 
     Given the same rows, it ends with the very bits that an uninterrupted training would have
-    reached. MODEL is replaced when it is done, unless -o names another file.
+    reached. MODEL is replaced when it is done, unless -o names another file; a checkpoint becomes
+    the file that it is a checkpoint of. Where the schedule depends on the total of epochs, as
+    cosine does, a new total needs --schedule. Signals and checkpoints are as for train.
     """
     from layerkit import resume as go_on
     from layerkit.cli import files, runs
+    from layerkit.cli.keeping import Place, finished_name
     from layerkit.cli.progress import watcher
     from layerkit.training.rows import labelled_rows, splits_of
 
@@ -70,20 +93,31 @@ def resume(
     held = None
     if validation is not None:
         held = labelled_rows(loaded.spec, validation, dialect=dialect)
-    target = files.destination(output, loaded.name) if output else Path(model)
+    if output:
+        target = files.destination(output, loaded.name)
+    else:
+        files.check_model_target(target := finished_name(files.path_of(model)))
+    place = Place(target, loaded.spec, replace=replace, every=checkpoint)
+    for path in (target, place.spare):
+        if path.exists() and path.samefile(files.path_of(model)):
+            place.own(path)
+    place.check()
     with watcher(quiet=quiet, as_json=as_json) as watch:
-        with runs.last_good_kept(target):
+        with runs.last_good_kept(place):
             run = go_on(
                 loaded,
                 data=splits_of(loaded.spec, data, dialect=dialect),
                 validation_data=held,
                 epochs=epochs,
+                schedule=schedule,
                 listener=watch,
+                checkpoint=place.checkpoint if checkpoint else None,
+                every=checkpoint,
             )
-        done: runs.Saved = (run, target, runs.save_run(run.model, target))
+        done = runs.save_run(run, place)
     if as_json:
         runs.emit(loaded.name, [done], watch)
     else:
-        runs.show(*done)
+        runs.show(done)
     if watch.interrupted:
-        raise typer.Exit(130)
+        raise typer.Exit(watch.exit_code)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -39,7 +38,7 @@ def upgrade(
     """
     from layerkit import upgrade as write_anew
 
-    files.check_model_target(Path(output or model))
+    files.check_model_target(files.path_of(output or model))
     done = write_anew(model, output, as_is=as_is)
     target = output or model
     if as_json:
@@ -70,11 +69,15 @@ def deploy(
     from layerkit import save
 
     loaded = files.load_model(model)
-    stem = Path(model).name.removesuffix(".layerkit")
-    target = Path(output) if output else Path(model).with_name(f"{stem}-deploy.layerkit")
+    stem = files.path_of(model).name.removesuffix(".layerkit")
+    target = (
+        files.path_of(output)
+        if output
+        else files.path_of(model).with_name(f"{stem}-deploy.layerkit")
+    )
     files.check_model_target(target)
     file_id = save(loaded, target, weights_only=True)
-    before, after = Path(model).stat().st_size, target.stat().st_size
+    before, after = files.path_of(model).stat().st_size, target.stat().st_size
     if as_json:
         console.emit_json({"file": target, "file_id": file_id, "bytes": after, "before": before})
     else:

@@ -42,9 +42,12 @@ def train(
         typer.Option(min=1, help="Train N times from seeds that follow each other; -sSEED files."),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, help="In place of train.seed, the first if several.")
+        int | None,
+        typer.Option(min=0, max=2**63 - 1, help="In place of train.seed, the first if several."),
     ] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="In place of train.epochs.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, max=2**63 - 1, help="In place of train.epochs.")
+    ] = None,
     settings: options.Settings = None,
     checkpoint: Annotated[
         float,
@@ -52,6 +55,9 @@ def train(
             min=0, metavar="SECONDS", help="How often to save NAME-checkpoint.layerkit; 0: never."
         ),
     ] = 30.0,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace OUT even if it is a model of another spec.")
+    ] = False,
     delimiter: options.Delimiter = None,
     decimal: options.Decimal = None,
     thousands: options.Thousands = None,
@@ -67,12 +73,14 @@ def train(
 
     A spec starts from its initial weights, a model from those it has. Progress goes to standard
     error: a bar on a terminal, one line an epoch elsewhere. Ctrl-C finishes the batch, undoes the
-    epoch that it cuts short, saves the model and exits with 130; layerkit resume goes on from
-    there. A second Ctrl-C stops at once. A training that is killed leaves its last checkpoint,
-    which layerkit resume takes as well.
+    epoch that it cuts short, saves the model and exits with 130 (SIGTERM: 143); layerkit resume
+    goes on from there. A second Ctrl-C stops at once. A training that is killed leaves its last
+    checkpoint, which layerkit resume takes as well. With --seeds, the same command again keeps what
+    is finished and goes on with what is not.
     """
     from layerkit.cli import files, runs
     from layerkit.cli.progress import watcher
+    from layerkit.spec import Spec
     from layerkit.spec.overrides import Setting
 
     changes = [*(settings or ())]
@@ -90,9 +98,11 @@ def train(
         encoding=encoding,
     )
     given = files.read_source(source, changes)
-    if seeds is not None and not hasattr(given, "with_train"):
+    if seeds is not None and not isinstance(given, Spec):
         raise failures.Misuse("--seeds starts from a spec: a model has its weights already")
     target = files.destination(output, given.name)
+    recipe = (given if isinstance(given, Spec) else given.spec).train or {}
+    first: int = recipe.get("seed", 0) if seed is None else seed
     with watcher(quiet=quiet, as_json=as_json) as watch:
         done = runs.run_all(
             given,
@@ -104,12 +114,15 @@ def train(
             seed=seed,
             seeds=seeds,
             every=checkpoint,
+            replace=replace,
         )
-        if as_json:
-            runs.emit(given.name, done, watch)
-        elif seeds is not None:
-            runs.show_seeds(done)
-        else:
-            runs.show(*done[0])
+    wanted = range(first, first + seeds) if seeds is not None else []
+    left = runs.unfinished_of(done, wanted)
+    if as_json:
+        runs.emit(given.name, done, watch, unfinished=left)
+    elif seeds is not None:
+        runs.show_seeds(done, unfinished=left)
+    else:
+        runs.show(done[0])
     if watch.interrupted:
-        raise typer.Exit(130)
+        raise typer.Exit(watch.exit_code)

@@ -1,30 +1,40 @@
-"""From what each model made of the rows to summaries and paired differences."""
+"""From what each model made of the rows to summaries, differences and verdicts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from layerkit.comparison.intervals import (
-    Interval,
-    Levels,
-    over_resamples,
-    over_right_rows,
-    over_seeds,
-    share_of_rows,
-)
-from layerkit.comparison.judging import Judged, resampled, row_values
-from layerkit.comparison.results import Difference, Summary
-from layerkit.comparison.wording import sentence, verdict_of, why_no_seeds
+from layerkit.comparison.improvement import Improvement, improvement
+from layerkit.comparison.intervals import Levels, over_seeds
+from layerkit.comparison.marks import BySeed, Marks, Pair, marks_of, pair
+from layerkit.comparison.multiple import not_told_from_the_best, settled
+from layerkit.comparison.results import Difference, Summary, Verdict
+from layerkit.comparison.sentences import Who, sentence
 from layerkit.layer import Array
 from layerkit.parts import Metric
 
-__all__ = ["BySeed", "difference", "spread_of", "summarise"]
+__all__ = ["Side", "best_of", "difference", "differences", "spread_of", "summarise", "verdicts"]
 
-BySeed = Mapping[int | None, Judged]
-"""One contestant's judged models."""
+
+@dataclass(frozen=True)
+class Side:
+    """A contestant on one side of a difference.
+
+    ``seen`` is the share of the judged rows that it was fitted on, where that counts.
+    """
+
+    marks: Marks
+    name: str = "a"
+    kind: str = "spec"
+    seen: float | None = None
+
+    @property
+    def who(self) -> Who:
+        """In a sentence."""
+        return Who(self.name, self.kind, len(self.marks.seeds), len(self.marks.failed))
 
 
 def spread_of(values: Sequence[float]) -> Summary:
@@ -35,22 +45,46 @@ def spread_of(values: Sequence[float]) -> Summary:
     return Summary(tuple(array.tolist()), float(array.mean()), sd, interval, False)
 
 
-def summarise(judged: BySeed, name: str, metric: Metric | None, levels: Levels) -> Summary:
-    """One metric of one contestant; ``metric`` is None for the loss."""
-    models = list(judged.values())
-    values = np.array([j.values[name] for j in models])
-    rows = row_values(models, name, metric)
-    share = _right_or_wrong(rows, metric)
-    if len(models) > 1:
-        interval = over_seeds(values, levels)
-    elif share:
-        interval = share_of_rows(float(values[0]), len(models[0]), levels)
-    else:
-        interval = over_resamples(resampled(models, rows, metric)[0], len(models[0]), levels)
+def summarise(marks: Marks, levels: Levels) -> Summary | None:
+    """One metric of one contestant, over its runs that did not diverge; None if all did."""
+    values = marks.values[marks.finished]
+    if not len(values):
+        return None
+    found = marks.summary().intervals(levels)
     with np.errstate(all="ignore"):
         sd = float(values.std(ddof=1)) if len(values) > 1 else None
         mean = float(values.mean())
-    return Summary(tuple(values.tolist()), mean, sd, interval, _higher(metric), share)
+    return Summary(
+        tuple(values.tolist()),
+        mean,
+        sd,
+        found["both"] or found["seeds"] or found["rows"],
+        marks.higher_is_better,
+        marks.share,
+        marks.count,
+    )
+
+
+def differences(
+    sides: Sequence[Side | None], name: str, levels: Levels, *, main: bool = True
+) -> list[Difference | None]:
+    """Of each side to the first, in one metric; None for the first, and where there is no value.
+
+    Only the ``main`` metric carries verdicts, which hold jointly.
+    """
+    first = sides[0]
+    pairs = [
+        None if first is None or other is None else pair(first.marks, other.marks)
+        for other in sides[1:]
+    ]
+    signs = verdicts(pairs, levels)
+    found: list[Difference | None] = [None]
+    for other, pairing, sign in zip(sides[1:], pairs, signs, strict=True):
+        if first is None or other is None or pairing is None:
+            found.append(None)
+        else:
+            found.append(_difference(first, other, pairing, sign if main else None, name, levels))
+    return found
 
 
 def difference(
@@ -59,73 +93,95 @@ def difference(
     metric: tuple[str, Metric | None],
     levels: Levels,
     *,
-    same_rows: bool = True,
-) -> Difference:
-    """``other`` minus ``first`` in one metric, paired by seed.
-
-    Where no seed is shared the means are compared, and there is no interval over seeds.
-    ``same_rows`` is False when each seed is judged on rows of its own.
-    """
+    own_rows: float | None = None,
+    failures: Sequence[Collection[int]] = ((), ()),
+) -> Difference | None:
+    """``other`` minus ``first`` in one metric, alone; arguments as for ``marks_of``."""
     name, part = metric
-    shared = [seed for seed in first[1] if seed in other[1]]
-    mine = [other[1][s] for s in shared] or list(other[1].values())
-    base = [first[1][s] for s in shared] or list(first[1].values())
-    with np.errstate(all="ignore"):
-        gaps = np.array([a.values[name] - b.values[name] for a, b in zip(mine, base, strict=False)])
-        mean = float(np.mean(_of(mine, name)) - np.mean(_of(base, name)))
-    pairs = gaps if shared else np.empty(0)
-    seeds = over_seeds(pairs, levels)
-    rows = counts = None
-    share = False
-    if np.isfinite(mean) and (same_rows or len(mine) == len(base) == 1):
-        rows, counts, share = _over_rows(mine, base, name, part, levels)
-    drawn = Difference(
+    marks = marks_of([first[1], other[1]], failures, name, part, own_rows)
+    named = zip((first[0], other[0]), marks, strict=True)
+    return differences([None if m is None else Side(m, who) for who, m in named], name, levels)[1]
+
+
+def verdicts(pairs: Sequence[Pair | None], levels: Levels) -> list[int]:
+    """The sign of each difference that is settled, all holding jointly; 0 for open."""
+    return settled([None if p is None else p.chances.bounds() for p in pairs], levels.confidence)
+
+
+def _difference(
+    first: Side, other: Side, found: Pair, sign: int | None, name: str, levels: Levels
+) -> Difference:
+    higher, chances = first.marks.higher_is_better, found.chances
+    architecture = chances.covered and len(found.seeds) > 1
+    intervals = chances.intervals(levels)
+    shown = "both" if architecture else "rows" if intervals["rows"] else "seeds"
+    if (told := intervals[shown]) is not None:
+        intervals[shown] = told.beyond_zero(sign or 0)
+    d = Difference(
         metric=name,
-        mean=mean,
-        pairs=tuple(shared),
-        values=tuple(pairs.tolist()),
-        seeds=seeds,
-        rows=rows,
-        rows_better=None if counts is None else counts[0],
-        rows_worse=None if counts is None else counts[1],
-        verdict=verdict_of(mean, seeds, rows, _higher(part)),
-        higher_is_better=_higher(part),
-        share=share,
+        mean=chances.mean,
+        pairs=found.seeds,
+        values=tuple(found.gaps.tolist()),
+        both=intervals["both"] if architecture else None,
+        seeds=intervals["seeds"],
+        rows=intervals["rows"],
+        verdict=None if sign is None else _verdict(first, other, sign, architecture=architecture),
+        covers="architecture" if architecture else "files",
+        higher_is_better=higher,
+        share=first.marks.share,
+        count=first.marks.count,
+        rows_better=found.better,
+        rows_worse=found.worse,
+        parts=chances.parts(levels.confidence) if architecture else None,
+        improvement=_improvement(first.marks, other.marks, levels.confidence),
+        diverged=(len(first.marks.failed), len(other.marks.failed)),
+        counted=first.marks.share,
+        seen=(first.seen, other.seen),
     )
-    reason = why_no_seeds(drawn.values, len(first[1]) + len(other[1]))
-    words, caveat = sentence(other[0], first[0], drawn, levels, reason)
-    return replace(drawn, words=words, caveat=caveat)
+    words, caveat = sentence(first.who, other.who, d, levels)
+    return replace(d, words=words, caveat=caveat)
 
 
-def _over_rows(
-    mine: list[Judged], base: list[Judged], name: str, metric: Metric | None, levels: Levels
-) -> tuple[Interval | None, tuple[int, int] | None, bool]:
-    """(interval, (rows better, rows worse), whether the metric is a share of right rows)."""
-    both = [*mine, *base]
-    k, n = len(mine), len(base[0])
-    rows = row_values(both, name, metric)
-    counts = None
-    if rows is not None:
-        gaps = rows[:k].mean(axis=0) - rows[k:].mean(axis=0)
-        better = gaps if _higher(metric) else -gaps
-        counts = int((better > 0).sum()), int((better < 0).sum())
-        if _right_or_wrong(rows, metric):
-            return over_right_rows(gaps, levels), counts, True
-    drawn = resampled(both, rows, metric)
-    gaps = drawn[:k].mean(axis=0) - drawn[k:].mean(axis=0)
-    return over_resamples(gaps, n, levels), counts, False
+def _improvement(first: Marks, other: Marks, confidence: float) -> Improvement | None:
+    """With runs that diverged as losing to all that did not."""
+    higher = first.higher_is_better
+    values = np.concatenate([first.values, other.values])
+    worst = values.min() - 1 if higher else values.max() + 1
+
+    def all_runs(marks: Marks) -> Array:
+        lost = 0 if marks.share else len(marks.failed)
+        return np.concatenate([marks.values, np.full(lost, worst)])
+
+    return improvement(all_runs(first), all_runs(other), confidence, higher=higher)
 
 
-def _of(judged: list[Judged], name: str) -> list[float]:
-    return [j.values[name] for j in judged]
+def _verdict(first: Side, other: Side, sign: int, *, architecture: bool) -> Verdict:
+    """In words; a side that has an unfair advantage never wins."""
+    if sign == 0:
+        return "open"
+    wins = (sign > 0) == first.marks.higher_is_better
+    winner = other if wins else first
+    if winner.seen is not None or (winner.marks.failed and not winner.marks.share):
+        return "open"
+    if architecture:
+        return "better" if wins else "worse"
+    return "files_better" if wins else "files_worse"
 
 
-def _higher(metric: Metric | None) -> bool:
-    return metric is not None and metric.higher_is_better
+def best_of(sides: Mapping[int, Side], confidence: float) -> list[int]:
+    """Keys of the sides that are not told apart from the best, by all pairs in one metric.
 
-
-def _right_or_wrong(rows: Array | None, metric: Metric | None) -> bool:
-    """Whether the metric judges classes and every row is simply right (1) or wrong (0)."""
-    if metric is None or rows is None or metric.target == ("real",):
-        return False
-    return bool(np.all((rows == 0) | (rows == 1)))
+    A side that was fitted on the judged rows, or whose diverged runs have no value, tells nobody
+    else from the best.
+    """
+    keys = list(sides)
+    bounds = {}
+    for i, a in enumerate(keys):
+        for j in range(i + 1, len(keys)):
+            found = pair(sides[a].marks, sides[keys[j]].marks).chances
+            unfair = sides[a].seen is not None or sides[keys[j]].seen is not None
+            unfair |= any(m.failed and not m.share for m in (sides[a].marks, sides[keys[j]].marks))
+            bounds[i, j] = None if unfair else found.bounds()
+    higher = all(side.marks.higher_is_better for side in sides.values())
+    kept = not_told_from_the_best(bounds, len(keys), confidence, higher=higher)
+    return [keys[k] for k in kept]

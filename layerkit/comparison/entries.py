@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 from layerkit.errors import PluginError, SpecError
 from layerkit.model import Model
+from layerkit.paths import expanded, path_errors
 from layerkit.spec import Spec, read_spec
 from layerkit.store import load
-from layerkit.training import Run
 
 __all__ = ["Entry", "Given", "gather"]
 
@@ -26,7 +26,8 @@ _MAGIC = b"\x83\xa8layerkit"  # the first bytes of every model file
 class Entry:
     """A contestant before it is judged: its spec and, by seed, its models.
 
-    ``runs`` and ``failures`` are filled in for specs, which are trained here.
+    By seed, ``failures``, ``seconds`` and ``notices`` are filled in for specs, which are trained
+    here, and ``kept``: the seeds that were not trained anew.
     """
 
     name: str
@@ -34,8 +35,10 @@ class Entry:
     spec: Spec
     sources: list[str] = field(default_factory=list)
     models: dict[int | None, Model] = field(default_factory=dict)
-    runs: dict[int, Run] = field(default_factory=dict)
     failures: dict[int, str] = field(default_factory=dict)
+    seconds: dict[int, float] = field(default_factory=dict)
+    notices: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    kept: list[int] = field(default_factory=list)
 
 
 def gather(contestants: Sequence[Given], settings: Sequence[str] = ()) -> list[Entry]:
@@ -76,10 +79,10 @@ def _read(given: Given, settings: Sequence[str]) -> Spec | Model:
         return given
     if isinstance(given, Mapping):
         return read_spec(given, settings=settings)
-    path = Path(given)
+    path = Path(expanded(os.fspath(given)))
     if path.suffix == ".layerkit":
         return load(given)  # as given: it may be a URL
-    with path.open("rb") as file:
+    with path_errors(str(path)), path.open("rb") as file:
         is_model = file.read(len(_MAGIC)) == _MAGIC
     return load(path) if is_model else read_spec(path, settings=settings)
 

@@ -5,22 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from layerkit.comparison.resampling import GROUPS, row_groups, weights_of
 from layerkit.layer import Array, Context
 from layerkit.links import apply_link
 from layerkit.model import Model
-from layerkit.network import random_stream
 from layerkit.parts import Loss, Metric
 from layerkit.training.measure import decoded, metric_value
 from layerkit.training.prepare import Arrays
 
 __all__ = ["Judged", "judge", "resampled", "row_values"]
 
-RESAMPLES = 2000
-_CHUNK = 1 << 20  # weights drawn at once, to bound memory
+_FEW = 256  # draws left out one by one, where each asks the metric again
 
 
 @dataclass(frozen=True)
@@ -90,28 +88,23 @@ def _value(metric: Metric, j: Judged, part: slice) -> float:
     return metric_value(metric, j.predictions[part], j.targets[part])
 
 
-def resampled(judged: Sequence[Judged], rows: Array | None, metric: Metric | None) -> Array:
-    """The metric of each model on rows drawn again with replacement: (models, resamples).
+def resampled(judged: Judged, metric: Metric) -> tuple[Array, Array]:
+    """A metric that is no mean over rows, on rows drawn again (b,) and with groups left out (g,).
 
-    All models see the same draws, so that their differences are paired. ``rows`` are their
-    ``row_values``, or None: then ``metric`` is asked again for each draw, rows weighted by how
-    often they were drawn.
+    ``metric`` is asked each time, rows weighted by how often they were drawn. All models see the
+    same draws.
     """
-    n = len(judged[0])
-    stream = random_stream(0, "comparison", "rows")
-    out = np.empty((len(judged), RESAMPLES))
-    step = max(1, _CHUNK // n)
-    for start in range(0, RESAMPLES, step):
-        stop = min(start + step, RESAMPLES)
-        draws = stream.integers(0, n, (stop - start, n))
-        weights = np.stack([np.bincount(draw, minlength=n) for draw in draws]).astype(np.float64)
-        if rows is not None:
-            out[:, start:stop] = rows @ weights.T / n
-        elif metric is not None:
-            out[:, start:stop] = [[_weighted(metric, j, w) for w in weights] for j in judged]
-    return out
-
-
-def _weighted(metric: Metric, j: Judged, weights: Any) -> float:
+    n = len(judged)
     with np.errstate(all="ignore"):
-        return metric_value(metric, j.predictions, j.targets, weights)
+        drawn = _asked(judged, metric, weights_of(min(n, GROUPS)), row_groups(n))
+        left = _asked(judged, metric, 1.0 - np.eye(min(n, _FEW)), row_groups(n, _FEW))
+    return drawn, left
+
+
+def _asked(judged: Judged, metric: Metric, weights: Array, groups: Array | None) -> Array:
+    """The metric under each of ``weights`` (b, groups), which every row of a group carries."""
+    found = []
+    for w in weights.astype(np.float64):
+        each = w if groups is None else w[groups]
+        found.append(metric_value(metric, judged.predictions, judged.targets, each))
+    return np.array(found)

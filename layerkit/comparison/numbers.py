@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["bytes_text", "count", "decimals_for", "duration", "fixed", "plural", "ratios", "spread"]
+__all__ = [
+    "bytes_text",
+    "count",
+    "decimals_for",
+    "duration",
+    "fixed",
+    "plural",
+    "ratios",
+    "row_places",
+    "spread",
+]
 
 MINUS = "\N{MINUS SIGN}"
 _DEFAULT_DIGITS = 4
@@ -23,10 +33,18 @@ def decimals_for(spread: float | None, value: float = 0.0) -> int:
     return 2
 
 
+def row_places(rows: int) -> int:
+    """Decimal places of a per cent that one of ``rows`` is worth: 1 for 355, as 1/355 is 0.3 %.
+
+    9, which is no limit, where there are no rows.
+    """
+    return max(0, -math.floor(math.log10(100 / rows) + 1e-9)) if rows > 0 else 9
+
+
 def fixed(value: float, decimals: int, *, sign: bool = False) -> str:
     """``value`` with that many decimals, thousands apart and a real minus sign."""
     if not math.isfinite(value):
-        return "not a number" if math.isnan(value) else "∞" if value > 0 else f"{MINUS}∞"
+        return "not defined" if math.isnan(value) else "∞" if value > 0 else f"{MINUS}∞"
     text = f"{abs(value):,.{decimals}f}"
     if float(text.replace(",", "")) == 0:
         return text

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from layerkit.comparison.results import Contestant
-from layerkit.comparison.wording import headline, ranked
+from layerkit.comparison.sentences import headline, ranked
 
 __all__ = ["Comparison"]
 
@@ -20,7 +20,8 @@ class Comparison:
     contestants
         In the order given.
     metric
-        The main metric: the first that the first contestant's recipe names.
+        The main metric: the first that the first contestant's recipe names. It alone carries
+        verdicts.
     data, on, rows
         What the data are called, "test" or "validation", and how many rows were judged.
     confidence
@@ -31,6 +32,12 @@ class Comparison:
         What a reader must know before believing the numbers.
     command
         What to type to do it again.
+    best
+        Names of the contestants that are not told apart from the best in the main metric.
+    control
+        The first contestant timed twice: ratio of the two, for one row and for a batch.
+    unfinished
+        Trainings that an interruption left out, as (contestant, seed).
     versions
         Of layerkit, Python, NumPy, and the machine's kind.
     """
@@ -43,6 +50,9 @@ class Comparison:
     confidence: float
     cautions: tuple[str, ...] = ()
     command: str = ""
+    best: tuple[str, ...] = ()
+    control: tuple[float, float] | None = None
+    unfinished: tuple[tuple[str, int], ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
 
     @property

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from layerkit.comparison.entries import Entry
+from layerkit.comparison.seen import Seen, seen_of
 from layerkit.data import Dialect
 from layerkit.errors import DataError, SpecError, quoted
 from layerkit.model import Model, build
@@ -37,6 +38,8 @@ class Question:
         The test rows, or None on "validation".
     data
         What the data are called, for people.
+    held
+        The share of training rows that each seed keeps, on "validation".
     cautions
         What to keep in mind about them.
     """
@@ -46,6 +49,7 @@ class Question:
     rows: Rows | None
     data: str
     cautions: tuple[str, ...] = ()
+    held: float = 0.0
 
     def arrays(self, model: Model, seed: int | None, loss: Loss) -> Arrays:
         """The judged rows as ``model`` sees them."""
@@ -55,6 +59,16 @@ class Question:
         held = prepare(build(model.spec), self.splits, loss, seed=seed or 0).validation
         assert held is not None  # noqa: S101  # pose has checked it
         return held
+
+    def own_rows(self, seeds: int) -> float | None:
+        """n2/n1 where each seed is judged on n2 rows of its own, kept out of n1 + n2; else None."""
+        if self.rows is not None or seeds < 2:
+            return None
+        return self.held / (1 - self.held)
+
+    def seen(self, models: Sequence[Model]) -> Seen | None:
+        """Whether ``models`` were fitted on the judged rows; validation rows never are."""
+        return None if self.rows is None or not models else seen_of(models, self.rows)
 
     def sample(self, rows: int) -> Rows:
         """Up to ``rows`` rows to measure inference with."""
@@ -77,8 +91,7 @@ def pose(
     check_specs(entries)
     splits, called = _splits(entries, data, dialect)
     if on == "validation":
-        _check_validation(entries)
-        return Question(splits, on, None, called)
+        return Question(splits, on, None, called, held=_validation_share(entries))
     if splits.get("test") is None:
         _one(entries, "test")
     _, rows = test_split(splits, next((e.spec for e in entries if e.spec.train), entries[0].spec))
@@ -146,7 +159,7 @@ def _one(entries: Sequence[Entry], key: str) -> Any:
     return json.loads(next(iter(found))) if found else None
 
 
-def _check_validation(entries: Sequence[Entry]) -> None:
+def _validation_share(entries: Sequence[Entry]) -> float:
     for e in entries:
         if e.kind != "spec":
             raise DataError(
@@ -155,11 +168,13 @@ def _check_validation(entries: Sequence[Entry]) -> None:
                 hint="compare on the test rows, or give its spec",
             )
     _one(entries, "test")
-    if not _one(entries, "validation"):
+    share = _one(entries, "validation")
+    if not share:
         raise SpecError(
             "no validation rows to compare on: set train.validation (0.1, say)",
             location="train.validation",
         )
+    return float(share)
 
 
 def check_specs(entries: Sequence[Entry]) -> None:

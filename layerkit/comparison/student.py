@@ -13,6 +13,7 @@ rounding and needs no table: Abramowitz, Stegun, "Handbook of Mathematical Funct
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 __all__ = ["t_inside", "t_quantile"]
 
@@ -37,6 +38,7 @@ def t_inside(t: float, df: int) -> float:
     return 2 / math.pi * (angle + sine * total) if odd else sine * total
 
 
+@lru_cache(maxsize=4096)
 def t_quantile(confidence: float, df: int) -> float:
     """The t > 0 between whose negative and itself lies ``confidence`` of the distribution.
 

@@ -1,8 +1,7 @@
 """The public function: contestants in, a ``Comparison`` out.
 
-Specs are trained seed by seed, contestants taking turns within a seed, so that a machine that slows
-down slows all of them. Every contestant uses the same seeds, which makes pairs: the same validation
-split and the same order of rows.
+Specs are trained seed by seed. Every contestant uses the same seeds, which makes pairs: the same
+validation split and the same order of rows.
 """
 
 from __future__ import annotations
@@ -14,24 +13,27 @@ import platform
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import layerkit
-from layerkit.comparison.differences import BySeed, difference, spread_of, summarise
+from layerkit.comparison.differences import Side, best_of, differences, spread_of, summarise
 from layerkit.comparison.entries import Entry, Given, gather
-from layerkit.comparison.intervals import Levels
+from layerkit.comparison.intervals import Levels, share_of_rows
 from layerkit.comparison.judging import judge
+from layerkit.comparison.marks import BySeed, Marks, marks_of
 from layerkit.comparison.outcome import Comparison
 from layerkit.comparison.question import On, Question, check_answers, metrics_of, pose
-from layerkit.comparison.results import Contestant, Difference, LayerRow, Timing
-from layerkit.comparison.timing import BATCH_ROWS, time_models
+from layerkit.comparison.results import Contestant, Difference, LayerRow, Summary, Timing
+from layerkit.comparison.seen import Seen, seen_cautions
+from layerkit.comparison.timing import BATCH_ROWS, Timed, time_models
+from layerkit.comparison.trainings import ComparisonStoppedError, noted, train_all
 from layerkit.data import Dialect
-from layerkit.errors import TrainingDivergedError
 from layerkit.model import Model
 from layerkit.parts import Metric
 from layerkit.provenance import provenance
 from layerkit.store import save
-from layerkit.training import Listener, train
+from layerkit.training import Listener
 from layerkit.training.recipe import loss_and_metrics
 from layerkit.training.rows import DataLike
 
@@ -49,14 +51,14 @@ def compare(
     timing: bool = True,
     on: On = "test",
     dialect: Dialect | None = None,
+    keep: str | os.PathLike[str] | None = None,
 ) -> Comparison:
     """Train or load contestants, judge them on the same rows, and compare each with the first.
 
-    Differences carry two intervals, because they answer two questions. *Over seeds* (Student's t
-    on paired differences): would another training run differ? *Over rows* (paired shares or a
-    paired bootstrap): would another test set differ? With one model each there is only the second.
-    Neither covers other training rows, another split of train and test, or other settings: all
-    seeds share one split.
+    A difference carries one interval for both chances, of other training runs and of other test
+    rows, and what each contributes. Where one of them is not measured, as with one model each, the
+    verdict is about these very files. Neither covers other training rows, another split of train
+    and test, or other settings: all seeds share one split. Only the main metric carries verdicts.
 
     Parameters
     ----------
@@ -81,6 +83,9 @@ def compare(
         between architectures without touching the test rows.
     dialect
         How tables are written, before what the specs say of it.
+    keep
+        Folder in which every training is kept as soon as it is done; those that are there already
+        are not done again. None keeps nothing.
 
     Raises
     ------
@@ -91,8 +96,9 @@ def compare(
         If a contestant or the data cannot be read, or the recipes split the data differently.
     ValueError
         If ``seeds`` is below 1 or ``confidence`` not between 0 and 1.
-    KeyboardInterrupt
-        If the listener stops a training: half a comparison is none.
+    ComparisonStoppedError
+        If the listener stops a training, a KeyboardInterrupt that says which are finished: half a
+        comparison is none.
     """
     if seeds < 1:
         raise ValueError(f"seeds is at least 1, not {seeds}")
@@ -101,56 +107,85 @@ def compare(
     entries = gather(contestants, settings)
     question = pose(entries, data, on, dialect)
     metrics = metrics_of(entries)
-    _train_all(entries, question, seeds, listener or Listener())
+    again = _command(entries, data, seeds, settings, confidence, on)
+    folder = None if keep is None else Path(keep)
+    try:
+        train_all(entries, question.splits, seeds, listener or Listener(), folder)
+    except ComparisonStoppedError as stopped:
+        stopped.command = again
+        raise
     ready = [e for e in entries if e.models]
     for other in ready[1:]:
         check_answers(ready[0], other)
     judged = [_judge_all(e, question, metrics) for e in entries]
     levels = Levels(confidence, max(1, len(entries) - 1))
-    times = _times(entries, question) if timing else {}
+    timed = _times(entries, question) if timing else None
     parts: dict[str, Metric | None] = {**metrics, "loss": None}
-    found = tuple(
-        _contestant(
-            entry,
-            {name: summarise(by, name, m, Levels(confidence)) for name, m in parts.items()}
-            if by
-            else {},
-            _differences(entries, judged, i, parts, levels, on) if i else {},
-            times.get(i),
-        )
-        for i, (entry, by) in enumerate(zip(entries, judged, strict=True))
-    )
+    main = next(iter(parts))
+    marked = {
+        name: marks_of(judged, [e.failures for e in entries], name, m, question.own_rows(seeds))
+        for name, m in parts.items()
+    }
+    seen = [question.seen(list(e.models.values())) for e in entries]
+    sides = {name: _sides(entries, marks, seen) for name, marks in marked.items()}
+    found = _contestants(entries, sides, seen, main, levels)
     return Comparison(
-        contestants=found,
-        metric=next(iter(parts)),
+        contestants=tuple(
+            replace(c, timing=timed[1].get(i) if timed else None) for i, c in enumerate(found)
+        ),
+        metric=main,
         data=question.data,
         on=on,
         rows=next((len(j) for by in judged for j in by.values()), 0),
         confidence=confidence,
-        cautions=(*question.cautions, *_cautions(entries)),
-        command=_command(entries, data, seeds, settings, confidence, on),
+        cautions=(*question.cautions, *_cautions(entries, seen)),
+        command=f"{again} --html report.html",
+        best=_best(sides[main], confidence),
+        control=timed[0].control if timed else None,
         versions=_versions(),
     )
 
 
-def _train_all(
-    entries: Sequence[Entry], question: Question, seeds: int, listener: Listener
-) -> None:
-    base = (entries[0].spec.train or {}).get("seed", 0)
-    for seed in range(base, base + seeds):
-        for entry in entries:
-            if entry.kind != "spec":
-                continue
-            try:
-                run = train(entry.spec, data=question.splits, seed=seed, listener=listener)
-            except TrainingDivergedError as error:
-                entry.failures[seed] = error.message
-                listener.notice(f"{entry.name}, seed {seed}: {error.message}")
-                continue
-            if run.ended == "interrupted":
-                raise KeyboardInterrupt("the comparison was stopped before it was complete")
-            entry.runs[seed] = run
-            entry.models[seed] = run.model
+def _sides(
+    entries: Sequence[Entry], marks: Sequence[Marks | None], seen: Sequence[Seen | None]
+) -> list[Side | None]:
+    return [
+        None if m is None else Side(m, e.name, e.kind, s.share if s and s.counts else None)
+        for e, m, s in zip(entries, marks, seen, strict=True)
+    ]
+
+
+def _best(sides: Sequence[Side | None], confidence: float) -> tuple[str, ...]:
+    there = {i: side for i, side in enumerate(sides) if side is not None}
+    return tuple(there[k].name for k in best_of(there, confidence))
+
+
+def _contestants(
+    entries: Sequence[Entry],
+    sides: Mapping[str, Sequence[Side | None]],
+    seen: Sequence[Seen | None],
+    main: str,
+    levels: Levels,
+) -> list[Contestant]:
+    alone = Levels(levels.confidence)
+    summaries: list[dict[str, Summary]] = [{} for _ in entries]
+    compared: list[dict[str, Difference]] = [{} for _ in entries]
+    for name, held in sides.items():
+        wanted = list(held)
+        if name == "loss":  # losses of another kind do not compare
+            same = [_loss_of(e) == _loss_of(entries[0]) for e in entries]
+            wanted = [side if ok else None for side, ok in zip(held, same, strict=True)]
+        for i, d in enumerate(differences(wanted, name, levels, main=name == main)):
+            if d is not None:
+                compared[i][name] = d
+        for i, side in enumerate(held):
+            summary = None if side is None else summarise(side.marks, alone)
+            if summary is not None:
+                summaries[i][name] = summary
+    return [
+        _contestant(e, s, d, None if found is None else found.share)
+        for e, s, d, found in zip(entries, summaries, compared, seen, strict=True)
+    ]
 
 
 def _judge_all(entry: Entry, question: Question, metrics: Mapping[str, Metric]) -> BySeed:
@@ -161,42 +196,28 @@ def _judge_all(entry: Entry, question: Question, metrics: Mapping[str, Metric]) 
     }
 
 
-def _differences(
-    entries: Sequence[Entry],
-    judged: Sequence[BySeed],
-    i: int,
-    parts: Mapping[str, Metric | None],
-    levels: Levels,
-    on: On,
-) -> dict[str, Difference]:
-    """Of entry ``i`` to the first; without the loss if the two were trained by different ones."""
-    if not judged[0] or not judged[i]:
-        return {}
-    first, other = ((entries[k].name, judged[k]) for k in (0, i))
-    same_loss = _loss_of(entries[0]) == _loss_of(entries[i])
-    return {
-        name: difference(first, other, (name, part), levels, same_rows=on == "test")
-        for name, part in parts.items()
-        if part is not None or same_loss
-    }
-
-
 def _loss_of(entry: Entry) -> Any:
     return None if entry.spec.train is None else entry.spec.train["loss"]
 
 
-def _times(entries: Sequence[Entry], question: Question) -> dict[int, Timing]:
+def _times(entries: Sequence[Entry], question: Question) -> tuple[Timed, dict[int, Timing]] | None:
     there = [i for i, e in enumerate(entries) if e.models]
     models = [next(iter(entries[i].models.values())) for i in there]
     if not models:
-        return {}
-    return dict(zip(there, time_models(models, question.sample(BATCH_ROWS)), strict=True))
+        return None
+    timed = time_models(models, question.sample(BATCH_ROWS))
+    return timed, dict(zip(there, timed.times, strict=True))
 
 
-def _contestant(entry: Entry, metrics: Any, differences: Any, timing: Timing | None) -> Contestant:
+def _contestant(
+    entry: Entry,
+    metrics: dict[str, Summary],
+    differences: dict[str, Difference],
+    seen: float | None,
+) -> Contestant:
     planned = entry.spec.plan()
     model = next(iter(entry.models.values()), None)
-    runs = list(entry.runs.values())
+    seconds = list(entry.seconds.values())
     return Contestant(
         name=entry.name,
         kind=entry.kind,
@@ -213,11 +234,23 @@ def _contestant(entry: Entry, metrics: Any, differences: Any, timing: Timing | N
         providers=_providers(entry),
         metrics=metrics,
         differences=differences,
-        training_seconds=spread_of([r.seconds for r in runs]) if runs else None,
-        timing=timing,
+        training_seconds=spread_of(seconds) if seconds else None,
         histories=tuple(m.history for m in entry.models.values()),
         failures=dict(entry.failures),
+        failure_rate=_failure_rate(entry),
+        notices=noted(entry),
+        seen=seen,
+        kept=tuple(entry.kept),
     )
+
+
+def _failure_rate(entry: Entry) -> tuple[float, float, float] | None:
+    """(rate, low, high) of trainings that diverged, at 95 %."""
+    total = len(entry.failures) + len(entry.models)
+    if entry.kind != "spec" or total == 0:
+        return None
+    rate = len(entry.failures) / total
+    return rate, *share_of_rows(rate, total)(0.95)
 
 
 def _size(model: Model) -> int:
@@ -234,7 +267,7 @@ def _providers(entry: Entry) -> dict[str, str]:
     }
 
 
-def _cautions(entries: Sequence[Entry]) -> list[str]:
+def _cautions(entries: Sequence[Entry], seen: Sequence[Seen | None]) -> list[str]:
     found = []
     losses = {json.dumps((e.spec.train or {}).get("loss"), sort_keys=True) for e in entries}
     if len(losses) > 1:
@@ -243,14 +276,16 @@ def _cautions(entries: Sequence[Entry]) -> list[str]:
             "not compare; metrics do."
         )
     for e in entries:
-        if e.failures:
+        rate = _failure_rate(e)
+        if e.failures and rate is not None:
             total = len(e.failures) + len(e.models)
-            kept = f"its numbers are of the {len(e.models)} that did not" if e.models else ""
+            low, high = (f"{100 * v:.0f}" for v in rate[1:])
             found.append(
-                f"{e.name}: {len(e.failures)} of {total} trainings diverged"
-                + (f"; {kept}, which flatters it." if kept else ", so it has no numbers.")
+                f"{e.name}: {len(e.failures)} of {total} trainings diverged (95 % interval {low} "
+                f"to {high} %)"
+                + ("; its own numbers are of those that did not." if e.models else ": no numbers.")
             )
-    return found
+    return found + seen_cautions([e.name for e in entries], seen)
 
 
 def _command(
@@ -270,7 +305,7 @@ def _command(
     words += [word for setting in settings for word in ("--set", setting)]
     words += [] if confidence == 0.95 else ["--confidence", f"{confidence:g}"]
     words += [] if on == "test" else ["--on", on]
-    return shlex.join([*words, "--html", "report.html"])
+    return shlex.join(words)
 
 
 def _versions() -> dict[str, str]:

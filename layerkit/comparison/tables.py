@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from layerkit.comparison.intervals import Interval
+from layerkit.comparison.notes import training_notices
 from layerkit.comparison.numbers import bytes_text, count, duration, ratios
 from layerkit.comparison.outcome import Comparison
 from layerkit.comparison.results import Contestant, Difference, Summary
@@ -26,17 +26,26 @@ def terminal_table(comparison: Comparison) -> list[list[str]]:
     first = comparison.contestants[0].name
     heads = ["contestant", "seeds", "parameters", "MACs/row", "file", "training"]
     heads += comparison.metrics
-    heads += [f"{comparison.metric} − {first}", f"{level} over seeds", f"{level} over rows"]
+    mixed = _mixed(comparison)
+    heads += [f"{comparison.metric} − {first}", f"{level} interval"]
+    heads += ["over", "a new run wins"] if mixed else ["a new run wins"]
     timed = any(c.timing for c in comparison.contestants)
     heads += ["one row", "row in batch"] if timed else []
-    return [heads, *(_line(comparison, c, timed) for c in comparison.contestants)]
+    lines = (_line(comparison, c, timed=timed, mixed=mixed) for c in comparison.contestants)
+    return [heads, *lines]
 
 
-def _line(comparison: Comparison, c: Contestant, timed: bool) -> list[str]:
+def _mixed(comparison: Comparison) -> bool:
+    """Whether any interval speaks of one chance alone, so that each must say which."""
+    found = [c.differences.get(comparison.metric) for c in comparison.contestants]
+    return any(d is not None and d.both is None for d in found)
+
+
+def _line(comparison: Comparison, c: Contestant, *, timed: bool, mixed: bool) -> list[str]:
     d = c.differences.get(comparison.metric)
     cells = [
         c.name,
-        count(len(c.seeds)),
+        _runs(c),
         count(c.parameters),
         count(c.macs),
         NONE if c.file_bytes is None else bytes_text(c.file_bytes),
@@ -45,8 +54,8 @@ def _line(comparison: Comparison, c: Contestant, timed: bool) -> list[str]:
     cells += [
         mean_and_sd(c.metrics[name]) if name in c.metrics else NONE for name in comparison.metrics
     ]
-    cells.append(NONE if d is None else amount(d))
-    cells += [NONE] * 2 if d is None else [_ends(d, d.seeds), _ends(d, d.rows)]
+    told = [NONE] * 4 if d is None else [amount(d), _ends(d), _over(d), _wins(d)]
+    cells += told if mixed else [*told[:2], told[3]]
     if timed and c.timing is not None:
         cells += [
             f"{duration(c.timing.single)} ({ratios(c.timing.single_ratio)})",
@@ -55,8 +64,27 @@ def _line(comparison: Comparison, c: Contestant, timed: bool) -> list[str]:
     return cells + [NONE] * (2 if timed and c.timing is None else 0)
 
 
-def _ends(d: Difference, interval: Interval | None) -> str:
-    return NONE if interval is None else bounds(interval, share=d.share, sign=True)
+def _runs(c: Contestant) -> str:
+    """How many; ``3 of 5`` if the others diverged."""
+    done = count(len(c.seeds))
+    return f"{done} of {count(len(c.seeds) + len(c.failures))}" if c.failures else done
+
+
+def _ends(d: Difference) -> str:
+    shown = d.interval
+    return NONE if shown is None else bounds(shown, share=d.share, rows=d.count, sign=True)
+
+
+def _over(d: Difference) -> str:
+    shown = d.interval
+    if shown is None:
+        return NONE
+    return {"both": "seeds and rows", "rows": "rows", "seeds": "seeds"}[shown.over]
+
+
+def _wins(d: Difference) -> str:
+    found = d.improvement
+    return NONE if found is None else f"{100 * found.probability:.0f} %"
 
 
 def seconds_text(summary: Summary | None) -> str:
@@ -89,6 +117,9 @@ def _costs(c: Contestant) -> dict[str, Any]:
         "kind": c.kind,
         "seeds": " ".join(str(s) for s in c.seeds if s is not None),
         "diverged": len(c.failures),
+        "fitted_on_judged_rows": c.seen,
+        "kept_runs": len(c.kept),
+        "warnings": "; ".join(n.text for n in c.notices),
         "parameters": c.parameters,
         "macs": c.macs,
         "file_bytes": c.file_bytes,
@@ -113,8 +144,10 @@ def _numbers(name: str, s: Summary | None, d: Difference | None) -> dict[str, An
         "interval_over": None if s is None or s.interval is None else s.interval.over,
         "difference": None if d is None else d.mean,
         "verdict": None if d is None else d.verdict,
+        "verdict_covers": None if d is None or d.verdict is None else d.covers,
+        "new_run_wins": None if d is None or d.improvement is None else d.improvement.probability,
     }
-    for over in ("seeds", "rows"):
+    for over in ("both", "seeds", "rows"):
         interval = None if d is None else getattr(d, over)
         for key in _INTERVAL:
             line[f"difference_{over}_{key}"] = None if interval is None else getattr(interval, key)
@@ -131,6 +164,7 @@ def json_values(comparison: Comparison) -> dict[str, Any]:
     return {
         "headline": comparison.headline,
         **found,
+        "warnings": training_notices(comparison),
         "comparisons": comparison.comparisons,
         "footnotes": comparison.footnotes,
     }

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from layerkit.contract.cells import plain
+from layerkit.contract.looks import looks_like
 from layerkit.errors import DataError, ShapeError, SpecError, quoted
 from layerkit.layer import Shape
 from layerkit.parts import Rows
@@ -47,7 +48,8 @@ def _kind_hint(cell: object, text_hint: str) -> str:
     if isinstance(cell, (complex, np.complexfloating)):
         return "give the real and the imaginary part as two columns"
     if isinstance(cell, (str, bytes)):
-        return text_hint
+        text = cell.decode("utf-8", "replace") if isinstance(cell, bytes) else cell
+        return looks_like(text) or text_hint
     return f"this is a {type(cell).__name__}: expected one number a cell, and a column for each"
 
 

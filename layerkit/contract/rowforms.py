@@ -16,7 +16,7 @@ from layerkit.layer import Array, Shape
 from layerkit.offers import nearest
 from layerkit.parts import Rows
 
-__all__ = ["as_rows", "at_source", "columns_of", "missing_column", "one_batch", "take_labels"]
+__all__ = ["as_rows", "at_source", "columns_of", "missing_column", "one_batch"]
 
 
 def as_rows(rows: object) -> Rows:
@@ -172,36 +172,3 @@ def one_batch(values: Array, shape: Shape, *, alone: bool) -> Array | None:
     if alone and values.shape == (flat,):
         return values.reshape(1, *shape)
     return None
-
-
-def take_labels(rows: Rows, labels: str | Sequence[str] | None) -> Rows:
-    """``rows`` with the column or columns ``labels`` moved to their labels.
-
-    Several columns give labels (n, k) of numbers. Rows that have labels are left as they are.
-
-    Raises
-    ------
-    DataError
-        If there is no such column, or one of several is text.
-    """
-    if labels is None or rows.labels is not None:
-        return rows
-    wanted = [labels] if isinstance(labels, str) else list(labels)
-    columns, values = rows.columns, rows.values
-    if columns is None and values is not None and values.ndim == 2:
-        columns = {str(j): values[:, j] for j in range(values.shape[1])}
-    there = columns or {}
-    absent = [name for name in wanted if name not in there]
-    if absent:
-        raise missing_column(absent, list(there), rows.source)
-    texts = [name for name in wanted if there[name].dtype.kind not in "biuf"]
-    if len(wanted) > 1 and texts:
-        reason = "this column holds text, and of several labels all must be numbers"
-        raise DataError(reason, column=texts[0], source=rows.source)
-    found = [there[name] for name in wanted]
-    taken = found[0] if isinstance(labels, str) else np.stack(found, axis=1)
-    kept = {name: column for name, column in there.items() if name not in wanted}
-    if rows.columns is not None:
-        return Rows(rows.values, kept, taken, rows.source)
-    rest = [j for j in range(len(there)) if str(j) not in wanted]
-    return Rows(None if values is None else values[:, rest], None, taken, rows.source)

@@ -11,6 +11,7 @@ import math
 import tokenize
 import zipfile
 import zlib
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from layerkit.errors import DataError, quoted
 from layerkit.layer import Array
 from layerkit.parts import Rows
 
-__all__ = ["load_npz", "read_idx", "read_npy", "read_npz"]
+__all__ = ["load_npz", "npy_blocks", "read_idx", "read_npy", "read_npz"]
 
 _IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _INPUT_KEYS = ("x", "rows", "features")
@@ -42,6 +43,57 @@ def read_npy(raw: bytes, source: str) -> Rows:
     if not raw.startswith(b"\x93NUMPY"):
         raise DataError("not an npy file: it does not begin with \\x93NUMPY", source=source)
     return Rows(_sound(_load(io.BytesIO(raw), source), source), source=source)
+
+
+def npy_blocks(pieces: Iterable[bytes], source: str) -> Iterator[Rows]:
+    """The rows of an npy file that comes in pieces of bytes, some at a time.
+
+    Raises
+    ------
+    DataError
+        As ``read_npy``, at the piece that holds the fault.
+    """
+    stream = iter(pieces)
+    raw = b""
+    for piece in stream:
+        raw += piece
+        start = _npy_start(raw)
+        if start is not None:
+            break
+    else:
+        yield read_npy(raw, source)
+        return
+    shape, fortran, dtype = start[1:]
+    size = math.prod(shape[1:]) * dtype.itemsize
+    if fortran or len(shape) == 0 or size == 0 or dtype.kind not in "biufUS":
+        yield read_npy(b"".join((raw, *stream)), source)
+        return
+    held, left = raw[start[0] :], shape[0]
+    if left == 0:
+        yield Rows(np.empty(shape, dtype), source=source)
+    while left:
+        count = min(len(held) // size, left)
+        if count:
+            values = np.frombuffer(held, dtype, count * (size // dtype.itemsize))
+            yield Rows(values.reshape(count, *shape[1:]), source=source)
+            held, left = held[count * size :], left - count
+        following = next(stream, None) if left else b""
+        if following is None:
+            raise _damaged(EOFError(f"{left} of {shape[0]} rows are not there"), source)
+        held += following
+
+
+def _npy_start(raw: bytes) -> tuple[int, tuple[int, ...], bool, np.dtype[Any]] | None:
+    """Where the numbers begin, and (shape, whether in Fortran's order, dtype); None if unknown."""
+    stream = io.BytesIO(raw)
+    try:
+        version = np.lib.format.read_magic(stream)
+        reads = {(1, 0): np.lib.format.read_array_header_1_0,
+                 (2, 0): np.lib.format.read_array_header_2_0}  # fmt: skip
+        shape, fortran, dtype = reads[version](stream)
+    except _BROKEN:
+        return None
+    return stream.tell(), shape, fortran, dtype
 
 
 def load_npz(raw: bytes, source: str) -> dict[str, Array]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from layerkit.data.idxfolder import has_idx, load_idx
 from layerkit.errors import DataSourceError, MissingExtraError
 from layerkit.parts import Rows
+from layerkit.paths import expanded
 
 __all__ = ["data_home", "fetch_files", "load_idx_set"]
 
@@ -24,7 +25,7 @@ __all__ = ["data_home", "fetch_files", "load_idx_set"]
 def data_home() -> Path | None:
     """The folder that the environment variable ``LAYERKIT_DATA`` names, or None."""
     named = os.environ.get("LAYERKIT_DATA", "").strip()
-    return Path(named).expanduser() if named else None
+    return Path(expanded(named)) if named else None
 
 
 def fetch_files(name: str, files: Mapping[str, str], mirrors: Sequence[str]) -> Path:

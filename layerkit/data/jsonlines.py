@@ -1,52 +1,173 @@
-"""JSON lines: one object (named columns) or one array (values) a line."""
+"""JSON: one object (named columns) or one array (values) a line, or one array of all of them."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
-from layerkit.contract.rowforms import columns_of
-from layerkit.data.delimited import decoded
+from layerkit.contract.cells import text_cell
+from layerkit.data.textual import whole_lines
 from layerkit.errors import DataError, quoted
 from layerkit.layer import Array, Shape
 from layerkit.parts import Rows
 
-__all__ = ["read_jsonl"]
+__all__ = ["json_blocks", "read_json"]
+
+_KIND = {dict: "an object", list: "an array"}
 
 
-def read_jsonl(raw: bytes, source: str) -> Rows:
+def read_json(
+    text: str,
+    source: str,
+    *,
+    document: bool | None = None,
+    missing: Sequence[str] = (),
+) -> Rows:
     """Objects as ``columns`` (null or an absent key is missing), arrays as ``values`` (n, *shape).
+
+    Parameters
+    ----------
+    text
+        With line feeds only.
+    document
+        Whether it is one array that holds the rows; by default if a first line of its own is not
+        one row.
+    missing
+        Texts that stand for a missing value.
 
     Raises
     ------
     DataError
-        If a line is no JSON, lines differ in kind or shape, or a value is neither number nor text.
+        If it is no JSON, rows differ in kind or shape, or a value is neither number nor text.
     """
-    records: list[Any] = []
-    first: type | None = None
-    for line, text in enumerate(decoded(raw, source).split("\n"), 1):
-        if not text.strip():
-            continue
-        record = _parsed(text, line, len(records), source)
-        first = first or type(record)
-        if type(record) is not first or first not in (dict, list):
-            wanted = "an object or an array" if first not in (dict, list) else _KIND[first]
-            raise DataError(
-                f"line {line} holds {quoted(record)} where {wanted} is wanted",
-                row=len(records),
-                source=source,
-            )
-        records.append(record)
+    found = _document(text, source, document)
+    records = list(_lines(text.split("\n"), source)) if found is None else found
     if not records:
         raise DataError("no rows", source=source)
-    if first is dict:
-        return Rows(columns=columns_of(records, source, truth_as_text=True), source=source)
-    return Rows(_values(records, source), source=source)
+    if found is not None:
+        _refuse_mixed(records, source)
+        respell: Callable[[], Sequence[Any]] = partial(_spelled_document, text)
+    else:
+        respell = partial(_spelled_lines, text)
+    return _rows(records, respell, source, missing)
 
 
-_KIND = {dict: "an object", list: "an array"}
+def json_blocks(
+    texts: Iterable[str],
+    source: str,
+    *,
+    document: bool | None = None,
+    missing: Sequence[str] = (),
+) -> Iterator[Rows]:
+    """The rows of JSON lines that come in pieces of any length, some at a time.
+
+    One array that holds all rows is read whole.
+
+    Raises
+    ------
+    DataError
+        As ``read_json``, at the piece that holds the fault.
+    """
+    pieces = whole_lines(texts)
+    first = next(pieces, "")
+    if document or (document is None and first.lstrip()[:1] == "["):
+        parsed = None if document else _first_line(first)
+        if document or parsed is None or any(isinstance(item, dict) for item in parsed):
+            text = "".join(chain([first], pieces))
+            yield read_json(text, source, document=document, missing=missing)
+            return
+    line = row = 0
+    kind: type | None = None
+    names: tuple[str, ...] = ()
+    for text in chain([first], pieces):
+        records = list(_lines(text.split("\n"), source, line=line, row=row, kind=kind))
+        if records:
+            kind = type(records[0])
+            rows = _rows(records, partial(_spelled_lines, text), source, missing, names, row)
+            if rows.columns is not None:
+                names = tuple(rows.columns)
+            yield rows
+        line += text.count("\n")
+        row += len(records)
+    if row == 0:
+        raise DataError("no rows", source=source)
+
+
+def _first_line(text: str) -> list[Any] | None:
+    try:
+        found = json.loads(text.lstrip().partition("\n")[0])
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, list) else None
+
+
+def _document(text: str, source: str, wanted: bool | None) -> list[Any] | None:
+    """The rows of one array that holds them all, or None if the text is lines."""
+    start = text.lstrip()
+    if wanted is False or start[:1] != "[":
+        return None
+    if not wanted:
+        alone = _first_line(start)
+        if alone is not None and not (alone and all(isinstance(item, dict) for item in alone)):
+            return None
+    try:
+        found = json.loads(text, object_pairs_hook=_distinct_keys)
+    except json.JSONDecodeError as cause:
+        first = _first_line(start)
+        if first is not None and cause.msg == "Extra data":
+            return None
+        if not wanted and text.strip().count("\n") == 0:
+            return None  # one line, whose fault is told as that of a line
+        raise _not_json(f"{cause.msg} at character {cause.colno}", cause.lineno, source) from None
+    except RecursionError:
+        if "\n" not in text.strip():
+            return None
+        raise _not_json("nested too deeply", 1, source) from None
+    except ValueError as cause:
+        if "\n" not in text.strip():
+            return None
+        raise _not_json(str(cause), 1, source) from None
+    return found if isinstance(found, list) else None
+
+
+def _not_json(reason: str, line: int, source: str) -> DataError:
+    return DataError(
+        f"line {line} is not JSON: {reason}",
+        source=source,
+        hint="wanted one JSON object or array a line, or one array of them",
+    )
+
+
+def _refuse_mixed(records: Sequence[Any], source: str) -> None:
+    first = type(records[0])
+    for row, record in enumerate(records):
+        _refuse_kind(record, first, f"item {row}", row, source)
+
+
+def _refuse_kind(record: Any, first: type, where: str, row: int, source: str) -> None:
+    if type(record) is not first or first not in (dict, list):
+        wanted = "an object or an array" if first not in (dict, list) else _KIND[first]
+        raise DataError(
+            f"{where} holds {quoted(record)} where {wanted} is wanted", row=row, source=source
+        )
+
+
+def _lines(
+    lines: Sequence[str], source: str, *, line: int = 0, row: int = 0, kind: type | None = None
+) -> Iterator[Any]:
+    for number, text in enumerate(lines, line + 1):
+        if not text.strip():
+            continue
+        record = _parsed(text, number, row, source)
+        kind = kind or type(record)
+        _refuse_kind(record, kind, f"line {number}", row, source)
+        yield record
+        row += 1
 
 
 def _parsed(text: str, line: int, row: int, source: str) -> Any:
@@ -73,12 +194,81 @@ def _distinct_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _values(records: list[Any], source: str) -> Array:
+def _rows(
+    records: list[Any],
+    respell: Callable[[], Sequence[Any]],
+    source: str,
+    missing: Sequence[str],
+    names: Sequence[str] = (),
+    row: int = 0,
+) -> Rows:
+    if not isinstance(records[0], dict):
+        return Rows(_values(records, source, row), source=source)
+    there = dict.fromkeys(chain(names, chain.from_iterable(records)))
+    columns = {}
+    for name in there:
+        cells = [record.get(name) for record in records]
+        columns[name] = _column(cells, name, source, row, missing)
+    return Rows(columns=columns, source=source, spelling=_Spelling(respell))
+
+
+class _Spelling:
+    """The cells of a column as the JSON spells them: 1.50 and true, not 1.5 and True."""
+
+    def __init__(self, respell: Callable[[], Sequence[Any]]) -> None:
+        self._respell = respell
+        self._records: Sequence[Any] | None = None
+
+    def __call__(self, name: str) -> Array | None:
+        if self._records is None:
+            self._records = self._respell()
+        cells = [_text(record.get(name)) for record in self._records]
+        return np.array(cells, np.str_)
+
+
+def _spelled_lines(text: str) -> list[Any]:
+    lines = (line for line in text.split("\n") if line.strip())
+    return [json.loads(line, parse_int=str, parse_float=str, parse_constant=str) for line in lines]
+
+
+def _spelled_document(text: str) -> list[Any]:
+    found: list[Any] = json.loads(text, parse_int=str, parse_float=str, parse_constant=str)
+    return found
+
+
+def _text(cell: Any) -> str:
+    if isinstance(cell, bool):
+        return "true" if cell else "false"
+    return "" if cell is None else str(cell).strip()
+
+
+def _column(cells: list[Any], name: str, source: str, before: int, missing: Sequence[str]) -> Array:
+    """Numbers as float64; text, and what has true or false among it, as text."""
+    kinds = set(map(type, cells))
+    for kind in kinds - {str, int, float, bool, type(None)}:
+        row = next(i for i, cell in enumerate(cells) if type(cell) is kind)
+        reason = f"{quoted(cells[row])} where a number or a text is wanted"
+        raise DataError(reason, row=before + row, column=name, source=source)
+    if kinds & {str, bool}:
+        return np.array([text_cell(_text(cell), missing) for cell in cells], np.str_)
+    return np.array([_number(cell) for cell in cells], np.float64)
+
+
+def _number(cell: float | None) -> float:
+    if cell is None:
+        return np.nan
+    try:
+        return float(cell)
+    except OverflowError:
+        return np.inf if cell > 0 else -np.inf
+
+
+def _values(records: list[Any], source: str, before: int) -> Array:
     try:
         fast = np.asarray(records)
     except ValueError:
         fast = None
-    if fast is not None and fast.dtype.kind in "biuf":
+    if fast is not None and fast.dtype.kind in "iuf" and not _has_booleans(records):
         return fast.astype(np.float64)
     shape = _shape(records[0])
     out = np.empty((len(records), *shape), np.float64)
@@ -86,13 +276,21 @@ def _values(records: list[Any], source: str) -> Array:
         if _shape(record) != shape:
             raise DataError(
                 f"an array of shape {list(_shape(record))} where row 0 has {list(shape)}",
-                row=row,
+                row=before + row,
                 source=source,
             )
         flat: list[float] = []
-        _flatten(record, shape, flat, row, source)
+        _flatten(record, shape, flat, before + row, source)
         out[row] = np.array(flat, np.float64).reshape(shape)
     return out
+
+
+def _has_booleans(record: Any) -> bool:
+    """Whether true or false is among the numbers; NumPy takes them for 1 and 0."""
+    if isinstance(record, list):
+        kinds = set(map(type, record))
+        return bool in kinds or (list in kinds and any(map(_has_booleans, record)))
+    return isinstance(record, bool)
 
 
 def _shape(record: Any) -> Shape:
@@ -106,13 +304,9 @@ def _flatten(record: Any, shape: Shape, flat: list[float], row: int, source: str
             raise DataError("an uneven nested array", row=row, column=len(flat), source=source)
         for part in record:
             _flatten(part, shape[1:], flat, row, source)
-    elif record is None:
-        flat.append(np.nan)
-    elif isinstance(record, (bool, int, float)):
-        try:
-            flat.append(float(record))
-        except OverflowError:
-            flat.append(np.inf)
+    elif record is None or type(record) in (int, float):
+        flat.append(_number(record))
     else:
-        reason = f"{quoted(record)} where a number is wanted"
+        shown = _text(record) if isinstance(record, bool) else quoted(record)
+        reason = f"{shown} where a number is wanted"
         raise DataError(reason, row=row, column=len(flat), source=source)

@@ -11,10 +11,12 @@ from layerkit.data.arrays import load_npz
 from layerkit.data.dialect import DIALECT_KEYS, Dialect
 from layerkit.data.fetch import data_home
 from layerkit.data.idxfolder import has_idx, load_idx
-from layerkit.data.read import EXTENSIONS, read_bytes, read_rows
+from layerkit.data.read import EXTENSIONS, read_rows
+from layerkit.data.streams import read_bytes
 from layerkit.errors import DataError, DataSourceError, UnknownTypeError, quoted
 from layerkit.offers import nearest
 from layerkit.parts import Rows
+from layerkit.paths import expanded
 from layerkit.registry import DATA
 
 __all__ = ["load_data"]
@@ -67,7 +69,7 @@ def load_data(
     DataError
         If a file is damaged.
     """
-    base = None if where is None else Path(where).expanduser()
+    base = None if where is None else Path(expanded(os.fspath(where)))
     if base is not None and not base.exists():
         raise DataSourceError(f"there is no file or folder {base}")
     open_ = dialect or Dialect()
@@ -137,7 +139,7 @@ def _find(name: str, base: Path | None) -> Path | None:
     for folder in around:
         endings = ("", *EXTENSIONS, *(f"{e}.gz" for e in EXTENSIONS)) if folder.is_dir() else ()
         for ending in endings:
-            path = folder / (os.path.expanduser(name) + ending)  # noqa: PTH111  # keeps a name as it is
+            path = folder / (expanded(name) + ending)
             if path.exists():
                 return path
     return base

@@ -1,29 +1,32 @@
 """One file of raw rows, whatever its format: bytes in, ``Rows`` out.
 
-The format is told by the file's name, else by its first bytes; gzip by its own two bytes. A file is
-read whole: layerkit trains on what fits into memory.
+The format is told by the file's name, else by its first bytes; gzip by its own two bytes.
+``read_rows`` reads a file whole, ``read_blocks`` in pieces.
 """
 
 from __future__ import annotations
 
-import gzip
-import os
-import sys
-import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO
+from typing import Any
 
-from layerkit.contract.rowforms import take_labels
-from layerkit.data.arrays import read_idx, read_npy, read_npz
-from layerkit.data.delimited import read_csv
+import numpy as np
+
+from layerkit.data.arrays import npy_blocks, read_idx, read_npy, read_npz
+from layerkit.data.delimited import csv_blocks, read_csv
 from layerkit.data.dialect import Dialect
-from layerkit.data.jsonlines import read_jsonl
+from layerkit.data.form import Form
+from layerkit.data.jsonlines import json_blocks, read_json
+from layerkit.data.labels import Labels, take_labels
+from layerkit.data.streams import Source, byte_pieces, is_path, looks_like, read_bytes
+from layerkit.data.textual import decoded, decoded_pieces
 from layerkit.errors import DataError, DataSourceError, quoted
 from layerkit.offers import nearest
 from layerkit.parts import Rows
 
-__all__ = ["EXTENSIONS", "read_blocks", "read_bytes", "read_rows"]
+__all__ = ["EXTENSIONS", "read_blocks", "read_rows"]
 
 EXTENSIONS = {
     ".csv": "csv",
@@ -38,16 +41,17 @@ EXTENSIONS = {
 }
 """File name extension to format; each may be followed by .gz."""
 
-_FORMATS = ("csv", "tsv", "jsonl", "npy", "npz", "idx")
+_FORMATS = ("csv", "tsv", "jsonl", "json", "npy", "npz", "idx")
+_SNIFF = 512
 _FOREIGN = (".xlsx", ".xls", ".parquet", ".feather", ".arff", ".mat", ".h5", ".hdf5", ".pkl",
-            ".pickle", ".zip", ".png", ".jpg", ".jpeg", ".json", ".layerkit", ".pt")  # fmt: skip
+            ".pickle", ".zip", ".png", ".jpg", ".jpeg", ".layerkit", ".pt")  # fmt: skip
 
 
 def read_rows(
-    source: str | os.PathLike[str] | BinaryIO | TextIO,
+    source: Source,
     *,
     format: str | None = None,
-    labels: str | Sequence[str] | None = None,
+    labels: Labels = None,
     columns: Sequence[str] | None = None,
     header: bool | None = None,
     delimiter: str | None = None,
@@ -66,8 +70,8 @@ def read_rows(
     source
         A path, "-" for standard input, or an open file.
     format
-        "csv" (delimited by commas, semicolons or tabs), "tsv", "jsonl" (one JSON object or array
-        a line), "npy", "npz" (arrays x, X, rows or features, and y or labels) or "idx", each
+        "csv" (delimited text), "tsv", "jsonl" (one JSON object or array a line), "json" (one array
+        of them), "npy", "npz" (arrays x, X, rows or features, and y or labels) or "idx", each
         perhaps with ".gz"; by default told by the name, else by the first bytes.
     labels
         Column or columns that are labels and no input: by name, or by position (64 or "64", from
@@ -84,9 +88,10 @@ def read_rows(
     -------
     Rows
         Delimited text with a header or with text in it, and JSON objects, give ``columns``: (n,)
-        float64 with NaN, or (n,) str with "", for a missing value (an empty cell or ``?``). Other
-        files give ``values`` (n, *shape), in the file's dtype if it has one. A one-dimensional
-        array gives ``values`` (n,).
+        float64 with NaN, or (n,) str with "", for a missing value (an empty cell, ``?``, or one of
+        ``missing_values``). Other files give ``values`` (n, *shape), in the file's dtype if it has
+        one. A one-dimensional array gives ``values`` (n,). ``notes`` says what was assumed of the
+        dialect, if anything.
 
     Raises
     ------
@@ -106,24 +111,45 @@ def read_rows(
         encoding,
     )
     raw, name = read_bytes(source)
-    kind = _format_of(format, name if _is_path(source) else "", raw)
+    kind = _format_of(format, name if is_path(source) else "", raw)
     if not raw.strip():
         raise DataError("the file is empty", source=name)
-    if kind in ("csv", "tsv"):
-        tab = "\t" if kind == "tsv" else None
-        rows = read_csv(raw, name, delimiter=dialect.delimiter or tab, has_header=dialect.header)
-    elif kind == "npz":
-        rows = read_npz(raw, name, labels=labels if isinstance(labels, str) else None)
-    else:
-        readers: dict[str, Callable[[bytes, str], Rows]]
-        readers = {"jsonl": read_jsonl, "npy": read_npy, "idx": read_idx}
-        rows = readers[kind](raw, name)
-    return take_labels(rows, labels)
+    return take_labels(_whole(raw, name, kind, dialect, labels, columns), labels, _marks(dialect))
 
 
-def read_blocks(
-    source: str | os.PathLike[str] | BinaryIO | TextIO, *, rows: int = 8192, **options: Any
-) -> Iterator[Rows]:
+def _whole(
+    raw: bytes,
+    name: str,
+    kind: str,
+    dialect: Dialect,
+    labels: Labels,
+    columns: Sequence[str] | None,
+) -> Rows:
+    if kind in ("csv", "tsv", "jsonl", "json"):
+        text = decoded(raw, name, dialect.encoding)
+        if kind in ("jsonl", "json"):
+            document = True if kind == "json" else None
+            return read_json(text, name, document=document, missing=dialect.missing_values)
+        return read_csv(text, name, _tabs(dialect, kind), columns)
+    if kind == "npz":
+        return read_npz(raw, name, labels=labels if isinstance(labels, str) else None)
+    return read_npy(raw, name) if kind == "npy" else read_idx(raw, name)
+
+
+def _tabs(dialect: Dialect, kind: str) -> Dialect:
+    return dialect.over(Dialect(delimiter="\t")) if kind == "tsv" else dialect
+
+
+def _marks(dialect: Dialect) -> Form:
+    """How numbers among labels are written, where the file's format leaves that open."""
+    return Form(
+        decimal=dialect.decimal or ("," if dialect.thousands == "." else "."),
+        thousands=dialect.thousands,
+        missing_values=dialect.missing_values,
+    )
+
+
+def read_blocks(source: Source, *, rows: int = 8192, **options: Any) -> Iterator[Rows]:
     """The raw rows in a file, some at a time and in order.
 
     Parameters
@@ -145,73 +171,46 @@ def read_blocks(
     DataError, DataSourceError
         As ``read_rows``, at the block that holds the fault.
     """
-    whole = read_rows(source, **options)
-    for start in range(0, len(whole), rows):
-        yield whole.take(slice(start, start + rows))
+    row = 0
+    for block in _blocks(source, **options):
+        for start in range(0, len(block) or 1, rows):
+            part = block.take(slice(start, start + rows))
+            yield replace(part, index=np.arange(row + start, row + start + len(part)))
+        row += len(block)
 
 
-def _is_path(source: object) -> bool:
-    return isinstance(source, (str, os.PathLike)) and source != "-"
-
-
-def read_bytes(source: str | os.PathLike[str] | BinaryIO | TextIO) -> tuple[bytes, str]:
-    """The contents, decompressed, and a name for messages.
-
-    Raises
-    ------
-    DataSourceError
-        If it is not there, no file, unreadable, or broken gzip.
-    """
-    if isinstance(source, (str, os.PathLike)) and source != "-":
-        path = Path(source).expanduser()
-        raw, name = _file_bytes(path), str(path)
-        if path.suffix == ".gz" and not raw.startswith(b"\x1f\x8b"):
-            raise DataSourceError(
-                f"{name}: not gzip data, though its name says so",
-                hint=_looks_like(raw) or "unpack or download it again",
-            )
+def _blocks(
+    source: Source,
+    *,
+    format: str | None = None,
+    labels: Labels = None,
+    columns: Sequence[str] | None = None,
+    header: bool | None = None,
+    has_header: bool | None = None,
+    **written: Any,
+) -> Iterator[Rows]:
+    dialect = Dialect.of({"header": has_header if header is None else header, **written})
+    pieces, name = byte_pieces(source)
+    first = next(pieces, b"")
+    while len(first) < _SNIFF and (more := next(pieces, b"")):
+        first += more
+    kind = _format_of(format, name if is_path(source) else "", first)
+    if not first.strip():
+        raise DataError("the file is empty", source=name)
+    pieces = chain([first], pieces)
+    found: Iterator[Rows]
+    if kind in ("jsonl", "json"):
+        texts = decoded_pieces(pieces, name, dialect.encoding)
+        document = True if kind == "json" else None
+        found = json_blocks(texts, name, document=document, missing=dialect.missing_values)
+    elif kind in ("csv", "tsv"):
+        texts = decoded_pieces(pieces, name, dialect.encoding)
+        found = csv_blocks(texts, name, _tabs(dialect, kind), columns)
+    elif kind == "npy":
+        found = npy_blocks(pieces, name)
     else:
-        stream = sys.stdin.buffer if source == "-" else source
-        assert not isinstance(stream, (str, os.PathLike))  # noqa: S101  # narrows the type
-        got = stream.read()
-        raw = got.encode() if isinstance(got, str) else bytes(got)
-        name = "standard input" if source == "-" else str(getattr(stream, "name", "the open file"))
-    return (_gunzip(raw, name) if raw.startswith(b"\x1f\x8b") else raw), name
-
-
-def _file_bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except IsADirectoryError:
-        raise DataSourceError(
-            f"{path} is a folder where one file is wanted", hint="name a file in it"
-        ) from None
-    except FileNotFoundError:
-        there = sorted(p.name for p in path.parent.iterdir()) if path.parent.is_dir() else []
-        near = nearest(path.name, there)
-        where = "" if path.parent.is_dir() else f" (nor its folder {path.parent})"
-        raise DataSourceError(f"there is no file {path}{where}{near}") from None
-    except OSError as cause:
-        raise DataSourceError(f"{path} cannot be read: {cause.strerror or cause}") from cause
-
-
-def _gunzip(raw: bytes, name: str) -> bytes:
-    try:
-        return gzip.decompress(raw)
-    except EOFError:
-        reason = "the gzip data end too early"
-    except (OSError, zlib.error) as cause:
-        reason = f"the gzip data are damaged ({cause})"
-    raise DataSourceError(f"{name}: {reason}", hint="copy or download the file again")
-
-
-def _looks_like(raw: bytes) -> str | None:
-    start = raw[:200].lstrip().lower()
-    if start.startswith((b"<!doctype", b"<html", b"<?xml")):
-        return "it is a web page: the download went wrong"
-    if start.startswith(b"version https://git-lfs"):
-        return "it is a Git LFS pointer: fetch the file itself with git lfs pull"
-    return None
+        found = iter([_whole(b"".join(pieces), name, kind, dialect, labels, columns)])
+    return (take_labels(rows, labels, _marks(dialect)) for rows in found)
 
 
 def _format_of(wanted: str | None, name: str, raw: bytes) -> str:
@@ -224,8 +223,10 @@ def _format_of(wanted: str | None, name: str, raw: bytes) -> str:
             )
         return short
     stem = Path(name.lower().removesuffix(".gz"))
-    if hint := _looks_like(raw):
+    if hint := looks_like(raw):
         raise DataSourceError(f"{name or 'the rows'}: no data in it", hint=hint)
+    if stem.suffix == ".json":  # not among EXTENSIONS: what is looked for by name may be a spec
+        return "json"
     if stem.suffix in EXTENSIONS:
         return EXTENSIONS[stem.suffix]
     if stem.suffix in _FOREIGN:

@@ -44,7 +44,9 @@ class Fields:
             refuse(where, rule, f"required field missing: {', '.join(missing)}")
         extra = record.keys() - required - set(optional)
         if extra and not self.newer:
-            refuse(where, "11.2", f"unknown field {', '.join(map(shown, sorted(extra)))}")
+            names = ", ".join(map(shown, sorted(extra)[:10]))
+            more = f" and {len(extra) - 10} more" if len(extra) > 10 else ""
+            refuse(where, "11.2", f"unknown field {names}{more}")
         self.unknown += [below(where, key) for key in sorted(extra)]
         return record
 

@@ -13,7 +13,9 @@ from layerkit.format.reader import open_document
 __all__ = ["inspect_header", "load_tensors"]
 
 
-def inspect_header(source: str | os.PathLike[str] | BinaryIO) -> Document:
+def inspect_header(
+    source: str | os.PathLike[str] | BinaryIO | bytes | bytearray | memoryview,
+) -> Document:
     """``source`` after steps 1 to 13, closed again: what there is to say without its tensors."""
     with open_document(source) as document:
         return document
@@ -21,7 +23,7 @@ def inspect_header(source: str | os.PathLike[str] | BinaryIO) -> Document:
 
 @overload
 def load_tensors(
-    source: str | os.PathLike[str] | BinaryIO,
+    source: str | os.PathLike[str] | BinaryIO | bytes | bytearray | memoryview,
     *,
     names: Iterable[str] | None = None,
     verify: bool = True,
@@ -33,7 +35,7 @@ def load_tensors(
 
 @overload
 def load_tensors(
-    source: str | os.PathLike[str] | BinaryIO,
+    source: str | os.PathLike[str] | BinaryIO | bytes | bytearray | memoryview,
     *,
     names: Iterable[str] | None = None,
     verify: Literal["lazy"],
@@ -44,7 +46,7 @@ def load_tensors(
 
 
 def load_tensors(
-    source: str | os.PathLike[str] | BinaryIO,
+    source: str | os.PathLike[str] | BinaryIO | bytes | bytearray | memoryview,
     *,
     names: Iterable[str] | None = None,
     verify: bool | Literal["lazy"] = True,

@@ -6,6 +6,7 @@ nothing is imported or allocated because a file says so.
 
 from __future__ import annotations
 
+import io
 import os
 from hashlib import sha256
 from typing import BinaryIO, NamedTuple
@@ -27,6 +28,7 @@ from layerkit.format.recognise import kind_hint
 from layerkit.format.relations import check_places, check_relations, place_tensors
 from layerkit.format.remote import Remote, locate
 from layerkit.format.source import FileSource, Source, StreamSource, open_path
+from layerkit.paths import path_errors
 
 __all__ = ["MAGIC", "check_header", "open_document"]
 
@@ -43,7 +45,7 @@ class _Prologue(NamedTuple):
 
 
 def open_document(
-    source: str | os.PathLike[str] | BinaryIO,
+    source: str | os.PathLike[str] | BinaryIO | bytes | bytearray | memoryview,
     *,
     mmap: bool = False,
     expected_id: str | None = None,
@@ -53,9 +55,9 @@ def open_document(
 
     Parameters
     ----------
-    source : path, URL or binary file object
-        A URL is a text with ``://``. A file object is read forward from where it stands, and is
-        left open.
+    source : path, URL, binary file object or bytes
+        A URL is a text with ``://``; a leading ``~`` is the home folder. A file object is read
+        forward from where it stands, and is left open. Bytes are the contents themselves.
     mmap : bool
         Map the file instead of copying from it; it must not be truncated while arrays live.
     expected_id : str, optional
@@ -80,9 +82,11 @@ def open_document(
         If the file is missing or cannot be read.
     """
     limits = limits_in_use(limits)
+    if isinstance(source, bytes | bytearray | memoryview):
+        source = io.BytesIO(source)
     place = locate(source)
     path = place.url if isinstance(place, Remote) else place if isinstance(place, str) else None
-    with located(path):
+    with located(path), path_errors(path):
         if isinstance(place, str):
             file = FileSource(open_path(place))
             return _opened(file, path, expected_id, limits, mmap=mmap)

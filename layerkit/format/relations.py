@@ -132,7 +132,7 @@ def _check_selftest(header: dict[str, Any]) -> None:
 
 
 def _check_slots(header: dict[str, Any], roles: dict[str, str]) -> None:
-    slots = header["training"]["optimizer"]["slots"] if "training" in header else ()
+    slots = {*(header["training"]["optimizer"]["slots"] if "training" in header else ())}
     for name, role in roles.items():
         if role != "optimizer":
             continue

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, NamedTuple
 from layerkit.errors import LayerkitError, MissingExtraError
 from layerkit.format.gather import Gather
 from layerkit.format.source import StreamSource
+from layerkit.paths import expanded
 
 __all__ = ["Remote", "RemoteSource", "locate", "write_remote"]
 
@@ -73,7 +74,8 @@ class RemoteSource(StreamSource):
 def locate(place: str | os.PathLike[str] | BinaryIO) -> str | Remote | BinaryIO:
     """What a caller means: a path as text, a remote file, or a file object.
 
-    A text that begins with a scheme and ``://`` is a URL; a path object is always a path.
+    A text that begins with a scheme and ``://`` is a URL; a path object is always a path. A leading
+    ``~`` is the home folder.
 
     Raises
     ------
@@ -85,7 +87,7 @@ def locate(place: str | os.PathLike[str] | BinaryIO) -> str | Remote | BinaryIO:
     if isinstance(place, str) and _URL.match(place):
         return _resolved(place)
     if isinstance(place, str | bytes | os.PathLike):
-        return os.fsdecode(place)
+        return expanded(os.fsdecode(place))
     return place
 
 

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, Protocol
 
 from layerkit.errors import MalformedFileError, NotAModelFileError, TruncatedFileError
 from layerkit.format.recognise import mode_hint
+from layerkit.paths import folder_hint
 
 __all__ = ["STEP", "FileSource", "MappedSource", "Source", "StreamSource", "open_path"]
 
@@ -79,19 +80,22 @@ def open_path(path: str) -> int:
         # A socket cannot be opened at all, and neither can a directory on Windows.
         if error.errno in (errno.ENXIO, errno.EOPNOTSUPP, errno.EACCES):
             with suppress(OSError):
-                _require_regular(os.stat(path).st_mode)  # noqa: PTH116  # pathlib takes 4 ms
+                _require_regular(os.stat(path).st_mode, path)  # noqa: PTH116  # pathlib takes 4 ms
         raise
     try:
-        _require_regular(os.fstat(descriptor).st_mode)
+        _require_regular(os.fstat(descriptor).st_mode, path)
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor
 
 
-def _require_regular(mode: int) -> None:
+def _require_regular(mode: int, path: str) -> None:
     if not stat.S_ISREG(mode):
-        raise NotAModelFileError("not a layerkit file: not a regular file", hint=mode_hint(mode))
+        hint = mode_hint(mode)
+        if stat.S_ISDIR(mode):
+            hint = f"{hint}; {folder_hint(path)}"
+        raise NotAModelFileError("not a layerkit file: not a regular file", hint=hint)
 
 
 class FileSource:

@@ -29,6 +29,7 @@ from layerkit.format.limits import Limits, limits_in_use
 from layerkit.format.parallel import each
 from layerkit.format.reader import MAGIC, open_document
 from layerkit.format.remote import Remote, locate, write_remote
+from layerkit.paths import path_errors
 
 __all__ = ["tensor_digests", "write"]
 
@@ -135,19 +136,21 @@ def write(
     if isinstance(place, str):
         from pathlib import Path  # 4 ms, which loading need not take
 
-        replace_file(
-            Path(place),
-            produce,
-            durable=durable,
-            overwrite=overwrite,
-            follow_symlinks=follow_symlinks,
-            check=(lambda path: _read_back(path, prepared.file_id, limits)) if check else None,
-        )
+        with path_errors(place, writing=True):
+            replace_file(
+                Path(place),
+                produce,
+                durable=durable,
+                overwrite=overwrite,
+                follow_symlinks=follow_symlinks,
+                check=(lambda path: _read_back(path, prepared.file_id, limits)) if check else None,
+            )
         return prepared.file_id
     if check:
         raise ValueError("check=True needs a file of this machine: others cannot be read back")
     if isinstance(place, Remote):
-        write_remote(place, produce, overwrite=overwrite, atomic=atomic)
+        with path_errors(place.url, writing=True):
+            write_remote(place, produce, overwrite=overwrite, atomic=atomic)
     else:
         gather = Gather(place.write)
         produce(gather)

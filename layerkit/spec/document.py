@@ -9,7 +9,7 @@ from layerkit.spec.declare import Section
 from layerkit.spec.quick import Take, UnsureError, taking_section
 from layerkit.spec.sections import SECTIONS, SpecDocument
 from layerkit.spec.text import Path, Source
-from layerkit.spec.words import Faults, came, describe, unknown_field
+from layerkit.spec.words import Faults, came, describe
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -51,13 +51,36 @@ def _strict(tree: dict[str, Any], faults: Faults) -> dict[str, Any] | None:
 
     from layerkit.spec.strict import section_model
 
+    known = _known(tree, (), faults)
+    before = faults.count
     try:
-        made = section_model(SpecDocument)(**tree)
+        made = section_model(SpecDocument)(**known)
     except ValidationError as error:
         for path, kind in _first_errors(error):
             faults.add(path, _reason(tree, path, kind))
+    if faults.count > before or known is not tree:
         return None
     return made.model_dump(exclude={"layers"}, warnings=False)
+
+
+def _known(tree: dict[str, Any], path: Path, faults: Faults) -> dict[str, Any]:
+    """``tree`` itself, or where there are fields that nobody knows, what is left without them.
+
+    They are told here, so that the validator, which makes an error of each, gets none.
+    """
+    section = _section(path)
+    assert section is not None  # noqa: S101  # only sections are looked into
+    kept = {}
+    for key, value in tree.items():
+        inner = (*path, key)
+        if key not in section.model_fields:
+            faults.unknown(inner, section.model_fields)
+        elif isinstance(value, dict) and _section(inner) is not None:
+            kept[key] = _known(value, inner, faults)
+        else:
+            kept[key] = value
+    same = len(kept) == len(tree) and all(kept[key] is value for key, value in tree.items())
+    return tree if same else kept
 
 
 def _first_errors(error: ValidationError) -> list[tuple[Path, str]]:
@@ -97,9 +120,6 @@ def _reason(tree: Any, path: Path, kind: str) -> str:
     value = tree
     for step in path:
         value = value.get(step) if isinstance(value, dict) else value[int(step)]
-    if kind == "extra_forbidden":
-        section = _section(path[:-1])
-        return unknown_field(str(path[-1]), section.model_fields if section else ())
     wanted = describe(annotation_at(path))
     if kind == "missing":
         return f"the field {str(path[-1])!r} is required: {wanted}"

@@ -79,6 +79,8 @@ def read_layers(
     counts: dict[str, int] = {}
     taken: dict[str, int] = {}
     for i, item in enumerate(items):
+        if faults.full:
+            break
         path: Path = ("layers", i)
         read = _layer(item, path, faults, from_file, lookup)
         if read is None:

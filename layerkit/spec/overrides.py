@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -10,7 +9,7 @@ from typing import Any
 
 from layerkit.errors import SpecError, quoted
 from layerkit.offers import nearest
-from layerkit.spec.text import Change, Path, decode
+from layerkit.spec.text import Change, Path, decode, plain
 
 __all__ = ["Setting", "blamed", "override"]
 
@@ -59,7 +58,7 @@ def override(
         If an override has no "=", its value begins like JSON and is none, or its path leads through
         something that is no object or list.
     """
-    tree = copy.deepcopy(tree)
+    tree = plain(tree)
     changes = []
     for i, setting in enumerate(settings):
         said = _said(setting, i)

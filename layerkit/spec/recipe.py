@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from layerkit.errors import PluginError
+from layerkit.errors import PluginError, quoted
 from layerkit.parts import Link, Target
 from layerkit.registry import LOSSES, METRICS, split_config
 from layerkit.spec.document import annotation_at
@@ -12,7 +12,7 @@ from layerkit.spec.quick import UnsureError, taker
 from layerkit.spec.sections import DIALECT, SECTIONS
 from layerkit.spec.settings import part_group, validate_part
 from layerkit.spec.text import Path
-from layerkit.spec.words import Faults, came, describe, unknown_field
+from layerkit.spec.words import Faults, came, describe
 
 __all__ = ["check_output", "link_of", "read_recipe"]
 
@@ -52,9 +52,9 @@ def read_recipe(
     for key in ("loss", "optimizer", "schedule"):
         group = part_group(annotation_at(("train", key)))
         assert group is not None  # noqa: S101  # these three fields name parts
-        before = len(faults.found)
+        before = faults.count
         train[key] = validate_part(group, train[key], ("train", key), faults, lenient=lenient)
-        if key == "loss" and len(faults.found) == before:
+        if key == "loss" and faults.count == before:
             target = _target(train["loss"])
     named = output["classes"] is not None or output["column"] is not None
     both = named and output["targets"] is not None  # told already
@@ -82,7 +82,7 @@ def _check_data(data: Any, faults: Faults) -> None:
     for key, value in data.items():
         path: Path = ("train", "data", key)
         if key not in (*paths, *DIALECT):
-            faults.add(path, unknown_field(key, (*paths, *DIALECT)))
+            faults.unknown(path, (*paths, *DIALECT))
             continue
         annotation = fields[key].annotation if key in DIALECT else str
         try:
@@ -117,9 +117,9 @@ def _metrics(
         train["metrics"] = ["mae", "r2"] if target == "real" else ["accuracy"]
     for i, value in enumerate(train["metrics"]):
         path: Path = ("train", "metrics", i)
-        before = len(faults.found)
+        before = faults.count
         train["metrics"][i] = validate_part("metrics", value, path, faults, lenient=lenient)
-        name = split_config(train["metrics"][i])[0] if len(faults.found) == before else ""
+        name = split_config(train["metrics"][i])[0] if faults.count == before else ""
         if name in METRICS and target is not None and target not in METRICS[name].target:
             kinds = " or ".join(METRICS[name].target)
             faults.add(path, f"{name} judges {kinds} targets, the loss has {target} ones")
@@ -130,4 +130,5 @@ def _early_stopping(train: dict[str, Any], faults: Faults) -> None:
     names = ["loss", *(split_config(m)[0] for m in train["metrics"] if isinstance(m, (str, dict)))]
     if metric not in names:
         path: Path = ("train", "early_stopping", "metric")
-        faults.add(path, f"one of {', '.join(names)} is wanted, {came(metric)} came")
+        listing = ", ".join(quoted(name)[1:-1] for name in names[:20])
+        faults.add(path, f"one of {listing} is wanted, {came(metric)} came")

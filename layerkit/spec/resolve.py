@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from layerkit.errors import PluginError, SpecError
 from layerkit.layer import Shape
 from layerkit.parts import Link
+from layerkit.paths import expanded, path_errors
 from layerkit.planning import Planned, plan_layers
 from layerkit.registry import LAYERS
 from layerkit.spec.document import read_document
@@ -110,7 +111,7 @@ def read_spec(spec: str | FilePath | Mapping[str, Any], *, settings: Sequence[st
         If a field is wrong: path, line, what was wanted, what came.
     PluginError
         If a part is unknown or cannot be used.
-    OSError
+    PathError
         If the file cannot be read.
     """
     if isinstance(spec, Mapping):
@@ -118,7 +119,8 @@ def read_spec(spec: str | FilePath | Mapping[str, Any], *, settings: Sequence[st
     elif not isinstance(spec, (str, os.PathLike)):
         source = Source(plain(spec))  # refused below as no JSON object, or here as no JSON
     else:
-        with open(spec, "rb") as file:  # noqa: PTH123  # pathlib takes 4 ms to import
+        name = expanded(os.fspath(spec))
+        with path_errors(name), open(name, "rb") as file:  # noqa: PTH123  # no pathlib: 4 ms
             raw = file.read()
         try:
             text = raw.decode("utf-8-sig")
@@ -215,7 +217,7 @@ def _sections(
         faults.add(("input",), "exactly one of 'shape' and 'columns' is wanted")
     if names is not None and (not names or len(set(names)) < len(names)):
         faults.add(("input", "columns"), "at least one name, and no name twice, is wanted")
-    answers = (output["column"], *(output["targets"] or ()))
+    answers = {output["column"], *(output["targets"] or ())}
     for i, column in enumerate(names or ()):
         if column in answers:
             faults.add(("input", "columns", i), f"{column!r} is what is to be learned")

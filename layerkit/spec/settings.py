@@ -19,7 +19,7 @@ from layerkit.registry import REGISTRIES, Registry
 from layerkit.spec.declare import part_group
 from layerkit.spec.quick import Take, UnsureError, taking_settings
 from layerkit.spec.text import Path, plain
-from layerkit.spec.words import Faults, came, describe, unknown_field
+from layerkit.spec.words import Faults, came, describe
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -83,13 +83,15 @@ def _strict(
         return None
     for key in config:
         if key not in known:
-            faults.add((*path, str(key)), unknown_field(str(key), [*known, *beside]))
+            faults.unknown((*path, str(key)), [*known, *beside])
     try:
         checked = model(**{k: v for k, v in config.items() if k in known})
     except ValidationError as error:
-        bad = {str(e["loc"][0]): e["type"] for e in reversed(error.errors())}
+        told = error.errors(include_url=False, include_context=False, include_input=False)
+        bad = {str(e["loc"][0]): e["type"] for e in reversed(told)}
         for name, kind in bad.items():
-            if kind == "missing" and any(_meant(key, name) for key in config if key not in known):
+            unknown = [key for key in config if key not in known]
+            if kind == "missing" and any(_meant(key, name) for key in unknown[:10]):
                 continue  # told already, as a misspelt field
             if kind == "missing":
                 reason = f"the field {name!r} is required: {describe(known[name])}"
@@ -157,20 +159,23 @@ def validate_part(
         wanted = describe(Annotated[str, PartOf(group)])
         faults.add(path, f'{wanted}, or an object with "type", is wanted, {came(value)} came')
         return value
+    needed = not lenient or group == "activations"
+    if faults.full or (not needed and name not in registry):
+        return value
     try:
         offer = registry.choose(name)
         if not faults.permit(offer):
             raise registry.refused(offer, f"{offer} is not among the allowed distributions")
         part = registry.load(offer)
     except PluginError as error:
-        if not lenient or group == "activations":
+        if needed:
             reason = error.problems[0].reason if error.problems else error.message
             at = path if isinstance(value, str) else (*path, "type")
             faults.add(at, reason, error)
         return value
-    before = len(faults.found)
+    before = faults.count
     resolved = validate(part, config, path, faults, lenient=lenient)
-    if len(faults.found) == before:
+    if faults.count == before:
         try:
             part(**resolved)
         except ValueError as error:  # settings that are right one by one and not together

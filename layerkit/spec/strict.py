@@ -11,7 +11,14 @@ from operator import or_
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, create_model
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    create_model,
+)
 
 from layerkit.fields import Range
 from layerkit.layer import Part
@@ -73,7 +80,8 @@ def _translated(annotation: Any) -> Any:
     if origin is tuple and len(args) == 2 and args[1] is Ellipsis:  # JSON has lists only
         origin = list
     if origin is list:
-        return list[_translated(args[0])]  # type: ignore[misc]  # a type made at run time
+        # Of a list one bad item is told: an error for each would cost a kilobyte a byte.
+        return Annotated[list[_translated(args[0])], Field(fail_fast=True)]  # type: ignore[misc]  # made here
     return annotation
 
 

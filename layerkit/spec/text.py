@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +20,9 @@ _LARGEST = 10**300  # beyond it a whole number is no float, and nothing in a spe
 Path = tuple[str | int, ...]
 """Keys and indices from the root of a spec to a field."""
 
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+')
+_SPACE = re.compile(r"[ \t\n\r]*")
+_WORD = re.compile(r'"(?:[^"\\]|\\.)*"|[{}]')
+_scan = json.JSONDecoder(parse_int=str, parse_float=str).raw_decode
 
 
 class Change(NamedTuple):
@@ -41,7 +44,6 @@ class Source:
         self.changes: tuple[Change, ...] = ()
         self.original: Source | None = None
         self._text = text
-        self._lines: dict[Path, int] | None = None
 
     def changed(self, tree: Any, changes: tuple[Change, ...] = ()) -> Source:
         """The same source after overrides: fields keep the lines they were written on."""
@@ -51,13 +53,14 @@ class Source:
 
     def line(self, path: Path) -> int | None:
         """Line of the field at ``path``, or of the nearest field around it; None without text."""
+        return self.lines([path])[0]
+
+    def lines(self, paths: Sequence[Path]) -> list[int | None]:
+        """The line of each, in one pass over the text."""
         if self._text is None:
-            return None
-        if self._lines is None:
-            self._lines = {(): 1, **dict(_walk(self._text))}
-        while path and path not in self._lines:
-            path = path[:-1]
-        return self._lines.get(path)
+            return [None] * len(paths)
+        found = _lines(self._text, paths)
+        return [next(found[p[:n]] for n in range(len(p), -1, -1) if p[:n] in found) for p in paths]
 
 
 def spell(path: Path, prefix: str = "") -> str:
@@ -86,8 +89,7 @@ def parse(text: str, *, name: str | None = None) -> Source:
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
         seen = dict(items)
         if len(seen) < len(items):
-            keys = [k for k, _ in items]
-            twice = next(k for k in keys if keys.count(k) > 1)
+            twice = _repeated(k for k, _ in items)
             line = _second(text, twice)
             raise SpecError(
                 f"the field {quoted(twice)} is given twice in one object", line=line, path=name
@@ -144,7 +146,12 @@ def plain(value: Any, depth: int = 0) -> Any:
     if depth > 100:
         raise SpecError("nested too deeply")
     if isinstance(value, Mapping):
-        return {str(k): plain(v, depth + 1) for k, v in value.items()}
+        pairs = [(_key(k), plain(v, depth + 1)) for k, v in value.items()]
+        made = dict(pairs)
+        if len(made) < len(pairs):
+            twice = _repeated(k for k, _ in pairs)
+            raise SpecError(f"the field {quoted(twice)} is given twice in one object")
+        return made
     if isinstance(value, (list, tuple)):
         return [plain(v, depth + 1) for v in value]
     if isinstance(value, np.generic):
@@ -158,47 +165,96 @@ def plain(value: Any, depth: int = 0) -> Any:
     raise SpecError(f"a spec holds JSON values only, {quoted(value)} is none")
 
 
+def _key(key: Any) -> str:
+    """``key`` of a mapping as JSON spells it: numbers and the like become text."""
+    if isinstance(key, str):
+        return key
+    if key is None or isinstance(key, (bool, int, float, np.generic)):
+        return json.dumps(key.item() if isinstance(key, np.generic) else key).strip('"')
+    raise SpecError(f"a field's name is text, {quoted(key)} is none")
+
+
+def _repeated(keys: Iterable[str]) -> str:
+    """The first key that was there before."""
+    seen: set[str] = set()
+    return next(key for key in keys if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+
+
 def _second(text: str, key: str) -> int | None:
     """Line of the first field called ``key`` that its object has already."""
-    seen: set[Path] = set()
-    for path, line in _walk(text):
-        if path in seen and path[-1] == key:
-            return line
-        seen.add(path)
+    inside: list[bool] = []  # of each open object, whether it has the key
+    for word in _WORD.finditer(text):
+        spelled = word.group()
+        if spelled == "{":
+            inside.append(False)
+        elif spelled == "}":
+            inside.pop()
+        elif _is_key(text, word.end()) and _unquoted(spelled) == key:
+            if inside[-1]:
+                return text.count("\n", 0, word.start()) + 1
+            inside[-1] = True
     return None
 
 
-def _walk(text: str) -> Iterator[tuple[Path, int]]:
-    """Path and line, counted from 1, of each field and list item of valid JSON ``text``."""
-    stack: list[str | int] = []
-    openers: list[str] = []
-    line, last = 1, 0
-    key_next = False
-    for token in _TOKEN.finditer(text):
-        line += text.count("\n", last, token.start())
-        last = token.start()
-        word = token.group()
-        if word == ":":
-            continue
-        if word in "]}":
-            if openers.pop() == "[" or not key_next:
-                stack.pop()
-            key_next = False
-        elif word == ",":
-            if openers[-1] == "[":
-                stack[-1] = int(stack[-1]) + 1
-            else:
-                stack.pop()
-                key_next = True
-        elif key_next:
-            stack.append(json.loads(word))
-            key_next = False
-            yield tuple(stack), line
-        else:
-            if openers and openers[-1] == "[":
-                yield tuple(stack), line
-            if word in "[{":
-                openers.append(word)
-                key_next = word == "{"
-                if word == "[":
-                    stack.append(0)
+def _is_key(text: str, end: int) -> bool:
+    space = _SPACE.match(text, end)
+    return space is not None and text[space.end() : space.end() + 1] == ":"
+
+
+def _unquoted(spelled: str) -> Any:
+    return json.loads(spelled) if "\\" in spelled else spelled[1:-1]
+
+
+def _lines(text: str, wanted: Iterable[Path]) -> dict[Path, int]:
+    """Lines, counted from 1, of the fields at ``wanted`` and around them in valid JSON ``text``.
+
+    What lies on no wanted path is passed over at the speed of the parser.
+    """
+    tree: dict[Any, Any] = {}
+    for path in wanted:
+        node = tree
+        for step in path:
+            node = node.setdefault(step, {})
+    lines = _Lines(text)
+    with suppress(RecursionError):
+        lines.visit(_after_space(text, 0), tree, ())
+    return lines.found
+
+
+def _after_space(text: str, at: int) -> int:
+    space = _SPACE.match(text, at)
+    return at if space is None else space.end()
+
+
+class _Lines:
+    """Walks down the wanted paths of a text; ``found`` grows in the order of the text."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.found: dict[Path, int] = {(): 1}
+        self._line, self._last = 1, 0
+
+    def visit(self, at: int, node: dict[Any, Any], path: Path) -> int:
+        """Look for the fields of ``node`` in the value at ``at``; where that value ends."""
+        opener = self.text[at : at + 1]
+        if not node or opener not in ("{", "["):
+            return _scan(self.text, at)[1]
+        at, index = _after_space(self.text, at + 1), 0
+        while self.text[at] not in "}]":
+            step: str | int = index
+            begin = at
+            if opener == "{":
+                step, at = _scan(self.text, at)
+                at = _after_space(self.text, _after_space(self.text, at) + 1)
+            if step in node:
+                self.found[(*path, step)] = self._count(begin)
+            at = _after_space(self.text, self.visit(at, node.get(step, {}), (*path, step)))
+            if self.text[at] == ",":
+                at = _after_space(self.text, at + 1)
+            index += 1
+        return at + 1
+
+    def _count(self, at: int) -> int:
+        self._line += self.text.count("\n", self._last, at)
+        self._last = at
+        return self._line

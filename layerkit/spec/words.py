@@ -13,7 +13,7 @@ from layerkit.registry import REGISTRIES
 from layerkit.spec.overrides import blamed
 from layerkit.spec.text import Path, Source, spell
 
-__all__ = ["Fault", "Faults", "Permit", "anyone", "came", "describe", "unknown_field"]
+__all__ = ["Fault", "Faults", "Permit", "anyone", "came", "describe"]
 
 _PLAIN = {
     int: "a whole number",
@@ -86,11 +86,16 @@ def came(value: Any) -> str:
     return quoted(value, 60) + kind.get(type(value), "")
 
 
-def unknown_field(key: str, known: Iterable[str]) -> str:
+def unknown_field(key: str, known: Iterable[str], *, suggest: bool = True) -> str:
     """The sentence for a field that nothing knows."""
     known = list(known)
     listing = ", ".join(known) if known else "none"
-    return f"unknown field {quoted(key)}{nearest(key, known)} (fields here: {listing})"
+    near = nearest(key, known) if suggest else ""
+    return f"unknown field {quoted(key)}{near} (fields here: {listing})"
+
+
+_MOST = 100  # mistakes are told
+_SUGGESTED = 10  # of them with the nearest word, which takes a millisecond to find
 
 
 class Fault(NamedTuple):
@@ -111,7 +116,10 @@ def anyone(offer: Offer) -> bool:
 
 
 class Faults:
-    """Mistakes gathered while a spec is read, so that a user sees them all at once."""
+    """Mistakes gathered while a spec is read, so that a user sees them all at once.
+
+    At most a hundred are kept, whatever a spec holds; ``count`` goes on.
+    """
 
     def __init__(
         self,
@@ -125,10 +133,26 @@ class Faults:
         self.prefix = prefix
         self.permit = permit
         self.found: list[Fault] = []
+        self.count = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether there are more mistakes than anyone will read."""
+        return self.count >= _MOST
 
     def add(self, path: Path, reason: str, error: SpecError | PluginError | None = None) -> None:
         """Note a mistake at ``path``."""
-        self.found.append(Fault(path, reason, error))
+        if not self.full:
+            self.found.append(Fault(path, reason, error))
+        self.count += 1
+
+    def unknown(self, path: Path, known: Iterable[str]) -> None:
+        """Note that there is no such field as the last step of ``path``."""
+        if self.full:
+            self.count += 1
+        else:
+            few = self.count < _SUGGESTED
+            self.add(path, unknown_field(str(path[-1]), known, suggest=few))
 
     def raise_any(self) -> None:
         """Raise what was gathered, plugin faults first.
@@ -145,7 +169,12 @@ class Faults:
         plugin = [f for f in self.found if isinstance(f.error, PluginError)]
         chosen = plugin or self.found
         settings = self._settings(chosen)
-        lines = [self._sentence(f, said) for f, said in zip(chosen, settings, strict=True)]
+        at = self.source.lines([f.path for f in chosen])
+        at = [None if said else line for line, said in zip(at, settings, strict=True)]
+        lines = [
+            self._sentence(f, line, said)
+            for f, line, said in zip(chosen, at, settings, strict=True)
+        ]
         name = None if all(settings) else self.source.name
         if plugin:
             raise self._plugin_error(plugin, lines, name)
@@ -156,12 +185,13 @@ class Faults:
             raise kind(
                 first.reason,
                 location=pairs[0][0],
-                line=self.source.line(first.path) if settings[0] is None else None,
+                line=at[0],
                 setting=settings[0],
                 path=name,
                 hint=None if first.error is None else first.error.hint,
             )
-        text = f"{len(chosen)} mistakes\n  " + "\n  ".join(lines)
+        count = f"{self.count} mistakes" + (", of which these come first" if self.full else "")
+        text = f"{count}\n  " + "\n  ".join(lines)
         raise SpecError(text, faults=pairs, path=name)
 
     def _settings(self, chosen: Sequence[Fault]) -> list[str | None]:
@@ -178,8 +208,7 @@ class Faults:
         ]
         return [" ".join(change.said for change in some) or None for some in found]
 
-    def _sentence(self, fault: Fault, setting: str | None) -> str:
-        line = None if setting else self.source.line(fault.path)
+    def _sentence(self, fault: Fault, line: int | None, setting: str | None) -> str:
         at = place(spell(fault.path, self.prefix), line, setting)
         return f"{at}: {fault.reason}" if at else fault.reason
 

@@ -23,13 +23,13 @@ from layerkit.spec.text import Source, spell
 from layerkit.spec.words import Permit
 from layerkit.store.identity import fingerprint_of, known_training
 from layerkit.store.selftest import run_selftest
-from layerkit.store.tensors import check_tensors
+from layerkit.store.tensors import check_copies, check_tensors
 
 __all__ = ["load"]
 
 
 def load(
-    source: str | os.PathLike[str] | BinaryIO,
+    source: str | os.PathLike[str] | BinaryIO | bytes | bytearray | memoryview,
     *,
     mmap: bool = False,
     verify: Literal[True, False, "lazy"] = True,
@@ -43,8 +43,8 @@ def load(
     Parameters
     ----------
     source
-        A path, a URL (``https://``, ``s3://``, ...; needs the extra ``remote``), or a binary stream
-        (no seeking is needed).
+        A path (``~`` is the home folder), a URL (``https://``, ``s3://``, ...; needs the extra
+        ``remote``), a binary stream (no seeking is needed), or the contents themselves as bytes.
     mmap
         Leave the parameters in the file, mapped read-only, until training needs copies. Truncating
         a mapped file kills the process that uses it.
@@ -72,8 +72,8 @@ def load(
     ModelFileError
         A subclass that says what is wrong: not a model file, truncated, corrupt, malformed, too
         new, a plugin missing, tensors that do not fit the spec, or a failed self-test.
-    OSError
-        If the file cannot be opened or read.
+    PathError
+        If there is no such file, or it cannot be opened or read; it is an OSError.
     MissingExtraError
         For a URL, if the extra ``remote`` is not installed.
     """
@@ -110,6 +110,7 @@ def _read_tensors(
         return arrays, Network(planned, dtype, mapped=arrays)
     if verify == "lazy":
         raise ValueError('verify="lazy" needs mmap=True')
+    check_copies(document, planned, spec.dtype)
     network = Network(planned, dtype)
     places = {name: array for name, (_, array) in network.tensors().items()}
     return document.read(verify=verify, into=places), network

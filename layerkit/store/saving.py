@@ -9,6 +9,7 @@ import numpy as np
 
 from layerkit.format import Limits, tensor_digests, write
 from layerkit.model import Model
+from layerkit.paths import expanded
 from layerkit.provenance import provenance
 from layerkit.spec import check_sections
 from layerkit.store.identity import file_spec, fingerprint_of
@@ -66,8 +67,8 @@ def save(
     PluginError
         If a layer changes its state as it predicts, or gives something else each time for the same
         rows, so that the file would not load; nothing is written.
-    OSError
-        If the file cannot be written; the old one is untouched.
+    PathError
+        If the file cannot be written, an OSError; the old one is untouched.
     MissingExtraError
         For a URL, if the extra ``remote`` is not installed.
     """
@@ -114,5 +115,7 @@ def save(
         digests=digests,
     )
     model.file_id = file_id
-    model.path = os.fspath(target) if isinstance(target, (str, os.PathLike)) else None
+    model.path = None
+    if isinstance(target, (str, os.PathLike)):
+        model.path = expanded(os.fspath(target))
     return file_id

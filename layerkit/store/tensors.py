@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from layerkit.errors import TensorMismatchError
+from layerkit.errors import SpecError, TensorMismatchError
 from layerkit.format import Document, format_dtype
 from layerkit.planning import Planned
 
-__all__ = ["check_tensors"]
+__all__ = ["check_copies", "check_tensors"]
+
+_COPIES = 256 << 20  # bytes, or 8 times the file
 
 
 def check_tensors(document: Document, planned: list[Planned], dtype: str) -> None:
@@ -50,6 +52,25 @@ def check_tensors(document: Document, planned: list[Planned], dtype: str) -> Non
         unexpected=unexpected,
         mismatched=wrong,
     )
+
+
+def check_copies(document: Document, planned: list[Planned], dtype: str) -> None:
+    """Hold the memory of tied weights, which every layer gets for itself, against the file's size.
+
+    Raises
+    ------
+    SpecError
+        If many layers share one large tensor: a few bytes of the file would take gigabytes.
+    """
+    size = sum(p.size + sum(s.size for s in p.plan.state.values()) for p in planned)
+    needed, allowed = size * np.dtype(dtype).itemsize, max(_COPIES, 8 * document.size)
+    if document.aliases and needed > document.size + allowed:
+        raise SpecError(
+            f"the layers share tensors: apart they would take {needed:,} bytes, the file has "
+            f"{document.size:,}",
+            location="aliases",
+            hint="mmap=True leaves the tensors shared, in the file",
+        )
 
 
 def _shown(what: tuple[str, str, tuple[int, ...]]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from layerkit.contract import DataContract, InputContract, OutputContract, at_source
 from layerkit.contract.labels import distinct_labels, real_numbers
+from layerkit.contract.resolution import blurred_inputs, blurred_targets
 from layerkit.data import split_by_column, split_rows
 from layerkit.errors import DataError, SpecError
 from layerkit.layer import Array
@@ -128,8 +129,17 @@ def prepare(
         _weighted(arrays, rows, recipe, contract),
         None if validation is None else to_arrays(contract, validation, loss),
         None if test is None else to_arrays(contract, test, loss),
-        () if lone is None else (lone,),
+        tuple(text for text in (lone, *_blurred(contract, rows, arrays, loss)) if text),
     )
+
+
+def _blurred(
+    contract: DataContract, rows: Rows, arrays: Arrays, loss: Loss
+) -> Iterator[str | None]:
+    """What to tell of columns whose values the model cannot tell apart."""
+    yield blurred_inputs(contract.input, rows)
+    if loss.target == "real" and contract.output is not None:
+        yield blurred_targets(contract.output, arrays.truth, arrays.y)
 
 
 def _strata(model: Model, rows: Rows, loss: Loss) -> Array | None:
@@ -207,7 +217,7 @@ def encode_targets(output: OutputContract, rows: Rows, loss: Loss) -> tuple[Arra
     if loss.target == "class" and output.classes is None:
         raise DataError(
             "the model was built but not trained: its classes are to be learned from training rows",
-            hint="train it first, or name the classes in output.classes of the spec",
+            hint="train it, for example with: layerkit train MODEL --data PATH",
         )
     if output.classes is None:
         raw = output.targets_of(rows)

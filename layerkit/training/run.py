@@ -124,7 +124,7 @@ def train(
     rows = None if validation_data is None else labelled_rows(model.spec, validation_data)
     prepared = prepare(model, splits, recipe.loss, seed=recipe.seed, validation_rows=rows)
     listener = listener or Listener()
-    return _ended(Session(model, recipe, prepared, listener, _saver(checkpoint), every))
+    return go_through(Session(model, recipe, prepared, listener, _saver(checkpoint), every))
 
 
 def resume(
@@ -167,7 +167,40 @@ def resume(
     ModelFileError, DataError, DataSourceError, TrainingDivergedError
         As ``load`` and ``train``.
     """
-    loaded = model if isinstance(model, Model) else load(model)
+    session = take_up(
+        model if isinstance(model, Model) else load(model),
+        data=data,
+        validation_data=validation_data,
+        epochs=epochs,
+        schedule=schedule,
+        listener=listener,
+        checkpoint=checkpoint,
+        every=every,
+    )
+    over = session.over()
+    if over:
+        session.listener.notice(f"{over}, so nothing is trained; {_way_on(session)}")
+    return go_through(session)
+
+
+def take_up(
+    loaded: Model,
+    *,
+    data: DataLike = None,
+    validation_data: str | os.PathLike[str] | Rows | Pair | None = None,
+    epochs: int | None = None,
+    schedule: OnNewTotal | None = None,
+    listener: Listener | None = None,
+    checkpoint: Checkpoint | None = None,
+    every: float = 30.0,
+) -> Session:
+    """A training that stands where the one of ``loaded`` stood; see ``resume``.
+
+    Raises
+    ------
+    SpecError, DataError, DataSourceError
+        As ``resume``.
+    """
     before = Recipe.of(loaded.spec).epochs
     if epochs is not None:
         loaded.spec = loaded.spec.with_train(epochs=_bounded("epochs", epochs, 1))
@@ -187,12 +220,9 @@ def resume(
             hint=f"give a new total above {session.done}: --epochs, or epochs=",
         )
     go_on(session, before, schedule)
-    over = session.over()
-    if over:
-        listener.notice(f"{over}, so nothing is trained; {_way_on(session)}")
-    elif told:
+    if told and not session.over():
         listener.notice(told)
-    return _ended(session)
+    return session
 
 
 def _way_on(session: Session) -> str:
@@ -274,8 +304,14 @@ def _bounded(field: str, value: int, least: int) -> int:
     return value
 
 
-def _ended(session: Session) -> Run:
-    """Run ``session`` and tell what came of it."""
+def go_through(session: Session) -> Run:
+    """Run ``session`` and tell what came of it.
+
+    Raises
+    ------
+    TrainingDivergedError
+        As ``train``.
+    """
     model, recipe = session.model, session.recipe
     rows = len(session.prepared.train)
     session.listener.begin(model.name, seed=recipe.seed, epochs=recipe.epochs, rows=rows)
@@ -283,10 +319,17 @@ def _ended(session: Session) -> Run:
         session.listener.notice(text)
     ended = session.run()
     session.listener.end(session.loop.seconds)
-    stopper, loop = session.stopper, session.loop
+    return as_it_stands(session, ended)
+
+
+def as_it_stands(session: Session, ended: Ended) -> Run:
+    """What has come of ``session`` so far."""
+    stopper, loop, recipe = session.stopper, session.loop, session.recipe
     best = None if stopper is None or stopper.kept is None else stopper.best_epoch + 1
     steps = recipe.rule.steps
-    return Run(model, recipe.seed, loop.seconds, session.done, steps, ended, best, loop.preparing)
+    return Run(
+        session.model, recipe.seed, loop.seconds, session.done, steps, ended, best, loop.preparing
+    )
 
 
 def _saver(checkpoint: Checkpoint | None) -> Callable[[Model], object] | None:

@@ -14,6 +14,7 @@ from layerkit.errors import SpecError, TrainingDivergedError
 from layerkit.layer import Array
 from layerkit.model import Carried, Model
 from layerkit.seen import Fit, kernels_used
+from layerkit.store import check_savable
 from layerkit.threads import single_blas, thread_count
 from layerkit.training.listen import Listener
 from layerkit.training.loop import Loop
@@ -80,6 +81,7 @@ class Session:
                 location="train.early_stopping",
             )
         self.model.contract = self.prepared.contract
+        check_savable(self.model)
         train = self.prepared.train
         self.loop = Loop(self.model.network, recipe, train, self.listener, self._judge, self.fast)
         self.rows = fingerprint_of(self.prepared)
@@ -156,7 +158,7 @@ class Session:
                 if not complete:
                     before.restore(network, rule)
                 if self.loop.interrupted:
-                    ended = "interrupted"
+                    ended = "finished" if self.done == recipe.epochs else "interrupted"
                     break
                 if self.checkpoint and time.monotonic() - saved_at >= self.every:
                     self._save_checkpoint()

@@ -192,7 +192,8 @@ def test_a_missing_spec_gets_the_nearest_name(cli: Cli, unchanged: Unchanged) ->
     with unchanged():
         done = cli("build", "pet.json")
     assert (done.code, done.out) == (1, "")
-    assert done.err == ("error: pet.json: No such file or directory; did you mean 'pets.json'?\n")
+    told = "error LK-305: there is no file pet.json; did you mean 'pets.json'?\n"
+    assert done.err == f"{told}  layerkit explain LK-305\n"
 
 
 def test_a_model_is_no_spec(cli: Cli, pets: Path) -> None:
@@ -204,8 +205,8 @@ def test_a_model_is_no_spec(cli: Cli, pets: Path) -> None:
 @pytest.mark.parametrize(
     ("target", "wanted"),
     [
-        ("none/x.layerkit", "error: none: there is no such folder\n"),
-        ("pets.json/x.layerkit", "error: pets.json: cannot write into this folder\n"),
+        ("none/x.layerkit", "there is no folder none, so none/x.layerkit cannot be written"),
+        ("pets.json/x.layerkit", "pets.json is a file, so pets.json/x.layerkit cannot be written"),
     ],
 )
 def test_a_target_that_cannot_be_written(
@@ -213,7 +214,8 @@ def test_a_target_that_cannot_be_written(
 ) -> None:
     with unchanged():
         done = cli("build", "pets.json", "-o", target)
-    assert (done.code, done.out, done.err) == (1, "", wanted)
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith(f"error LK-305: {wanted}\n")
 
 
 def test_a_spec_from_inspect_builds_the_same_model(

@@ -5,6 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -14,6 +18,7 @@ import pytest
 
 import layerkit
 from layerkit.cli.demo import SPECS
+from layerkit.cli.progress import Quiet
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Cli, Unchanged
@@ -30,6 +35,7 @@ def two(spec: Callable[..., Path]) -> tuple[str, str]:
 def test_specs_are_trained_and_tabled(cli: Cli, two: tuple[str, str]) -> None:
     done = cli("compare", *two, "--data", "pets.csv", "--seeds", 2, "-q", "--no-timing")
     assert (done.code, done.err) == (0, "")
+    assert len(list(Path("compare-runs").glob("*.layerkit"))) == 4
     lines = done.out.split("\n")
     assert lines[0].startswith("contestant  seeds  parameters")
     assert "one row" not in lines[0]
@@ -69,22 +75,99 @@ def test_unwritable_reports_are_told_before_any_training(
 ) -> None:
     with unchanged():
         done = cli("compare", *two, "--data", "pets.csv", "--html", "none/x.html")
-    assert (done.code, done.out, done.err) == (1, "", "error: none: there is no such folder\n")
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("error LK-305: there is no folder none, so none/x.html cannot")
 
 
-def test_an_interrupted_comparison_is_none(
+def test_an_interrupted_comparison_says_what_is_left(
     cli: Cli, two: tuple[str, str], unchanged: Unchanged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("layerkit.cli.progress.Quiet.stop", lambda self: True)
     with unchanged():
         done = cli("compare", *two, "--data", "pets.csv", "--html", "x.html", "-q")
-    assert (done.code, done.out, done.err) == (130, "", "interrupted\n")
+    assert (done.code, done.out) == (130, "")
+    first, second, last = done.err.splitlines()
+    assert first.startswith("0 of 10 trainings are finished; not: plain seed 0, pets seed 0, ")
+    assert second == "go on with: layerkit compare plain.json pets.json --seeds 5 --data pets.csv"
+    assert last == "interrupted"
+    told = json.loads(cli("compare", *two, "--data", "pets.csv", "--json").err)["error"]
+    assert told["message"].startswith("0 of 10 trainings are finished; not: plain seed 0")
+    assert told["hint"] == second
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_comparison_that_is_killed_goes_on(
+    cli: Cli, two: tuple[str, str], number: signal.Signals
+) -> None:
+    given = ("compare", two[0], "--data", "pets.csv", "--seeds", 2, "--no-timing", "--json",
+             "--set", "train.epochs=800")  # fmt: skip
+    command = [sys.executable, "-m", "layerkit", *map(str, given)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as started:
+        while not (done := list(Path("compare-runs").glob("*.layerkit"))):
+            assert started.poll() is None
+            time.sleep(0.01)
+        started.send_signal(number)
+        started.communicate()
+    assert started.returncode == (143 if number == signal.SIGTERM else -9)
+    stamps = {path: path.stat().st_mtime_ns for path in done}
+    assert sum(len(c["kept"]) for c in cli(*given).json["contestants"]) >= len(done) > 0
+    assert {path: path.stat().st_mtime_ns for path in done} == stamps
+
+
+def test_finished_trainings_are_kept_and_not_done_again(
+    cli: Cli, two: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped in the third of four trainings; then gone on with; then one file is damaged."""
+    given = ("compare", *two, "--data", "pets.csv", "--seeds", 2, "--no-timing")
+    fresh = cli(*given, "--json", "--no-keep").json
+    assert not Path("compare-runs").exists()
+    began: list[int] = []
+    begin = Quiet.begin
+
+    def counted(self: Quiet, name: str, **told: int) -> None:
+        began.append(told["seed"])
+        begin(self, name, **told)
+
+    monkeypatch.setattr(Quiet, "begin", counted)
+    with monkeypatch.context() as stopping:
+        stopping.setattr(Quiet, "stop", lambda self: len(began) > 2)
+        done = cli(*given, "-q", "--keep", "here")
+    assert done.code == 130
+    assert "2 of 4 trainings are finished, kept in here; not: plain seed 1, pets seed 1" in done.err
+    assert "--keep here" in done.err
+    for damaged in (0, 1):
+        began.clear()
+        again = cli(*given, "--json", "--keep", "here")
+        assert again.code == 0
+        assert len(began) == (1 if damaged else 2)
+        assert ("trained anew" in " ".join(again.json["notices"])) == bool(damaged)
+        for a, b in zip(again.json["contestants"], fresh["contestants"], strict=True):
+            assert a["metrics"] == b["metrics"]
+            assert a["file_bytes"] == b["file_bytes"]
+            assert a["training_seconds"]["values"]
+            assert [h.keys() for h in a["histories"]] == [h.keys() for h in b["histories"]]
+            assert a["differences"] == b["differences"]
+        file = min(Path("here").glob("*.layerkit"))
+        file.write_bytes(file.read_bytes()[:-100])
+    Path("pets.json").write_text(Path("pets.json").read_text().replace('"epochs": ', '"epochs": 1'))
+    began.clear()
+    cli(*given, "--json", "--keep", "here")
+    assert len(began) == 3  # the damaged one, and both of another recipe
+
+
+def test_a_folder_that_cannot_be_written_ends_no_comparison(cli: Cli, two: tuple[str, str]) -> None:
+    Path("file").write_text("")
+    done = cli("compare", *two, "--data", "pets.csv", "--seeds", 1, "--json", "--no-timing",
+               "--keep", "file/x")  # fmt: skip
+    assert done.code == 0
+    assert [n for n in done.json["notices"] if "cannot be kept" in n][1:] == []
+    assert "cannot be kept" in " ".join(done.json["notices"])
 
 
 def test_a_missing_contestant(cli: Cli, two: tuple[str, str]) -> None:
     done = cli("compare", "plain.json", "pet.json", "--data", "pets.csv")
     assert done.code == 1
-    assert done.err.startswith("error: pet.json: No such file or directory; did you mean 'pets.")
+    assert done.err.startswith("error LK-305: there is no file pet.json; did you mean 'pets.")
     assert cli("compare").code == 2
 
 

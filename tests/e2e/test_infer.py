@@ -225,7 +225,7 @@ def test_unwritable_output(cli: Cli, pets: Path, unchanged: Unchanged) -> None:
     with unchanged():
         done = cli("infer", "pets.layerkit", "-", "-o", "none/x.csv", stdin=ROWS.encode())
     assert (done.code, done.out) == (1, "")
-    assert done.err.startswith("error: none")
+    assert done.err.startswith("error LK-305: there is no folder none, so none/x.csv cannot")
 
 
 def test_unknown_formats(cli: Cli, pets: Path) -> None:

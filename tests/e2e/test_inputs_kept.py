@@ -86,7 +86,7 @@ def test_a_model_does_not_replace_a_link_to_a_device(cli: Cli, pets: Path) -> No
 def test_a_missing_folder_is_named_and_not_a_temporary_file(cli: Cli, pets: Path) -> None:
     done = cli("infer", "pets.layerkit", "pets.csv", "-o", "nowhere/out.csv")
     assert done.code == 1
-    assert "nowhere: there is no such folder" in done.err
+    assert "there is no folder nowhere, so nowhere/out.csv cannot be written" in done.err
     with pytest.raises(FileNotFoundError) as caught:
         layerkit.save(layerkit.load(pets), "nowhere/m.layerkit")
     assert caught.value.filename == "nowhere/m.layerkit"

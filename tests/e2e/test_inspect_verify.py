@@ -141,7 +141,7 @@ def test_verify_reports_every_bad_file_and_the_good_ones(cli: Cli, pets: Path) -
         "error LK-301: head.layerkit: ",
         "error LK-301: tiny.layerkit: not a layerkit file: ",
         "error LK-301: text.layerkit: not a layerkit file: ",
-        "error: none.layerkit: No such file or directory",
+        "error LK-305: there is no file none.layerkit",
     ]
     assert len(firsts) == len(starts)
     for line, wanted in zip(firsts, starts, strict=True):

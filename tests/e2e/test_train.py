@@ -172,7 +172,8 @@ def test_a_target_that_cannot_be_written_is_told_before_training(
 ) -> None:
     with unchanged():
         done = cli("train", "pets.json", "--data", "pets.csv", "-o", "none/x.layerkit")
-    assert (done.code, done.err) == (1, "error: none: there is no such folder\n")
+    assert done.code == 1
+    assert done.err.startswith("error LK-305: there is no folder none, so ")
 
 
 def test_no_data_no_training(cli: Cli, unchanged: Unchanged) -> None:
@@ -265,8 +266,12 @@ def test_resume_reaches_the_bits_of_a_training_without_a_stop(
 ) -> None:
     ctrl_c(batch)
     done = cli("train", "pets.json", "--data", "pets.csv", "-o", "cut.layerkit", "-q")
-    epochs = (batch - 1) // 2 if batch < 6 else 3
     assert done.code == 130
+    if batch == 6:
+        assert done.out.startswith("pets: 3 epochs, ")
+        assert Path("cut.layerkit").read_bytes() == pets.read_bytes()
+        return
+    epochs = (batch - 1) // 2
     assert done.out.startswith(f"pets: interrupted after {epochs} epochs, ")
     word = "resume" if epochs else "train"
     assert done.out.endswith(f"go on with: layerkit {word} cut.layerkit\n")

@@ -46,6 +46,7 @@ PUBLIC = [
     "Optimizer",
     "Param",
     "Part",
+    "PathError",
     "Plan",
     "PluginAmbiguousError",
     "PluginError",

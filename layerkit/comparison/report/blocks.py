@@ -17,7 +17,13 @@ from layerkit.comparison.wording import amount, basis, bounds, mean_and_sd
 __all__ = ["VERDICTS", "architecture", "badge", "cost_table", "figure", "metric_table"]
 
 WIDE, NARROW = 520.0, 350.0
-VERDICTS: dict[Verdict, str] = {"better": "better", "worse": "worse", "open": "not settled"}
+VERDICTS: dict[Verdict, str] = {
+    "better": "better",
+    "worse": "worse",
+    "files_better": "these files: better",
+    "files_worse": "these files: worse",
+    "open": "not settled",
+}
 
 
 def figure(draw: Callable[[str, float], str], key: str, caption: str) -> str:
@@ -31,7 +37,9 @@ def figure(draw: Callable[[str, float], str], key: str, caption: str) -> str:
 
 def badge(verdict: Verdict) -> str:
     """The verdict as a small label."""
-    return f'<span class="badge {verdict}">{VERDICTS[verdict]}</span>'
+    side = verdict.removeprefix("files_")
+    about = " files" if side != verdict else ""
+    return f'<span class="badge {side}{about}">{VERDICTS[verdict]}</span>'
 
 
 def _table(
@@ -71,12 +79,19 @@ def metric_table(comparison: Comparison, metric: str) -> str:
     )
     heads = ["contestant", "mean ± deviation"]
     if comparison.compared:
-        heads += [f"minus {first}", f"{level} interval over seeds", f"{level} interval over rows"]
+        heads += [
+            f"minus {first}",
+            f"{level} interval",
+            "seeds alone",
+            "rows alone",
+        ]
+        heads += ["a new run wins"] if metric == comparison.metric else []
     rows = []
     for i, c in enumerate(comparison.contestants):
         cells = [_summary(c.metrics.get(metric))]
         if comparison.compared:
-            cells += _difference_cells(i, c.differences.get(metric), comparison)
+            told = _difference_cells(i, c.differences.get(metric), comparison)
+            cells += told if metric == comparison.metric else told[:-1]
         rows.append((_name(i, c), cells))
     return _table(metric, "higher is better" if higher else "lower is better", heads, rows)
 
@@ -86,35 +101,56 @@ def _summary(s: Summary | None) -> str:
         return "–"
     if s.interval is None:
         return mean_and_sd(s)
-    ends = bounds(s.interval, share=s.share, unit="%" if s.share else "")
+    ends = bounds(s.interval, share=s.share, rows=s.rows, unit="%" if s.share else "")
     return f"{mean_and_sd(s)}<small>{ends}</small><small>{basis(s.interval)}</small>"
 
 
 def _difference_cells(i: int, d: Difference | None, comparison: Comparison) -> list[str]:
     if i == 0:
-        return ["reference", "", ""]
+        return ["reference", "", "", "", ""]
     if d is None:
-        return ["–"] * 3
-    joint = comparison.comparisons > 1
+        return ["–"] * 5
+    joint = comparison.comparisons > 1 and d.verdict is not None
     counts = (
         ""
         if d.rows_better is None
-        else f"<small>better on {d.rows_better:,}, worse on {d.rows_worse:,}</small>"
+        else f"<small>better on {d.rows_better:,}</small><small>worse on {d.rows_worse:,}</small>"
     )
+    label = "" if d.verdict is None else f"<small>{badge(d.verdict)}</small>"
     return [
-        f"{amount(d)}<small>{badge(d.verdict)}</small>",
-        _ends(d.seeds, d.share, joint),
-        _ends(d.rows, d.share, joint) + counts,
+        f"{amount(d)}{label}",
+        _ends(d.interval, d, joint=joint) + _made_of(d),
+        _ends(d.seeds, d),
+        _ends(d.rows, d) + counts,
+        _wins(d),
     ]
 
 
-def _ends(interval: Interval | None, share: bool, joint: bool) -> str:
+def _ends(interval: Interval | None, d: Difference, *, joint: bool = False) -> str:
     if interval is None:
         return "–<small>cannot be told</small>"
-    text = bounds(interval, share=share, sign=True)
+    text = bounds(interval, share=d.share, rows=d.count, sign=True)
     if joint:
-        text += f"<small>joint {bounds(interval, share=share, sign=True, joint=True)}</small>"
+        ends = bounds(interval, share=d.share, rows=d.count, sign=True, joint=True)
+        text += f"<small>joint {ends}</small>"
     return f"{text}<small>{basis(interval)}</small>"
+
+
+def _made_of(d: Difference) -> str:
+    if d.parts is None:
+        return ""
+    seeds, rows = (f"{100 * v:.0f} %" for v in (d.parts.seeds, d.parts.rows))
+    return f"<small>{seeds} seeds, {rows} rows</small>"
+
+
+def _wins(d: Difference) -> str:
+    found = d.improvement
+    if found is None:
+        return "–<small>cannot be told</small>"
+    return (
+        f"{100 * found.probability:.0f} %"
+        f"<small>{100 * found.low:.0f} to {100 * found.high:.0f} %</small>"
+    )
 
 
 def cost_table(comparison: Comparison) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from layerkit.comparison.report.marks import drawing, element, fit, line, marker, text, x_axis
 from layerkit.comparison.report.scale import Scale, linear
 from layerkit.comparison.results import Contestant, Summary
-from layerkit.comparison.wording import bounds, mean_and_sd
+from layerkit.comparison.wording import basis, bounds, mean_and_sd
 
 __all__ = ["dot_plot"]
 
@@ -52,7 +52,8 @@ def _told(s: Summary) -> str:
     if s.interval is None:
         return text
     unit = "%" if s.share else ""
-    return f"{text}, interval {bounds(s.interval, share=s.share, unit=unit)} over {s.interval.over}"
+    ends = bounds(s.interval, share=s.share, rows=s.rows, unit=unit)
+    return f"{text}, interval {ends}, {basis(s.interval)}"
 
 
 def _lane(i: int, c: Contestant, s: Summary | None, scale: Scale, width: float) -> str:

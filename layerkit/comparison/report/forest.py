@@ -1,4 +1,4 @@
-"""Differences to the first contestant around the zero line, over seeds and over rows."""
+"""Differences to the first contestant around the zero line: both chances, and each alone."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from layerkit.comparison.wording import amount
 
 __all__ = ["forest_plot"]
 
-_LANE = 80
+_LANE = 104
 _TOP = 30
 _MARGIN = 12
 _GUTTER = 48
@@ -30,8 +30,8 @@ _GUTTER = 48
 def forest_plot(contestants: Sequence[Contestant], metric: str, key: str, width: float) -> str:
     """The plot as SVG text; ``contestants`` are all, the first is the zero line.
 
-    A thick bar is an interval over seeds, a dashed one over rows; a thin line extends each to the
-    joint interval.
+    A thick bar is the interval for both chances, a thin line extends it to the joint one; below it
+    are its parts, over seeds and, dashed, over rows.
     """
     lanes = [
         (i, c, c.differences[metric]) for i, c in enumerate(contestants) if metric in c.differences
@@ -59,7 +59,7 @@ def _scale(differences: Sequence[Difference], width: float) -> Scale:
     ends = [0.0]
     for d in differences:
         ends += [*d.values, d.mean]
-        ends += [v for i in (d.seeds, d.rows) if i for v in (i.joint_low, i.joint_high)]
+        ends += [v for i in (d.both, d.seeds, d.rows) if i for v in _reach(i)]
     ends = [v for v in ends if abs(v) < float("inf")]
     low, high = min(ends), max(ends)
     pad = 0.08 * (high - low) or 0.01
@@ -71,6 +71,13 @@ def _scale(differences: Sequence[Difference], width: float) -> Scale:
         wanted=4 if width < 500 else 7,
         factor=100 if any(d.share for d in differences) else 1,
     )
+
+
+def _reach(interval: Interval) -> tuple[float, ...]:
+    """The ends that are drawn: the joint ones of the interval that words rest on."""
+    if interval.over == "both":
+        return interval.joint_low, interval.joint_high, interval.low, interval.high
+    return interval.low, interval.high
 
 
 def _sides(higher_is_better: bool, zero: float, width: float) -> str:
@@ -92,17 +99,17 @@ def _lane(k: int, i: int, c: Contestant, d: Difference, scale: Scale, width: flo
         text(_MARGIN, top + 17, fit(c.name, room), class_="name"),
         text(width - _MARGIN, top + 17, value, class_="value", text_anchor="end"),
     ]
-    for y, interval, label in ((top + 34, d.seeds, "seeds"), (top + 61, d.rows, "rows")):
+    lanes = ((top + 36, d.both, "both"), (top + 58, d.seeds, "seeds"), (top + 80, d.rows, "rows"))
+    for y, interval, label in lanes:
         parts.append(text(_MARGIN, y + 4, label, class_="tick"))
         if interval is None:
             parts.append(text(_MARGIN + _GUTTER + 4, y + 4, "cannot be told", class_="tick"))
             continue
         parts.append(_bar(interval, scale, y))
-        parts.append(
-            marker(i, scale(d.mean), y, 5.5, class_="mean" if label == "seeds" else "hollow")
-        )
+        mark, size = ("mean", 5.5) if label == "both" else ("hollow", 4.0)
+        parts.append(marker(i, scale(d.mean), y, size, class_=mark))
     parts += [
-        element("circle", cx=scale(v), cy=float(top + 46), r=3.0, class_="dot") for v in d.values
+        element("circle", cx=scale(v), cy=float(top + 69), r=3.0, class_="dot") for v in d.values
     ]
     return element("g", *parts, class_=f"c{i % 8}")
 
@@ -110,7 +117,9 @@ def _lane(k: int, i: int, c: Contestant, d: Difference, scale: Scale, width: flo
 def _bar(interval: Interval, scale: Scale, y: float) -> str:
     dash = "4 3" if interval.over == "rows" else None
     a, b = scale(interval.low), scale(interval.high)
+    if interval.over != "both":
+        return line(a, y, b, y, class_="part", stroke_dasharray=dash)
     wide = line(scale(interval.joint_low), y, scale(interval.joint_high), y, class_="joint")
-    bar = line(a, y, b, y, class_="bar", stroke_dasharray=dash)
+    bar = line(a, y, b, y, class_="bar")
     caps = "".join(line(x, y - 5, x, y + 5, class_="cap") for x in (a, b))
     return wide + bar + caps

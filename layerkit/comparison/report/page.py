@@ -8,9 +8,12 @@ from html import escape
 
 from layerkit.comparison.notes import (
     FILE_NOTE,
+    best_note,
     interval_notes,
+    kept_note,
     timing_note,
     training_note,
+    training_notices,
     unsteady_note,
 )
 from layerkit.comparison.numbers import plural
@@ -27,6 +30,7 @@ from layerkit.comparison.report.curves import curve_plot, has_curve, swatch
 from layerkit.comparison.report.dots import dot_plot
 from layerkit.comparison.report.forest import forest_plot
 from layerkit.comparison.report.style import STYLE
+from layerkit.comparison.sentences import told
 
 __all__ = ["page"]
 
@@ -62,7 +66,10 @@ def _top(c: Comparison) -> str:
         f"{100 * c.confidence:g} % intervals",
     ]
     chips = "".join(f"<li>{escape(fact)}</li>" for fact in facts)
-    cautions = "".join(f'<p class="caution">{escape(text)}</p>' for text in c.cautions)
+    warned = [*c.cautions, *training_notices(c)]
+    cautions = "".join(f'<p class="caution">{escape(text)}</p>' for text in warned)
+    more = [note for note in (best_note(c), kept_note(c)) if note]
+    cautions += "".join(f'<p class="lede">{escape(text)}</p>' for text in more)
     return (
         f'<header class="top"><p class="kicker">layerkit comparison</p>{_claim(c)}'
         f'<ul class="facts">{chips}</ul>{cautions}</header><main>'
@@ -77,23 +84,30 @@ def _claim(c: Comparison) -> str:
     if len(others) == 1:
         d = others[0].differences[c.metric]
         said, _, evidence = d.words.removesuffix(".").rpartition(" (")
-        caveat = f'<p class="lede">{escape(d.caveat)}</p>' if d.caveat else ""
+        rest = told(d).removeprefix(d.words).strip()
+        caveat = f'<p class="lede">{escape(rest)}</p>' if rest else ""
         if not said:
             return f"<h1>{escape(d.words)}</h1>{caveat}"
-        told = f'<span class="evidence">{escape(evidence.removesuffix(")"))}</span>'
-        return f"<h1>{escape(said)} {told}</h1>{caveat}"
+        shown = f'<span class="evidence">{escape(_unbracketed(evidence))}</span>'
+        return f"<h1>{escape(said)} {shown}</h1>{caveat}"
     items = "".join(
-        f"<li>{badge(d.verdict)}<span>{escape(_without_label(f'{d.words} {d.caveat}'))}</span></li>"
+        f"<li>{badge(d.verdict)}<span>{escape(_without_label(told(d)))}</span></li>"
         for d in (k.differences[c.metric] for k in others)
+        if d.verdict is not None
     )
     return f'<h1>{escape(_tally(c))}</h1><ul class="verdicts">{items}</ul>'
+
+
+def _unbracketed(evidence: str) -> str:
+    """``95 % interval 1 to 2; 5 seeds); more`` without the bracket that was opened before it."""
+    return evidence.replace(")", "", 1)
 
 
 def _tally(c: Comparison) -> str:
     """``Against plain in accuracy: 1 better, 2 not settled``."""
     verdicts = [k.differences[c.metric].verdict for k in c.ranked]
     first = c.contestants[0].name
-    if set(verdicts) == {"open"}:
+    if set(verdicts) <= {"open"}:
         return f"Nothing is settled against {first} in {c.metric}"
     parts = [f"{verdicts.count(v)} {words}" for v, words in VERDICTS.items() if v in verdicts]
     return f"Against {first} in {c.metric}: {', '.join(parts)}"
@@ -110,7 +124,7 @@ def _results(c: Comparison) -> str:
             lambda key, width: dot_plot(c.contestants, c.metric, key, width),
             "dots",
             "Small dots: single seeds. Large mark: their mean, with its interval "
-            "(solid: over seeds; dashed: one model, over rows).",
+            "(dashed: one model, over rows alone).",
         )
     ]
     if c.compared:
@@ -119,8 +133,9 @@ def _results(c: Comparison) -> str:
             figure(
                 lambda key, width: forest_plot(c.contestants, c.metric, key, width),
                 "forest",
-                "Difference to the first contestant. seeds: would another training run differ; "
-                f"rows: would another test set differ. Small dots: single seeds.{joint}",
+                "Difference to the first contestant. both: would it hold for other runs on other "
+                "rows; below, the chance of the runs (seeds) and of the rows alone. Small dots: "
+                f"single seeds.{joint}",
             )
         )
     return f'<h2>The answer in {escape(c.metric)}</h2><div class="pair">{"".join(parts)}</div>'
@@ -203,11 +218,11 @@ def _meaning(c: Comparison) -> str:
         i.method
         for k in c.contestants
         for d in k.differences.values()
-        for i in (d.seeds, d.rows)
+        for i in (d.both, d.seeds, d.rows)
         if i is not None
     }
-    told = f"<dt>Computed by</dt><dd>{escape('; '.join(sorted(methods)))}.</dd>" if methods else ""
-    return f"<h2>What the intervals say, and do not say</h2><dl>{items}{told}</dl>"
+    by = f"<dt>Computed by</dt><dd>{escape('; '.join(sorted(methods)))}.</dd>" if methods else ""
+    return f"<h2>What the intervals say, and do not say</h2><dl>{items}{by}</dl>"
 
 
 def _again(c: Comparison) -> str:

@@ -55,6 +55,7 @@ overflow-wrap:anywhere}
 ul.verdicts li>span:last-child{flex:1;min-width:0}
 .badge{flex:none;align-self:flex-start;min-width:5.6rem;text-align:center;font-size:.8rem;
 font-weight:600;border:1.5px solid currentColor;border-radius:99px;padding:.05rem .55rem}
+.badge.files{border-style:dashed}
 .better{color:var(--good)}.worse{color:var(--bad)}.open{color:var(--open)}
 .legend{display:flex;flex-wrap:wrap;gap:.3rem 1.2rem;padding:0;margin:.5rem 0 0;list-style:none;
 font-size:.9rem}
@@ -110,6 +111,7 @@ text{fill:var(--ink);font-size:13px;font-family:inherit}
 .side{fill:var(--soft);font-size:12.5px;font-weight:600}
 .name{font-weight:600}.value{font-variant-numeric:tabular-nums}
 .bar{stroke:var(--c);stroke-width:3.5}.cap{stroke:var(--c);stroke-width:2}
+.part{stroke:var(--c);stroke-width:1.8;opacity:.75}
 .joint{stroke:var(--c);stroke-width:1.2}
 .mean{fill:var(--c);stroke:var(--card);stroke-width:1.2}
 .hollow{fill:var(--card);stroke:var(--c);stroke-width:2}

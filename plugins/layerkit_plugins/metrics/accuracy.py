@@ -13,7 +13,6 @@ the Hamming loss), not the share of rows with every flag right.
 from __future__ import annotations
 
 from layerkit import Array, Metric
-from layerkit_plugins.metrics.average import mean
 
 __all__ = ["Accuracy"]
 
@@ -31,4 +30,4 @@ class Accuracy(Metric):
             right = predictions.argmax(axis=1) == targets
         else:
             right = ((predictions > 0.5) == (targets > 0.5)).mean(axis=1)
-        return mean(right, weights)
+        return self.weighted_mean(right, weights)

@@ -19,7 +19,6 @@ from __future__ import annotations
 import numpy as np
 
 from layerkit import Array, Metric
-from layerkit_plugins.metrics.average import mean
 
 __all__ = ["LogLoss"]
 
@@ -39,4 +38,4 @@ class LogLoss(Metric):
             loss = -np.log(p[np.arange(len(p)), targets])
         else:
             loss = -(targets * np.log(p) + (1 - targets) * np.log1p(-p)).mean(axis=1)
-        return mean(loss, weights)
+        return self.weighted_mean(loss, weights)

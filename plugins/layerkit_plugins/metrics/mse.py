@@ -13,7 +13,6 @@ from __future__ import annotations
 import numpy as np
 
 from layerkit import Array, Metric
-from layerkit_plugins.metrics.average import mean
 
 __all__ = ["MeanSquaredError"]
 
@@ -29,4 +28,4 @@ class MeanSquaredError(Metric):
         """Weighted mean of the squared differences."""
         p = predictions.astype(np.float64)
         r = p - targets.reshape(p.shape)
-        return mean(np.square(r).mean(axis=1), weights)
+        return self.weighted_mean(np.square(r).mean(axis=1), weights)

@@ -18,7 +18,6 @@ import numpy as np
 
 from layerkit import Array, Metric
 from layerkit.fields import Size
-from layerkit_plugins.metrics.average import mean
 
 __all__ = ["TopK"]
 
@@ -37,4 +36,4 @@ class TopK(Metric):
         """Weighted share of rows whose class is among the ``k`` best."""
         best = np.argsort(-predictions, axis=1, kind="stable")[:, : self.k]
         right = (best == targets[:, np.newaxis]).any(axis=1)
-        return mean(right, weights)
+        return self.weighted_mean(right, weights)

@@ -10,7 +10,6 @@ import pytest
 from layerkit.comparison.intervals import (
     Interval,
     Levels,
-    over_resamples,
     over_right_rows,
     over_seeds,
     share_of_rows,
@@ -58,7 +57,16 @@ def test_zero_is_excluded_only_if_the_joint_interval_excludes_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "values", [[], [1.0], [2.0, 2.0, 2.0], [1.0, math.nan], [1.0, math.inf, 2.0]]
+    "values",
+    [
+        [],
+        [1.0],
+        [2.0, 2.0, 2.0],
+        [0.1, 0.1 + 2e-17],
+        [9e9, 9e9 + 1e-6],
+        [1.0, math.nan],
+        [math.inf, 2],
+    ],
 )
 def test_no_interval_where_the_spread_cannot_be_told(values: list[float]) -> None:
     assert over_seeds(np.array(values), Levels()) is None
@@ -67,10 +75,10 @@ def test_no_interval_where_the_spread_cannot_be_told(values: list[float]) -> Non
 def test_right_rows_by_hand() -> None:
     # 8 wins and 2 losses in 98 rows; with two imaginary rows 9 and 3 in 100:
     # 0.06 +- 1.959964 sqrt((0.12 - 0.0036) / 100)
-    interval = found(over_right_rows(gaps(98, 8, 2), Levels()))
+    bounds, variance = over_right_rows(gaps(98, 8, 2))
     half = 1.959964 * math.sqrt(0.1164 / 100)
-    assert (interval.low, interval.high) == pytest.approx((0.06 - half, 0.06 + half), abs=1e-7)
-    assert (interval.over, interval.n) == ("rows", 98)
+    assert bounds(0.95) == pytest.approx((0.06 - half, 0.06 + half), abs=1e-7)
+    assert variance == pytest.approx(0.1164 / 100)
 
 
 @pytest.mark.parametrize("losses", [0, 1, 2, 5, 10])
@@ -78,30 +86,25 @@ def test_right_rows_agree_with_mcnemar(losses: int) -> None:
     """Zero leaves the interval within one win of where the exact test says so."""
     wins = range(losses, 40)
     exact = next(w for w in wins if mcnemar(w, losses) < 0.05)
-    ours = next(
-        w for w in wins if found(over_right_rows(gaps(400, w, losses), Levels())).excludes_zero
-    )
+    ours = next(w for w in wins if over_right_rows(gaps(400, w, losses))[0](0.95)[0] > 0)
     assert abs(ours - exact) <= 1
 
 
 def test_models_that_agree_on_every_row_still_have_an_interval() -> None:
-    interval = found(over_right_rows(np.zeros(100), Levels()))
-    assert interval.low == -interval.high
-    assert interval.high == pytest.approx(1.959964 * math.sqrt(2 / 102 / 102), abs=1e-6)
+    low, high = over_right_rows(np.zeros(100))[0](0.95)
+    assert (low, high) == pytest.approx((-high, 1.959964 * math.sqrt(2 / 102 / 102)), abs=1e-6)
 
 
 def test_wilson_by_hand() -> None:
     # 8 of 10: the textbook interval 0.490 to 0.943
-    interval = found(share_of_rows(0.8, 10, Levels()))
-    assert (interval.low, interval.high) == pytest.approx((0.4902, 0.9433), abs=1e-4)
+    assert share_of_rows(0.8, 10)(0.95) == pytest.approx((0.4902, 0.9433), abs=1e-4)
 
 
-def test_resamples_are_cut_at_their_quantiles() -> None:
-    interval = found(over_resamples(np.arange(1001.0), 50, Levels(0.9, 2)))
-    assert (interval.low, interval.high) == pytest.approx((50, 950))
-    assert (interval.joint_low, interval.joint_high) == pytest.approx((25, 975))
-    assert over_resamples(np.ones(100), 50, Levels()) is None
-    assert over_resamples(np.array([1.0, math.nan]), 50, Levels()) is None
+def test_a_settled_sign_cuts_the_joint_interval_at_zero() -> None:
+    held = Interval(0.1, 0.3, -0.1, 0.5, "both", 3, "")
+    assert (held.beyond_zero(1).joint_low, held.beyond_zero(1).joint_high) == (0.0, 0.5)
+    assert held.beyond_zero(0) == held
+    assert held.beyond_zero(-1).joint_high == 0.0
 
 
 @pytest.mark.parametrize("n", [3, 5])
@@ -124,7 +127,6 @@ def test_coverage_over_rows_where_models_seldom_disagree(
     truth = discordant * (2 * tilt - 1)
     hits = 0
     for _ in range(2000):
-        drawn = rng.choice([1.0, -1.0, 0.0], size=n, p=chances)
-        interval = found(over_right_rows(drawn, Levels()))
-        hits += interval.low <= truth <= interval.high
+        low, high = over_right_rows(rng.choice([1.0, -1.0, 0.0], size=n, p=chances))[0](0.95)
+        hits += low <= truth <= high
     assert hits / 2000 >= 0.95

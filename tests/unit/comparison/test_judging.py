@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from layerkit.comparison.judging import RESAMPLES, Judged, judge, resampled, row_values
+from layerkit.comparison.judging import Judged, judge, resampled, row_values
+from layerkit.comparison.resampling import RESAMPLES
 from layerkit.layer import Array
 from layerkit.model import build
 from layerkit.parts import Rows
@@ -50,19 +51,16 @@ def test_a_metric_that_is_a_mean_by_coincidence_is_found_out() -> None:
     assert row_values([lucky], "macro_f1", MACRO_F1) is None
 
 
-def test_resamples_by_rows_and_by_weights_agree() -> None:
-    rows = row_values([SOME], "accuracy", ACCURACY)
-    by_rows = resampled([SOME], rows, ACCURACY)
-    by_weights = resampled([SOME], None, ACCURACY)
-    assert by_rows.shape == (1, RESAMPLES)
-    np.testing.assert_allclose(by_rows, by_weights)
-    assert by_rows.std() == pytest.approx(0.25, abs=0.02)  # sqrt(0.5 * 0.5 / 4)
+def test_resamples_of_a_mean_spread_as_its_rows_do() -> None:
+    drawn, left = resampled(SOME, ACCURACY)
+    assert (drawn.shape, left.tolist()) == ((RESAMPLES,), [1 / 3, 1 / 3, 2 / 3, 2 / 3])
+    assert drawn.std() == pytest.approx(0.25, abs=0.02)  # sqrt(0.5 * 0.5 / 4)
 
 
 def test_models_share_the_draws() -> None:
-    drawn = resampled([SOME, SOME], None, MACRO_F1)
-    np.testing.assert_array_equal(drawn[0], drawn[1])
-    assert np.ptp(drawn[0]) > 0
+    first, second = (resampled(SOME, MACRO_F1)[0] for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    assert np.ptp(first) > 0
 
 
 def test_judging_gives_what_evaluate_gives() -> None:

@@ -155,8 +155,8 @@ def test_the_page_says_what_the_intervals_mean_and_how_to_repeat_it(
     three: Comparison, page: Page
 ) -> None:
     for wanted in (
-        "would another training run differ",
-        "would another test set differ",
+        "would other runs on other rows differ",
+        "Only accuracy carries verdicts",
         "Not covered",
         three.command,
         '"layerkit": 1',

@@ -68,8 +68,8 @@ def test_table_is_a_rectangle_with_headings(three: Comparison) -> None:
 def test_footnotes_say_what_the_intervals_speak_about(three: Comparison) -> None:
     text = " ".join(three.footnotes)
     for wanted in (
-        "would another training run differ",
-        "would another test set differ",
+        "would other runs on other rows differ",
+        "Only accuracy carries verdicts",
         "All seeds share one split",
         "Bonferroni",
         "only the ratios",

@@ -32,7 +32,8 @@ def test_contestants_take_turns_and_times_are_of_one_call() -> None:
     assert slow == pytest.approx([1.0] * 3)
     assert fast == pytest.approx([0.001] * 3)
     rounds = "".join(machine.log[4:])  # after two calls each to warm up and to count
-    assert rounds in (("a" + "b" * 4) * 3, ("a" + "b" * 3) * 3)
+    block = "b" * (rounds.count("b") // 3)
+    assert rounds == f"a{block}{block}aa{block}"  # another one begins each round
 
 
 def test_a_machine_that_slows_down_slows_all_alike() -> None:
@@ -55,10 +56,12 @@ def test_unsteady_machines_are_found_out() -> None:
 
 
 def test_ratios_are_to_the_first_round_by_round(monkeypatch: pytest.MonkeyPatch) -> None:
-    rounds = [[1.0, 2.0, 4.0], [2.0, 6.0, 16.0]]  # ratios 2, 3 and 4
+    rounds = [[1.0, 2.0, 4.0], [2.0, 6.0, 16.0], [1.0, 2.0, 4.4]]  # ratios 2, 3 and 4
     monkeypatch.setattr("layerkit.comparison.timing.take_turns", lambda calls: rounds)
     model = build({"layerkit": 1, "input": {"shape": [2]}, "layers": []})
-    _, second = time_models([model, model], Rows(values=np.zeros((4, 2))))
+    timed = time_models([model, model], Rows(values=np.zeros((4, 2))))
+    _, second = timed.times
+    assert timed.control == (1.0, 1.0)
     assert second.single_ratio == second.batch_ratio == (2.5, 3.0, 3.5)
     assert (second.single, second.batch) == (6.0, 1.5)
 
@@ -68,7 +71,19 @@ def test_models_are_timed_on_raw_rows() -> None:
         {"layerkit": 1, "input": {"shape": [2]}, "layers": [{"type": "dense", "units": 1}]}
     )
     rows = Rows(values=np.zeros((8, 2)))
-    first, second = time_models([model, model], rows)
+    first, second = time_models([model, model], rows).times
     assert first.single_ratio == first.batch_ratio == (1.0, 1.0, 1.0)
     assert second.batch_rows == 8
     assert min(second.single, second.batch, *second.batch_ratio) > 0
+
+
+@pytest.mark.parametrize(("again", "steady"), [(1.04, True), (1.06, False), (0.94, False)])
+def test_times_are_unsteady_where_the_first_differs_from_itself(
+    monkeypatch: pytest.MonkeyPatch, again: float, steady: bool
+) -> None:
+    rounds = [[1.0] * 9, [2.0] * 9, [again] * 9]
+    monkeypatch.setattr("layerkit.comparison.timing.take_turns", lambda calls: rounds)
+    model = build({"layerkit": 1, "input": {"shape": [2]}, "layers": []})
+    timed = time_models([model, model], Rows(values=np.zeros((4, 2))))
+    assert timed.control == (again, again)
+    assert [t.steady for t in timed.times] == [steady, steady]

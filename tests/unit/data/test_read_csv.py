@@ -73,8 +73,10 @@ def test_the_delimiter_is_found(delimiter: str) -> None:
     assert table(read(text)) == {"a": [1.0], "b": ["x,y;z"], "c": [3.0]}
 
 
-def test_decimal_commas_between_semicolons_stay_text() -> None:
-    assert table(read("a;b\n1,5;x\n2,25;y\n")) == {"a": ["1,5", "2,25"], "b": ["x", "y"]}
+def test_decimal_commas_between_semicolons_are_told() -> None:
+    rows = read("a;b\n1,5;x\n2,25;y\n")
+    assert table(rows) == {"a": [1.5, 2.25], "b": ["x", "y"]}
+    assert ["semicolons" in note and "decimals" in note for note in rows.notes] == [True]
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])

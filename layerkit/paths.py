@@ -1,0 +1,170 @@
+"""Paths as people write them, and in layerkit's own words what is wrong with one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from layerkit.errors import LayerkitError, PathError
+
+__all__ = ["check_folder", "expanded", "explained", "folder_hint", "path_errors"]
+
+_CHECKPOINT = "-checkpoint"
+
+
+class MissingPathError(PathError, FileNotFoundError):
+    """There is nothing at the path."""
+
+
+class FolderPathError(PathError, IsADirectoryError):
+    """A folder where a file is wanted."""
+
+
+class NoFolderPathError(PathError, NotADirectoryError):
+    """A file where a folder is wanted."""
+
+
+class ExistingPathError(PathError, FileExistsError):
+    """What is there is not to be replaced."""
+
+
+class ForbiddenPathError(PathError, PermissionError):
+    """It may not be read or written."""
+
+
+def expanded(path: str) -> str:
+    """``path`` with a leading ``~`` or ``~user`` replaced by that home folder, where there is one.
+
+    >>> expanded("a~.layerkit")
+    'a~.layerkit'
+    """
+    return os.path.expanduser(path) if path.startswith("~") else path  # noqa: PTH111  # no pathlib
+
+
+@contextmanager
+def path_errors(path: str | None = None, *, writing: bool = False) -> Iterator[None]:
+    """Turn what the operating system says of a path into a ``PathError``.
+
+    Parameters
+    ----------
+    path
+        Of the file at work, for errors that name none.
+    writing
+        Whether it was to be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        told = explained(error, path, writing=writing)
+        if told is error:
+            raise
+        raise told from error
+
+
+def explained(error: OSError, path: str | None = None, *, writing: bool = False) -> OSError:
+    """``error`` as a ``PathError``; itself if it is of layerkit already, or of no path."""
+    name = path if error.filename is None else error.filename
+    passing = (LayerkitError, BlockingIOError, InterruptedError, ConnectionError)
+    if isinstance(error, passing) or isinstance(name, int) or name is None:
+        return error
+    name = os.fsdecode(name)
+    reason = error.strerror or str(error) or type(error).__name__
+    own_words = error.errno is None or reason != os.strerror(error.errno)
+    if own_words or "://" in name:
+        return _made(error, f"{name}: {reason}", name, None)
+    if isinstance(error, FileNotFoundError):
+        return _missing(error, name, writing=writing)
+    if isinstance(error, IsADirectoryError):
+        hint = f"name a file in it, such as {os.path.join(name, 'model.layerkit')}"  # noqa: PTH118
+        told = f"{name} is a folder where one file is wanted"
+        return _made(error, told, name, hint if writing else folder_hint(name))
+    if isinstance(error, NotADirectoryError):
+        return _made(error, f"{name}: what should be its folder is a file", name, None)
+    if isinstance(error, FileExistsError):
+        return _made(error, f"{name} is there already", name, "name another file")
+    return _made(
+        error, f"{name} cannot be {'written' if writing else 'read'}: {reason}", name, None
+    )
+
+
+def check_folder(path: str) -> None:
+    """Refuse a file whose folder is not there or cannot be written into.
+
+    Raises
+    ------
+    PathError
+        If so.
+    """
+    folder = os.path.dirname(path) or "."  # noqa: PTH120
+    if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113
+        return  # a device or pipe: nothing is put beside it
+    if not os.path.exists(folder):  # noqa: PTH110
+        raise _no_folder(FileNotFoundError(), path, folder, writing=True)
+    if not os.path.isdir(folder):  # noqa: PTH112
+        told = f"{folder} is a file, so {path} cannot be written"
+        raise _made(NotADirectoryError(), told, path, "name a file in a folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        told = f"{path} cannot be written: no permission to write into the folder {folder}"
+        raise _made(PermissionError(), told, path, "name a file elsewhere")
+
+
+def folder_hint(folder: str) -> str:
+    """What to name instead of a folder: the model files in it."""
+    found = [name for name in _names_in(folder) if name.endswith(".layerkit")]
+    if not found:
+        return "name a file in it"
+    more = f" and {len(found) - 5} more" if len(found) > 5 else ""
+    return f"name a file in it: {', '.join(found[:5])}{more}"
+
+
+def _missing(error: OSError, name: str, *, writing: bool) -> PathError:
+    folder, file = os.path.split(name)
+    if folder and not os.path.isdir(folder):  # noqa: PTH112
+        return _no_folder(error, name, folder, writing=writing)
+    stem, ending = os.path.splitext(file)  # noqa: PTH122
+    there = _names_in(folder or ".")
+    checkpoint = f"{stem}{_CHECKPOINT}{ending}"
+    if checkpoint in there:
+        other = os.path.join(folder, checkpoint)  # noqa: PTH118
+        hint = f"a training of it did not end; this goes on with it: layerkit resume {other}"
+        return _made(error, f"there is no file {name}", name, hint)
+    return _made(error, f"there is no file {name}{_near(stem, ending, there)}", name, None)
+
+
+def _no_folder(error: OSError, name: str, folder: str, *, writing: bool) -> PathError:
+    if not writing:
+        return _made(error, f"there is no file {name}, nor its folder {folder}", name, None)
+    told = f"there is no folder {folder}, so {name} cannot be written"
+    return _made(error, told, name, f"make it first: mkdir -p {folder}")
+
+
+def _near(stem: str, ending: str, there: list[str]) -> str:
+    """A file of nearly that name, one of the same ending first, as the end of a sentence."""
+    import difflib  # not for those who load a model that is there
+
+    names = [name for name in there if not ending or name.endswith(ending)]
+    stems = [os.path.splitext(name)[0] for name in names]  # noqa: PTH122
+    found = difflib.get_close_matches(stem, stems, n=1)
+    close = [name for name, other in zip(names, stems, strict=True) if [other] == found]
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _names_in(folder: str) -> list[str]:
+    with suppress(OSError):
+        return sorted(os.listdir(folder))  # noqa: PTH208  # pathlib takes 4 ms to import
+    return []
+
+
+_KINDS: dict[type[OSError], type[PathError]] = {
+    FileNotFoundError: MissingPathError,
+    IsADirectoryError: FolderPathError,
+    NotADirectoryError: NoFolderPathError,
+    FileExistsError: ExistingPathError,
+    PermissionError: ForbiddenPathError,
+}
+
+
+def _made(error: OSError, message: str, name: str, hint: str | None) -> PathError:
+    kind = next((own for base, own in _KINDS.items() if isinstance(error, base)), PathError)
+    return kind(message, path=name, errno=error.errno, hint=hint)

@@ -1,0 +1,231 @@
+"""What happens while specs are trained: warnings, divergence, rows that were seen, kept runs."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from layerkit.comparison import ComparisonStoppedError, compare
+from layerkit.comparison.kept import Shelf, rows_digest
+from layerkit.comparison.seen import expected_alike
+from layerkit.errors import TrainingDivergedError
+from layerkit.parts import Rows
+from layerkit.spec import read_spec
+from layerkit.training import Listener, train
+
+Telling = pytest.MonkeyPatch
+
+
+class Log(Listener):
+    """Keeps what it is told."""
+
+    def __init__(self, most: int = 99) -> None:
+        self.notices: list[str] = []
+        self.began: list[tuple[str, int]] = []
+        self.most = most
+
+    def begin(self, name: str, *, seed: int, epochs: int, rows: int) -> None:
+        self.began.append((name, seed))
+
+    def notice(self, text: str) -> None:
+        self.notices.append(text)
+
+    def stop(self) -> bool:
+        return len(self.began) > self.most
+
+
+@pytest.fixture
+def telling(monkeypatch: Telling) -> None:
+    """Each training says something through its listener, and something through Python."""
+
+    def told(spec: Any, *, listener: Listener, **given: Any) -> Any:
+        listener.notice("carry: saturated")
+        listener.notice("carry: saturated")
+        warnings.warn("odd numbers", RuntimeWarning, stacklevel=1)
+        return train(spec, listener=listener, **given)
+
+    monkeypatch.setattr("layerkit.comparison.trainings.train", told)
+
+
+@pytest.mark.usefixtures("telling")
+def test_every_warning_is_told_once_and_noted_everywhere(
+    plain: dict[str, Any], highway: dict[str, Any], tmp_path: Path
+) -> None:
+    log = Log()
+    with pytest.warns(RuntimeWarning, match="odd numbers") as caught:
+        found = compare(
+            [plain, highway], seeds=3, timing=False, listener=log, keep=tmp_path / "kept"
+        )
+    assert log.notices == ["plain: carry: saturated", "highway: carry: saturated"]
+    assert len(caught) == 2
+    for c in found.contestants:
+        assert [(n.text, n.seeds) for n in c.notices] == [
+            ("carry: saturated", (0, 1, 2)),
+            ("odd numbers", (0, 1, 2)),
+        ]
+    line = "plain, seeds 0, 1, 2: carry: saturated"
+    assert line in found.footnotes
+    assert line in found.to_html()
+    assert line in found.to_json()["warnings"]
+    assert "carry: saturated; odd numbers" in found.to_csv()
+    kept = compare([plain, highway], seeds=3, timing=False, keep=tmp_path / "kept")
+    assert [c.notices for c in kept.contestants] == [c.notices for c in found.contestants]
+    assert kept.contestants[0].kept == (0, 1, 2)
+
+
+def test_diverged_runs_count_in_the_comparison(
+    plain: dict[str, Any], highway: dict[str, Any], monkeypatch: Telling, tmp_path: Path
+) -> None:
+    """2 of 5 diverge: the survivors are no verdict; a kept failure is not tried again."""
+    tried: list[int] = []
+
+    def fragile(spec: Any, *, seed: int, **given: Any) -> Any:
+        if spec.name == "highway":
+            tried.append(seed)
+            if seed in (1, 3):
+                raise TrainingDivergedError("no longer finite", epoch=1, batch=1)
+        return train(spec, seed=seed, **given)
+
+    monkeypatch.setattr("layerkit.comparison.trainings.train", fragile)
+    found = compare([plain, highway], seeds=5, timing=False, keep=tmp_path)
+    second = found.contestants[1]
+    d = second.differences["accuracy"]
+    assert (second.seeds, second.metrics["accuracy"].n, len(d.values)) == ((0, 2, 4), 3, 5)
+    assert d.verdict in ("open", "worse")
+    assert "2 of 5 runs of highway diverged and count as 0 %" in found.headline[0]
+    assert second.failure_rate is not None
+    assert second.failure_rate == pytest.approx((0.4, 0.1176, 0.7693), abs=1e-4)
+    assert any("2 of 5 trainings diverged (95 % interval 12 to 77 %)" in c for c in found.cautions)
+    assert found.table()[2][1] == "3 of 5"
+    again = compare([plain, highway], seeds=5, timing=False, keep=tmp_path)
+    assert tried == [0, 1, 2, 3, 4]
+    assert again.headline == found.headline
+
+
+def table(n: int, seed: int) -> Rows:
+    rng = np.random.default_rng(seed)
+    return Rows(
+        columns={"a": rng.normal(size=n), "b": rng.normal(size=n)},
+        labels=np.array([str(k) for k in rng.integers(0, 2, n)]),
+    )
+
+
+def joined(first: Rows, second: Rows) -> Rows:
+    assert first.columns is not None
+    assert second.columns is not None
+    columns = {k: np.concatenate([v, second.columns[k]]) for k, v in first.columns.items()}
+    return Rows(columns=columns, labels=np.concatenate([first.labels, second.labels]))
+
+
+SMALL = {
+    "layerkit": 1,
+    "input": {"columns": ["a", "b"]},
+    "layers": [{"type": "dense", "units": 2}],
+    "output": {"classes": ["0", "1"]},
+}
+
+
+def fitted(name: str, rows: Rows, **recipe: Any) -> Any:
+    spec = {**SMALL, "name": name, "train": {"epochs": 1, **recipe}}
+    return train(spec, data={"train": rows}).model
+
+
+def test_rows_that_a_model_was_fitted_on_are_told() -> None:
+    judged, other = table(60, 0), table(60, 1)
+    half = joined(judged.take(slice(0, 30)), table(50, 2))
+    clean, some = fitted("clean", other), fitted("some", half)
+    found = compare([clean, some], data={"train": other, "test": judged}, timing=False)
+    assert [c.seen for c in found.contestants] == [0, 0.5]
+    d = found.contestants[1].differences["accuracy"]
+    assert d.seen == (None, 0.5)
+    assert d.verdict in ("open", "files_worse")
+    assert "some was fitted on about 50 % of these rows" in d.words
+    assert any("fitted on different rows" in c for c in found.cautions)
+    again = compare([clean, fitted("same", other)], data={"train": other, "test": judged})
+    assert again.cautions == ()
+
+
+def test_rows_that_are_equal_by_nature_are_no_reproach() -> None:
+    """Small whole numbers repeat: most judged rows equal fitted ones, and no model saw them."""
+    rng = np.random.default_rng(0)
+    drawn = [
+        Rows(
+            columns={"a": rng.integers(0, 8, n), "b": rng.integers(0, 8, n)},
+            labels=rng.integers(0, 2, n).astype(str),
+        )
+        for n in (2000, 300)
+    ]
+    pair = [fitted(name, drawn[0]) for name in ("x", "y")]
+    found = compare(pair, data={"train": drawn[0], "test": drawn[1]}, timing=False)
+    assert all(c.seen is not None and c.seen > 0.9 for c in found.contestants)
+    assert found.contestants[1].differences["accuracy"].seen == (None, None)
+    assert not any("fitted on" in c for c in found.cautions)
+
+
+def test_how_many_equal_rows_are_to_be_expected() -> None:
+    assert expected_alike([1] * 500, 10_000) == 0
+    assert expected_alike([50, *[1] * 450], 10_000) == 0.1  # one row that is common, no others
+    assert expected_alike([2] * 50, 100) == 1
+    rng = np.random.default_rng(0)
+    values = rng.integers(0, 5000, 1000)
+    alike = expected_alike(np.unique(values, return_counts=True)[1].tolist(), 5000)
+    assert alike == pytest.approx(1 - np.exp(-1), abs=0.12)
+
+
+def test_validation_rows_are_never_seen(plain: dict[str, Any]) -> None:
+    found = compare([plain, {**plain, "name": "again"}], seeds=2, on="validation", timing=False)
+    assert [c.seen for c in found.contestants] == [None, None]
+    d = found.contestants[1].differences["accuracy"]
+    assert d.both is not None
+    assert "Nadeau" in d.both.method
+    assert d.mean == 0
+
+
+def test_stopping_says_what_is_finished(
+    plain: dict[str, Any], highway: dict[str, Any], tmp_path: Path
+) -> None:
+    with pytest.raises(ComparisonStoppedError) as caught:
+        compare([plain, highway], seeds=2, listener=Log(2), keep=tmp_path, timing=False)
+    assert caught.value.finished == (("plain", 0), ("highway", 0))
+    assert caught.value.unfinished == (("plain", 1), ("highway", 1))
+    log = Log()
+    found = compare([plain, highway], seeds=2, listener=log, keep=tmp_path, timing=False)
+    assert log.began == [("plain", 1), ("highway", 1)]
+    assert "2 of 4 runs were kept" in " ".join(found.footnotes)
+    assert all(
+        c.training_seconds is not None and c.training_seconds.n == 2 for c in found.contestants
+    )
+
+
+def test_a_run_is_kept_under_what_it_follows_from(tmp_path: Path, plain: dict[str, Any]) -> None:
+    rows = {"train": table(30, 0)}
+    spec = read_spec(plain)
+
+    def name(spec: Any, seed: int = 0, rows: Any = rows) -> str:
+        return Shelf(tmp_path, rows).path(spec, seed, "").name
+
+    base = name(spec)
+    assert name(read_spec({**plain, "name": "other"})) == base
+    assert name(spec.with_train(seed=5), 0) == base
+    assert name(spec, 1) != base
+    assert name(spec, rows={"train": table(30, 1)}) != base
+    assert name(spec.with_train(epochs=9)) != base
+    assert name(read_spec({**plain, "layers": plain["layers"][1:]})) != base
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"train": table(30, 0), "test": table(5, 1)},
+        {"test": table(30, 0)},
+        {"train": table(29, 0)},
+        {"train": Rows(values=np.zeros((30, 2)), labels=table(30, 0).labels)},
+    ],
+)
+def test_digests_of_other_rows_differ(other: dict[str, Rows]) -> None:
+    assert rows_digest(other) != rows_digest({"train": table(30, 0)})
+    assert rows_digest({"train": table(30, 0)}) == rows_digest({"train": table(30, 0)})
