@@ -161,8 +161,6 @@ class _Work:
         for x in self._chunks(blocks):
             predictions, outside = self._predicted(x)
             if not begun:
-                for assumed in block.notes:
-                    console.note(f"note: {console.safe(assumed)}")
                 yield self._answers.head()
             begun = True
             yield from self._answers.lines(predictions, outside)
@@ -178,6 +176,9 @@ class _Work:
         size = self._model.block_rows
         held: list[Array] = []
         for block in blocks:
+            if not self._source:  # the first one
+                for assumed in block.notes:
+                    console.note(f"note: {console.safe(assumed)}")
             self._source = block.source
             with at_source(block):
                 held.append(self._model.contract.input.matrix(block))
