@@ -161,8 +161,6 @@ class _Work:
         for x in self._chunks(blocks):
             predictions, outside = self._predicted(x)
             if not begun:
-                for assumed in block.notes:
-                    console.note(f"note: {console.safe(assumed)}")
                 yield self._answers.head()
             begun = True
             yield from self._answers.lines(predictions, outside)
@@ -177,8 +175,12 @@ class _Work:
 
         size = self._model.block_rows
         held: list[Array] = []
+        told = False
         for block in blocks:
             self._source = block.source
+            for assumed in () if told else block.notes:
+                console.note(f"note: {console.safe(assumed)}")
+            told = True
             with at_source(block):
                 held.append(self._model.contract.input.matrix(block))
             if sum(map(len, held)) >= size:
