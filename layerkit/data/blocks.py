@@ -318,6 +318,8 @@ def ragged(
             if form.quote
             else "the delimiter stands in a cell, and there is no quote to tell it: --quote"
         )
+        if width == 1:
+            hint += "; if the first line is none of the table, delete it"
     else:
         hint = (
             "complete the line; if the first line is none of the table, delete it or give "

@@ -223,7 +223,7 @@ def encode_targets(output: OutputContract, rows: Rows, loss: Loss) -> tuple[Arra
     if loss.target == "class" and output.classes is None:
         raise DataError(
             "the model was built but not trained: its classes are to be learned from training rows",
-            hint="train it first, or name the classes in output.classes of the spec",
+            hint="train it, for example with: layerkit train MODEL --data PATH",
         )
     if output.classes is None:
         raw = output.targets_of(rows)
