@@ -108,9 +108,15 @@ def test_every_way_gives_the_same_cells(
 
 
 @settings(max_examples=60)
-@given(written(), st.booleans(), st.integers(20, 60), st.integers(1, 5))
+@given(
+    written(),
+    st.booleans(),
+    st.integers(20, 60),
+    st.integers(1, 5),
+    st.sampled_from(["\n", "\r\n", "\r"]),
+)
 def test_blocks_are_the_rows_in_pieces(
-    table: tuple[str, list[list[str]], str], header: bool, piece: int, size: int
+    table: tuple[str, list[list[str]], str], header: bool, piece: int, size: int, end: str
 ) -> None:
     text, _, delimiter = table
     options: dict[str, Any] = {"format": "csv", "delimiter": delimiter, "header": header}
@@ -119,7 +125,8 @@ def test_blocks_are_the_rows_in_pieces(
         patch.setattr(streams, "_PIECE", piece)
         patch.setattr(blocks, "_PIECE", piece)
         patch.setattr(delimited, "_LINES", 2)
-        found = list(read_blocks(io.StringIO(text), rows=size, **options))
+        raw = framed(text, end, packed=piece % 2 == 0)
+        found = list(read_blocks(io.BytesIO(raw), rows=size, **options))
     index = np.concatenate([rows.index for rows in found if rows.index is not None])
     assert index.tolist() == list(range(len(whole)))
     assert max(map(len, found)) <= size
