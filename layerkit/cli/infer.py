@@ -175,11 +175,15 @@ class _Work:
 
         size = self._model.block_rows
         held: list[Array] = []
+        told = False
         for block in blocks:
             if not self._source:  # the first one
                 for assumed in block.notes:
                     console.note(f"note: {console.safe(assumed)}")
             self._source = block.source
+            for assumed in () if told else block.notes:
+                console.note(f"note: {console.safe(assumed)}")
+            told = True
             with at_source(block):
                 held.append(self._model.contract.input.matrix(block))
             if sum(map(len, held)) >= size:

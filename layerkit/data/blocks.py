@@ -250,13 +250,13 @@ def _block(text: str, form: Form, width: int, at: _Place, *, last: bool) -> Bloc
 def _unquoted(text: str, form: Form, width: int) -> str | None:
     """``text`` without its quotes where that leaves all cells as they are, else None.
 
-    It does where a quote is around a whole cell of one line and not in one: the first quote that is
-    otherwise would be left over.
+    It does where each pair of quotes is around a whole cell of one line. A doubled quote within a
+    cell is no such pair: there is no delimiter between its two.
     """
     quote = form.quote
     if quote is None or quote not in text:
         return text
-    if width == 1 or form.comment is not None or quote * 2 in text or _INSIDE in text:
+    if width == 1 or form.comment is not None or _INSIDE in text:
         return None
     mark, parts = form.delimiter, text.split(quote)
     if len(parts) % 2 == 0:

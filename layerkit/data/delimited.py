@@ -120,7 +120,7 @@ def _rows(
     used = None
     if wanted is not None and names is not None:
         used = [positions[name] for name in wanted if name in positions] or None
-    table = Table(blocks, settled.form, settled.width, used)
+    table = Table(blocks, settled.form, given, source, used)
     columns = Columns(table, positions)
     by_position = bool(wanted) and set(wanted or ()) <= set(given)
     if names is None and not by_position:
