@@ -216,4 +216,5 @@ _KINDS: dict[type[OSError], type[PathError]] = {
 
 def _made(error: OSError, message: str, name: str, hint: str | None) -> PathError:
     kind = next((own for base, own in _KINDS.items() if isinstance(error, base)), PathError)
+    hint = getattr(error, "hint", None) or hint  # where a model is that cannot be saved here
     return kind(message, path=name, errno=error.errno, hint=hint)

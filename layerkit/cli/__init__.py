@@ -7,22 +7,16 @@ inside their bodies, so that ``layerkit --help`` loads neither NumPy nor pydanti
 
 from __future__ import annotations
 
-import signal
 import sys
-from types import FrameType
 from typing import NoReturn
 
 from layerkit.cli.app import run
-from layerkit.cli.failures import Terminated
+from layerkit.cli.failures import terminable
 
 __all__ = ["main", "run"]
 
 
 def main() -> NoReturn:
     """Run the command that ``sys.argv`` asks for, and exit; SIGTERM ends it as Ctrl-C does."""
-    signal.signal(signal.SIGTERM, _terminated)
-    sys.exit(run(sys.argv[1:]))
-
-
-def _terminated(number: int, frame: FrameType | None) -> None:
-    raise Terminated
+    with terminable():
+        sys.exit(run(sys.argv[1:]))

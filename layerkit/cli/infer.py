@@ -176,6 +176,9 @@ class _Work:
         size = self._model.block_rows
         held: list[Array] = []
         for block in blocks:
+            if not self._source:  # the first one
+                for assumed in block.notes:
+                    console.note(f"note: {console.safe(assumed)}")
             self._source = block.source
             with at_source(block):
                 held.append(self._model.contract.input.matrix(block))

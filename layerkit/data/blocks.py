@@ -13,21 +13,30 @@ from typing import Any
 
 import numpy as np
 
+from layerkit.data import polarsway
 from layerkit.data.detect import is_no_record, records_of
 from layerkit.data.form import Form
 from layerkit.errors import DataError
 from layerkit.layer import Array
 
-__all__ = ["Block", "blocks_of", "pieces_of"]
+__all__ = ["Block", "blocks_of", "is_large", "pieces_of"]
 
 _PIECE = 1 << 17  # characters
+_LARGE = 1 << 25  # from here the threads of polars save more than its import takes
+_LARGE_PIECE = 1 << 23
 _INSIDE = "\x1f"  # a delimiter within a cell, in text whose quotes are taken off
 
 
-def pieces_of(text: str, start: int = 0) -> Iterator[str]:
+def is_large(text: str) -> bool:
+    """Whether the text is so long that polars pays, and polars is there."""
+    return len(text) >= _LARGE and polarsway.is_there()
+
+
+def pieces_of(text: str, start: int = 0, *, large: bool = False) -> Iterator[str]:
     """``text`` from ``start`` in pieces of whole lines."""
+    size = _LARGE_PIECE if large else _PIECE
     while start < len(text):
-        end = text.find("\n", min(start + _PIECE, len(text))) + 1 or len(text)
+        end = text.find("\n", min(start + size, len(text))) + 1 or len(text)
         yield text if (start, end) == (0, len(text)) else text[start:end]
         start = end
 
@@ -41,7 +50,17 @@ class Block:
         How many they are.
     """
 
-    def __init__(self, text: str, form: Form, width: int, columns: list[Any] | None, size: int):
+    def __init__(
+        self,
+        text: str,
+        form: Form,
+        width: int,
+        columns: list[Any] | None,
+        size: int,
+        *,
+        polars: bool = False,
+    ) -> None:
+        self._polars = polars and columns is None and not text.startswith("\ufeff")
         self._text, self._form, self._width, self._columns = text, form, width, columns
         self._simple = text.isascii() and "_" not in text
         self.size = size
@@ -50,8 +69,13 @@ class Block:
         """The cells of the columns at the positions ``wanted``, as written."""
         if self._columns is not None:
             return [self._columns[j] for j in wanted]
-        found = self._load(self._text, wanted, object)
-        columns: list[list[str]] = [found[:, i].tolist() for i in range(len(wanted))]
+        columns: list[list[str]]
+        if self._polars:
+            read = polarsway.Cells(self._text, self._form, wanted)
+            columns = [read.texts(j) for j in wanted]
+        else:
+            found = self._load(self._text, wanted, object)
+            columns = [found[:, i].tolist() for i in range(len(wanted))]
         if _INSIDE in self._text:
             mark = self._form.delimiter
             columns = [[cell.replace(_INSIDE, mark) for cell in cells] for cells in columns]
@@ -70,6 +94,9 @@ class Block:
         are added.
         """
         form = self._form
+        if self._polars and form.plain:
+            read = polarsway.Cells(self._text, form, wanted)
+            return [read.numbers(j) for j in wanted]
         clean = [] if self._columns is not None else [j for j in wanted if j not in mixed]
         found: dict[int, Array | None] = {}
         if clean:
@@ -142,7 +169,13 @@ def _needs_care(cells: Sequence[str]) -> bool:
 
 
 def blocks_of(
-    pieces: Iterable[str], form: Form, width: int, source: str, *, line: int = 0
+    pieces: Iterable[str],
+    form: Form,
+    width: int,
+    source: str,
+    *,
+    line: int = 0,
+    polars: bool = False,
 ) -> Iterator[Block]:
     """The records in ``pieces`` of text, each of whole lines.
 
@@ -150,6 +183,8 @@ def blocks_of(
     ----------
     line
         Lines before the first piece, for messages.
+    polars
+        Whether polars reads what is plain.
 
     Raises
     ------
@@ -160,7 +195,7 @@ def blocks_of(
     text = next(stream, None)
     while text is not None:
         following = next(stream, None)
-        at = _Place(source, line, row)
+        at = _Place(source, line, row, polars=polars)
         block = _block(text, form, width, at, last=following is None)
         if block is None:  # it ends within quotes: twice as long, lest a long cell cost its square
             parts, size = [text], len(text)
@@ -179,10 +214,10 @@ def blocks_of(
 
 
 class _Place:
-    """Where a block begins, for messages."""
+    """Where a block begins, for messages, and whether polars reads it."""
 
-    def __init__(self, source: str, line: int, row: int) -> None:
-        self.source, self.line, self.row = source, line, row
+    def __init__(self, source: str, line: int, row: int, *, polars: bool) -> None:
+        self.source, self.line, self.row, self.polars = source, line, row, polars
 
 
 def _block(text: str, form: Form, width: int, at: _Place, *, last: bool) -> Block | None:
@@ -197,7 +232,7 @@ def _block(text: str, form: Form, width: int, at: _Place, *, last: bool) -> Bloc
             size = _lines_alike(kept, form, width) if lines else 0
             text = kept if size is not None else held
         if size is not None:
-            return Block(text, form, width, None, size)
+            return Block(text, form, width, None, size, polars=at.polars)
     records: list[list[str]] = []
     ended = 0
     for end, cells in records_of(text, form, at.source, lenient=not last, line=at.line):
@@ -273,6 +308,8 @@ def ragged(
     mark = next((m for m in ("#", "//", "%", "--") if begin.startswith(m)), None)
     if mark is not None:
         hint = f"if it is a comment: --comment '{mark}', comment={mark!r}"
+    elif width == 1:
+        hint = "if another character stands between the cells, name it: --delimiter, delimiter="
     elif len(cells) == width + 1 and not cells[-1].strip():
         hint = "it ends in a delimiter and the first line does not: take it off, or put one there"
     elif len(cells) > width and any(form.number(c) is None for c in cells):
@@ -281,6 +318,8 @@ def ragged(
             if form.quote
             else "the delimiter stands in a cell, and there is no quote to tell it: --quote"
         )
+        if width == 1:
+            hint += "; if the first line is none of the table, delete it"
     else:
         hint = (
             "complete the line; if the first line is none of the table, delete it or give "

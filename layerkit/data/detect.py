@@ -117,7 +117,8 @@ def settle(
 
 
 def _told(assumed: list[str], source: str) -> str:
-    return f"{source}: read as a table where {', '.join(assumed)} (options of the dialect say else)"
+    ways = "--delimiter, --decimal, --header and so on say otherwise"
+    return f"{source}: read as a table where {', '.join(assumed)} ({ways})"
 
 
 def records_of(

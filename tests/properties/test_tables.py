@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from layerkit.data import blocks, delimited, read_blocks, read_rows, streams
+from layerkit.errors import DataError
 from layerkit.parts import Rows
 
 ODD = ["", "?", "0", "1", "-2.5", "1e3", "007", "x", "a b", "NA", "é", "1_0", "nan", " 3 ", "true"]
@@ -68,6 +69,41 @@ def test_rows_out_are_records_in(
         assert spelled is not None
         assert spelled.tolist() == [record[j].strip() for record in records]
     assert len(rows) == len(records)
+
+
+FORMS: list[dict[str, Any]] = [
+    {}, {"missing_values": ("NA", "-2.5", "x")}, {"decimal": ","}, {"quote": ""},
+    {"thousands": ".", "decimal": ","}, {"comment": "0"},
+]  # fmt: skip
+
+
+@given(written(), st.sampled_from(FORMS), st.sampled_from([False, True, None]))
+def test_every_way_gives_the_same_cells(
+    table: tuple[str, list[list[str]], str], form: dict[str, Any], header: bool | None
+) -> None:
+    text, _, delimiter = table
+    if delimiter in form.values():
+        return
+
+    def read() -> Any:
+        options = {"format": "csv", "delimiter": delimiter, "header": header, **form}
+        try:
+            rows = read_rows(io.StringIO(text), **options)
+            found = columns_of(rows)
+        except DataError as error:
+            return str(error)
+        assert rows.spelling is not None
+        return found, {name: rows.spelling(name).tolist() for name in found}  # type: ignore[union-attr]
+
+    quick = read()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocks, "_lines_alike", lambda *_: None)
+        careful = read()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocks, "_LARGE", 0)
+        polars = read()
+    np.testing.assert_equal(quick, careful)
+    np.testing.assert_equal(polars, careful)
 
 
 @settings(max_examples=60)

@@ -239,6 +239,6 @@ def _again(c: Comparison) -> str:
     )
     return (
         f"<h2>Do it again</h2><pre>{escape(c.command)}</pre>{hint}{specs}"
-        f'<p class="note">{escape(versions)}. Equal seeds give equal bits on one machine; times '
-        "differ.</p>"
+        f'<p class="note">{escape(versions)}. Equal seeds give equal bits for equal kernels, '
+        "versions and kind of processor; times differ.</p>"
     )
