@@ -309,7 +309,10 @@ def ragged(
     if mark is not None:
         hint = f"if it is a comment: --comment '{mark}', comment={mark!r}"
     elif width == 1:
-        hint = "if another character stands between the cells, name it: --delimiter, delimiter="
+        hint = (
+            "if another character stands between the cells, name it: --delimiter, delimiter=; if "
+            "the first line is none of the table, delete it"
+        )
     elif len(cells) == width + 1 and not cells[-1].strip():
         hint = "it ends in a delimiter and the first line does not: take it off, or put one there"
     elif len(cells) > width and any(form.number(c) is None for c in cells):
@@ -318,8 +321,6 @@ def ragged(
             if form.quote
             else "the delimiter stands in a cell, and there is no quote to tell it: --quote"
         )
-        if width == 1:
-            hint += "; if the first line is none of the table, delete it"
     else:
         hint = (
             "complete the line; if the first line is none of the table, delete it or give "

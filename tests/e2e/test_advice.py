@@ -11,6 +11,7 @@ import ast
 import copy
 import gzip
 import json
+import os
 import re
 import shlex
 import sys
@@ -319,6 +320,19 @@ case(
     rename("output.column"),
     lambda desk: put(desk.spec, "output.column", "kinds"),
 )
+
+
+def one_column(desk: Desk) -> None:
+    desk.table("semi.csv", table().replace(",", ";"))
+    desk.spec["input"]["delimiter"] = "|"
+
+
+def other_delimiter(desk: Desk, text: str) -> None:
+    assert "--delimiter" in text
+    desk.spec["input"]["delimiter"] = told(r"is '(.)' what stands between", text)
+
+
+case("missing column", other_delimiter, one_column)
 
 
 def nameless(desk: Desk) -> None:
@@ -1108,6 +1122,25 @@ def make_folder(desk: Desk, text: str) -> None:
 
 
 case("no folder", make_folder, lambda desk: None, built_at)
+
+
+def a_pipe(desk: Desk) -> None:
+    half(desk)
+    os.mkfifo("rows.csv")
+
+
+def inferred_from(desk: Desk) -> None:
+    given = desk.options.get("from", "rows.csv")
+    stdin = b"weight,height\n1,2\n" if given == "-" else b""
+    passed(desk.cli("infer", "net.layerkit", given, stdin=stdin))
+
+
+case(
+    "pipe",
+    lambda desk, text: desk.options.update({"from": told(r"(-) reads standard input", text)}),
+    a_pipe,
+    inferred_from,
+)
 
 
 def left_checkpoint(desk: Desk) -> None:
