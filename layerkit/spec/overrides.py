@@ -90,7 +90,7 @@ def _apply(tree: Any, setting: str, parts: Mapping[str, str]) -> Path:
 
 def _value(word: str) -> Any:
     try:
-        return decode(word)
+        return decode(word, object_pairs_hook=_distinct)
     except json.JSONDecodeError as error:
         if word.lstrip()[:1] not in ("{", "[", '"'):
             return word
@@ -98,6 +98,15 @@ def _value(word: str) -> Any:
             f"the value begins like JSON and is none: {error.msg} (column {error.colno} of it); "
             "text that begins so is written in quotes, as JSON"
         ) from None
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    seen: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in seen:
+            raise SpecError(f"the field {quoted(key)} is given twice in one object")
+        seen[key] = value
+    return seen
 
 
 def _enter(owner: Any, key: Any, path: Sequence[Any], parts: Mapping[str, str]) -> Any:

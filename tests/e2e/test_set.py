@@ -68,6 +68,7 @@ MISTAKES = [  # the override, and what the message says after it
     ("train.epochs", "PATH=VALUE is wanted"),
     ("=3", "PATH=VALUE is wanted"),
     ("layerkit=2", ""),
+    ('input={"columns": ["x"], "columns": ["y"]}', "'columns' is given twice"),
 ]
 
 
