@@ -14,7 +14,7 @@ import os
 import warnings
 from functools import cache
 
-from layerkit.errors import LayerkitError, MissingExtraError
+from layerkit.errors import LayerkitError, MissingExtraError, quoted
 
 __all__ = ["asked", "kernels_for_inference", "kernels_for_training", "require"]
 
@@ -32,7 +32,7 @@ def asked() -> bool | None:
     """
     word = os.environ.get("LAYERKIT_FAST", "")
     if word not in ("", "0", "1"):
-        raise LayerkitError(f"LAYERKIT_FAST is {word!r}; 0 (off) or 1 (on) is wanted")
+        raise LayerkitError(f"LAYERKIT_FAST is {quoted(word)}; 0 (off) or 1 (on) is wanted")
     return word == "1" if word else None
 
 

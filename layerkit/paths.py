@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import BinaryIO
 
 from layerkit.errors import LayerkitError, PathError
 
-__all__ = ["check_folder", "expanded", "explained", "folder_hint", "path_errors"]
+__all__ = [
+    "check_folder",
+    "expanded",
+    "explained",
+    "folder_hint",
+    "given_descriptor",
+    "open_input",
+    "path_errors",
+]
 
 _CHECKPOINT = "-checkpoint"
 
@@ -60,6 +71,44 @@ def path_errors(path: str | None = None, *, writing: bool = False) -> Iterator[N
         if told is error:
             raise
         raise told from error
+
+
+def given_descriptor(path: str) -> bool:
+    """Whether ``path`` names a file that this process was started with, be it a pipe."""
+    return path == "/dev/stdin" or path.startswith(("/dev/fd/", "/proc/self/fd/"))
+
+
+def open_input(path: str) -> BinaryIO:
+    """Open a file for reading, without waiting where nobody may ever write.
+
+    A descriptor that the caller was started with (``/dev/stdin``, ``/dev/fd/63``) may be anything;
+    a pipe or a device by its own name is refused.
+
+    Raises
+    ------
+    PathError
+        If it is missing, no file, or cannot be read.
+    """
+    with path_errors(path):
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        descriptor = os.open(path, flags | getattr(os, "O_CLOEXEC", 0))
+        try:
+            mode = os.fstat(descriptor).st_mode
+            _require_file(mode, path)
+            if hasattr(os, "set_blocking"):
+                os.set_blocking(descriptor, True)
+            return os.fdopen(descriptor, "rb")
+        except BaseException:
+            os.close(descriptor)
+            raise
+
+
+def _require_file(mode: int, path: str) -> None:
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    if not (stat.S_ISREG(mode) or given_descriptor(path)):
+        told = f"{path} is a pipe or device where a file is wanted"
+        raise _made(OSError(errno.EINVAL, ""), told, path, "- reads standard input")
 
 
 def explained(error: OSError, path: str | None = None, *, writing: bool = False) -> OSError:
@@ -167,4 +216,5 @@ _KINDS: dict[type[OSError], type[PathError]] = {
 
 def _made(error: OSError, message: str, name: str, hint: str | None) -> PathError:
     kind = next((own for base, own in _KINDS.items() if isinstance(error, base)), PathError)
+    hint = getattr(error, "hint", None) or hint  # where a model is that cannot be saved here
     return kind(message, path=name, errno=error.errno, hint=hint)

@@ -115,7 +115,7 @@ class Predictor:
         them, an error or NumPy's warnings, is left to the long way.
         """
         scaled = x if inputs is None else inputs.scale_rows(x)
-        if np.may_share_memory(scaled, x):
+        if scaled is x:
             scaled = scaled.copy()  # a layer may write into its row, never into the caller's
         if self.fast and (program := self.program()) is not None:
             out = program.row(self.network.params, scaled, link)

@@ -22,7 +22,7 @@ from layerkit.errors import (
 from layerkit.format import LayerRecord as FileRecord
 from layerkit.format import Limits, layer_records
 from layerkit.layer import Layer, Part
-from layerkit.offers import FIRST_PARTY, Offer, normalised
+from layerkit.offers import FIRST_PARTY, Offer, allow_list, normalised
 from layerkit.registry import ACTIVATIONS, LAYERS, REGISTRIES, Registry, split_config
 from layerkit.spec import LayerRecord
 from layerkit.spec.settings import part_group, setting_types
@@ -54,6 +54,8 @@ def permission(allow: AllowPlugins) -> Permit:
 
 
 P = TypeVar("P", bound=Part)
+
+_TOLD = 10  # distributions in a command
 
 _MOST = 1000
 """Types that cannot be used, after which a file is looked at no further."""
@@ -165,7 +167,7 @@ def resolve_types(
             break
     configs = _migrated(header, classes, faults)
     if faults:
-        raise _gravest(faults)
+        raise _gravest(faults, lure=allow is None)
     return classes, configs
 
 
@@ -233,13 +235,21 @@ def _missing(
     if offers:
         reason += f"; {' and '.join(map(str, offers))} offers a type of that name"
     problem = PluginProblem(key, reason, where, claimed, tuple(map(str, offers)))
-    return PluginMissingError(f"{where}: {reason}", hint=_remedy([problem]), problems=[problem])
+    return PluginMissingError(f"{where}: {reason}", problems=[problem])
 
 
-def _remedy(missing: list[PluginProblem]) -> str:
-    """What to do about all types that are ``missing``: one pip line for those of distributions."""
-    wanted = sorted({p.claimed.replace(" ", "==") for p in missing if p.claimed})
-    lines = [f"install what is missing: python -m pip install {' '.join(wanted)}"] if wanted else []
+def _remedy(missing: list[PluginProblem], *, lure: bool = True) -> str:
+    """What to do about all types that are ``missing``: one pip line for those of distributions.
+
+    The names are the file's: without ``lure``, where the caller says whom to trust, none is told.
+    """
+    wanted = sorted({p.claimed.replace(" ", "==") for p in missing if p.claimed})[:_TOLD]
+    lines = []
+    if wanted and lure and allow_list() is None:
+        lines.append(
+            "the file claims that this provides it; install it only if you know it and trust it: "
+            f"python -m pip install {' '.join(wanted)}"
+        )
     if any(p.claimed is None for p in missing):
         lines.append("define the class and decorate it with layerkit.register before loading")
     lines.append("until then, layerkit inspect, verify, diff and upgrade --as-is, and "
@@ -265,18 +275,16 @@ def _migrated(
     return configs
 
 
-def _gravest(faults: list[PluginError]) -> PluginError:
+def _gravest(faults: list[PluginError], *, lure: bool) -> PluginError:
     """One error for all: the class in the format's order, every problem listed."""
 
     def rank(error: PluginError) -> int:
         return next(i for i, kind in enumerate(_RANK) if isinstance(error, kind))
 
     first = min(faults, key=rank)
-    if len(faults) == 1:
-        return first
     missing = [p for e in faults if isinstance(e, PluginMissingError) for p in e.problems]
     others = [e.hint for e in faults if e.hint and not isinstance(e, PluginMissingError)]
-    hints = [*([_remedy(missing)] if missing else []), *others]
+    hints = [*([_remedy(missing, lure=lure)] if missing else []), *others]
     raised = type(first)(
         "\n".join(error.message for error in faults),
         problems=[problem for error in faults for problem in error.problems],

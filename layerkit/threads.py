@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from layerkit.errors import LayerkitError
+from layerkit.errors import LayerkitError, quoted
 
 __all__ = ["blas_symbol", "single_blas", "thread_count", "together"]
 
@@ -40,8 +40,10 @@ def thread_count() -> int:
     word = os.environ.get("LAYERKIT_THREADS")
     if word is None:
         return _cores()
-    if not word.isdecimal() or int(word) < 1:
-        raise LayerkitError(f"LAYERKIT_THREADS is {word!r}; a whole number of at least 1 is wanted")
+    if not (word.isascii() and word.isdecimal() and len(word) < 10 and int(word) > 0):
+        raise LayerkitError(
+            f"LAYERKIT_THREADS is {quoted(word)}; a whole number from 1 to 999999999 is wanted"
+        )
     return int(word)
 
 

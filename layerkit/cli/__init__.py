@@ -11,10 +11,12 @@ import sys
 from typing import NoReturn
 
 from layerkit.cli.app import run
+from layerkit.cli.failures import terminable
 
 __all__ = ["main", "run"]
 
 
 def main() -> NoReturn:
-    """Run the command that ``sys.argv`` asks for, and exit."""
-    sys.exit(run(sys.argv[1:]))
+    """Run the command that ``sys.argv`` asks for, and exit; SIGTERM ends it as Ctrl-C does."""
+    with terminable():
+        sys.exit(run(sys.argv[1:]))

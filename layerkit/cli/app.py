@@ -75,7 +75,7 @@ def layerkit(
 ) -> None:
     """Define, train, compare, save and run neural networks made of plugin layers.
 
-    Exit codes: 0 fine, 1 an error, 2 wrong usage, 130 interrupted.
+    Exit codes: 0 fine, 1 an error, 2 wrong usage, 130 interrupted, 143 terminated.
     """
 
 

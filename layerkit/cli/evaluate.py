@@ -62,6 +62,8 @@ def evaluate(
     )
     loaded = files.load_model(model)
     rows, taken = _rows(loaded, data, split, dialect)
+    for assumed in rows.notes:
+        console.note(f"note: {console.safe(assumed)}")
     metrics = judge(loaded, rows)
     seen = share_seen(loaded, rows)
     told = {"name": loaded.name, "source": rows.source, "split": taken, "rows": len(rows)}

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 import typer
@@ -13,7 +17,7 @@ from layerkit.cli import console
 from layerkit.errors import LayerkitError
 from layerkit.paths import explained
 
-__all__ = ["Misuse", "Terminated", "describe", "lines", "report"]
+__all__ = ["Misuse", "Terminated", "describe", "lines", "report", "terminable"]
 
 _USAGE: Any = typer.BadParameter.__mro__[1]  # UsageError, whose module typer has moved
 
@@ -28,6 +32,20 @@ class Misuse(typer.BadParameter):
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM came: as Ctrl-C, but for the exit code."""
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Let SIGTERM end the work as Ctrl-C does, so that nothing half-written is left behind."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 _ERROR, _MISUSE, _INTERRUPTED, _PIPE, _TERMINATED = 1, 2, 130, 141, 143

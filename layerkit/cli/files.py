@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from layerkit import paths
 from layerkit.cli import failures
-from layerkit.paths import expanded, path_errors
+from layerkit.paths import expanded, given_descriptor, open_input, path_errors
 
 if TYPE_CHECKING:
     from layerkit import Model
@@ -61,7 +61,11 @@ def read_source(name: str, settings: Sequence[str]) -> Spec | Model:
     if name == "-":
         raw = sys.stdin.buffer.read()
         return _spec_text(raw, settings) if _is_spec(raw) else _changed(_from(raw), settings)
-    with path_errors(name), path_of(name).open("rb") as file:
+    if given_descriptor(name):  # what has been read of a pipe cannot be read again
+        with open_input(name) as file:
+            raw = file.read()
+        return _spec_text(raw, settings) if _is_spec(raw) else _changed(_from(raw), settings)
+    with open_input(str(path_of(name))) as file:
         is_spec = _is_spec(file.read(_HEAD)) or name.endswith(".json")
     return read_spec(name, settings=settings) if is_spec else _changed(load(name), settings)
 

@@ -112,7 +112,8 @@ def infer(
     given = {"format": form, "labels": label, **reading(loaded.spec, dialect)}
     blocks = read_blocks(rows, rows=loaded.block_rows, **given)
     work = _Work(loaded, Answers(loaded, chosen, raw=raw, flag=flag), outside)
-    with RowBar(shown=not quiet and (target is not None or not sys.stdout.isatty())) as bar:
+    shown = not quiet and (target is not None or not sys.stdout.isatty())
+    with failures.terminable(), RowBar(shown=shown) as bar:
         _write(target, bar.watched(work.texts(blocks), work.tally), work.tally)
     if outside == "warn" and (told := work.tally.sentence()):
         console.note(f"warning: {console.safe(told)}")
@@ -149,16 +150,16 @@ class _Work:
         from layerkit.contract.outside import Tally
 
         self._model, self._answers, self._policy = model, answers, policy
+        self._source = ""
         self.tally: Tally = Tally(model.contract.input)
 
     def texts(self, blocks: Iterable[Rows]) -> Iterator[str]:
         """The text of the output, in pieces; ``tally`` has the rows up to the last one."""
-        from layerkit.contract import at_source
-
+        if not self._model.ready:
+            self._model.predict([])  # says what it lacks
         begun = False
-        for block in blocks:
-            with at_source(block):
-                predictions, outside = self._predicted(block)
+        for x in self._chunks(blocks):
+            predictions, outside = self._predicted(x)
             if not begun:
                 yield self._answers.head()
             begun = True
@@ -166,17 +167,42 @@ class _Work:
         if not begun:
             yield self._answers.head()
 
-    def _predicted(self, block: Rows) -> tuple[Array, Array]:
+    def _chunks(self, blocks: Iterable[Rows]) -> Iterator[Array]:
+        """The rows as the model takes them, ``block_rows`` at a time, however many a block has."""
+        import numpy as np
+
+        from layerkit.contract import at_source
+
+        size = self._model.block_rows
+        held: list[Array] = []
+        told = False
+        for block in blocks:
+            if not self._source:  # the first one
+                for assumed in block.notes:
+                    console.note(f"note: {console.safe(assumed)}")
+            self._source = block.source
+            for assumed in () if told else block.notes:
+                console.note(f"note: {console.safe(assumed)}")
+            told = True
+            with at_source(block):
+                held.append(self._model.contract.input.matrix(block))
+            if sum(map(len, held)) >= size:
+                x = held[0] if len(held) == 1 else np.concatenate(held)
+                whole = len(x) - len(x) % size
+                yield from (x[at : at + size] for at in range(0, whole, size))
+                held = [x[whole:].copy()]
+        if any(map(len, held)):
+            yield np.concatenate(held)
+
+    def _predicted(self, x: Array) -> tuple[Array, Array]:
         """Predictions, and which numbers of the rows are outside the range of training."""
         from layerkit.contract.outside import refusal
 
         inputs = self._model.contract.input
-        if not self._model.ready:
-            self._model.predict(block)  # says what it lacks
-        x = inputs.matrix(block)
-        predictions, outside = self._model.predict(x), inputs.outside(x)
+        outside = inputs.outside(x)
         if self._policy == "error" and outside.any():
-            raise refusal(inputs, x, outside, block.source)
+            raise refusal(inputs, x, outside, self._source, first=self.tally.rows)
+        predictions = self._model.predict(x)
         self.tally.add(x, outside)
         return predictions, outside
 
@@ -210,6 +236,6 @@ def _to_stdout(texts: Iterable[str]) -> None:
     """Data as they are into a pipe, at once; made safe for a terminal."""
     safe = sys.stdout.isatty()
     for text in texts:
-        shown = "".join(f"{console.safe(x)}\n" for x in text.splitlines()) if safe else text
+        shown = "".join(f"{console.safe(x)}\n" for x in text.split("\n")[:-1]) if safe else text
         sys.stdout.write(shown)
         sys.stdout.flush()

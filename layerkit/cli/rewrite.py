@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from typing import Annotated
 
 import typer
 
-from layerkit.cli import console, files, options
+from layerkit.cli import console, failures, files, options
 
 __all__ = ["DEPLOY_EXAMPLE", "UPGRADE_EXAMPLE", "deploy", "upgrade"]
 
@@ -38,6 +40,8 @@ def upgrade(
     """
     from layerkit import upgrade as write_anew
 
+    if model == "-":
+        raise failures.Misuse("upgrade needs a file: standard input cannot be written anew")
     files.check_model_target(files.path_of(output or model))
     done = write_anew(model, output, as_is=as_is)
     target = output or model
@@ -66,9 +70,15 @@ def deploy(
     Optimizer state and history are left out. It predicts the same to the last bit; it can no longer
     be resumed.
     """
-    from layerkit import save
+    from layerkit import load, save
 
-    loaded = files.load_model(model)
+    if model == "-" and not output:
+        raise failures.Misuse(
+            "a model from standard input needs -o FILE: it has no name of its own"
+        )
+    raw = sys.stdin.buffer.read() if model == "-" else None
+    before = files.path_of(model).stat().st_size if raw is None else len(raw)
+    loaded = files.load_model(model) if raw is None else load(io.BytesIO(raw))
     stem = files.path_of(model).name.removesuffix(".layerkit")
     target = (
         files.path_of(output)
@@ -77,7 +87,7 @@ def deploy(
     )
     files.check_model_target(target)
     file_id = save(loaded, target, weights_only=True)
-    before, after = files.path_of(model).stat().st_size, target.stat().st_size
+    after = target.stat().st_size
     if as_json:
         console.emit_json({"file": target, "file_id": file_id, "bytes": after, "before": before})
     else:

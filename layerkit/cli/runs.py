@@ -279,12 +279,17 @@ def show_seeds(runs: Sequence[Saved], *, unfinished: Sequence[int] = ()) -> None
 
 
 def _show_table(runs: Sequence[Saved]) -> None:
-    names = [n for n in runs[0].run.metrics if not n.startswith("train_")] or list(
-        runs[0].run.metrics
-    )
+    there = sorted(runs[0].run.metrics, key=_usual_order)  # a file has them by the alphabet
+    names = [n for n in there if not n.startswith("train_")] or there
     rows: list[list[object]] = [
         [s.run.seed, s.run.epochs, *(console.metric(n, s.run.metrics[n]) for n in names)]
         for s in runs
     ]
     console.out(console.table(["seed", "epochs", *names], rows, "rr" + "r" * len(names)))
     console.out()
+
+
+def _usual_order(name: str) -> tuple[int, bool]:
+    """The place of a metric: by split, the loss first."""
+    split, _, metric = name.partition("_")
+    return ("train", "val", "test").index(split), metric != "loss"

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from layerkit.errors import PluginError, SpecError
 from layerkit.model import Model
-from layerkit.paths import expanded, path_errors
+from layerkit.paths import expanded, open_input
 from layerkit.spec import Spec, read_spec
 from layerkit.store import load
 
@@ -82,7 +82,7 @@ def _read(given: Given, settings: Sequence[str]) -> Spec | Model:
     path = Path(expanded(os.fspath(given)))
     if path.suffix == ".layerkit":
         return load(given)  # as given: it may be a URL
-    with path_errors(str(path)), path.open("rb") as file:
+    with open_input(str(path)) as file:
         is_model = file.read(len(_MAGIC)) == _MAGIC
     return load(path) if is_model else read_spec(path, settings=settings)
 

@@ -22,10 +22,15 @@ _TEXT_HINT = (
 )
 
 
-def no_number(cell: Any, *, row: int, column: str | int, source: str) -> DataError:
-    """The error for a cell that holds text or another object where the model takes a number."""
+def no_number(
+    cell: Any, *, row: int, column: str | int, source: str, text_hint: str = _TEXT_HINT
+) -> DataError:
+    """The error for a cell that holds text or another object where the model takes a number.
+
+    ``text_hint`` says what to do with text.
+    """
     shown = quoted(str(cell) if _is_date(cell) else plain(cell))
-    hint = _kind_hint(cell)
+    hint = _kind_hint(cell, text_hint)
     reason = f"{shown} where a number is wanted"
     return DataError(reason, row=row, column=column, source=source, hint=hint)
 
@@ -34,7 +39,7 @@ def _is_date(cell: object) -> bool:
     return isinstance(cell, np.datetime64) or hasattr(cell, "isoformat")
 
 
-def _kind_hint(cell: object) -> str:
+def _kind_hint(cell: object, text_hint: str) -> str:
     """What to do with a cell that is no number, by what it is."""
     if _is_date(cell):
         return "this is a date or time: turn it into a number, such as the days since a fixed day"
@@ -44,7 +49,7 @@ def _kind_hint(cell: object) -> str:
         return "give the real and the imaginary part as two columns"
     if isinstance(cell, (str, bytes)):
         text = cell.decode("utf-8", "replace") if isinstance(cell, bytes) else cell
-        return looks_like(text) or _TEXT_HINT
+        return looks_like(text) or text_hint
     return f"this is a {type(cell).__name__}: expected one number a cell, and a column for each"
 
 

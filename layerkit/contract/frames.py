@@ -97,7 +97,7 @@ def _refuse_plans(rows: object) -> None:
     for step, kind in _NOT_YET.items():
         if type(rows).__name__ == kind and hasattr(rows, step):
             raise DataError(
-                f"expected rows, got a {kind} that is not computed yet",
+                f"expected an array or a table, got a {kind} that is not computed yet",
                 hint=f"call .{step}() first",
             )
 
@@ -146,15 +146,15 @@ def as_array(given: object, name: str | None = None) -> Array:
     except Exception as cause:  # whatever a library's own conversion raises
         if isinstance(given, (list, tuple)):
             raise _uneven(given, name) from cause
-        told = f"expected rows, got {_kind(given)}: {type(cause).__name__}: {cause}"
+        told = f"expected an array, got {_kind(given)}: {type(cause).__name__}: {cause}"
         raise DataError(told, column=name, hint=_FORMS) from cause
     if found.dtype == object and found.ndim == 0 and hasattr(given, "toarray"):
-        raise DataError("expected rows, got a sparse matrix", hint="call .toarray() first")
+        raise DataError("expected an array, got a sparse matrix", hint="call .toarray() first")
     if found.ndim == 0 and isinstance(given, (str, bytes)) and name is None:
         hint = "to read a file: layerkit.read_rows(path)"
         raise DataError(f"expected an array, got the text {quoted(given)}", hint=hint)
     if found.dtype == object and found.ndim == 0 and (name is None or hasattr(given, "__iter__")):
-        raise DataError(f"expected rows, got {_kind(given)}", column=name, hint=_FORMS)
+        raise DataError(f"expected an array, got {_kind(given)}", column=name, hint=_FORMS)
     return found
 
 

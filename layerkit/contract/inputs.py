@@ -153,7 +153,7 @@ class InputContract:
         """Whether ``rows`` is what ``matrix`` would give back, if all numbers are finite."""
         return (
             type(rows) is np.ndarray
-            and rows.dtype in self._taken
+            and (rows.dtype == self._own or (self.wide and rows.dtype in _DTYPES.values()))
             and rows.shape[1:] == self.shape
             and rows.flags.c_contiguous
         )
@@ -163,9 +163,9 @@ class InputContract:
         return all_finite(self.scale_rows(x) if self.wide else x)
 
     @cached_property
-    def _taken(self) -> tuple[np.dtype[Any], ...]:
-        """The dtypes that ``scale_rows`` takes as they are."""
-        return tuple(_DTYPES.values()) if self.wide else (_DTYPES[self.dtype],)
+    def _own(self) -> np.dtype[Any]:
+        """``dtype`` as NumPy has it."""
+        return _DTYPES[self.dtype]
 
     @cached_property
     def wide(self) -> bool:
@@ -186,10 +186,10 @@ class InputContract:
 
     def scale_rows(self, x: Array) -> Array:
         """(x - center) / scale in ``dtype``, for x (n, *shape) from ``matrix``; x is kept."""
-        dtype = _DTYPES[self.dtype]
-        if self.wide and self.center is not None and self.scale is not None:
-            return centered(x, self.center, self.scale, dtype)
-        x = x.astype(dtype, copy=False)
+        if self.wide:
+            return centered(x, self.center, self.scale, self._own)  # type: ignore[arg-type]  # wide
+        if x.dtype != self._own:
+            x = x.astype(self._own)
         return x if self._divisor is None else x / self._divisor
 
     @cached_property

@@ -19,6 +19,7 @@ from layerkit.contract.columns import no_number
 from layerkit.contract.specfields import distinct
 from layerkit.errors import DataError, ShapeError, SpecError, quoted
 from layerkit.layer import Array
+from layerkit.parts import Target
 
 __all__ = [
     "Names",
@@ -104,8 +105,10 @@ def _spelled(cell: object, label: Label) -> list[Label]:
     return [label, str(label), *also]
 
 
-def check_classes(classes: Sequence[str | int], width: int) -> None:
+def check_classes(classes: Sequence[str | int], width: int, target: Target | None = None) -> None:
     """Refuse classes that are not all text or all int, come twice, or do not fit ``width``.
+
+    A single number tells two classes apart, but not for a loss whose ``target`` is "class".
 
     Raises
     ------
@@ -116,15 +119,23 @@ def check_classes(classes: Sequence[str | int], width: int) -> None:
     if {type(c) for c in classes} not in ({str}, {int}):
         raise SpecError("wanted only text or only whole numbers", location=at)
     distinct(classes, at)
-    wanted = 2 if width == 1 else width
-    if len(classes) != wanted:
-        reason = f"{len(classes)} classes, but the model gives {width} numbers"
-        hint = f"the last layer needs units: {len(classes)} (or 1 for two classes)"
-        if _fractions(classes):
-            hint += f"\n{_REAL}"
-        raise ShapeError(reason, location=at, hint=hint)
+    count = len(classes)
+    if width == count or (width == 1 and count == 2 and target != "class"):
+        return
+    units = "1 (or 2)" if count == 2 and target == "binary" else str(count)
+    hint = (
+        f"the last layer needs units: {units}; after a layer whose width is that of its input, put "
+        f"a dense layer with units: {units}"
+    )
+    if _fractions(classes):
+        hint = f"{_REAL}; to tell them apart as classes, {hint}"
+    numbers = f"{width} number{'s' * (width != 1)}"
+    raise ShapeError(f"{count} classes, but the model gives {numbers}", location=at, hint=hint)
 
 
+_CLASSES = (
+    "to learn classes, name their column in output.column, and no loss of numbers such as mse"
+)
 _REAL = "to predict numbers, choose a loss such as mse and name output.targets"
 
 
@@ -240,7 +251,8 @@ def real_numbers(
     numbers, bad = as_numbers(np.asarray(labels), spellings)
     if bad is not None:
         row = bad // max(1, math.prod(labels.shape[1:]))
-        raise no_number(labels.ravel()[bad], row=row, column=column, source=source)
+        cell = labels.ravel()[bad]
+        raise no_number(cell, row=row, column=column, source=source, text_hint=_CLASSES)
     return numbers
 
 

@@ -162,6 +162,12 @@ class OutputContract:
         columns = [real_numbers(there[c], c, rows.source, self.missing_values) for c in wanted]
         return np.stack(columns, axis=1)
 
+    def _has_flags(self, rows: Rows) -> bool:
+        """Whether several yes or no answers a row are to be learned, not one of some classes."""
+        if self.targets is not None:
+            return True
+        return rows.labels is not None and rows.labels.ndim == 2 and rows.labels.shape[1] > 1
+
     def _label_columns(self) -> tuple[str, ...]:
         if self.label is not None:
             return (self.label,)
@@ -307,9 +313,9 @@ class OutputContract:
             raise SpecError("only numbers are scaled, not classes", location="output.scale")
         named = None if targets is None else tuple(targets)
         absent = tuple(missing_values)
-        flags = target == "binary" and classes is None and (named is not None or shape[-1] > 1)
+        draft = cls(shape, dtype, None, named, None, None, label, absent)
+        flags = target == "binary" and classes is None and draft._has_flags(rows)
         if target == "real" or flags:
-            draft = cls(shape, dtype, None, named, None, None, label, absent)
             y = draft._unscaled(np.asarray(draft.labels_of(rows)), rows.source)
             if len(y) == 0:
                 raise DataError("no rows to fit the data contract to", source=rows.source)
@@ -324,7 +330,8 @@ class OutputContract:
             untyped = text is not None
             found = classes_in(labels, label, rows.source, untyped=untyped, spellings=absent)
         else:
-            found = tuple(classes)  # type: ignore[assignment]  # checked when constructed
+            found = tuple(classes)  # type: ignore[assignment]  # checked next
+        check_classes(found, shape[-1], target)
         return cls(shape, dtype, found, label=label, missing_values=absent)
 
     def to_spec(self) -> dict[str, Any]:

@@ -64,13 +64,18 @@ def _of(numbers: Array, column: Array) -> Array:
     return numbers[column] if numbers.size > 1 else np.full(column.shape, numbers.item())
 
 
-def refusal(inputs: InputContract, x: Array, flags: Array, source: str) -> DataError:
-    """The error for the first number of ``x`` that ``flags`` say is outside."""
+def refusal(
+    inputs: InputContract, x: Array, flags: Array, source: str, *, first: int = 0
+) -> DataError:
+    """The error for the first number of ``x`` that ``flags`` say is outside.
+
+    ``first`` is the number that the first row of ``x`` has at its source.
+    """
     place = tuple(int(i) for i in np.argwhere(flags)[0])
     element = int(np.ravel_multi_index(place[1:], inputs.shape))
     return DataError(
         f"{_number(x[place])} lies outside the range of training ({_range(inputs, element)})",
-        row=place[0],
+        row=first + place[0],
         column=inputs.name_of(element),
         source=source,
         hint="--outside warn predicts such rows all the same and counts them",

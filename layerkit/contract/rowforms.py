@@ -139,6 +139,13 @@ def missing_column(absent: Sequence[str], there: list[str], source: str) -> Data
             source=source,
             hint="add a first line with the names of the columns",
         )
+    if len(there) == 1 and (mark := next((m for m in ",;\t|" if m in there[0]), None)):
+        return DataError(
+            f"this column is missing: the only one there is called {quoted(there[0])}",
+            column=absent[0],
+            source=source,
+            hint=f"is {quoted(mark)} what stands between the cells? --delimiter, delimiter=",
+        )
     near = nearest(absent[0], there)
     more = f" ({len(absent)} missing: {', '.join(map(quoted, absent))})" if len(absent) > 1 else ""
     return DataError(

@@ -34,13 +34,21 @@ def bounds(x: Array) -> tuple[Array, Array]:
 
 
 def centered(x: Array, center: Array, scale: Array, dtype: np.dtype[Any]) -> Array:
-    """(x - center) / scale for x (n, ..., w), a new array in ``dtype``, computed in float64."""
+    """(x - center) / scale for x (n, ..., w), a new array in ``dtype``, computed in float64.
+
+    What ``dtype`` cannot hold becomes infinite, which the caller looks for.
+    """
+    if x.size <= _NUMBERS or len(x) == 1:
+        off: Array = x.astype(np.float64)  # first: arithmetic of mixed types takes twice as long
+        off -= center
+        with np.errstate(over="ignore"):
+            off /= scale
+            return off.astype(dtype, copy=False)
     out = np.empty(x.shape, dtype)
-    step = max(1, _NUMBERS * len(x) // max(1, x.size))
+    step = max(1, _NUMBERS * len(x) // x.size)  # rows
     for start in range(0, len(x), step):
-        part = out[start : start + step]
-        off = np.subtract(x[start : start + step], center, dtype=np.float64)
-        np.divide(off, scale, out=part, casting="same_kind")
+        part = slice(start, start + step)
+        out[part] = centered(x[part], center, scale, dtype)
     return out
 
 

@@ -13,20 +13,30 @@ from typing import Any
 
 import numpy as np
 
+from layerkit.data import polarsway
 from layerkit.data.detect import is_no_record, records_of
 from layerkit.data.form import Form
 from layerkit.errors import DataError
 from layerkit.layer import Array
 
-__all__ = ["Block", "blocks_of", "pieces_of"]
+__all__ = ["Block", "blocks_of", "is_large", "pieces_of"]
 
-_PIECE = 1 << 20  # characters
+_PIECE = 1 << 17  # characters
+_LARGE = 1 << 25  # from here the threads of polars save more than its import takes
+_LARGE_PIECE = 1 << 23
+_INSIDE = "\x1f"  # a delimiter within a cell, in text whose quotes are taken off
 
 
-def pieces_of(text: str, start: int = 0) -> Iterator[str]:
+def is_large(text: str) -> bool:
+    """Whether the text is so long that polars pays, and polars is there."""
+    return len(text) >= _LARGE and polarsway.is_there()
+
+
+def pieces_of(text: str, start: int = 0, *, large: bool = False) -> Iterator[str]:
     """``text`` from ``start`` in pieces of whole lines."""
+    size = _LARGE_PIECE if large else _PIECE
     while start < len(text):
-        end = text.find("\n", min(start + _PIECE, len(text))) + 1 or len(text)
+        end = text.find("\n", min(start + size, len(text))) + 1 or len(text)
         yield text if (start, end) == (0, len(text)) else text[start:end]
         start = end
 
@@ -40,16 +50,36 @@ class Block:
         How many they are.
     """
 
-    def __init__(self, text: str, form: Form, width: int, columns: list[Any] | None, size: int):
+    def __init__(
+        self,
+        text: str,
+        form: Form,
+        width: int,
+        columns: list[Any] | None,
+        size: int,
+        *,
+        polars: bool = False,
+    ) -> None:
+        self._polars = polars and columns is None and not text.startswith("\ufeff")
         self._text, self._form, self._width, self._columns = text, form, width, columns
+        self._simple = text.isascii() and "_" not in text
         self.size = size
 
     def cells(self, wanted: Sequence[int]) -> list[list[str]]:
         """The cells of the columns at the positions ``wanted``, as written."""
         if self._columns is not None:
             return [self._columns[j] for j in wanted]
-        found = self._load(wanted, object)
-        return [found[:, i].tolist() for i in range(len(wanted))]
+        columns: list[list[str]]
+        if self._polars:
+            read = polarsway.Cells(self._text, self._form, wanted)
+            columns = [read.texts(j) for j in wanted]
+        else:
+            found = self._load(self._text, wanted, object)
+            columns = [found[:, i].tolist() for i in range(len(wanted))]
+        if _INSIDE in self._text:
+            mark = self._form.delimiter
+            columns = [[cell.replace(_INSIDE, mark) for cell in cells] for cells in columns]
+        return columns
 
     def first(self) -> list[str]:
         """The cells of the first record."""
@@ -64,31 +94,42 @@ class Block:
         are added.
         """
         form = self._form
+        if self._polars and form.plain:
+            read = polarsway.Cells(self._text, form, wanted)
+            return [read.numbers(j) for j in wanted]
         clean = [] if self._columns is not None else [j for j in wanted if j not in mixed]
         found: dict[int, Array | None] = {}
         if clean:
-            values = self._floats(clean)
+            values = self._floats(clean, mixed)
             if values is not None:
                 known = zip(clean, values.T, strict=True)
                 found = {j: v for j, v in known if not _has_any(v, form.missing_numbers)}
         rest = [j for j in wanted if j not in found]
         for j, cells in zip(rest, self.cells(rest) if rest else (), strict=True):
-            found[j] = form.numbers(cells)
-            if _needs_care(cells):
+            found[j] = form.numbers(cells, simple=self._simple)
+            if self._columns is None and j not in mixed and _needs_care(cells):
                 mixed.add(j)
         return [found[j] for j in wanted]
 
-    def _floats(self, wanted: Sequence[int]) -> Array | None:
-        try:
-            return self._load(wanted, np.float64)
-        except ValueError:
-            return None
-
-    def _load(self, wanted: Sequence[int], dtype: Any) -> Array:
+    def _floats(self, wanted: Sequence[int], mixed: set[int]) -> Array | None:
         form = self._form
-        lines = self._translated if dtype is np.float64 and not form.plain else self._lines
+        text = self._text if form.plain else self._text.translate(form.translation)
+        for fill in (False, True):
+            if not fill and _HOLES in mixed:  # as in a block before
+                continue
+            try:
+                found = self._load(_filled(text, form) if fill else text, wanted, np.float64)
+            except ValueError:
+                continue
+            if fill:
+                mixed.add(_HOLES)
+            return found
+        return None
+
+    def _load(self, text: str, wanted: Sequence[int], dtype: Any) -> Array:
+        form = self._form
         found: Array = np.loadtxt(
-            lines,
+            text.removesuffix("\n").split("\n"),
             dtype,
             delimiter=form.delimiter,
             comments=None,
@@ -98,13 +139,19 @@ class Block:
         )
         return found
 
-    @property
-    def _lines(self) -> list[str]:
-        return self._text.removesuffix("\n").split("\n")
 
-    @property
-    def _translated(self) -> list[str]:
-        return self._text.translate(self._form.translation).removesuffix("\n").split("\n")
+_HOLES = -1  # among the positions of columns with odd cells: there are missing values
+
+
+def _filled(text: str, form: Form) -> str:
+    """``text`` with missing values, plainly written, spelled as ``float`` reads them."""
+    mark = form.delimiter
+    lines = f"\n{text}" if text.endswith("\n") else f"\n{text}\n"
+    for cell in form.missing:
+        if not (cell.isdigit() or cell == "nan"):
+            for left, right in ((mark, mark), (mark, mark), ("\n", mark), (mark, "\n")):
+                lines = lines.replace(f"{left}{cell}{right}", f"{left}nan{right}")
+    return lines[1:]
 
 
 def _has_any(values: Array, numbers: Iterable[float]) -> bool:
@@ -122,7 +169,13 @@ def _needs_care(cells: Sequence[str]) -> bool:
 
 
 def blocks_of(
-    pieces: Iterable[str], form: Form, width: int, source: str, *, line: int = 0
+    pieces: Iterable[str],
+    form: Form,
+    width: int,
+    source: str,
+    *,
+    line: int = 0,
+    polars: bool = False,
 ) -> Iterator[Block]:
     """The records in ``pieces`` of text, each of whole lines.
 
@@ -130,6 +183,8 @@ def blocks_of(
     ----------
     line
         Lines before the first piece, for messages.
+    polars
+        Whether polars reads what is plain.
 
     Raises
     ------
@@ -140,7 +195,7 @@ def blocks_of(
     text = next(stream, None)
     while text is not None:
         following = next(stream, None)
-        at = _Place(source, line, row)
+        at = _Place(source, line, row, polars=polars)
         block = _block(text, form, width, at, last=following is None)
         if block is None:  # it ends within quotes: twice as long, lest a long cell cost its square
             parts, size = [text], len(text)
@@ -159,23 +214,25 @@ def blocks_of(
 
 
 class _Place:
-    """Where a block begins, for messages."""
+    """Where a block begins, for messages, and whether polars reads it."""
 
-    def __init__(self, source: str, line: int, row: int) -> None:
-        self.source, self.line, self.row = source, line, row
+    def __init__(self, source: str, line: int, row: int, *, polars: bool) -> None:
+        self.source, self.line, self.row, self.polars = source, line, row, polars
 
 
 def _block(text: str, form: Form, width: int, at: _Place, *, last: bool) -> Block | None:
     """The records in ``text``, or None if it ends within quotes and is not the last."""
-    if form.quote is None or form.quote not in text:
+    plain = _unquoted(text, form, width)
+    if plain is not None:
+        held, text = text, plain
         size = _lines_alike(text, form, width)
         if size is None:
             lines = [x for x in text.split("\n") if not is_no_record(x, form)]
             kept = "\n".join(lines)
             size = _lines_alike(kept, form, width) if lines else 0
-            text = kept if size is not None else text
+            text = kept if size is not None else held
         if size is not None:
-            return Block(text, form, width, None, size)
+            return Block(text, form, width, None, size, polars=at.polars)
     records: list[list[str]] = []
     ended = 0
     for end, cells in records_of(text, form, at.source, lenient=not last, line=at.line):
@@ -188,6 +245,36 @@ def _block(text: str, form: Form, width: int, at: _Place, *, last: bool) -> Bloc
         return None
     columns = list(zip(*records, strict=True)) if records else []
     return Block(text, form, width, columns, len(records))
+
+
+def _unquoted(text: str, form: Form, width: int) -> str | None:
+    """``text`` without its quotes where that leaves all cells as they are, else None.
+
+    It does where each pair of quotes is around a whole cell of one line. A doubled quote within a
+    cell is no such pair: there is no delimiter between its two.
+    """
+    quote = form.quote
+    if quote is None or quote not in text:
+        return text
+    if width == 1 or form.comment is not None or _INSIDE in text:
+        return None
+    mark, parts = form.delimiter, text.split(quote)
+    if len(parts) % 2 == 0:
+        return None
+    ends = ("\n", mark)
+    for i in range(1, len(parts), 2):
+        before, cell, after = parts[i - 1 : i + 2]
+        first, last = i == 1 and not before, i + 2 == len(parts) and not after
+        if not (first or before.endswith(ends)) or not (last or after.startswith(ends)):
+            return None
+        if "\n" in cell:
+            return None
+        alone = (first or before[-1] == "\n") and (last or after[0] == "\n")
+        if alone:  # a row of one cell, which is a fault
+            return None
+        if mark in cell:
+            parts[i] = cell.replace(mark, _INSIDE)
+    return "".join(parts)
 
 
 def _lines_alike(text: str, form: Form, width: int) -> int | None:
@@ -221,6 +308,11 @@ def ragged(
     mark = next((m for m in ("#", "//", "%", "--") if begin.startswith(m)), None)
     if mark is not None:
         hint = f"if it is a comment: --comment '{mark}', comment={mark!r}"
+    elif width == 1:
+        hint = (
+            "if another character stands between the cells, name it: --delimiter, delimiter=; if "
+            "the first line is none of the table, delete it"
+        )
     elif len(cells) == width + 1 and not cells[-1].strip():
         hint = "it ends in a delimiter and the first line does not: take it off, or put one there"
     elif len(cells) > width and any(form.number(c) is None for c in cells):

@@ -12,7 +12,7 @@ from itertools import chain
 
 import numpy as np
 
-from layerkit.data.blocks import Block, blocks_of, pieces_of
+from layerkit.data.blocks import Block, blocks_of, is_large, pieces_of
 from layerkit.data.detect import Settled, settle
 from layerkit.data.dialect import Dialect
 from layerkit.data.table import Columns, Table
@@ -27,7 +27,11 @@ _LINES = 20
 
 
 def read_csv(
-    text: str, source: str, dialect: Dialect | None = None, wanted: Sequence[str] | None = None
+    text: str,
+    source: str,
+    dialect: Dialect | None = None,
+    wanted: Sequence[str] | None = None,
+    labels: Sequence[str] = (),
 ) -> Rows:
     """Delimited text: ``columns`` if it has a header or text, else ``values`` (n, w) float64.
 
@@ -37,8 +41,9 @@ def read_csv(
         With line feeds only.
     dialect
         How it is written; the rest is detected.
-    wanted
-        Names of columns that are used.
+    wanted, labels
+        Names of columns that are used, and of those of labels: a first line with all of them is a
+        header.
 
     Raises
     ------
@@ -47,10 +52,14 @@ def read_csv(
         there are no rows.
     """
     head, whole = _head(text)
-    settled = settle(head, dialect or Dialect(), source, whole=whole, wanted=wanted)
+    settled = settle(
+        head, dialect or Dialect(), source, whole=whole, wanted=[*(wanted or ()), *labels]
+    )
     line = text.count("\n", 0, settled.body)
-    pieces = pieces_of(text, settled.body)
-    blocks = list(blocks_of(pieces, settled.form, settled.width, source, line=line))
+    polars = is_large(text)
+    pieces = pieces_of(text, settled.body, large=polars)
+    form, width = settled.form, settled.width
+    blocks = list(blocks_of(pieces, form, width, source, line=line, polars=polars))
     rows = _rows(blocks, settled, source, wanted)
     if len(rows) == 0:
         raise DataError("a header and no rows", source=source)
@@ -62,6 +71,7 @@ def csv_blocks(
     source: str,
     dialect: Dialect | None = None,
     wanted: Sequence[str] | None = None,
+    labels: Sequence[str] = (),
 ) -> Iterator[Rows]:
     """The rows of a text that comes in pieces of any length, some at a time.
 
@@ -79,7 +89,8 @@ def csv_blocks(
     else:
         pieces = iter(())
     following = next(pieces, None)
-    settled = settle(head, dialect or Dialect(), source, whole=following is None, wanted=wanted)
+    used = [*(wanted or ()), *labels]
+    settled = settle(head, dialect or Dialect(), source, whole=following is None, wanted=used)
     line = head.count("\n", 0, settled.body)
     rest = chain([head[settled.body :]], () if following is None else (following,), pieces)
     block = None
@@ -109,9 +120,10 @@ def _rows(
     used = None
     if wanted is not None and names is not None:
         used = [positions[name] for name in wanted if name in positions] or None
-    table = Table(blocks, settled.form, settled.width, used)
+    table = Table(blocks, settled.form, given, source, used)
     columns = Columns(table, positions)
-    if names is None:
+    by_position = bool(wanted) and set(wanted or ()) <= set(given)
+    if names is None and not by_position:
         values = table.all_numbers()
         if values is not None:
             spelled = partial(_spelled, columns)

@@ -117,7 +117,8 @@ def settle(
 
 
 def _told(assumed: list[str], source: str) -> str:
-    return f"{source}: read as a table where {', '.join(assumed)} (options of the dialect say else)"
+    ways = "--delimiter, --decimal, --header and so on say otherwise"
+    return f"{source}: read as a table where {', '.join(assumed)} ({ways})"
 
 
 def records_of(
@@ -292,5 +293,6 @@ def _refuse_blanks(first: Sequence[str], source: str) -> None:
         raise DataError(
             f"blanks between the numbers of the first line: {quoted(first[0].strip(), 40)}",
             source=source,
-            hint="put commas, semicolons or tabs between the cells",
+            hint="put commas, semicolons or tabs between the cells; where it is one blank each: "
+            "--delimiter ' ', delimiter=' '",
         )

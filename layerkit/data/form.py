@@ -10,7 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
-from layerkit.contract.cells import number, text_cell
+from layerkit.contract.cells import is_missing, number
 from layerkit.layer import Array
 
 __all__ = ["Form"]
@@ -82,8 +82,11 @@ class Form:
             text = text.translate(self.translation)
         return number(text)
 
-    def numbers(self, cells: Sequence[str]) -> Array | None:
-        """The cells as (n,) float64, NaN where one is missing, or None if one is text."""
+    def numbers(self, cells: Sequence[str], *, simple: bool = False) -> Array | None:
+        """The cells as (n,) float64, NaN where one is missing, or None if one is text.
+
+        ``simple``: none has an underscore or a foreign digit, which ``float`` takes.
+        """
         if self.plain:
             missing, nan = self.missing, math.nan
             try:
@@ -91,7 +94,7 @@ class Form:
             except ValueError:
                 pass
             else:
-                if _as_float_reads(cells):
+                if simple or _as_float_reads(cells):
                     return np.array(quick, np.float64)
         found: list[float] = []
         for cell in cells:
@@ -103,13 +106,12 @@ class Form:
 
     def texts(self, cells: Iterable[str]) -> Array:
         """The cells as (n,) str, stripped, "" where one is missing."""
-        known: dict[str, str] = {}
-        found: list[str] = []
-        for cell in cells:
-            text = known.get(cell)
-            if text is None:
-                text = known[cell] = text_cell(cell, self.missing_values)
-            found.append(text)
+        found = list(map(str.strip, cells))
+        longest = max(map(len, (*self.missing, "+nan")))
+        short = {cell for cell in set(found) if len(cell) <= longest}
+        missing = {cell for cell in short if is_missing(cell, self.missing_values)}
+        if missing:
+            found = ["" if cell in missing else cell for cell in found]
         return np.array(found, np.str_)
 
     def labels(self, cells: Array) -> tuple[Array, Array | None]:

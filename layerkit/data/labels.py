@@ -13,10 +13,16 @@ from layerkit.errors import DataError
 from layerkit.layer import Array
 from layerkit.parts import Rows
 
-__all__ = ["Labels", "take_labels"]
+__all__ = ["Labels", "named", "take_labels"]
 
 Labels = str | int | Sequence[str | int] | None
 """A column, or several: by name, or by position from 0."""
+
+
+def named(labels: Labels) -> list[str]:
+    """The labels that are given by name."""
+    listed = [] if labels is None else [labels] if isinstance(labels, (str, int)) else labels
+    return [label for label in listed if isinstance(label, str)]
 
 
 def take_labels(rows: Rows, labels: Labels, form: Form | None = None) -> Rows:

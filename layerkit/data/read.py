@@ -19,7 +19,7 @@ from layerkit.data.delimited import csv_blocks, read_csv
 from layerkit.data.dialect import Dialect
 from layerkit.data.form import Form
 from layerkit.data.jsonlines import json_blocks, read_json
-from layerkit.data.labels import Labels, take_labels
+from layerkit.data.labels import Labels, named, take_labels
 from layerkit.data.streams import Source, byte_pieces, is_path, looks_like, read_bytes
 from layerkit.data.textual import decoded, decoded_pieces
 from layerkit.errors import DataError, DataSourceError, quoted
@@ -112,7 +112,7 @@ def read_rows(
     )
     raw, name = read_bytes(source)
     kind = _format_of(format, name if is_path(source) else "", raw)
-    if not raw.strip():
+    if not raw or raw.isspace():
         raise DataError("the file is empty", source=name)
     return take_labels(_whole(raw, name, kind, dialect, labels, columns), labels, _marks(dialect))
 
@@ -130,7 +130,7 @@ def _whole(
         if kind in ("jsonl", "json"):
             document = True if kind == "json" else None
             return read_json(text, name, document=document, missing=dialect.missing_values)
-        return read_csv(text, name, _tabs(dialect, kind), columns)
+        return read_csv(text, name, _tabs(dialect, kind), columns, named(labels))
     if kind == "npz":
         return read_npz(raw, name, labels=labels if isinstance(labels, str) else None)
     return read_npy(raw, name) if kind == "npy" else read_idx(raw, name)
@@ -195,7 +195,7 @@ def _blocks(
     while len(first) < _SNIFF and (more := next(pieces, b"")):
         first += more
     kind = _format_of(format, name if is_path(source) else "", first)
-    if not first.strip():
+    if not first or first.isspace():
         raise DataError("the file is empty", source=name)
     pieces = chain([first], pieces)
     found: Iterator[Rows]
@@ -205,7 +205,7 @@ def _blocks(
         found = json_blocks(texts, name, document=document, missing=dialect.missing_values)
     elif kind in ("csv", "tsv"):
         texts = decoded_pieces(pieces, name, dialect.encoding)
-        found = csv_blocks(texts, name, _tabs(dialect, kind), columns)
+        found = csv_blocks(texts, name, _tabs(dialect, kind), columns, named(labels))
     elif kind == "npy":
         found = npy_blocks(pieces, name)
     else:

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
-from layerkit.errors import DataSourceError
+from layerkit.errors import DataSourceError, PathError
 from layerkit.offers import nearest
-from layerkit.paths import expanded
+from layerkit.paths import expanded, open_input
 
 __all__ = ["Source", "byte_pieces", "is_path", "looks_like", "read_bytes"]
 
@@ -38,8 +38,8 @@ def read_bytes(source: Source) -> tuple[bytes, str]:
     """
     if isinstance(source, (str, os.PathLike)) and source != "-":
         path = Path(expanded(os.fspath(source)))
-        with _told(path):
-            raw = path.read_bytes()
+        with _told(path), open_input(str(path)) as file:
+            raw = file.read()
         _refuse_unpacked(path, raw)
         name = str(path)
     else:
@@ -61,7 +61,7 @@ def byte_pieces(source: Source) -> tuple[Iterator[bytes], str]:
     if isinstance(source, (str, os.PathLike)) and source != "-":
         path = Path(expanded(os.fspath(source)))
         with _told(path):
-            file = path.open("rb")
+            file = open_input(str(path))
         return _unpacked(_from_file(file, path), str(path)), str(path)
     name = _called(source)
     return _unpacked(_from_stream(source), name), name
@@ -140,6 +140,8 @@ def _told(path: Path) -> Iterator[None]:
         raise DataSourceError(f"there is no file {path}{where}{near}") from None
     except (gzip.BadGzipFile, EOFError):
         raise
+    except PathError as error:
+        raise DataSourceError(error.message, hint=error.hint) from error
     except OSError as cause:
         raise DataSourceError(f"{path} cannot be read: {cause.strerror or cause}") from cause
 

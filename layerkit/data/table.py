@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from layerkit.contract.cells import number
 from layerkit.data.blocks import Block
 from layerkit.data.form import Form
+from layerkit.errors import DataError, quoted
 from layerkit.layer import Array
 
 __all__ = ["Columns", "Table"]
@@ -22,16 +24,22 @@ class Table:
         In order.
     form
         How cells are written.
-    width
-        How many columns there are.
+    names, source
+        Of the columns, and of the file.
     wanted
         Positions of columns that are used together: numbers among them are read at once. By
         default those that begin with a number or a missing value.
     """
 
     def __init__(
-        self, blocks: Sequence[Block], form: Form, width: int, wanted: Sequence[int] | None = None
+        self,
+        blocks: Sequence[Block],
+        form: Form,
+        names: Sequence[str],
+        source: str,
+        wanted: Sequence[int] | None = None,
     ) -> None:
+        self._names, self._source, width = names, source, len(names)
         self.blocks, self.form, self.width = list(blocks), form, width
         self.size = sum(block.size for block in self.blocks)
         self._wanted = wanted
@@ -39,15 +47,41 @@ class Table:
 
     def written(self, position: int) -> Array:
         """The cells (n,) of a column as written, stripped."""
-        cells = (c.strip() for b in self.blocks for c in b.cells([position])[0])
-        return np.array(list(cells), np.str_)
+        cells = (c for b in self.blocks for c in b.cells([position])[0])
+        return np.array(list(map(str.strip, cells)), np.str_)
 
     def column(self, position: int) -> Array:
         """A column (n,): float64, NaN where a value is missing, or str, "" where one is."""
         found = self.numbers(position)
         if found is not None:
             return found
-        return self.form.texts(c for b in self.blocks for c in b.cells([position])[0])
+        texts = self.form.texts(c for b in self.blocks for c in b.cells([position])[0])
+        return texts if self.form.plain else self._as_python_writes(texts, position)
+
+    def _as_python_writes(self, texts: Array, position: int) -> Array:
+        """A column with text, its numbers as ``float`` reads them: so a reader blames the text.
+
+        Raises
+        ------
+        DataError
+            If all cells would be numbers then, and one is none in this dialect.
+        """
+        form, written = self.form, texts.tolist()
+        values = [form.number_of(cell) if cell else None for cell in written]
+        known = zip(written, values, strict=True)
+        found = [cell if value is None else repr(value) for cell, value in known]
+        odd = [row for row, cell in enumerate(written) if cell and values[row] is None]
+        if odd and all(number(written[row]) is not None for row in odd):
+            raise DataError(
+                f"{quoted(written[odd[0]])} is no number where {quoted(form.decimal)} begins the "
+                "decimals",
+                row=odd[0],
+                column=self._names[position],
+                source=self._source,
+                hint="write it as the others, or name what groups the digits: --thousands, "
+                "input.thousands",
+            )
+        return np.array(found, np.str_)
 
     def numbers(self, position: int) -> Array | None:
         """A column as numbers (n,) float64, or None if it has text."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import os
 import re
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from layerkit.errors import ShapeError, SpecError
+from layerkit.errors import PluginError, ShapeError, SpecError
 from layerkit.planning import Planned
 from layerkit.spec.words import Faults
 
@@ -27,20 +29,32 @@ def check_fit(spec: Spec, faults: Faults) -> None:
         faults.add(("layers", origin), error.reason, error)
         return
     out = planned[-1].plan.out_shape if planned else spec.in_shape
-    last = planned[-1].name if planned else "the input"
     for key, noun in (("classes", "classes"), ("targets", "targets")):
         names = spec.output[key]
-        wanted = {len(names)} if names else {out[-1]}
-        if key == "classes" and names and len(names) == 2 and spec.link == "sigmoid":
-            wanted = {1, 2}
-        if names and (len(out) != 1 or out[0] not in wanted):
+        if not names:
+            continue
+        two = key == "classes" and len(names) == 2 and spec.link == "sigmoid"
+        if len(out) != 1 or out[0] not in ({1, 2} if two else {len(names)}):
+            last = planned[-1].name if planned else "the input"
             misfit = ShapeError(
-                f"{_count(len(names), noun)}, but {last!r} gives rows of shape {list(out)}: set "
-                f"its units to {len(names)}"
+                f"{_count(len(names), noun)}, but {last!r} gives rows of shape {list(out)}: "
+                + _remedy(spec, 1 if two else len(names), "1 (or 2)" if two else str(len(names)))
             )
             origin = spec.layers[-1].origin if spec.layers else 0
             faults.add(("layers", origin) if spec.layers else ("layers",), misfit.reason, misfit)
     _check_memory(spec, planned, faults)
+
+
+def _remedy(spec: Spec, units: int, told: str) -> str:
+    """What makes the last layer give ``units`` numbers, ``told`` as a message says it."""
+    if spec.layers and "units" in spec.layers[-1].config:
+        last = spec.layers[-1]
+        tried = replace(last, config={**last.config, "units": units})
+        with suppress(SpecError, PluginError):
+            planned = replace(spec, layers=(*spec.layers[:-1], tried)).plan()
+            if planned[-1].plan.out_shape == (units,):
+                return f"set its units to {told}"
+    return f"put a dense layer with units: {told} after it"
 
 
 def _count(count: int, noun: str) -> str:

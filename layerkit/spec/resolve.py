@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from layerkit.errors import PluginError, SpecError
 from layerkit.layer import Shape
 from layerkit.parts import Link
-from layerkit.paths import expanded, path_errors
+from layerkit.paths import expanded, open_input, path_errors
 from layerkit.planning import Planned, plan_layers
 from layerkit.registry import LAYERS
 from layerkit.spec.document import read_document
@@ -120,7 +120,7 @@ def read_spec(spec: str | FilePath | Mapping[str, Any], *, settings: Sequence[st
         source = Source(plain(spec))  # refused below as no JSON object, or here as no JSON
     else:
         name = expanded(os.fspath(spec))
-        with path_errors(name), open(name, "rb") as file:  # noqa: PTH123  # no pathlib: 4 ms
+        with open_input(name) as file, path_errors(name):
             raw = file.read()
         try:
             text = raw.decode("utf-8-sig")

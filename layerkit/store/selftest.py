@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from layerkit.errors import PluginLoadError, SelfTestError
+from layerkit.errors import LayerkitError, MissingExtraError, PluginLoadError, SelfTestError
 from layerkit.layer import Array
 from layerkit.model import Model, SelfTest
 from layerkit.network import random_stream
@@ -107,6 +107,8 @@ def run_selftest(model: Model, test: SelfTest) -> None:
     ------
     SelfTestError
         If it raises, or gives another shape or numbers further off than the test tolerates.
+    LayerkitError, MissingExtraError, MemoryError
+        If the process cannot run any model: a setting in the environment that is none, say.
     """
     advice = "load with selftest=False only to look into it"
     shape = model.contract.input.shape
@@ -120,7 +122,11 @@ def run_selftest(model: Model, test: SelfTest) -> None:
     try:
         with np.errstate(all="ignore"):
             got = model.predict(test.rows)
+    except MemoryError:
+        raise
     except Exception as cause:  # a plugin's own code may raise anything
+        if type(cause) in (LayerkitError, MissingExtraError):  # of the process, not of the model
+            raise
         raise SelfTestError(
             f"the self-test raised {type(cause).__name__}: {cause} ({advice})",
             max_abs=float("inf"),

@@ -26,6 +26,9 @@ from layerkit.training.recipe import Recipe
 __all__ = ["Loop"]
 
 _CALM = "lower train.optimizer.learning_rate, set train.clip_norm (1.0, say), or scale the input"
+_SCALE = (  # before the first step, when no rate and no clipping has had a say
+    'scale the input, input.scale: "standardize", or the targets, output.scale: "standardize"'
+)
 
 Judge = Callable[[Array, Array], dict[str, float]]
 """From scores and the rows' ``truth`` to metric values."""
@@ -105,7 +108,7 @@ class Loop:
                     f"the loss became {loss} in epoch {number + 1}, batch {batch}",
                     epoch=number + 1,
                     batch=batch,
-                    hint=_CALM,
+                    hint=_CALM if number or start else _SCALE,
                 )
             if scores is None:
                 scores = np.empty((len(data), *batch_scores.shape[1:]), batch_scores.dtype)

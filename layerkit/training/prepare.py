@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -120,6 +120,7 @@ def prepare(
         refuse_unlearned(model.spec, rows, test, "test")
         refuse_unlearned(model.spec, rows, validation, "validation")
     lone = lone_classes(model.spec, splits["train"]) if apart else None
+    assumed = _read_notes([*splits.values(), *([] if validation is None else [validation])])
     with at_source(rows):
         contract = model.contract if model.fitted else _fit(model, rows, loss)
     arrays = to_arrays(contract, rows, loss)
@@ -129,8 +130,13 @@ def prepare(
         _weighted(arrays, rows, recipe, contract),
         None if validation is None else to_arrays(contract, validation, loss),
         None if test is None else to_arrays(contract, test, loss),
-        tuple(text for text in (lone, *_blurred(contract, rows, arrays, loss)) if text),
+        tuple(text for text in (*assumed, lone, *_blurred(contract, rows, arrays, loss)) if text),
     )
+
+
+def _read_notes(read: Sequence[Rows]) -> list[str]:
+    """What was assumed of how tables are written, each once."""
+    return list(dict.fromkeys(note for rows in read for note in rows.notes))
 
 
 def _blurred(
@@ -217,7 +223,7 @@ def encode_targets(output: OutputContract, rows: Rows, loss: Loss) -> tuple[Arra
     if loss.target == "class" and output.classes is None:
         raise DataError(
             "the model was built but not trained: its classes are to be learned from training rows",
-            hint="train it first, or name the classes in output.classes of the spec",
+            hint="train it, for example with: layerkit train MODEL --data PATH",
         )
     if output.classes is None:
         raw = output.targets_of(rows)

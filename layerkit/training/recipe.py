@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from layerkit.contract.labels import Names
 from layerkit.errors import SpecError
 from layerkit.parts import Loss, Metric, Optimizer, Schedule
 from layerkit.registry import LOSSES, METRICS, OPTIMIZERS, SCHEDULES, split_config
@@ -108,11 +109,13 @@ def class_row_weights(choice: Any, classes: Any, y: np.ndarray[Any, Any]) -> Any
         seen = np.bincount(y, minlength=count)
         by_class = len(y) / (count * np.maximum(seen, 1))
     elif isinstance(choice, dict):
-        names = [str(c) for c in classes]
-        unknown = [k for k in choice if k not in names]
-        if unknown:
-            raise SpecError(f"{unknown[0]!r} is none of the classes {names}", location=where)
-        by_class = np.array([choice.get(name, 1.0) for name in names], np.float64)
+        names, by_class = Names(classes), np.ones(count)
+        for key, weight in choice.items():
+            place = names.find(key)
+            if place < 0:
+                known = [str(c) for c in classes]
+                raise SpecError(f"{key!r} is none of the classes {known}", location=where)
+            by_class[place] = weight
     else:
         if len(choice) != count:
             reason = f"{count} numbers are wanted, one a class, {len(choice)} came"

@@ -40,14 +40,18 @@ def reading(spec: Spec, instead: Dialect | None = None) -> dict[str, Any]:
     ``instead`` goes before the dialect that ``spec.input`` names.
     """
     dialect = (instead or Dialect()).over(Dialect.of(spec.input))
-    return {"columns": _wanted_columns(spec), **dialect.given()}
+    columns = spec.input["columns"]
+    if columns is None:  # a table of the training's layout is read as that was
+        columns = [name for name in _used_columns(spec) if name.isdecimal()]
+    return {"columns": columns, **dialect.given()}
 
 
-def _wanted_columns(spec: Spec) -> list[str] | None:
-    """The columns that a table for ``spec`` has by name; None where its inputs go by position."""
-    if spec.input["columns"] is None:
-        return None
-    return list(spec.input["columns"])
+def _used_columns(spec: Spec) -> list[str]:
+    """The columns that a table to train ``spec`` on has by name, but for its labels."""
+    recipe = spec.train or {}
+    split, weight = recipe.get("test"), recipe.get("sample_weight")
+    others = [split["column"] if isinstance(split, dict) else None, weight]
+    return [*(spec.input["columns"] or ()), *(name for name in others if name is not None)]
 
 
 def splits_of(
@@ -73,7 +77,7 @@ def splits_of(
         named,
         where=data,
         labels=_label_columns(spec),
-        columns=_wanted_columns(spec),
+        columns=_used_columns(spec),
         dialect=Dialect.of(spec.input),
         instead=dialect,
     )

@@ -14,6 +14,8 @@ from layerkit.errors import SpecError, TrainingDivergedError
 from layerkit.layer import Array
 from layerkit.model import Carried, Model
 from layerkit.seen import Fit, kernels_used
+from layerkit.store import check_savable
+from layerkit.store.selftest import make_selftest
 from layerkit.threads import single_blas, thread_count
 from layerkit.training.listen import Listener
 from layerkit.training.loop import Loop
@@ -80,6 +82,8 @@ class Session:
                 location="train.early_stopping",
             )
         self.model.contract = self.prepared.contract
+        check_savable(self.model)
+        make_selftest(self.model)  # finds a layer of which no file could be made
         train = self.prepared.train
         self.loop = Loop(self.model.network, recipe, train, self.listener, self._judge, self.fast)
         self.rows = fingerprint_of(self.prepared)

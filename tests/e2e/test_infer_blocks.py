@@ -5,14 +5,20 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 import layerkit
+from layerkit import Rows
 from layerkit.spreadsheet import original
 
 if TYPE_CHECKING:
@@ -37,6 +43,32 @@ def test_the_bytes_are_those_of_all_rows_at_once(cli: Cli, pets: Path, n: int) -
     assert [f[1] for f in found] == [repr(float(p)) for p in wanted[:, 0].astype(str)]
     lines = cli("infer", "pets.layerkit", "rows.csv", "--json").out.splitlines()
     assert [json.loads(x)["probabilities"]["dog"] for x in lines] == [float(f[2]) for f in found]
+
+
+@pytest.mark.parametrize("rows", [1, 700, 5000, 12_000])
+def test_blocks_of_any_size_give_the_same_bytes(
+    cli: Cli, pets: Path, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    monkeypatch.setattr(layerkit.predicting, "_BLOCK", 2048)
+    n = 50 if rows == 1 else 9000
+    np.savetxt("rows.csv", np.random.default_rng(n).normal(20, 15, (n, 2)), delimiter=",")
+    options = ("rows.csv", "--no-header", "--flag")
+    wanted = cli("infer", "pets.layerkit", *options)
+
+    def blocks(source: Any, *, rows: int, **options: Any) -> Iterator[Rows]:
+        whole = layerkit.read_rows(source, **options)
+        return (whole.take(slice(at, at + size)) for at in range(0, len(whole), size))
+
+    size = rows
+    monkeypatch.setattr("layerkit.data.read.read_blocks", blocks)
+    done = cli("infer", "pets.layerkit", *options)
+    assert (done.out, done.err) == (wanted.out, wanted.err)
+    assert len(done.out.splitlines()) == n + 1
+    refused = cli("infer", "pets.layerkit", *options, "--outside", "error", "-o", "no.csv")
+    lines = done.out.splitlines()[1:]
+    first = next(row for row, line in enumerate(lines) if not line.endswith(","))
+    assert f"row {first}, column" in refused.err
+    assert not Path("no.csv").exists()
 
 
 def test_a_bad_row_far_down_says_what_is_written_already(
@@ -130,3 +162,39 @@ def test_no_class_is_run_by_a_spreadsheet(cli: Cli, spec: Callable[..., Path], n
     lines = cli("infer", "odd.layerkit", "-", "--json", stdin=text).out.splitlines()
     assert [json.loads(line)["class"] for line in lines] == wanted
     assert list(json.loads(lines[0])["probabilities"]) == ["-1", name]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak of memory as Linux counts it")
+def test_memory_does_not_grow_with_the_rows(pets: Path, command: str) -> None:
+    peaks = []
+    for rows in (20_000, 400_000):
+        Path("rows.csv").write_text("weight,height,a,b\n" + "24.125,55.0625,1,2\n" * rows)
+        words = [command, "infer", "pets.layerkit", "rows.csv", "-o", "out.csv"]
+        child = os.posix_spawn(command, words, dict(os.environ))
+        _, status, used = os.wait4(child, 0)
+        assert status == 0
+        assert Path("out.csv").read_text().count("\n") == rows + 1
+        peaks.append(used.ru_maxrss / 1024)
+    assert peaks[1] - peaks[0] < 15  # MiB; the file grows by 7, read as a whole the peak by 60
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_leaves_the_old_file_and_no_other(
+    pets: Path, command: str, number: signal.Signals, code: int
+) -> None:
+    Path("out.csv").write_text("old")
+    before = sorted(path.name for path in Path().iterdir())
+    child = subprocess.Popen(
+        [command, "infer", "pets.layerkit", "-", "-o", "out.csv"], stdin=subprocess.PIPE
+    )
+    assert child.stdin is not None
+    child.stdin.write(b"weight,height\n" + b"24,55\n" * 200_000)
+    child.stdin.flush()
+    while sorted(path.name for path in Path().iterdir()) == before:  # until it has begun to write
+        time.sleep(0.01)
+    child.send_signal(number)
+    child.stdin.close()
+    assert child.wait(timeout=60) == code
+    assert sorted(path.name for path in Path().iterdir()) == before
+    assert Path("out.csv").read_text() == "old"

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import layerkit
+from layerkit.cli.failures import Terminated
+from layerkit.cli.progress import Quiet
 from layerkit.format.reader import MAGIC
 
 if TYPE_CHECKING:
-    from layerkit.cli.progress import Quiet
     from tests.e2e.conftest import Cli, Unchanged
 
 DATA = ("--data", "pets.csv")
@@ -170,7 +171,7 @@ def test_a_finished_model_by_a_checkpoints_name_survives(cli: Cli, pets: Path) -
 def test_a_checkpoint_is_pointed_to_where_its_model_is_missing(cli: Cli, pets: Path) -> None:
     pets.rename(SPARE)
     for words in (("resume", "pets.layerkit"), ("eval", "pets.layerkit")):
-        assert f"there is its checkpoint: layerkit resume {SPARE}" in cli(*words, *DATA).err
+        assert f"this goes on with it: layerkit resume {SPARE}" in cli(*words, *DATA).err
 
 
 def test_resume_checkpoints_as_train_does(
@@ -254,3 +255,28 @@ def test_a_model_that_cannot_be_saved_goes_elsewhere(
 def test_a_seed_that_no_spec_can_hold_is_refused(cli: Cli, unchanged: Unchanged) -> None:
     with unchanged():
         assert cli("train", "pets.json", *DATA, "--seed", 2**63).code == 2
+
+
+def test_signals_outside_of_a_training_stop_at_once() -> None:
+    def sent(watch: Quiet, *, begun: bool) -> None:
+        with watch:
+            if begun:
+                watch.begin("x", seed=0, epochs=1, rows=1)
+                os.kill(os.getpid(), signal.SIGTERM)
+                assert watch.exit_code == 143
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    for begun in (False, True):
+        with pytest.raises(Terminated):
+            sent(Quiet(silent=True), begun=begun)
+        assert signal.getsignal(signal.SIGTERM) is before
+    with pytest.raises(Terminated):  # a command that ends as Ctrl-C does
+        _given_up()
+
+
+def _given_up() -> None:
+    with Quiet(silent=True) as watch:
+        watch.begin("x", seed=0, epochs=1, rows=1)
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise KeyboardInterrupt

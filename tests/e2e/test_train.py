@@ -389,3 +389,21 @@ def test_eval_refuses_what_it_cannot_judge(cli: Cli, pets: Path) -> None:
         "error LK-203: bird.csv, row 1, column 'kind': label 'bird' is none of the 2 classes\n"
     )
     assert cli("eval", "pets.layerkit", "--split", "some").code == 2
+
+
+@pytest.mark.parametrize(
+    ("split", "share", "words"),
+    [("test", 0.0, ""), ("train", 1.0, "all of these rows"), ("all", 0.75, "75 % of these rows")],
+)
+def test_eval_says_what_share_of_the_rows_the_model_was_fitted_on(
+    cli: Cli, pets: Path, split: str, share: float, words: str
+) -> None:
+    done = cli("eval", pets, "--data", "pets.csv", "--split", split)
+    told = cli("eval", pets, "--data", "pets.csv", "--split", split, "--json").json
+    assert told["share_seen"] == share
+    assert ("was fitted on" in done.out) == bool(share)
+    assert words in done.out
+
+
+def test_inspect_says_what_a_model_was_fitted_on(cli: Cli, pets: Path) -> None:
+    assert "fitted      on 45 rows, with numpy " in cli("inspect", pets).out

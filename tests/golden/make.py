@@ -462,7 +462,7 @@ def leading(array: Array) -> list[Any]:
 def resumed() -> Header:
     """Where the training in training.layerkit ends when it goes on to epoch 6."""
     model = layerkit.load(io.BytesIO(golden("training")))
-    run = layerkit.resume(model, data=training_rows(), epochs=6)
+    run = layerkit.resume(model, data=training_rows(), epochs=6, schedule="continue")
     return {
         "epochs": run.epochs,
         "steps": run.steps,

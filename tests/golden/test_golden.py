@@ -246,7 +246,9 @@ def test_history_keeps_what_is_no_number() -> None:
 
 def test_training_goes_on_where_it_stopped(expected: Expected) -> None:
     want = expected["resumed"]
-    run = layerkit.resume(load("training"), data=make.training_rows(), epochs=6)
+    run = layerkit.resume(
+        load("training"), data=make.training_rows(), epochs=6, schedule="continue"
+    )
     assert (run.epochs, run.steps, run.best_epoch) == tuple(
         want[key] for key in ("epochs", "steps", "best_epoch")
     )

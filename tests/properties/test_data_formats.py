@@ -93,7 +93,11 @@ def test_the_fast_way_and_the_careful_way_agree(cells: list[list[str]], header: 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(blocks, "_lines_alike", lambda *_: None)
         careful = read()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocks, "_LARGE", 0)
+        polars = read()
     np.testing.assert_equal(quick, careful)
+    np.testing.assert_equal(polars, careful)
 
 
 @given(tables())

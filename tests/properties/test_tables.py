@@ -13,7 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from layerkit.contract import InputContract
 from layerkit.data import blocks, delimited, read_blocks, read_rows, streams
+from layerkit.errors import DataError
 from layerkit.parts import Rows
 
 ODD = ["", "?", "0", "1", "-2.5", "1e3", "007", "x", "a b", "NA", "é", "1_0", "nan", " 3 ", "true"]
@@ -70,10 +72,51 @@ def test_rows_out_are_records_in(
     assert len(rows) == len(records)
 
 
+FORMS: list[dict[str, Any]] = [
+    {}, {"missing_values": ("NA", "-2.5", "x")}, {"decimal": ","}, {"quote": ""},
+    {"thousands": ".", "decimal": ","}, {"comment": "0"},
+]  # fmt: skip
+
+
+@given(written(), st.sampled_from(FORMS), st.sampled_from([False, True, None]))
+def test_every_way_gives_the_same_cells(
+    table: tuple[str, list[list[str]], str], form: dict[str, Any], header: bool | None
+) -> None:
+    text, _, delimiter = table
+    if delimiter in form.values():
+        return
+
+    def read() -> Any:
+        options = {"format": "csv", "delimiter": delimiter, "header": header, **form}
+        try:
+            rows = read_rows(io.StringIO(text), **options)
+            found = columns_of(rows)
+        except DataError as error:
+            return str(error)
+        assert rows.spelling is not None
+        return found, {name: rows.spelling(name).tolist() for name in found}  # type: ignore[union-attr]
+
+    quick = read()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocks, "_lines_alike", lambda *_: None)
+        careful = read()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocks, "_LARGE", 0)
+        polars = read()
+    np.testing.assert_equal(quick, careful)
+    np.testing.assert_equal(polars, careful)
+
+
 @settings(max_examples=60)
-@given(written(), st.booleans(), st.integers(20, 60), st.integers(1, 5))
+@given(
+    written(),
+    st.booleans(),
+    st.integers(20, 60),
+    st.integers(1, 5),
+    st.sampled_from(["\n", "\r\n", "\r"]),
+)
 def test_blocks_are_the_rows_in_pieces(
-    table: tuple[str, list[list[str]], str], header: bool, piece: int, size: int
+    table: tuple[str, list[list[str]], str], header: bool, piece: int, size: int, end: str
 ) -> None:
     text, _, delimiter = table
     options: dict[str, Any] = {"format": "csv", "delimiter": delimiter, "header": header}
@@ -82,7 +125,8 @@ def test_blocks_are_the_rows_in_pieces(
         patch.setattr(streams, "_PIECE", piece)
         patch.setattr(blocks, "_PIECE", piece)
         patch.setattr(delimited, "_LINES", 2)
-        found = list(read_blocks(io.StringIO(text), rows=size, **options))
+        raw = framed(text, end, packed=piece % 2 == 0)
+        found = list(read_blocks(io.BytesIO(raw), rows=size, **options))
     index = np.concatenate([rows.index for rows in found if rows.index is not None])
     assert index.tolist() == list(range(len(whole)))
     assert max(map(len, found)) <= size
@@ -198,3 +242,89 @@ def test_json_arrays_in_one_array_are_rows(tmp_path: Path) -> None:
     line = read_rows(io.StringIO("[[1, 2], [3, 4]]"), format="jsonl")
     assert line.values is not None
     assert line.values.shape == (1, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("cells", "row"), [(["1,5", "1.500", "2,5"], 1), (["1,5", "2,5", "x", "1.5"], 2)]
+)
+def test_a_cell_of_another_dialect_is_no_number(cells: list[str], row: int) -> None:
+    text = "a;b\n" + "".join(f"{cell};1\n" for cell in cells)
+    rows = read_rows(io.StringIO(text), format="csv", delimiter=";", decimal=",")
+    with pytest.raises(DataError) as caught:
+        InputContract.fit(rows, columns=["a"])
+    assert (caught.value.row, caught.value.column) == (row, "a")
+
+
+NOTED: list[tuple[str, str, list[str]]] = [
+    ("a;b\n1,5;2\n2,5;3\n", "decimals", ["a", "b"]),
+    ("sep=;\na;b\n1;2\n", "", ["a", "b"]),
+    ("# by a tool\n# twice\na,b\n1,2\n", "comments", ["a", "b"]),
+    ("# a,b\n1,2\n3,4\n", "", ["a", "b"]),
+    ("a|b\n1|2\n", "bars", ["a", "b"]),
+    ("a\tb\n1,5\t2\n", "tabs", ["a", "b"]),
+    ("a;b\n1.234,5;2\n0,5;3\n", "1.234,5", ["a", "b"]),
+    ("2019,2020\n" + "1,2\n3,4\n" * 3, "of numbers", ["2019", "2020"]),
+    ("0,1,2\n" + "0.5,1.5,2.5\n" * 3, "of numbers", ["0", "1", "2"]),
+    ("a,b\n1,2\n", "", ["a", "b"]),
+]
+
+
+@pytest.mark.parametrize(("text", "told", "names"), NOTED)
+def test_what_is_plain_is_detected_and_told(text: str, told: str, names: list[str]) -> None:
+    rows = read_rows(io.StringIO(text), format="csv")
+    assert list(rows.columns or ()) == names
+    assert all(np.asarray(c).dtype == np.float64 for c in (rows.columns or {}).values())
+    assert len(rows.notes) == bool(told)
+    assert all(told in note and "\n" not in note for note in rows.notes)
+    (block, *_) = read_blocks(io.StringIO(text), format="csv")
+    assert (columns_of(block), block.notes) == (columns_of(rows), rows.notes)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0,1,2\n3,4,5\n6,7,8\n9,10,11\n",
+        "1,2\n3,4\n5,6\n7,8\n",
+        "0,1,2\n1,2,0\n2,0,1\n0,2,1\n",
+        "1990,1991\n1992,1993\n1994,1995\n1996,1997\n",
+    ],
+)
+def test_a_first_line_of_numbers_is_a_row_in_doubt(text: str) -> None:
+    assert len(read_rows(io.StringIO(text), format="csv")) == text.count("\n")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "latin-1", "cp1252", "utf-8"])
+def test_encodings(encoding: str) -> None:
+    raw = "a,b\n1,é\n".encode(encoding)
+    given = None if encoding in ("utf-16", "utf-8") else encoding
+    for rows in (
+        read_rows(io.BytesIO(raw), format="csv", encoding=given),
+        *read_blocks(io.BytesIO(raw), format="csv", encoding=given),
+    ):
+        assert columns_of(rows) == {"a": [1.0], "b": ["é"]}
+
+
+class Counted(io.RawIOBase):
+    """A stream that counts what is read of it."""
+
+    def __init__(self, line: bytes, lines: int) -> None:
+        self.line, self.left, self.read_bytes = line, lines, 0
+
+    def read(self, size: int = -1) -> bytes:
+        count = min(self.left, max(1, size // len(self.line)))
+        self.left -= count
+        self.read_bytes += count * len(self.line)
+        return self.line * count
+
+
+@pytest.mark.parametrize(
+    ("kind", "line"),
+    [("csv", b"1.5,2.5,text\n"), ("csv", b'1.5,"2,5"\n'), ("jsonl", b'{"a": 1}\n'),
+     ("jsonl", b"[1, 2]\n"), ("csv", b"1;5,5\n")],
+)  # fmt: skip
+def test_blocks_read_no_further_than_they_must(kind: str, line: bytes) -> None:
+    stream = Counted(line, 40_000_000)
+    found = read_blocks(stream, format=kind)  # type: ignore[arg-type]
+    seen = sum(len(next(found)) for _ in range(20))
+    assert seen > 0
+    assert stream.read_bytes < 20 * 2**20

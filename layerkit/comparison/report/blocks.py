@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from html import escape
 from itertools import groupby
 
 from layerkit.comparison.intervals import Interval
 from layerkit.comparison.numbers import bytes_text, count, duration, ratios
 from layerkit.comparison.outcome import Comparison
 from layerkit.comparison.report.curves import swatch
+from layerkit.comparison.report.text import escape
 from layerkit.comparison.results import Contestant, Difference, LayerRow, Summary, Verdict
 from layerkit.comparison.tables import seconds_text
 from layerkit.comparison.wording import amount, basis, bounds, mean_and_sd

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from html import escape
 
 from layerkit.comparison.report.scale import Scale
+from layerkit.comparison.report.text import escape
 
 __all__ = [
     "DASHES",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from functools import partial
-from html import escape
 
 from layerkit.comparison.notes import (
     FILE_NOTE,
@@ -30,6 +29,7 @@ from layerkit.comparison.report.curves import curve_plot, has_curve, swatch
 from layerkit.comparison.report.dots import dot_plot
 from layerkit.comparison.report.forest import forest_plot
 from layerkit.comparison.report.style import STYLE
+from layerkit.comparison.report.text import escape
 from layerkit.comparison.sentences import told
 
 __all__ = ["page"]
@@ -239,6 +239,6 @@ def _again(c: Comparison) -> str:
     )
     return (
         f"<h2>Do it again</h2><pre>{escape(c.command)}</pre>{hint}{specs}"
-        f'<p class="note">{escape(versions)}. Equal seeds give equal bits on one machine; times '
-        "differ.</p>"
+        f'<p class="note">{escape(versions)}. Equal seeds give equal bits for equal kernels, '
+        "versions and kind of processor; times differ.</p>"
     )

@@ -101,9 +101,9 @@ def test_an_empty_file_names_itself(tmp_path: Path) -> None:
 
 
 def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_: Path) -> bytes:
+    def refuse(_: str) -> bytes:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr("layerkit.data.streams.open_input", refuse)
     with pytest.raises(DataSourceError, match=r"d\.csv cannot be read: Permission denied"):
         read_rows(tmp_path / "d.csv")

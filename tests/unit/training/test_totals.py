@@ -10,7 +10,18 @@ import numpy as np
 import pytest
 
 import layerkit
-from layerkit import Listener, Schedule, SpecError
+from layerkit import (
+    Array,
+    Context,
+    Layer,
+    Listener,
+    Param,
+    Plan,
+    PluginLoadError,
+    Schedule,
+    Shape,
+    SpecError,
+)
 from layerkit.registry import SCHEDULES
 
 rng = np.random.default_rng(1)
@@ -149,3 +160,43 @@ def test_a_size_that_no_file_can_hold_is_refused(where: str) -> None:
     value = {"early_stopping": {"patience": huge}, "schedule": {"type": "step", "every": huge}}
     with pytest.raises(SpecError, match="too large for a model file"):
         layerkit.build(spec("constant") | {"train": {where: value.get(where, huge)}})
+
+
+class Batches(Listener):
+    """Counts them."""
+
+    seen = 0
+
+    def batch(self, done: int, rows: int) -> None:
+        self.seen += 1
+
+
+def test_what_could_not_be_saved_is_refused_before_the_first_batch(
+    register: Callable[[Any], Any],
+) -> None:
+    class Drifting(Layer):
+        """Counts the rows it is fed, in inference too."""
+
+        type_name = "test.drifting"
+
+        def plan(self, in_shape: Shape) -> Plan:
+            return Plan(in_shape, state={"count": Param((1,))})
+
+        def feed(self, x: Array, ctx: Context) -> Array:
+            self.state["count"] += len(x)
+            return x
+
+        def backprop(self, dy: Array, ctx: Context) -> Array:
+            return dy
+
+    register(Drifting)
+    given, odd = spec("constant"), np.array(["a", "b\ud800"])[DATA[1]]
+    drifting = {**given, "layers": [{"type": "test.drifting"}, *given["layers"]]}
+    for wrong, data, error in (
+        (given, (X, odd), SpecError),
+        (drifting, DATA, PluginLoadError),
+    ):
+        told = Batches()
+        with pytest.raises(error):
+            layerkit.train(wrong, data=data, listener=told)
+        assert told.seen == 0

@@ -1,0 +1,1254 @@
+"""Every advice that an error gives is followed as it is worded, and leads on.
+
+A case spoils something, reads the advice in the message and does what it says; then the same act
+must succeed. The advice may be in the hint or in the message itself. A scan of the source says
+which hints no case has brought about.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import gzip
+import json
+import os
+import re
+import shlex
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import layerkit
+from layerkit import LayerkitError
+from layerkit.contract import InputContract
+from layerkit.parts import Rows
+from tests.e2e.conftest import PETS, Cli
+
+CODE = Path(layerkit.__file__).parent
+
+
+class Desk:
+    """What a case works on: a spec, data for it, arguments, files in the current folder."""
+
+    def __init__(self, cli: Cli) -> None:
+        self.cli = cli
+        rng = np.random.default_rng(1)
+        self.spec: dict[str, Any] = copy.deepcopy(PETS)
+        self.spec["output"] = {"column": "kind"}
+        self.spec["train"] = {"epochs": 1}
+        weight, height = rng.normal(size=(2, 24))
+        kinds = [("cat", "dog")[i % 2] for i in range(24)]
+        self.data: Any = {"weight": weight, "height": height, "kind": kinds}
+        self.options: dict[str, Any] = {}
+
+    @property
+    def train(self) -> dict[str, Any]:
+        """The recipe."""
+        recipe: dict[str, Any] = self.spec["train"]
+        return recipe
+
+    def trained(self) -> Any:
+        """What training on the desk gives."""
+        return layerkit.train(self.spec, data=self.data, **self.options)
+
+    def table(self, name: str, text: str) -> None:
+        """Put a file there and let the data be it."""
+        Path(name).write_text(text)
+        self.data = name
+
+
+Step = Callable[[Desk], object]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One advice: how it comes about, the act that fails, and how it is followed."""
+
+    name: str
+    spoil: Step
+    follow: Callable[[Desk, str], object]
+    act: Step = Desk.trained
+
+
+CASES: list[Case] = []
+
+
+def case(
+    topic: str, follow: Callable[[Desk, str], object], spoil: Step, act: Step = Desk.trained
+) -> None:
+    """Add a case on a topic."""
+    number = sum(c.name.startswith(f"{topic} ") for c in CASES) + 1
+    CASES.append(Case(f"{topic} {number}", spoil, follow, act))
+
+
+def told(pattern: str, text: str) -> str:
+    """What a message advises, by a pattern with one group."""
+    found = re.search(pattern, text)
+    assert found is not None, f"no {pattern!r} in {text!r}"
+    return found.group(1)
+
+
+def listed(text: str, head: str) -> list[str]:
+    """The names that a message lists after ``head``."""
+    return told(re.escape(head) + r": ([^\n]*)", text).split(", ")
+
+
+def meant(text: str) -> str:
+    """The word that a message supposes."""
+    return told(r"did you mean '([^']+)'", text)
+
+
+def units(desk: Desk, text: str) -> None:
+    desk.spec["layers"][-1]["units"] = int(told(r"units(?::| to) (\d+)", text))
+
+
+def dense(desk: Desk, text: str) -> None:
+    count = int(told(r"put a dense layer with units: (\d+)", text))
+    desk.spec["layers"].append({"type": "dense", "units": count})
+
+
+def with_layers(*layers: dict[str, Any], **sections: Any) -> Step:
+    """A spoiler that gives the spec these layers, and sections."""
+
+    def spoil(desk: Desk) -> None:
+        desk.spec["layers"] = [dict(layer) for layer in layers]
+        for name, fields in sections.items():
+            desk.spec[name] = {**desk.spec[name], **fields}
+
+    return spoil
+
+
+def recipe(**fields: Any) -> Step:
+    return lambda desk: desk.train.update(copy.deepcopy(fields))
+
+
+D5 = {"type": "dense", "units": 5}
+D1 = {"type": "dense", "units": 1}
+
+# ---- widths, classes, targets, losses
+
+CHECK = "check classes"
+case(CHECK, units, with_layers(D5))
+case(CHECK, units, with_layers(D1))
+case(CHECK, units, with_layers(D5, train={"loss": "sigmoid_cross_entropy"}))
+case(CHECK, dense, with_layers(D5, {"type": "highway"}))
+
+
+def numbers_as_classes(desk: Desk) -> None:
+    desk.data["kind"] = [str(x) for x in np.arange(24) / 7]
+
+
+def numbers(desk: Desk, text: str) -> None:
+    desk.train["loss"] = told(r"loss such as (\w+)", text)
+    assert "name output.targets" in text
+    desk.spec["output"] = {"targets": ["kind"]}
+    desk.spec["layers"][-1]["units"] = 1
+
+
+case(CHECK, numbers, numbers_as_classes)
+
+FIT = "check fit"
+NAMED = {"classes": ["cat", "dog"]}
+case(FIT, units, with_layers(D5, output=NAMED))
+case(FIT, units, with_layers(D5, output=NAMED, train={"loss": "sigmoid_cross_entropy"}))
+case(FIT, dense, with_layers(D5, {"type": "highway"}, output=NAMED))
+case(FIT, dense, with_layers(output={"classes": ["cat", "dog", "emu"]}))
+case(FIT, units, with_layers(D5, output={"column": None, "targets": ["weight"]},
+                             input={"columns": ["height"]}))  # fmt: skip
+
+
+def fractions(desk: Desk) -> None:
+    desk.data["kind"] = np.arange(24) / 7
+
+
+case("classes in", numbers, fractions)
+
+
+def to_targets(desk: Desk, text: str) -> None:
+    assert "name the numbers in output.targets" in text
+    desk.spec["output"] = {"targets": ["kind"]}
+    desk.spec["layers"][-1]["units"] = 1
+    desk.data["kind"] = np.arange(24.0)
+
+
+case("read recipe", to_targets, recipe(loss="mse"))
+
+
+def other_loss(desk: Desk, text: str) -> None:
+    desk.train["loss"] = told(r"use (\w+) or", text)
+
+
+def classes_of_numbers(desk: Desk) -> None:
+    desk.spec["output"] = {"targets": ["kind", "kind2"]}
+    desk.data["kind"] = desk.data["kind2"] = np.arange(24.0)
+    desk.train["loss"] = "softmax_cross_entropy"
+
+
+case("read recipe", other_loss, classes_of_numbers)
+
+
+def to_classes(desk: Desk, text: str) -> None:
+    assert "name their column in output.column, and no loss of numbers" in text
+    desk.spec["output"] = {"column": "kind"}
+    desk.spec["layers"][-1]["units"] = 2
+
+
+def text_as_numbers(desk: Desk) -> None:
+    desk.spec["output"] = {"targets": ["kind"]}
+    desk.spec["layers"][-1]["units"] = 1
+
+
+case("no number", to_classes, text_as_numbers)
+
+
+def without_text(desk: Desk, text: str) -> None:
+    assert "input.columns" in text
+    desk.spec["input"]["columns"].remove(told(r"column '(\w+)'", text))
+
+
+def text_column(desk: Desk) -> None:
+    desk.spec["input"]["columns"].append("town")
+    desk.data["town"] = ["Rome"] * 24
+
+
+case("no number", without_text, text_column)
+
+
+def fill(desk: Desk, text: str) -> None:
+    desk.spec["input"]["missing"] = told(r'input\.missing: "(\w+)"', text)
+
+
+def hole(desk: Desk) -> None:
+    desk.data["weight"][3] = np.nan
+
+
+case("no value", fill, hole)
+
+
+def shape_three(desk: Desk) -> None:
+    desk.spec["input"] = {"shape": [3]}
+
+
+def list_columns(desk: Desk, text: str) -> None:
+    assert "list those to use under input.columns" in text
+    desk.spec["input"] = {"columns": listed(text, "columns there")}
+
+
+def change_shape(desk: Desk, text: str) -> None:
+    assert "change input.shape" in text
+    desk.spec["input"] = {"shape": [int(told(r"the data have (\d+) columns", text))]}
+
+
+case("column names", list_columns, shape_three)
+case("column names", change_shape, shape_three)
+
+# ---- what is looked up by name
+
+
+def rename(path: str) -> Callable[[Desk, str], object]:
+    """Put the word that is meant at ``path`` of the spec."""
+
+    def follow(desk: Desk, text: str) -> None:
+        put(desk.spec, path, meant(text))
+
+    return follow
+
+
+def misspelt(path: str, word: str) -> Step:
+    """Put a word that nothing is called at ``path`` of the spec."""
+
+    def spoil(desk: Desk) -> None:
+        desk.train["metrics"] = ["accuracy"]
+        put(desk.spec, path, word)
+
+    return spoil
+
+
+def put(tree: Any, path: str, value: object) -> None:
+    *steps, last = (int(s) if s.isdecimal() else s for s in path.split("."))
+    for step in steps:
+        tree = tree[step]
+    tree[last] = value
+
+
+CHOOSE = "choose"
+for where, word in {
+    "layers.0.type": "dens",
+    "layers.0.activation": "tan",
+    "train.loss": "softmax_cross_entrop",
+    "train.optimizer": "adm",
+    "train.schedule": "cosin",
+    "train.metrics.0": "acuracy",
+}.items():
+    case(CHOOSE, rename(where), misspelt(where, word))
+
+
+def installed(desk: Desk, text: str) -> None:
+    desk.spec["layers"][0]["activation"] = listed(text, "installed activations")[-1]
+
+
+case(CHOOSE, installed, lambda desk: put(desk.spec, "layers.0.activation", "qqq"))
+
+
+def right_field(desk: Desk, text: str) -> None:
+    desk.spec["layers"][0][meant(text)] = desk.spec["layers"][0].pop("unitz")
+
+
+def wrong_field(desk: Desk) -> None:
+    layer = desk.spec["layers"][0]
+    layer["unitz"] = layer.pop("units")
+
+
+case("unknown field", right_field, wrong_field)
+case(
+    "missing column",
+    rename("input.columns.0"),
+    lambda desk: put(desk.spec, "input.columns.0", "wieght"),
+)
+case(
+    "missing column",
+    lambda desk, text: put(desk.spec, "input.columns.0", listed(text, "columns there")[0]),
+    lambda desk: put(desk.spec, "input.columns.0", "qqq"),
+)
+case(
+    "missing column",
+    rename("output.column"),
+    lambda desk: put(desk.spec, "output.column", "kinds"),
+)
+
+
+def one_column(desk: Desk) -> None:
+    desk.table("semi.csv", table().replace(",", ";"))
+    desk.spec["input"]["delimiter"] = "|"
+
+
+def other_delimiter(desk: Desk, text: str) -> None:
+    assert "--delimiter" in text
+    desk.spec["input"]["delimiter"] = told(r"is '(.)' what stands between", text)
+
+
+case("missing column", other_delimiter, one_column)
+
+
+def nameless(desk: Desk) -> None:
+    desk.table("bare.csv", "1,2,cat\n2,1,dog\n3,1,cat\n")
+    desk.spec["input"]["header"] = False
+
+
+def add_header(desk: Desk, text: str) -> None:
+    assert "add a first line with the names of the columns" in text
+    desk.table("bare.csv", "weight,height,kind\n" + Path("bare.csv").read_text())
+    desk.spec["input"]["header"] = True
+
+
+case("missing column", add_header, nameless)
+
+
+def label_by_name(desk: Desk, text: str) -> None:
+    desk.spec["output"] = {"column": listed(text, "columns there")[-1]}
+
+
+case("labels of", label_by_name, lambda desk: put(desk.spec, "output", {}))
+
+
+def label_misspelt(desk: Desk) -> None:
+    desk.spec["output"]["classes"] = ["cat", "dgo"]
+
+
+def spell_class(desk: Desk, text: str) -> None:
+    desk.spec["output"]["classes"][listed(text, "classes").index(meant(text))] = told(
+        r"label '(\w+)' is none", text
+    )
+
+
+case("no class", spell_class, label_misspelt)
+
+
+def dates_as_labels(desk: Desk) -> None:
+    desk.data["kind"] = np.array(["2020-01-01", "2021-01-01"] * 12, "datetime64[D]")
+
+
+def labels_as_text(desk: Desk, text: str) -> None:
+    desk.data["kind"] = getattr(desk.data["kind"], told(r"labels\.(\w+)\(str\)", text))(str)
+
+
+case("one a row", labels_as_text, dates_as_labels)
+
+# ---- splits, early stopping, weights
+
+STOP = "post init"
+
+
+def keep_validation(desk: Desk, text: str) -> None:
+    desk.train["validation"] = float(told(r"set train\.validation \(([\d.]+), say\)", text))
+
+
+case(STOP, keep_validation, recipe(early_stopping={}))
+
+
+def watched(desk: Desk, text: str) -> None:
+    desk.train["early_stopping"]["metric"] = told(r"one of (\w+)", text)
+
+
+case("early stopping", watched, recipe(early_stopping={"metric": "f1"}, validation=0.2))
+
+
+def by_column(desk: Desk) -> None:
+    desk.data["part"] = ["new" if i > 20 else "old" for i in range(24)]
+    desk.train["test"] = {"column": "part", "values": ["now"]}
+
+
+SPLIT = "split by column"
+case(SPLIT, rename("train.test.values.0"), by_column)
+case(
+    SPLIT,
+    lambda desk, text: put(desk.spec, "train.test.values", listed(text, "values there")[:1]),
+    by_column,
+)
+
+
+def all_of_dogs(desk: Desk) -> None:
+    desk.train["test"] = {"column": "part", "values": ["new"]}
+    desk.data["part"] = ["new" if i % 2 or i < 3 else "old" for i in range(24)]
+    desk.data["kind"][2] = "emu"
+    desk.spec["layers"][-1]["units"] = 3
+
+
+def name_classes(desk: Desk, text: str) -> None:
+    assert "name every class under output.classes" in text
+    lost = re.findall(r"'(\w+)'", told(r"class(.*) are test rows", text))
+    desk.spec["output"]["classes"] = ["cat", *lost]
+
+
+def other_rows(desk: Desk, text: str) -> None:
+    assert "leave some for training: choose other test rows" in text
+    desk.data["part"] = ["new" if i > 20 else "old" for i in range(24)]
+
+
+case("refuse unlearned", name_classes, all_of_dogs)
+case("refuse unlearned", other_rows, all_of_dogs)
+
+
+def lone_rows(desk: Desk) -> None:
+    desk.data = {key: column[:2] for key, column in desk.data.items()}
+    desk.train["test"] = 0.5
+
+
+def no_test(desk: Desk, text: str) -> None:
+    for key in re.findall(r"train\.(\w+)", told(r"set (.*) to 0", text)):
+        desk.train[key] = 0
+
+
+def more_rows(desk: Desk, text: str) -> None:
+    assert "give more rows of each class" in text
+    desk.data = {key: [*column, *column] for key, column in desk.data.items()}
+
+
+case("split rows", no_test, lone_rows)
+case("split rows", more_rows, lone_rows)
+
+
+def judged(desk: Desk) -> object:
+    spec = layerkit.build(desk.spec).spec
+    from layerkit.training.rows import judged_rows
+
+    return judged_rows(spec, **desk.options)
+
+
+def in_file(desk: Desk) -> None:
+    desk.table("own.csv", table())
+    desk.train["data"] = "own.csv"
+    desk.data = None
+
+
+def table() -> str:
+    lines = [f"{i},{i * i % 7},{('cat', 'dog')[i % 2]}" for i in range(24)]
+    return "\n".join(["weight,height,kind", *lines]) + "\n"
+
+
+JUDGED = "judged rows"
+
+
+def some_test(desk: Desk, text: str) -> None:
+    desk.train["test"] = float(told(r"train\.test[ =]\(?([\d.]+)", text))
+
+
+case(JUDGED, some_test, in_file, judged)
+case(JUDGED, lambda desk, text: desk.options.update(split=told(r"the split '(\w+)'", text)),
+     in_file, judged)  # fmt: skip
+case(JUDGED, lambda desk, text: desk.options.update(data="own.csv"), in_file, judged)
+
+# ---- scales, missing values, data by name
+
+
+def fitted(desk: Desk) -> object:
+    rows = Rows(np.array([[1.0], [np.nan], [3.0]]))
+    fields: Any = {"scale": None, "missing": 0.0, **desk.options}
+    return InputContract.fit(rows, shape=(1,), **fields)
+
+
+case(
+    "fit scaler",
+    lambda desk, text: desk.options.update(scale=told(r'wanted: "(\w+)"', text)),
+    lambda desk: desk.options.update(scale="z"),
+    fitted,
+)
+case(
+    "fit fill",
+    lambda desk, text: desk.options.update(missing=told(r'"(median)"', text)),
+    lambda desk: desk.options.update(missing="mode"),
+    fitted,
+)
+
+
+def nowhere(desk: Desk) -> None:
+    desk.data = None
+    desk.table("own.csv", table())
+    desk.data = None
+
+
+def by_option(desk: Desk, text: str) -> None:
+    assert "--data PATH" in text
+    desk.data = "own.csv"
+
+
+def by_recipe(desk: Desk, text: str) -> None:
+    name = told(r"set train\.data in the spec \((\w+), say\)", text)
+    desk.spec["input"] = {"shape": [64]}
+    desk.spec["layers"] = [{"type": "dense", "units": 10}]
+    desk.spec["output"] = {}
+    desk.train["data"] = name
+
+
+case("load data", by_option, nowhere)
+case("load data", by_recipe, nowhere)
+
+
+def misnamed(desk: Desk) -> None:
+    nowhere(desk)
+    desk.train["data"] = "owm.csv"
+
+
+def unknown(desk: Desk) -> None:
+    nowhere(desk)
+    desk.train["data"] = "digts"
+
+
+case("unknown", by_option, misnamed)
+case("unknown", by_option, unknown)
+
+# ---- models: training, going on, judging, comparing
+
+
+def built(desk: Desk) -> None:
+    in_file(desk)
+    desk.options["model"] = layerkit.build(desk.spec)
+    layerkit.save(desk.options["model"], "net.layerkit")
+
+
+def classified(desk: Desk) -> object:
+    return layerkit.load("net.layerkit").classify({"weight": [1.0], "height": [2.0]})
+
+
+def run_line(desk: Desk, text: str) -> None:
+    """Run the command that a message prints, with the names of this case."""
+    line = told(r"(layerkit train .*)", text)
+    line = line.replace("MODEL", "net.layerkit").replace("PATH", "own.csv")
+    words = shlex.split(line)[1:]
+    done = desk.cli(
+        *words, "-o", "net.layerkit", *([] if "--data" in words else ["--data", "own.csv"])
+    )
+    assert done.code == 0, done.err
+
+
+case("linked", run_line, built, classified)
+
+
+def read(desk: Desk) -> object:
+    """The model on the desk, gone on with or, once it was trained on from its weights, loaded."""
+    if desk.options.get("trained"):
+        return layerkit.load("net.layerkit").classify({"weight": [1.0], "height": [2.0]})
+    return layerkit.resume("net.layerkit", data="own.csv", epochs=desk.options.get("epochs"))
+
+
+def train_on(desk: Desk, text: str) -> None:
+    run_line(desk, text)
+    desk.options["trained"] = True
+
+
+def deployed(desk: Desk) -> None:
+    half(desk)
+    assert desk.cli("deploy", "net.layerkit", "-o", "net.layerkit").code == 0
+
+
+def half(desk: Desk, **train: Any) -> None:
+    in_file(desk)
+    desk.train.update({"epochs": 2, **train})
+    layerkit.save(layerkit.train(desk.spec).model, "net.layerkit")
+
+
+STATE = "read state"
+case(STATE, train_on, deployed, read)
+
+
+def others(desk: Desk) -> None:
+    half(desk)
+    desk.options["epochs"] = 3
+    Path("same.csv").write_text(Path("own.csv").read_text())
+    Path("own.csv").write_text(table().replace("1,1,dog", "1,9,dog"))
+
+
+def same_rows(desk: Desk, text: str) -> None:
+    assert "give the same data" in text
+    Path("same.csv").replace("own.csv")
+
+
+case(STATE, same_rows, others, read)
+case(STATE, train_on, others, read)
+
+
+def no_more(desk: Desk) -> None:
+    half(desk)
+    desk.options["epochs"] = 2
+
+
+def more_epochs(desk: Desk, text: str) -> None:
+    desk.options["epochs"] = int(told(r"a new total above (\d+)", text)) + 1
+
+
+case("resume", more_epochs, no_more, read)
+
+
+def shorter(desk: Desk) -> None:
+    half(desk, schedule="cosine")
+
+
+def gone_on(desk: Desk) -> None:
+    words = ["resume", "net.layerkit", "--data", "own.csv", "--epochs", 4]
+    passed(desk.cli(*words, *desk.options.get("words", [])))
+
+
+class CommandError(LayerkitError):
+    """What a command said."""
+
+
+def passed(done: Any) -> None:
+    if done.code:
+        raise CommandError(done.err)
+
+
+def chosen(choice: str) -> Callable[[Desk, str], object]:
+    """Go on with the schedule as ``choice`` says."""
+    return lambda desk, text: desk.options.update(
+        words=told(rf"(--schedule {choice})", text).split()
+    )
+
+
+case("schedule", chosen("continue"), shorter, gone_on)
+case("schedule", chosen("restart"), shorter, gone_on)
+
+
+def evaluated(desk: Desk) -> None:
+    words = desk.options.get("words", ["--split", "test"])
+    passed(desk.cli("eval", "net.layerkit", "--data", "own.csv", *words))
+
+
+case(
+    "rows",
+    lambda desk, text: desk.options.update(words=told(r"(--split \w+)", text).split()),
+    half,
+    evaluated,
+)
+
+
+def two_specs(*recipes: dict[str, Any]) -> Step:
+    def spoil(desk: Desk) -> None:
+        in_file(desk)
+        for i, fields in enumerate(recipes):
+            spec = {**desk.spec, "name": f"n{i}", "train": {**desk.train, **fields}}
+            Path(f"n{i}.json").write_text(json.dumps(spec))
+
+    return spoil
+
+
+def compared(desk: Desk) -> None:
+    words = desk.options.get("words", [])
+    passed(desk.cli("compare", "n0.json", "n1.json", "--seeds", 1, "--no-timing", *words))
+
+
+def set_words(pattern: str) -> Callable[[Desk, str], object]:
+    def follow(desk: Desk, text: str) -> None:
+        line = told(pattern, text).replace("PATH", "own.csv")
+        desk.options["words"] = [*desk.options.get("words", []), *line.split()]
+
+    return follow
+
+
+POSE = "pose"
+case(POSE, set_words(r"(--set train\.test=[\d.]+)"), two_specs({}, {}), compared)
+case(
+    "one",
+    set_words(r"(--set train\.test=[\d.]+)"),
+    two_specs({"test": 0.2}, {"test": 0.3}),
+    compared,
+)
+case(
+    "splits",
+    set_words(r"(--data PATH)"),
+    two_specs({"data": "own.csv", "test": 0.2}, {"data": "digits", "test": 0.2}),
+    compared,
+)
+
+
+def on_validation(desk: Desk) -> None:
+    two_specs({}, {})(desk)
+    desk.options["words"] = ["--on", "validation"]
+
+
+def set_validation(desk: Desk, text: str) -> None:
+    share = told(r"set train\.validation \(([\d.]+), say\)", text)
+    desk.options["words"] += ["--set", f"train.validation={share}"]
+
+
+case("check validation", set_validation, on_validation, compared)
+
+
+def judge_models(desk: Desk) -> None:
+    names = desk.options.get("names", ["net.layerkit", "net.layerkit"])
+    words = desk.options.get("words", [])
+    passed(desk.cli("compare", *names, "--seeds", 1, "--no-timing", *words))
+
+
+def model_on_validation(desk: Desk) -> None:
+    half(desk, validation=0.2, test=0.2)
+    Path("net.json").write_text(json.dumps(desk.spec))
+    desk.options["words"] = ["--on", "validation"]
+
+
+def on_test(desk: Desk, text: str) -> None:
+    assert "compare on the test rows" in text
+    desk.options["words"] = ["--on", "test"]
+
+
+def its_spec(desk: Desk, text: str) -> None:
+    assert "give its spec" in text
+    desk.options["names"] = ["net.json"]
+
+
+VALID = "check validation"
+case(VALID, on_test, model_on_validation, judge_models)
+case(VALID, its_spec, model_on_validation, judge_models)
+
+
+def untrained_judged(desk: Desk) -> None:
+    built(desk)
+    desk.options["words"] = ["--split", "all"]
+
+
+case("encode targets", train_on, untrained_judged, evaluated)
+
+
+def too_hot(desk: Desk) -> None:
+    desk.spec["input"]["scale"] = None
+    desk.data["weight"] = desk.data["weight"] * 1e30
+    desk.spec["output"] = {"targets": ["height"]}
+    desk.spec["input"]["columns"] = ["weight"]
+    desk.spec["layers"] = [{"type": "dense", "units": 1}]
+    desk.train.update(loss="mse", optimizer={"type": "sgd", "learning_rate": 0.01}, epochs=3)
+
+
+def calmer(desk: Desk, text: str) -> None:
+    assert "lower train.optimizer.learning_rate" in text
+    desk.train["optimizer"]["learning_rate"] = 1e-3
+
+
+def clipped(desk: Desk, text: str) -> None:
+    desk.train["clip_norm"] = float(told(r"set train\.clip_norm \(([\d.]+), say\)", text))
+
+
+def smaller(desk: Desk, text: str) -> None:
+    desk.spec["input"]["scale"] = told(r'input\.scale: "(\w+)"', text)
+
+
+LOOP = "epoch"
+case(LOOP, smaller, too_hot)
+
+
+def steep(desk: Desk) -> None:
+    too_hot(desk)
+    desk.data["weight"] = desk.data["weight"] / 1e30
+    desk.train.update(epochs=80, optimizer={"type": "sgd", "learning_rate": 1e3})
+
+
+case(LOOP, clipped, steep)
+case(LOOP, calmer, steep)
+
+
+def exploding(desk: Desk) -> None:
+    steep(desk)
+    desk.train.update(epochs=1, optimizer={"type": "sgd", "learning_rate": 1e39})
+
+
+case(LOOP, calmer, exploding)
+
+# ---- files and tables
+
+
+def rows_of(desk: Desk) -> object:
+    return layerkit.read_rows(desk.options.get("name", "f.csv"), **desk.options.get("how", {}))
+
+
+def holds(name: str, content: str | bytes, **how: object) -> Step:
+    def spoil(desk: Desk) -> None:
+        Path(name).write_bytes(content if isinstance(content, bytes) else content.encode())
+        desk.options.update(name=name, how=how)
+
+    return spoil
+
+
+def how(**fields: object) -> Callable[[Desk, str], object]:
+    return lambda desk, text: desk.options.update(how=fields)
+
+
+def rewritten(old: str, new: str) -> Callable[[Desk, str], object]:
+    def follow(desk: Desk, text: str) -> None:
+        path = Path(desk.options["name"])
+        path.write_text(path.read_bytes().decode("latin-1").replace(old, new), "utf-8")
+
+    return follow
+
+
+def case_of_text(site: str, words: str, follow: Callable[[Desk, str], object], spoil: Step) -> None:
+    """A case whose advice is no more than ``words``, which the message must hold."""
+
+    def checked(desk: Desk, text: str) -> None:
+        assert words in text
+        follow(desk, text)
+
+    case(site, checked, spoil, rows_of)
+
+
+case_of_text("format of", "formats: csv", how(format="csv"),
+             holds("f.csv", "a\n1\n", format="xls"))  # fmt: skip
+case("format of", lambda desk, text: desk.options.update(how={"format": meant(text)}),
+     holds("f.csv", "a\n1\n", format="cvs"), rows_of)  # fmt: skip
+case_of_text("parsed", "wanted one JSON object or array a line",
+             rewritten("{'a': 1}", '{"a": 1}'), holds("f.jsonl", "{'a': 1}\n"))  # fmt: skip
+
+
+def in_folder(desk: Desk) -> None:
+    Path("d").mkdir(exist_ok=True)
+    Path("d/f.csv").write_text("a\n1\n")
+    desk.options.update(name="d")
+
+
+case_of_text("file bytes", "name a file in it",
+             lambda desk, text: desk.options.update(name="d/f.csv"), in_folder)  # fmt: skip
+
+
+def saved(**arrays: object) -> Step:
+    def spoil(desk: Desk) -> None:
+        np.savez("f.npz", **arrays)  # type: ignore[arg-type]
+        desk.options.update(name="f.npz", how=desk.options.get("how", {}))
+
+    return spoil
+
+
+X, Y = np.ones((3, 2)), np.arange(3)
+case_of_text("read npz", "name one x, X, rows or features",
+             lambda desk, text: saved(x=X, y=Y)(desk), saved(p=X, q=Y))  # fmt: skip
+
+
+def wrong_key(desk: Desk) -> None:
+    saved(x=X, y=Y)(desk)
+    desk.options["how"] = {"labels": "kind"}
+
+
+case(
+    "read npz",
+    lambda desk, text: desk.options.update(how={"labels": listed(text, "keys there")[-1]}),
+    wrong_key,
+    rows_of,
+)
+
+
+def objects(desk: Desk) -> None:
+    np.save("f.npy", np.array([[1.0, None]], object), allow_pickle=True)
+    desk.options.update(name="f.npy")
+
+
+def as_floats(desk: Desk, text: str) -> None:
+    assert "array.astype(float)" in text
+    np.save("f.npy", np.array([[1.0, None]], object).astype(float))
+
+
+case("damaged", as_floats, objects, rows_of)
+
+
+def cut(desk: Desk) -> None:
+    np.save("f.npy", X)
+    Path("f.npy").write_bytes(Path("f.npy").read_bytes()[:-3])
+    desk.options.update(name="f.npy")
+
+
+case_of_text("damaged", "copy or write the file again",
+             lambda desk, text: np.save("f.npy", X), cut)  # fmt: skip
+
+
+def predicted(desk: Desk) -> object:
+    model = desk.options.get("net") or layerkit.train(desk.spec, data=desk.data).model
+    desk.options["net"] = model
+    return model.predict(desk.options["rows"])
+
+
+def given(rows: object) -> Step:
+    return lambda desk: desk.options.update(rows=rows)
+
+
+def first_shape(desk: Desk, text: str) -> None:
+    assert "rows first" in text
+    desk.options["rows"] = np.ones((2, 5)).T
+
+
+case("numbers", first_shape, given(np.ones((2, 5))), predicted)
+
+
+def by_position(desk: Desk) -> None:
+    desk.spec["input"] = {"shape": [2]}
+    x = np.stack([desk.data["weight"], desk.data["height"]], 1)
+    desk.data = (x, desk.data["kind"])
+    desk.options["rows"] = {"a": [1.0], "b": [2.0], "kind": ["cat"]}
+
+
+def leave_out(desk: Desk, text: str) -> None:
+    assert "leave out the others" in text
+    keep = listed(text, "columns there")[:2]
+    desk.options["rows"] = {name: desk.options["rows"][name] for name in keep}
+
+
+case("by column", leave_out, by_position, predicted)
+
+
+class DataFrameToBe:
+    """As the plan of a table that polars has not computed."""
+
+    def collect(self) -> dict[str, list[float]]:
+        return {"weight": [1.0], "height": [2.0]}
+
+
+class LazyFrame(DataFrameToBe):
+    pass
+
+
+class Sparse:
+    def toarray(self) -> Any:
+        return np.ones((1, 2))
+
+
+def call(desk: Desk, text: str) -> None:
+    desk.options["rows"] = getattr(desk.options["rows"], told(r"call \.(\w+)\(\) first", text))()
+
+
+case("refuse plans", call, given(LazyFrame()), predicted)
+case("as array", call, given(Sparse()), predicted)
+
+
+def read_first(desk: Desk, text: str) -> None:
+    Path("f.csv").write_text("weight,height\n1,2\n")
+    desk.options["rows"] = getattr(layerkit, told(r"layerkit\.(\w+)\(path\)", text))("f.csv")
+
+
+case("as array", read_first, given("f.csv"), predicted)
+
+
+def as_columns(desk: Desk, text: str) -> None:
+    assert "a column for each number" in text
+    desk.options["rows"] = {"weight": [1.0], "height": [2.0]}
+
+
+case("of columns", as_columns,
+     given({"weight": np.ones((1, 2)), "height": [2.0]}), predicted)  # fmt: skip
+
+
+def outside(desk: Desk) -> None:
+    half(desk)
+    Path("rows.csv").write_text("weight,height\n1000,2\n")
+    desk.options["words"] = ["--outside", "error"]
+
+
+def inferred(desk: Desk) -> None:
+    passed(desk.cli("infer", "net.layerkit", "rows.csv", *desk.options["words"]))
+
+
+case(
+    "refusal",
+    lambda desk, text: desk.options.update(words=told(r"(--outside \w+)", text).split()),
+    outside,
+    inferred,
+)
+
+
+def clash(desk: Desk) -> None:
+    Path("f.csv").write_text("a;b\n1,5;2\n")
+    desk.options.update(how={"decimal": ",", "delimiter": ","})
+
+
+case("check together", lambda desk, text: desk.options["how"].pop(
+    told(r"cannot be both (\w+) and", text)), clash, rows_of)  # fmt: skip
+
+
+def one_each(desk: Desk, text: str) -> None:
+    assert "one number or text a key" in text
+    desk.options["rows"] = [{"weight": 1.0, "height": 2.0}]
+
+
+case("record", one_each, given([{"weight": [1, 2], "height": 2.0}]), predicted)
+
+# ---- tables that cannot be read as they are
+
+
+def told_and_file(words: str, name: str, content: str, new: str) -> None:
+    """A case of a file that is written as the message says."""
+    case_of_text("file", words, lambda desk, text: holds(name, new)(desk), holds(name, content))
+
+
+told_and_file("like this", "f.csv", "a,b\n1,2\n1,2,x\n", 'a,b\n1,2\n1,"2,x"\n')
+told_and_file("take it off", "f.csv", "a,b\n1,2\n1,2,\n", "a,b\n1,2\n1,2\n")
+told_and_file("complete the line", "f.csv", "a,b\n1,2\n1\n", "a,b\n1,2\n1,2\n")
+told_and_file("delete it", "f.csv", "Table of rows\na,b\n1,2\n", "a,b\n1,2\n")
+told_and_file('"like ""this"""', "f.csv", 'a,b\n1,"x"y"\n', 'a,b\n1,"x""y"\n')
+told_and_file("put commas, semicolons or tabs", "f.csv", "1 2\n3 4\n", "1;2\n3;4\n")
+told_and_file("rename one", "f.csv", "a,a\n1,2\n", "a,b\n1,2\n")
+told_and_file("one array of them", "f.json", '[{"a": 1},\n {"a": 2}\n', '[{"a": 1},\n {"a": 2}]\n')
+case_of_text("comment", "comment='//'", how(comment="//"),
+             holds("f.csv", "a,b\n1,2\n// one, two, three\n"))  # fmt: skip
+case_of_text("quote", "quote=''", how(quote=""), holds("f.csv", 'a,b\n1,"x\n2,y\n'))
+PACKED = gzip.compress(b"a\n1\n")
+case_of_text("gzip", "unpack or download it again",
+             lambda desk, text: Path("f.csv.gz").write_bytes(PACKED),
+             holds("f.csv.gz", "a\n1\n"))  # fmt: skip
+case_of_text("gzip", "copy or download the file again",
+             lambda desk, text: Path("f.csv.gz").write_bytes(PACKED),
+             holds("f.csv.gz", PACKED[:-6]))  # fmt: skip
+
+
+def to_csv(desk: Desk, text: str) -> None:
+    holds("f.csv", "a\n1\n")(desk)
+
+
+case_of_text("format", "convert it, for instance to CSV", to_csv, holds("f.xlsx", "PK"))
+case_of_text("format", "web page: the download went wrong", to_csv, holds("f.csv", "<html>"))
+
+
+def a_position(desk: Desk, text: str) -> None:
+    there = listed(text, "columns there")
+    desk.options["how"] = {"labels": there[-1]}
+
+
+case("position", a_position, holds("f.csv", "a,b\n1,2\n", labels=7), rows_of)
+
+
+def odd_keys(desk: Desk) -> None:
+    nowhere(desk)
+    desk.data = {"paht": "own.csv"}
+
+
+def loaded(desk: Desk) -> object:
+    return layerkit.load_data(desk.data)
+
+
+def right_key(desk: Desk, text: str) -> None:
+    desk.data = {meant(text): "own.csv"}
+
+
+case("keys", right_key, odd_keys, loaded)
+
+
+def bare_folder(desk: Desk) -> None:
+    Path("d").mkdir(exist_ok=True)
+    desk.data = "d"
+
+
+def looked_for(desk: Desk, text: str) -> None:
+    assert "train and test with" in text
+    Path("d/train.csv").write_text(table())
+
+
+case("folder", looked_for, bare_folder)
+
+
+def twice(desk: Desk) -> None:
+    import pandas as pd
+
+    desk.options["rows"] = pd.DataFrame([[1.0, 2.0, 3.0]], columns=["weight", "height", "height"])
+
+
+def drop_one(desk: Desk, text: str) -> None:
+    assert "rename one or drop it" in text
+    desk.options["rows"] = desk.options["rows"].iloc[:, :2]
+
+
+case("name twice", drop_one, twice, predicted)
+
+
+def a_form(desk: Desk, text: str) -> None:
+    assert "a mapping" in text
+    desk.options["rows"] = {"weight": [1.0], "height": [2.0]}
+
+
+class Odd:
+    def __array__(self, *given: object, **fields: object) -> Any:
+        raise OSError("no array")
+
+
+case("form", a_form, given(Odd()), predicted)
+case("form", a_form, given(object()), predicted)
+
+# ---- files that are not there
+
+
+def built_at(desk: Desk) -> None:
+    Path("net.json").write_text(json.dumps(desk.spec))
+    passed(desk.cli("build", "net.json", "-o", "deep/er/net.layerkit"))
+
+
+def make_folder(desk: Desk, text: str) -> None:
+    Path(told(r"mkdir -p (\S+)", text)).mkdir(parents=True)
+
+
+case("no folder", make_folder, lambda desk: None, built_at)
+
+
+def a_pipe(desk: Desk) -> None:
+    half(desk)
+    os.mkfifo("rows.csv")
+
+
+def inferred_from(desk: Desk) -> None:
+    given = desk.options.get("from", "rows.csv")
+    stdin = b"weight,height\n1,2\n" if given == "-" else b""
+    passed(desk.cli("infer", "net.layerkit", given, stdin=stdin))
+
+
+case(
+    "pipe",
+    lambda desk, text: desk.options.update({"from": told(r"(-) reads standard input", text)}),
+    a_pipe,
+    inferred_from,
+)
+
+
+def left_checkpoint(desk: Desk) -> None:
+    half(desk)
+    Path("net.layerkit").rename("net-checkpoint.layerkit")
+
+
+def go_on(desk: Desk, text: str) -> None:
+    words = told(r"layerkit (resume \S+)", text).split()
+    passed(desk.cli(*words, "--data", "own.csv", "--epochs", 3))
+
+
+def seen(desk: Desk) -> None:
+    passed(desk.cli("inspect", "net.layerkit"))
+
+
+case("checkpoint", go_on, left_checkpoint, seen)
+
+case_of_text("header", "header=False", how(header=False), holds("f.csv", "a,b\n"))
+case_of_text("header", "header=False", how(header=False), holds("f.csv", "a,a\n1,2\n"))
+case_of_text("encoding", "encoding= (latin-1", how(encoding="latin-1"),
+             holds("f.csv", "h\xf6he,b\n1,2\n".encode("latin-1")))  # fmt: skip
+case_of_text("encoding", "--encoding utf-16", how(encoding="utf-16"),
+             holds("f.csv", "a,b\n1,2\n".encode("utf-16-le")))  # fmt: skip
+
+# ---- the tests
+
+
+def ids(one: Case) -> str:
+    """The name of a case, for pytest."""
+    return one.name.replace(" ", "-")
+
+
+@pytest.mark.parametrize("one", CASES, ids=ids)
+def test_an_advice_leads_on(cli: Cli, one: Case) -> None:
+    desk = Desk(cli)
+    one.spoil(desk)
+    with pytest.raises(LayerkitError) as caught:
+        one.act(desk)
+    one.follow(desk, str(caught.value))
+    one.act(desk)
+
+
+OTHERS = {
+    "errors": "classes that pass a hint on; limits and extras are told by tests of their own",
+    "spec.words": "passes on the hints of parts",
+    "importing": "wants other distributions: tests/plugins",
+    "provenance": "wants other distributions: tests/plugins",
+    "plugins.trial": "wants other distributions: tests/plugins",
+    "registry": "wants other distributions: tests/plugins",
+    "format.reader": "says what a foreign file is",
+    "format.source": "says what is no regular file",
+    "data.fetch": "wants the files of MNIST",
+    "store.tensors": "wants a file of shared tensors, which no command writes",
+    "data.idxfolder": "names the files of MNIST",
+}
+
+
+def hints() -> list[tuple[str, range]]:
+    """Module and lines of each call that gives a hint; the kit of plugins has its own tests."""
+    found = []
+    for path in sorted(CODE.rglob("*.py")):
+        module = ".".join(path.relative_to(CODE).with_suffix("").parts)
+        if module.startswith("testing."):
+            continue
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call):
+                given = [k.value for k in node.keywords if k.arg == "hint"]
+                if given and ast.unparse(given[0]) != "None":
+                    found.append((module, range(node.lineno, (node.end_lineno or 0) + 1)))
+    return found
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, int]]:
+    """Where errors with a hint were made: module without ``layerkit.``, and line."""
+    found: set[tuple[str, int]] = set()
+    plain = LayerkitError.__init__
+
+    def noting(self: LayerkitError, message: str, *, hint: str | None = None) -> None:
+        frame: Any = sys._getframe(1)
+        while frame is not None and frame.f_code.co_name == "__init__":
+            frame = frame.f_back
+        if hint is not None and frame is not None:
+            found.add((frame.f_globals["__name__"].removeprefix("layerkit."), frame.f_lineno))
+        plain(self, message, hint=hint)
+
+    monkeypatch.setattr(LayerkitError, "__init__", noting)
+    return found
+
+
+def test_every_hint_has_a_case(
+    cli: Cli, made: set[tuple[str, int]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for one in CASES:
+        (tmp_path / one.name).mkdir()
+        monkeypatch.chdir(tmp_path / one.name)
+        desk = Desk(cli)
+        one.spoil(desk)
+        with pytest.raises(LayerkitError):
+            one.act(desk)
+    untried = [
+        f"{module}, line {lines[0]}"
+        for module, lines in hints()
+        if module not in OTHERS and not any((module, line) in made for line in lines)
+    ]
+    assert untried == [], "give each a case above, which follows the advice"
+
+
+def test_what_is_left_out_gives_hints() -> None:
+    assert set(OTHERS) <= {module for module, _ in hints()}

@@ -1,0 +1,162 @@
+"""Small traps: names that lure, settings of the process, pipes, depth, characters nobody sees."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import layerkit
+from layerkit import LayerkitError, PluginMissingError, SelfTestError, SpecError
+from layerkit.comparison.report.text import escape
+from layerkit.spec.text import plain
+from tests.e2e.conftest import PETS, Cli
+from tests.fuzz.container import assemble, take_apart
+
+
+def foreign(path: Path) -> bytes:
+    """The model at ``path`` with a layer type that claims a distribution nobody has."""
+    header, payloads = take_apart(path.read_bytes()).copy()
+    header["spec"]["model"]["layers"][0]["type"] = "acme.lure"
+    claim = {"config_version": 1, "dist": "acme-lure", "version": "6.6.6"}
+    header["types"]["acme.lure"] = {**claim, "entry_point": "acme.lure"}
+    return assemble(header, payloads)
+
+
+def test_what_a_file_wants_installed_is_told_as_its_claim(
+    pets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = foreign(pets)
+    with pytest.raises(PluginMissingError) as caught:
+        layerkit.load(io.BytesIO(raw))
+    before, _, command = (caught.value.hint or "").partition("python -m pip install")
+    assert "acme-lure==6.6.6" in command
+    assert "the file claims" in before
+    assert "trust" in before
+    for allow in (False, {"layerkit"}, set()):
+        with pytest.raises(PluginMissingError) as caught:
+            layerkit.load(io.BytesIO(raw), allow_plugins=allow)
+        assert "pip install" not in str(caught.value)
+    monkeypatch.setenv("LAYERKIT_PLUGINS", "acme-parts")
+    with pytest.raises(PluginMissingError) as caught:
+        layerkit.load(io.BytesIO(raw))
+    assert "pip install" not in str(caught.value)
+
+
+@pytest.mark.parametrize("word", ["2", "x", "9" * 5000])
+def test_a_mistyped_setting_of_the_process_is_no_broken_model(
+    pets: Path, monkeypatch: pytest.MonkeyPatch, word: str
+) -> None:
+    monkeypatch.setenv("LAYERKIT_FAST", word)
+    with pytest.raises(LayerkitError, match="LAYERKIT_FAST is") as caught:
+        layerkit.load(pets)
+    assert not isinstance(caught.value, SelfTestError)
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("word", ["9" * 5000, "0", "-1", "١", "1.0", "", " 2"])
+def test_a_number_of_threads_that_is_none_is_told(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, word: str
+) -> None:
+    monkeypatch.setenv("LAYERKIT_THREADS", word)
+    done = cli("train", "pets.json", "--data", "pets.csv", "--epochs", "1")
+    assert done.code == 1
+    assert "error LK-000: LAYERKIT_THREADS is " in done.err
+    assert len(done.err) < 400
+
+
+def test_a_model_from_standard_input_needs_a_name_to_be_deployed(cli: Cli, pets: Path) -> None:
+    raw = pets.read_bytes()
+    done = cli("deploy", "-", stdin=raw)
+    assert done.code == 2
+    assert "-o FILE" in done.err
+    assert not Path("--deploy.layerkit").exists()
+    done = cli("deploy", "-", "-o", "small.layerkit", "--json", stdin=raw)
+    assert done.code == 0
+    assert done.json["before"] == len(raw)
+    assert cli("upgrade", "-", stdin=raw).code == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("build", "pipe"),
+        ("build", "pipe.json"),
+        ("train", "pets.json", "--data", "pipe.csv"),
+        ("infer", "pets.layerkit", "pipe.csv"),
+        ("compare", "pets.layerkit", "pipe", "--data", "pets.csv"),
+        ("eval", "pets.layerkit", "--data", "/dev/zero"),
+    ],
+)
+def test_nobody_waits_for_a_pipe_that_nobody_writes(
+    cli: Cli, pets: Path, words: tuple[str, ...]
+) -> None:
+    for word in words:
+        if word.startswith("pipe"):
+            os.mkfifo(word)
+    done = cli(*words)
+    assert done.code == 1
+    assert "pipe or device" in done.err
+
+
+def test_a_descriptor_that_was_given_may_be_a_pipe(cli: Cli) -> None:
+    read, write = os.pipe()
+    sent = json.dumps(PETS).encode()
+    os.write(write, sent)  # less than a pipe holds
+    os.close(write)
+    done = cli("build", f"/dev/fd/{read}", "--dry-run")
+    os.close(read)
+    assert (done.code, done.err) == (0, "")
+
+
+@pytest.mark.parametrize("depth", [99, 900, 20_000])
+def test_depth_is_answered_with_and_without_overrides(cli: Cli, depth: int) -> None:
+    Path("deep.json").write_text('{"layerkit": 1, "x": ' + "[" * depth + "]" * depth + "}")
+    for more in ((), ("--set", "name=x")):
+        done = cli("build", "deep.json", *more)
+        assert done.code == 1
+        assert done.err.startswith("error LK-201")
+    nested = "[" * depth + "]" * depth
+    assert cli("build", "pets.json", "--set", f"name={nested}").code == 1
+
+
+def test_two_keys_that_are_one_in_json_are_told() -> None:
+    for twice in ({1: 2.0, "1": 3.0}, {True: 2.0, "true": 3.0}, {None: 2.0, "null": 3.0}):
+        with pytest.raises(SpecError, match="given twice"):
+            plain({"class_weights": twice})
+    kept = {1: 2.0, np.int64(3): 1, 2.5: 0, "a": 4}
+    assert plain(kept) == {"1": 2.0, "3": 1, "2.5": 0, "a": 4}
+    with pytest.raises(SpecError, match="a field's name is text"):
+        plain({(1, 2): 3})
+
+
+def test_nothing_in_a_report_is_invisible(cli: Cli) -> None:
+    odd = "we\u202eight\x1b[31m\u200b"
+    spec = {**PETS, "input": {"columns": [odd, "height"], "scale": "standardize"}}
+    Path("odd.json").write_text(json.dumps(spec))
+    head, *rows = Path("pets.csv").read_text().splitlines()
+    Path("odd.csv").write_text("\n".join([head.replace("weight", odd), *rows]) + "\n")
+    done = cli(
+        "compare",
+        "odd.json",
+        "odd.json",
+        "--data",
+        "odd.csv",
+        "--html",
+        "r.html",
+        "--seeds",
+        "1",
+        "--no-timing",
+    )
+    assert done.code == 0, done.err
+    page = Path("r.html").read_text("utf-8")
+    assert "\\u202e" in page
+    assert not [c for c in page if not c.isprintable() and c != "\n"]
+
+
+def test_escape_keeps_lines_and_spells_out_the_rest() -> None:
+    assert escape("a<b>\n\u202e\x07é") == "a&lt;b&gt;\n\\u202e\\x07é"
