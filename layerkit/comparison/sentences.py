@@ -102,8 +102,12 @@ def _evidence(interval: Interval, d: Difference, levels: Levels, *, sign: bool =
 
 def _diverged(who: Who, d: Difference) -> str:
     total = who.runs + (0 if d.counted else who.diverged)
-    text = f"{who.diverged} of {plural(total, 'run')} of {who.name} diverged"
-    return f"{text} and count as 0 %" if d.counted else f"{text} and have no value"
+    finished = f"{total - who.diverged} of {plural(total, 'run')} of {who.name} finished"
+    text = f"{finished}, {who.diverged} diverged and "
+    one = who.diverged == 1
+    if d.counted:
+        return text + ("counts as 0 %" if one else "count as 0 %")
+    return text + ("has no value" if one else "have no value")
 
 
 def seen_words(name: str, share: float) -> str:

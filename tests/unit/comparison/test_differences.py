@@ -209,7 +209,7 @@ def test_diverged_runs_of_a_share_count_as_no_row_right() -> None:
     assert d.mean == pytest.approx(0.6 * 0.97 - 0.84)
     assert d.pairs == (0, 1, 2, 3, 4)
     assert d.verdict == "open"
-    assert "2 of 5 runs of b diverged and count as 0 %" in d.words
+    assert "3 of 5 runs of b finished, 2 diverged and count as 0 %" in d.words
     assert d.improvement is not None
     assert d.improvement.probability == pytest.approx(0.6)
     gone = of(solid, {}, failures=((), range(5)))
@@ -224,7 +224,7 @@ def test_diverged_runs_without_a_worst_value_are_never_better() -> None:
     assert d.both is not None
     assert d.both.excludes_zero
     assert d.verdict == "open"
-    assert "2 of 5 runs of b diverged and have no value" in d.words
+    assert "3 of 5 runs of b finished, 2 diverged and have no value" in d.words
     assert of(fragile, solid, ("loss", None), failures=((1, 3), ())).verdict == "open"
 
 

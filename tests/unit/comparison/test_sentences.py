@@ -123,10 +123,12 @@ def test_other_metrics_carry_no_words() -> None:
 
 def test_diverged_runs_are_in_the_sentence() -> None:
     d = replace(OPEN, counted=True, diverged=(0, 2))
-    assert told(d, diverged=2)[0].endswith("; 2 of 5 runs of highway diverged and count as 0 %.")
+    assert told(d, diverged=2)[0].endswith(
+        "; 3 of 5 runs of highway finished, 2 diverged and count as 0 %."
+    )
     d = replace(OPEN, metric="loss", share=False, diverged=(0, 2))
     words, caveat = told(d, runs=3, diverged=2)
-    assert words.endswith("; 2 of 5 runs of highway diverged and have no value.")
+    assert words.endswith("; 3 of 5 runs of highway finished, 2 diverged and have no value.")
     assert "A run that diverged has no loss" in caveat
 
 

@@ -96,7 +96,7 @@ def test_diverged_runs_count_in_the_comparison(
     d = second.differences["accuracy"]
     assert (second.seeds, second.metrics["accuracy"].n, len(d.values)) == ((0, 2, 4), 3, 5)
     assert d.verdict in ("open", "worse")
-    assert "2 of 5 runs of highway diverged and count as 0 %" in found.headline[0]
+    assert "3 of 5 runs of highway finished, 2 diverged and count as 0 %" in found.headline[0]
     assert second.failure_rate is not None
     assert second.failure_rate == pytest.approx((0.4, 0.1176, 0.7693), abs=1e-4)
     assert any("2 of 5 trainings diverged (95 % interval 12 to 77 %)" in c for c in found.cautions)
