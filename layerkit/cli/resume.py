@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 import typer
@@ -111,8 +112,8 @@ def resume(
                 epochs=epochs,
                 schedule=schedule,
                 listener=watch,
-                checkpoint=place.checkpoint if checkpoint else None,
-                every=checkpoint,
+                checkpoint=place.checkpoint,
+                every=checkpoint or math.inf,
             )
         done = runs.save_run(run, place)
     if as_json:

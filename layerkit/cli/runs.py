@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -111,8 +112,8 @@ class _Work:
             "data": self.rows,
             "validation_data": self.validation,
             "listener": self.watch,
-            "checkpoint": place.checkpoint if self.every else None,
-            "every": self.every,
+            "checkpoint": place.checkpoint,
+            "every": self.every or math.inf,
         }
 
 

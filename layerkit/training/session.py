@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from layerkit.errors import SpecError, TrainingDivergedError
+from layerkit.errors import PluginLoadError, SpecError, TrainingDivergedError
 from layerkit.layer import Array
 from layerkit.model import Carried, Model
 from layerkit.seen import Fit, kernels_used
@@ -83,7 +83,7 @@ class Session:
             )
         self.model.contract = self.prepared.contract
         check_savable(self.model)
-        make_selftest(self.model)  # finds a layer of which no file could be made
+        self._check_layers()
         train = self.prepared.train
         self.loop = Loop(self.model.network, recipe, train, self.listener, self._judge, self.fast)
         self.rows = fingerprint_of(self.prepared)
@@ -97,6 +97,21 @@ class Session:
             higher = recipe.higher_is_better
             self.stopper = Stopper(**recipe.stopping, higher_is_better=higher)
         self._earlier = dict(self.model.history)
+
+    def _check_layers(self) -> None:
+        """Find a layer of which no file could be made: before the first batch, not after the last.
+
+        Raises
+        ------
+        PluginLoadError
+            If there is one and this training is to be saved; otherwise it is told.
+        """
+        try:
+            make_selftest(self.model)
+        except PluginLoadError as error:
+            if self.checkpoint is not None:
+                raise
+            self.listener.notice(f"this model can be trained but not saved: {error.message}")
 
     def take_up(self) -> None:
         """Go on from the training state that the model was loaded with.

@@ -100,6 +100,37 @@ def test_what_would_not_load_is_not_saved(
         np.testing.assert_array_equal(array, before[name])
 
 
+class Notices(layerkit.Listener):
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def notice(self, text: str) -> None:
+        self.told.append(text)
+
+
+def test_a_training_that_is_to_be_saved_refuses_it_before_the_first_batch(
+    tmp_path: Path, register: Any
+) -> None:
+    register(Moves)
+    spec = {
+        "layerkit": 1,
+        "input": {"shape": [3]},
+        "layers": [{"type": Moves.type_name, "name": "odd"}, {"type": "dense", "units": 2}],
+        "train": {"epochs": 1},
+    }
+    data = (np.eye(3), [0, 1, 1])
+    listener = Notices()
+    with pytest.raises(PluginError, match="changes 'seen' as it predicts"):
+        layerkit.train(spec, data=data, listener=listener, checkpoint=tmp_path / "c.layerkit")
+    assert listener.told == []
+    run = layerkit.train(spec, data=data, listener=listener)
+    assert run.epochs == 1
+    assert "can be trained but not saved" in listener.told[0]
+    with pytest.raises(PluginError, match="changes 'seen' as it predicts"):
+        layerkit.save(run.model, tmp_path / "m.layerkit")
+    assert list(tmp_path.iterdir()) == []
+
+
 def far(offset: float) -> layerkit.Model:
     rng = np.random.default_rng(0)
     x = offset + rng.uniform(-30, 30, (50, 2))

@@ -198,5 +198,5 @@ def test_what_could_not_be_saved_is_refused_before_the_first_batch(
     ):
         told = Batches()
         with pytest.raises(error):
-            layerkit.train(wrong, data=data, listener=told)
+            layerkit.train(wrong, data=data, listener=told, checkpoint=lambda model: None)
         assert told.seen == 0
