@@ -128,7 +128,8 @@ def compare(
     show(found)
     trained = sum(len(c.seeds) - len(c.kept) for c in found.contestants if c.kind == "spec")
     if trained and not no_keep and not quiet:
-        console.note(f"kept {trained} trained models in {console.safe(str(keep))}")
+        models = "model" if trained == 1 else "models"
+        console.note(f"kept {trained} trained {models} in {console.safe(str(keep))}")
     for path in (csv, html):
         if path is not None:
             console.note(f"wrote {console.safe(path)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -78,8 +79,7 @@ class Table:
                 row=odd[0],
                 column=self._names[position],
                 source=self._source,
-                hint="write it as the others, or name what groups the digits: --thousands, "
-                "input.thousands",
+                hint=_other_spelling(written[odd[0]], form.decimal),
             )
         return np.array(found, np.str_)
 
@@ -171,3 +171,12 @@ class Columns(Mapping[str, Array]):
             return None
         cells = self._table.written(self._positions[name])
         return cells if self._index is None else cells[self._index]
+
+
+def _other_spelling(cell: str, decimal: str) -> str:
+    """What to do about a cell that is a number, but not in this dialect."""
+    grouped = re.fullmatch(r"[+-]?\d{1,3}(?:(\D)\d{3})+", cell)
+    if grouped is None:
+        return f"write it as the other cells, with {quoted(decimal)} before the decimals"
+    sign = quoted(grouped[1])
+    return f"if {sign} groups its digits, say so: --thousands {sign}, input.thousands"

@@ -335,6 +335,24 @@ def other_delimiter(desk: Desk, text: str) -> None:
 case("missing column", other_delimiter, one_column)
 
 
+def with_a_cell(desk: Desk, cell: str) -> None:
+    rows = "".join(f"{i},5;{i};{('cat', 'dog')[i % 2]}\n" for i in range(24))
+    desk.table("comma.csv", f"weight;height;kind\n{rows}{cell};1;cat\n")
+    desk.spec["input"] |= {"delimiter": ";", "decimal": ","}
+
+
+def as_the_others(desk: Desk, text: str) -> None:
+    with_a_cell(desk, "2.5".replace(".", told(r"with '(.)' before the decimals", text)))
+
+
+def say_what_groups(desk: Desk, text: str) -> None:
+    desk.spec["input"]["thousands"] = told(r"--thousands '(.)'", text)
+
+
+case("other decimals", as_the_others, lambda desk: with_a_cell(desk, "2.5"))
+case("other decimals", say_what_groups, lambda desk: with_a_cell(desk, "1.234"))
+
+
 def nameless(desk: Desk) -> None:
     desk.table("bare.csv", "1,2,cat\n2,1,dog\n3,1,cat\n")
     desk.spec["input"]["header"] = False

@@ -264,4 +264,4 @@ def test_a_header_of_very_many_values_is_decoded_in_time(item: Any) -> None:
     header = encode({f"a{i:03d}": [item] * MANY for i in range(count)})
     began = process_time()
     decode(header, Limits())
-    assert process_time() - began < 1
+    assert process_time() - began < 3  # what is not linear in the values takes minutes
