@@ -35,6 +35,7 @@ from layerkit.cli import (
     verify,
 )
 from layerkit.cli.limits import limited
+from layerkit.cli.options import tabular
 
 __all__ = ["app", "run"]
 
@@ -89,11 +90,11 @@ plugin_commands.command("why", epilog=plugins_why.EXAMPLE)(plugins_why.why)
 plugin_commands.command("doctor", epilog=plugins_doctor.EXAMPLE)(plugins_doctor.doctor)
 
 app.command("build", epilog=build.EXAMPLE)(limited(build.build))
-app.command("train", epilog=train.EXAMPLE)(limited(train.train))
-app.command("resume", epilog=resume.EXAMPLE)(limited(resume.resume))
-app.command("eval", epilog=evaluate.EXAMPLE)(limited(evaluate.evaluate))
-app.command("infer", epilog=infer.EXAMPLE)(limited(infer.infer))
-app.command("compare", epilog=compare.EXAMPLE)(limited(compare.compare))
+app.command("train", epilog=train.EXAMPLE)(limited(tabular(train.train)))
+app.command("resume", epilog=resume.EXAMPLE)(limited(tabular(resume.resume)))
+app.command("eval", epilog=evaluate.EXAMPLE)(limited(tabular(evaluate.evaluate)))
+app.command("infer", epilog=infer.EXAMPLE)(limited(tabular(infer.infer)))
+app.command("compare", epilog=compare.EXAMPLE)(limited(tabular(compare.compare)))
 app.command("inspect", epilog=inspect.EXAMPLE)(limited(inspect.inspect))
 app.command("verify", epilog=verify.EXAMPLE)(limited(verify.verify))
 app.command("diff", epilog=diff.EXAMPLE)(limited(diff.diff))

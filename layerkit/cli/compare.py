@@ -57,14 +57,7 @@ def compare(
     timing: Annotated[
         bool, typer.Option("--timing/--no-timing", help="Whether to time inference.")
     ] = True,
-    delimiter: options.Delimiter = None,
-    decimal: options.Decimal = None,
-    thousands: options.Thousands = None,
-    quote: options.Quote = None,
-    header: options.Header = None,
-    comment: options.Comment = None,
-    missing_values: options.MissingValues = None,
-    encoding: options.Encoding = None,
+    dialect: options.Dialect,
     keep: Annotated[
         Path,
         typer.Option(
@@ -94,16 +87,6 @@ def compare(
             files.check_folder(Path(path))
     files.keep_inputs([csv, html], [*contestants, data])
     files.keep_others([csv, html])
-    dialect = options.dialect(
-        delimiter=delimiter,
-        decimal=decimal,
-        thousands=thousands,
-        quote=quote,
-        header=header,
-        comment=comment,
-        missing_values=missing_values,
-        encoding=encoding,
-    )
     with watcher(quiet=quiet, as_json=as_json) as watch, _told_what_is_left(keep, watch):
         watch.promise = "then stopping"
         found = judge(

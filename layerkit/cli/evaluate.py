@@ -32,14 +32,7 @@ def evaluate(
             "where neither the data nor the recipe of the model sets test rows apart."
         ),
     ] = None,
-    delimiter: options.Delimiter = None,
-    decimal: options.Decimal = None,
-    thousands: options.Thousands = None,
-    quote: options.Quote = None,
-    header: options.Header = None,
-    comment: options.Comment = None,
-    missing_values: options.MissingValues = None,
-    encoding: options.Encoding = None,
+    dialect: options.Dialect,
     as_json: options.Json = False,
 ) -> None:
     """Judge a model on labelled rows.
@@ -50,16 +43,6 @@ def evaluate(
     from layerkit.cli import files
     from layerkit.seen import share_seen
 
-    dialect = options.dialect(
-        delimiter=delimiter,
-        decimal=decimal,
-        thousands=thousands,
-        quote=quote,
-        header=header,
-        comment=comment,
-        missing_values=missing_values,
-        encoding=encoding,
-    )
     loaded = files.load_model(model)
     rows, taken = _rows(loaded, data, split, dialect)
     for assumed in rows.notes:

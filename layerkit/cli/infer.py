@@ -71,14 +71,7 @@ def infer(
         ),
     ] = False,
     quiet: options.Quiet = False,
-    delimiter: options.Delimiter = None,
-    decimal: options.Decimal = None,
-    thousands: options.Thousands = None,
-    quote: options.Quote = None,
-    header: options.Header = None,
-    comment: options.Comment = None,
-    missing_values: options.MissingValues = None,
-    encoding: options.Encoding = None,
+    dialect: options.Dialect,
     as_json: Annotated[
         bool,
         typer.Option(
@@ -98,16 +91,6 @@ def infer(
 
     target = _target(output, model, rows)
     chosen = _form(to, target, as_json=as_json)
-    dialect = options.dialect(
-        delimiter=delimiter,
-        decimal=decimal,
-        thousands=thousands,
-        quote=quote,
-        header=header,
-        comment=comment,
-        missing_values=missing_values,
-        encoding=encoding,
-    )
     loaded = files.load_model(model)
     given = {"format": form, "labels": label, **reading(loaded.spec, dialect)}
     blocks = read_blocks(rows, rows=loaded.block_rows, **given)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from layerkit.cli.failures import Misuse
+from layerkit.cli.options import extended
 
 if TYPE_CHECKING:
     from layerkit import Limits
@@ -31,7 +30,6 @@ _OPTION = Annotated[
 def limited(command: Callable[..., None]) -> Callable[..., None]:
     """``command`` with the option ``--limit``, which counts wherever it reads or writes models."""
 
-    @functools.wraps(command)
     def run(*args: Any, limit: list[str] | None = None, **options: Any) -> None:
         if not limit:
             command(*args, **options)
@@ -41,14 +39,7 @@ def limited(command: Callable[..., None]) -> Callable[..., None]:
         with using_limits(_chosen(limit)):
             command(*args, **options)
 
-    signature = inspect.signature(command, eval_str=True)
-    further = inspect.Parameter(
-        "limit", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_OPTION
-    )
-    parameters = [*signature.parameters.values(), further]
-    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-    run.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": None}
-    return run
+    return extended(command, run, {"limit": _OPTION})
 
 
 def _chosen(words: Sequence[str]) -> Limits:

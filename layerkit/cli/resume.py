@@ -54,14 +54,7 @@ def resume(
     replace: Annotated[
         bool, typer.Option("--replace", help="Replace OUT even if it is a model of another spec.")
     ] = False,
-    delimiter: options.Delimiter = None,
-    decimal: options.Decimal = None,
-    thousands: options.Thousands = None,
-    quote: options.Quote = None,
-    header: options.Header = None,
-    comment: options.Comment = None,
-    missing_values: options.MissingValues = None,
-    encoding: options.Encoding = None,
+    dialect: options.Dialect,
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
@@ -80,16 +73,6 @@ def resume(
 
     if model == "-":
         raise failures.Misuse("resume needs a file: it is where the result goes")
-    dialect = options.dialect(
-        delimiter=delimiter,
-        decimal=decimal,
-        thousands=thousands,
-        quote=quote,
-        header=header,
-        comment=comment,
-        missing_values=missing_values,
-        encoding=encoding,
-    )
     loaded = files.load_model(model)
     held = None
     if validation is not None:

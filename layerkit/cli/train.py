@@ -43,11 +43,9 @@ def train(
     ] = None,
     seed: Annotated[
         int | None,
-        typer.Option(min=0, max=2**63 - 1, help="In place of train.seed, the first if several."),
+        typer.Option(min=0, help="In place of train.seed, the first if several."),
     ] = None,
-    epochs: Annotated[
-        int | None, typer.Option(min=1, max=2**63 - 1, help="In place of train.epochs.")
-    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="In place of train.epochs.")] = None,
     settings: options.Settings = None,
     checkpoint: Annotated[
         float,
@@ -58,14 +56,7 @@ def train(
     replace: Annotated[
         bool, typer.Option("--replace", help="Replace OUT even if it is a model of another spec.")
     ] = False,
-    delimiter: options.Delimiter = None,
-    decimal: options.Decimal = None,
-    thousands: options.Thousands = None,
-    quote: options.Quote = None,
-    header: options.Header = None,
-    comment: options.Comment = None,
-    missing_values: options.MissingValues = None,
-    encoding: options.Encoding = None,
+    dialect: options.Dialect,
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
@@ -87,16 +78,6 @@ def train(
     for name, value in (("epochs", epochs), ("seed", seed)):
         if value is not None:
             changes.append(Setting(f"train.{name}={value}", f"--{name} {value}"))
-    dialect = options.dialect(
-        delimiter=delimiter,
-        decimal=decimal,
-        thousands=thousands,
-        quote=quote,
-        header=header,
-        comment=comment,
-        missing_values=missing_values,
-        encoding=encoding,
-    )
     given = files.read_source(source, changes)
     if seeds is not None and not isinstance(given, Spec):
         raise failures.Misuse("--seeds starts from a spec: a model has its weights already")
