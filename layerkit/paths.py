@@ -54,7 +54,9 @@ def expanded(path: str) -> str:
 
 
 @contextmanager
-def path_errors(path: str | None = None, *, writing: bool = False) -> Iterator[None]:
+def path_errors(
+    path: str | None = None, *, writing: bool = False, example: str | None = None
+) -> Iterator[None]:
     """Turn what the operating system says of a path into a ``PathError``.
 
     Parameters
@@ -63,11 +65,13 @@ def path_errors(path: str | None = None, *, writing: bool = False) -> Iterator[N
         Of the file at work, for errors that name none.
     writing
         Whether it was to be written.
+    example
+        What a file in a folder may be called, for those who named the folder.
     """
     try:
         yield
     except OSError as error:
-        told = explained(error, path, writing=writing)
+        told = explained(error, path, writing=writing, example=example)
         if told is error:
             raise
         raise told from error
@@ -111,8 +115,17 @@ def _require_file(mode: int, path: str) -> None:
         raise _made(OSError(errno.EINVAL, ""), told, path, "- reads standard input")
 
 
-def explained(error: OSError, path: str | None = None, *, writing: bool = False) -> OSError:
-    """``error`` as a ``PathError``; itself if it is of layerkit already, or of no path."""
+def explained(
+    error: OSError,
+    path: str | None = None,
+    *,
+    writing: bool = False,
+    example: str | None = None,
+) -> OSError:
+    """``error`` as a ``PathError``; itself if it is of layerkit already, or of no path.
+
+    Parameters are those of ``path_errors``.
+    """
     name = path if error.filename is None else error.filename
     passing = (LayerkitError, BlockingIOError, InterruptedError, ConnectionError)
     if isinstance(error, passing) or isinstance(name, int) or name is None:
@@ -125,9 +138,10 @@ def explained(error: OSError, path: str | None = None, *, writing: bool = False)
     if isinstance(error, FileNotFoundError):
         return _missing(error, name, writing=writing)
     if isinstance(error, IsADirectoryError):
-        hint = f"name a file in it, such as {os.path.join(name, 'model.layerkit')}"  # noqa: PTH118
         told = f"{name} is a folder where one file is wanted"
-        return _made(error, told, name, hint if writing else folder_hint(name))
+        such = f", such as {os.path.join(name, example)}" if example else ""  # noqa: PTH118
+        hint = f"name a file in it{such}" if writing else folder_hint(name)
+        return _made(error, told, name, hint)
     if isinstance(error, NotADirectoryError):
         return _made(error, f"{name}: what should be its folder is a file", name, None)
     if isinstance(error, FileExistsError):

@@ -20,6 +20,7 @@ from typing import Any
 import typer
 
 __all__ = [
+    "counted",
     "emit_json",
     "example",
     "metric",
@@ -87,6 +88,15 @@ def number(value: float) -> str:
     if abs(value) >= 1000 and abs(value) < 1e15:
         return f"{value:,.0f}"
     return f"{value:#.4g}" if math.isfinite(value) else f"{value}"
+
+
+def counted(count: int, what: str) -> str:
+    """A number of things.
+
+    >>> counted(1, "row"), counted(1200, "row")
+    ('1 row', '1,200 rows')
+    """
+    return f"{number(count)} {what}{'' if count == 1 else 's'}"
 
 
 def metric(name: str, value: float) -> str:

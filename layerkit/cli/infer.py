@@ -14,7 +14,7 @@ import typer
 
 from layerkit.cli import console, failures, files, options
 from layerkit.cli.rowbar import RowBar
-from layerkit.errors import LayerkitError
+from layerkit.errors import LayerkitError, PathError
 
 if TYPE_CHECKING:
     from layerkit import Array, Model, Rows
@@ -199,8 +199,8 @@ def _write(target: Path | None, texts: Iterator[str], tally: Tally) -> None:
             console.write_file(target, texts)
     except LayerkitError as error:
         in_pieces = target is None or (target.exists() and not target.is_file())
-        if in_pieces and tally.rows:
-            told = f"the first {console.number(tally.rows)} rows are written already"
+        if in_pieces and tally.rows and not isinstance(error, PathError):
+            told = f"{console.counted(tally.rows, 'row')} before it are written already"
             error.hint = told if error.hint is None else f"{error.hint}\n{told}"
         raise
 
@@ -212,7 +212,7 @@ def _tell(target: Path, model: Model, tally: Tally, *, as_json: bool, quiet: boo
         told["outside"] = {"rows": tally.outside, "columns": tally.columns}
         console.emit_json(told)
     elif not quiet:
-        console.note(f"{console.number(tally.rows)} rows to {console.safe(target)}")
+        console.note(f"{console.counted(tally.rows, 'row')} to {console.safe(target)}")
 
 
 def _to_stdout(texts: Iterable[str]) -> None:

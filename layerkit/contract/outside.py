@@ -148,4 +148,5 @@ def _span(low: Array, high: Array) -> str:
 
 
 def _number(value: Array) -> str:
-    return f"{float(value):.10g}" if value.dtype == np.float64 else str(value)
+    """As many digits as tell neighbours apart: dates in seconds have ten."""
+    return f"{float(value):.10g}" if abs(value) >= 1e5 else f"{float(value):.6g}"

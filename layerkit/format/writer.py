@@ -136,7 +136,7 @@ def write(
     if isinstance(place, str):
         from pathlib import Path  # 4 ms, which loading need not take
 
-        with path_errors(place, writing=True):
+        with path_errors(place, writing=True, example="model.layerkit"):
             replace_file(
                 Path(place),
                 produce,

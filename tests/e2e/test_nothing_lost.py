@@ -255,8 +255,8 @@ def test_a_model_that_cannot_be_saved_goes_elsewhere(
 def test_a_seed_that_no_spec_can_hold_is_refused(cli: Cli, unchanged: Unchanged) -> None:
     with unchanged():
         found = cli("train", "pets.json", *DATA, "--seed", 2**63)
-            assert found.code == 1
-            assert "--seed 9223372036854775808" in found.err
+        assert found.code == 1
+        assert "--seed 9223372036854775808" in found.err
 
 
 def test_signals_outside_of_a_training_stop_at_once() -> None:
