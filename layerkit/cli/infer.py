@@ -160,9 +160,6 @@ class _Work:
         held: list[Array] = []
         told = False
         for block in blocks:
-            if not self._source:  # the first one
-                for assumed in block.notes:
-                    console.note(f"note: {console.safe(assumed)}")
             self._source = block.source
             for assumed in () if told else block.notes:
                 console.note(f"note: {console.safe(assumed)}")
