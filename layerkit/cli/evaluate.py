@@ -54,8 +54,9 @@ def evaluate(
     if as_json:
         console.emit_json({**told, "metrics": metrics})
         return
-    count = f"{console.number(len(rows))} rows"
-    which = f"all {count}" if taken == "all" else f"{taken} split, {count}"
+    count = console.counted(len(rows), "row")
+    whole = count if len(rows) == 1 else f"all {count}"
+    which = whole if taken == "all" else f"{taken} split, {count}"
     console.out(console.safe(f"{loaded.name} on {rows.source}, {which}") + "\n")
     console.out(
         console.table(

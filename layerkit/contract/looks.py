@@ -52,6 +52,11 @@ def looks_like(cell: str) -> str | None:
         return _grouped(",")
     if _POINT_GROUPS.fullmatch(text):
         return _grouped(".")
+    if _COMMA_GROUPS.fullmatch(text):
+        return (
+            "digits in groups of three, or a decimal comma? set input.thousands or input.decimal "
+            "to ',', or give --thousands , or --decimal ,"
+        )
     if _DECIMAL_COMMA.fullmatch(low):
         return "a decimal comma? set input.decimal to ',', or give --decimal ,"
     if grouped := _OTHER_GROUPS.fullmatch(text):

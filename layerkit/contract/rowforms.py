@@ -129,12 +129,17 @@ def at_source(rows: object) -> Iterator[None]:
         raise
 
 
+def _wanted(absent: Sequence[str]) -> str:
+    if len(absent) == 1:
+        return f"the column {quoted(absent[0])} is wanted"
+    return f"the columns {', '.join(map(quoted, absent))} are wanted"
+
+
 def missing_column(absent: Sequence[str], there: list[str], source: str) -> DataError:
     """The error for columns that the contract names and the rows lack."""
     if there and not any(name.isdecimal() for name in absent) and all(map(str.isdecimal, there)):
         return DataError(
-            f"the columns {', '.join(map(quoted, absent))} are wanted by name, and these rows have "
-            "no header",
+            f"{_wanted(absent)} by name, and these rows have no header",
             column=absent[0],
             source=source,
             hint="add a first line with the names of the columns",

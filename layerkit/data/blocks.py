@@ -113,6 +113,8 @@ class Block:
 
     def _floats(self, wanted: Sequence[int], mixed: set[int]) -> Array | None:
         form = self._form
+        if form.decimal == form.delimiter:  # its numbers stand in quotes
+            return None
         text = self._text if form.plain else self._text.translate(form.translation)
         for fill in (False, True):
             if not fill and _HOLES in mixed:  # as in a block before
@@ -326,5 +328,6 @@ def ragged(
             "complete the line; if the first line is none of the table, delete it or give "
             "--comment; if another character stands between the cells, give --delimiter"
         )
-    reason = f"line {line} has {len(cells)} cells, the first line has {width}"
+    count = "1 cell" if len(cells) == 1 else f"{len(cells)} cells"
+    reason = f"line {line} has {count}, the first line has {width}"
     return DataError(reason, row=row, source=source, hint=hint)

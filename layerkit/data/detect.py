@@ -25,6 +25,7 @@ _BOTH = {
     (",", "."): re.compile(r"[+-]?[0-9]{1,3}(?:,[0-9]{3})+\.[0-9]+\Z"),
 }
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+[.,]?[0-9]*|[.,][0-9]+)(?:[eE][+-]?[0-9]+)?\Z")
+_DIGITS = re.compile(r"[+-]?[0-9]*(?:[eE][+-]?[0-9]+)?\Z")
 _SAMPLE = 200  # records
 
 
@@ -86,8 +87,8 @@ def settle(
     text = head[start:]
     draft = Form(delimiter or ",", quote=quote, comment=comment)
     if delimiter is None:
-        delimiter = _delimiter_of(text, draft)
-        if delimiter != ",":
+        delimiter = _delimiter_of(text, draft, (dialect.decimal, dialect.thousands))
+        if delimiter != "," and delimiter in text:
             shown = _NAMES.get(delimiter, quoted(delimiter))
             assumed.append(f"{shown} stand between the cells")
     draft = Form(delimiter, quote=quote, comment=comment)
@@ -204,10 +205,11 @@ def is_no_record(line: str, form: Form) -> bool:
     return not line.strip() and form.delimiter not in line
 
 
-def _delimiter_of(text: str, draft: Form) -> str:
+def _delimiter_of(text: str, draft: Form, marks: Sequence[str | None] = ()) -> str:
     """The delimiter that all of the first rows have equally often.
 
-    Of several, the one that leaves most numbers; then the most frequent one.
+    Of several, the one that leaves most numbers; then the most frequent one. One of ``marks``,
+    which stand in numbers, is a delimiter only where numbers with it are in quotes, or words.
     """
     best, score = "", (-1.0, 1)
     for delimiter in _DELIMITERS:
@@ -220,11 +222,13 @@ def _delimiter_of(text: str, draft: Form) -> str:
         if len(widths) != 1 or max(widths) < 2:
             continue
         cells = [cell.strip() for row in rows for cell in row]
+        if delimiter in marks and all(map(_DIGITS.match, cells)):
+            continue
         share = sum(bool(_NUMBER.match(cell)) for cell in cells) / len(cells)
         if (share, max(widths)) > score:
             best, score = delimiter, (share, max(widths))
     first = text.lstrip("\n").partition("\n")[0]
-    return best or max(_DELIMITERS, key=first.count)
+    return best or max((d for d in _DELIMITERS if d not in marks), key=first.count)
 
 
 def _leading_comment(head: str, start: int, delimiter: str | None, quote: str | None) -> str | None:
@@ -280,7 +284,7 @@ def _names(cells: Sequence[str], source: str) -> list[str]:
                 f"two columns have this name, number {seen[name]} and number {i}",
                 column=name,
                 source=source,
-                hint="rename one; if the first line is a row: has_header=False, --no-header",
+                hint="rename one; if the first line is a row: header=False, --no-header",
             )
     return names
 

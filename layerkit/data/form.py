@@ -89,6 +89,8 @@ class Form:
         """
         if self.plain:
             missing, nan = self.missing, math.nan
+            if self.missing_numbers:  # float takes one with blanks around it, too
+                cells = list(map(str.strip, cells))
             try:
                 quick = [nan if cell in missing else float(cell) for cell in cells]
             except ValueError:

@@ -76,12 +76,16 @@ def _name(label: str | int, there: Mapping[str, Array], source: str) -> str:
         raise missing_column([name], list(there), source)
     if not 0 <= position < len(there):
         raise DataError(
-            f"this column is missing: there are {len(there)}, counted from 0",
+            f"this column is missing: there {_are(len(there))}, counted from 0",
             column=name,
             source=source,
             hint=None if not there else f"columns there: {', '.join(list(there)[:50])}",
         )
     return list(there)[position]
+
+
+def _are(count: int) -> str:
+    return "is 1 column" if count == 1 else f"are {count} columns"
 
 
 def _one(rows: Rows, column: Array, name: str, form: Form) -> tuple[Array, Array | None]:

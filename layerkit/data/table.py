@@ -62,6 +62,8 @@ class Table:
     def _as_python_writes(self, texts: Array, position: int) -> Array:
         """A column with text, its numbers as ``float`` reads them: so a reader blames the text.
 
+        A number that ``float`` reads alike stays as it is written.
+
         Raises
         ------
         DataError
@@ -70,7 +72,9 @@ class Table:
         form, written = self.form, texts.tolist()
         values = [form.number_of(cell) if cell else None for cell in written]
         known = zip(written, values, strict=True)
-        found = [cell if value is None else repr(value) for cell, value in known]
+        found = [
+            cell if value is None or number(cell) == value else repr(value) for cell, value in known
+        ]
         odd = [row for row, cell in enumerate(written) if cell and values[row] is None]
         if odd and all(number(written[row]) is not None for row in odd):
             raise DataError(

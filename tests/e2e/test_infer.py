@@ -188,7 +188,7 @@ def test_what_is_not_finite_is_null_in_json(cli: Cli, pets: Path) -> None:
             "weight,height\n1,2\n3,tall\n",
             "standard input, row 1, column 'height': 'tall' where a number is wanted",
         ),
-        ("weight,height\n1,2\n3\n", "standard input, row 1: line 3 has 1 cells"),
+        ("weight,height\n1,2\n3\n", "standard input, row 1: line 3 has 1 cell"),
         ("weight,height\n1,2\n3,1e999\n", "standard input, row 1, column 'height': "),
         ("", "standard input: the file is empty"),
     ],

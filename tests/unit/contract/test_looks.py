@@ -5,6 +5,7 @@ from layerkit.contract.looks import looks_like
 LOOKS = {
     "missing value": ["NA", "n/a", "null", "-", "#N/A", "None", "<NA>", "unknown"],
     "decimal comma": ["1,5", "-0,25", "1,5e3"],
+    "groups of three, or a decimal comma": ["1,234", "-20,000"],
     "groups of three": ["1,234.5", "1.234,5", "1'234", "1 234 567", "1,234,567", "1_000"],
     "date or time": ["2024-01-31", "31.01.2024", "1/2/24", "12:30", "3 Jan 2024"],
     "true or false": ["true", "False", "yes"],

@@ -1,9 +1,13 @@
+import io
 from typing import Any
 
+import numpy as np
 import pytest
 
 from layerkit.data import Dialect
 from layerkit.data.dialect import DIALECT_KEYS
+from layerkit.data.polarsway import is_there
+from layerkit.data.read import read_rows
 from layerkit.errors import DataError
 from layerkit.spec.sections import DIALECT, SECTIONS
 
@@ -42,3 +46,43 @@ def test_what_is_set_goes_before_the_other() -> None:
 def test_what_can_be_no_dialect(settings: dict[str, Any], words: str) -> None:
     with pytest.raises(DataError, match=words):
         Dialect(**settings)
+
+
+@pytest.mark.parametrize(
+    ("text", "settings", "columns"),
+    [
+        ("a,b\n1,2\n", {"decimal": ","}, {"a": [1.0], "b": [2.0]}),
+        ('a,b\n"1,5",2\n3,"4,5"\n', {"decimal": ","}, {"a": [1.5, 3.0], "b": [2.0, 4.5]}),
+        ('a,b\n"1,234",2\n3,"4,500.5"\n', {"thousands": ","}, {"a": [1234, 3], "b": [2, 4500.5]}),
+        ("a\n1,5\n2,5\n", {"decimal": ","}, {"a": [1.5, 2.5]}),
+        ("a\n1,500\n2,500\n", {"thousands": ","}, {"a": [1500.0, 2500.0]}),
+        ("a;b\n1,5;2\n2,5;3\n", {"decimal": ","}, {"a": [1.5, 2.5], "b": [2.0, 3.0]}),
+        ("a;b\nx;2\n2;3,5\n1.5;4\n", {"decimal": ","}, {"a": ["x", "2", "1.5"], "b": [2, 3.5, 4]}),
+    ],
+)
+def test_a_mark_of_numbers_may_be_what_stands_between_cells(
+    text: str, settings: dict[str, Any], columns: dict[str, list[Any]]
+) -> None:
+    rows = read_rows(io.BytesIO(text.encode()), **settings)
+    assert rows.columns is not None
+    assert {name: rows.columns[name].tolist() for name in rows.columns} == columns
+    assert len(columns) > 1 or rows.notes == ()  # nothing stands between the cells of one column
+
+
+def test_one_column_of_decimal_commas_without_a_header() -> None:
+    rows = read_rows(io.BytesIO(b"1,5\n2,5\n"), decimal=",", header=False)
+    assert rows.values is not None
+    assert rows.values.tolist() == [[1.5], [2.5]]
+
+
+@pytest.mark.parametrize("cell", ["-999", " -999", "-999 ", "\t-999"])
+@pytest.mark.parametrize("large", [True, False])
+def test_a_number_that_spells_a_missing_value_is_one_with_blanks_around_it(
+    cell: str, large: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("layerkit.data.delimited.is_large", lambda _: large and is_there())
+    text = f"a,b\n1,2\n{cell},3\n4,{cell}\n"
+    rows = read_rows(io.BytesIO(text.encode()), missing_values=["-999"])
+    assert rows.columns is not None
+    np.testing.assert_array_equal(rows.columns["a"], [1, np.nan, 4])
+    np.testing.assert_array_equal(rows.columns["b"], [2, 3, np.nan])

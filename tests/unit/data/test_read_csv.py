@@ -156,7 +156,7 @@ def test_name_that_comes_twice() -> None:
     with pytest.raises(DataError, match="number 0 and number 2") as caught:
         read("a,b,a\n1,2,3\n")
     assert caught.value.column == "a"
-    assert "has_header=False" in str(caught.value)
+    assert "header=False" in str(caught.value)
 
 
 @pytest.mark.parametrize(
