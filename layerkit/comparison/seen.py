@@ -18,7 +18,7 @@ from layerkit.seen import share_seen
 __all__ = ["Seen", "expected_alike", "seen_cautions", "seen_of"]
 
 _SAMPLE = 2000  # judged rows in which equal ones are counted
-_MORE = 0.05  # beyond what equal rows explain
+_MORE = 0.02  # beyond what equal rows explain
 
 
 @dataclass(frozen=True)
@@ -110,6 +110,11 @@ def seen_cautions(names: Sequence[str], seen: Sequence[Seen | None]) -> list[str
         f"{seen_words(name, s.share)}: its numbers flatter it and say little of new rows."
         for name, s in zip(names, seen, strict=True)
         if s is not None and s.counts
+    ]
+    found += [
+        f"{seen_words(name, s.share)}, which may be chance: rows of such tables repeat."
+        for name, s in zip(names, seen, strict=True)
+        if s is not None and not s.counts and s.share > s.alike
     ]
     known = [s for s in seen if s is not None]
     if any(_differ(known[0], other) for other in known[1:]):

@@ -200,7 +200,8 @@ def headline(contestants: Sequence[Contestant], metric: str) -> list[str]:
     """One sentence with its caveat for each contestant but the first, the best one's first."""
     differences = [c.differences[metric] for c in ranked(contestants, metric)]
     if not differences:
-        return [_alone(c, metric) for c in contestants if metric in c.metrics]
+        alone = [_alone(c, metric) for c in contestants if metric in c.metrics]
+        return alone or ["Nothing to compare: every run diverged."]
     return [told(d) for d in differences]
 
 
