@@ -344,7 +344,8 @@ def _start(param: Param, stream: np.random.Generator) -> Array | float:
 
 def is_read_only(cause: BaseException | None) -> bool:
     """Whether this is NumPy's refusal to write into an array that is not to be written."""
-    return isinstance(cause, ValueError) and "read-only" in str(cause)
+    refusals = ("read-only", "cannot set WRITEABLE flag")
+    return isinstance(cause, ValueError) and any(words in str(cause) for words in refusals)
 
 
 def _told(step: str, cause: Exception) -> str:

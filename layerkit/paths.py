@@ -12,6 +12,7 @@ from typing import BinaryIO
 from layerkit.errors import LayerkitError, PathError
 
 __all__ = [
+    "CHECKPOINT",
     "check_folder",
     "expanded",
     "explained",
@@ -21,7 +22,8 @@ __all__ = [
     "path_errors",
 ]
 
-_CHECKPOINT = "-checkpoint"
+CHECKPOINT = "-checkpoint"
+"""Between name and ending of the file that a training saves as it goes."""
 
 
 class MissingPathError(PathError, FileNotFoundError):
@@ -187,7 +189,7 @@ def _missing(error: OSError, name: str, *, writing: bool) -> PathError:
         return _no_folder(error, name, folder, writing=writing)
     stem, ending = os.path.splitext(file)  # noqa: PTH122
     there = _names_in(folder or ".")
-    checkpoint = f"{stem}{_CHECKPOINT}{ending}"
+    checkpoint = f"{stem}{CHECKPOINT}{ending}"
     if checkpoint in there:
         other = os.path.join(folder, checkpoint)  # noqa: PTH118
         hint = f"a training of it did not end; this goes on with it: layerkit resume {other}"

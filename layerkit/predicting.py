@@ -144,8 +144,7 @@ class Predictor:
         tile: slice,
     ) -> None:
         """Write the predictions for the rows of one tile into ``out``."""
-        rows, linked = x[tile], out[tile]
-        rows.flags.writeable = False  # of this view: a layer must not change the caller's rows
+        rows, linked = _sealed(x[tile]), out[tile]
         scaled = rows if inputs is None else inputs.scale_rows(rows)
         if check and inputs is not None and not all_finite(scaled):
             inputs.matrix(x)  # says where
@@ -218,6 +217,11 @@ class RowChain:
             for step in self.steps:
                 row = step(row)
             return link_row(link, row)
+
+
+def _sealed(x: Array) -> Array:
+    """The numbers of x, so that no layer can change them, nor make them writeable again."""
+    return np.asarray(x.data.toreadonly())
 
 
 def _tiles(n: int, block: int) -> list[slice]:

@@ -133,11 +133,18 @@ def check_model_target(path: Path) -> None:
     ------
     OSError
         If so.
+    Misuse
+        If it is ``-``.
     """
     from layerkit.format.atomic import destination as behind
     from layerkit.format.reader import MAGIC
 
+    if str(path) == "-":
+        raise failures.Misuse("a model goes into a file, not to standard output: -o FILE names one")
     check_folder(behind(path))
+    if path.exists() and not path.is_file():
+        reason = "it is a pipe or device, which a model cannot replace; -o names a file"
+        raise FileExistsError(errno.EEXIST, reason, str(path))
     if path.is_file() and path.stat().st_size:
         with path.open("rb") as file:
             if file.read(len(MAGIC)) != MAGIC:
@@ -166,10 +173,14 @@ def keep_others(outputs: Sequence[str | None]) -> None:
     ------
     FileExistsError
         If an output is such a file.
+    Misuse
+        If it is ``-``.
     """
     from layerkit.format.reader import MAGIC
 
     for output in outputs:
+        if output == "-":
+            raise failures.Misuse("this output goes into a file, not to standard output: name one")
         if output and path_of(output).is_file():
             with path_of(output).open("rb") as file:
                 head = file.read(4096)

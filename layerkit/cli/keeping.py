@@ -16,6 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from layerkit.paths import CHECKPOINT
+
 if TYPE_CHECKING:
     from layerkit import Model
     from layerkit.spec import Spec
@@ -26,20 +28,20 @@ How = Literal["new", "replaced", "kept", "nothing"]
 """What became of a run's file: the last two, nothing was written."""
 
 _Id = tuple[int, int, int, int]
-_CHECKPOINT = "-checkpoint.layerkit"
+_ENDING = f"{CHECKPOINT}.layerkit"
 _FREE = ("seed", "epochs")  # of a recipe: training the same again may change them
 
 
 def checkpoint_of(path: Path) -> Path:
     """Where checkpoints of a training that is to become ``path`` are saved."""
-    return path.with_name(path.name.removesuffix(".layerkit") + _CHECKPOINT)
+    return path.with_name(path.name.removesuffix(".layerkit") + _ENDING)
 
 
 def finished_name(path: Path) -> Path:
     """Where the training of the checkpoint ``path`` ends; any other file is its own end."""
-    if not path.name.endswith(_CHECKPOINT) or path.name == _CHECKPOINT:
+    if not path.name.endswith(_ENDING) or path.name == _ENDING:
         return path
-    return path.with_name(path.name.removesuffix(_CHECKPOINT) + ".layerkit")
+    return path.with_name(path.name.removesuffix(_ENDING) + ".layerkit")
 
 
 def same_spec(path: Path, spec: Spec) -> bool:
@@ -235,8 +237,8 @@ def _of_another(path: Path, spec: Spec) -> str:
     if not changed:
         return ""
     name = there.get("name")
-    which = f"the model {name!r}" if name != spec.name else f"another {name!r}"
-    return f"it holds {which}, whose spec is another than that of {spec.name!r} ({_some(changed)})"
+    which = f"the model {name!r}" if name != spec.name else f"a {name!r} of another spec"
+    return f"it holds {which} ({_some(changed)})"
 
 
 def _some(names: list[str]) -> str:

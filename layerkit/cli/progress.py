@@ -73,13 +73,14 @@ class Quiet(Listener):
 
     def _stopped(self, number: int, frame: FrameType | None) -> None:
         self.signal = number
-        if self.interrupted or not self._begun:
+        again = self.interrupted
+        self.interrupted = True  # also where it raises: a C callback (of numba) may lose that
+        if again or not self._begun:
             raise failures.Terminated if number == signal.SIGTERM else KeyboardInterrupt
-        self.interrupted = True
         if not self.silent:
-            again = "Ctrl-C again" if number == signal.SIGINT else "a second signal"
+            more = "Ctrl-C again" if number == signal.SIGINT else "a second signal"
             with suppress(OSError):  # print is not allowed in a signal handler
-                text = f"\nstopping after this batch, {self.promise}; {again} stops at once\n"
+                text = f"\nstopping after this batch, {self.promise}; {more} stops at once\n"
                 os.write(2, text.encode())
 
     def stop(self) -> bool:
@@ -87,9 +88,10 @@ class Quiet(Listener):
         return self.interrupted
 
     def notice(self, text: str) -> None:
-        """Show it on standard error, as a warning."""
+        """Show it on standard error, as a warning; what several runs have to tell, once."""
+        told = text in self.notices
         self.notices.append(text)
-        if not self.silent:
+        if not (told or self.silent):
             self.show("warning: " + "\n".join(map(console.safe, text.split("\n"))))
 
     def show(self, text: str) -> None:

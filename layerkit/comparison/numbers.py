@@ -18,6 +18,7 @@ __all__ = [
 
 MINUS = "\N{MINUS SIGN}"
 _DEFAULT_DIGITS = 4
+_LONG = 1e15  # what is larger has more digits than a double knows
 
 
 def decimals_for(spread: float | None, value: float = 0.0) -> int:
@@ -45,7 +46,7 @@ def fixed(value: float, decimals: int, *, sign: bool = False) -> str:
     """``value`` with that many decimals, thousands apart and a real minus sign."""
     if not math.isfinite(value):
         return "not defined" if math.isnan(value) else "∞" if value > 0 else f"{MINUS}∞"
-    text = f"{abs(value):,.{decimals}f}"
+    text = f"{abs(value):,.{decimals}f}" if abs(value) < _LONG else f"{abs(value):.2e}"
     if float(text.replace(",", "")) == 0:
         return text
     return (MINUS if value < 0 else "+" if sign else "") + text

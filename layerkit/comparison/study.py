@@ -107,7 +107,7 @@ def compare(
     entries = gather(contestants, settings)
     question = pose(entries, data, on, dialect)
     metrics = metrics_of(entries)
-    again = _command(entries, data, seeds, settings, confidence, on)
+    again = _command(entries, data, seeds, settings, confidence, on, dialect)
     folder = None if keep is None else Path(keep)
     try:
         train_all(entries, question.splits, seeds, listener or Listener(), folder)
@@ -295,6 +295,7 @@ def _command(
     settings: Sequence[str],
     confidence: float,
     on: On,
+    dialect: Dialect | None,
 ) -> str:
     words = ["layerkit", "compare"]
     for e in entries:
@@ -305,7 +306,20 @@ def _command(
     words += [word for setting in settings for word in ("--set", setting)]
     words += [] if confidence == 0.95 else ["--confidence", f"{confidence:g}"]
     words += [] if on == "test" else ["--on", on]
-    return shlex.join(words)
+    return shlex.join(words + _spelt(dialect))
+
+
+def _spelt(dialect: Dialect | None) -> list[str]:
+    """The options that give ``dialect``."""
+    if dialect is None:
+        return []
+    words = []
+    for name in ("delimiter", "decimal", "thousands", "quote", "comment", "encoding"):
+        value = getattr(dialect, name)
+        words += [] if value is None else [f"--{name}", value]
+    if dialect.header is not None:
+        words.append("--header" if dialect.header else "--no-header")
+    return words + [word for cell in dialect.missing_values for word in ("--missing-value", cell)]
 
 
 def _versions() -> dict[str, str]:

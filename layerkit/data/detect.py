@@ -118,8 +118,7 @@ def settle(
 
 
 def _told(assumed: list[str], source: str) -> str:
-    ways = "--delimiter, --decimal, --header and so on say otherwise"
-    return f"{source}: read as a table where {', '.join(assumed)} ({ways})"
+    return f"assumed of {source}: {', '.join(assumed)} (see --delimiter, --decimal, --header)"
 
 
 def records_of(

@@ -121,6 +121,8 @@ def _from_mapping(data: Mapping[str, Any], base: Path | None, options: Options) 
     options = {**options, **own}
     if "path" in data:
         return _from_path(_found(data["path"], base), options)
+    if base is not None and base.is_file():  # it takes the place of both
+        return _from_path(base, options)
     names = {split: data[split] for split in ("train", "test") if data.get(split) is not None}
     return {split: read_rows(_found(name, base), **options) for split, name in names.items()}
 

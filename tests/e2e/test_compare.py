@@ -93,6 +93,9 @@ def test_an_interrupted_comparison_says_what_is_left(
     told = json.loads(cli("compare", *two, "--data", "pets.csv", "--json").err)["error"]
     assert told["message"].startswith("0 of 10 trainings are finished; not: plain seed 0")
     assert told["hint"] == second
+    dialect = "--delimiter , --header --missing-value NA"
+    read = cli("compare", *two, "--data", "pets.csv", *dialect.split(), "--json").err
+    assert json.loads(read)["error"]["hint"] == f"{second} {dialect}"
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])

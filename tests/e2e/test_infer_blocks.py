@@ -204,3 +204,10 @@ def test_a_signal_leaves_the_old_file_and_no_other(
     assert child.wait(timeout=60) == code
     assert sorted(path.name for path in Path().iterdir()) == before
     assert Path("out.csv").read_text() == "old"
+
+
+def test_what_is_assumed_of_a_table_is_told_once(cli: Cli, pets: Path) -> None:
+    Path("rows.csv").write_text("weight;height\n24,5;55\n4;25\n")
+    done = cli("infer", "pets.layerkit", "rows.csv", "--outside", "ignore")
+    assert done.code == 0
+    assert done.err.count("note: rows.csv: read as a table where") == 1

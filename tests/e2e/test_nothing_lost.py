@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -201,7 +202,7 @@ def test_a_model_of_another_spec_is_not_replaced_silently(
         for words in ((), ("-o", "pets.layerkit")):
             done = cli("train", "other.json", *DATA, "-q", *words)
             assert done.code == 1
-            assert "another 'pets'" in done.err
+            assert "it holds a 'pets' of another spec" in done.err
             assert "--replace" in done.err
     assert cli("train", "other.json", *DATA, "-q", "-o", "other.layerkit").code == 0
     done = cli("train", "other.json", *DATA, "-q", "--replace")
@@ -277,8 +278,24 @@ def test_signals_outside_of_a_training_stop_at_once() -> None:
         _given_up()
 
 
+def test_a_signal_that_a_callback_swallows_still_stops_the_training() -> None:
+    with Quiet(silent=True) as watch:
+        with suppress(Terminated):  # as ctypes does, under which numba compiles
+            os.kill(os.getpid(), signal.SIGTERM)
+        watch.begin("x", seed=0, epochs=1, rows=1)
+        assert watch.stop()
+
+
 def _given_up() -> None:
     with Quiet(silent=True) as watch:
         watch.begin("x", seed=0, epochs=1, rows=1)
         os.kill(os.getpid(), signal.SIGTERM)
         raise KeyboardInterrupt
+
+
+def test_what_every_seed_has_to_tell_is_told_once(cli: Cli) -> None:
+    table = Path("pets.csv").read_text()
+    Path("bars.csv").write_text(table.replace(",", "|"))
+    done = cli("train", "pets.json", "--data", "bars.csv", "--seeds", 2, "-q")
+    assert done.code == 0
+    assert done.err.count("read as a table where") == 1

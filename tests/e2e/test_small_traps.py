@@ -160,3 +160,19 @@ def test_nothing_in_a_report_is_invisible(cli: Cli) -> None:
 
 def test_escape_keeps_lines_and_spells_out_the_rest() -> None:
     assert escape("a<b>\n\u202e\x07é") == "a&lt;b&gt;\n\\u202e\\x07é"
+
+
+@pytest.mark.parametrize("command", ["build", "train"])
+@pytest.mark.skipif(os.name != "posix", reason="POSIX pipes")
+def test_a_model_is_never_aimed_at_a_stream_nor_a_device(
+    cli: Cli, folder: Path, command: str
+) -> None:
+    (folder / "pets.json").write_text(json.dumps({**PETS, "train": {"data": "no.csv"}}))
+    os.mkfifo(folder / "pipe")
+    (folder / "link").symlink_to("/dev/null")
+    refused = cli(command, "pets.json", "-o", "-")
+    assert (refused.code, "goes into a file" in refused.err) == (2, True)
+    assert not (folder / "-").exists()
+    for name in ("pipe", "link"):
+        refused = cli(command, "pets.json", "-o", name)
+        assert (refused.code, "it is a pipe or device" in refused.err) == (1, True)

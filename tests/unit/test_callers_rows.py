@@ -66,6 +66,16 @@ class InPlace:
         return np.multiply(x, 2, out=x)
 
 
+class Insists(Doubles):
+    """The same, and it makes its input writeable first."""
+
+    type_name = "tests.insists"
+
+    def feed(self, x: Array, ctx: Context) -> Array:
+        x.flags.writeable = True
+        return super().feed(x, ctx)
+
+
 class Writes(Doubles):
     """Writes into what is never to be written."""
 
@@ -91,7 +101,7 @@ def model_of(layer: type[Layer], register: Any) -> Model:
 
 
 @pytest.mark.parametrize("n", SIZES)
-@pytest.mark.parametrize("layer", [Doubles, Alone, Compiled])
+@pytest.mark.parametrize("layer", [Doubles, Insists, Alone, Compiled])
 def test_predicting_keeps_the_rows(layer: type[Layer], n: int, register: Any) -> None:
     model = model_of(layer, register)
     if layer is Compiled:
@@ -107,8 +117,9 @@ def test_predicting_keeps_the_rows(layer: type[Layer], n: int, register: Any) ->
 
 
 @pytest.mark.parametrize("n", SIZES)
-def test_training_and_judging_keep_the_rows(n: int, register: Any) -> None:
-    model = model_of(Doubles, register)
+@pytest.mark.parametrize("layer", [Doubles, Insists])
+def test_training_and_judging_keep_the_rows(layer: type[Layer], n: int, register: Any) -> None:
+    model = model_of(layer, register)
     x, y = ROWS[:n].copy(), 2 * ROWS[:n]
     run = layerkit.train(model, data=(x, y), validation_data=(x, y))
     assert run.metrics["train_mae"] == run.metrics["val_mae"] == 0

@@ -33,6 +33,7 @@ def test_without_a_spread_four_digits(value: float, wanted: int) -> None:
 def test_signs_and_thousands() -> None:
     assert fixed(-1234.5, 1) == "−1,234.5"
     assert fixed(0.3, 1, sign=True) == "+0.3"
+    assert fixed(-6.589e20, 0) == "−6.59e+20"
     assert fixed(-0.001, 1, sign=True) == "0.0"
     assert fixed(math.nan, 1) == "not defined"
     assert count(19306) == "19,306"

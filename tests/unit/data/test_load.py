@@ -92,6 +92,14 @@ def test_train_and_test_files(tmp_path: Path, ending: str) -> None:
     assert list(splits["test"].columns or ()) == ["a"]
 
 
+def test_one_file_of_the_user_takes_the_place_of_both(tmp_path: Path) -> None:
+    for name, text in (("train.csv", TRAIN), ("test.csv", TEST), ("new.csv", TEST)):
+        (tmp_path / name).write_text(text)
+    named = {"train": str(tmp_path / "train.csv"), "test": str(tmp_path / "test.csv")}
+    assert sizes(load_data(named, labels="kind")) == {"train": 2, "test": 1}
+    assert sizes(load_data(named, where=tmp_path / "new.csv", labels="kind")) == {"train": 1}
+
+
 def test_train_alone_and_in_other_formats(tmp_path: Path) -> None:
     (tmp_path / "train.jsonl").write_text('{"a": 1}\n')
     assert sizes(load_data(tmp_path)) == {"train": 1}
