@@ -84,13 +84,15 @@ def csv_blocks(
     head = ""
     for piece in pieces:
         head += piece
-        if head.count("\n") > _LINES:
+        if head.count("\n") > _LINES and len(head) > _HEAD:
             break
     else:
         pieces = iter(())
     following = next(pieces, None)
     used = [*(wanted or ()), *labels]
-    settled = settle(head, dialect or Dialect(), source, whole=following is None, wanted=used)
+    shown, whole = _head(head)
+    whole = whole and following is None
+    settled = settle(shown, dialect or Dialect(), source, whole=whole, wanted=used)
     line = head.count("\n", 0, settled.body)
     rest = chain([head[settled.body :]], () if following is None else (following,), pieces)
     block = None
@@ -101,7 +103,9 @@ def csv_blocks(
 
 
 def _head(text: str) -> tuple[str, bool]:
-    """The first lines of a text, and whether they are all."""
+    """The first lines of a text, and whether they are all: the same however much follows."""
+    if len(text) <= _HEAD:
+        return text, True
     end = 0
     for _ in range(_LINES):
         end = text.find("\n", end) + 1

@@ -7,7 +7,7 @@ import pytest
 from layerkit.data import Dialect
 from layerkit.data.dialect import DIALECT_KEYS
 from layerkit.data.polarsway import is_there
-from layerkit.data.read import read_rows
+from layerkit.data.read import read_blocks, read_rows
 from layerkit.errors import DataError
 from layerkit.spec.sections import DIALECT, SECTIONS
 
@@ -86,3 +86,18 @@ def test_a_number_that_spells_a_missing_value_is_one_with_blanks_around_it(
     assert rows.columns is not None
     np.testing.assert_array_equal(rows.columns["a"], [1, np.nan, 4])
     np.testing.assert_array_equal(rows.columns["b"], [2, 3, np.nan])
+
+
+@pytest.mark.parametrize("wide", [1, 300, 1500])
+@pytest.mark.parametrize("first", [5, 30, 60, 150])
+def test_pieces_of_a_file_are_read_as_the_whole(first: int, wide: int) -> None:
+    lines = [f"1;{'x' * wide}\n"] * first + ["1.234,5;x\n"] * 900
+    raw = ("a;b\n" + "".join(lines)).encode()
+    whole = read_rows(io.BytesIO(raw), columns=["a"])
+    blocks = list(read_blocks(io.BytesIO(raw), rows=64, columns=["a"]))
+    assert {block.notes for block in blocks} == {whole.notes}
+    assert whole.columns is not None
+    cells = [str(x) for b in blocks if b.columns for x in b.columns["a"].tolist()]
+    if wide == 1:  # all that is looked at is in the first lines
+        assert whole.columns["a"].tolist() == [1.0] * first + [1234.5] * 900
+        assert cells == list(map(str, whole.columns["a"].tolist()))
