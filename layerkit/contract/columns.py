@@ -18,7 +18,8 @@ from layerkit.parts import Rows
 __all__ = ["column_names", "no_number", "no_value", "shape_of"]
 
 _TEXT_HINT = (
-    "text columns (categories) cannot be inputs yet: list the columns to use under input.columns"
+    "correct the cell, or if it stands for a missing value name it in input.missing_values; text "
+    "columns (categories) cannot be inputs yet: list the columns to use under input.columns"
 )
 
 
