@@ -104,8 +104,13 @@ def expected_alike(multiplicities: Sequence[int], fitted: int) -> float:
     return (total - once + once * again) / total
 
 
-def seen_cautions(names: Sequence[str], seen: Sequence[Seen | None]) -> list[str]:
-    """What is to be said of all contestants, beyond the sentences on each difference."""
+def seen_cautions(
+    names: Sequence[str], seen: Sequence[Seen | None], *, trained_here: Sequence[bool]
+) -> list[str]:
+    """What is to be said of all contestants, beyond the sentences on each difference.
+
+    Those that were ``trained_here`` had the judged rows set apart, so a few equal ones are chance.
+    """
     found = [
         f"{seen_words(name, s.share)}: its numbers flatter it and say little of new rows."
         for name, s in zip(names, seen, strict=True)
@@ -113,8 +118,8 @@ def seen_cautions(names: Sequence[str], seen: Sequence[Seen | None]) -> list[str
     ]
     found += [
         f"{seen_words(name, s.share)}, which may be chance: rows of such tables repeat."
-        for name, s in zip(names, seen, strict=True)
-        if s is not None and not s.counts and s.share > s.alike
+        for name, s, here in zip(names, seen, trained_here, strict=True)
+        if s is not None and not s.counts and s.share > s.alike and not here
     ]
     known = [s for s in seen if s is not None]
     if any(_differ(known[0], other) for other in known[1:]):

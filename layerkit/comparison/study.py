@@ -285,7 +285,8 @@ def _cautions(entries: Sequence[Entry], seen: Sequence[Seen | None]) -> list[str
                 f"to {high} %)"
                 + ("; its own numbers are of those that did not." if e.models else ": no numbers.")
             )
-    return found + seen_cautions([e.name for e in entries], seen)
+    here = [e.kind == "spec" for e in entries]
+    return found + seen_cautions([e.name for e in entries], seen, trained_here=here)
 
 
 def _command(

@@ -11,7 +11,7 @@ import pytest
 
 from layerkit.comparison import ComparisonStoppedError, compare
 from layerkit.comparison.kept import Shelf, rows_digest
-from layerkit.comparison.seen import expected_alike
+from layerkit.comparison.seen import Seen, expected_alike, seen_cautions
 from layerkit.errors import TrainingDivergedError
 from layerkit.parts import Rows
 from layerkit.spec import read_spec
@@ -145,7 +145,9 @@ def test_rows_that_a_model_was_fitted_on_are_told() -> None:
     assert d.verdict in ("open", "files_worse")
     assert "some was fitted on about 50 % of these rows" in d.words
     assert any("fitted on different rows" in c for c in found.cautions)
-    again = compare([clean, fitted("same", other)], data={"train": other, "test": judged})
+    again = compare(
+        [clean, fitted("same", other)], data={"train": other, "test": judged}, timing=False
+    )
     assert again.cautions == ()
 
 
@@ -229,3 +231,26 @@ def test_a_run_is_kept_under_what_it_follows_from(tmp_path: Path, plain: dict[st
 def test_digests_of_other_rows_differ(other: dict[str, Rows]) -> None:
     assert rows_digest(other) != rows_digest({"train": table(30, 0)})
     assert rows_digest({"train": table(30, 0)}) == rows_digest({"train": table(30, 0)})
+
+
+def test_few_seen_rows_are_told_and_withhold_no_verdict() -> None:
+    judged, other = table(60, 0), table(60, 1)
+    few = fitted("few", joined(judged.take(slice(0, 1)), other))
+    found = compare(
+        [fitted("clean", other), few], data={"train": other, "test": judged}, timing=False
+    )
+    assert found.contestants[1].differences["accuracy"].seen == (None, None)
+    (told,) = [c for c in found.cautions if "fitted on about 2 %" in c]
+    assert told.startswith("few was")
+    alike = Seen(0.01, 0.0, {})
+    assert seen_cautions(["few"], [alike], trained_here=[False]) != []
+    assert seen_cautions(["few"], [alike], trained_here=[True]) == []
+
+
+def test_a_comparison_of_diverged_runs_alone_says_so() -> None:
+    spec = {**SMALL, "train": {"epochs": 1, "optimizer": {"type": "sgd", "learning_rate": 1e200}}}
+    specs = [{**spec, "name": name} for name in "ab"]
+    rows = {"train": table(60, 0), "test": table(20, 1)}
+    found = compare(specs, data=rows, seeds=2, timing=False)
+    assert all(len(c.failures) == 2 for c in found.contestants)
+    assert found.headline == ["Nothing to compare: every run diverged."]
