@@ -100,10 +100,8 @@ class Shelf:
         path = self.path(spec, seed, ".layerkit")
         self._made.add(path)
         try:
-            if self.folder.is_file():
-                told_as = f"{self.folder} is a file where a folder is wanted"
-                raise NotADirectoryError(told_as)
-            self.folder.mkdir(parents=True, exist_ok=True)
+            if not self.folder.is_file():  # or what follows says that it is no folder
+                self.folder.mkdir(parents=True, exist_ok=True)
             text = json.dumps(told, indent=2).encode()
             _replace(path.with_suffix(".json"), text)
             if run.model is not None:
