@@ -109,8 +109,9 @@ class Shelf:
                 save(run.model, path)
                 run.model.path, run.model.file_id = held
         except OSError as error:
+            told_as = f"{self.folder}: {error.strerror or error}"
             self.folder = None
-            return f"trainings cannot be kept ({error}), and an interruption would lose them"
+            return f"trainings cannot be kept ({told_as}), and an interruption would lose them"
         except LayerkitError as error:
             return f"{spec.name}, seed {seed}: the training could not be kept ({error})"
         return None
