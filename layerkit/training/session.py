@@ -84,6 +84,10 @@ class Session:
         self.model.contract = self.prepared.contract
         check_savable(self.model)
         self._check_layers()
+        if self.model.carried.aliases:
+            names = list(self.model.carried.aliases)
+            tied = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+            self.listener.notice(f"tied weights are trained apart and saved apart: {tied}")
         train = self.prepared.train
         self.loop = Loop(self.model.network, recipe, train, self.listener, self._judge, self.fast)
         self.rows = fingerprint_of(self.prepared)

@@ -547,6 +547,15 @@ def test_tied_weights_come_back_and_stay_tied_in_the_file(trained: Model) -> Non
     assert layerkit.inspect(io.BytesIO(loose)).header["aliases"] == {}
     assert read(loose).predict(X).tobytes() == model.predict(X).tobytes()
 
+    told: list[str] = []
+
+    class Notices(layerkit.Listener):
+        def notice(self, text: str) -> None:
+            told.append(text)
+
+    layerkit.train(read(raw), data=data(), listener=Notices())
+    assert told == ["tied weights are trained apart and saved apart: highway_2.WH"]
+
 
 # ---- writing
 
