@@ -9,16 +9,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable
+from itertools import product
 from numbers import Number
 
 import numpy as np
 
 from layerkit.layer import Array
 
-__all__ = ["as_numbers", "is_missing", "is_text", "missing_in", "number", "plain", "text_cell"]
+__all__ = [
+    "as_numbers",
+    "is_missing",
+    "is_text",
+    "missing_in",
+    "missing_texts",
+    "number",
+    "plain",
+    "text_cell",
+]
 
 _MISSING = ("", "?")
-_NAN = ("nan", "+nan", "-nan")
+_NAN = frozenset(
+    sign + "".join(letters) for sign in ("", "+", "-") for letters in product("nN", "aA", "nN")
+)
 _NOTHING = ("NAType", "NaTType", "MaskedConstant")
 """Types of pandas.NA, pandas.NaT and numpy.ma.masked, which are told without importing either."""
 
@@ -44,13 +56,18 @@ def is_missing(cell: object, spellings: Collection[str] = ()) -> bool:
         return True
     if isinstance(cell, (str, bytes)):
         text = _text(cell)
-        return text in _MISSING or text in spellings or text.lower() in _NAN
+        return text in _MISSING or text in spellings or text in _NAN
     if isinstance(cell, Number):
         value = number(cell)
         return value is not None and (math.isnan(value) or value in _values(spellings))
     if isinstance(cell, (np.datetime64, np.timedelta64)):
         return bool(np.isnat(cell))
     return type(cell).__name__ in _NOTHING
+
+
+def missing_texts(spellings: Collection[str] = ()) -> frozenset[str]:
+    """All texts, without blanks around them, that ``is_missing`` takes for no value."""
+    return _NAN.union(_MISSING, spellings)
 
 
 def missing_in(cells: Array, spellings: Collection[str] = ()) -> Array:

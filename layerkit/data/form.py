@@ -10,7 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
-from layerkit.contract.cells import is_missing, number
+from layerkit.contract.cells import missing_texts, number
 from layerkit.layer import Array
 
 __all__ = ["Form"]
@@ -108,12 +108,8 @@ class Form:
 
     def texts(self, cells: Iterable[str]) -> Array:
         """The cells as (n,) str, stripped, "" where one is missing."""
-        found = list(map(str.strip, cells))
-        longest = max(map(len, (*self.missing, "+nan")))
-        short = {cell for cell in set(found) if len(cell) <= longest}
-        missing = {cell for cell in short if is_missing(cell, self.missing_values)}
-        if missing:
-            found = ["" if cell in missing else cell for cell in found]
+        missing = missing_texts(self.missing_values)
+        found = ["" if cell in missing else cell for cell in map(str.strip, cells)]
         return np.array(found, np.str_)
 
     def labels(self, cells: Array) -> tuple[Array, Array | None]:
