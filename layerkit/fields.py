@@ -2,7 +2,7 @@
 
 A part's keyword-only constructor is the one list of its settings. Its annotations are ordinary
 Python types, or the names below, which add a range or say that the setting names another part.
-``layerkit.spec`` turns them into a strict validator and into JSON Schema; a plugin needs nothing
+``layerkit.specs`` turns them into a strict validator and into JSON Schema; a plugin needs nothing
 but this module.
 """
 

@@ -14,25 +14,26 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from layerkit.contract import (
+from layerkit.core.layer import Array
+from layerkit.core.network import Network
+from layerkit.core.parts import Link
+from layerkit.core.planning import Planned
+from layerkit.datacontract import (
     DataContract,
     InputContract,
     OutputContract,
     fit_fill,
     fit_scaler,
 )
+from layerkit.discovery.registry import initializer
 from layerkit.errors import DataError
-from layerkit.layer import Array
-from layerkit.network import Network
-from layerkit.parts import Link
-from layerkit.planning import Planned
-from layerkit.predicting import Predictor, RawRows
-from layerkit.spec import Spec, read_spec
+from layerkit.predict import Predictor, RawRows
+from layerkit.specs import Spec, read_spec
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from layerkit.seen import Fit
+    from layerkit.datacontract.fitted_rows import Fit
 
 __all__ = ["Model", "RawRows", "SelfTest", "build"]
 
@@ -300,7 +301,7 @@ def build(spec: str | Path | Mapping[str, Any] | Spec, *, settings: Sequence[str
     """
     resolved = as_spec(spec, settings)
     network = Network(resolved.plan(), np.dtype(resolved.dtype))
-    network.initialise((resolved.train or {}).get("seed", 0))
+    network.initialise((resolved.train or {}).get("seed", 0), initializer)
     return Model(resolved, network, declared_contract(resolved, network.planned))
 
 

@@ -52,7 +52,7 @@ def _json(value: object) -> str:
 
 
 def _words(annotation: Any) -> str:
-    from layerkit.spec.words import describe
+    from layerkit.specs.messages import describe
 
     return describe(annotation)
 
@@ -62,8 +62,8 @@ def _words(annotation: Any) -> str:
 
 def spec_fields() -> str:
     """Every section of a spec: its fields, what they take, their defaults and meanings."""
-    from layerkit.spec.document import annotation_at
-    from layerkit.spec.sections import SECTIONS
+    from layerkit.specs.document import annotation_at
+    from layerkit.specs.sections import SECTIONS
 
     parts = []
     for path, section in SECTIONS.items():
@@ -90,7 +90,7 @@ def spec_fields() -> str:
 
 
 def _takes(annotation: Any) -> str:
-    from layerkit.spec.settings import part_group
+    from layerkit.specs.validate.settings import part_group
 
     for one in (annotation, *get_args(annotation)):
         group = part_group(one)
@@ -105,7 +105,7 @@ def _takes(annotation: Any) -> str:
 
 def parts(kind: str) -> str:
     """Every installed part of ``kind``: what it computes, its settings and its source."""
-    from layerkit.registry import REGISTRIES
+    from layerkit.discovery.registry import REGISTRIES
 
     registry = REGISTRIES[kind]
     found = []
@@ -137,7 +137,7 @@ def parts(kind: str) -> str:
 
 
 def _settings(part: Any) -> list[list[str]]:
-    from layerkit.spec.settings import setting_types
+    from layerkit.specs.validate.settings import setting_types
 
     meanings = _documented(inspect.getdoc(part) or "")
     types = setting_types(part)
@@ -198,7 +198,7 @@ def _markdown(doc: str) -> str:
 
 def data_sets() -> str:
     """Every registered data set."""
-    from layerkit.registry import DATA
+    from layerkit.discovery.registry import DATA
 
     found = []
     for name in DATA.names():

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from layerkit import spreadsheet
 from layerkit.cli.decimals import shortest
+from layerkit.data import spreadsheet
 
 if TYPE_CHECKING:
     from layerkit import Array, Model

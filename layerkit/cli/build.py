@@ -39,7 +39,7 @@ def build(
     from layerkit import Model, save
     from layerkit import build as make
     from layerkit.cli import files, summary
-    from layerkit.store import check_savable
+    from layerkit.file.check_savable import check_savable
 
     source = files.read_source(spec, settings or ())
     if isinstance(source, Model):

@@ -188,8 +188,8 @@ def write_file(target: Path, pieces: Iterable[str]) -> None:
     PathError
         If it cannot be written.
     """
-    from layerkit.format.atomic import replace_file
-    from layerkit.format.gather import Gather
+    from layerkit.codec.atomic import replace_file
+    from layerkit.codec.gather import Gather
     from layerkit.paths import expanded, path_errors
 
     def produce(gather: Gather) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from layerkit.layer import Array
+from layerkit.core.layer import Array
 
 __all__ = ["shortest"]
 

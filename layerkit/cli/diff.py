@@ -9,7 +9,7 @@ import typer
 from layerkit.cli import console, options
 
 if TYPE_CHECKING:
-    from layerkit.revise import Change, Difference
+    from layerkit.file.revise import Change, Difference
 
 __all__ = ["EXAMPLE", "diff"]
 

@@ -41,7 +41,7 @@ def evaluate(
     """
     from layerkit import evaluate as judge
     from layerkit.cli import files
-    from layerkit.seen import share_seen
+    from layerkit.datacontract.fitted_rows import share_seen
 
     loaded = files.load_model(model)
     rows, taken = _rows(loaded, data, split, dialect)

@@ -17,7 +17,7 @@ from layerkit.paths import expanded, given_descriptor, open_input, path_errors
 
 if TYPE_CHECKING:
     from layerkit import Model
-    from layerkit.spec import Spec
+    from layerkit.specs import Spec
 
 __all__ = [
     "check_folder",
@@ -56,7 +56,7 @@ def read_source(name: str, settings: Sequence[str]) -> Spec | Model:
         If it cannot be read or is wrong.
     """
     from layerkit import load
-    from layerkit.spec import read_spec
+    from layerkit.specs import read_spec
 
     if name == "-":
         raw = sys.stdin.buffer.read()
@@ -81,9 +81,9 @@ def _is_spec(head: bytes) -> bool:
 
 
 def _spec_text(raw: bytes, settings: Sequence[str]) -> Spec:
-    from layerkit.spec import resolve
-    from layerkit.spec.resolve import overridden
-    from layerkit.spec.text import parse
+    from layerkit.specs import resolve
+    from layerkit.specs.json_source import parse
+    from layerkit.specs.resolve import overridden
 
     source = parse(raw.decode("utf-8-sig", "replace"), name="standard input")
     return resolve(overridden(source, settings) if settings else source)
@@ -91,7 +91,7 @@ def _spec_text(raw: bytes, settings: Sequence[str]) -> Spec:
 
 def _changed(model: Model, settings: Sequence[str]) -> Model:
     """``model`` with another recipe: its layers and its data contract are what they are."""
-    from layerkit.spec import read_spec
+    from layerkit.specs import read_spec
 
     if not settings:
         return model
@@ -136,8 +136,8 @@ def check_model_target(path: Path) -> None:
     Misuse
         If it is ``-``.
     """
-    from layerkit.format.atomic import destination as behind
-    from layerkit.format.reader import MAGIC
+    from layerkit.codec.atomic import destination as behind
+    from layerkit.codec.reader import MAGIC
 
     if str(path) == "-":
         raise failures.Misuse("a model goes into a file, not to standard output: -o FILE names one")
@@ -176,7 +176,7 @@ def keep_others(outputs: Sequence[str | None]) -> None:
     Misuse
         If it is ``-``.
     """
-    from layerkit.format.reader import MAGIC
+    from layerkit.codec.reader import MAGIC
 
     for output in outputs:
         if output == "-":

@@ -19,7 +19,7 @@ from layerkit.errors import LayerkitError, PathError
 if TYPE_CHECKING:
     from layerkit import Array, Model, Rows
     from layerkit.cli.answers import Answers, Form
-    from layerkit.contract.outside import Tally
+    from layerkit.datacontract.out_of_range import Tally
 
 __all__ = ["EXAMPLE", "infer"]
 
@@ -130,7 +130,7 @@ class _Work:
     """Blocks of rows to text, and what there is to tell of them."""
 
     def __init__(self, model: Model, answers: Answers, policy: Outside) -> None:
-        from layerkit.contract.outside import Tally
+        from layerkit.datacontract.out_of_range import Tally
 
         self._model, self._answers, self._policy = model, answers, policy
         self._source = ""
@@ -154,7 +154,7 @@ class _Work:
         """The rows as the model takes them, ``block_rows`` at a time, however many a block has."""
         import numpy as np
 
-        from layerkit.contract import at_source
+        from layerkit.datacontract import at_source
 
         size = self._model.block_rows
         held: list[Array] = []
@@ -176,7 +176,7 @@ class _Work:
 
     def _predicted(self, x: Array) -> tuple[Array, Array]:
         """Predictions, and which numbers of the rows are outside the range of training."""
-        from layerkit.contract.outside import refusal
+        from layerkit.datacontract.out_of_range import refusal
 
         inputs = self._model.contract.input
         outside = inputs.outside(x)

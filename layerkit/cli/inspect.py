@@ -10,7 +10,7 @@ import typer
 from layerkit.cli import console, options
 
 if TYPE_CHECKING:
-    from layerkit.inspection import Inspection
+    from layerkit.file.inspection import Inspection
 
 __all__ = ["EXAMPLE", "inspect"]
 
@@ -106,7 +106,7 @@ def _words(facts: Any) -> str:
 
 
 def _layers(seen: Inspection) -> str:
-    from layerkit.format import layer_records
+    from layerkit.codec import layer_records
 
     types = seen.header["types"]
     counts: dict[str, int] = {}

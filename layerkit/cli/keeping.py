@@ -20,7 +20,7 @@ from layerkit.paths import CHECKPOINT
 
 if TYPE_CHECKING:
     from layerkit import Model
-    from layerkit.spec import Spec
+    from layerkit.specs import Spec
 
 __all__ = ["Place", "checkpoint_of", "finished_name", "same_spec"]
 

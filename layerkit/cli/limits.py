@@ -34,7 +34,7 @@ def limited(command: Callable[..., None]) -> Callable[..., None]:
         if not limit:
             command(*args, **options)
             return
-        from layerkit.format.limits import using_limits
+        from layerkit.codec.limits import using_limits
 
         with using_limits(_chosen(limit)):
             command(*args, **options)
@@ -53,7 +53,7 @@ def _chosen(words: Sequence[str]) -> Limits:
     from dataclasses import fields
 
     from layerkit import Limits
-    from layerkit.offers import nearest
+    from layerkit.discovery.candidates import nearest
 
     known = [field.name for field in fields(Limits)]
     found: dict[str, int] = {}

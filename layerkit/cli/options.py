@@ -19,7 +19,7 @@ __all__ = ["Data", "Dialect", "Json", "ModelFile", "Quiet", "Settings", "extende
 
 def _as_given(settings: list[str] | None) -> list[str] | None:
     """Overrides that know how messages name them."""
-    from layerkit.spec.overrides import Setting
+    from layerkit.specs.overrides import Setting
 
     return settings and [Setting(text, f"--set {text}") for text in settings]
 

@@ -14,7 +14,7 @@ from layerkit.cli.failures import Misuse
 from layerkit.cli.plugins_list import Group
 
 if TYPE_CHECKING:
-    from layerkit.layer import Part
+    from layerkit.core.parts import Part
     from layerkit.testing import Report
 
 __all__ = ["EXAMPLE", "check"]

@@ -12,7 +12,7 @@ from layerkit.cli import console, options
 from layerkit.cli.plugins_list import Limit
 
 if TYPE_CHECKING:
-    from layerkit.plugins.metadata import Finding
+    from layerkit.discovery.tools.metadata_findings import Finding
 
 __all__ = ["EXAMPLE", "doctor"]
 
@@ -43,7 +43,7 @@ def doctor(
     """
     from dataclasses import replace
 
-    from layerkit.plugins.doctor import examine
+    from layerkit.discovery.tools.doctor import examine
 
     seen = examine(limit=limit)
     seen = replace(seen, findings=(*seen.findings, *_left_over(folder)))
@@ -68,7 +68,7 @@ def doctor(
 
 def _left_over(folder: Path) -> list[Finding]:
     """A notice for each temporary file of ``folder`` that a save which was killed has left."""
-    from layerkit.plugins.metadata import Finding
+    from layerkit.discovery.tools.metadata_findings import Finding
 
     found = sorted(path for path in folder.iterdir() if _TEMPORARY.fullmatch(path.name))
     return [

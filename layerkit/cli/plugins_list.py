@@ -9,9 +9,9 @@ import typer
 from layerkit.cli import console, options
 
 if TYPE_CHECKING:
-    from layerkit.offers import Offer
-    from layerkit.plugins.listing import Listed
-    from layerkit.plugins.trial import Trial
+    from layerkit.discovery.candidates import Offer
+    from layerkit.discovery.tools.listing import Listed
+    from layerkit.discovery.tools.trial_import import Trial
 
 __all__ = ["EXAMPLE", "Group", "Limit", "list_"]
 
@@ -50,12 +50,12 @@ def list_(
     Without --check no plugin is imported: the list is what installed distributions declare. With
     it, the exit code is 1 if any cannot be used.
     """
-    from layerkit.plugins.listing import listing
+    from layerkit.discovery.tools.listing import listing
 
     rows = listing(group)
     trials: dict[Offer, Trial] = {}
     if check:
-        from layerkit.plugins.trial import try_out
+        from layerkit.discovery.tools.trial_import import try_out
 
         offers = [row.offer for row in rows if row.allowed and row.offer.dist is not None]
         trials = {trial.offer: trial for trial in try_out(offers, limit=limit)}

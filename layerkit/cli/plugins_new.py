@@ -35,7 +35,7 @@ def new(
     One part with its equations, tests that run the conformance kit, a spec that uses it, the entry
     point, README, licence and CI. Nothing that is there is written over.
     """
-    from layerkit.plugins.scaffold import scaffold
+    from layerkit.discovery.tools.scaffold import scaffold
 
     try:
         made = scaffold(name, out=out, kind=kind, author=author)

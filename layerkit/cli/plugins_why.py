@@ -10,7 +10,7 @@ from layerkit.cli import console, options
 from layerkit.cli.plugins_list import Group, Limit
 
 if TYPE_CHECKING:
-    from layerkit.plugins.why import Claim, Reason
+    from layerkit.discovery.tools.why import Claim, Reason
 
 __all__ = ["EXAMPLE", "why"]
 
@@ -29,7 +29,7 @@ def why(
     Who else claims it, how long its import takes, what it prints, and the traceback if it raises.
     It is imported in another process. The exit code is 1 if the type cannot be used.
     """
-    from layerkit.plugins.why import why as explain
+    from layerkit.discovery.tools.why import why as explain
 
     found = explain(name, group, limit=limit)
     if as_json:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from layerkit import Model, Rows, Run
     from layerkit.cli.progress import Quiet
     from layerkit.data.dialect import Dialect
-    from layerkit.spec import Spec
+    from layerkit.specs import Spec
     from layerkit.training.session import Ended
 
 __all__ = [
@@ -66,7 +66,7 @@ def run_all(
     LayerkitError, OSError
         As ``train`` and ``save``.
     """
-    from layerkit.spec import Spec
+    from layerkit.specs import Spec
     from layerkit.training import splits_of
     from layerkit.training.rows import labelled_rows
 

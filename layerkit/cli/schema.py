@@ -18,6 +18,6 @@ def schema(*, as_json: options.Json = False) -> None:
     It covers every layer that is installed here. Editors complete and check a spec that names it as
     "$schema". The output is JSON with or without --json.
     """
-    from layerkit.spec.jsonschema import json_schema
+    from layerkit.specs.jsonschema import json_schema
 
     console.emit_json(json_schema())

@@ -14,7 +14,7 @@ __all__ = ["layer_table", "metric_table", "saved", "shape", "summarise"]
 
 def summarise(model: Model) -> dict[str, Any]:
     """Layers and totals as JSON values."""
-    from layerkit.registry import REGISTRIES
+    from layerkit.discovery.registry import REGISTRIES
 
     layers = REGISTRIES["layers"]
     itemsize = model.network.dtype.itemsize

@@ -65,7 +65,7 @@ def near(term: str) -> str:
 
 def _known(term: str) -> list[str]:
     """All names that a misspelt ``term`` may stand for; imports at most the part before its dot."""
-    from layerkit.registry import REGISTRIES
+    from layerkit.discovery.registry import REGISTRIES
 
     words = [path for path in _spec_paths() if path]
     words += [path.rpartition(".")[2] for path in _spec_paths()]
@@ -80,7 +80,7 @@ def _known(term: str) -> list[str]:
 
 
 def _spec_paths() -> list[str]:
-    from layerkit.spec.sections import SECTIONS
+    from layerkit.specs.sections import SECTIONS
 
     return [
         f"{section}.{name}".lstrip(".")
@@ -90,11 +90,11 @@ def _spec_paths() -> list[str]:
 
 
 def _spec_field(path: str) -> list[Topic]:
-    from layerkit.registry import REGISTRIES
-    from layerkit.spec.document import annotation_at
-    from layerkit.spec.sections import SECTIONS
-    from layerkit.spec.settings import part_group
-    from layerkit.spec.words import describe
+    from layerkit.discovery.registry import REGISTRIES
+    from layerkit.specs.document import annotation_at
+    from layerkit.specs.messages import describe
+    from layerkit.specs.sections import SECTIONS
+    from layerkit.specs.validate.settings import part_group
 
     if path not in _spec_paths():
         return []
@@ -128,9 +128,9 @@ def _named(path: str) -> list[tuple[str, str]]:
 
     A part's own name may hold dots (acme.spline).
     """
-    from layerkit.registry import REGISTRIES
-    from layerkit.spec.document import annotation_at
-    from layerkit.spec.settings import part_group
+    from layerkit.discovery.registry import REGISTRIES
+    from layerkit.specs.document import annotation_at
+    from layerkit.specs.validate.settings import part_group
 
     found = []
     for kind, registry in REGISTRIES.items():
@@ -145,7 +145,7 @@ def _named(path: str) -> list[tuple[str, str]]:
 
 
 def _parts(path: str) -> list[Topic]:
-    from layerkit.registry import REGISTRIES
+    from layerkit.discovery.registry import REGISTRIES
 
     topics = []
     for kind, name in _named(path):
@@ -175,9 +175,9 @@ def _signed(parameter: inspect.Parameter) -> str:
 
 
 def _settings(path: str) -> list[Topic]:
-    from layerkit.registry import REGISTRIES
-    from layerkit.spec.settings import part_group, setting_types
-    from layerkit.spec.words import describe
+    from layerkit.discovery.registry import REGISTRIES
+    from layerkit.specs.messages import describe
+    from layerkit.specs.validate.settings import part_group, setting_types
 
     owner, _, setting = path.rpartition(".")
     topics = []

@@ -71,8 +71,8 @@ def train(
     """
     from layerkit.cli import files, runs
     from layerkit.cli.progress import watcher
-    from layerkit.spec import Spec
-    from layerkit.spec.overrides import Setting
+    from layerkit.specs import Spec
+    from layerkit.specs.overrides import Setting
 
     changes = [*(settings or ())]
     for name, value in (("epochs", epochs), ("seed", seed)):

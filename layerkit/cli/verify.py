@@ -56,7 +56,7 @@ def verify(
 def _check(name: str, *, selftest: bool) -> str:
     """The file id of a good file; raises what is wrong with a bad one."""
     from layerkit import load
-    from layerkit.format import open_document
+    from layerkit.codec import open_document
 
     if selftest:
         return load(sys.stdin.buffer if name == "-" else name).file_id or ""

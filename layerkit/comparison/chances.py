@@ -40,7 +40,7 @@ from layerkit.comparison.intervals import (
 )
 from layerkit.comparison.resampling import RESAMPLES, bca, bootstrap_t, expanded
 from layerkit.comparison.student import t_quantile
-from layerkit.layer import Array
+from layerkit.core.layer import Array
 
 __all__ = ["Chances", "Parts", "chances", "of_draws", "of_own_rows", "of_rows", "of_shares"]
 

@@ -13,8 +13,8 @@ from layerkit.comparison.marks import BySeed, Marks, Pair, marks_of, pair
 from layerkit.comparison.multiple import not_told_from_the_best, settled
 from layerkit.comparison.results import Difference, Summary, Verdict
 from layerkit.comparison.sentences import Who, sentence
-from layerkit.layer import Array
-from layerkit.parts import Metric
+from layerkit.core.layer import Array
+from layerkit.core.parts import Metric
 
 __all__ = ["Side", "best_of", "difference", "differences", "spread_of", "summarise", "verdicts"]
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from layerkit.errors import PluginError, SpecError
+from layerkit.file.load import load
 from layerkit.model import Model
 from layerkit.paths import expanded, open_input
-from layerkit.spec import Spec, read_spec
-from layerkit.store import load
+from layerkit.specs import Spec, read_spec
 
 __all__ = ["Entry", "Given", "gather"]
 

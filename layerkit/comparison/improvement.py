@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from layerkit.comparison.student import t_quantile
-from layerkit.layer import Array
+from layerkit.core.layer import Array
 
 __all__ = ["Improvement", "improvement"]
 

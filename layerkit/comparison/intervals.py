@@ -25,7 +25,7 @@ from typing import Literal
 import numpy as np
 
 from layerkit.comparison.student import t_quantile
-from layerkit.layer import Array
+from layerkit.core.layer import Array
 
 __all__ = [
     "Bounds",

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from layerkit.comparison.resampling import GROUPS, row_groups, weights_of
-from layerkit.layer import Array, Context
-from layerkit.links import apply_link
+from layerkit.core.layer import Array, Context
+from layerkit.core.output_functions import apply_link
+from layerkit.core.parts import Loss, Metric
 from layerkit.model import Model
-from layerkit.parts import Loss, Metric
 from layerkit.training.measure import decoded, metric_value
 from layerkit.training.prepare import Arrays
 

@@ -21,12 +21,13 @@ from typing import Any
 import numpy as np
 
 import layerkit
+from layerkit.core.rows import Rows
 from layerkit.errors import LayerkitError
+from layerkit.file.load import load
+from layerkit.file.provenance import provenance
+from layerkit.file.save import save
 from layerkit.model import Model
-from layerkit.parts import Rows
-from layerkit.provenance import provenance
-from layerkit.spec import Spec
-from layerkit.store import load, save
+from layerkit.specs import Spec
 from layerkit.training.recipe import Recipe
 
 __all__ = ["Kept", "Shelf", "rows_digest"]

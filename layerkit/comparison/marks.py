@@ -9,8 +9,8 @@ import numpy as np
 
 from layerkit.comparison.chances import Chances, of_draws, of_own_rows, of_rows, of_shares
 from layerkit.comparison.judging import Judged, resampled, row_values
-from layerkit.layer import Array
-from layerkit.parts import Metric
+from layerkit.core.layer import Array
+from layerkit.core.parts import Metric
 
 __all__ = ["BySeed", "Marks", "Pair", "marks_of", "pair"]
 

@@ -10,11 +10,12 @@ from typing import Any, Literal
 
 from layerkit.comparison.entries import Entry
 from layerkit.comparison.seen import Seen, seen_of
+from layerkit.core.parts import Loss, Metric
+from layerkit.core.rows import Rows
 from layerkit.data import Dialect
+from layerkit.discovery.registry import METRICS, split_config
 from layerkit.errors import DataError, SpecError, quoted
 from layerkit.model import Model, build
-from layerkit.parts import Loss, Metric, Rows
-from layerkit.registry import METRICS, split_config
 from layerkit.training.prepare import Arrays, prepare, test_split, to_arrays
 from layerkit.training.recipe import loss_and_metrics
 from layerkit.training.rows import DataLike, splits_of

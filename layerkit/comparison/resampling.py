@@ -14,8 +14,8 @@ import numpy as np
 
 from layerkit.comparison.intervals import Bounds
 from layerkit.comparison.student import t_quantile
-from layerkit.layer import Array
-from layerkit.network import random_stream
+from layerkit.core.layer import Array
+from layerkit.core.rng import random_stream
 
 __all__ = ["GROUPS", "RESAMPLES", "bca", "bootstrap_t", "expanded", "row_groups", "weights_of"]
 

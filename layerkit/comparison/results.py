@@ -9,7 +9,7 @@ from typing import Any, Literal
 from layerkit.comparison.chances import Parts
 from layerkit.comparison.improvement import Improvement
 from layerkit.comparison.intervals import Interval
-from layerkit.layer import Array
+from layerkit.core.layer import Array
 
 __all__ = [
     "Contestant",

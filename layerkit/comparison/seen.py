@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from layerkit.comparison.sentences import seen_words
+from layerkit.core.rng import random_stream
+from layerkit.core.rows import Rows
+from layerkit.datacontract.fitted_rows import share_seen
 from layerkit.errors import DataError
 from layerkit.model import Model
-from layerkit.network import random_stream
-from layerkit.parts import Rows
-from layerkit.seen import share_seen
 
 __all__ = ["Seen", "expected_alike", "seen_cautions", "seen_of"]
 

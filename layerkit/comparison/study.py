@@ -28,11 +28,11 @@ from layerkit.comparison.results import Contestant, Difference, LayerRow, Summar
 from layerkit.comparison.seen import Seen, seen_cautions
 from layerkit.comparison.timing import BATCH_ROWS, Timed, time_models
 from layerkit.comparison.trainings import ComparisonStoppedError, noted, train_all
+from layerkit.core.parts import Metric
 from layerkit.data import Dialect
+from layerkit.file.provenance import provenance
+from layerkit.file.save import save
 from layerkit.model import Model
-from layerkit.parts import Metric
-from layerkit.provenance import provenance
-from layerkit.store import save
 from layerkit.training import Listener
 from layerkit.training.recipe import loss_and_metrics
 from layerkit.training.rows import DataLike

@@ -13,7 +13,7 @@ from layerkit.comparison.numbers import bytes_text, count, duration, ratios
 from layerkit.comparison.outcome import Comparison
 from layerkit.comparison.results import Contestant, Difference, Summary
 from layerkit.comparison.wording import amount, bounds, mean_and_sd
-from layerkit.spreadsheet import line
+from layerkit.data.spreadsheet import line
 
 __all__ = ["csv_text", "json_values", "seconds_text", "terminal_table"]
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from layerkit.comparison.results import Timing
+from layerkit.core.rows import Rows
 from layerkit.model import Model
-from layerkit.parts import Rows
 from layerkit.threads import single_blas
 
 __all__ = ["BATCH_ROWS", "ROUNDS", "Timed", "is_steady", "take_turns", "time_models"]

@@ -10,8 +10,8 @@ from pathlib import Path
 from layerkit.comparison.entries import Entry
 from layerkit.comparison.kept import Kept, Shelf
 from layerkit.comparison.results import Notice
+from layerkit.core.rows import Rows
 from layerkit.errors import TrainingDivergedError
-from layerkit.parts import Rows
 from layerkit.training import Listener, train
 
 __all__ = ["ComparisonStoppedError", "Noted", "noted", "train_all"]

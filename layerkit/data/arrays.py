@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from layerkit.core.layer import Array
+from layerkit.core.rows import Rows
 from layerkit.errors import DataError, quoted
-from layerkit.layer import Array
-from layerkit.parts import Rows
 
 __all__ = ["load_npz", "npy_blocks", "read_idx", "read_npy", "read_npz"]
 

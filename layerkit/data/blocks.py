@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from layerkit.core.layer import Array
 from layerkit.data import polarsway
 from layerkit.data.detect import is_no_record, records_of
 from layerkit.data.form import Form
 from layerkit.errors import DataError
-from layerkit.layer import Array
 
 __all__ = ["Block", "blocks_of", "is_large", "pieces_of"]
 

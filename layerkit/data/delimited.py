@@ -12,13 +12,13 @@ from itertools import chain
 
 import numpy as np
 
+from layerkit.core.rows import Rows
 from layerkit.data.blocks import Block, blocks_of, is_large, pieces_of
 from layerkit.data.detect import Settled, settle
 from layerkit.data.dialect import Dialect
 from layerkit.data.table import Columns, Table
 from layerkit.data.textual import whole_lines
 from layerkit.errors import DataError
-from layerkit.parts import Rows
 
 __all__ = ["csv_blocks", "read_csv"]
 

@@ -14,9 +14,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from layerkit.core.rows import Rows
 from layerkit.data.idxfolder import has_idx, load_idx
 from layerkit.errors import DataSourceError, MissingExtraError
-from layerkit.parts import Rows
 from layerkit.paths import expanded
 
 __all__ = ["data_home", "fetch_files", "load_idx_set"]

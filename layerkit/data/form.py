@@ -10,8 +10,8 @@ from functools import cached_property
 
 import numpy as np
 
-from layerkit.contract.cells import missing_texts, number
-from layerkit.layer import Array
+from layerkit.core.layer import Array
+from layerkit.datacontract.parse_cells import missing_texts, number
 
 __all__ = ["Form"]
 

@@ -9,8 +9,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from layerkit.core.layer import Array
 from layerkit.data.form import Form
-from layerkit.layer import Array
 
 __all__ = ["has_header"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+from layerkit.core.rows import Rows
 from layerkit.data.read import read_rows
 from layerkit.errors import DataSourceError
-from layerkit.parts import Rows
 
 __all__ = ["has_idx", "load_idx"]
 

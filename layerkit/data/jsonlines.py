@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from layerkit.contract.cells import text_cell
+from layerkit.core.layer import Array, Shape
+from layerkit.core.rows import Rows
 from layerkit.data.textual import whole_lines
+from layerkit.datacontract.parse_cells import text_cell
 from layerkit.errors import DataError, quoted
-from layerkit.layer import Array, Shape
-from layerkit.parts import Rows
 
 __all__ = ["json_blocks", "read_json"]
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from layerkit.contract.rowforms import missing_column
+from layerkit.core.layer import Array
+from layerkit.core.rows import Rows
 from layerkit.data.form import Form
+from layerkit.datacontract.as_rows import missing_column
 from layerkit.errors import DataError
-from layerkit.layer import Array
-from layerkit.parts import Rows
 
 __all__ = ["Labels", "named", "take_labels"]
 

@@ -7,17 +7,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from layerkit.core.rows import Rows
 from layerkit.data.arrays import load_npz
 from layerkit.data.dialect import DIALECT_KEYS, Dialect
 from layerkit.data.fetch import data_home
 from layerkit.data.idxfolder import has_idx, load_idx
 from layerkit.data.read import EXTENSIONS, read_rows
 from layerkit.data.streams import read_bytes
+from layerkit.discovery.candidates import nearest
+from layerkit.discovery.registry import DATA
 from layerkit.errors import DataError, DataSourceError, UnknownTypeError, quoted
-from layerkit.offers import nearest
-from layerkit.parts import Rows
 from layerkit.paths import expanded
-from layerkit.registry import DATA
 
 __all__ = ["load_data"]
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from layerkit.core.layer import Array
 from layerkit.data.form import Form
-from layerkit.layer import Array
 
 __all__ = ["Cells", "is_there"]
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from layerkit.core.rows import Rows
 from layerkit.data.arrays import npy_blocks, read_idx, read_npy, read_npz
 from layerkit.data.delimited import csv_blocks, read_csv
 from layerkit.data.dialect import Dialect
@@ -22,9 +23,8 @@ from layerkit.data.jsonlines import json_blocks, read_json
 from layerkit.data.labels import Labels, named, take_labels
 from layerkit.data.streams import Source, byte_pieces, is_path, looks_like, read_bytes
 from layerkit.data.textual import decoded, decoded_pieces
+from layerkit.discovery.candidates import nearest
 from layerkit.errors import DataError, DataSourceError, quoted
-from layerkit.offers import nearest
-from layerkit.parts import Rows
 
 __all__ = ["EXTENSIONS", "read_blocks", "read_rows"]
 

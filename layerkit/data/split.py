@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from layerkit.contract.labels import Names, distinct_labels, label_of
-from layerkit.contract.rowforms import missing_column
+from layerkit.core.layer import Array
+from layerkit.core.rows import Rows
+from layerkit.datacontract.as_rows import missing_column
+from layerkit.datacontract.labels import Names, distinct_labels, label_of
+from layerkit.discovery.candidates import nearest
 from layerkit.errors import DataError, quoted
-from layerkit.layer import Array
-from layerkit.offers import nearest
-from layerkit.parts import Rows
 
 __all__ = ["split_by_column", "split_rows"]
 

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
+from layerkit.discovery.candidates import nearest
 from layerkit.errors import DataSourceError, PathError
-from layerkit.offers import nearest
 from layerkit.paths import expanded, open_input
 
 __all__ = ["Source", "byte_pieces", "is_path", "looks_like", "read_bytes"]

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from layerkit.contract.cells import number
+from layerkit.core.layer import Array
 from layerkit.data.blocks import Block
 from layerkit.data.form import Form
+from layerkit.datacontract.parse_cells import number
 from layerkit.errors import DataError, quoted
-from layerkit.layer import Array
 
 __all__ = ["Columns", "Table"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from layerkit.core.layer import Array
+from layerkit.core.parts import Activation
 from layerkit.errors import quoted
-from layerkit.layer import Array
-from layerkit.parts import Activation
 from layerkit.testing.bench import F32, F64, close, equal
 from layerkit.testing.layer_memory import layouts
 from layerkit.testing.numeric import slopes

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from layerkit.layer import Layer
+from layerkit.core.layer import Layer
 from layerkit.testing.bench import Bench
 from layerkit.testing.processes import import_afresh, import_again, reachable
 from layerkit.testing.rules import Battery, Failed, Skipped

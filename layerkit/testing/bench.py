@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from layerkit.core.layer import Array, Context, Layer, Shape
+from layerkit.core.network import Network
+from layerkit.core.planning import plan_layers
+from layerkit.discovery.registry import initializer
 from layerkit.errors import LayerkitError, quoted
-from layerkit.layer import Array, Context, Layer, Shape
-from layerkit.network import Network
-from layerkit.planning import plan_layers
 from layerkit.testing.rules import Failed
 from layerkit.testing.subject import Example, Subject, calling
 
@@ -63,7 +64,7 @@ class Bench:
             planned = plan_layers([("layer", layer)], example.shape)
         self.network = Network(planned, dtype)
         try:
-            self.network.initialise(subject.seed)
+            self.network.initialise(subject.seed, initializer)
         except LayerkitError as error:
             raise Failed(f"{example}: its parameters cannot start: {error}") from error
         self.network.allocate_grads()

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from layerkit.layer import Array, Context
+from layerkit.core.layer import Array, Context
 from layerkit.testing.bench import Bench
 from layerkit.testing.rules import Failed
 

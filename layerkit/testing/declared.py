@@ -7,8 +7,8 @@ import re
 import sys
 from collections.abc import Mapping
 
+from layerkit.discovery.importing import CONTRACT_VERSION, OLDEST_CONTRACT
 from layerkit.errors import quoted
-from layerkit.importing import CONTRACT_VERSION, OLDEST_CONTRACT
 from layerkit.testing.rules import Battery, Failed
 from layerkit.testing.subject import Subject
 

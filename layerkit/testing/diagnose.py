@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from layerkit.layer import Array
+from layerkit.core.layer import Array
 from layerkit.testing.bench import Bench
 
 __all__ = ["Finding", "explain"]

@@ -6,10 +6,10 @@ import importlib
 import traceback
 from typing import Any
 
+from layerkit.core.parts import Part
+from layerkit.discovery.candidates import nearest
+from layerkit.discovery.registry import REGISTRIES
 from layerkit.errors import quoted
-from layerkit.layer import Part
-from layerkit.offers import nearest
-from layerkit.registry import REGISTRIES
 from layerkit.testing.subject import registry_of
 
 __all__ = ["find_part", "installed_parts"]

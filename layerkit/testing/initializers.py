@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from layerkit.core.layer import Array, Shape
+from layerkit.core.parts import Initializer
 from layerkit.errors import ShapeError, quoted
-from layerkit.layer import Array, Shape
-from layerkit.parts import Initializer
 from layerkit.testing.bench import equal
 from layerkit.testing.rules import Battery, Failed
 from layerkit.testing.subject import Subject, calling

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from layerkit.fast import kernels_for_training
-from layerkit.layer import Array
-from layerkit.programs import Chain, program_of
-from layerkit.registry import REGISTRIES
+from layerkit.core.layer import Array
+from layerkit.discovery.registry import REGISTRIES
+from layerkit.execution.kernels import kernels_for_training
+from layerkit.execution.runner import Chain, program_of
 from layerkit.testing.bench import F32, F64, Bench, Pass, equal
 from layerkit.testing.layer_gradients import findings
 from layerkit.testing.rules import INTACT, Battery, Failed, Skipped

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from layerkit.layer import Array
+from layerkit.core.layer import Array
 from layerkit.testing.bench import F32, Bench, Pass, equal
 from layerkit.testing.layer_gradients import findings
 from layerkit.testing.rules import INTACT, Battery, Failed

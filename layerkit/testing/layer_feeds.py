@@ -8,10 +8,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from layerkit.core.layer import Array, Layer
+from layerkit.core.network import Network
+from layerkit.core.planning import plan_layers
+from layerkit.discovery.registry import initializer
 from layerkit.errors import LayerkitError
-from layerkit.layer import Array, Layer
-from layerkit.network import Network
-from layerkit.planning import plan_layers
 from layerkit.testing.bench import F64, Bench, close, equal
 from layerkit.testing.rules import INTACT, Battery, Failed, Skipped
 from layerkit.testing.subject import Example, Subject
@@ -182,7 +183,7 @@ def _compare(subject: Subject, case: Example, layers: list[Layer]) -> None:
     """One pass through a network of all of them, against one after the other on their own."""
     names = [f"layer_{i}" for i in range(len(layers))]
     network = Network(plan_layers(list(zip(names, layers, strict=True)), case.shape), F64)
-    network.initialise(subject.seed)
+    network.initialise(subject.seed, initializer)
     network.params[...] += subject.rng("stacked").uniform(-0.5, 0.5, network.size)
     network.allocate_grads()
     x = subject.rng("stacked x").standard_normal((5, *case.shape))

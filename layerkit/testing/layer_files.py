@@ -29,7 +29,7 @@ BATTERY = Battery("dtype.float32", "declared.type_name", "settings.round_trip")
     fix="all that the output depends on must be a setting, a parameter or a state",
 )
 def _round_trip(subject: Subject) -> str | None:
-    from layerkit.store import load
+    from layerkit.file.load import load
 
     with subject.known():
         for case in subject.examples:
@@ -115,8 +115,8 @@ def _golden(subject: Subject) -> str | None:
 
 def _read_golden(subject: Subject, path: Path) -> bool:
     """Load a kept file, with its self-test, save it and load it again; False if not ours."""
-    from layerkit.inspection import inspect
-    from layerkit.store import load
+    from layerkit.file.inspection import inspect
+    from layerkit.file.load import load
 
     case = Example(path.name, {}, ())
     try:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from layerkit.layer import Array
+from layerkit.core.layer import Array
 from layerkit.testing.bench import F64, Bench
 from layerkit.testing.diagnose import Finding, explain
 from layerkit.testing.numeric import slopes

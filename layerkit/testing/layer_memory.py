@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from layerkit.layer import Array, Context
+from layerkit.core.layer import Array, Context
 from layerkit.testing.bench import Bench, Pass, close, equal, worst
 from layerkit.testing.rules import INTACT, Battery, Failed
 from layerkit.testing.subject import Subject

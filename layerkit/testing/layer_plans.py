@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from layerkit.core.layer import Array, Plan, Shape
+from layerkit.core.planning import plan_layers
 from layerkit.errors import LayerkitError, ShapeError, quoted
-from layerkit.layer import Array, Plan, Shape
-from layerkit.planning import plan_layers
 from layerkit.testing.bench import F32, F64, Bench
 from layerkit.testing.counting import Counter, Unobservable, count
 from layerkit.testing.rules import Battery, Failed, Skipped

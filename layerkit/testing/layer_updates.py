@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from layerkit.layer import Array, Layer
-from layerkit.parts import Optimizer
+from layerkit.core.layer import Array, Layer
+from layerkit.core.optimizer import Optimizer
 from layerkit.testing.bench import F32, Bench, equal
 from layerkit.testing.rules import INTACT, Battery, Failed, Skipped
 from layerkit.testing.subject import Subject, calling

@@ -7,10 +7,10 @@ from typing import NamedTuple, get_args
 
 import numpy as np
 
+from layerkit.core.layer import Array, Context
+from layerkit.core.parts import Link, Loss, Target
 from layerkit.errors import quoted
-from layerkit.fast import kernels_for_training
-from layerkit.layer import Array, Context
-from layerkit.parts import Link, Loss, Target
+from layerkit.execution.kernels import kernels_for_training
 from layerkit.testing.bench import F32, F64, close, equal
 from layerkit.testing.layer_memory import layouts
 from layerkit.testing.numeric import slopes

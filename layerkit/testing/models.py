@@ -6,8 +6,8 @@ import io
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from layerkit.core.layer import Shape
 from layerkit.errors import LayerkitError
-from layerkit.layer import Shape
 from layerkit.testing.rules import Failed
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def saved(example: Example, model: Model) -> bytes:
     Failed
         If it cannot be saved.
     """
-    from layerkit.store import save
+    from layerkit.file.save import save
 
     stream = io.BytesIO()
     try:
@@ -70,7 +70,7 @@ def loaded(example: Example, raw: bytes) -> Model:
     Failed
         If it cannot be loaded.
     """
-    from layerkit.store import load
+    from layerkit.file.load import load
 
     try:
         return load(io.BytesIO(raw))

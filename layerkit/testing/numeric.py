@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from layerkit.layer import Array
+from layerkit.core.layer import Array
 
 __all__ = ["Slopes", "slopes"]
 

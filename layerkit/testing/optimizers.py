@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from layerkit.core.layer import Array
+from layerkit.core.optimizer import Optimizer
 from layerkit.errors import quoted
-from layerkit.fast import kernels_for_training
-from layerkit.layer import Array
-from layerkit.parts import Optimizer
+from layerkit.execution.kernels import kernels_for_training
 from layerkit.testing.bench import F32, F64, close, equal
 from layerkit.testing.rules import Battery, Failed
 from layerkit.testing.subject import Example, Subject, calling

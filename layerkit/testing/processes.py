@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from layerkit.layer import Part
+from layerkit.core.parts import Part
 from layerkit.testing.models import spec_of
 from layerkit.testing.rules import Failed
 from layerkit.testing.subject import Example, Subject

@@ -22,8 +22,9 @@ from typing import NoReturn
 
 import numpy as np
 
-from layerkit.layer import Layer, Part
-from layerkit.offers import nearest
+from layerkit.core.layer import Layer
+from layerkit.core.parts import Part
+from layerkit.discovery.candidates import nearest
 from layerkit.testing.report import ConformanceError, Outcome, Report, Status
 from layerkit.testing.rules import Failed, Rule, Skipped
 from layerkit.testing.subject import Subject, told

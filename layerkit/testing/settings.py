@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from layerkit.core.layer import Layer
 from layerkit.errors import LayerkitError, SpecError, quoted
-from layerkit.layer import Layer
-from layerkit.spec.settings import setting_types, validate, validate_part
-from layerkit.spec.text import Source
-from layerkit.spec.words import Faults, describe
+from layerkit.specs.json_source import Source
+from layerkit.specs.messages import Faults, describe
+from layerkit.specs.validate.settings import setting_types, validate, validate_part
 from layerkit.testing.models import spec_of
 from layerkit.testing.rules import Battery, Failed
 from layerkit.testing.subject import Example, Subject, calling, told
@@ -173,7 +173,7 @@ def _resolved(group: str, value: Any) -> Any:
 def _through_a_spec(subject: Subject, example: Example) -> dict[str, Any]:
     """The settings after a resolved spec, written as JSON, was read again."""
     config = example.config
-    from layerkit.spec import read_spec
+    from layerkit.specs import read_spec
 
     try:
         text = json.dumps(config, allow_nan=False)
@@ -216,7 +216,7 @@ def _unknown(subject: Subject) -> str | None:
             if (word,) not in paths:
                 raise Failed(f"a setting called {word!r} was accepted")
             return None
-        from layerkit.spec import read_spec
+        from layerkit.specs import read_spec
 
         try:
             read_spec(spec_of(subject, {**example.config, word: 1}, example.shape))

@@ -18,11 +18,12 @@ from typing import Any
 
 import numpy as np
 
+from layerkit.core.layer import Layer, Plan, Shape
+from layerkit.core.parts import Part
+from layerkit.core.rng import random_stream
+from layerkit.discovery.candidates import Offer
+from layerkit.discovery.registry import REGISTRIES, Registry
 from layerkit.errors import LayerkitError, ShapeError, quoted
-from layerkit.layer import Layer, Part, Plan, Shape
-from layerkit.network import random_stream
-from layerkit.offers import Offer
-from layerkit.registry import REGISTRIES, Registry
 from layerkit.testing.rules import Failed
 
 __all__ = ["Example", "Subject", "calling", "registry_of", "told"]

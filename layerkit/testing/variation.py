@@ -7,12 +7,13 @@ from dataclasses import replace
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+from layerkit.core.layer import Layer
+from layerkit.core.parts import Part
+from layerkit.discovery.registry import REGISTRIES
 from layerkit.fields import PartOf
-from layerkit.layer import Layer, Part
-from layerkit.registry import REGISTRIES
-from layerkit.spec.settings import setting_types, validate
-from layerkit.spec.text import Source
-from layerkit.spec.words import Faults
+from layerkit.specs.json_source import Source
+from layerkit.specs.messages import Faults
+from layerkit.specs.validate.settings import setting_types, validate
 from layerkit.testing.subject import Example, Subject
 
 __all__ = ["groups_of", "settings_naming", "variants"]

@@ -12,12 +12,12 @@ import math
 
 import numpy as np
 
-from layerkit.fast import asked, kernels_for_training
-from layerkit.layer import Array, Layer
+from layerkit.core.layer import Array, Layer
+from layerkit.core.network import Network
+from layerkit.core.optimizer import Optimizer
+from layerkit.datacontract.fitted_rows import kernels_used
+from layerkit.execution.kernels import asked, kernels_for_training
 from layerkit.model import Model
-from layerkit.network import Network
-from layerkit.parts import Optimizer
-from layerkit.seen import kernels_used
 from layerkit.training.recipe import Recipe
 
 __all__ = ["changed_kernels", "choose", "choose_again", "warm_rule"]

@@ -14,10 +14,10 @@ from functools import partial
 
 import numpy as np
 
-from layerkit.layer import Array, Context
-from layerkit.network import Network
-from layerkit.parts import Loss
-from layerkit.programs import Chain
+from layerkit.core.layer import Array, Context
+from layerkit.core.network import Network
+from layerkit.core.parts import Loss
+from layerkit.execution.runner import Chain
 from layerkit.threads import together
 
 __all__ = ["Learner", "Rows"]

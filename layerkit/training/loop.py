@@ -14,9 +14,10 @@ from functools import partial
 
 import numpy as np
 
+from layerkit.core.layer import Array, Layer
+from layerkit.core.network import Network
+from layerkit.core.rng import random_stream
 from layerkit.errors import TrainingDivergedError
-from layerkit.layer import Array, Layer
-from layerkit.network import Network, random_stream
 from layerkit.training.kernels import choose, warm_rule
 from layerkit.training.learner import Learner
 from layerkit.training.listen import Listener

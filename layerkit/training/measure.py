@@ -7,11 +7,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from layerkit.contract import DataContract, at_source
-from layerkit.layer import Array, Context
-from layerkit.links import apply_link
+from layerkit.core.layer import Array, Context
+from layerkit.core.output_functions import apply_link
+from layerkit.core.parts import Link, Loss, Metric
+from layerkit.core.rows import Rows
+from layerkit.datacontract import DataContract, at_source
 from layerkit.model import Model
-from layerkit.parts import Link, Loss, Metric, Rows
 from layerkit.training.prepare import encode_targets
 from layerkit.training.recipe import loss_and_metrics
 from layerkit.training.rows import Pair, Table, given_rows

@@ -8,17 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from layerkit.contract import DataContract, InputContract, OutputContract, at_source
-from layerkit.contract.labels import distinct_labels, real_numbers
-from layerkit.contract.resolution import blurred_inputs, blurred_targets
+from layerkit.core.layer import Array
+from layerkit.core.parts import Loss
+from layerkit.core.rng import random_stream
+from layerkit.core.rows import Rows
 from layerkit.data import split_by_column, split_rows
+from layerkit.datacontract import DataContract, InputContract, OutputContract, at_source
+from layerkit.datacontract.fitted_rows import FittedRows, fitted_rows
+from layerkit.datacontract.labels import distinct_labels, real_numbers
+from layerkit.datacontract.resolution import blurred_inputs, blurred_targets
 from layerkit.errors import DataError, SpecError
-from layerkit.layer import Array
 from layerkit.model import Model
-from layerkit.network import random_stream
-from layerkit.parts import Loss, Rows
-from layerkit.seen import FittedRows, fitted_rows
-from layerkit.spec import Spec
+from layerkit.specs import Spec
 from layerkit.training.recipe import class_row_weights
 from layerkit.training.strata import class_labels, lone_classes, refuse_unlearned
 

@@ -7,18 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from layerkit.contract.labels import Names
+from layerkit.core.optimizer import Optimizer
+from layerkit.core.parts import Loss, Metric, Schedule
+from layerkit.datacontract.labels import Names
+from layerkit.discovery.registry import LOSSES, METRICS, OPTIMIZERS, SCHEDULES, split_config
 from layerkit.errors import SpecError
-from layerkit.parts import Loss, Metric, Optimizer, Schedule
-from layerkit.registry import LOSSES, METRICS, OPTIMIZERS, SCHEDULES, split_config
-from layerkit.spec import Spec
+from layerkit.specs import Spec
 
 __all__ = ["Recipe", "loss_and_metrics"]
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one run is trained; see ``layerkit.spec.sections.Train`` for the fields."""
+    """How one run is trained; see ``layerkit.specs.sections.Train`` for the fields."""
 
     loss: Loss
     rule: Optimizer

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from layerkit.contract import as_rows, label_cells
+from layerkit.core.rows import Rows
 from layerkit.data import Dialect, load_data, read_rows
+from layerkit.datacontract import as_rows, label_cells
 from layerkit.errors import DataError
-from layerkit.parts import Rows
-from layerkit.spec import Spec
+from layerkit.specs import Spec
 from layerkit.training.prepare import test_split
 
 __all__ = ["DataLike", "Pair", "given_rows", "judged_rows", "labelled_rows", "reading", "splits_of"]

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from layerkit.core.layer import Array
+from layerkit.core.rows import Rows
 from layerkit.errors import SpecError, quoted
-from layerkit.layer import Array
+from layerkit.file.load import load
+from layerkit.file.save import save
 from layerkit.model import Model, as_spec, build
-from layerkit.parts import Rows
-from layerkit.spec import Spec
-from layerkit.store import load, save
+from layerkit.specs import Spec
 from layerkit.training.kernels import changed_kernels, choose_again
 from layerkit.training.listen import Listener
 from layerkit.training.prepare import prepare

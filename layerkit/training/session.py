@@ -10,12 +10,12 @@ from typing import Literal
 
 import numpy as np
 
+from layerkit.core.layer import Array
+from layerkit.datacontract.fitted_rows import Fit, kernels_used
 from layerkit.errors import PluginLoadError, SpecError, TrainingDivergedError
-from layerkit.layer import Array
+from layerkit.file.check_savable import check_savable
+from layerkit.file.selftest import make_selftest
 from layerkit.model import Carried, Model
-from layerkit.seen import Fit, kernels_used
-from layerkit.store import check_savable
-from layerkit.store.selftest import make_selftest
 from layerkit.threads import single_blas, thread_count
 from layerkit.training.listen import Listener
 from layerkit.training.loop import Loop

@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from layerkit.core.layer import Array
+from layerkit.core.network import Network
+from layerkit.core.optimizer import Optimizer
+from layerkit.discovery.registry import split_config
 from layerkit.errors import SpecError, TensorMismatchError, quoted
-from layerkit.layer import Array
 from layerkit.model import Carried, Model
-from layerkit.network import Network
-from layerkit.parts import Optimizer
-from layerkit.registry import split_config
 from layerkit.training.prepare import Prepared
 
 __all__ = ["Position", "Snapshot", "fingerprint_of", "read_state", "write_state"]

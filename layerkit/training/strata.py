@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from layerkit.contract import OutputContract
-from layerkit.contract.labels import distinct_labels, label_of
+from layerkit.core.layer import Array
+from layerkit.core.rows import Rows
+from layerkit.datacontract import OutputContract
+from layerkit.datacontract.labels import distinct_labels, label_of
+from layerkit.discovery.registry import LOSSES, split_config
 from layerkit.errors import DataError, quoted
-from layerkit.layer import Array
-from layerkit.parts import Rows
-from layerkit.registry import LOSSES, split_config
-from layerkit.spec import Spec
+from layerkit.specs import Spec
 
 __all__ = ["class_labels", "lone_classes", "refuse_unlearned"]
 

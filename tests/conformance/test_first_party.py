@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from layerkit import Part
-from layerkit.network import Network
-from layerkit.planning import plan_layers
-from layerkit.registry import REGISTRIES
+from layerkit.core.network import Network
+from layerkit.core.planning import plan_layers
+from layerkit.discovery.registry import REGISTRIES, initializer
 from layerkit.testing import check_part, rules_for
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "v1"
@@ -72,7 +72,7 @@ def test_parameters_start_from_their_seed_alone() -> None:
             starts = []
             for seed in (0, 0, 1):
                 network = Network(plan_layers([("layer", part(**config))], shape), np.dtype("f4"))
-                network.initialise(seed)
+                network.initialise(seed, initializer)
                 starts.append(network.params.tobytes())
             assert starts[0] == starts[1]
             assert starts[0] != starts[2], "a weight that starts at random does not follow the seed"

@@ -25,8 +25,8 @@ import pytest
 
 import layerkit
 from layerkit import LayerkitError
-from layerkit.contract import InputContract
-from layerkit.parts import Rows
+from layerkit.core.rows import Rows
+from layerkit.datacontract import InputContract
 from tests.e2e.conftest import PETS, Cli
 
 CODE = Path(layerkit.__file__).parent

@@ -257,7 +257,7 @@ def test_every_fence_is_of_a_known_kind() -> None:
 
 
 def test_every_spec_on_a_page_is_a_good_one() -> None:
-    from layerkit.spec import read_spec
+    from layerkit.specs import read_spec
 
     specs = 0
     for page in (p for p in PAGES if p != INSTALLS):  # that one trains its specs
@@ -336,8 +336,8 @@ def test_the_command_reference_has_every_command_and_option() -> None:
 
 
 def test_the_spec_reference_has_every_field_and_part() -> None:
-    from layerkit.registry import REGISTRIES
-    from layerkit.spec.sections import SECTIONS
+    from layerkit.discovery.registry import REGISTRIES
+    from layerkit.specs.sections import SECTIONS
 
     fields = expanded("spec")
     for section in SECTIONS.values():

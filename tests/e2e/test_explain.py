@@ -11,9 +11,9 @@ import jsonschema
 import pytest
 
 import layerkit.errors
-from layerkit import offers
 from layerkit.cli.plugins_list import Group
-from layerkit.registry import REGISTRIES
+from layerkit.discovery import candidates as offers
+from layerkit.discovery.registry import REGISTRIES
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Cli

@@ -1,6 +1,6 @@
 """What can happen to a model file while it is saved or loaded, and what must not.
 
-The single calls of a save, and files that are wrong in every way, are tested in tests/unit/format;
+The single calls of a save, and files that are wrong in every way, are tested in tests/unit/codec;
 here whole models go through ``layerkit.save`` and ``layerkit.load``.
 """
 

@@ -19,7 +19,7 @@ import pytest
 
 import layerkit
 from layerkit import Rows
-from layerkit.spreadsheet import original
+from layerkit.data.spreadsheet import original
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Cli, Unchanged
@@ -49,7 +49,7 @@ def test_the_bytes_are_those_of_all_rows_at_once(cli: Cli, pets: Path, n: int) -
 def test_blocks_of_any_size_give_the_same_bytes(
     cli: Cli, pets: Path, monkeypatch: pytest.MonkeyPatch, rows: int
 ) -> None:
-    monkeypatch.setattr(layerkit.predicting, "_BLOCK", 2048)
+    monkeypatch.setattr(layerkit.predict, "_BLOCK", 2048)
     n = 50 if rows == 1 else 9000
     np.savetxt("rows.csv", np.random.default_rng(n).normal(20, 15, (n, 2)), delimiter=",")
     options = ("rows.csv", "--no-header", "--flag")

@@ -99,7 +99,7 @@ def test_no_rows_give_no_answers(cli: Cli, pets: Path) -> None:
 
 
 def test_every_field_of_a_spec_is_explained(cli: Cli) -> None:
-    from layerkit.spec.sections import SECTIONS
+    from layerkit.specs.sections import SECTIONS
 
     paths = [f"{s}.{f}".lstrip(".") for s, m in SECTIONS.items() for f in m.model_fields]
     assert "output" in paths

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import layerkit
-from layerkit.format import write
+from layerkit.codec import write
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Cli
@@ -162,7 +162,7 @@ def test_verify_json_lists_all_files(cli: Cli, pets: Path) -> None:
 def test_the_selftest_finds_a_layer_that_computes_something_else(
     cli: Cli, pets: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from layerkit.registry import LAYERS
+    from layerkit.discovery.registry import LAYERS
 
     dense = LAYERS["dense"]
     feed = dense.feed

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from layerkit import Limits
-from layerkit.format.limits import limits_in_use
+from layerkit.codec.limits import limits_in_use
 from tests.e2e.conftest import PETS, Cli
 
 COMMANDS: dict[str, tuple[str, ...]] = {

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import layerkit
-from layerkit.format import format_dtype
+from layerkit.codec import format_dtype
 
 ROOT = Path(__file__).resolve().parents[2]
 READERS = ROOT / "docs" / "examples" / "readers"

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import layerkit
-from layerkit.provenance import provenance
+from layerkit.file.provenance import provenance
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,7 +72,7 @@ def test_diff_needs_no_plugin(cli: Cli, pets: Path, monkeypatch: pytest.MonkeyPa
     def refuse(*_: object) -> None:
         raise AssertionError("a layer type was looked up")
 
-    monkeypatch.setattr("layerkit.registry.Registry.load", refuse)
+    monkeypatch.setattr("layerkit.discovery.registry.Registry.load", refuse)
     assert cli("diff", "pets.layerkit", "pets.layerkit").code == 0
 
 
@@ -104,7 +104,7 @@ def test_upgrade_brings_the_recorded_versions_up_to_date(
     model = layerkit.load(pets)
     with monkeypatch.context() as earlier:
         earlier.setattr(
-            "layerkit.store.saving.provenance",
+            "layerkit.file.save.provenance",
             lambda *given: {
                 key: {**record, "version": "0.0.9"} for key, record in provenance(*given).items()
             },

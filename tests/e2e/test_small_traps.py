@@ -13,7 +13,7 @@ import pytest
 import layerkit
 from layerkit import LayerkitError, PluginMissingError, SelfTestError, SpecError
 from layerkit.comparison.report.text import escape
-from layerkit.spec.text import plain
+from layerkit.specs.json_source import plain
 from tests.e2e.conftest import PETS, Cli
 from tests.fuzz.container import assemble, take_apart
 

@@ -10,9 +10,9 @@ import pytest
 
 import layerkit
 from layerkit import Array, Context
-from layerkit.network import Network
-from layerkit.planning import plan_layers
-from layerkit.registry import LAYERS, LOSSES, OPTIMIZERS
+from layerkit.core.network import Network
+from layerkit.core.planning import plan_layers
+from layerkit.discovery.registry import LAYERS, LOSSES, OPTIMIZERS
 
 torch: Any = pytest.importorskip("torch", reason="PyTorch is not installed: no reference")
 
@@ -68,7 +68,7 @@ def leaf(a: Array) -> Any:
 
 
 def test_every_installed_activation_has_a_reference() -> None:
-    from layerkit.registry import REGISTRIES
+    from layerkit.discovery.registry import REGISTRIES
 
     own = {n for n in REGISTRIES["activations"].names() if "." not in n}
     assert own == set(ACTIVATIONS)

@@ -16,7 +16,7 @@ if str(ROOT) not in sys.path:
 @pytest.fixture
 def acme_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Install acme-parts 2.1.0 and forget it again."""
-    from layerkit import registry
+    from layerkit.discovery import registry
     from tests.golden import acme
 
     def forget() -> None:

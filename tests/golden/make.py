@@ -28,7 +28,7 @@ import numpy as np
 
 import layerkit
 from layerkit import Array, Context, Layer, Model, Param, Plan, Rows, Shape
-from layerkit.format import write
+from layerkit.codec import write
 from layerkit.model import Carried
 from tests.fuzz.container import Header, assemble, take_apart
 from tests.golden import acme

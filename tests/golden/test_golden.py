@@ -21,8 +21,9 @@ import numpy as np
 import pytest
 
 import layerkit
-from layerkit import Array, Model, ModelFileError, registry
-from layerkit.format import open_document
+from layerkit import Array, Model, ModelFileError
+from layerkit.codec import open_document
+from layerkit.discovery import registry
 from tests.fuzz.container import assemble, take_apart, vouch
 from tests.golden import make
 

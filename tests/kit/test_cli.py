@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from layerkit.cli import run
-from layerkit.registry import REGISTRIES
+from layerkit.discovery.registry import REGISTRIES
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -11,7 +11,7 @@ from numpy import ascontiguousarray
 
 import layerkit
 from layerkit import Array, Context, Layer, Param, Plan, Shape
-from layerkit.registry import REGISTRIES
+from layerkit.discovery.registry import REGISTRIES
 from layerkit.testing import Outcome, check_layer
 from layerkit.testing.bench import Bench
 from layerkit.testing.counting import count

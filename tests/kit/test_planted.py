@@ -82,7 +82,7 @@ def test_rude_modules_are_found(module: str) -> None:
 
 
 def test_a_core_that_takes_unknown_settings_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    from layerkit.spec import layers
+    from layerkit.specs import layers
 
     honest: Any = getattr(layers, "validate")  # noqa: B009  # imported there, not exported
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 import pytest
 
 from layerkit import Array, Context, Part
-from layerkit.registry import REGISTRIES
+from layerkit.discovery.registry import REGISTRIES
 from layerkit.testing import check_part, rules_for
 from tests.kit import planted_parts
 from tests.kit.planted_parts import PLANTED

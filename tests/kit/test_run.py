@@ -14,7 +14,7 @@ import pytest
 
 import layerkit
 from layerkit import Array, Context, Layer, Plan, Shape
-from layerkit.registry import REGISTRIES
+from layerkit.discovery.registry import REGISTRIES
 from layerkit.testing import (
     ConformanceError,
     Report,

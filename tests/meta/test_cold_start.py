@@ -80,7 +80,7 @@ def test_loading_and_predicting_brings_in_no_other_package(file: Path) -> None:
     ours = {"layerkit", "layerkit_plugins", "numpy"}
     assert {m.partition(".")[0] for m in loaded} - sys.stdlib_module_names == ours
     assert sorted(loaded & HEAVY) == []
-    assert {"layerkit_plugins.layers.highway", "layerkit.store.loading"} <= loaded
+    assert {"layerkit_plugins.layers.highway", "layerkit.file.load"} <= loaded
 
 
 def test_only_the_parts_that_the_file_names_are_imported(file: Path) -> None:

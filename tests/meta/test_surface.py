@@ -160,7 +160,7 @@ def test_public_names_of_the_kit() -> None:
 
 
 def test_the_kit_is_loaded_by_whoever_asks_for_it_and_needs_no_pytest() -> None:
-    assert not {m for m in modules_after("import layerkit, layerkit.spec") if "testing" in m}
+    assert not {m for m in modules_after("import layerkit, layerkit.specs") if "testing" in m}
     loaded = modules_after("from layerkit.testing import check_part")
     assert not loaded & {"pytest", "_pytest", "hypothesis", "typer", "rich"}
 
@@ -223,8 +223,8 @@ def test_predicting_loads_no_command_line() -> None:
 @pytest.mark.parametrize(
     ("package", "homes"),
     [
-        ("pydantic", ("layerkit/spec/",)),
-        ("msgpack", ("layerkit/format/",)),
+        ("pydantic", ("layerkit/specs/",)),
+        ("msgpack", ("layerkit/codec/",)),
         ("typer", ("layerkit/cli/",)),
         ("click", ("layerkit/cli/",)),
         ("rich", ("layerkit/cli/",)),
@@ -266,7 +266,7 @@ def test_plug_ins_use_the_public_door(path: Path) -> None:
         assert not name.startswith("layerkit_plugins") or name == own or kernels
         doors = {"layerkit.fields", "layerkit.data"}
         if path.parent == KERNELS:
-            doors |= {"layerkit.programs"}
+            doors |= {"layerkit.execution.runner"}
         assert name in doors or not name.startswith("layerkit.")
 
 
@@ -289,7 +289,7 @@ def test_entry_points_are_those_of_pyproject() -> None:
 
 @pytest.mark.parametrize("group", sorted(declared()))
 def test_every_entry_point_gives_a_part_of_its_name(group: str) -> None:
-    from layerkit.registry import REGISTRIES
+    from layerkit.discovery.registry import REGISTRIES
 
     registry = REGISTRIES[group.removeprefix("layerkit.")]
     for name in declared()[group]:
@@ -392,9 +392,9 @@ def test_what_raises_says_so(path: Path) -> None:
     [
         "layerkit.errors",
         "layerkit.fields",
-        "layerkit.layer",
-        "layerkit.parts",
-        "layerkit.registry",
+        "layerkit.core.layer",
+        "layerkit.core.parts",
+        "layerkit.discovery.registry",
         "layerkit.training",
     ],
 )

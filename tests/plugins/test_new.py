@@ -15,8 +15,8 @@ import pytest
 
 import layerkit
 from layerkit.cli import plugins_new
-from layerkit.plugins.scaffold import Kind, Names, names, scaffold
-from layerkit.registry import REGISTRIES
+from layerkit.discovery.registry import REGISTRIES
+from layerkit.discovery.tools.scaffold import Kind, Names, names, scaffold
 
 if TYPE_CHECKING:
     from tests.plugins.conftest import Site

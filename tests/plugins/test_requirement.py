@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
 
-from layerkit.requirement import admits
+from layerkit.discovery.compatibility import admits
 
 NUMBERS = st.lists(st.integers(0, 3), min_size=1, max_size=3).map(lambda n: ".".join(map(str, n)))
 TWO = st.lists(st.integers(0, 3), min_size=2, max_size=3).map(lambda n: ".".join(map(str, n)))

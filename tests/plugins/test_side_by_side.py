@@ -64,7 +64,7 @@ def test_listing_shows_all_and_imports_none(crowd: Site) -> None:
 def test_listing_loads_no_numpy(crowd: Site) -> None:
     code = (
         "import sys; from layerkit.cli import run; run(['plugins', 'list']); "
-        "print('loaded:', 'numpy' in sys.modules, 'layerkit.registry' in sys.modules)"
+        "print('loaded:', 'numpy' in sys.modules, 'layerkit.discovery.registry' in sys.modules)"
     )
     done = crowd.python(code)
     assert "acme.good" in done.out

@@ -159,9 +159,9 @@ def test_the_allow_list_is_examined(site: Site) -> None:
 
 
 def test_a_misspelt_group_is_found(site: Site) -> None:
-    site.add("acme-odd", entry_points="[layerkit.layer]\nacme.x = acme_odd:Part\n")
+    site.add("acme-odd", entry_points="[layerkit.core.layer]\nacme.x = acme_odd:Part\n")
     (found,) = findings(site, "entry points")
-    assert "'layerkit.layer'; did you mean 'layerkit.layers'" in found["message"]
+    assert "'layerkit.core.layer'; did you mean 'layerkit.layers'" in found["message"]
 
 
 def test_entry_points_that_cannot_be_read_are_found(site: Site) -> None:
@@ -181,9 +181,9 @@ def test_classes_registered_here_are_listed_and_may_hide_others(site: Site) -> N
     code = """
 import warnings, layerkit
 from acme_good import Part
-from layerkit.plugins.doctor import examine
-from layerkit.plugins.listing import listing
-from layerkit.plugins.why import why
+from layerkit.discovery.tools.doctor import examine
+from layerkit.discovery.tools.listing import listing
+from layerkit.discovery.tools.why import why
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     layerkit.register(type("Mine", (Part,), {"type_name": "acme.good"}))
@@ -209,7 +209,7 @@ print(reason.used, [claim.trial is None for claim in reason.claims])
 def test_the_process_that_asks_is_left_alone(site: Site) -> None:
     site.add("acme-good", {"acme.good": "acme_good:Part"})
     code = (
-        "import sys; from layerkit.plugins.doctor import examine; examine(); "
+        "import sys; from layerkit.discovery.tools.doctor import examine; examine(); "
         "print('acme_good' in sys.modules)"
     )
     done = site.python(code)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from layerkit import Activation, Array
-from layerkit.registry import REGISTRIES
+from layerkit.discovery.registry import REGISTRIES
 
 NAMES = REGISTRIES["activations"].names()
 SETTINGS: list[str | dict[str, Any]] = [

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from layerkit.contract import DataContract, InputContract, OutputContract, Scale
+from layerkit.core.rows import Rows
 from layerkit.data import split_rows
+from layerkit.datacontract import DataContract, InputContract, OutputContract, Scale
 from layerkit.errors import DataError
-from layerkit.parts import Rows
 
 X = hnp.arrays(
     np.float64, hnp.array_shapes(min_dims=2, max_dims=3), elements=st.floats(-1e6, 1e6, width=32)

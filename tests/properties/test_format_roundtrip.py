@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from layerkit.codec import DTYPES, Limits, load_tensors, open_document, write
+from layerkit.codec.decode import decode
+from layerkit.codec.encode import encode
 from layerkit.errors import ModelFileError
-from layerkit.format import DTYPES, Limits, load_tensors, open_document, write
-from layerkit.format.decode import decode
-from layerkit.format.encode import encode
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 KEYS = TEXT.filter(lambda key: key != "__proto__")

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from layerkit import Array, Context, Layer
-from layerkit.network import Network
-from layerkit.planning import plan_layers
-from layerkit.registry import ACTIVATIONS, LAYERS, LOSSES
+from layerkit.core.network import Network
+from layerkit.core.planning import plan_layers
+from layerkit.discovery.registry import ACTIVATIONS, LAYERS, LOSSES, initializer
 
 F64 = np.dtype(np.float64)
 names = st.sampled_from(sorted(["tanh", "relu", "gelu", "silu", "elu", "selu", "softplus"]))
@@ -41,7 +41,7 @@ def stacked(layers: list[tuple[str, dict[str, Any]]], width: int, seed: int) -> 
 
 
 def started(network: Network, seed: int) -> Network:
-    network.initialise(seed)
+    network.initialise(seed, initializer)
     network.allocate_grads()
     noise = np.random.default_rng(seed).uniform(-0.3, 0.3, network.size)
     network.params[...] += noise

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from layerkit import Array, Context, Loss
-from layerkit.registry import REGISTRIES
+from layerkit.discovery.registry import REGISTRIES
 
 SETTINGS: list[str | dict[str, Any]] = [
     *REGISTRIES["losses"].names(),

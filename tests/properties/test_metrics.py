@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from layerkit import Array, Metric
-from layerkit.registry import REGISTRIES
+from layerkit.discovery.registry import REGISTRIES
 
 NAMES = REGISTRIES["metrics"].names()
 PAIRS = [(name, target) for name in NAMES for target in REGISTRIES["metrics"][name].target]

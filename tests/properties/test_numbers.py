@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import layerkit
-from layerkit.contract import InputContract
-from layerkit.parts import Rows
+from layerkit.core.rows import Rows
+from layerkit.datacontract import InputContract
 
 OFFSETS = st.sampled_from([0.0, 1.0, -3e4, 1.7e9, -1e12, 1e12])
 SPREADS = st.sampled_from([1e-6, 1e-3, 1.0, 30.0, 1e6])
@@ -111,6 +111,6 @@ def test_labels_come_back_as_they_were_written(labels: list[str], form: str) -> 
         return
     given = {"list": there, "array": np.array(there), "object": np.array(there, object)}[form]
     rows = layerkit.training.rows.given_rows((np.zeros((len(there), 1)), given))
-    contract = layerkit.contract.OutputContract.fit(rows, shape=(len(there),))
+    contract = layerkit.datacontract.OutputContract.fit(rows, shape=(len(there),))
     assert sorted(contract.classes or ()) == sorted(there)
     assert contract.decode(contract.encoded(rows)).tolist() == there

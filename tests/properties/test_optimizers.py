@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from layerkit import Array, Optimizer
-from layerkit.registry import REGISTRIES
+from layerkit.discovery.registry import REGISTRIES
 
 NAMES = REGISTRIES["optimizers"].names()
 STEPS, SIZE = 4, 9

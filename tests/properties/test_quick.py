@@ -21,17 +21,17 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import layerkit
+from layerkit.core.parts import Part
+from layerkit.discovery.registry import LAYERS, REGISTRIES
 from layerkit.fields import ActivationName, Fraction, PartOf, Positive, Range, ScheduleName, Size
-from layerkit.layer import Part
-from layerkit.registry import LAYERS, REGISTRIES
-from layerkit.spec import document as documents
-from layerkit.spec import resolve
-from layerkit.spec import settings as parts_settings
-from layerkit.spec.quick import UnsureError, taker, taking_section, taking_settings
-from layerkit.spec.sections import SpecDocument
-from layerkit.spec.settings import setting_types, settings_model
-from layerkit.spec.strict import section_model
-from layerkit.spec.text import Source, plain
+from layerkit.specs import document as documents
+from layerkit.specs import resolve
+from layerkit.specs.json_source import Source, plain
+from layerkit.specs.sections import SpecDocument
+from layerkit.specs.validate import settings as parts_settings
+from layerkit.specs.validate.fast_path import UnsureError, taker, taking_section, taking_settings
+from layerkit.specs.validate.settings import setting_types, settings_model
+from layerkit.specs.validate.strict import section_model
 from tests.fuzz import fuzz
 from tests.fuzz.mutations import mutate
 from tests.properties.test_spec import GOOD, PLACES, json_values

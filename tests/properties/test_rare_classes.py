@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import layerkit
+from layerkit.core.rows import Rows
 from layerkit.data import split_rows
 from layerkit.errors import DataError
-from layerkit.parts import Rows
 from layerkit.training.listen import Listener
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from layerkit import Initializer, Schedule
-from layerkit.registry import REGISTRIES
+from layerkit.discovery.registry import REGISTRIES
 
 
 def schedule(name: str, **settings: object) -> Schedule:

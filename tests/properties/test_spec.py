@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from layerkit import LayerkitError, SpecError
-from layerkit.spec import read_spec
-from layerkit.spec.overrides import override
-from layerkit.spec.text import parse
+from layerkit.specs import read_spec
+from layerkit.specs.json_source import parse
+from layerkit.specs.overrides import override
 
 quiet = settings(
     derandomize=True,

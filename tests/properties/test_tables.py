@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from layerkit.contract import InputContract
+from layerkit.core.rows import Rows
 from layerkit.data import blocks, delimited, read_blocks, read_rows, streams
+from layerkit.datacontract import InputContract
 from layerkit.errors import DataError
-from layerkit.parts import Rows
 
 ODD = ["", "?", "0", "1", "-2.5", "1e3", "007", "x", "a b", "NA", "é", "1_0", "nan", " 3 ", "true"]
 

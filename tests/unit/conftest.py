@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import layerkit
-from layerkit import registry
+from layerkit.discovery import registry
 
 Install = Callable[..., Path]
 

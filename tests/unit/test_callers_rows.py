@@ -9,7 +9,7 @@ import pytest
 
 import layerkit
 from layerkit import Array, Context, Layer, Model, Plan, PluginError
-from layerkit.programs import Line
+from layerkit.execution.runner import Line
 
 SIZES = [1, 5, 300, 3000]  # alone, in one tile, in several that threads share
 ROWS = np.random.default_rng(0).normal(size=(3000, 3)).astype(np.float32)

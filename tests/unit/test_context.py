@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from layerkit import Array, Context, Layer, Plan, Shape
-from layerkit.context import Arena
-from layerkit.network import Network
-from layerkit.planning import plan_layers
-from layerkit.registry import LAYERS
+from layerkit.core.context import Arena
+from layerkit.core.network import Network
+from layerkit.core.planning import plan_layers
+from layerkit.discovery.registry import LAYERS, initializer
 from layerkit_plugins.layers.dense import Dense
 
 F64 = np.dtype(np.float64)
@@ -70,7 +70,7 @@ class Stranger(Layer):
 
 def network(*layers: Layer, width: int = 5) -> Network:
     net = Network(plan_layers([(f"l{i}", one) for i, one in enumerate(layers)], (width,)), F64)
-    net.initialise(0)
+    net.initialise(0, initializer)
     net.allocate_grads()
     return net
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from layerkit import entrypoints
-from layerkit.entrypoints import EntryPoint, asked, declared, scanned
+from layerkit.discovery import metadata as entrypoints
+from layerkit.discovery.metadata import EntryPoint, asked, declared, scanned
 
 PREFIX = "layerkit."
 LAYER = "[layerkit.layers]\nacme.one = acme.one:One\n"

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 import layerkit
-from layerkit import Context, fast
-from layerkit.programs import Chain, program_of
-from layerkit.registry import LAYERS, LOSSES, OPTIMIZERS
+from layerkit import Context
+from layerkit.discovery.registry import LAYERS, LOSSES, OPTIMIZERS
+from layerkit.execution import kernels as fast
+from layerkit.execution.runner import Chain, program_of
 from layerkit_plugins.compiled import code_of, kernels
 
 needs_numba = pytest.mark.skipif(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from layerkit.links import apply_link, link_row
-from layerkit.parts import Link
+from layerkit.core.output_functions import apply_link, link_row
+from layerkit.core.parts import Link
 
 SCORES = np.array([[0.0, np.log(3.0)], [1.0, 1.0]])
 

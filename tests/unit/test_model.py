@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 import layerkit
-from layerkit import DataError, Model, Rows, SpecError, predicting
-from layerkit.contract import all_finite
+from layerkit import DataError, Model, Rows, SpecError
+from layerkit import predict as predicting
+from layerkit.datacontract import all_finite
 
 COLUMNS = ["a", "b"]
 

@@ -20,9 +20,10 @@ from layerkit import (
     ShapeError,
     SpecError,
 )
-from layerkit.network import Network, random_stream
-from layerkit.planning import plan_layers
-from layerkit.registry import LAYERS, OPTIMIZERS
+from layerkit.core.network import Network
+from layerkit.core.planning import plan_layers
+from layerkit.core.rng import random_stream
+from layerkit.discovery.registry import LAYERS, OPTIMIZERS, initializer
 
 F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
 
@@ -112,7 +113,7 @@ def test_gradients_mirror_the_parameters() -> None:
 def test_starts_come_from_the_plan(dtype: Any) -> None:
     layer = Blocks()
     net = network(("b", layer), dtype=dtype)
-    net.initialise(0)
+    net.initialise(0, initializer)
     assert layer.params["b"].tolist() == [0.5] * 3
     assert layer.params["s"] == 2.0
     assert (layer.params["W2"] == 1).all()
@@ -125,7 +126,7 @@ def test_starts_come_from_the_plan(dtype: Any) -> None:
 def test_a_seed_gives_the_same_start_and_another_a_different_one() -> None:
     def start(seed: int) -> bytes:
         net = network(("a", dense(4)), ("b", dense(3)))
-        net.initialise(seed)
+        net.initialise(seed, initializer)
         return net.params.tobytes()
 
     assert start(0) == start(0)
@@ -135,15 +136,15 @@ def test_a_seed_gives_the_same_start_and_another_a_different_one() -> None:
 def test_a_further_layer_leaves_the_others_alone() -> None:
     short = network(("a", dense(4)), ("b", dense(3)))
     long = network(("a", dense(4)), ("new", LAYERS["highway"]()), ("b", dense(3)))
-    short.initialise(0)
-    long.initialise(0)
+    short.initialise(0, initializer)
+    long.initialise(0, initializer)
     for name, (_, array) in short.tensors().items():
         np.testing.assert_array_equal(long.tensors()[name][1], array)
 
 
 def test_layers_of_equal_shape_start_differently() -> None:
     net = network(("a", dense(2)), ("b", dense(2)))
-    net.initialise(0)
+    net.initialise(0, initializer)
     a, b = (one.params["W"] for one in net.layers)
     assert (a != b).all()
 
@@ -177,7 +178,7 @@ GOLDEN = [2584264762, 3471609876, 2059674824]
 
 def test_feed_and_backprop_run_through_all_layers() -> None:
     net = network(("a", dense(3)), ("b", dense(2)))
-    net.initialise(0)
+    net.initialise(0, initializer)
     a, b = net.layers
     x = np.array([[1.0, 2.0], [3.0, 4.0]])
     contexts = net.contexts(wants_dx=True)
@@ -303,7 +304,7 @@ def test_decay_applies_to_matrices_of_unfrozen_layers_only() -> None:
 )
 def test_float32_stays_float32_through_a_step(name: str) -> None:
     net = network(("a", dense(3, activation="gelu")), ("b", LAYERS["highway"]()), dtype=F32)
-    net.initialise(0)
+    net.initialise(0, initializer)
     rule = OPTIMIZERS.create(name)
     rule.bind(net.params, net.allocate_grads(), net.decay_mask())
     contexts = net.contexts(training=True)

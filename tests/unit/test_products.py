@@ -5,8 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from layerkit import matmul, matmul_both, products, sum_rows
-from layerkit.products import _count, _shares
+from layerkit import matmul, matmul_both, sum_rows
+from layerkit.execution import products
+from layerkit.execution.products import _count, _shares
 
 RNG = np.random.default_rng(0)
 

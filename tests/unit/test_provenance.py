@@ -28,7 +28,7 @@ from layerkit import (
     PluginVersionError,
     Shape,
 )
-from layerkit.registry import LAYERS
+from layerkit.discovery.registry import LAYERS
 from tests.fuzz.container import assemble, take_apart
 
 Install = Callable[..., Path]
@@ -173,7 +173,7 @@ def test_a_missing_distribution_is_named_with_its_pip_line(
 
 
 def _uninstall(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from layerkit import registry
+    from layerkit.discovery import registry
 
     monkeypatch.setattr(sys, "path", [p for p in sys.path if p != str(folder)])
     for held in vars(registry).values():
@@ -322,7 +322,7 @@ class Thing(Activation):
     points = "[layerkit.activations]\nacme.act = acme_act:Thing\n"
     install("acme-act", points, {"acme_act": text})
     stream = saved({"type": "dense", "units": 1, "activation": "acme.act"})
-    from layerkit.registry import ACTIVATIONS
+    from layerkit.discovery.registry import ACTIVATIONS
 
     ACTIVATIONS._loaded.clear()
     sys.modules.pop("acme_act")
@@ -427,8 +427,8 @@ def forget(folder: Path) -> None:
     """Uninstall what ``install`` pretended."""
     sys.path.remove(str(folder))
     sys.modules.pop("acme_acts", None)
-    layerkit.registry.ACTIVATIONS._loaded.clear()
-    for held in vars(layerkit.registry).values():
+    layerkit.discovery.registry.ACTIVATIONS._loaded.clear()
+    for held in vars(layerkit.discovery.registry).values():
         if hasattr(held, "cache_clear"):
             held.cache_clear()
 

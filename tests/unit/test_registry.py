@@ -24,10 +24,10 @@ from layerkit import (
     Shape,
     SpecError,
     UnknownTypeError,
-    registry,
 )
-from layerkit.offers import nearest
-from layerkit.registry import ACTIVATIONS, LAYERS, REGISTRIES, split_config
+from layerkit.discovery import registry
+from layerkit.discovery.candidates import nearest
+from layerkit.discovery.registry import ACTIVATIONS, LAYERS, REGISTRIES, split_config
 
 Install = Callable[..., Path]
 Register = Callable[[Any], Any]
@@ -52,7 +52,7 @@ def layers(*lines: str) -> str:
 
 def test_names_are_sorted_and_import_nothing() -> None:
     code = (
-        "import sys; from layerkit.registry import LAYERS; names = LAYERS.names(); "
+        "import sys; from layerkit.discovery.registry import LAYERS; names = LAYERS.names(); "
         "assert names == sorted(names) and 'dense' in names; "
         "assert not [m for m in sys.modules if m.startswith('layerkit_plugins')]; "
         "LAYERS['dense']; print(sorted(m for m in sys.modules if 'layers.' in m))"

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 import layerkit
-from layerkit.format import remote
-from layerkit.format.gather import Gather
+from layerkit.codec import remote
+from layerkit.codec.gather import Gather
 
 pytest.importorskip("fsspec", reason='the extra "remote" is not installed')
 
@@ -135,7 +135,7 @@ def test_a_model_goes_to_a_url_and_comes_back(
 def test_readers_of_one_object_do_not_disturb_each_other(
     model: layerkit.Model, memory: dict[str, Any]
 ) -> None:
-    from layerkit.format import open_document
+    from layerkit.codec import open_document
 
     url = "memory://m"
     layerkit.save(model, url)

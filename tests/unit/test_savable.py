@@ -28,8 +28,10 @@ from layerkit import (
     Shape,
     SpecError,
 )
-from layerkit.format import Shaped, open_document
-from layerkit.store import check_savable, savable
+from layerkit.codec import Shaped, open_document
+from layerkit.discovery.registry import OPTIMIZERS
+from layerkit.file import check_savable as savable
+from layerkit.file.check_savable import check_savable
 
 Register = Callable[[Any], Any]
 HUGE = 10**20
@@ -166,7 +168,7 @@ class Drifting(Layer):
         return dy * self.params["gain"]
 
 
-@pytest.mark.parametrize("optimizer", [*layerkit.registry.OPTIMIZERS.names()])
+@pytest.mark.parametrize("optimizer", [*OPTIMIZERS.names()])
 @pytest.mark.parametrize("stopping", [None, {"patience": 1, "min_delta": 1e9}])
 def test_the_tensors_foreseen_are_those_that_are_saved(
     optimizer: str, stopping: Any, register: Register, monkeypatch: pytest.MonkeyPatch

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import layerkit
+from layerkit.core.rows import Rows
+from layerkit.datacontract.fitted_rows import Fit, fitted_rows, share_seen
 from layerkit.errors import SpecError
-from layerkit.parts import Rows
-from layerkit.seen import Fit, fitted_rows, share_seen
 
 SPEC: dict[str, Any] = {
     "layerkit": 1,

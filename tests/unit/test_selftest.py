@@ -10,7 +10,7 @@ import pytest
 
 import layerkit
 from layerkit import Array, Context, Layer, Param, Plan, PluginError
-from layerkit.store.selftest import make_selftest, run_selftest
+from layerkit.file.selftest import make_selftest, run_selftest
 
 
 class Moves(Layer):

@@ -8,7 +8,7 @@ import itertools
 
 import pytest
 
-from layerkit.spreadsheet import cell, line, original
+from layerkit.data.spreadsheet import cell, line, original
 
 _ALPHABET = ("'", "=", "-", "+", "@", "1", "a", ",", ";", '"', "\t", "\r", "\n", " ", "\uff1d")
 

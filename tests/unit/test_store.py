@@ -32,7 +32,7 @@ from layerkit import (
     TensorMismatchError,
     TruncatedFileError,
 )
-from layerkit.format import open_document, write
+from layerkit.codec import open_document, write
 
 Register = Callable[[Any], Any]
 

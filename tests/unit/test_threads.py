@@ -10,6 +10,7 @@ import pytest
 
 import layerkit
 from layerkit import threads
+from layerkit.discovery.registry import LAYERS
 
 
 def test_all_cores_unless_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,7 +156,7 @@ def test_training_and_prediction_run_inside_the_block(monkeypatch: pytest.Monkey
         assert seen == {1}
     finally:
         write(before)
-        layerkit.registry.LAYERS.unregister("test.watching")
+        LAYERS.unregister("test.watching")
 
 
 def test_results_do_not_depend_on_the_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks.speed.peers.base import Peer
 from benchmarks.speed.workloads import CLASSES, INPUTS, Array, Params, Work
 from layerkit import Listener, Model, build
-from layerkit.fast import require
+from layerkit.execution.kernels import require
 from layerkit.threads import single_blas
 from layerkit.training.loop import Loop
 from layerkit.training.prepare import Arrays

@@ -14,7 +14,7 @@ from benchmarks.speed.peers.base import Peer
 from benchmarks.speed.peers.layerkit import model_of
 from benchmarks.speed.workloads import Array, Params
 from layerkit import train
-from layerkit.network import random_stream
+from layerkit.core.rng import random_stream
 
 
 class LayerkitCall(Peer):

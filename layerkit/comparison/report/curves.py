@@ -11,7 +11,7 @@ import numpy as np
 from layerkit.comparison.report.marks import DASHES, drawing, element, line, marker, path, text
 from layerkit.comparison.report.scale import Scale, linear, logarithmic, wants_log
 from layerkit.comparison.results import Contestant
-from layerkit.layer import Array
+from layerkit.core.layer import Array
 
 __all__ = ["curve_plot", "has_curve", "swatch"]
 

@@ -17,7 +17,7 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import get_cython_function_address, intrinsic
 
-from layerkit.programs import blas_symbol
+from layerkit.execution.runner import blas_symbol
 
 __all__ = ["address_of_sgemm", "product"]
 

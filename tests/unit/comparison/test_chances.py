@@ -7,7 +7,7 @@ import pytest
 
 from layerkit.comparison.chances import Chances, of_draws, of_own_rows, of_rows, of_shares
 from layerkit.comparison.intervals import Levels
-from layerkit.layer import Array
+from layerkit.core.layer import Array
 
 RNG = np.random.default_rng(5)
 

@@ -10,8 +10,8 @@ import pytest
 
 import layerkit
 from layerkit.comparison import Comparison, compare
-from layerkit.parts import Rows
-from layerkit.store import save
+from layerkit.core.rows import Rows
+from layerkit.file.save import save
 from layerkit.training import Listener, train
 
 

@@ -13,7 +13,7 @@ from layerkit.comparison.intervals import Levels
 from layerkit.comparison.judging import Judged
 from layerkit.comparison.marks import marks_of
 from layerkit.comparison.results import Difference, Summary
-from layerkit.registry import METRICS
+from layerkit.discovery.registry import METRICS
 
 ACCURACY = METRICS.create("accuracy")
 LEVELS = Levels()

@@ -10,8 +10,8 @@ import pytest
 
 from layerkit.comparison.entries import gather
 from layerkit.errors import ModelFileError, SpecError
+from layerkit.file.save import save
 from layerkit.model import Model, build
-from layerkit.store import save
 
 
 def saved(folder: Path, spec: dict[str, Any], seed: int, file: str) -> Path:

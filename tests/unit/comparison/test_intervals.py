@@ -14,7 +14,7 @@ from layerkit.comparison.intervals import (
     over_seeds,
     share_of_rows,
 )
-from layerkit.layer import Array
+from layerkit.core.layer import Array
 
 
 def found(interval: Interval | None) -> Interval:

@@ -7,10 +7,10 @@ import pytest
 
 from layerkit.comparison.judging import Judged, judge, resampled, row_values
 from layerkit.comparison.resampling import RESAMPLES
-from layerkit.layer import Array
+from layerkit.core.layer import Array
+from layerkit.core.rows import Rows
+from layerkit.discovery.registry import METRICS
 from layerkit.model import build
-from layerkit.parts import Rows
-from layerkit.registry import METRICS
 from layerkit.training import evaluate
 from layerkit.training.prepare import to_arrays
 from layerkit.training.recipe import loss_and_metrics

@@ -10,9 +10,9 @@ import pytest
 from layerkit.comparison import compare
 from layerkit.comparison.entries import gather
 from layerkit.comparison.question import metrics_of, pose
+from layerkit.core.rows import Rows
 from layerkit.errors import DataError, LayerkitError, SpecError
 from layerkit.model import build
-from layerkit.parts import Rows
 
 X = np.random.default_rng(0).normal(size=(60, 2))
 TABLE = Rows(columns={"a": X[:, 0], "b": X[:, 1], "y": X.sum(axis=1), "z": X[:, 0] * 2})

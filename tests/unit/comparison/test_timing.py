@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from layerkit.comparison.timing import is_steady, take_turns, time_models
+from layerkit.core.rows import Rows
 from layerkit.model import build
-from layerkit.parts import Rows
 
 
 class Machine:

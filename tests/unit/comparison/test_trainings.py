@@ -12,9 +12,9 @@ import pytest
 from layerkit.comparison import ComparisonStoppedError, compare
 from layerkit.comparison.kept import Shelf, rows_digest
 from layerkit.comparison.seen import Seen, expected_alike, seen_cautions
+from layerkit.core.rows import Rows
 from layerkit.errors import TrainingDivergedError
-from layerkit.parts import Rows
-from layerkit.spec import read_spec
+from layerkit.specs import read_spec
 from layerkit.training import Listener, train
 
 Telling = pytest.MonkeyPatch

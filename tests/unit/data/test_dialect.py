@@ -9,7 +9,7 @@ from layerkit.data.dialect import DIALECT_KEYS
 from layerkit.data.polarsway import is_there
 from layerkit.data.read import read_blocks, read_rows
 from layerkit.errors import DataError
-from layerkit.spec.sections import DIALECT, SECTIONS
+from layerkit.specs.sections import DIALECT, SECTIONS
 
 
 def test_the_spec_has_the_same_fields() -> None:

@@ -5,10 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from layerkit.core.parts import DataSource
+from layerkit.core.rows import Rows
 from layerkit.data import load_data
+from layerkit.discovery.registry import DATA
 from layerkit.errors import DataError, DataSourceError, UnknownTypeError
-from layerkit.parts import DataSource, Rows
-from layerkit.registry import DATA
 
 TRAIN, TEST = "a,kind\n1,x\n2,y\n", "a,kind\n3,x\n"
 

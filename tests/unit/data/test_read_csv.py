@@ -4,9 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from layerkit.core.rows import Rows
 from layerkit.data import read_rows
 from layerkit.errors import DataError
-from layerkit.parts import Rows
 
 
 def read(text: str, **options: object) -> Rows:

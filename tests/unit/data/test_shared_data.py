@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from layerkit.contract import InputContract, OutputContract
+from layerkit.core.rows import Rows
 from layerkit.data import read_rows, split_by_column
+from layerkit.datacontract import InputContract, OutputContract
 from layerkit.errors import DataError
-from layerkit.parts import Rows
 
 
 def nearest_mean(contract: InputContract, output: OutputContract, train: Rows, test: Rows) -> float:

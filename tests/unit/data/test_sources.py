@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from layerkit.core.rows import Rows
 from layerkit.data import fetch_files, load_data, load_idx_set, read_rows
+from layerkit.discovery.registry import DATA
 from layerkit.errors import DataError, DataSourceError, MissingExtraError
-from layerkit.parts import Rows
-from layerkit.registry import DATA
 
 NAMES = (
     "train-images-idx3-ubyte.gz",

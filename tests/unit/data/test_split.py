@@ -3,9 +3,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from layerkit.core.rows import Rows
 from layerkit.data import split_by_column, split_rows
 from layerkit.errors import DataError
-from layerkit.parts import Rows
 
 
 def rng() -> np.random.Generator:

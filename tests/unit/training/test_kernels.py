@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 import layerkit
-from layerkit import Listener, fast
+from layerkit import Listener
+from layerkit.execution import kernels as fast
 from layerkit.training.kernels import choose
 from layerkit.training.loop import Loop
 from layerkit.training.recipe import Recipe

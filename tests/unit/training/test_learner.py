@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 import layerkit
+from layerkit.core.layer import Array
+from layerkit.core.network import Network
+from layerkit.discovery.registry import LAYERS, LOSSES
 from layerkit.errors import PluginLoadError
-from layerkit.layer import Array
-from layerkit.network import Network
-from layerkit.programs import program_of
-from layerkit.registry import LAYERS, LOSSES
+from layerkit.execution.runner import program_of
 from layerkit.threads import single_blas
 from layerkit.training import learner as module
 from layerkit.training.learner import Learner

@@ -9,9 +9,9 @@ import pytest
 
 import layerkit
 from layerkit import Rows, Run, SpecError
-from layerkit.network import Network
-from layerkit.planning import plan_layers
-from layerkit.registry import LAYERS, OPTIMIZERS
+from layerkit.core.network import Network
+from layerkit.core.planning import plan_layers
+from layerkit.discovery.registry import LAYERS, OPTIMIZERS
 from layerkit.training.session import Stopper
 from layerkit.training.state import Snapshot
 

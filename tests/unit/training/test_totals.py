@@ -22,7 +22,7 @@ from layerkit import (
     Shape,
     SpecError,
 )
-from layerkit.registry import SCHEDULES
+from layerkit.discovery.registry import SCHEDULES
 
 rng = np.random.default_rng(1)
 X = rng.standard_normal((40, 3))

@@ -20,7 +20,7 @@ from layerkit import (
     SpecError,
     TrainingDivergedError,
 )
-from layerkit.network import random_stream
+from layerkit.core.rng import random_stream
 
 Register = Callable[[Any], Any]
 

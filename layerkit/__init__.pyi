@@ -1,0 +1,171 @@
+"""The public names of layerkit and where each is defined.
+
+Type checkers read this file; ``__init__.py`` takes ``__all__`` and its lazy imports from it.
+"""
+
+from layerkit.codec import Limits as Limits
+from layerkit.codec import load_tensors as load_tensors
+from layerkit.comparison import compare as compare
+from layerkit.core.layer import (
+    Array as Array,
+)
+from layerkit.core.layer import (
+    Context as Context,
+)
+from layerkit.core.layer import (
+    Layer as Layer,
+)
+from layerkit.core.layer import (
+    Param as Param,
+)
+from layerkit.core.layer import (
+    Plan as Plan,
+)
+from layerkit.core.layer import (
+    Shape as Shape,
+)
+from layerkit.core.optimizer import Optimizer as Optimizer
+from layerkit.core.parts import (
+    Activation as Activation,
+)
+from layerkit.core.parts import (
+    DataSource as DataSource,
+)
+from layerkit.core.parts import (
+    Initializer as Initializer,
+)
+from layerkit.core.parts import (
+    Loss as Loss,
+)
+from layerkit.core.parts import (
+    Metric as Metric,
+)
+from layerkit.core.parts import Part as Part
+from layerkit.core.parts import (
+    Schedule as Schedule,
+)
+from layerkit.core.rows import Rows as Rows
+from layerkit.data import load_data as load_data
+from layerkit.data import read_rows as read_rows
+from layerkit.discovery.registry import (
+    activation as activation,
+)
+from layerkit.discovery.registry import (
+    initializer as initializer,
+)
+from layerkit.discovery.registry import (
+    register as register,
+)
+from layerkit.discovery.registry import (
+    schedule as schedule,
+)
+from layerkit.errors import (
+    CorruptFileError as CorruptFileError,
+)
+from layerkit.errors import (
+    DataError as DataError,
+)
+from layerkit.errors import (
+    DataSourceError as DataSourceError,
+)
+from layerkit.errors import (
+    LayerkitError as LayerkitError,
+)
+from layerkit.errors import (
+    LimitExceededError as LimitExceededError,
+)
+from layerkit.errors import (
+    MalformedFileError as MalformedFileError,
+)
+from layerkit.errors import (
+    MissingExtraError as MissingExtraError,
+)
+from layerkit.errors import (
+    ModelFileError as ModelFileError,
+)
+from layerkit.errors import (
+    NotAModelFileError as NotAModelFileError,
+)
+from layerkit.errors import (
+    PathError as PathError,
+)
+from layerkit.errors import (
+    PluginAmbiguousError as PluginAmbiguousError,
+)
+from layerkit.errors import (
+    PluginError as PluginError,
+)
+from layerkit.errors import (
+    PluginLoadError as PluginLoadError,
+)
+from layerkit.errors import (
+    PluginMissingError as PluginMissingError,
+)
+from layerkit.errors import (
+    PluginNotAllowedError as PluginNotAllowedError,
+)
+from layerkit.errors import (
+    PluginVersionError as PluginVersionError,
+)
+from layerkit.errors import (
+    SelfTestError as SelfTestError,
+)
+from layerkit.errors import (
+    ShapeError as ShapeError,
+)
+from layerkit.errors import (
+    SpecError as SpecError,
+)
+from layerkit.errors import (
+    TensorMismatchError as TensorMismatchError,
+)
+from layerkit.errors import (
+    TrainingDivergedError as TrainingDivergedError,
+)
+from layerkit.errors import (
+    TruncatedFileError as TruncatedFileError,
+)
+from layerkit.errors import (
+    UnknownTypeError as UnknownTypeError,
+)
+from layerkit.errors import (
+    UnsupportedFormatError as UnsupportedFormatError,
+)
+from layerkit.execution.products import (
+    matmul as matmul,
+)
+from layerkit.execution.products import (
+    matmul_both as matmul_both,
+)
+from layerkit.execution.products import (
+    sum_rows as sum_rows,
+)
+from layerkit.file.inspection import inspect as inspect
+from layerkit.file.load import load as load
+from layerkit.file.revise import diff as diff
+from layerkit.file.revise import upgrade as upgrade
+from layerkit.file.save import save as save
+from layerkit.model import Model as Model
+from layerkit.model import build as build
+from layerkit.specs import Spec as Spec
+from layerkit.training import (
+    Listener as Listener,
+)
+from layerkit.training import (
+    Run as Run,
+)
+from layerkit.training import (
+    evaluate as evaluate,
+)
+from layerkit.training import (
+    resume as resume,
+)
+from layerkit.training import (
+    train as train,
+)
+from layerkit.training import (
+    train_seeds as train_seeds,
+)
+
+__version__: str
+__all__: list[str]

@@ -1,0 +1,52 @@
+"""The model file: reading, checking and writing format 1.0 (FORMAT.md is normative).
+
+A file is one canonical MessagePack document. ``open_document`` checks its header and gives a
+``Document``, from which tensors are read; ``write`` makes a file from a spec, type records and
+arrays. Type keys are plain strings here: who provides a layer is not this package's business.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from layerkit.codec.contract import check_data_contract
+from layerkit.codec.document import Document, LazyTensors
+from layerkit.codec.files import inspect_header, load_tensors
+from layerkit.codec.layers import LayerRecord, layer_records, unowned_tensors
+from layerkit.codec.limits import Limits
+from layerkit.codec.names import DTYPES, format_dtype
+from layerkit.codec.reader import open_document
+from layerkit.codec.relations import TensorRecord
+
+if TYPE_CHECKING:
+    from layerkit.codec.content import Shaped, check_content
+    from layerkit.codec.writer import tensor_digests, write
+
+__all__ = [
+    "DTYPES",
+    "Document",
+    "LayerRecord",
+    "LazyTensors",
+    "Limits",
+    "Shaped",
+    "TensorRecord",
+    "check_content",
+    "check_data_contract",
+    "format_dtype",
+    "inspect_header",
+    "layer_records",
+    "load_tensors",
+    "open_document",
+    "tensor_digests",
+    "unowned_tensors",
+    "write",
+]
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:  # who only reads does not load what writes: 4 ms
+        if name in ("Shaped", "check_content"):
+            from layerkit.codec import content as home
+        elif name in ("tensor_digests", "write"):
+            from layerkit.codec import writer as home  # type: ignore[no-redef]
+        else:
+            raise AttributeError(f"module 'layerkit.codec' has no attribute {name!r}")
+        return getattr(home, name)

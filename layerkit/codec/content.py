@@ -1,0 +1,197 @@
+"""What a file will hold, checked before a byte of it is written (rule 9.1).
+
+``write`` goes through here with the arrays it is about to write; ``check_content`` asks the same
+questions of tensors that need not exist yet, so that a training can know at its start whether its
+end can be saved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import prod
+from numbers import Integral
+from typing import Any, NamedTuple
+
+from layerkit.codec.contract import check_data_contract
+from layerkit.codec.decode import decode
+from layerkit.codec.encode import encode
+from layerkit.codec.fields import Fields
+from layerkit.codec.layers import layer_records, unowned_tensors
+from layerkit.codec.layout import align, lay_out
+from layerkit.codec.limits import Limits
+from layerkit.codec.names import DTYPES
+from layerkit.codec.plain import fault, plain
+from layerkit.codec.reader import check_header
+from layerkit.errors import LimitExceededError, MalformedFileError, TensorMismatchError, quoted
+
+__all__ = [
+    "Shaped",
+    "check_content",
+    "check_names",
+    "encoded_header",
+    "plain_sections",
+    "sections_of",
+]
+
+
+class Shaped(NamedTuple):
+    """A tensor without its values: its role, the format's name of its dtype, shape and size."""
+
+    role: str
+    dtype: str
+    shape: tuple[int, ...]
+    nbytes: int
+
+    @classmethod
+    def of(cls, role: str, dtype: str, shape: Sequence[int]) -> Shaped:
+        """A tensor of this shape that nobody has made yet."""
+        return cls(role, dtype, tuple(shape), prod(shape) * DTYPES[dtype].itemsize)
+
+
+def check_content(tensors: Mapping[str, Shaped], *, limits: Limits, **sections: Any) -> None:
+    """Raise what ``write`` would raise for these sections and tensors of these shapes.
+
+    Parameters
+    ----------
+    tensors
+        By name.
+    sections
+        Those of ``sections_of``.
+
+    Raises
+    ------
+    SpecError, MalformedFileError, LimitExceededError, TensorMismatchError
+        As ``write``.
+    """
+    plained = plain_sections(sections_of(**sections), limits)
+    check_names({name: tensor.role for name, tensor in tensors.items()}, limits)
+    encoded_header(plained, dict(sorted(tensors.items())), None, limits)
+
+
+def sections_of(
+    *,
+    spec: Mapping[str, Any],
+    types: Mapping[str, Mapping[str, Any]],
+    aliases: Mapping[str, str] | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    history: Mapping[str, str] | None = None,
+    metrics: Mapping[str, float] | None = None,
+    training: Mapping[str, Any] | None = None,
+    selftest: Mapping[str, float] | None = None,
+    producer: Mapping[str, str] | None = None,
+    features: Mapping[str, Sequence[str]] | None = None,
+) -> dict[str, Any]:
+    """The header without its tensors, as ``write`` was given it; empty sections are left out."""
+    optional = {
+        "metrics": metrics,
+        "training": training,
+        "selftest": _floats(selftest),
+        "history": {series: {"unit": unit} for series, unit in (history or {}).items()},
+    }
+    return {
+        "aliases": aliases or {},
+        "features": features or {"optional": [], "required": []},
+        "metadata": metadata or {},
+        "producer": producer or _this_producer(),
+        "spec": spec,
+        "types": {key: _type_record(key, record) for key, record in types.items()},
+        **{key: value for key, value in optional.items() if value},
+    }
+
+
+def _this_producer() -> dict[str, str]:
+    from layerkit import __version__
+
+    return {"name": "layerkit", "version": __version__}
+
+
+def _type_record(key: str, record: object) -> object:
+    if not isinstance(record, Mapping):
+        return record
+    return {"entry_point": str(key).rpartition("/")[2], **record}
+
+
+def _floats(selftest: Mapping[str, float] | None) -> dict[str, Any]:
+    """Tolerances as floats: in a file 0 is no float (rule 3.1), though callers may write it."""
+    return {
+        key: float(bound) if isinstance(bound, Integral) and not isinstance(bound, bool) else bound
+        for key, bound in (selftest or {}).items()
+    }
+
+
+def plain_sections(header: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
+    """The sections as plain values (rule 9.1)."""
+    return {
+        key: plain(value, key, limits, nonfinite=key in ("metrics", "training"))
+        for key, value in header.items()
+    }
+
+
+def check_names(roles: Mapping[str, str], limits: Limits) -> None:
+    """Refuse tensors (name to role) that are too many, or whose names cannot be encoded."""
+    for name, role in roles.items():
+        if type(name) is not str or not name.isascii():
+            raise fault(f"tensor {quoted(name)}", "a name is ASCII text (rule 4.3)")
+        if type(role) is not str:
+            raise fault(f"tensor {quoted(name)}", f"a role is text, not {role!r:.80}")
+    if len(roles) > limits.tensors:
+        raise LimitExceededError.of_model("tensors", len(roles), limits.tensors, "tensors")
+
+
+def encoded_header(
+    plained: dict[str, Any],
+    tensors: Mapping[str, Shaped],
+    digests: Mapping[str, bytes] | None,
+    limits: Limits,
+) -> bytes:
+    """The header's bytes, which a reader with these limits accepts.
+
+    Parameters
+    ----------
+    plained
+        All sections but the tensors.
+    tensors
+        By name, sorted.
+    digests
+        Of each tensor; None while there is nothing to hash.
+    """
+    places, _ = lay_out((tensor.nbytes for tensor in tensors.values()), 0)
+    table = [
+        {
+            "dtype": tensor.dtype,
+            "name": name,
+            "nbytes": tensor.nbytes,
+            "offset": frames[0].start - align(0),
+            "role": tensor.role,
+            "sha256": bytes(32) if digests is None else digests[name],
+            "shape": list(tensor.shape),
+        }
+        for (name, tensor), frames in zip(tensors.items(), places, strict=True)
+    ]
+    encoded = encode({**plained, "tensors": table})
+    try:
+        _check(encoded, limits)
+    except LimitExceededError as error:
+        what = {"layers": "spec.model.layers", "metadata_bytes": "metadata"}
+        at = what.get(error.limit, "the header")
+        raise LimitExceededError.of_model(error.limit, error.value, error.allowed, at) from None
+    return encoded
+
+
+def _check(encoded: bytes, limits: Limits) -> None:
+    """Apply the rules of a reader to the header, through the reader's own code."""
+    limits.check("header_bytes", len(encoded))
+    decoded = decode(encoded, limits)
+    header = decoded.value
+    try:
+        check_header(decoded, Fields(newer=False), limits)
+    except MalformedFileError as error:
+        if error.where.startswith("spec"):
+            raise fault(error.where, error.reason) from None
+        raise
+    layers = layer_records(header, limits=limits)
+    check_data_contract(header["spec"])
+    lost = unowned_tensors(header, layers)
+    if lost:
+        names = ", ".join(map(quoted, lost))
+        raise TensorMismatchError(f"the spec has no layer for the tensors {names}", unexpected=lost)

@@ -1,0 +1,274 @@
+"""A model file whose header has been read and checked; its tensors are read from here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from threading import Lock
+from typing import Any, Literal, overload
+
+from numpy.typing import NDArray
+
+from layerkit.codec.names import DTYPES
+from layerkit.codec.parallel import each
+from layerkit.codec.payload import (
+    copy_tensor,
+    fill_tensor,
+    map_tensor,
+    scan_tensor,
+    skip_tensor,
+)
+from layerkit.codec.relations import TensorRecord
+from layerkit.codec.source import MappedSource, Source
+from layerkit.errors import ModelFileError
+
+__all__ = ["Document", "LazyTensors", "located"]
+
+Tensor = NDArray[Any]
+
+
+@contextmanager
+def located(path: str | None) -> Iterator[None]:
+    """Put ``path`` on every ModelFileError that passes through."""
+    try:
+        yield
+    except ModelFileError as error:
+        if error.path is None:
+            error.path = path
+        raise
+
+
+class Document:
+    """A model file after steps 1 to 13 of FORMAT.md section 6; a context manager.
+
+    ``layerkit.codec.open_document`` makes one. Closing it closes the file if it was opened by
+    path; arrays that were read stay valid, those over a mapping too.
+
+    Attributes
+    ----------
+    path : str or None
+        None for a stream.
+    size : int
+        Bytes of the whole file.
+    version : tuple of int
+        Major and minor format version.
+    file_id : str
+        ``"sha256:"`` and 64 hex digits, which identify the whole content.
+    header_size : int
+        Bytes of the encoded header.
+    header : dict
+        The decoded header: plain dicts, lists, strings, numbers; digests are bytes.
+    tensors : dict of str to TensorRecord
+        In the order of the file.
+    aliases : dict of str to str
+        Further names of tensors.
+    unknown_fields : tuple of str
+        Fields of a newer minor version, which were ignored (rule 11.2).
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        path: str | None,
+        size: int,
+        version: tuple[int, int],
+        file_id: str,
+        header_size: int,
+        header: dict[str, Any],
+        tensors: dict[str, TensorRecord],
+        unknown_fields: tuple[str, ...],
+    ) -> None:
+        self.path = path
+        self.size = size
+        self.version = version
+        self.file_id = file_id
+        self.header_size = header_size
+        self.header = header
+        self.tensors = tensors
+        self.aliases: dict[str, str] = header["aliases"]
+        self.unknown_fields = unknown_fields
+        self._source: Source | None = source
+
+    def __repr__(self) -> str:
+        return f"<Document {self.path!r}: {len(self.tensors)} tensors, {self.file_id}>"
+
+    def __enter__(self) -> Document:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file, if it was opened by path; closing twice is no mistake."""
+        if self._source is not None:
+            self._source.close()
+            self._source = None
+
+    def use(self, source: Source) -> None:
+        """Read tensors from ``source``, a mapping of the same file, from now on."""
+        self.close()
+        self._source = source
+
+    @overload
+    def read(
+        self,
+        names: Iterable[str] | None = None,
+        *,
+        verify: bool = True,
+        into: Mapping[str, Tensor] | None = None,
+    ) -> dict[str, Tensor]: ...
+
+    @overload
+    def read(
+        self, names: Iterable[str] | None = None, *, verify: Literal["lazy"]
+    ) -> LazyTensors: ...
+
+    def read(
+        self,
+        names: Iterable[str] | None = None,
+        *,
+        verify: bool | Literal["lazy"] = True,
+        into: Mapping[str, Tensor] | None = None,
+    ) -> dict[str, Tensor] | LazyTensors:
+        """Tensors by name (step 17).
+
+        Parameters
+        ----------
+        names : iterable of str, optional
+            Tensors or aliases; default all, tensors in file order and then aliases. An alias
+            gives the same array object as its target. A stream can be read once only.
+        verify : True, False or "lazy"
+            True checks frames, digests and bool bytes; False leaves out the digests; "lazy", for
+            a mapped file, returns a mapping that checks a tensor when it is first looked up.
+        into : mapping of str to ndarray, optional
+            Arrays to read these names into, of any strides, instead of making new ones. If
+            ``read`` raises, what they hold is undefined.
+
+        Returns
+        -------
+        Mapping of str to ndarray
+            A dict, or LazyTensors. Copies are writable and 64-byte aligned; of a mapped file the
+            arrays are read-only views, except that empty and chunked tensors are copies.
+
+        Raises
+        ------
+        KeyError
+            For a name that the file does not have.
+        ValueError
+            For an array in ``into`` that is not writable or not of the tensor's shape and dtype.
+        TruncatedFileError, MalformedFileError, CorruptFileError
+            Rules 1.1, 1.7, 4.1 and 5.1; of several tensors, the first in file order decides.
+        """
+        source = self._opened()
+        targets = self._targets(names)
+        if verify == "lazy":
+            if not isinstance(source, MappedSource) or into:
+                raise ValueError('verify="lazy" needs a file opened with mmap=True, and no into=')
+            return LazyTensors(source, self.tensors, targets, self.path)
+        given = {name: array for name, array in (into or {}).items() if name in targets}
+        places: dict[str, Tensor] = {}
+        for name, array in given.items():
+            _check_place(name, array, self.tensors[targets[name]])
+            places.setdefault(targets[name], array)
+        with located(self.path):
+            loaded = self._load(source, set(targets.values()), places, digest=bool(verify))
+        for name, array in given.items():
+            if array is not loaded[targets[name]]:  # an alias: the tensor was read into another
+                array[...] = loaded[targets[name]]
+        return {name: given.get(name, loaded[target]) for name, target in targets.items()}
+
+    def _load(
+        self, source: Source, wanted: set[str], places: Mapping[str, Tensor], *, digest: bool
+    ) -> dict[str, Tensor]:
+        def load(record: TensorRecord) -> Tensor:
+            if record.name in places:
+                fill_tensor(source, record, places[record.name], digest=digest)
+                return places[record.name]
+            if isinstance(source, MappedSource):
+                return map_tensor(source, record, digest=digest)
+            return copy_tensor(source, record, digest=digest)
+
+        if source.size is not None:
+            records = [record for name, record in self.tensors.items() if name in wanted]
+            arrays = each(load, records, sum(record.nbytes for record in records))
+            return {record.name: array for record, array in zip(records, arrays, strict=True)}
+        loaded = {}
+        for name, record in self.tensors.items():
+            if name in wanted:
+                loaded[name] = load(record)
+            else:
+                skip_tensor(source, record)
+        source.finish(self.size)
+        return loaded
+
+    def verify(self) -> None:
+        """Check every tensor as ``read`` does, in a few megabytes of memory whatever their size."""
+        source = self._opened()
+        with located(self.path):
+            nbytes = 0 if source.size is None else self.size  # a stream has one reader
+            each(lambda record: scan_tensor(source, record), [*self.tensors.values()], nbytes)
+            source.finish(self.size)
+
+    def _opened(self) -> Source:
+        if self._source is None:
+            raise ValueError("the document is closed")
+        return self._source
+
+    def _targets(self, names: Iterable[str] | None) -> dict[str, str]:
+        """Name as asked for -> name of a tensor."""
+        known = {name: name for name in self.tensors} | self.aliases
+        if names is None:
+            return known
+        asked = [names] if isinstance(names, str) else list(names)
+        missing = [name for name in asked if name not in known]
+        if missing:
+            raise KeyError(f"no tensor or alias of that name in the file: {', '.join(missing)}")
+        return {name: known[name] for name in asked}
+
+
+def _check_place(name: str, array: Tensor, record: TensorRecord) -> None:
+    wanted = DTYPES[record.dtype]
+    fits = array.shape == record.shape and array.dtype.newbyteorder("<") == wanted
+    if not fits or not array.flags.writeable:
+        raise ValueError(f"into[{name!r}]: a writable {wanted} array of {record.shape} is wanted")
+
+
+class LazyTensors(Mapping[str, Tensor]):
+    """Tensors of a mapped file, each checked when it is first looked up (rule 5.4).
+
+    A look-up raises what ``Document.read`` raises; a tensor that failed fails again.
+    """
+
+    def __init__(
+        self,
+        source: MappedSource,
+        records: Mapping[str, TensorRecord],
+        targets: dict[str, str],
+        path: str | None,
+    ) -> None:
+        self._source = source
+        self._records = records
+        self._targets = targets
+        self._path = path
+        self._loaded: dict[str, Tensor] = {}
+        self._lock = Lock()
+
+    def __getitem__(self, name: str) -> Tensor:
+        target = self._targets[name]
+        with self._lock, located(self._path):
+            if target not in self._loaded:
+                self._loaded[target] = map_tensor(self._source, self._records[target], digest=True)
+            return self._loaded[target]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._targets)
+
+    def __len__(self) -> int:
+        return len(self._targets)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._targets
+
+    def __repr__(self) -> str:
+        return f"<LazyTensors: {len(self._loaded)} of {len(self)} read>"

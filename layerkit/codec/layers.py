@@ -1,0 +1,116 @@
+"""The layers that a spec lists, without knowing what they are (first half of step 14)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from layerkit.codec.limits import Limits, limits_in_use
+from layerkit.codec.names import LAYER_NAME, TYPE_KEY, is_int, matches, shown
+from layerkit.errors import MalformedFileError, SpecError, UnsupportedFormatError, quoted
+
+__all__ = ["LayerRecord", "layer_records", "unowned_tensors"]
+
+SCHEMA = 1
+
+
+class LayerRecord(NamedTuple):
+    """One layer record of a spec.
+
+    Attributes
+    ----------
+    path : str
+        Names from the outermost layer down, joined by dots: the prefix of its tensors.
+    where : str
+        Its place, such as ``"spec.model.layers[2]"``.
+    record : dict
+        The record itself: ``type``, ``name``, ``config`` and what the spec schema adds.
+    nested : tuple of LayerRecord
+        Its parts, if it is a composite.
+    """
+
+    path: str
+    where: str
+    record: dict[str, Any]
+    nested: tuple[LayerRecord, ...] = ()
+
+
+def layer_records(header: dict[str, Any], *, limits: Limits | None = None) -> list[LayerRecord]:
+    """All layers of a header's spec, nested ones too, depth first, in order of application.
+
+    Raises
+    ------
+    UnsupportedFormatError
+        For a spec schema newer than this layerkit (rule 3.4).
+    SpecError
+        For anything wrong with a layer record (rule 3.4); ``location`` is its path.
+    LimitExceededError
+        ``layers``.
+    MalformedFileError
+        If ``types`` has a record too many or too few (rule 3.6).
+    """
+    spec = header["spec"]
+    schema = spec.get("schema")
+    if is_int(schema, SCHEMA + 1):
+        raise UnsupportedFormatError(
+            f"the file needs a newer layerkit: its spec is of schema {schema}, this one reads "
+            f"{SCHEMA}",
+            needs=(f"spec schema {schema}",),
+        )
+    found: list[LayerRecord] = []
+    _walk(spec["model"], "spec.model", "", found, limits_in_use(limits))
+    used = {layer.record["type"] for layer in found}
+    lone = sorted(used ^ {key for key in header["types"] if "/" not in key})
+    if lone:
+        what = "used but not described" if lone[0] in used else "described but not used"
+        raise MalformedFileError(f"rule 3.6: {quoted(lone[0])} is {what}", at="types")
+    return found
+
+
+def _walk(
+    owner: dict[str, Any], where: str, prefix: str, found: list[LayerRecord], limits: Limits
+) -> tuple[LayerRecord, ...]:
+    """Append the layers of ``owner`` to ``found`` and return those directly below it."""
+    layers = owner.get("layers")
+    if not isinstance(layers, list):
+        raise SpecError(f"an array is wanted, not {shown(layers)}", location=f"{where}.layers")
+    names: set[str] = set()
+    below = []
+    for index, record in enumerate(layers):
+        here = f"{where}.layers[{index}]"
+        place = len(found)
+        limits.check("layers", place + 1)
+        name = _check_record(record, here)
+        if name in names:
+            raise SpecError(f"the name {quoted(name)} is repeated", location=f"{here}.name")
+        names.add(name)
+        path = prefix + name
+        found.append(LayerRecord(path, here, record))
+        if "layers" in record:
+            nested = _walk(record, here, path + ".", found, limits)
+            found[place] = LayerRecord(path, here, record, nested)
+        below.append(found[place])
+    return tuple(below)
+
+
+def _check_record(record: object, where: str) -> str:
+    """The name of a layer record that has what every record must have."""
+    if not isinstance(record, dict):
+        raise SpecError(f"a layer record is wanted, not {shown(record)}", location=where)
+    for key, wanted, good in (
+        ("type", "a type key", matches(record.get("type"), TYPE_KEY)),
+        ("name", "a layer's name", matches(record.get("name"), LAYER_NAME)),
+        ("config", "a map", isinstance(record.get("config"), dict)),
+    ):
+        if not good:
+            found = shown(record[key]) if key in record else "nothing"
+            raise SpecError(f"{wanted} is wanted, not {found}", location=f"{where}.{key}")
+    name: str = record["name"]
+    return name
+
+
+def unowned_tensors(header: dict[str, Any], layers: Iterable[LayerRecord]) -> list[str]:
+    """Names of params, states and aliases whose layer the spec does not have (part of rule 4.4)."""
+    paths = {layer.path for layer in layers}
+    names = [item["name"] for item in header["tensors"] if item["role"] in ("param", "state")]
+    return [name for name in (*names, *header["aliases"]) if name.rpartition(".")[0] not in paths]

@@ -1,0 +1,264 @@
+"""Opening a model file: steps 1 to 13 of FORMAT.md section 6, in that order.
+
+The first failure decides the error. No tensor byte is touched here, no type key is looked up, and
+nothing is imported or allocated because a file says so.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from hashlib import sha256
+from typing import BinaryIO, NamedTuple
+
+from layerkit.codec.decode import Decoded, decode
+from layerkit.codec.document import Document, located
+from layerkit.codec.fields import Fields
+from layerkit.codec.header import check_features, check_sections
+from layerkit.codec.layout import HEADER_START, TAIL
+from layerkit.codec.limits import Limits, limits_in_use
+from layerkit.codec.recognise import kind_hint
+from layerkit.codec.relations import check_places, check_relations, place_tensors
+from layerkit.codec.remote import Remote, locate
+from layerkit.codec.source import FileSource, Source, StreamSource, open_path
+from layerkit.errors import (
+    CorruptFileError,
+    MalformedFileError,
+    NotAModelFileError,
+    TruncatedFileError,
+    UnsupportedFormatError,
+)
+from layerkit.paths import path_errors
+
+__all__ = ["MAGIC", "check_header", "open_document"]
+
+MAGIC = b"\x83\xa8layerkit"
+_CONSTANTS = ((10, b"\x96"), (13, b"\xcf"), (22, b"\xce"), (27, b"\xcf"), (36, b"\xc4\x20"))
+_HEADER_KEY = (70, b"\xa6header")
+
+
+class _Prologue(NamedTuple):
+    minor: int
+    file_size: int
+    header_size: int
+    root: bytes
+
+
+def open_document(
+    source: str | os.PathLike[str] | BinaryIO | bytes | bytearray | memoryview,
+    *,
+    mmap: bool = False,
+    expected_id: str | None = None,
+    limits: Limits | None = None,
+) -> Document:
+    """Open a model file and check everything but its tensors' bytes.
+
+    Parameters
+    ----------
+    source : path, URL, binary file object or bytes
+        A URL is a text with ``://``; a leading ``~`` is the home folder. A file object is read
+        forward from where it stands, and is left open. Bytes are the contents themselves.
+    mmap : bool
+        Map the file instead of copying from it; it must not be truncated while arrays live.
+    expected_id : str, optional
+        The file id that the caller wants.
+    limits : Limits, optional
+        Bounds on what the file may ask for.
+
+    Returns
+    -------
+    Document
+        A context manager.
+
+    Raises
+    ------
+    NotAModelFileError, UnsupportedFormatError, TruncatedFileError, MalformedFileError
+        See FORMAT.md section 8.
+    CorruptFileError
+        If the root digest, or ``expected_id``, does not fit.
+    LimitExceededError
+        If the file asks for more than ``limits`` allow.
+    OSError
+        If the file is missing or cannot be read.
+    """
+    limits = limits_in_use(limits)
+    if isinstance(source, bytes | bytearray | memoryview):
+        source = io.BytesIO(source)
+    place = locate(source)
+    path = place.url if isinstance(place, Remote) else place if isinstance(place, str) else None
+    with located(path), path_errors(path):
+        if isinstance(place, str):
+            file = FileSource(open_path(place))
+            return _opened(file, path, expected_id, limits, mmap=mmap)
+        if mmap:
+            raise ValueError("mmap=True needs a file of this machine, not a stream or a URL")
+        stream = place.open() if isinstance(place, Remote) else StreamSource(place)
+        return _opened(stream, path, expected_id, limits)
+
+
+def _opened(
+    source: FileSource | StreamSource,
+    path: str | None,
+    expected_id: str | None,
+    limits: Limits,
+    *,
+    mmap: bool = False,
+) -> Document:
+    try:
+        document = _read_header(source, path, expected_id, limits)
+        if mmap and isinstance(source, FileSource):
+            document.use(source.map())
+    except BaseException:
+        source.close()
+        raise
+    return document
+
+
+def _read_header(
+    source: Source, path: str | None, expected_id: str | None, limits: Limits
+) -> Document:
+    """Steps 2 to 13."""
+    head = source.read(HEADER_START, 0)
+    prologue = _read_prologue(head, source)
+    _check_sizes(prologue, source, limits)
+    end = HEADER_START + prologue.header_size
+    raw = bytearray(prologue.header_size + 10)
+    source.fill(memoryview(raw), HEADER_START)
+    encoded, tail = bytes(raw[:-10]), bytes(raw[-10:])
+    if not tail.startswith(TAIL):
+        _malformed("1.6", end, tail[:6], TAIL)
+    file_id = _check_root(head, bytes(raw), prologue.root, expected_id)
+    decoded = decode(encoded, limits)
+    fields = Fields(newer=prologue.minor > 0)
+    check_header(decoded, fields, limits)
+    slots = int.from_bytes(tail[6:], "big")
+    tensors = place_tensors(decoded.value, prologue.header_size, prologue.file_size, slots)
+    return Document(
+        source,
+        path=path,
+        size=prologue.file_size,
+        version=(1, prologue.minor),
+        file_id=file_id,
+        header_size=prologue.header_size,
+        header=decoded.value,
+        tensors=tensors,
+        unknown_fields=tuple(fields.unknown),
+    )
+
+
+def check_header(decoded: Decoded, fields: Fields, limits: Limits) -> None:
+    """Steps 11 to 13, apart from the places of the tensors."""
+    check_features(decoded.value, fields)
+    check_sections(decoded.value, fields, limits)
+    check_places(decoded)
+    check_relations(decoded.value)
+
+
+def _read_prologue(head: bytes, source: Source) -> _Prologue:
+    """Steps 2 to 4."""
+    if head[:10] != MAGIC:
+        found = f"it starts with {head[:10].hex()}, not {MAGIC.hex()}" if head else "it is empty"
+        hint = kind_hint(head, source.size)
+        raise NotAModelFileError(f"not a layerkit file: {found}", hint=hint)
+    _check_version(head)
+    if len(head) < HEADER_START:
+        claimed = int.from_bytes(head[14:22], "big") if len(head) >= 22 else HEADER_START
+        want = max(claimed, HEADER_START)
+        raise TruncatedFileError(
+            f"the file is cut off: it has {len(head)} bytes, {want} are wanted",
+            have=len(head),
+            want=want,
+        )
+    for at, constant in (*_CONSTANTS, _HEADER_KEY):
+        found_bytes = head[at : at + len(constant)]
+        if found_bytes != constant:
+            _malformed("1.2", at, found_bytes, constant)
+    flags = int.from_bytes(head[28:36], "big")
+    if flags:
+        bits = tuple(f"flag bit {bit}" for bit in range(64) if flags >> bit & 1)
+        raise UnsupportedFormatError(
+            f"the file needs a newer layerkit: it has {', '.join(bits)} set", needs=bits, offset=28
+        )
+    return _Prologue(
+        minor=head[12],
+        file_size=int.from_bytes(head[14:22], "big"),
+        header_size=int.from_bytes(head[23:27], "big"),
+        root=head[38:70],
+    )
+
+
+def _check_version(head: bytes) -> None:
+    """Step 3: the major is judged before anything else that follows the magic."""
+    major = head[11] if len(head) > 11 else 1
+    minor = head[12] if len(head) > 12 else 0
+    if 2 <= major <= 127:
+        raise UnsupportedFormatError(
+            f"the file needs a newer layerkit: its format is {major}.{minor}, this one reads 1.x",
+            needs=(f"format {major}",),
+            offset=11,
+        )
+    for at, number, low in ((11, major, 1), (12, minor, 0)):
+        if not low <= number <= 127:
+            name = "major" if at == 11 else "minor"
+            raise MalformedFileError(
+                f"rule 1.3: a {name} version from {low} to 127 is wanted, not {number}",
+                at=f"byte {at}",
+                offset=at,
+            )
+
+
+def _check_sizes(prologue: _Prologue, source: Source, limits: Limits) -> None:
+    """Steps 5 and 6."""
+    claimed, header = prologue.file_size, prologue.header_size
+    if claimed >= 2**63:
+        reason = f"rule 1.1: a file size below 2^63 is wanted, the file claims {claimed}"
+        raise MalformedFileError(reason, at="bytes 13 to 21", offset=13)
+    source.want = claimed
+    if source.size is None:
+        limits.check("stream_bytes", claimed, offset=13)
+    elif source.size < claimed:
+        raise TruncatedFileError(
+            f"the file is cut off: it has {source.size} bytes, the file claims {claimed}",
+            have=source.size,
+            want=claimed,
+        )
+    elif source.size > claimed:
+        reason = f"rule 1.1: {source.size - claimed} trailing bytes after the {claimed} it claims"
+        raise MalformedFileError(reason, at=f"byte {claimed}", offset=claimed)
+    if header < 1 or 87 + header > claimed:
+        reason = f"rule 1.5: a header of {header} bytes does not fit a file of {claimed}"
+        raise MalformedFileError(reason, at="bytes 22 to 26", offset=22)
+    limits.check("header_bytes", header, offset=22)
+
+
+def _check_root(head: bytes, rest: bytes, root: bytes, expected_id: str | None) -> str:
+    """Step 8: the file id, which ``root`` and ``expected_id`` must both give."""
+    hashed = sha256(head[:38] + bytes(32) + head[70:])
+    hashed.update(rest)
+    actual = hashed.digest()
+    if actual != root:
+        raise CorruptFileError(
+            f"the header is corrupt: its SHA-256 is {actual.hex()}, the file claims {root.hex()}",
+            tensor="header",
+            expected=root.hex(),
+            actual=actual.hex(),
+            offset=38,
+        )
+    file_id = "sha256:" + actual.hex()
+    if expected_id is not None and expected_id != file_id:
+        raise CorruptFileError(
+            f"the header is of another model: the file id is {file_id}, {expected_id} is wanted",
+            tensor="header",
+            expected=expected_id,
+            actual=file_id,
+            offset=38,
+        )
+    return file_id
+
+
+def _malformed(rule: str, at: int, found: bytes, wanted: bytes) -> None:
+    raise MalformedFileError(
+        f"rule {rule}: {wanted.hex()} is wanted, not {found.hex()}",
+        at=f"bytes {at} to {at + len(wanted) - 1}",
+        offset=at,
+    )

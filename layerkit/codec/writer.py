@@ -1,0 +1,239 @@
+"""Writing a model file (FORMAT.md section 9).
+
+Everything is made plain, hashed, encoded and checked by the reader's own rules before the first
+byte is written, so that what is saved can be loaded; then the bytes are written forward once. They
+are a function of the content alone.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from hashlib import sha256
+from typing import Any, BinaryIO, NamedTuple
+
+from numpy.typing import NDArray
+
+from layerkit.codec.arrays import blocks, dtype_name
+from layerkit.codec.atomic import replace_file
+from layerkit.codec.content import (
+    Shaped,
+    check_names,
+    encoded_header,
+    plain_sections,
+    sections_of,
+)
+from layerkit.codec.gather import Gather
+from layerkit.codec.layout import TAIL, Frame, lay_out
+from layerkit.codec.limits import Limits, limits_in_use
+from layerkit.codec.parallel import each
+from layerkit.codec.reader import MAGIC, open_document
+from layerkit.codec.remote import Remote, locate, write_remote
+from layerkit.paths import path_errors
+
+__all__ = ["tensor_digests", "write"]
+
+Tensors = Mapping[str, tuple[str, NDArray[Any]]]
+
+
+class _Prepared(NamedTuple):
+    """A file before it is written: its first 87 + H bytes, and per tensor frames and array."""
+
+    head: bytes
+    payloads: list[tuple[tuple[Frame, ...], NDArray[Any]]]
+    file_id: str
+
+
+def write(
+    target: str | os.PathLike[str] | BinaryIO,
+    *,
+    spec: Mapping[str, Any],
+    types: Mapping[str, Mapping[str, Any]],
+    tensors: Tensors,
+    aliases: Mapping[str, str] | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    history: Mapping[str, str] | None = None,
+    metrics: Mapping[str, float] | None = None,
+    training: Mapping[str, Any] | None = None,
+    selftest: Mapping[str, float] | None = None,
+    producer: Mapping[str, str] | None = None,
+    features: Mapping[str, Sequence[str]] | None = None,
+    durable: bool = True,
+    overwrite: bool = True,
+    follow_symlinks: bool = True,
+    atomic: bool = True,
+    check: bool = False,
+    limits: Limits | None = None,
+    digests: Mapping[str, bytes] | None = None,
+) -> str:
+    """Write a model file and return its file id.
+
+    Parameters
+    ----------
+    target : path, URL or binary file object
+        A path or URL is replaced atomically; a file object is written forward, which is not.
+    spec : mapping
+        With ``schema`` and ``model``, resolved: defaults filled in.
+    types : mapping
+        Type key -> record with ``config_version``, ``dist``, ``version`` (rule 3.6);
+        ``entry_point`` may be left out.
+    tensors : mapping
+        Name -> (role, array), arrays of any memory layout and byte order.
+    aliases : mapping, optional
+        Further name -> tensor (rule 3.8); the tensor is to have the name whose layer comes first.
+    metadata, metrics, training, selftest : mapping, optional
+        The sections of those names (rules 3.9 to 3.12); an empty one is left out.
+    history : mapping, optional
+        Series -> "epoch" or "step"; the tensors ``history/SERIES`` hold the values.
+    producer, features : mapping, optional
+        Rules 3.2 and 3.3; default this layerkit, and none.
+    durable : bool
+        Force the file to the disk before it replaces the target, and the directory after it.
+    overwrite : bool
+        If false, raise FileExistsError when the target exists.
+    follow_symlinks : bool
+        If the target is a link, replace the file it leads to; if false, the link itself.
+    atomic : bool
+        If false, a URL may be of a file system that cannot keep the old file until the end.
+    check : bool
+        Read the temporary file back and verify it before it replaces the target.
+    limits : Limits, optional
+        Those of the readers that shall load the file.
+    digests : mapping, optional
+        What ``tensor_digests`` gave for some of these tensors; the others are hashed here.
+
+    Returns
+    -------
+    str
+        ``"sha256:"`` and 64 hex digits.
+
+    Raises
+    ------
+    SpecError, MalformedFileError, LimitExceededError, TensorMismatchError
+        For content that a reader would refuse; nothing has been written then.
+    OSError
+        For a target that cannot be written; it is left as it was.
+    """
+    limits = limits_in_use(limits)
+    header = sections_of(
+        spec=spec,
+        types=types,
+        aliases=aliases,
+        metadata=metadata,
+        history=history,
+        metrics=metrics,
+        training=training,
+        selftest=selftest,
+        producer=producer,
+        features=features,
+    )
+    prepared = _prepare(header, tensors, limits, digests or {})
+
+    def produce(gather: Gather) -> None:
+        _emit(prepared, gather)
+
+    place = locate(target)
+    if isinstance(place, str):
+        from pathlib import Path  # 4 ms, which loading need not take
+
+        with path_errors(place, writing=True, example="model.layerkit"):
+            replace_file(
+                Path(place),
+                produce,
+                durable=durable,
+                overwrite=overwrite,
+                follow_symlinks=follow_symlinks,
+                check=(lambda path: _read_back(path, prepared.file_id, limits)) if check else None,
+            )
+        return prepared.file_id
+    if check:
+        raise ValueError("check=True needs a file of this machine: others cannot be read back")
+    if isinstance(place, Remote):
+        with path_errors(place.url, writing=True):
+            write_remote(place, produce, overwrite=overwrite, atomic=atomic)
+    else:
+        gather = Gather(place.write)
+        produce(gather)
+        gather.flush()
+    return prepared.file_id
+
+
+def _prepare(
+    header: dict[str, Any], tensors: Tensors, limits: Limits, known: Mapping[str, bytes]
+) -> _Prepared:
+    """Steps 1 to 17 backwards: what the file will be, checked."""
+    plained = plain_sections(header, limits)
+    check_names({name: role for name, (role, _) in tensors.items()}, limits)
+    names = sorted(tensors)
+    arrays = [tensors[name][1] for name in names]
+    shaped = {
+        name: Shaped(tensors[name][0], dtype_name(name, array), array.shape, array.nbytes)
+        for name, array in zip(names, arrays, strict=True)
+    }
+    hashed = tensor_digests({name: tensors[name] for name in names if name not in known})
+    encoded = encoded_header(plained, shaped, {**known, **hashed}, limits)
+    frames, size = lay_out((array.nbytes for array in arrays), 87 + len(encoded))
+    head, file_id = _sign(encoded, size, 2 * sum(map(len, frames)))
+    return _Prepared(head, list(zip(frames, arrays, strict=True)), file_id)
+
+
+def tensor_digests(tensors: Tensors) -> dict[str, bytes]:
+    """Name -> SHA-256 of the payload that ``write`` will give each tensor.
+
+    Raises
+    ------
+    MalformedFileError
+        For an array that cannot be saved.
+    """
+    arrays = [array for _, array in tensors.values()]
+    for name, array in zip(tensors, arrays, strict=True):
+        dtype_name(name, array)
+    hashed = each(_digest, arrays, sum(array.nbytes for array in arrays))
+    return dict(zip(tensors, hashed, strict=True))
+
+
+def _digest(array: NDArray[Any]) -> bytes:
+    hashed = sha256()
+    for block in blocks(array):
+        hashed.update(block)
+    return hashed.digest()
+
+
+def _sign(encoded: bytes, size: int, slots: int) -> tuple[bytes, str]:
+    """The first 87 + H bytes of the file, and its id (rule 5.2)."""
+    start = MAGIC + b"\x96\x01\x00\xcf" + size.to_bytes(8, "big")
+    start += b"\xce" + len(encoded).to_bytes(4, "big") + b"\xcf" + bytes(8) + b"\xc4\x20"
+    rest = b"\xa6header" + encoded + TAIL + slots.to_bytes(4, "big")
+    root = sha256(start + bytes(32) + rest)
+    return start + root.digest() + rest, "sha256:" + root.hexdigest()
+
+
+def _emit(prepared: _Prepared, gather: Gather) -> None:
+    gather.put(prepared.head)
+    for frames, array in prepared.payloads:
+        pieces = _Pieces(blocks(array))
+        for frame in frames:
+            gather.put(frame.marker)
+            for piece in pieces.take(frame.size):
+                gather.put(piece)
+
+
+class _Pieces:
+    """Blocks of a payload, cut where a chunk ends."""
+
+    def __init__(self, source: Iterator[memoryview]) -> None:
+        self._source = source
+        self._rest = memoryview(b"")
+
+    def take(self, count: int) -> Iterator[memoryview]:
+        """The next ``count`` bytes."""
+        while count:
+            piece = self._rest or next(self._source)
+            self._rest = piece[count:]
+            count -= min(count, len(piece))
+            yield piece[: len(piece) - len(self._rest)]
+
+
+def _read_back(path: str, file_id: str, limits: Limits) -> None:
+    with open_document(path, expected_id=file_id, limits=limits) as document:
+        document.verify()

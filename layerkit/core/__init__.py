@@ -1,0 +1,1 @@
+"""Core: the contracts of layers and other parts, and the network that runs them."""

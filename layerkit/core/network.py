@@ -1,0 +1,363 @@
+"""The numbers of a model: layers in a row over one flat vector of parameters.
+
+A ``Network`` keeps all parameters in one vector and all gradients in another, and hands each layer
+views into them, so that an optimizer's step is a few operations over whole vectors. A training step
+is feed, the loss's gradient, backprop in reverse, then update: every gradient is computed from the
+weights before the update.
+"""
+
+from __future__ import annotations
+
+import copy
+from _thread import allocate_lock
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from layerkit.core.layer import Arena, Array, Context, Layer, Shape
+from layerkit.core.mmap_views import Named, SideBySide
+from layerkit.core.optimizer import Optimizer
+from layerkit.core.parts import Initializer
+from layerkit.core.planning import Planned, unusable, views_of
+from layerkit.core.rng import random_stream
+from layerkit.errors import LayerkitError, SpecError, quoted
+
+__all__ = ["Network", "is_read_only"]
+
+_owning = allocate_lock()
+
+
+class Network:
+    """Layers in a row, their parameters allocated.
+
+    Parameters
+    ----------
+    planned
+        From ``plan_layers``.
+    dtype
+        float32 or float64.
+    mapped
+        Tensors by name to use as they are, without a copy: read-only arrays over a mapped file.
+        The first use of ``params`` copies them.
+
+    Attributes
+    ----------
+    size
+        Number of trained parameters.
+    grads
+        (size,) all gradients, or None until ``allocate_grads``.
+    """
+
+    def __init__(
+        self,
+        planned: Sequence[Planned],
+        dtype: np.dtype,
+        *,
+        mapped: Mapping[str, Array] | None = None,
+    ) -> None:
+        self.planned = list(planned)
+        self.dtype = np.dtype(dtype)
+        self.size = sum(p.size for p in self.planned)
+        self.grads: Array | None = None
+        self._params: Array | None = None
+        self._known_shapes: dict[int, list[Shape]] = {}
+        start = 0
+        for p in self.planned:
+            p.layer.span = slice(start, start + p.size)
+            start += p.size
+        if mapped is None:
+            self._own()
+        else:
+            for p in self.planned:
+                p.layer.params = Named(mapped, p.name, p.plan.params)
+                p.layer.state = Named(mapped, p.name, p.plan.state)
+                p.layer.joined = SideBySide(p.layer.params, p.plan.joined)
+
+    def _own(self, values: Mapping[str, Array] | None = None) -> None:
+        """Allocate parameters and states of our own, zero or as in ``values``."""
+        params: Array = np.zeros(self.size, self.dtype)
+        tables = []
+        for p in self.planned:
+            views, joined = views_of(params[p.layer.span], p.plan)
+            state = {n: np.zeros(s.shape, self.dtype) for n, s in p.plan.state.items()}
+            for name, array in (views | state).items() if values is not None else ():
+                array[...] = values[f"{p.name}.{name}"]  # type: ignore[index]  # asked above
+            tables.append((views, joined, state))
+        # All is filled before anything of it can be seen: another thread may be predicting.
+        for p, table in zip(self.planned, tables, strict=True):
+            p.layer.params, p.layer.joined, p.layer.state = table
+        self._params = params
+
+    @property
+    def mapped(self) -> bool:
+        """Whether the parameters still lie in a mapped file."""
+        return self._params is None
+
+    @property
+    def params(self) -> Array:
+        """(size,) all parameters; copied out of a mapped file when first asked for."""
+        if self._params is None:
+            with _owning:
+                if self._params is None:
+                    self._own({name: array for name, (_, array) in self.tensors().items()})
+        assert self._params is not None  # noqa: S101  # _own allocates it
+        return self._params
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers in order of application."""
+        return [p.layer for p in self.planned]
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulate operations of one row."""
+        return sum(p.plan.macs for p in self.planned)
+
+    def initialise(
+        self, seed: int, initializer: Callable[[str | Mapping[str, Any]], Initializer]
+    ) -> None:
+        """Start every parameter and state from its plan, each from a random stream of its own.
+
+        ``initializer`` finds an initializer by its name or configuration.
+
+        Raises
+        ------
+        SpecError
+            If a start is not finite in this dtype.
+        """
+        for i, p in enumerate(self.planned):
+            wanted = [(p.layer.params, p.plan.params), (p.layer.state, p.plan.state)]
+            for arrays, params in wanted:
+                for name, param in params.items():
+                    stream = random_stream(seed, "init", p.name, name)
+                    with np.errstate(over="ignore"):
+                        arrays[name][...] = (
+                            float(param.init)
+                            if isinstance(param.init, (int, float))
+                            else initializer(param.init).make(param.shape, param.fans, stream)
+                        )
+                    if not np.isfinite(arrays[name]).all():
+                        raise SpecError(
+                            f"{name!r} of {p.name!r} would start at values that are not finite in "
+                            f"{self.dtype}",
+                            location=f"layers[{i}]",
+                        )
+
+    def allocate_grads(self) -> Array:
+        """The gradient vector, made on first use; a model that only infers has none."""
+        if self.grads is None:
+            self.grads = np.zeros(self.size, self.dtype)
+            for p in self.planned:
+                p.layer.grads, p.layer.joined_grads = views_of(self.grads[p.layer.span], p.plan)
+        return self.grads
+
+    def contexts(
+        self,
+        *,
+        training: bool = False,
+        streams: Mapping[str, np.random.Generator] | None = None,
+        wants_dx: bool = False,
+        keeps: bool = True,
+    ) -> list[Context]:
+        """One context a layer for a pass; reuse them and a steady loop allocates nothing.
+
+        ``streams`` gives each layer's random stream by its name; ``wants_dx`` says whether
+        ``backprop`` shall return the gradient of the network's own input. Without ``keeps`` there
+        can be no backprop, and the memory of a pass does not grow with the depth.
+        """
+        arena = Arena()
+        return [
+            Context(
+                self.dtype,
+                training=training,
+                rng=None if streams is None else streams.get(p.name),
+                wants_dx=wants_dx or i > 0,
+                keeps=keeps,
+                arena=arena,
+            )
+            for i, p in enumerate(self.planned)
+        ]
+
+    def feed(self, x: Array, contexts: Sequence[Context]) -> Array:
+        """Scores (n, *out) for x (n, *in); valid until the next feed with these contexts.
+
+        Raises
+        ------
+        PluginLoadError
+            If a layer raises, or gives another shape or dtype than its plan says; it is named.
+        """
+        rows = len(x)
+        arena = _shared_arena(contexts, rows)
+        shapes, dtype = self._shapes(rows), self.dtype
+        # What overflows is told where it matters: at the loss, the outputs, the parameters.
+        with np.errstate(all="ignore"):
+            for p, ctx, shape in zip(self.planned, contexts, shapes[1:], strict=True):
+                try:
+                    y = p.layer.feed(x, ctx)
+                except (LayerkitError, MemoryError):
+                    raise
+                except Exception as cause:  # whatever a plugin's own code raises
+                    raise unusable(p.name, p.layer, _told("feed", cause)) from cause
+                if type(y) is not np.ndarray or y.shape != shape or y.dtype is not dtype:
+                    self._hold(p, "feed", y, shape)
+                if not _shares(y, x):
+                    arena.turn()
+                x = y
+        return x
+
+    def backprop(self, dy: Array, contexts: Sequence[Context]) -> Array:
+        """Gradient dL/dx (n, *in) for dy = dL/dscores (n, *out); fills ``grads``.
+
+        Raises
+        ------
+        PluginLoadError
+            As ``feed``.
+        """
+        self.allocate_grads()
+        rows = len(dy)
+        arena = _shared_arena(contexts, rows)
+        shapes, dtype = self._shapes(rows)[-2::-1], self.dtype
+        with np.errstate(all="ignore"):
+            for p, ctx, shape in zip(self.planned[::-1], contexts[::-1], shapes, strict=True):
+                try:
+                    dx = p.layer.backprop(dy, ctx)
+                except (LayerkitError, MemoryError):
+                    raise
+                except Exception as cause:  # whatever a plugin's own code raises
+                    raise unusable(p.name, p.layer, _told("backprop", cause)) from cause
+                if ctx.wants_dx:
+                    if type(dx) is not np.ndarray or dx.shape != shape or dx.dtype is not dtype:
+                        self._hold(p, "backprop", dx, shape)
+                    if not _shares(dx, dy):
+                        arena.turn()
+                dy = dx
+        return dy
+
+    def _shapes(self, rows: int) -> list[Shape]:
+        """Shapes of the arrays between the layers, that of the input first."""
+        known = self._known_shapes.get(rows)
+        if known is None:
+            inner = [p.in_shape for p in self.planned[:1]]
+            inner += [p.plan.out_shape for p in self.planned]
+            if len(self._known_shapes) >= 16:
+                self._known_shapes.clear()
+            known = self._known_shapes[rows] = [(rows, *shape) for shape in inner]
+        return known
+
+    def _hold(self, p: Planned, step: str, array: object, shape: Shape) -> None:
+        """Hold what a layer gave against its contract: a few nanoseconds beside its products."""
+        if isinstance(array, np.ndarray) and array.shape == shape and array.dtype == self.dtype:
+            return
+        came = quoted(array)
+        if isinstance(array, np.ndarray):
+            came = f"{array.dtype} of shape {list(array.shape)}"
+        wanted = f"{self.dtype} of shape {list(shape)}"
+        raise unusable(p.name, p.layer, f"{step} gave {came}, by its plan it is {wanted}")
+
+    def part(self, planned: list[Planned]) -> Network:
+        """Some of the layers as a network that shares this one's parameters and gradients."""
+        part = copy.copy(self)
+        part.planned, part._known_shapes = planned, {}
+        return part
+
+    def twin(self) -> Network:
+        """The same network over the same parameters, with gradients of its own."""
+        twin = self.part([p._replace(layer=copy.copy(p.layer)) for p in self.planned])
+        twin.grads = None
+        return twin
+
+    def update(self, rule: Optimizer, runs: Sequence[slice | Layer] | None = None) -> None:
+        """Let ``rule`` change the parameters, in ``runs`` (by default, those of ``runs()``)."""
+        for run in self.runs() if runs is None else runs:
+            if isinstance(run, slice):
+                rule.apply(run)
+            else:
+                run.update(rule)
+
+    def runs(self) -> list[slice | Layer]:
+        """Spans that can be updated as one, and layers that override ``Layer.update``."""
+        runs: list[slice | Layer] = []
+        for layer in self.layers:
+            if type(layer).update is not Layer.update:
+                runs.append(layer)
+            elif not layer.freeze:
+                _extend(runs, layer.span)
+        return runs
+
+    def trainable(self) -> list[slice]:
+        """Spans of the flat vector that training changes, neighbours merged."""
+        spans: list[slice] = []
+        for layer in self.layers:
+            if not layer.freeze:
+                _extend(spans, layer.span)
+        return spans
+
+    def decay_mask(self) -> Array:
+        """(size,) 1 where weight decay applies, 0 elsewhere (biases, frozen layers)."""
+        mask: Array = np.zeros(self.size, self.dtype)
+        for p in self.planned:
+            views, _ = views_of(mask[p.layer.span], p.plan)
+            for name, param in p.plan.params.items():
+                views[name][...] = param.decays and not p.layer.freeze
+        return mask
+
+    def split(self, vector: Array) -> dict[str, Array]:
+        """A vector laid out as ``params`` (size,), as views by tensor name."""
+        named: dict[str, Array] = {}
+        for p in self.planned:
+            views, _ = views_of(vector[p.layer.span], p.plan)
+            named |= {f"{p.name}.{k}": v for k, v in views.items()}
+        return named
+
+    def join(self, named: Mapping[str, Array]) -> Array:
+        """The opposite of ``split``: a new vector (size,)."""
+        vector: Array = np.zeros(self.size, self.dtype)
+        for name, view in self.split(vector).items():
+            view[...] = named[name]
+        return vector
+
+    def tensors(self) -> dict[str, tuple[str, Array]]:
+        """Name (layer.parameter) to role ("param" or "state") and array, views of the live ones."""
+        named: dict[str, tuple[str, Array]] = {}
+        for p in self.planned:
+            named |= {f"{p.name}.{k}": ("param", v) for k, v in p.layer.params.items()}
+            named |= {f"{p.name}.{k}": ("state", v) for k, v in p.layer.state.items()}
+        return named
+
+
+def _extend(runs: list[Any], span: slice) -> None:
+    """Append ``span``, merged with the last run where they touch."""
+    if runs and isinstance(runs[-1], slice) and runs[-1].stop == span.start:
+        runs[-1] = slice(runs[-1].start, span.stop)
+    elif span.stop > span.start:
+        runs.append(span)
+
+
+def is_read_only(cause: BaseException | None) -> bool:
+    """Whether this is NumPy's refusal to write into an array that is not to be written."""
+    refusals = ("read-only", "cannot set WRITEABLE flag")
+    return isinstance(cause, ValueError) and any(words in str(cause) for words in refusals)
+
+
+def _told(step: str, cause: Exception) -> str:
+    if is_read_only(cause):
+        return f"{step} wrote into its input or a parameter, which a layer never does ({cause})"
+    return f"{step} raised {type(cause).__name__}: {cause}"
+
+
+def _shared_arena(contexts: Sequence[Context], rows: int) -> Arena:
+    """The scratch memory of a pass over ``rows`` rows; contexts made one by one share none."""
+    arena = contexts[0].arena if contexts else Arena()
+    arena.begin(rows)
+    return arena
+
+
+def _shares(y: Array, x: Array) -> bool:
+    """Whether ``y`` may lie in the memory of ``x``: identity, dropout and reshapes hand it on."""
+    base = y.base
+    if base is None:
+        return y is x or x.base is y
+    if type(base) is not np.ndarray:
+        return bool(np.may_share_memory(y, x))
+    return y is x or base is x or base is x.base

@@ -1,0 +1,134 @@
+"""The contract of an optimizer, and how its rule is applied to the flat vector of parameters."""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+
+from layerkit.core.context import Array
+from layerkit.core.parts import Part
+from layerkit.threads import thread_count, together
+
+__all__ = ["Optimizer"]
+
+# A large update is cut into pieces for the cores. Its bits do not depend on that: a rule works
+# element by element. Below a million the wake-up and the scratch memory of each cost more.
+_LARGE, _SHARES = 1 << 20, 4
+
+_Block = tuple[Array | None, Array, Array, list[Array], Array]  # mask, p, g, slots, scratch
+
+
+class Optimizer(Part, ABC):
+    """A rule that changes a parameter by its gradient, element by element.
+
+    The model binds it to its flat vectors; a step is ``begin`` once, then ``apply`` for the spans
+    of its layers. Subclasses write ``rule``.
+
+    Attributes
+    ----------
+    learning_rate
+        The base rate; every optimizer has this setting.
+    rate
+        The rate of the current step, after the schedule.
+    steps
+        Steps begun so far; 1 in the first.
+    """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Drop the inherited shortcut of a rule that the subclass writes anew."""
+        super().__init_subclass__(**kwargs)
+        if "rule" in vars(cls) and "compiled_rule" not in vars(cls):
+            setattr(cls, "compiled_rule", vars(Optimizer)["compiled_rule"])  # noqa: B010
+
+    slot_names: ClassVar[tuple[str, ...]] = ()
+    """Names of the vectors that the rule keeps for each parameter, all starting at 0."""
+
+    learning_rate: float
+    rate: float
+    steps: int = 0
+    slots: Mapping[str, Array]
+
+    block: ClassVar[int] = 262_144
+    """Elements a rule is given at a time: a few such blocks stay in the processor's cache."""
+
+    fast: bool = False
+    """Whether ``compiled_rule`` takes the place of ``rule``."""
+
+    decay: Array | float = 1.0
+    """In a rule: 1 for the elements of this block that weight decay applies to, else 0."""
+
+    def bind(self, params: Array, grads: Array, decay_mask: Array | None = None) -> None:
+        """Start on the flat vectors ``params`` and ``grads``, both (size,).
+
+        ``decay_mask`` (size,) is 1 where weight decay applies; by default everywhere.
+        """
+        self._mask = decay_mask
+        self.steps, self.rate = 0, self.learning_rate
+        self._params, self._grads = params, grads
+        self.slots = {name: np.zeros_like(params) for name in self.slot_names}
+        self._blocks: dict[tuple[int, int, int], list[_Block]] = {}
+
+    def begin(self, rate: float) -> None:
+        """Begin a step at learning rate ``rate``."""
+        self.steps += 1
+        self.rate = rate
+
+    def apply(self, span: slice) -> None:
+        """Change the parameters in ``span`` of the flat vector, shared among the cores if large."""
+        size = span.stop - span.start
+        if size < _LARGE or thread_count() == 1:
+            self._apply(span, 0)
+            return
+        step = -(-size // _SHARES)
+        starts = range(span.start, span.stop, step)
+        together(
+            [
+                # A copy each, since ``decay`` is told through the attribute.
+                partial(copy.copy(self)._apply, slice(at, min(at + step, span.stop)), share)
+                for share, at in enumerate(starts)
+            ]
+        )
+
+    def _apply(self, span: slice, share: int) -> None:
+        """Change ``span`` block by block, with the scratch memory of that share."""
+        key = span.start, span.stop, share
+        blocks = self._blocks.get(key)
+        if blocks is None:
+            blocks = self._blocks[key] = self._cut(span)
+        rule = self.compiled_rule if self.fast else self.rule
+        for mask, p, g, slots, scratch in blocks:
+            if mask is not None:
+                self.decay = mask
+            rule(p, g, slots, scratch)
+
+    def _cut(self, span: slice) -> list[_Block]:
+        """Views of equal blocks, made once: they would cost as much as 10,000 elements a step."""
+        size = span.stop - span.start
+        step = max(1, -(-size // max(1, -(-size // self.block))))
+        scratch = np.empty(step, self._params.dtype)
+        blocks = []
+        for start in range(span.start, span.stop, step):
+            part = slice(start, min(start + step, span.stop))
+            mask = None if self._mask is None else self._mask[part]
+            slots = [self.slots[name][part] for name in self.slot_names]
+            views = self._params[part], self._grads[part]
+            blocks.append((mask, *views, slots, scratch[: part.stop - part.start]))
+        return blocks
+
+    @abstractmethod
+    def rule(self, p: Array, g: Array, slots: Sequence[Array], scratch: Array) -> None:
+        """Change p (m,) in place by its gradient g (m,), at ``self.rate``.
+
+        ``slots`` are this block of the vectors in ``slot_names``, changed in place; ``scratch``
+        (m,) may be used freely; g may be overwritten. Several blocks may be worked on at once, so
+        a rule keeps nothing in ``self``.
+        """
+
+    def compiled_rule(self, p: Array, g: Array, slots: Sequence[Array], scratch: Array) -> None:
+        """``rule`` by a compiled kernel, called in its place where ``fast``. Optional."""
+        self.rule(p, g, slots, scratch)

@@ -1,0 +1,46 @@
+"""What turns scores into predictions: softmax, sigmoid, identity.
+
+The core has its own, so that a saved model predicts without the loss it was trained by.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from layerkit.core.layer import Array
+from layerkit.core.parts import Link
+
+__all__ = ["apply_link", "link_row"]
+
+
+def apply_link(link: Link, scores: Array, *, in_place: bool = False) -> Array:
+    """Predictions (n, k) for scores (n, k), a new array in C order or ``scores`` itself.
+
+    softmax: p_j = exp(s_j - max s) / sum_k exp(s_k - max s); sigmoid: p = (1 + tanh(s / 2)) / 2,
+    which is 1 / (1 + exp(-s)) without overflow; identity: s.
+    """
+    out: Array = scores if in_place else np.array(scores, order="C")
+    if link == "softmax":
+        with np.errstate(over="ignore"):  # a difference beyond the range is -inf, and exp of it 0
+            out -= np.maximum.reduce(out, -1, keepdims=True)
+        np.exp(out, out)
+        out /= np.add.reduce(out, -1, keepdims=True)
+    elif link == "sigmoid":
+        out *= 0.5
+        np.tanh(out, out=out)
+        out += 1
+        out *= 0.5
+    return out
+
+
+def link_row(link: Link, scores: Array) -> Array:
+    """As ``apply_link`` for one row (k,), to the bit and in half its time: (1, k), a new array.
+
+    The caller has NumPy's floating-point warnings off.
+    """
+    if link != "softmax":
+        return apply_link(link, scores[None])
+    out: Array = scores[None] - scores[scores.argmax()]  # a third of the time of a reduction
+    np.exp(out, out)
+    out /= np.add.reduce(out[0])
+    return out

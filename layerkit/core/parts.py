@@ -1,0 +1,210 @@
+"""The contracts of parts: what all have in common, and those that are small.
+
+Activation, initializer, loss, schedule, metric and data source. Each has no state beyond its
+settings and registers under the entry point group of its kind. Layers and optimizers have files of
+their own. Arrays are batch-first in shape; see ``layerkit.core.layer`` for their memory.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+
+from layerkit.core.context import Array, Context, Shape
+from layerkit.core.rows import Rows
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = [
+    "Activation",
+    "DataSource",
+    "Initializer",
+    "Link",
+    "Loss",
+    "Metric",
+    "Part",
+    "Schedule",
+    "Target",
+]
+
+Target = Literal["class", "binary", "real"]
+"""What a loss or metric compares with: class numbers (n,), 0/1 flags (n, k), numbers (n, k).
+
+Class numbers are always of rank 1 and flags of rank 2, so a metric for both tells them by ``ndim``.
+"""
+
+Link = Literal["softmax", "sigmoid", "identity"]
+"""What turns the last layer's scores into predictions: probabilities, or numbers as they are."""
+
+
+class Part:
+    """What every registered thing has in common: settings that are its constructor's keywords.
+
+    Subclasses give a keyword-only constructor that stores each argument under its own name and
+    does nothing else, but raises ValueError for settings that contradict each other.
+    """
+
+    type_name: ClassVar[str]
+    """Name in the registry, equal to the entry point's name."""
+
+    config_version: ClassVar[int] = 1
+    """Version of the settings; raised when their meaning changes (see ``migrate``)."""
+
+    contract_version: ClassVar[int] = 1
+    """Version of layerkit's contract that the class is written for; layerkit refuses a class that
+    is too new or too old for it (LK-105)."""
+
+    @classmethod
+    def settings(cls) -> dict[str, inspect.Parameter]:
+        """The constructor's keyword-only parameters by name, in order."""
+        if cls not in _SETTINGS:
+            # Without a constructor there are none, which inspect takes milliseconds to find out.
+            bare = cls.__init__ is object.__init__
+            found = {} if bare else inspect.signature(cls).parameters
+            keyword = inspect.Parameter.KEYWORD_ONLY
+            _SETTINGS[cls] = {k: p for k, p in found.items() if p.kind is keyword}
+        return _SETTINGS[cls]
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The settings as they stand: constructing from them gives an equal part."""
+        return {name: getattr(self, name) for name in self.settings()}
+
+    @classmethod
+    def migrate(cls, config: dict[str, Any], from_version: int) -> dict[str, Any]:
+        """Settings of an older ``config_version``, turned into today's.
+
+        Raises
+        ------
+        ValueError
+            By default: a part that raises its ``config_version`` says here how to read old ones.
+        """
+        raise ValueError(
+            f"{cls.__name__} cannot read settings of version {from_version}; "
+            f"its own version is {cls.config_version}"
+        )
+
+    @classmethod
+    def examples(cls) -> list[tuple[dict[str, Any], Shape]]:
+        """Sample (settings, input shape) pairs that tests of this part may use."""
+        return [({}, (4,))]
+
+
+_SETTINGS: dict[type[Part], dict[str, inspect.Parameter]] = {}  # reading one takes 0.2 ms
+
+
+class Activation(Part, ABC):
+    """An elementwise function y = f(z) and the product of a gradient with its slope."""
+
+    from_output: ClassVar[bool] = True
+    """True when f'(z) can be told from y alone, so that ``feed`` may overwrite z."""
+
+    @abstractmethod
+    def feed(self, z: Array, out: Array) -> Array:
+        """Write f(z) into ``out`` (may be z itself if ``from_output``) and return it; any shape."""
+
+    @abstractmethod
+    def backprop(self, dy: Array, z: Array, y: Array, out: Array) -> Array:
+        """Write dy * f'(z) into ``out`` (may be dy itself, never z or y) and return it.
+
+        When ``from_output``, z may be y; only y is to be used then.
+        """
+
+
+class Initializer(Part, ABC):
+    """How a parameter starts."""
+
+    @abstractmethod
+    def make(self, shape: Shape, fans: tuple[int, int], rng: np.random.Generator) -> Array:
+        """A float64 array of ``shape``; fans is (fan_in, fan_out)."""
+
+
+class Loss(Part, ABC):
+    """A loss of each row, and the gradient of their weighted sum."""
+
+    target: ClassVar[Target]
+    link: ClassVar[Link]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Drop the inherited shortcut of a loss that the subclass writes anew."""
+        super().__init_subclass__(**kwargs)
+        if vars(cls).keys() & {"feed", "backprop"} and "compiled_judge" not in vars(cls):
+            setattr(cls, "compiled_judge", vars(Loss)["compiled_judge"])  # noqa: B010
+
+    @abstractmethod
+    def feed(self, scores: Array, targets: Array, ctx: Context) -> Array:
+        """Loss of each row (n,) for scores (n, k); targets as ``target`` says."""
+
+    @abstractmethod
+    def backprop(self, weights: Array, ctx: Context) -> Array:
+        """dL/dscores (n, k) for L = sum_i weights_i * loss_i, weights (n,)."""
+
+    def compiled_judge(
+        self, scores: Array, targets: Array, weights: Array, out: Array
+    ) -> float | None:
+        """``feed`` and ``backprop`` by one compiled kernel: L, and dL/dscores in ``out`` (n, k).
+
+        Optional; None where there is no kernel for such arrays, and ``out`` is then as it was.
+        """
+        return None
+
+
+class Schedule(Part, ABC):
+    """How the learning rate changes as training goes on."""
+
+    @abstractmethod
+    def factor(self, epoch: float, epochs: int) -> float:
+        """What to multiply the base rate by at time ``epoch`` (0.5: half of the first) of
+        ``epochs`` in all.
+
+        A schedule's settings cannot include one called ``factor``.
+        """
+
+
+class Metric(Part, ABC):
+    """One number that says how good predictions are."""
+
+    target: ClassVar[tuple[Target, ...]]
+    """Kinds of target it can judge."""
+
+    higher_is_better: ClassVar[bool]
+
+    @abstractmethod
+    def value(self, predictions: Array, targets: Array, weights: Array | None = None) -> float:
+        """The metric of predictions (n, k), probabilities or numbers, against targets.
+
+        Targets are (n,) class numbers or (n, k) flags or numbers, in the units of the raw data;
+        weights (n,) count rows more or less. NaN where the rows do not define the metric.
+        """
+
+    @staticmethod
+    def weighted_mean(values: Array, weights: Array | None) -> float:
+        """sum_i w_i v_i / sum_i w_i for values (n,), in float64; NaN where no row has a weight."""
+        if len(values) == 0 or (weights is not None and not np.any(weights)):
+            return math.nan
+        return float(np.average(values.astype(np.float64), weights=weights))
+
+
+class DataSource(Part, ABC):
+    """A data set known by name."""
+
+    @abstractmethod
+    def load(self, where: Path | None) -> dict[str, Rows]:
+        """The splits by name: "train", and "test" if the data set has a standard one.
+
+        Parameters
+        ----------
+        where
+            The folder or file that the user named, or None: look in the usual places, then
+            download.
+
+        Raises
+        ------
+        DataSourceError
+            If it is not there, not whole, or cannot be downloaded.
+        """

@@ -1,0 +1,217 @@
+"""What a model was fitted with and on which rows, so that judging it on the same rows shows.
+
+A row is known by a 64-bit hash of its raw numbers and its label as the contract encodes it. So it
+is the same row whatever the file's format and order. Of all hashes the smallest are kept: a sample
+that is the same for the same rows and that can be united with another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from layerkit.core.layer import Array
+from layerkit.core.rows import Rows
+from layerkit.datacontract import DataContract, at_source
+from layerkit.datacontract.file_fields import closed
+from layerkit.datacontract.labels import real_numbers
+from layerkit.errors import SpecError, quoted
+
+if TYPE_CHECKING:
+    from layerkit.model import Model
+
+__all__ = ["Fit", "FittedRows", "fitted_rows", "kernels_used", "share_seen"]
+
+_KEPT = 512  # hashes
+_BLOCK = 1 << 16  # numbers hashed at a time: they stay in the processor's cache
+_VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+!_-]{0,63}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_ODD, _MIX = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9)
+_MIX_AGAIN = np.uint64(0x94D049BB133111EB)
+_AT = "spec.fit"
+
+
+@dataclass(frozen=True)
+class FittedRows:
+    """The rows that a model was fitted on.
+
+    Attributes
+    ----------
+    count
+        How many; after several trainings on different rows the sum of theirs.
+    digest
+        64 hex digits, the same for the same rows in any order.
+    sketch
+        The smallest distinct hashes, ascending, at most 512.
+    """
+
+    count: int
+    digest: str
+    sketch: tuple[int, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether the sketch holds every row."""
+        return len(self.sketch) < _KEPT or self.count <= _KEPT
+
+    def __or__(self, other: FittedRows) -> FittedRows:
+        """These rows and ``other``, which a later training was fitted on."""
+        if self.digest == other.digest:
+            return self
+        digest = hashlib.sha256(f"{self.digest} {other.digest}".encode()).hexdigest()
+        sketch = sorted({*self.sketch, *other.sketch})[:_KEPT]
+        return FittedRows(self.count + other.count, digest, tuple(sketch))
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How a model came by its weights: kernels (name to version) and rows."""
+
+    kernels: Mapping[str, str]
+    rows: FittedRows
+
+    def to_spec(self) -> dict[str, Any]:
+        """The ``fit`` map of the file's spec."""
+        rows = self.rows
+        return {
+            "kernels": dict(self.kernels),
+            "rows": {"count": rows.count, "digest": rows.digest, "sketch": list(rows.sketch)},
+        }
+
+    @classmethod
+    def from_spec(cls, spec: object) -> Fit:
+        """What ``to_spec`` wrote.
+
+        Raises
+        ------
+        SpecError
+            If it is not of that form.
+        """
+        found = closed(spec, _AT, ("kernels", "rows"))
+        kernels = closed(found["kernels"], f"{_AT}.kernels", ("numpy",), ("numba",))
+        for name, version in kernels.items():
+            if not isinstance(version, str) or not _VERSION.fullmatch(version):
+                raise SpecError(
+                    f"expected a version, got {quoted(version)}", location=f"{_AT}.kernels.{name}"
+                )
+        rows = closed(found["rows"], f"{_AT}.rows", ("count", "digest", "sketch"))
+        count, digest = rows["count"], rows["digest"]
+        if type(count) is not int or not 0 < count < 2**63:
+            raise SpecError(
+                f"expected a number of rows, got {quoted(count)}", location=f"{_AT}.rows.count"
+            )
+        if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
+            raise SpecError(
+                f"expected 64 hex digits, got {quoted(digest)}", location=f"{_AT}.rows.digest"
+            )
+        return cls(dict(kernels), FittedRows(count, digest, _sketch(rows["sketch"], count)))
+
+
+def _sketch(value: object, count: int) -> tuple[int, ...]:
+    at = f"{_AT}.rows.sketch"
+    most = min(count, _KEPT)
+    if not isinstance(value, list) or not 0 < len(value) <= most:
+        raise SpecError(f"expected 1 to {most} hashes, got {quoted(value)}", location=at)
+    before = -1
+    for i, one in enumerate(value):
+        if type(one) is not int or not before < one < 2**64:
+            raise SpecError(
+                f"expected ascending 64-bit hashes, got {quoted(one)}", location=f"{at}.{i}"
+            )
+        before = one
+    return tuple(value)
+
+
+def kernels_used(*, fast: bool) -> dict[str, str]:
+    """The versions of what computes: of NumPy, and of numba where its kernels are used."""
+    if not fast:
+        return {"numpy": np.__version__}
+    import numba
+
+    return {"numba": numba.__version__, "numpy": np.__version__}
+
+
+def fitted_rows(contract: DataContract, rows: Rows) -> FittedRows:
+    """The record of labelled ``rows`` that a model of ``contract`` is fitted on.
+
+    Raises
+    ------
+    DataError
+        If they do not keep the contract.
+    """
+    hashes = np.sort(_hashes(contract, rows))
+    digest = hashlib.sha256(hashes.astype("<u8").data).hexdigest()
+    return FittedRows(len(hashes), digest, tuple(np.unique(hashes)[:_KEPT].tolist()))
+
+
+def share_seen(model: Model, rows: Rows) -> float | None:
+    """The estimated share of labelled ``rows`` that equal rows that ``model`` was fitted on.
+
+    Exact where the model was fitted on at most 512 rows.
+
+    Returns
+    -------
+    float or None
+        0 to 1; None if the model has no record of its rows, or it cannot tell of any of these.
+
+    Raises
+    ------
+    DataError
+        If the rows do not keep the model's data contract.
+    """
+    if model.fit is None or len(rows) == 0:
+        return None
+    fitted = model.fit.rows
+    sketch = np.array(fitted.sketch, np.uint64)
+    hashes = _hashes(model.contract, rows)
+    if not fitted.complete:
+        hashes = hashes[hashes <= sketch[-1]]
+    return float(np.isin(hashes, sketch).mean()) if len(hashes) else None
+
+
+def _hashes(contract: DataContract, rows: Rows) -> Array:
+    """(n,) uint64, one of each row's input columns before filling and scaling, and its label."""
+    output = contract.output
+    assert output is not None  # noqa: S101  # build always declares one
+    with at_source(rows):
+        x = contract.input.raw(rows)
+        if output.classes is None:
+            absent = output.missing_values
+            labels = np.asarray(output.labels_of(rows))
+            y = real_numbers(labels, output.label or "labels", rows.source, absent)
+        else:
+            y = output.encoded(rows)
+    x, y = x.reshape(len(x), -1), y.reshape(len(x), -1)
+    keys = _mixed(np.arange(1, x.shape[1] + y.shape[1] + 1, dtype=np.uint64) * _ODD) | np.uint64(1)
+    hashes = np.zeros(len(x), np.uint64)
+    step = max(1, _BLOCK // max(1, len(keys)))
+    for i in range(0, len(x), step):
+        part = slice(i, i + step)
+        hashes[part] = _sums(x[part], keys[: x.shape[1]]) + _sums(y[part], keys[x.shape[1] :])
+    return _mixed(hashes)
+
+
+def _sums(numbers: Array, keys: Array) -> Array:
+    """The sum (b,) of a hash of each of ``numbers`` (b, w), each by its own of ``keys`` (w,)."""
+    wide = numbers.astype(np.float64)
+    wide += 0.0  # -0.0 is 0.0
+    wide[np.isnan(wide)] = np.nan
+    bits = wide.view(np.uint64)
+    bits ^= bits >> np.uint64(32)  # what tells small whole numbers apart lies in the upper half
+    bits *= keys
+    bits ^= bits >> np.uint64(29)
+    total: Array = bits.sum(axis=1, dtype=np.uint64)
+    return total
+
+
+def _mixed(hashes: Array) -> Array:
+    """The finalizer of SplitMix64: every bit depends on every other."""
+    hashes = (hashes ^ (hashes >> np.uint64(30))) * _MIX
+    hashes = (hashes ^ (hashes >> np.uint64(27))) * _MIX_AGAIN
+    hashes ^= hashes >> np.uint64(31)
+    return hashes

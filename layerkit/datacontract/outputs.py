@@ -1,0 +1,373 @@
+"""The output half of the data contract: labels to what the loss compares with, and back.
+
+Classes are kept as the user spells them, text or whole numbers; the model knows class numbers.
+How a label finds its class is told in ``layerkit.datacontract.labels``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+import numpy as np
+
+from layerkit.core.layer import Array, Shape
+from layerkit.core.parts import Target
+from layerkit.core.rows import Rows
+from layerkit.datacontract import file_fields as spec_
+from layerkit.datacontract.as_rows import missing_column
+from layerkit.datacontract.dataframes import cells_of
+from layerkit.datacontract.labels import (
+    check_classes,
+    check_targets,
+    class_numbers,
+    classes_in,
+    real_numbers,
+)
+from layerkit.datacontract.scaling import Scale, bounds, fit_scaler
+from layerkit.errors import DataError, ShapeError, SpecError, quoted
+
+__all__ = ["OutputContract"]
+
+
+@dataclass(frozen=True, eq=False)
+class OutputContract:
+    """What a label must look like, and what an output of the model means.
+
+    Parameters
+    ----------
+    shape
+        One output of the model, without the batch axis; its last axis is of size k.
+    dtype
+        Of the model's outputs.
+    classes
+        The k classes in the order of the model's outputs (2 if k is 1), all str or all int; None
+        if the outputs are numbers.
+    targets
+        Names of the k numbers, or None.
+    center, scale
+        (k,) float64 each, or both None: y = y' * scale + center for a model output y'.
+    label
+        Name of the label column in files, if there is one (numbers: ``targets`` are the columns).
+    missing_values
+        Further spellings of a missing label, as ``cells.is_missing`` takes them.
+
+    Raises
+    ------
+    SpecError
+        If the fields do not fit together.
+    """
+
+    shape: Shape
+    dtype: Literal["float32", "float64"] = "float32"
+    classes: tuple[str, ...] | tuple[int, ...] | None = None
+    targets: tuple[str, ...] | None = None
+    center: Array | None = None
+    scale: Array | None = None
+    label: str | None = None
+    missing_values: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.shape or min(self.shape) < 0:
+            raise SpecError(f"no shape of an output: {list(self.shape)}", location="output.shape")
+        if self.classes is not None:
+            if self.targets is not None or self.scale is not None:
+                raise SpecError("classes have no targets and no scale", location="output")
+            check_classes(self.classes, self.width)
+        if self.targets is not None:
+            spec_.distinct(self.targets, "output.targets")
+            if len(self.targets) != self.width:
+                reason = f"{len(self.targets)} targets, but the model gives {self.width} numbers"
+                raise ShapeError(reason, location="output.targets")
+        for name in ("center", "scale"):
+            spec_.freeze(self, name, spec_.widths(self.width, self.targets), "output")
+        spec_.scaler(self.center, self.scale, "output")
+
+    @property
+    def width(self) -> int:
+        """k, the size of the last axis."""
+        return self.shape[-1]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, OutputContract):
+            return False
+        return (self.to_spec(), self.label) == (other.to_spec(), other.label)
+
+    __hash__ = None  # type: ignore[assignment]  # holds arrays
+
+    def has_labels(self, rows: Rows) -> bool:
+        """Whether ``rows`` carry the labels of this contract."""
+        if rows.labels is not None:
+            return True
+        wanted = self._label_columns()
+        return bool(wanted) and rows.columns is not None and set(wanted) <= set(rows.columns)
+
+    def encoded(self, rows: Rows) -> Array:
+        """The labels of ``rows`` as what a loss compares with; see ``encode``.
+
+        Raises
+        ------
+        DataError
+            If the rows have none, or they do not keep this contract.
+        """
+        labels = self.labels_of(rows) if self.classes is None else self.written(rows)
+        return self.encode(labels, source=rows.source)
+
+    def written(self, rows: Rows) -> Array:
+        """The class labels (n,) of ``rows`` as their source spells them.
+
+        Raises
+        ------
+        DataError
+            If the rows have none.
+        """
+        found = self._text_of(rows)
+        return self.labels_of(rows) if found is None else found
+
+    def _text_of(self, rows: Rows) -> Array | None:
+        """The text of the labels where the source spells numbers in ways of its own, else None."""
+        if rows.labels is not None:
+            return rows.label_text
+        wanted = self._label_columns()
+        if len(wanted) != 1 or rows.spelling is None or wanted[0] not in (rows.columns or {}):
+            return None
+        return rows.spelling(wanted[0])
+
+    def labels_of(self, rows: Rows) -> Array:
+        """The raw labels of ``rows``: their ``labels``, or the columns this contract names.
+
+        Returns
+        -------
+        Array
+            (n,) numbers or text, or (n, k) for several targets.
+
+        Raises
+        ------
+        DataError
+            If the rows have none.
+        """
+        if rows.labels is not None:
+            return rows.labels
+        wanted = self._label_columns()
+        there = rows.columns or {}
+        if not wanted:
+            hint = f"name the label column; columns there: {', '.join(there)}" if there else None
+            raise DataError("these rows have no labels", source=rows.source, hint=hint)
+        absent = [name for name in wanted if name not in there]
+        if absent:
+            raise missing_column(absent, list(there), rows.source)
+        if len(wanted) == 1:
+            return np.asarray(there[wanted[0]])
+        columns = [real_numbers(there[c], c, rows.source, self.missing_values) for c in wanted]
+        return np.stack(columns, axis=1)
+
+    def _has_flags(self, rows: Rows) -> bool:
+        """Whether several yes or no answers a row are to be learned, not one of some classes."""
+        if self.targets is not None:
+            return True
+        return rows.labels is not None and rows.labels.ndim == 2 and rows.labels.shape[1] > 1
+
+    def _label_columns(self) -> tuple[str, ...]:
+        if self.label is not None:
+            return (self.label,)
+        return self.targets or ()
+
+    def encode(self, labels: Array, *, source: str = "rows") -> Array:
+        """Raw labels as what a loss compares with.
+
+        Parameters
+        ----------
+        labels
+            (n,) or (n, 1) class labels, numbers or text; or (n,), (n, *shape) numbers.
+        source
+            Where they came from, for messages.
+
+        Returns
+        -------
+        Array
+            (n,) int64 class numbers, or (n, *shape) numbers in ``dtype``, scaled.
+
+        Raises
+        ------
+        DataError
+            If a label is missing, is none of the classes or no number.
+        """
+        labels = np.asarray(labels)
+        if self.classes is not None:
+            return class_numbers(
+                labels,
+                self.classes,
+                column=self.label,
+                source=source,
+                spellings=self.missing_values,
+            )
+        return self.scaled(self._unscaled(labels, source))
+
+    def targets_of(self, rows: Rows) -> Array:
+        """The raw targets (n, *shape) of ``rows``, float64, for a contract without classes.
+
+        Raises
+        ------
+        DataError
+            If the rows have none, or one is missing or no finite number.
+        """
+        return self._unscaled(self.labels_of(rows), rows.source)
+
+    def scaled(self, targets: Array) -> Array:
+        """Raw targets (n, *shape), float64, as the loss compares with them, in ``dtype``."""
+        if self.center is not None and self.scale is not None:
+            targets = (targets - self.center) / self.scale
+        with np.errstate(over="ignore"):
+            return targets.astype(self.dtype)
+
+    def _unscaled(self, labels: Array, source: str) -> Array:
+        """(n, *shape) float64, all finite."""
+        numbers = real_numbers(labels, self._target_name(0), source, self.missing_values)
+        if numbers.ndim == 1 and self.width == math.prod(self.shape) == 1:
+            numbers = numbers.reshape(-1, *self.shape)
+        if numbers.ndim == 0 or numbers.shape[1:] != self.shape:
+            reason = (
+                f"labels of shape {list(labels.shape)} where (n, *{list(self.shape)}) is wanted"
+            )
+            raise DataError(reason, source=source)
+        y = numbers.astype(np.float64, copy=False)
+        check_targets(y, self._target_name, source)
+        return y
+
+    def _target_name(self, j: int) -> str | int:
+        if self.targets is not None:
+            return self.targets[j]
+        return j if self.label is None else self.label
+
+    def decode(self, outputs: Array) -> Array:
+        """Class numbers (n,) as labels (n,), text or int64; or outputs (n, *shape) in raw units.
+
+        Where outputs are scaled back they become float64: the raw unit may have more digits than
+        the model's dtype. Without a scaler they are returned as they are.
+
+        Raises
+        ------
+        DataError
+            If a class number is out of range.
+        """
+        if self.classes is not None:
+            numbers = np.asarray(outputs)
+            if numbers.dtype.kind not in "iu" or (
+                numbers.size and not 0 <= numbers.min() <= numbers.max() < len(self.classes)
+            ):
+                raise DataError(f"wanted class numbers from 0 to {len(self.classes) - 1}")
+            labels: Array = cells_of(self.classes)[numbers]
+            return labels
+        if self.center is None or self.scale is None:
+            return outputs
+        raw: Array = outputs.astype(np.float64)
+        raw *= self.scale
+        raw += self.center
+        return raw
+
+    @classmethod
+    def fit(
+        cls,
+        rows: Rows,
+        *,
+        shape: Shape,
+        target: Target = "class",
+        dtype: Literal["float32", "float64"] = "float32",
+        classes: Sequence[str | int] | None = None,
+        targets: Sequence[str] | None = None,
+        label: str | None = None,
+        scale: Scale = None,
+        missing_values: Sequence[str] = (),
+    ) -> Self:
+        """The contract for training rows under the user's choices.
+
+        Parameters
+        ----------
+        rows
+            The training rows with their labels.
+        shape
+            What the model gives.
+        target
+            What the loss compares with: "class"; "binary" with one output and two classes, or
+            with flags (0 or 1); "real".
+        classes
+            In the order of the outputs; by default those of the data, sorted.
+        targets, label
+            The columns of the numbers, or of the class.
+        scale
+            Of "real" targets: see ``layerkit.datacontract.scaling``; refused for the others.
+        missing_values
+            Further spellings of a missing label.
+
+        Raises
+        ------
+        DataError
+            If labels are missing, or are no classes.
+        ShapeError
+            If the number of classes or targets does not fit ``shape``.
+        SpecError
+            If a choice is malformed.
+        """
+        if target != "real" and scale is not None:
+            raise SpecError("only numbers are scaled, not classes", location="output.scale")
+        named = None if targets is None else tuple(targets)
+        absent = tuple(missing_values)
+        draft = cls(shape, dtype, None, named, None, None, label, absent)
+        flags = target == "binary" and classes is None and draft._has_flags(rows)
+        if target == "real" or flags:
+            y = draft._unscaled(np.asarray(draft.labels_of(rows)), rows.source)
+            if len(y) == 0:
+                raise DataError("no rows to fit the data contract to", source=rows.source)
+            check_targets(y, draft._target_name, rows.source, flags=flags)
+            fitted = fit_scaler(scale, y, *bounds(y), location="output.scale")
+            center, spread = fitted or (None, None)
+            return cls(shape, dtype, None, named, center, spread, label, absent)
+        if classes is None:
+            draft = cls(shape, dtype, label=label)
+            text = draft._text_of(rows)
+            labels = np.asarray(draft.labels_of(rows)) if text is None else text
+            untyped = text is not None
+            found = classes_in(labels, label, rows.source, untyped=untyped, spellings=absent)
+        else:
+            found = tuple(classes)  # type: ignore[assignment]  # checked next
+        check_classes(found, shape[-1], target)
+        return cls(shape, dtype, found, label=label, missing_values=absent)
+
+    def to_spec(self) -> dict[str, Any]:
+        """The ``output`` map of the file's data contract (FORMAT.md 3.5)."""
+        spec = spec_.head(self.dtype, self.shape, self.center, self.scale)
+        if self.classes is not None:
+            spec["classes"] = list(self.classes)
+        if self.targets is not None:
+            spec["targets"] = list(self.targets)
+        return spec
+
+    @classmethod
+    def from_spec(cls, spec: object, label: object = None) -> Self:
+        """The contract that ``to_spec`` wrote; ``label`` is the table's.
+
+        Raises
+        ------
+        SpecError
+            If it is not of that form.
+        """
+        at = "spec.data.output"
+        found = spec_.closed(spec, at, ("dtype", "shape"), ("classes", "targets", "scaler"))
+        classes = found.get("classes")
+        if classes is not None and (isinstance(classes, str) or not isinstance(classes, Sequence)):
+            raise SpecError(f"wanted a list, found {quoted(classes)}", location=f"{at}.classes")
+        targets = spec_.names(found["targets"], f"{at}.targets") if "targets" in found else None
+        center, scale = spec_.two(found.get("scaler"), f"{at}.scaler", "center", "scale")
+        if label is not None and not isinstance(label, str):
+            raise SpecError("wanted a name", location="spec.data.table.label")
+        return cls(
+            spec_.shape(found["shape"], f"{at}.shape"),
+            spec_.dtype(found["dtype"], f"{at}.dtype"),
+            None if classes is None else tuple(classes),
+            targets,
+            center,
+            scale,
+            label,
+        )

@@ -1,0 +1,189 @@
+"""Statistics of training rows: what the contract's scaler and fill values are fitted to.
+
+All of it is per element of the last axis, in float64, and reads the training rows only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+import numpy as np
+
+from layerkit.core.layer import Array
+from layerkit.discovery.candidates import nearest
+from layerkit.errors import DataError, SpecError, quoted
+
+__all__ = ["Missing", "Scale", "bounds", "centered", "fit_fill", "fit_scaler"]
+
+Scale = Literal["standardize", "minmax"] | Mapping[str, Any] | None
+"""What a user asks for: None, "standardize", "minmax", {"divide": number or one a column} or
+{"center": [...], "scale": [...]}."""
+
+Missing = Literal["error", "mean", "median"] | float
+"""What to do with a missing value: refuse the row, or put in a number."""
+
+_BLOCK = 4096
+_NUMBERS = 1 << 20  # scaled at a time: their float64 is not kept
+
+
+def bounds(x: Array) -> tuple[Array, Array]:
+    """Smallest and largest of each element of the last axis, (w,) float64 each; x (n, ..., w)."""
+    axes = tuple(range(x.ndim - 1))
+    return x.min(axis=axes).astype(np.float64), x.max(axis=axes).astype(np.float64)
+
+
+def centered(x: Array, center: Array, scale: Array, dtype: np.dtype[Any]) -> Array:
+    """(x - center) / scale for x (n, ..., w), a new array in ``dtype``, computed in float64.
+
+    What ``dtype`` cannot hold becomes infinite, which the caller looks for.
+    """
+    if x.size <= _NUMBERS or len(x) == 1:
+        off: Array = x.astype(np.float64)  # first: arithmetic of mixed types takes twice as long
+        off -= center
+        with np.errstate(over="ignore"):
+            off /= scale
+            return off.astype(dtype, copy=False)
+    out = np.empty(x.shape, dtype)
+    step = max(1, _NUMBERS * len(x) // x.size)  # rows
+    for start in range(0, len(x), step):
+        part = slice(start, start + step)
+        out[part] = centered(x[part], center, scale, dtype)
+    return out
+
+
+def fit_scaler(
+    scale: Scale, x: Array, low: Array, high: Array, *, location: str = "input.scale"
+) -> tuple[Array, Array] | None:
+    """(center, scale), (w,) float64 each, for rows x (n, ..., w) whose bounds are known.
+
+    A column that never changes gets scale 1.
+
+    Raises
+    ------
+    SpecError
+        If ``scale`` is none of its forms, or holds a zero.
+    DataError
+        If the values are too large for their statistics.
+    """
+    width = low.size
+    if scale is None:
+        return None
+    if isinstance(scale, Mapping):
+        return _given(scale, width, location)
+    varies = high > low
+    if scale == "standardize":
+        center, spread = _mean_and_deviation(x, low, high)
+        center = np.where(varies, center, low)
+    elif scale == "minmax":
+        with np.errstate(over="ignore"):
+            center, spread = low, high - low
+    else:
+        known = ["standardize", "minmax", "divide"]
+        raise SpecError(
+            f"unknown scale {quoted(scale)}{nearest(str(scale), known)}",
+            location=location,
+            hint='wanted: "standardize", "minmax", {"divide": 255} or {"center": .., "scale": ..}',
+        )
+    spread = np.where(varies & (spread > 0), spread, 1.0)
+    if not (np.isfinite(center).all() and np.isfinite(spread).all()):
+        column = int(np.flatnonzero(~(np.isfinite(center) & np.isfinite(spread)))[0])
+        raise DataError("values too large to be scaled by their statistics", column=column)
+    return center, spread
+
+
+def _mean_and_deviation(x: Array, low: Array, high: Array) -> tuple[Array, Array]:
+    """Mean and standard deviation of each element of the last axis, block by block of rows.
+
+    Both are taken of the shares (x - low) / (high - low) in [0, 1], so that no digit cancels that
+    tells values apart, and no square leaves the range.
+    """
+    count = x.size // x.shape[-1]
+    axes = tuple(range(x.ndim - 1))
+    with np.errstate(over="ignore", invalid="ignore"):
+        span = np.where(high > low, high - low, 1.0)
+        mean = sum(block.sum(axis=axes) for block in _shares(x, low, span)) / count
+        squares = np.zeros_like(span)
+        for block in _shares(x, low, span):
+            block -= mean
+            squares += np.square(block, out=block).sum(axis=axes)
+        return low + mean * span, span * np.sqrt(squares / count)
+
+
+def _shares(x: Array, low: Array, span: Array) -> Iterator[Array]:
+    """(x - low) / span in float64, in blocks of rows."""
+    for start in range(0, len(x), _BLOCK):
+        block = np.subtract(x[start : start + _BLOCK], low, dtype=np.float64)
+        block /= span
+        yield block
+
+
+def _given(scale: Mapping[str, Any], width: int, location: str) -> tuple[Array, Array]:
+    keys = set(scale)
+    if keys == {"divide"}:
+        divisor = _vector(scale["divide"], width, f"{location}.divide", divisor=True)
+        return np.zeros_like(divisor), divisor
+    if keys == {"center", "scale"}:
+        center = _vector(scale["center"], width, f"{location}.center")
+        spread = _vector(scale["scale"], width, f"{location}.scale", divisor=True)
+        longest = max(center.size, spread.size)
+        return np.resize(center, longest), np.resize(spread, longest)
+    raise SpecError(
+        f'wanted {{"divide": ..}} or {{"center": .., "scale": ..}}, found the keys {sorted(keys)}',
+        location=location,
+    )
+
+
+def _vector(value: object, width: int, location: str, *, divisor: bool = False) -> Array:
+    """``value``, one number or a list of ``width``, as (width,) float64."""
+    try:
+        found = np.asarray(value, np.float64)
+    except (TypeError, ValueError):
+        raise SpecError(f"wanted numbers, found {quoted(value)}", location=location) from None
+    described = width > 1 or found.ndim != 1  # else the contract knows how many are wanted
+    if found.shape not in ((), (width,)) and described:
+        wanted = f"one number, or one for each of {width} columns"
+        raise SpecError(f"wanted {wanted}, found {list(found.shape)}", location=location)
+    if not np.isfinite(found).all() or (divisor and (found == 0).any()):
+        what = "finite numbers other than 0" if divisor else "finite numbers"
+        raise SpecError(f"wanted {what}, found {quoted(value)}", location=location)
+    return np.broadcast_to(found, found.shape or (width,)).copy()
+
+
+def fit_fill(missing: Missing, x: Array, names: tuple[str, ...] | None) -> Array | None:
+    """What to put in place of missing values, (w,) float64, or None if they are refused.
+
+    Parameters
+    ----------
+    missing
+        "error", "mean", "median", or a number for all columns.
+    x
+        (n, ..., w) training rows, NaN where a value is missing.
+
+    Raises
+    ------
+    DataError
+        If a column has no value to take the mean or median of.
+    SpecError
+        If ``missing`` is none of its forms.
+    """
+    width = x.shape[-1]
+    if missing == "error":
+        return None
+    if isinstance(missing, (int, float)) and not isinstance(missing, bool):
+        return _vector(missing, width, "input.missing")
+    if missing not in ("mean", "median"):
+        raise SpecError(
+            f"unknown rule {quoted(missing)}{nearest(str(missing), ['error', 'mean', 'median'])}",
+            location="input.missing",
+            hint='wanted: "error", "mean", "median" or a number',
+        )
+    fill = np.empty(width)
+    for j in range(width):
+        column = x[..., j].astype(np.float64)
+        there = column[np.isfinite(column)]
+        if there.size == 0:
+            where = names[j] if names else j
+            raise DataError(f"no value in this column: no {missing} to fill it with", column=where)
+        fill[j] = there.mean() if missing == "mean" else np.median(there)
+    return fill

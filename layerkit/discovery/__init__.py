@@ -1,0 +1,1 @@
+"""Discovery: finding, choosing and importing plugins."""

@@ -1,0 +1,140 @@
+"""All types on offer and where each is installed, by metadata alone: no plugin is imported."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from layerkit.discovery.candidates import FIRST_PARTY, GROUPS, Offer, installed, may_import, usable
+
+__all__ = ["Listed", "editable_folder", "listing", "origin"]
+
+_REGISTRY = "layerkit.discovery.registry"
+_HIDES = {None: "a class registered in this process", FIRST_PARTY: "layerkit's own"}
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One claim to a type.
+
+    Attributes
+    ----------
+    offer
+        Who claims it.
+    kind
+        Its group, such as "layers".
+    origin
+        Where it is installed, in words.
+    allowed
+        Whether LAYERKIT_PLUGINS lets it be imported.
+    hidden_by
+        What has the name in its place: "layerkit's own" part, "a class registered in this process",
+        or "".
+    rivals
+        Other distributions that claim the type with equal right, as "name version".
+    """
+
+    offer: Offer
+    kind: str
+    origin: str
+    allowed: bool
+    hidden_by: str
+    rivals: tuple[str, ...]
+
+    @property
+    def status(self) -> str:
+        """What metadata says: "not checked", "not allowed", "hidden", "claimed twice" or "ok"."""
+        if not self.allowed:
+            return "not allowed"
+        if self.hidden_by:
+            return "hidden"
+        if self.rivals:
+            return "claimed twice"
+        return (
+            "ok" if self.offer.dist is None else "not checked"
+        )  # a class of this process is there
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as JSON values."""
+        return {
+            "type": self.offer.name,
+            "group": self.kind,
+            "distribution": self.offer.dist,
+            "version": self.offer.version,
+            "origin": self.origin,
+            "target": self.offer.value,
+            "status": self.status,
+            "hidden_by": self.hidden_by or None,
+            "rivals": list(self.rivals),
+        }
+
+
+def listing(kind: str | None = None) -> list[Listed]:
+    """Every claim to a type of ``kind``, or of all kinds, sorted by kind, type and distribution."""
+    origins: dict[str | None, str] = {}
+    found = []
+    for one in GROUPS if kind is None else (kind,):
+        for offers in _claims(one).values():
+            chosen = usable(offers)
+            for offer in offers:
+                if offer.dist not in origins:
+                    origins[offer.dist] = origin(offer.dist)
+                mates = chosen if offer in chosen else []
+                rivals = tuple(str(o) for o in mates if o != offer)
+                allowed = may_import(offer)
+                hidden = _HIDES[chosen[0].dist] if allowed and not mates else ""
+                found.append(Listed(offer, one, origins[offer.dist], allowed, hidden, rivals))
+    return found
+
+
+def _claims(kind: str) -> dict[str, list[Offer]]:
+    """Name to offers, sorted by name; those registered in this process too.
+
+    Only the registry can hold such classes, and it loads NumPy: it is asked only where it is
+    loaded already.
+    """
+    names = {n: list(offers) for n, offers in installed().get(f"layerkit.{kind}", {}).items()}
+    if _REGISTRY in sys.modules:
+        registry = sys.modules[_REGISTRY].REGISTRIES[kind]
+        names |= {name: registry.offers(name) for name in registry.names()}
+    return dict(sorted(names.items()))
+
+
+def origin(dist: str | None) -> str:
+    """Where a distribution lies: "first-party", "editable: FOLDER" or the folder it is in.
+
+    None stands for a class registered in this process.
+    """
+    if dist is None:
+        return "in this process"
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    if dist == FIRST_PARTY:
+        return "first-party"
+    folder = editable_folder(dist)
+    if folder is not None:
+        return f"editable: {folder}"
+    try:
+        return str(distribution(dist).locate_file(""))
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def editable_folder(dist: str) -> Path | None:
+    """The project folder of an editable install, else None."""
+    from importlib.metadata import PackageNotFoundError, distribution
+    from urllib.request import url2pathname
+
+    try:
+        told = json.loads(distribution(dist).read_text("direct_url.json") or "{}")
+        url, editable = str(told["url"]), told["dir_info"]["editable"] is True
+    except (PackageNotFoundError, ValueError, LookupError, TypeError):
+        return None
+    parts = urlsplit(url)
+    if not editable or parts.scheme != "file":
+        return None
+    return Path(url2pathname(parts.path) if sys.platform == "win32" else unquote(parts.path))

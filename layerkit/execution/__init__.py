@@ -1,0 +1,1 @@
+"""Execution: threads, matrix products, and how a network's layers are run."""

@@ -1,0 +1,105 @@
+"""What a model file says, without importing a plugin or reading a tensor it does not need."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from layerkit.codec import Limits, TensorRecord, open_document
+
+__all__ = ["Inspection", "inspect"]
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """A model file's header, checked, in plain values.
+
+    Attributes
+    ----------
+    path, size, version, file_id
+        Of the file; size in bytes, version (major, minor).
+    header
+        Every section as the file holds it: spec, types, metrics, metadata, training, ...
+    tensors
+        Name to record (role, dtype, shape, nbytes, sha256), in the order of the file.
+    unknown_fields
+        Fields of a newer minor version, which were ignored.
+    """
+
+    path: str | None
+    size: int
+    version: tuple[int, int]
+    file_id: str
+    header: dict[str, Any]
+    tensors: dict[str, TensorRecord]
+    unknown_fields: tuple[str, ...]
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The spec as JSON that ``layerkit build`` takes, as far as this layerkit wrote it."""
+        return {"layerkit": 1, **self.header["spec"]["model"]}
+
+    @property
+    def parameters(self) -> int:
+        """Number of trained parameters."""
+        total = 0
+        for record in self.tensors.values():
+            if record.role == "param":
+                count = 1
+                for d in record.shape:
+                    count *= d
+                total += count
+        return total
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as JSON values; digests as hex text."""
+        tensors = [
+            {
+                "name": t.name,
+                "role": t.role,
+                "dtype": t.dtype,
+                "shape": list(t.shape),
+                "nbytes": t.nbytes,
+                "sha256": t.sha256.hex(),
+            }
+            for t in self.tensors.values()
+        ]
+        sections = {k: v for k, v in self.header.items() if k != "tensors"}
+        return {
+            "path": self.path,
+            "size": self.size,
+            "format": list(self.version),
+            "file_id": self.file_id,
+            "parameters": self.parameters,
+            **sections,
+            "tensors": tensors,
+            "unknown_fields": list(self.unknown_fields),
+        }
+
+
+def inspect(
+    source: str | os.PathLike[str] | BinaryIO | bytes | bytearray | memoryview,
+    *,
+    expected_id: str | None = None,
+    limits: Limits | None = None,
+) -> Inspection:
+    """Read and check the header of a model file; no plugin is imported or looked up.
+
+    Raises
+    ------
+    ModelFileError
+        If the header is not that of a correct file (steps 1 to 13 of the format).
+    OSError
+        If the file cannot be opened or read.
+    """
+    with open_document(source, expected_id=expected_id, limits=limits) as document:
+        return Inspection(
+            document.path,
+            document.size,
+            document.version,
+            document.file_id,
+            document.header,
+            document.tensors,
+            document.unknown_fields,
+        )

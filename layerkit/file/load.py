@@ -1,0 +1,198 @@
+"""A model from a file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, BinaryIO, Literal
+
+import numpy as np
+
+from layerkit.codec import Document, Limits, check_data_contract, open_document
+from layerkit.codec.document import located
+from layerkit.core.layer import Array, Layer
+from layerkit.core.network import Network
+from layerkit.core.planning import Planned
+from layerkit.datacontract import DataContract
+from layerkit.datacontract.fitted_rows import Fit
+from layerkit.errors import SpecError
+from layerkit.file.check_tensors import check_copies, check_tensors
+from layerkit.file.fingerprint import fingerprint_of, known_training
+from layerkit.file.provenance import AllowPlugins, permission, resolve_types
+from layerkit.file.selftest import run_selftest
+from layerkit.model import Carried, Model, SelfTest, declared_contract
+from layerkit.specs import Spec, resolve
+from layerkit.specs.json_source import Source, spell
+from layerkit.specs.messages import Permit
+
+__all__ = ["load"]
+
+
+def load(
+    source: str | os.PathLike[str] | BinaryIO | bytes | bytearray | memoryview,
+    *,
+    mmap: bool = False,
+    verify: Literal[True, False, "lazy"] = True,
+    selftest: bool | None = None,
+    expected_id: str | None = None,
+    allow_plugins: AllowPlugins = None,
+    limits: Limits | None = None,
+) -> Model:
+    """Read a model from a file.
+
+    Parameters
+    ----------
+    source
+        A path (``~`` is the home folder), a URL (``https://``, ``s3://``, ...; needs the extra
+        ``remote``), a binary stream (no seeking is needed), or the contents themselves as bytes.
+    mmap
+        Leave the parameters in the file, mapped read-only, until training needs copies. Truncating
+        a mapped file kills the process that uses it.
+    verify
+        Check the SHA-256 of every tensor; "lazy", with ``mmap``, when it is first used. The header
+        is always checked.
+    selftest
+        Run the rows stored in the file and compare with the stored outputs; by default unless
+        ``verify`` is "lazy", since the test uses every tensor.
+    expected_id
+        Refuse any file whose id is not this one.
+    allow_plugins
+        Distributions whose layers may be imported: None for all, a set of names, or False for
+        layerkit's own only.
+    limits
+        Bounds on what the file may ask for.
+
+    Returns
+    -------
+    Model
+        Its parameters are writable copies, unless ``mmap`` is set.
+
+    Raises
+    ------
+    ModelFileError
+        A subclass that says what is wrong: not a model file, truncated, corrupt, malformed, too
+        new, a plugin missing, tensors that do not fit the spec, or a failed self-test.
+    PathError
+        If there is no such file, or it cannot be opened or read; it is an OSError.
+    MissingExtraError
+        For a URL, if the extra ``remote`` is not installed.
+    """
+    with (
+        open_document(source, mmap=mmap, expected_id=expected_id, limits=limits) as document,
+        located(document.path),
+    ):
+        classes, configs = resolve_types(document.header, allow_plugins, limits)
+        permit = permission(allow_plugins)
+        spec = _read_spec(document.header, classes, configs, permit)
+        planned = spec.plan()
+        check_tensors(document, planned, spec.dtype)
+        contract = _read_contract(document.header["spec"], spec, planned)
+        arrays, network = _read_tensors(document, spec, planned, mmap=mmap, verify=verify)
+        model = _assemble(document, spec, network, contract, arrays)
+        wanted = verify != "lazy" if selftest is None else selftest
+        if wanted and model.carried.selftest is not None:
+            run_selftest(model, model.carried.selftest)
+        return model
+
+
+def _read_tensors(
+    document: Document,
+    spec: Spec,
+    planned: list[Planned],
+    *,
+    mmap: bool,
+    verify: Literal[True, False, "lazy"],
+) -> tuple[Mapping[str, Array], Network]:
+    """Step 17, and a network over the parameters: in the file, or read to where they belong."""
+    dtype = np.dtype(spec.dtype)
+    if mmap:
+        arrays = document.read(verify=verify)
+        return arrays, Network(planned, dtype, mapped=arrays)
+    if verify == "lazy":
+        raise ValueError('verify="lazy" needs mmap=True')
+    check_copies(document, planned, spec.dtype)
+    network = Network(planned, dtype)
+    places = {name: array for name, (_, array) in network.tensors().items()}
+    return document.read(verify=verify, into=places), network
+
+
+def _read_spec(
+    header: Mapping[str, Any],
+    classes: Mapping[str, type[Layer]],
+    configs: Mapping[int, Any],
+    permit: Permit,
+) -> Spec:
+    held = header["spec"]
+    unknown = [key for key in held if key not in ("schema", "model", "data", "fit")]
+    if unknown:
+        raise SpecError(f"unknown field {unknown[0]!r:.80}", location=spell((unknown[0],), "spec"))
+    document = {**held["model"], "layerkit": 1}
+    if isinstance(document.get("layers"), list):
+        document["layers"] = [
+            {**layer, "config": configs.get(i, layer["config"])}
+            for i, layer in enumerate(document["layers"])
+        ]
+    return resolve(
+        Source(document),
+        lenient=True,
+        prefix="spec.model",
+        permit=permit,
+        lookup=classes.__getitem__,
+    )
+
+
+def _read_contract(held: Mapping[str, Any], spec: Spec, planned: list[Planned]) -> DataContract:
+    check_data_contract(dict(held))
+    declared = declared_contract(spec, planned)
+    if "data" not in held:
+        return declared
+    contract = DataContract.from_spec(held["data"]).with_missing_values(
+        declared.input.missing_values
+    )
+    for half, wanted in (("input", declared.input), ("output", declared.output)):
+        found = getattr(contract, half)
+        if found is not None and wanted is not None and found.shape != wanted.shape:
+            raise SpecError(
+                f"{list(wanted.shape)} is wanted by the layers, {list(found.shape)} came",
+                location=f"spec.data.{half}.shape",
+            )
+    return contract
+
+
+def _assemble(
+    document: Document,
+    spec: Spec,
+    network: Network,
+    contract: DataContract,
+    arrays: Mapping[str, Array],
+) -> Model:
+    header = document.header
+    test = None
+    if "selftest" in header:
+        tolerance = header["selftest"]
+        test = SelfTest(
+            arrays["selftest/input"],
+            arrays["selftest/output"],
+            tolerance["rtol"],
+            tolerance["atol"],
+        )
+    units = {series: record["unit"] for series, record in header.get("history", {}).items()}
+    slots = {n: arrays[n] for n, r in document.tensors.items() if r.role == "optimizer"}
+    model = Model(
+        spec,
+        network,
+        contract,
+        history={name: arrays[f"history/{name}"] for name in header.get("history", {})},
+        metrics=dict(header.get("metrics", {})),
+        metadata=header["metadata"],
+        path=document.path,
+        file_id=document.file_id,
+    )
+    digests = {name: record.sha256 for name, record in document.tensors.items()}
+    digests |= {alias: digests[target] for alias, target in document.aliases.items()}
+    if "fit" in header["spec"]:
+        model.fit = Fit.from_spec(header["spec"]["fit"])
+    model.carried = Carried(
+        fingerprint_of(model, digests), test, document.aliases, known_training(header), slots, units
+    )
+    return model

@@ -1,0 +1,295 @@
+"""Who provided a layer type: recorded in a file when it is saved, resolved when it is loaded.
+
+A type is looked up among the entry points of the distribution that the file names, and nowhere
+else; a type without a distribution only among the classes registered in this process.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any, Literal, TypeVar
+
+from layerkit.codec import LayerRecord as FileRecord
+from layerkit.codec import Limits, layer_records
+from layerkit.core.layer import Layer
+from layerkit.core.parts import Part
+from layerkit.discovery.candidates import FIRST_PARTY, Offer, allow_list, normalised
+from layerkit.discovery.registry import ACTIVATIONS, LAYERS, REGISTRIES, Registry, split_config
+from layerkit.errors import (
+    PluginAmbiguousError,
+    PluginError,
+    PluginLoadError,
+    PluginMissingError,
+    PluginNotAllowedError,
+    PluginProblem,
+    PluginVersionError,
+)
+from layerkit.specs import LayerRecord
+from layerkit.specs.messages import Permit, anyone
+from layerkit.specs.validate.settings import part_group, setting_types
+
+__all__ = ["AllowPlugins", "permission", "provenance", "resolve_types"]
+
+AllowPlugins = Collection[str] | Literal[False] | None
+"""Distributions whose parts may be imported: None for all, False for layerkit's own only."""
+
+
+def permission(allow: AllowPlugins) -> Permit:
+    """Whether the part behind an offer may be imported; names are compared normalised (PEP 503).
+
+    Parts registered in this process are always allowed: importing them runs no new code.
+
+    Raises
+    ------
+    ValueError
+        If ``allow`` is none of its forms.
+    """
+    if allow is None:
+        return anyone
+    names = {"layerkit"} if allow is False else {allow} if isinstance(allow, str) else allow
+    if isinstance(names, bool) or not all(isinstance(name, str) for name in names):
+        raise ValueError("allow_plugins is None, False or a collection of distribution names")
+    known = {normalised(name) for name in names}
+    return lambda offer: offer.dist is None or offer.dist in known
+
+
+P = TypeVar("P", bound=Part)
+
+_TOLD = 10  # distributions in a command
+
+_MOST = 1000
+"""Types that cannot be used, after which a file is looked at no further."""
+
+_RANK: list[type[PluginError]] = [
+    PluginMissingError,
+    PluginAmbiguousError,
+    PluginNotAllowedError,
+    PluginLoadError,
+    PluginVersionError,
+]
+
+
+def provenance(
+    records: Iterable[LayerRecord], recipe: Mapping[str, Any] | None = None
+) -> dict[str, dict[str, Any]]:
+    """The file's ``types`` section: type key to distribution, version and settings version.
+
+    Every layer type has a record; of the other parts (``activations/NAME`` and so on) those that
+    are not layerkit's own.
+    """
+    types = {}
+    for record in (records := list(records)):
+        types[record.type] = _record(LAYERS.origin(record.part), record.part)
+    for group, name, part in _other_parts(records, recipe or {}):
+        offer = REGISTRIES[group].origin(part)
+        if offer.dist != FIRST_PARTY:
+            types[f"{group}/{name}"] = _record(offer, part)
+    return types
+
+
+def _record(offer: Offer, part: type[Part]) -> dict[str, Any]:
+    return {
+        "config_version": part.config_version,
+        "dist": offer.dist,
+        "version": offer.version,
+    }
+
+
+def _other_parts(
+    records: Iterable[LayerRecord], train: Mapping[str, Any]
+) -> Iterator[tuple[str, str, type[Part]]]:
+    """Group, name and class of each part but layers that is named and installed."""
+    for record in records:
+        yield from _parts_in(record.part, record.config)
+    for group, key in (("losses", "loss"), ("optimizers", "optimizer"), ("schedules", "schedule")):
+        yield from _part(group, train.get(key))
+    for metric in train.get("metrics") or ():
+        yield from _part("metrics", metric)
+    yield from _part("data", train.get("data"))
+
+
+def _parts_in(part: type[Part], config: Mapping[str, Any]) -> Iterator[tuple[str, str, type[Part]]]:
+    for name, annotation in setting_types(part).items():
+        group = part_group(annotation)
+        if group is not None:
+            yield from _part(group, config.get(name))
+
+
+def _part(group: str, config: Any) -> Iterator[tuple[str, str, type[Part]]]:
+    if not isinstance(config, (str, Mapping)):
+        return
+    name, settings = split_config(config)
+    if name not in REGISTRIES[group]:  # a path of data, or a part that only training needs
+        return
+    try:
+        part = REGISTRIES[group][name]
+    except PluginError:
+        return
+    yield group, name, part
+    yield from _parts_in(part, settings)
+
+
+def resolve_types(
+    header: dict[str, Any], allow: AllowPlugins, limits: Limits | None
+) -> tuple[dict[str, type[Layer]], dict[int, dict[str, Any]]]:
+    """The classes behind the types of a file, and the settings that had to be migrated.
+
+    Returns
+    -------
+    tuple
+        Type key to class; index of a layer to its settings at the class's version.
+
+    Raises
+    ------
+    PluginError
+        If a type cannot be used. All types are tried first, until a thousand cannot; the class
+        is that of the gravest fault and ``problems`` lists every one.
+    SpecError, UnsupportedFormatError
+        If the list of layers is not well formed, or its schema is newer.
+    """
+    records = layer_records(header, limits=limits)
+    where: dict[str, str] = {}
+    for record in _flat(records):
+        where.setdefault(record.record["type"], record.where)
+    classes: dict[str, type[Layer]] = {}
+    permit = permission(allow)
+    faults: list[PluginError] = []
+    for key, claim in header["types"].items():
+        group, slash, name = key.rpartition("/")
+        try:
+            if not slash:
+                classes[key] = _class_of(LAYERS, key, claim, where[key], permit)
+            elif group == "activations":  # the only other parts without which nothing is computed
+                _check_activation(name, claim, permit)
+        except PluginError as error:
+            faults.append(error)
+        if len(faults) >= _MOST:
+            break
+    configs = _migrated(header, classes, faults)
+    if faults:
+        raise _gravest(faults, lure=allow is None)
+    return classes, configs
+
+
+def _flat(records: Iterable[FileRecord]) -> Iterable[FileRecord]:
+    for record in records:
+        yield record
+        yield from _flat(record.nested)
+
+
+def _check_activation(name: str, claim: Mapping[str, Any], permit: Permit) -> None:
+    """Hold the activation that layers will find by ``name`` against the claim of its record."""
+    where = "spec.model"
+    part = _class_of(ACTIVATIONS, name, claim, where, permit)
+    found = ACTIVATIONS.choose(name, where=where)
+    if found.dist != claim["dist"]:
+        raise ACTIVATIONS.ambiguous(name, ACTIVATIONS.offers(name), where)
+    if claim["config_version"] < part.config_version:
+        reason = (
+            f"activation {name!r}: the file holds settings of version {claim['config_version']}, "
+            f"{found} has version {part.config_version}"
+        )
+        problem = PluginProblem(name, reason, where, installed=(str(found),))
+        hint = f"another version of {found.dist or 'the class'} reads them"
+        raise PluginVersionError(f"{where}: {reason}", hint=hint, problems=[problem])
+
+
+def _class_of(
+    registry: Registry[P], key: str, claim: Mapping[str, Any], where: str, permit: Permit
+) -> type[P]:
+    dist, version = claim["dist"], claim["version"]
+    claimed = f"{dist} {version}" if dist else None
+    offers = registry.offers(key)
+    fitting = [offer for offer in offers if offer.dist == dist]
+    kind = registry.singular
+    if not fitting:
+        raise _missing(kind, key, claimed, where, offers)
+    if len(fitting) > 1:
+        raise registry.ambiguous(key, fitting, where)
+    if not permit(fitting[0]):
+        reason = f"{kind} {key!r} of {claimed} is not among the allowed distributions"
+        problem = PluginProblem(key, reason, where, claimed, (str(fitting[0]),))
+        hint = f"if you trust it, add {dist!r} to allow_plugins"
+        raise PluginNotAllowedError(f"{where}: {reason}", hint=hint, problems=[problem])
+    part = registry.load(fitting[0])
+    if claim["config_version"] > part.config_version:
+        reason = (
+            f"{kind} {key!r}: the file claims settings of version {claim['config_version']}, "
+            f"{fitting[0]} has version {part.config_version}"
+        )
+        problem = PluginProblem(key, reason, where, claimed, (str(fitting[0]),))
+        raise PluginVersionError(
+            f"{where}: {reason}", hint=f"upgrade {dist or 'the class'}", problems=[problem]
+        )
+    return part
+
+
+def _missing(
+    kind: str, key: str, claimed: str | None, where: str, offers: list[Offer]
+) -> PluginMissingError:
+    if claimed is None:
+        reason = f"{kind} {key!r} was registered in the process that saved the file, not here"
+    else:
+        reason = f"{kind} {key!r}: the file claims it comes from {claimed}"
+        reason += ", which is not installed or does not offer it"
+    if offers:
+        reason += f"; {' and '.join(map(str, offers))} offers a type of that name"
+    problem = PluginProblem(key, reason, where, claimed, tuple(map(str, offers)))
+    return PluginMissingError(f"{where}: {reason}", problems=[problem])
+
+
+def _remedy(missing: list[PluginProblem], *, lure: bool = True) -> str:
+    """What to do about all types that are ``missing``: one pip line for those of distributions.
+
+    The names are the file's: without ``lure``, where the caller says whom to trust, none is told.
+    """
+    wanted = sorted({p.claimed.replace(" ", "==") for p in missing if p.claimed})[:_TOLD]
+    lines = []
+    if wanted and lure and allow_list() is None:
+        lines.append(
+            "the file claims that this provides it; install it only if you know it and trust it: "
+            f"python -m pip install {' '.join(wanted)}"
+        )
+    if any(p.claimed is None for p in missing):
+        lines.append("define the class and decorate it with layerkit.register before loading")
+    lines.append("until then, layerkit inspect, verify, diff and upgrade --as-is, and "
+                 "layerkit.load_tensors, need no plugin")  # fmt: skip
+    return "\n".join(lines)
+
+
+def _migrated(
+    header: dict[str, Any], classes: Mapping[str, type[Layer]], faults: list[PluginError]
+) -> dict[int, dict[str, Any]]:
+    configs: dict[int, dict[str, Any]] = {}
+    for i, layer in enumerate(header["spec"]["model"]["layers"]):
+        key = layer["type"]
+        version = header["types"][key]["config_version"]
+        if key not in classes or classes[key].config_version == version:
+            continue
+        where = f"spec.model.layers[{i}].config"
+        try:
+            config = copy.deepcopy(layer["config"])
+            configs[i] = LAYERS.migrated(classes[key], config, version, where=where)
+        except PluginError as error:
+            faults.append(error)
+    return configs
+
+
+def _gravest(faults: list[PluginError], *, lure: bool) -> PluginError:
+    """One error for all: the class in the format's order, every problem listed."""
+
+    def rank(error: PluginError) -> int:
+        return next(i for i, kind in enumerate(_RANK) if isinstance(error, kind))
+
+    first = min(faults, key=rank)
+    missing = [p for e in faults if isinstance(e, PluginMissingError) for p in e.problems]
+    others = [e.hint for e in faults if e.hint and not isinstance(e, PluginMissingError)]
+    hints = [*([_remedy(missing, lure=lure)] if missing else []), *others]
+    raised = type(first)(
+        "\n".join(error.message for error in faults),
+        problems=[problem for error in faults for problem in error.problems],
+        hint="\n".join(dict.fromkeys(hints)) or None,
+    )
+    raised.__cause__ = first.__cause__
+    return raised

@@ -1,0 +1,288 @@
+"""Two model files side by side, and an old file written anew.
+
+``diff`` needs no plugin: it reads headers, and only those tensors whose digests differ. Only when
+rows are given are the models loaded and asked for their predictions.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from layerkit.codec import load_tensors, open_document, write
+from layerkit.core.layer import Array
+from layerkit.errors import DataError, UnsupportedFormatError
+from layerkit.file.inspection import Inspection, inspect
+from layerkit.file.load import load
+from layerkit.file.save import save
+from layerkit.model import RawRows
+
+__all__ = ["Change", "Difference", "Disagreement", "TensorChange", "Upgrade", "diff", "upgrade"]
+
+PathLike = str | os.PathLike[str]
+Kind = Literal["added", "removed", "changed", "reshaped"]
+_ABSENT = "(absent)"
+
+
+@dataclass(frozen=True)
+class Change:
+    """A value that differs: where, and what it is in each file ("(absent)" if it is not there)."""
+
+    path: str
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True)
+class TensorChange:
+    """A tensor that differs.
+
+    ``norm`` is the Euclidean norm in the first file, ``distance`` that of the difference,
+    ``largest`` its largest absolute element and ``elements`` how many differ; None unless both
+    files have it in one shape and dtype.
+    """
+
+    name: str
+    kind: Kind
+    before: str
+    after: str
+    norm: float | None = None
+    distance: float | None = None
+    largest: float | None = None
+    elements: int | None = None
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """How the two models' predictions differ on the same ``rows``.
+
+    ``largest`` and ``mean`` are of the absolute difference; ``labels`` counts the rows whose class
+    differs, None without classes.
+    """
+
+    rows: int
+    largest: float
+    mean: float
+    labels: int | None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What differs between two model files; ``same`` when their ids are equal."""
+
+    before: Inspection
+    after: Inspection
+    spec: list[Change]
+    types: list[Change]
+    tensors: list[TensorChange]
+    metrics: list[Change]
+    others: list[Change]
+    predictions: Disagreement | None = None
+
+    @property
+    def same(self) -> bool:
+        """Whether the files are the same, byte for byte."""
+        return self.before.file_id == self.after.file_id
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as JSON values."""
+        sections = ("spec", "types", "tensors", "metrics", "others")
+        return {
+            "same": self.same,
+            "before": {"path": self.before.path, "file_id": self.before.file_id},
+            "after": {"path": self.after.path, "file_id": self.after.file_id},
+            **{name: [asdict(c) for c in getattr(self, name)] for name in sections},
+            "predictions": None if self.predictions is None else asdict(self.predictions),
+        }
+
+
+def diff(before: PathLike, after: PathLike, *, rows: RawRows | None = None) -> Difference:
+    """Compare two model files.
+
+    Parameters
+    ----------
+    before, after
+        Paths of model files.
+    rows
+        Raw rows on which to compare predictions too; the models are loaded for that.
+
+    Raises
+    ------
+    ModelFileError, OSError
+        If a file cannot be read, or with ``rows`` not loaded.
+    DataError
+        If the rows do not keep a model's data contract, or the outputs cannot be compared.
+    """
+    a, b = inspect(before), inspect(after)
+    sections = ("aliases", "features", "metadata", "producer", "selftest", "training")
+    others = [
+        change
+        for name in sections
+        for change in _changes(a.header.get(name, {}), b.header.get(name, {}), name)
+    ]
+    one, two = dict(a.header["spec"]), dict(b.header["spec"])
+    others += _changes(one.pop("fit", {}), two.pop("fit", {}), "spec.fit")  # no part of a recipe
+    return Difference(
+        a,
+        b,
+        list(_changes(one, two, "spec")),
+        list(_changes(a.header["types"], b.header["types"], "types")),
+        _tensor_changes(before, after, a, b),
+        list(_changes(a.header.get("metrics", {}), b.header.get("metrics", {}), "metrics")),
+        others,
+        None if rows is None else _disagreement(before, after, rows),
+    )
+
+
+def _changes(a: Any, b: Any, path: str) -> Iterator[Change]:
+    """Differences of two JSON trees, at the smallest parts that differ; layers by their names."""
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        for key in [*a, *(k for k in b if k not in a)]:
+            yield from _changes(a.get(key, _ABSENT), b.get(key, _ABSENT), f"{path}.{key}")
+    elif _is_layers(a) and _is_layers(b):
+        first, second = ({layer["name"]: layer for layer in tree} for tree in (a, b))
+        yield from _changes(first, second, path)
+        if list(first) != list(second) and first.keys() == second.keys():
+            yield Change(f"{path} (order)", list(first), list(second))
+    elif type(a) is not type(b) or not _equal(a, b):
+        yield Change(path, a, b)
+
+
+def _is_layers(tree: Any) -> bool:
+    return isinstance(tree, list) and all(isinstance(x, dict) and "name" in x for x in tree)
+
+
+def _equal(a: Any, b: Any) -> bool:
+    if isinstance(a, float) and math.isnan(a):
+        return math.isnan(b)
+    return bool(a == b)
+
+
+def _tensor_changes(
+    before: PathLike, after: PathLike, a: Inspection, b: Inspection
+) -> list[TensorChange]:
+    changes = []
+    for name in sorted(a.tensors.keys() | b.tensors.keys()):
+        one, two = a.tensors.get(name), b.tensors.get(name)
+        if one is None or two is None:
+            kind: Kind = "added" if one is None else "removed"
+            changes.append(TensorChange(name, kind, _shown(one), _shown(two)))
+        elif (one.shape, one.dtype) != (two.shape, two.dtype):
+            changes.append(TensorChange(name, "reshaped", _shown(one), _shown(two)))
+        elif one.sha256 != two.sha256:
+            first = load_tensors(before, names=[name])[name]
+            second = load_tensors(after, names=[name])[name]
+            changes.append(
+                TensorChange(name, "changed", _shown(one), _shown(two), **_distance(first, second))
+            )
+    return changes
+
+
+def _shown(record: Any) -> str:
+    return _ABSENT if record is None else f"{record.role} {record.dtype} {list(record.shape)}"
+
+
+def _distance(a: Array, b: Array) -> dict[str, Any]:
+    wide = np.complex128 if a.dtype.kind == "c" else np.float64
+    x, y = a.astype(wide), b.astype(wide)
+    with np.errstate(all="ignore"):
+        gap = np.abs(y - x)
+        return {
+            "norm": float(np.linalg.norm(x)),
+            "distance": float(np.linalg.norm(gap)),
+            "largest": float(gap.max()) if gap.size else 0.0,
+            "elements": int(np.count_nonzero(~(a == b))),
+        }
+
+
+def _disagreement(before: PathLike, after: PathLike, rows: RawRows) -> Disagreement:
+    first, second = load(before), load(after)
+    if first.classes != second.classes:
+        raise DataError("the models have different classes, so their predictions do not compare")
+    p, q = first.predict(rows), second.predict(rows)
+    if p.shape != q.shape:
+        shapes = f"{list(p.shape[1:])} and {list(q.shape[1:])}"
+        raise DataError(f"the models give outputs of shapes {shapes}, which do not compare")
+    gap = np.abs(p.astype(np.float64) - q)
+    labels = None
+    if first.classes is not None:
+        labels = int(np.count_nonzero(first.labels(p) != second.labels(q)))
+    largest, mean = (float(gap.max()), float(gap.mean())) if gap.size else (0.0, 0.0)
+    return Disagreement(len(p), largest, mean, labels)
+
+
+@dataclass(frozen=True)
+class Upgrade:
+    """What writing a file anew changed: its id before and after, and the settings migrated."""
+
+    before: str
+    after: str
+    migrated: list[Change]
+
+    @property
+    def changed(self) -> bool:
+        """Whether the bytes are new."""
+        return self.before != self.after
+
+
+def upgrade(source: PathLike, target: PathLike | None = None, *, as_is: bool = False) -> Upgrade:
+    """Load a model file and write it as this layerkit writes it today.
+
+    Settings of older layer versions are migrated, the recorded versions brought up to date; the
+    self-test is run before anything is written.
+
+    Parameters
+    ----------
+    source
+        A model file.
+    target
+        Where to write; by default over ``source``, in one step.
+    as_is
+        Write again what the file holds, every tensor verified, nothing migrated and nothing run:
+        this needs no plugin and loses nothing.
+
+    Raises
+    ------
+    ModelFileError, OSError
+        If the file cannot be loaded or written; nothing has been changed then.
+    """
+    if as_is:
+        return _rewritten(source, source if target is None else target)
+    old = inspect(source)
+    model = load(source, expected_id=old.file_id)
+    file_id = save(model, source if target is None else target, check=True)
+    new = inspect(source if target is None else target)
+    return Upgrade(old.file_id, file_id, list(_changes(old.document, new.document, "spec.model")))
+
+
+def _rewritten(source: PathLike, target: PathLike) -> Upgrade:
+    with open_document(source) as document:
+        if document.unknown_fields:
+            raise UnsupportedFormatError(
+                "fields of a newer format would be lost: " + ", ".join(document.unknown_fields),
+                needs=document.unknown_fields,
+                path=document.path,
+            )
+        header, records = document.header, document.tensors
+        arrays = document.read(records)
+    sections = ("metrics", "training", "selftest")
+    file_id = write(
+        target,
+        spec=header["spec"],
+        types=header["types"],
+        tensors={name: (record.role, arrays[name]) for name, record in records.items()},
+        aliases=header["aliases"],
+        metadata=header["metadata"],
+        history={name: record["unit"] for name, record in header.get("history", {}).items()},
+        producer=header["producer"],
+        features=header["features"],
+        digests={name: record.sha256 for name, record in records.items()},
+        check=True,
+        **{name: header[name] for name in sections if name in header},
+    )
+    return Upgrade(document.file_id, file_id, [])

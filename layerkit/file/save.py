@@ -1,0 +1,121 @@
+"""A model to a file."""
+
+from __future__ import annotations
+
+import os
+from typing import BinaryIO
+
+import numpy as np
+
+from layerkit.codec import Limits, tensor_digests, write
+from layerkit.file.fingerprint import file_spec, fingerprint_of
+from layerkit.file.provenance import provenance
+from layerkit.file.selftest import make_selftest
+from layerkit.model import Model
+from layerkit.paths import expanded
+from layerkit.specs import check_sections
+
+__all__ = ["save"]
+
+
+def save(
+    model: Model,
+    target: str | os.PathLike[str] | BinaryIO,
+    *,
+    weights_only: bool = False,
+    durable: bool = True,
+    overwrite: bool = True,
+    follow_symlinks: bool = True,
+    atomic: bool = True,
+    check: bool = False,
+    limits: Limits | None = None,
+) -> str:
+    """Write ``model`` to a file; equal models give equal bytes.
+
+    Parameters
+    ----------
+    model
+        Trained or not.
+    target
+        A path or a URL (``memory://``, ``s3://``, ...), replaced in one step (an old file stays
+        whole until the new one is), or a binary file object, written forward.
+    weights_only
+        Leave out what only training needs: optimizer state and history.
+    durable
+        Force the bytes to the disk before the old file is replaced.
+    overwrite
+        If False, an existing file is left alone and FileExistsError raised.
+    follow_symlinks
+        Through a symbolic link the file it leads to is replaced, in its own folder. If False, the
+        link itself is replaced by the file: for folders in which others may place links.
+    atomic
+        If False, a URL may be of a file system that cannot replace a file in one step.
+    check
+        Read the file back, verified, before it replaces the old one.
+    limits
+        What readers of the file will allow.
+
+    Returns
+    -------
+    str
+        The file id, ``sha256:`` and 64 hex digits.
+
+    Raises
+    ------
+    SpecError, MalformedFileError, LimitExceededError
+        If the model holds what a file cannot; nothing is written.
+    PluginError
+        If a layer changes its state as it predicts, or gives something else each time for the same
+        rows, so that the file would not load; nothing is written.
+    PathError
+        If the file cannot be written, an OSError; the old one is untouched.
+    MissingExtraError
+        For a URL, if the extra ``remote`` is not installed.
+    """
+    check_sections(model.spec, prefix="spec.model")
+    arrays = model.network.tensors()
+    digests = tensor_digests(arrays)
+    aliases = {
+        alias: target
+        for alias, target in model.carried.aliases.items()
+        if digests[alias] == digests[target]
+    }
+    for alias in aliases:
+        del arrays[alias]
+    kept, history = model.carried, model.history
+    if weights_only:
+        kept, history = kept._replace(training=None, tensors={}), {}
+    arrays |= {f"history/{k}": ("history", v.astype(np.float64)) for k, v in history.items()}
+    arrays |= {k: ("optimizer", v) for k, v in kept.tensors.items()}
+    test = (
+        kept.selftest
+        if kept.fingerprint == fingerprint_of(model, digests)
+        else make_selftest(model)
+    )
+    if test is not None:
+        arrays["selftest/input"] = ("selftest", test.rows)
+        arrays["selftest/output"] = ("selftest", test.outputs)
+    file_id = write(
+        target,
+        spec=file_spec(model),
+        types=provenance(model.spec.layers, model.spec.train),
+        tensors=arrays,
+        aliases=aliases,
+        metadata=model.metadata,
+        history={name: kept.units.get(name, "epoch") for name in history},
+        metrics=model.metrics,
+        training=kept.training,
+        selftest=None if test is None else {"rtol": test.rtol, "atol": test.atol},
+        durable=durable,
+        overwrite=overwrite,
+        follow_symlinks=follow_symlinks,
+        atomic=atomic,
+        check=check,
+        limits=limits,
+        digests=digests,
+    )
+    model.file_id = file_id
+    model.path = None
+    if isinstance(target, (str, os.PathLike)):
+        model.path = expanded(os.fspath(target))
+    return file_id

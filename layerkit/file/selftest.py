@@ -1,0 +1,159 @@
+"""Rows that are kept with a model, and what it must give for them again."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from layerkit.core.layer import Array
+from layerkit.core.planning import unusable
+from layerkit.core.rng import random_stream
+from layerkit.errors import LayerkitError, MissingExtraError, PluginLoadError, SelfTestError
+from layerkit.model import Model, SelfTest
+
+__all__ = ["make_selftest", "run_selftest"]
+
+_TOLERANCE = {"float32": (1e-4, 1e-5), "float64": (1e-8, 1e-10)}  # rtol, atol: FORMAT.md 9.8
+_ROUNDING = 1e-14  # of float64, in scaling back
+_ROWS = 4
+_BYTES = 1 << 20
+
+
+def make_selftest(model: Model) -> SelfTest | None:
+    """Rows that follow from the model alone and what it gives for them; None if too large.
+
+    Raises
+    ------
+    PluginLoadError
+        If a layer does not give the same for the same rows, or changes what it keeps: the file
+        would not be the model. The model is as it was.
+    """
+    if not model.ready:
+        return None
+    contract = model.contract.input
+    stream = random_stream(0, "selftest")
+    width = (_ROWS, *contract.shape)
+    low, high = contract.low, contract.high
+    if low is None or high is None:
+        rows = stream.standard_normal(width)
+        if contract.scale is not None and contract.center is not None:
+            rows = rows * contract.scale + contract.center
+    else:
+        rows = low + stream.random(width) * (high - low)
+    raw: Array = rows.astype(contract.raw_dtype)
+    outputs = _outputs(model, raw)
+    test = SelfTest(raw, outputs, *_tolerance(model, outputs))
+    try:
+        run_selftest(model, test)
+    except SelfTestError as cause:
+        raise _unsteady(model, raw, cause) from cause
+    return None if raw.nbytes + outputs.nbytes > _BYTES else test
+
+
+def _tolerance(model: Model, outputs: Array) -> tuple[float, float]:
+    """(rtol, atol): those of the model's dtype, for outputs before they are scaled back."""
+    rtol, atol = _TOLERANCE[model.spec.dtype]
+    output = model.contract.output
+    if output is None or output.center is None or output.scale is None or not output.center.any():
+        return rtol, atol
+    scaled = np.abs((outputs - output.center) / output.scale)
+    size = np.max(scaled, initial=0.0, where=np.isfinite(scaled))
+    return _ROUNDING, float(np.abs(output.scale).max() * (atol + rtol * size))
+
+
+def _outputs(model: Model, raw: Array) -> Array:
+    """What the model gives for ``raw``, if no layer changes what it keeps meanwhile."""
+    network = model.network
+    kept = {} if network.mapped else {n: a.copy() for n, (_, a) in network.tensors().items()}
+    with np.errstate(all="ignore"):
+        outputs = model.predict(raw)
+    live = network.tensors() if kept else {}
+    moved = [n for n, a in kept.items() if not np.array_equal(live[n][1], a, equal_nan=True)]
+    for name in moved:
+        live[name][1][...] = kept[name]
+    if moved:
+        layer, _, array = moved[0].rpartition(".")
+        planned = next(p for p in network.planned if p.name == layer)
+        reason = (
+            f"it changes {array!r} as it predicts, so no file could hold the model; a layer "
+            "changes what it keeps in training alone (ctx.training)"
+        )
+        raise unusable(layer, planned.layer, reason)
+    return outputs
+
+
+def _unsteady(model: Model, raw: Array, cause: SelfTestError) -> PluginLoadError:
+    """The error for a model that gives something else for the same rows; names the layer."""
+    network, inputs = model.network, model.contract.input
+    x = inputs.scale_rows(inputs.matrix(raw))
+    found = network.planned[-1]
+    with np.errstate(all="ignore"):
+        for i, planned in enumerate(network.planned):
+            part = network.part(network.planned[: i + 1])
+            first, second = (part.feed(x.copy(), part.contexts(keeps=False)).copy() for _ in "ab")
+            if not np.array_equal(first, second, equal_nan=True):
+                found = planned
+                break
+    reason = (
+        "it gives something else each time for the same rows, so a file of the model would not "
+        f"load ({cause.message.partition(' (')[0]}); chance belongs into training (ctx.training)"
+    )
+    return unusable(found.name, found.layer, reason)
+
+
+def run_selftest(model: Model, test: SelfTest) -> None:
+    """Hold what ``model`` gives for the rows against what it gave when it was saved.
+
+    Raises
+    ------
+    SelfTestError
+        If it raises, or gives another shape or numbers further off than the test tolerates.
+    LayerkitError, MissingExtraError, MemoryError
+        If the process cannot run any model: a setting in the environment that is none, say.
+    """
+    advice = "load with selftest=False only to look into it"
+    shape = model.contract.input.shape
+    if test.rows.shape[1:] != shape:  # predict would take flattened rows too
+        raise SelfTestError(
+            f"the self-test's rows are of shape {list(test.rows.shape[1:])}, {list(shape)} wanted "
+            f"({advice})",
+            max_abs=float("inf"),
+            index=None,
+        )
+    try:
+        with np.errstate(all="ignore"):
+            got = model.predict(test.rows)
+    except MemoryError:
+        raise
+    except Exception as cause:  # a plugin's own code may raise anything
+        if type(cause) in (LayerkitError, MissingExtraError):  # of the process, not of the model
+            raise
+        raise SelfTestError(
+            f"the self-test raised {type(cause).__name__}: {cause} ({advice})",
+            max_abs=float("inf"),
+            index=None,
+        ) from cause
+    wanted = test.outputs
+    if got.shape != wanted.shape:
+        raise SelfTestError(
+            f"the self-test gave outputs of shape {list(got.shape)}, {list(wanted.shape)} wanted "
+            f"({advice})",
+            max_abs=float("inf"),
+            index=None,
+        )
+    with np.errstate(all="ignore"):
+        same = (got == wanted) | (np.isnan(got) & np.isnan(wanted))
+        kind = np.complex128 if "c" in got.dtype.kind + wanted.dtype.kind else np.float64
+        wide = wanted.astype(kind)
+        gap = np.where(same, 0.0, np.abs(got.astype(kind) - wide))
+        near = np.isfinite(wide) & (gap <= test.atol + test.rtol * np.abs(wide))
+    if np.all(same | near):
+        return
+    gap = np.where(np.isnan(gap), np.inf, gap)
+    flat = int(np.where(same | near, -1.0, gap).argmax())
+    index = tuple(int(i) for i in np.unravel_index(flat, got.shape))
+    raise SelfTestError(
+        f"the model does not give what it gave when it was saved: largest difference "
+        f"{gap[index]:.3g} at {list(index)} (atol {test.atol:g}, rtol {test.rtol:g}; {advice})",
+        max_abs=float(gap[index]),
+        index=index,
+    )

@@ -1,5 +1,0 @@
-"""The spec: the validated JSON description of a model, and its errors in plain words."""
-
-from layerkit.spec.resolve import LayerRecord, Spec, check_sections, read_spec, resolve
-
-__all__ = ["LayerRecord", "Spec", "check_sections", "read_spec", "resolve"]

@@ -1,0 +1,104 @@
+"""Whether the layers of a spec fit together, fit its output and fit into memory."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from layerkit.core.planning import Planned
+from layerkit.errors import PluginError, ShapeError, SpecError
+from layerkit.specs.messages import Faults
+
+if TYPE_CHECKING:
+    from layerkit.specs.resolve import Spec
+
+__all__ = ["check_fit"]
+
+
+def check_fit(spec: Spec, faults: Faults) -> None:
+    """Plan the layers; hold the last shape against the output and the size against the machine."""
+    try:
+        planned = spec.plan()
+    except SpecError as error:
+        found = re.fullmatch(r"layers\[(\d+)\]", error.location)
+        origin = spec.layers[int(found.group(1))].origin if found else 0
+        faults.add(("layers", origin), error.reason, error)
+        return
+    out = planned[-1].plan.out_shape if planned else spec.in_shape
+    for key, noun in (("classes", "classes"), ("targets", "targets")):
+        names = spec.output[key]
+        if not names:
+            continue
+        two = key == "classes" and len(names) == 2 and spec.link == "sigmoid"
+        if len(out) != 1 or out[0] not in ({1, 2} if two else {len(names)}):
+            last = planned[-1].name if planned else "the input"
+            misfit = ShapeError(
+                f"{_count(len(names), noun)}, but {last!r} gives rows of shape {list(out)}: "
+                + _remedy(spec, 1 if two else len(names), "1 (or 2)" if two else str(len(names)))
+            )
+            origin = spec.layers[-1].origin if spec.layers else 0
+            faults.add(("layers", origin) if spec.layers else ("layers",), misfit.reason, misfit)
+    _check_memory(spec, planned, faults)
+
+
+def _remedy(spec: Spec, units: int, told: str) -> str:
+    """What makes the last layer give ``units`` numbers, ``told`` as a message says it."""
+    if spec.layers and "units" in spec.layers[-1].config:
+        last = spec.layers[-1]
+        tried = replace(last, config={**last.config, "units": units})
+        with suppress(SpecError, PluginError):
+            planned = replace(spec, layers=(*spec.layers[:-1], tried)).plan()
+            if planned[-1].plan.out_shape == (units,):
+                return f"set its units to {told}"
+    return f"put a dense layer with units: {told} after it"
+
+
+def _count(count: int, noun: str) -> str:
+    return f"there is 1 {noun.removesuffix('s')}" if count == 1 else f"there are {count} {noun}"
+
+
+def _check_memory(spec: Spec, planned: list[Planned], faults: Faults) -> None:
+    """Refuse, before anything is allocated, what cannot be held: parameters, states, one row."""
+    itemsize = 4 if spec.dtype == "float32" else 8
+    have = _memory()
+    row = math.prod(spec.in_shape) * itemsize
+    if row > have:
+        faults.add(("input",), f"one row would take {_bytes(row)}; this machine has {_bytes(have)}")
+    sizes = [_size(p) * itemsize for p in planned]
+    if sum(sizes) > have:
+        alone = [k for k, size in enumerate(sizes) if size > have]
+        i = alone[0] if alone else max(range(len(planned)), key=sizes.__getitem__)
+        faults.add(
+            ("layers", spec.layers[i].origin),
+            f"the parameters would take {_bytes(sum(sizes))}, {_bytes(sizes[i])} of it in "
+            f"{planned[i].name!r}; this machine has {_bytes(have)} of memory: use fewer units",
+        )
+
+
+def _size(p: Planned) -> int:
+    """Elements of a layer's parameters, its state and one row of its output."""
+    state = sum(s.size for s in p.plan.state.values())
+    return p.size + state + math.prod(p.plan.out_shape)
+
+
+def _memory() -> int:
+    """Physical memory in bytes; 64 GB where it cannot be asked."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 64 << 30
+
+
+def _bytes(count: int) -> str:
+    if count >= 10**21:
+        return "over 1000 EB"
+    n = float(count)
+    for unit in ("B", "kB", "MB", "GB", "TB", "PB"):
+        if n < 1000:
+            return f"{n:.3g} {unit}"
+        n /= 1000
+    return f"{n:.3g} EB"

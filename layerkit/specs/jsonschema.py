@@ -1,0 +1,121 @@
+"""The JSON Schema of specs, with every installed part: editors complete and check by it."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+from layerkit.core.parts import Part
+from layerkit.discovery.registry import LAYERS, REGISTRIES
+from layerkit.errors import PluginError
+from layerkit.specs.sections import SECTIONS, SpecDocument
+from layerkit.specs.validate.settings import part_group, setting_types, settings_model
+from layerkit.specs.validate.strict import section_model
+
+__all__ = ["json_schema"]
+
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def json_schema() -> dict[str, Any]:
+    """The schema (draft 2020-12) of a spec, with the parts that are installed now.
+
+    Imports every plugin; one that cannot be imported is left out.
+    """
+    schema = section_model(SpecDocument).model_json_schema()
+    definitions = schema.setdefault("$defs", {})
+    for name, section in (("Input", "input"), ("Output", "output"), ("Train", "train")):
+        _name_parts(definitions[name], SECTIONS[section].model_fields)
+    for kind, registry in REGISTRIES.items():
+        if kind not in ("layers", "data"):
+            definitions[f"{kind}-part"] = _choice(kind, registry.names())
+    definitions["layer"] = {"oneOf": [_layer(name) for name in LAYERS.names() if _found(name)]}
+    schema["properties"]["layers"]["items"] = {"$ref": "#/$defs/layer"}
+    schema["properties"]["$schema"] = {"type": "string"}
+    schema["title"] = "layerkit spec"
+    return {"$schema": _DIALECT, **schema}
+
+
+def _name_parts(section: dict[str, Any], fields: Any) -> None:
+    """Point the fields of a section that name parts at the schema of those parts."""
+    for field, info in fields.items():
+        group = part_group(info.annotation)
+        held = section["properties"][field]
+        if group is not None:
+            reference = {"$ref": f"#/$defs/{group}-part"}
+            nullable = info.default is None
+            held["anyOf"] = [reference, {"type": "null"}] if nullable else [reference]
+        elif field == "metrics":
+            items = {"type": "array", "items": {"$ref": "#/$defs/metrics-part"}}
+            held["anyOf"] = [items, {"type": "null"}]
+
+
+def _found(name: str) -> bool:
+    try:
+        LAYERS[name]
+    except PluginError:
+        return False
+    return True
+
+
+def _choice(kind: str, names: list[str]) -> dict[str, Any]:
+    """A part by name, or as an object with its settings."""
+    objects = []
+    known = []
+    for name in names:
+        try:
+            part = REGISTRIES[kind][name]
+        except PluginError:
+            continue
+        known.append(name)
+        objects.append(_object(part, {"type": {"const": name}}, ["type"]))
+    return {"anyOf": [{"enum": known}, *objects]}
+
+
+def _object(part: type[Part], beside: dict[str, Any], required: list[str]) -> dict[str, Any]:
+    settings = _settings(part)
+    return {
+        "type": "object",
+        "description": (part.__doc__ or "").strip().partition("\n")[0],
+        "properties": {**beside, **settings["properties"]},
+        "required": [*required, *settings.get("required", ())],
+        "additionalProperties": False,
+    }
+
+
+def _settings(part: type[Part]) -> dict[str, Any]:
+    schema = settings_model(part).model_json_schema()
+    schema.setdefault("properties", {})
+    for name, annotation in setting_types(part).items():
+        group = part_group(annotation)
+        if group is not None:
+            held: dict[str, Any] = {"$ref": f"#/$defs/{group}-part"}
+            if type(None) in get_args(annotation):
+                held = {"anyOf": [held, {"type": "null"}]}
+            default = schema["properties"][name].get("default")
+            schema["properties"][name] = {**held, "default": default} if default else held
+    return schema
+
+
+def _layer(name: str) -> dict[str, Any]:
+    """One layer entry: its settings flat, or under ``config`` as a saved file has them."""
+    part = LAYERS[name]
+    beside = {
+        "type": {"const": name},
+        "name": {"type": "string", "pattern": "^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$"},
+        "repeat": {"type": "integer", "minimum": 1, "default": 1},
+    }
+    resolved = {
+        "type": "object",
+        "properties": {**beside, "config": {"type": "object", **_closed(_settings(part))}},
+        "required": ["type", "config"],
+        "additionalProperties": False,
+    }
+    return {"oneOf": [_object(part, beside, ["type"]), resolved]}
+
+
+def _closed(settings: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "properties": settings["properties"],
+        "required": settings.get("required", []),
+        "additionalProperties": False,
+    }

@@ -1,0 +1,259 @@
+"""From what a user wrote to the resolved spec: every default filled in, every repeat unrolled.
+
+Each layer's type is looked up first and its settings are validated by that one constructor, so one
+mistake gives one error. Mistakes are gathered and raised together, with path and line.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from layerkit.core.layer import Shape
+from layerkit.core.parts import Link
+from layerkit.core.planning import Planned, plan_layers
+from layerkit.discovery.registry import LAYERS
+from layerkit.errors import PluginError, SpecError
+from layerkit.paths import expanded, open_input, path_errors
+from layerkit.specs.check_shapes import check_fit
+from layerkit.specs.document import read_document
+from layerkit.specs.json_source import Source, parse, plain
+from layerkit.specs.layers import LayerRecord, Lookup, read_layers
+from layerkit.specs.messages import Fault, Faults, Permit, anyone
+from layerkit.specs.overrides import override
+from layerkit.specs.recipe import check_output, link_of, read_recipe
+from layerkit.specs.sections import DIALECT, SECTIONS
+
+if TYPE_CHECKING:
+    from pathlib import Path as FilePath
+
+__all__ = ["LayerRecord", "Spec", "check_sections", "overridden", "read_spec", "resolve"]
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A resolved spec: plain JSON values, nothing left to default.
+
+    ``train`` is None for a model that is only built. ``link`` turns scores into predictions.
+    """
+
+    name: str
+    dtype: Literal["float32", "float64"]
+    input: dict[str, Any]
+    layers: tuple[LayerRecord, ...]
+    output: dict[str, Any]
+    link: Link
+    train: dict[str, Any] | None
+
+    @property
+    def in_shape(self) -> Shape:
+        """Shape of one row as the first layer sees it."""
+        columns = self.input["columns"]
+        return tuple(self.input["shape"]) if columns is None else (len(columns),)
+
+    def plan(self) -> list[Planned]:
+        """Make the layers and plan them; allocates no parameters.
+
+        Raises
+        ------
+        ShapeError
+            If neighbours, or the last layer and the output, do not fit together.
+        SpecError
+            If the parameters would not fit into this machine's memory.
+        """
+        layers = []
+        for i, record in enumerate(self.layers):
+            try:
+                layers.append((record.name, record.make()))
+            except SpecError as error:
+                raise SpecError(error.reason, location=f"layers[{i}]") from error
+        return plan_layers(layers, self.in_shape)
+
+    def to_document(self) -> dict[str, Any]:
+        """The spec as JSON that ``build`` takes again, in resolved form."""
+        layers = [{"type": r.type, "name": r.name, "config": r.config} for r in self.layers]
+        document = {
+            "layerkit": 1,
+            "name": self.name,
+            "dtype": self.dtype,
+            "input": _without_open_dialect(self.input),
+            "layers": layers,
+            "output": {**self.output, "link": self.link},
+        }
+        return document if self.train is None else {**document, "train": self.train}
+
+    def with_train(self, **changes: Any) -> Spec:
+        """The same spec with fields of its recipe changed (already valid values)."""
+        return replace(self, train={**(self.train or {}), **changes})
+
+
+def _without_open_dialect(given: dict[str, Any]) -> dict[str, Any]:
+    """``input`` less what it leaves open of the dialect: that has no default, it is detected."""
+    return {k: v for k, v in given.items() if k not in DIALECT or v not in (None, [])}
+
+
+def read_spec(spec: str | FilePath | Mapping[str, Any], *, settings: Sequence[str] = ()) -> Spec:
+    """Read and resolve a spec.
+
+    Parameters
+    ----------
+    spec
+        Path of a JSON file, or the parsed object itself.
+    settings
+        Overrides such as ``layers.1.gate_bias=-3``, applied before validation.
+
+    Raises
+    ------
+    SpecError
+        If a field is wrong: path, line, what was wanted, what came.
+    PluginError
+        If a part is unknown or cannot be used.
+    PathError
+        If the file cannot be read.
+    """
+    if isinstance(spec, Mapping):
+        source = Source(plain(spec))
+    elif not isinstance(spec, (str, os.PathLike)):
+        source = Source(plain(spec))  # refused below as no JSON object, or here as no JSON
+    else:
+        name = expanded(os.fspath(spec))
+        with open_input(name) as file, path_errors(name):
+            raw = file.read()
+        try:
+            text = raw.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise SpecError(
+                f"not UTF-8 text (byte {error.start}): a spec is a JSON file", path=str(spec)
+            ) from error
+        source = parse(text, name=str(spec))
+    if settings:
+        source = overridden(source, settings)
+    return resolve(source)
+
+
+def overridden(source: Source, settings: Sequence[str]) -> Source:
+    """``source`` with overrides such as ``layers.1.gate_bias=-3`` applied.
+
+    Raises
+    ------
+    SpecError
+        If an override is malformed or leads nowhere.
+    """
+    fields = SECTIONS["train"].model_fields
+    parts = {f"train.{key}": fields[key].default for key in ("optimizer", "schedule")}
+    return source.changed(*override(source.tree, settings, parts=parts))
+
+
+def resolve(
+    source: Source,
+    *,
+    lenient: bool = False,
+    prefix: str = "",
+    permit: Permit = anyone,
+    lookup: Lookup = LAYERS.__getitem__,
+) -> Spec:
+    """Validate the tree of ``source`` and fill in all defaults.
+
+    The keywords are for reading a model file: ``lenient`` leaves recipe parts alone that are not
+    installed, ``prefix`` is where the spec lies in the file, ``permit`` says whose parts may be
+    imported, ``lookup`` finds the layer classes.
+
+    Raises
+    ------
+    SpecError, PluginError
+        As ``read_spec``.
+    """
+    return _resolved(source, Faults(source, prefix, permit, _mistakes), lenient, lookup)
+
+
+def _mistakes(source: Source) -> list[Fault]:
+    """What is wrong in ``source``, as far as it is read."""
+    faults = Faults(source)
+    with suppress(SpecError, PluginError):
+        _resolved(source, faults, lenient=False, lookup=LAYERS.__getitem__)
+    return faults.found
+
+
+def _resolved(source: Source, faults: Faults, lenient: bool, lookup: Lookup) -> Spec:
+    document = read_document(source, faults)
+    items = source.tree.get("layers") if isinstance(source.tree, dict) else None
+    layers: list[LayerRecord] = []
+    if isinstance(items, list):
+        layers = read_layers(items, faults, from_file=lenient, lookup=lookup)
+    faults.raise_any()
+    assert document is not None  # noqa: S101  # raise_any has raised otherwise
+    spec = _sections(document, tuple(layers), faults, lenient=lenient)
+    faults.raise_any()
+    check_fit(spec, faults)
+    faults.raise_any()
+    return spec
+
+
+def check_sections(spec: Spec, *, prefix: str = "") -> None:
+    """Hold all of ``spec`` but its layers against the rules by which a file is read.
+
+    A spec is valid when it is made; its recipe can be changed afterwards (``with_train``).
+
+    Raises
+    ------
+    SpecError
+        If a field is wrong; ``prefix`` is where the spec lies.
+    """
+    faults = Faults(Source({**spec.to_document(), "layers": []}), prefix)
+    read_document(faults.source, faults)
+    faults.raise_any()
+
+
+def _sections(
+    document: dict[str, Any], layers: tuple[LayerRecord, ...], faults: Faults, *, lenient: bool
+) -> Spec:
+    given, output, train = document["input"], document["output"], document["train"]
+    _name_positions(output, train)
+    names = given["columns"]
+    if (given["shape"] is None) == (names is None):
+        faults.add(("input",), "exactly one of 'shape' and 'columns' is wanted")
+    if names is not None and (not names or len(set(names)) < len(names)):
+        faults.add(("input", "columns"), "at least one name, and no name twice, is wanted")
+    answers = {output["column"], *(output["targets"] or ())}
+    for i, column in enumerate(names or ()):
+        if column in answers:
+            faults.add(("input", "columns", i), f"{column!r} is what is to be learned")
+    _check_scale(given, faults)
+    check_output(output, faults)
+    link: Link | None = output.pop("link")
+    if train is not None:
+        read_recipe(output, train, faults, lenient=lenient)
+    if link is None:
+        link = link_of(train["loss"]) if train else "identity"
+        if train is None and output["classes"]:
+            link = "softmax"
+    return Spec(document["name"], document["dtype"], given, layers, output, link, train)
+
+
+def _name_positions(output: dict[str, Any], train: dict[str, Any] | None) -> None:
+    """Columns that are given by position are named by it, as in tables without a header."""
+    output["column"] = _named(output["column"])
+    if output["targets"] is not None:
+        output["targets"] = [_named(column) for column in output["targets"]]
+    if train is not None:
+        train["sample_weight"] = _named(train["sample_weight"])
+        if isinstance(train["test"], dict):
+            train["test"]["column"] = _named(train["test"]["column"])
+
+
+def _named(column: str | int | None) -> str | None:
+    return str(column) if isinstance(column, int) else column
+
+
+def _check_scale(given: dict[str, Any], faults: Faults) -> None:
+    """A list in ``input.scale`` has one number for each element of the last axis."""
+    if not isinstance(given["scale"], dict) or (given["shape"] or given["columns"]) is None:
+        return
+    width = len(given["columns"]) if given["columns"] else given["shape"][-1]
+    for key, value in given["scale"].items():
+        if isinstance(value, list) and len(value) != width:
+            reason = f"one number, or {width} are wanted, {len(value)} came"
+            faults.add(("input", "scale", key), reason)

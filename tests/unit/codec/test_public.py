@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import layerkit.codec
+
+
+def test_the_public_names_are_these() -> None:
+    assert layerkit.codec.__all__ == [
+        "DTYPES",
+        "Document",
+        "LayerRecord",
+        "LazyTensors",
+        "Limits",
+        "Shaped",
+        "TensorRecord",
+        "check_content",
+        "check_data_contract",
+        "format_dtype",
+        "inspect_header",
+        "layer_records",
+        "load_tensors",
+        "open_document",
+        "tensor_digests",
+        "unowned_tensors",
+        "write",
+    ]
+    assert all(hasattr(layerkit.codec, name) for name in layerkit.codec.__all__)
+
+
+def test_nothing_heavy_and_no_plugin_is_imported() -> None:
+    code = (
+        "import sys, layerkit.codec; "
+        "print([m for m in ('pydantic', 'msgpack', 'typer', 'layerkit_plugins', 'mmap', "
+        "'importlib.metadata', 'concurrent.futures', 'layerkit.discovery.registry') "
+        "if m in sys.modules])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"

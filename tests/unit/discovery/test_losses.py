@@ -1,0 +1,207 @@
+"""Losses: hand-computed values, the contract, memory order, and the ends of the number range."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from layerkit import Array, Context, Loss
+from layerkit.discovery.registry import REGISTRIES
+
+NAMES = REGISTRIES["losses"].names()
+DTYPES = [np.float32, np.float64]
+SETTINGS: list[str | dict[str, Any]] = [
+    *NAMES,
+    {"type": "softmax_cross_entropy", "label_smoothing": 0.1},
+    {"type": "huber", "delta": 0.5},
+]
+
+
+def make(config: str | dict[str, Any]) -> Loss:
+    part: Loss = REGISTRIES["losses"].create(config)
+    return part
+
+
+def targets_for(loss: Loss, n: int, k: int, dtype: Any = np.float64) -> Array:
+    rng = np.random.default_rng(3)
+    if loss.target == "class":
+        return rng.integers(0, k, n)
+    return rng.integers(0, 2, (n, k)) if loss.target == "binary" else rng.normal(size=(n, k))
+
+
+def run(loss: Loss, scores: Array, targets: Any, weights: Any) -> tuple[Array, Array]:
+    ctx = Context(scores.dtype, training=True)
+    rows = loss.feed(scores, np.asarray(targets), ctx)
+    return rows, loss.backprop(np.asarray(weights, scores.dtype), ctx)
+
+
+S = np.array([[1.0, 3.0], [2.0, 2.0]])
+w = [1.0, 0.5]
+
+
+def test_softmax_cross_entropy_by_hand() -> None:
+    rows, d = run(make("softmax_cross_entropy"), S, [1, 0], w)
+    p = 1 / (1 + math.exp(-2))  # of class 1 in row 0: e^3 / (e + e^3)
+    np.testing.assert_allclose(rows, [-math.log(p), math.log(2)], rtol=1e-14)
+    np.testing.assert_allclose(d, [[1 - p, p - 1], [0.5 * -0.5, 0.5 * 0.5]], rtol=1e-13)
+
+
+def test_label_smoothing_by_hand() -> None:
+    smooth = make({"type": "softmax_cross_entropy", "label_smoothing": 0.2})
+    rows, d = run(smooth, S, [1, 0], w)
+    p = 1 / (1 + math.exp(-2))
+    want = -0.9 * math.log(p) - 0.1 * math.log(1 - p)
+    np.testing.assert_allclose(rows, [want, math.log(2)], rtol=1e-14)
+    np.testing.assert_allclose(d, [[0.9 - p, p - 0.9], [0.5 * -0.4, 0.5 * 0.4]], rtol=1e-13)
+
+
+def test_sigmoid_cross_entropy_by_hand() -> None:
+    rows, d = run(make("sigmoid_cross_entropy"), S, [[1, 0], [1, 1]], w)
+    p1, p2, p3 = (1 / (1 + math.exp(-s)) for s in (1, 2, 3))
+    want = [(-math.log(p1) - math.log(1 - p3)) / 2, -math.log(p2)]
+    np.testing.assert_allclose(rows, want, rtol=1e-14)
+    np.testing.assert_allclose(d, [[(p1 - 1) / 2, p3 / 2], [(p2 - 1) / 4] * 2], rtol=1e-14)
+
+
+def test_mse_by_hand() -> None:
+    rows, d = run(make("mse"), S, [[0.0, 5], [2, 5]], w)
+    assert rows.tolist() == [(1 + 4) / 2, 9 / 2]
+    assert d.tolist() == [[1, -2], [0, -1.5]]
+
+
+def test_huber_by_hand() -> None:
+    rows, d = run(make("huber"), S, [[0.5, 5], [2, 5]], w)
+    assert rows.tolist() == [(0.125 + 1.5) / 2, 2.5 / 2]
+    assert d.tolist() == [[0.25, -0.5], [0, -0.25]]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_far_scores_of_classes(dtype: Any) -> None:
+    S = np.array([[1e4, -1e4, 0]] * 3, dtype)
+    with np.errstate(all="raise", under="ignore"):
+        rows, d = run(make("softmax_cross_entropy"), S, [0, 1, 2], [1, 1, 1])
+    assert rows.tolist() == [0, 2e4, 1e4]
+    assert d.tolist() == [[0, 0, 0], [1, -1, 0], [1, 0, -1]]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("size", [1e4, 1e30])
+def test_far_scores_of_flags(dtype: Any, size: float) -> None:
+    S = np.tile(np.array([size, -size], dtype), (2, 16))
+    with np.errstate(all="raise", under="ignore"):
+        rows, d = run(make("sigmoid_cross_entropy"), S, np.tile([[0, 1], [1, 0]], 16), [1, 1])
+    np.testing.assert_allclose(rows, [size, 0], rtol=1e-6)
+    np.testing.assert_allclose(d * 32, np.tile([[1, -1], [0, 0]], 16))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_far_numbers(dtype: Any) -> None:
+    S, t = np.array([[1e4], [-1e4]], dtype), np.zeros((2, 1))
+    with np.errstate(all="raise", under="ignore"):
+        mse, d_mse = run(make("mse"), S, t, [1, 1])
+        huber, d_huber = run(make("huber"), S, t, [1, 1])
+    assert mse.tolist() == [1e8, 1e8]
+    assert d_mse.tolist() == [[2e4], [-2e4]]
+    assert huber.tolist() == [9999.5, 9999.5]
+    assert d_huber.tolist() == [[1], [-1]]
+
+
+def test_small_losses_keep_their_digits() -> None:
+    S = np.array([[30.0, 0]])
+    assert run(make("sigmoid_cross_entropy"), S[:, :1], [[1]], [1])[0][0] == pytest.approx(
+        math.exp(-30), rel=1e-9, abs=0
+    )
+
+
+@pytest.mark.parametrize("config", SETTINGS, ids=str)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(5, 3), (4, 1), (1, 4), (7, 7)])
+class TestContract:
+    def test_shapes_dtypes_and_untouched_inputs(
+        self, config: str | dict[str, Any], dtype: Any, shape: tuple[int, int]
+    ) -> None:
+        loss = make(config)
+        scores = np.random.default_rng(0).normal(size=shape).astype(dtype)
+        targets, weights = targets_for(loss, *shape), np.linspace(0.5, 1, shape[0])
+        before = scores.copy(), targets.copy(), weights.copy()
+        ctx = Context(dtype, training=True)
+        rows = loss.feed(scores, targets, ctx)
+        d = loss.backprop(weights, ctx)  # float64 weights must not promote
+        assert rows.shape == shape[:1]
+        assert d.shape == shape
+        assert rows.dtype == d.dtype == dtype
+        for now, was in zip((scores, targets, weights), before, strict=True):
+            np.testing.assert_array_equal(now, was)
+
+    def test_gradient_keeps_memory_order_and_value(
+        self, config: str | dict[str, Any], dtype: Any, shape: tuple[int, int]
+    ) -> None:
+        loss = make(config)
+        C = np.random.default_rng(0).normal(size=shape).astype(dtype)
+        F = np.asfortranarray(C)
+        targets, weights = targets_for(loss, *shape), np.linspace(0.5, 1, shape[0])
+        rows_C, d_C = run(loss, C, targets, weights)
+        rows_F, d_F = run(loss, F, targets, weights)
+        assert d_C.flags.c_contiguous
+        assert d_F.flags.f_contiguous
+        np.testing.assert_allclose(rows_C, rows_F, rtol=1e-6)
+        np.testing.assert_allclose(d_C, d_F, rtol=1e-5, atol=1e-7)
+
+    def test_backprop_can_be_asked_twice_and_contexts_do_not_mix(
+        self, config: str | dict[str, Any], dtype: Any, shape: tuple[int, int]
+    ) -> None:
+        loss, (one, two) = make(config), (Context(dtype), Context(dtype))
+        scores = np.random.default_rng(0).normal(size=shape).astype(dtype)
+        targets, weights = targets_for(loss, *shape), np.ones(shape[0], dtype)
+        loss.feed(scores, targets, one)
+        first = loss.backprop(weights, one).copy()
+        loss.feed(-scores, targets, two)
+        loss.backprop(weights, two)
+        np.testing.assert_array_equal(loss.backprop(weights, one), first)
+
+
+@pytest.mark.parametrize("name", ["mse", "huber"])
+def test_a_column_of_numbers_may_come_flat_but_no_other_shape(name: str) -> None:
+    S = np.array([[1.0], [2.0]])
+    flat, column = (run(make(name), S, np.zeros(shape), [1, 1]) for shape in [2, (2, 1)])
+    np.testing.assert_array_equal(flat[0], column[0])
+    with pytest.raises(ValueError, match="reshape"):
+        run(make(name), S, np.zeros((2, 2)), [1, 1])
+
+
+@pytest.mark.parametrize("config", SETTINGS, ids=str)
+def test_settings_and_documentation(config: str | dict[str, Any]) -> None:
+    part = make(config)
+    cls = type(part)
+    assert cls(**part.config).config == part.config
+    assert part.target in {"class", "binary", "real"}
+    assert part.link in {"softmax", "sigmoid", "identity"}
+    text = inspect.getdoc(inspect.getmodule(cls)) or ""
+    for word in ("loss    = ", "dscores = ", "Source: ", "(n, k)"):
+        assert word in text
+
+
+@pytest.mark.parametrize("config", SETTINGS, ids=str)
+def test_same_as_torch(config: str | dict[str, Any]) -> None:
+    torch = pytest.importorskip("torch", reason="torch, the other implementation, is optional")
+    F, loss = torch.nn.functional, make(config)
+    scores = np.random.default_rng(1).normal(size=(6, 4)) * 5
+    targets, weights = targets_for(loss, 6, 4), np.linspace(0.2, 2, 6)
+    x = torch.tensor(scores, requires_grad=True)
+    t = torch.tensor(targets if loss.target == "class" else targets.astype(float))
+    settings: dict[str, Any] = {k: v for k, v in loss.config.items() if k != "type"}
+    peer = {
+        "softmax_cross_entropy": F.cross_entropy,
+        "sigmoid_cross_entropy": F.binary_cross_entropy_with_logits,
+        "mse": F.mse_loss,
+        "huber": F.huber_loss,
+    }[loss.type_name]
+    rows = peer(x, t, reduction="none", **settings).reshape(6, -1).mean(1)
+    (rows * torch.tensor(weights)).sum().backward()
+    ours, d = run(loss, scores, targets, weights)
+    np.testing.assert_allclose(ours, rows.detach().numpy(), rtol=1e-12)
+    np.testing.assert_allclose(d, x.grad.numpy(), rtol=1e-11, atol=1e-15)
