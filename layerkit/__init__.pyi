@@ -140,11 +140,11 @@ from layerkit.execution.products import (
 from layerkit.execution.products import (
     sum_rows as sum_rows,
 )
+from layerkit.file.diff import diff as diff
 from layerkit.file.inspection import inspect as inspect
 from layerkit.file.load import load as load
-from layerkit.file.revise import diff as diff
-from layerkit.file.revise import upgrade as upgrade
 from layerkit.file.save import save as save
+from layerkit.file.upgrade import upgrade as upgrade
 from layerkit.model import Model as Model
 from layerkit.model import build as build
 from layerkit.specs import Spec as Spec

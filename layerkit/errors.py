@@ -37,11 +37,12 @@ class; without a file its ``path`` is None.
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
+
+from layerkit.display import quoted
 
 __all__ = [
     "CorruptFileError",
@@ -70,30 +71,9 @@ __all__ = [
     "UnknownTypeError",
     "UnsupportedFormatError",
     "place",
-    "quoted",
 ]
 
 _MESSAGE_LIMIT = 4000
-
-
-def quoted(text: object, limit: int = 80) -> str:
-    """``text`` as repr, cut to ``limit`` characters: how a string out of a file is shown."""
-    text = _start(text, limit)
-    shown = ascii(text) if isinstance(text, str) and not text.isprintable() else repr(text)
-    return shown if len(shown) <= limit else shown[: limit - 3] + "..."
-
-
-def _start(value: object, limit: int) -> object:
-    """As much of ``value`` as ``limit`` characters of its repr can show: a file may hold more."""
-    if type(value) in (str, bytes):
-        return value[: limit + 1]  # type: ignore[index]  # text, as the line above asks
-    if type(value) in (list, tuple):
-        short = [_start(item, limit) for item in value[: limit + 1]]  # type: ignore[index]
-        return short if type(value) is list else tuple(short)
-    if type(value) is dict:
-        some = itertools.islice(value.items(), limit + 1)
-        return {key: _start(item, limit) for key, item in some}
-    return value
 
 
 class LayerkitError(Exception):

@@ -17,7 +17,7 @@ import numpy as np
 from layerkit.core.layer import Array
 from layerkit.core.network import Network
 from layerkit.core.parts import Link
-from layerkit.core.planning import Planned
+from layerkit.core.planning import PlannedLayer
 from layerkit.datacontract import (
     DataContract,
     InputContract,
@@ -49,7 +49,7 @@ class SelfTest(NamedTuple):
     atol: float
 
 
-class Carried(NamedTuple):
+class FileLeftovers(NamedTuple):
     """What a loaded file held that is written back as it was.
 
     ``selftest`` is valid while ``fingerprint`` is that of the model; ``aliases`` while the arrays
@@ -99,7 +99,7 @@ class Model:
     metadata: dict[str, Any] = field(default_factory=dict)
     path: str | None = None
     file_id: str | None = None
-    carried: Carried = field(default_factory=Carried, repr=False)
+    carried: FileLeftovers = field(default_factory=FileLeftovers, repr=False)
     fit: Fit | None = None
     _predictor: Predictor = field(init=False, repr=False)
 
@@ -318,7 +318,7 @@ def as_spec(spec: str | Path | Mapping[str, Any] | Spec, settings: Sequence[str]
     return read_spec(spec, settings=settings)
 
 
-def declared_contract(spec: Spec, planned: Sequence[Planned]) -> DataContract:
+def declared_contract(spec: Spec, planned: Sequence[PlannedLayer]) -> DataContract:
     """What the spec alone says of the data, before any training rows are seen."""
     given = spec.input
     center = spread = fill = None

@@ -22,7 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from layerkit.errors import LayerkitError, quoted
+from layerkit.display import quoted
+from layerkit.errors import LayerkitError
 
 __all__ = ["blas_symbol", "single_blas", "thread_count", "together"]
 

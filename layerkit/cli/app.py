@@ -36,6 +36,7 @@ from layerkit.cli import (
 )
 from layerkit.cli.limits import limited
 from layerkit.cli.options import tabular
+from layerkit.display import printable
 
 __all__ = ["app", "run"]
 
@@ -142,7 +143,7 @@ def _warnings(*, as_json: bool) -> Iterator[None]:
             line: str | None = None,
         ) -> None:
             if category is UserWarning:
-                console.note(f"warning: {console.safe(message)}")
+                console.note(f"warning: {printable(message)}")
             else:
                 shown(message, category, filename, lineno, file, line)
 

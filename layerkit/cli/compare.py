@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from layerkit.cli import console, options
+from layerkit.display import printable
 
 if TYPE_CHECKING:
     from layerkit.cli.progress import Quiet
@@ -112,10 +113,10 @@ def compare(
     trained = sum(len(c.seeds) - len(c.kept) for c in found.contestants if c.kind == "spec")
     if trained and not no_keep and not quiet:
         models = "model" if trained == 1 else "models"
-        console.note(f"kept {trained} trained {models} in {console.safe(str(keep))}")
+        console.note(f"kept {trained} trained {models} in {printable(str(keep))}")
     for path in (csv, html):
         if path is not None:
-            console.note(f"wrote {console.safe(path)}")
+            console.note(f"wrote {printable(path)}")
 
 
 @contextmanager
@@ -137,7 +138,7 @@ def _told_what_is_left(keep: Path, watch: Quiet) -> Iterator[None]:
         hint = "" if stopped.folder is None else f"go on with: {stopped.command}{chosen}"
         if not watch.silent:
             for line in (message, hint):
-                console.note(console.safe(line))
+                console.note(printable(line))
         kind = failures.Terminated if watch.signal == signal.SIGTERM else KeyboardInterrupt
         error = kind(message)
         error.hint = hint  # type: ignore[attr-defined]  # told by --json
@@ -151,5 +152,5 @@ def show(found: Comparison) -> None:
     for block in (found.headline, found.footnotes):
         console.out()
         for sentence in block:
-            console.out(textwrap.fill(console.safe(sentence), _WIDTH, subsequent_indent="  "))
+            console.out(textwrap.fill(printable(sentence), _WIDTH, subsequent_indent="  "))
     console.out()

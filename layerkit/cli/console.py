@@ -13,24 +13,22 @@ import math
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import typer
 
+from layerkit.display import jsonable, printable
+
 __all__ = [
-    "counted",
     "emit_json",
     "example",
     "metric",
     "note",
     "number",
     "out",
-    "plain",
     "prepare",
-    "safe",
-    "size",
     "table",
     "write_file",
 ]
@@ -63,20 +61,6 @@ def note(text: str = "") -> None:
     typer.echo(text, err=True)
 
 
-def safe(text: object) -> str:
-    r"""``text`` with every character that does not print (controls, escapes, bidi) spelled out.
-
-    >>> print(safe("a\x1b[31mb\u202e"))
-    a\x1b[31mb\u202e
-    """
-    word = str(text)
-    if word.isprintable():
-        return word
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in word
-    )
-
-
 def number(value: float) -> str:
     """Thousands separators for whole numbers, 4 significant digits for others.
 
@@ -88,15 +72,6 @@ def number(value: float) -> str:
     if abs(value) >= 1000 and abs(value) < 1e15:
         return f"{value:,.0f}"
     return f"{value:#.4g}" if math.isfinite(value) else f"{value}"
-
-
-def counted(count: int, what: str) -> str:
-    """A number of things.
-
-    >>> counted(1, "row"), counted(1200, "row")
-    ('1 row', '1,200 rows')
-    """
-    return f"{number(count)} {what}{'' if count == 1 else 's'}"
 
 
 def metric(name: str, value: float) -> str:
@@ -112,22 +87,6 @@ def metric(name: str, value: float) -> str:
     return number(value)
 
 
-def size(count: int) -> str:
-    """A number of bytes, in decimal units.
-
-    >>> size(77), size(77224), size(4_000_000)
-    ('77 B', '77.2 kB', '4.0 MB')
-    """
-    if count < 1000:
-        return f"{count} B"
-    value = float(count)
-    for unit in ("kB", "MB", "GB", "TB", "PB"):
-        value /= 1000
-        if value < 999.95:
-            return f"{value:.1f} {unit}"
-    return f"{value / 1000:,.1f} EB"
-
-
 def table(
     head: Sequence[str], rows: Iterable[Sequence[object]], right: str, *, total: bool = False
 ) -> str:
@@ -135,7 +94,7 @@ def table(
 
     ``total`` sets the last row apart from the others.
     """
-    cells = [[safe(cell) for cell in row] for row in (head, *rows)]
+    cells = [[printable(cell) for cell in row] for row in (head, *rows)]
     widths = [max(len(row[j]) for row in cells) for j in range(len(head))]
     rule = "  ".join("-" * width for width in widths)
     lines = [
@@ -156,26 +115,9 @@ def example(*lines: str) -> str:
     return "\b\nExamples:\n  " + "\n  ".join(lines)
 
 
-def plain(value: Any) -> Any:
-    """``value`` as JSON values: arrays as lists, bytes as hex, no float that is not finite."""
-    if hasattr(value, "tolist"):
-        value = value.tolist()
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if value is None or isinstance(value, (bool, int, str)):
-        return value
-    if isinstance(value, Mapping):
-        return {str(k): plain(v) for k, v in value.items()}
-    if isinstance(value, (bytes, bytearray)):
-        return value.hex()
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [plain(v) for v in value]
-    return str(value)
-
-
 def emit_json(value: Any, *, err: bool = False) -> None:
     """One JSON document, in ASCII: no terminal and no locale can change what it means."""
-    typer.echo(json.dumps(plain(value), indent=2, allow_nan=False), err=err)
+    typer.echo(json.dumps(jsonable(value), indent=2, allow_nan=False), err=err)
 
 
 def write_file(target: Path, pieces: Iterable[str]) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from layerkit.cli import compare, console, options
+from layerkit.display import printable
 
 if TYPE_CHECKING:
     from layerkit import Model
@@ -63,13 +64,13 @@ def demo(
         console.emit_json({"files": files, "report": report, "comparison": found.to_json()})
         return
     compare.show(found)
-    console.out(console.safe(f"open {report} in a browser: {report.resolve().as_uri()}"))
+    console.out(printable(f"open {report} in a browser: {report.resolve().as_uri()}"))
 
 
 def _say(watch: Quiet, command: str) -> None:
     """Show the command that the next step stands for."""
     if not watch.silent:
-        console.out(console.safe(f"$ {command}"))
+        console.out(printable(f"$ {command}"))
 
 
 def _unpack(out: Path) -> list[Path]:

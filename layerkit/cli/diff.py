@@ -9,7 +9,7 @@ import typer
 from layerkit.cli import console, options
 
 if TYPE_CHECKING:
-    from layerkit.file.revise import Change, Difference
+    from layerkit.file.diff import Change, FileDiff
 
 __all__ = ["EXAMPLE", "diff"]
 
@@ -47,7 +47,7 @@ def diff(
         console.out("\n\n".join(_parts(found)))
 
 
-def _parts(found: Difference) -> list[str]:
+def _parts(found: FileDiff) -> list[str]:
     parts = [
         _changes(title, changes)
         for title, changes in (

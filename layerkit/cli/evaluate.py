@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from layerkit.cli import console, failures, options
+from layerkit.display import counted, printable
 
 if TYPE_CHECKING:
     from layerkit import Model, Rows
@@ -46,7 +47,7 @@ def evaluate(
     loaded = files.load_model(model)
     rows, taken = _rows(loaded, data, split, dialect)
     for assumed in rows.notes:
-        console.note(f"note: {console.safe(assumed)}")
+        console.note(f"note: {printable(assumed)}")
     metrics = judge(loaded, rows)
     seen = share_seen(loaded, rows)
     told = {"name": loaded.name, "source": rows.source, "split": taken, "rows": len(rows)}
@@ -54,10 +55,10 @@ def evaluate(
     if as_json:
         console.emit_json({**told, "metrics": metrics})
         return
-    count = console.counted(len(rows), "row")
+    count = counted(len(rows), "row")
     whole = count if len(rows) == 1 else f"all {count}"
     which = whole if taken == "all" else f"{taken} split, {count}"
-    console.out(console.safe(f"{loaded.name} on {rows.source}, {which}") + "\n")
+    console.out(printable(f"{loaded.name} on {rows.source}, {which}") + "\n")
     console.out(
         console.table(
             list(metrics), [[console.metric(*pair) for pair in metrics.items()]], "r" * len(metrics)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from layerkit.cli import console, failures, options
+from layerkit.display import printable
 
 if TYPE_CHECKING:
     from layerkit.cli.topics import Topic
@@ -59,4 +60,4 @@ def _text(topic: Topic) -> str:
     facts: dict[str, Any] = {key: topic.get(key) for key in _FACTS}
     told = [(k, v if isinstance(v, str) else ", ".join(v)) for k, v in facts.items() if v]
     lines += ["", *(f"  {key:<8}  {value}" for key, value in told)] if told else []
-    return "\n".join(map(console.safe, lines))
+    return "\n".join(map(printable, lines))

@@ -14,6 +14,7 @@ from typing import Any
 import typer
 
 from layerkit.cli import console
+from layerkit.display import printable
 from layerkit.errors import LayerkitError
 from layerkit.paths import explained
 
@@ -90,8 +91,8 @@ def lines(error: BaseException) -> list[str]:
         first, rest = f"internal error: {type(error).__name__}: {_message(error)}", []
         more = ["this is a fault of layerkit or of a plugin: run it again with --debug and "
                 "report what it prints"]  # fmt: skip
-    safe = [console.safe(line) for line in (*rest, *more)]
-    return [console.safe(first), *(line if line.startswith("  ") else f"  {line}" for line in safe)]
+    safe = [printable(line) for line in (*rest, *more)]
+    return [printable(first), *(line if line.startswith("  ") else f"  {line}" for line in safe)]
 
 
 def describe(error: BaseException) -> dict[str, Any]:

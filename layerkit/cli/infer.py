@@ -14,6 +14,7 @@ import typer
 
 from layerkit.cli import console, failures, files, options
 from layerkit.cli.rowbar import RowBar
+from layerkit.display import counted, printable
 from layerkit.errors import LayerkitError, PathError
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def infer(
     with failures.terminable(), RowBar(shown=shown) as bar:
         _write(target, bar.watched(work.texts(blocks), work.tally), work.tally)
     if outside == "warn" and (told := work.tally.sentence()):
-        console.note(f"warning: {console.safe(told)}")
+        console.note(f"warning: {printable(told)}")
     if target is not None:
         _tell(target, loaded, work.tally, as_json=as_json, quiet=quiet)
 
@@ -162,7 +163,7 @@ class _Work:
         for block in blocks:
             self._source = block.source
             for assumed in () if told else block.notes:
-                console.note(f"note: {console.safe(assumed)}")
+                console.note(f"note: {printable(assumed)}")
             told = True
             with at_source(block):
                 held.append(self._model.contract.input.matrix(block))
@@ -197,7 +198,7 @@ def _write(target: Path | None, texts: Iterator[str], tally: Tally) -> None:
     except LayerkitError as error:
         in_pieces = target is None or (target.exists() and not target.is_file())
         if in_pieces and tally.rows and not isinstance(error, PathError):
-            told = f"{console.counted(tally.rows, 'row')} before it are written already"
+            told = f"{counted(tally.rows, 'row')} before it are written already"
             error.hint = told if error.hint is None else f"{error.hint}\n{told}"
         raise
 
@@ -209,13 +210,13 @@ def _tell(target: Path, model: Model, tally: Tally, *, as_json: bool, quiet: boo
         told["outside"] = {"rows": tally.outside, "columns": tally.columns}
         console.emit_json(told)
     elif not quiet:
-        console.note(f"{console.counted(tally.rows, 'row')} to {console.safe(target)}")
+        console.note(f"{counted(tally.rows, 'row')} to {printable(target)}")
 
 
 def _to_stdout(texts: Iterable[str]) -> None:
     """Data as they are into a pipe, at once; made safe for a terminal."""
     safe = sys.stdout.isatty()
     for text in texts:
-        shown = "".join(f"{console.safe(x)}\n" for x in text.split("\n")[:-1]) if safe else text
+        shown = "".join(f"{printable(x)}\n" for x in text.split("\n")[:-1]) if safe else text
         sys.stdout.write(shown)
         sys.stdout.flush()

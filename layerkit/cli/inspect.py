@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from layerkit.cli import console, options
+from layerkit.display import byte_size, printable
 
 if TYPE_CHECKING:
     from layerkit.file.inspection import Inspection
@@ -56,7 +57,7 @@ def _facts(seen: Inspection) -> list[str]:
         "name": _at(seen.header, "spec", "model", "name"),
         "file": "standard input" if seen.path is None else seen.path,
         "id": seen.file_id,
-        "size": f"{console.size(seen.size)}, format {major}.{minor}",
+        "size": f"{byte_size(seen.size)}, format {major}.{minor}",
         "written by": " ".join(map(str, producer.values())),
         "parameters": console.number(seen.parameters),
         "input": _half(seen, "input", "columns"),
@@ -65,7 +66,7 @@ def _facts(seen: Inspection) -> list[str]:
         "metadata": _words(seen.header["metadata"]),
         "ignored": ", ".join(seen.unknown_fields),
     }
-    return [f"{name:<10}  {console.safe(fact)}" for name, fact in facts.items() if fact]
+    return [f"{name:<10}  {printable(fact)}" for name, fact in facts.items() if fact]
 
 
 def _at(tree: Any, *keys: str) -> Any:
@@ -136,7 +137,7 @@ def _metrics(seen: Inspection) -> list[str]:
 
 def _tensors(seen: Inspection) -> str:
     rows = [
-        [t.name, t.role, t.dtype, " x ".join(map(str, t.shape)), console.size(t.nbytes),
+        [t.name, t.role, t.dtype, " x ".join(map(str, t.shape)), byte_size(t.nbytes),
          t.sha256.hex()[:16]]
         for t in seen.tensors.values()
     ]  # fmt: skip

@@ -53,7 +53,7 @@ def _chosen(words: Sequence[str]) -> Limits:
     from dataclasses import fields
 
     from layerkit import Limits
-    from layerkit.discovery.candidates import nearest
+    from layerkit.display import nearest
 
     known = [field.name for field in fields(Limits)]
     found: dict[str, int] = {}

@@ -12,6 +12,7 @@ import typer
 from layerkit.cli import console, options
 from layerkit.cli.failures import Misuse
 from layerkit.cli.plugins_list import Group
+from layerkit.display import printable
 
 if TYPE_CHECKING:
     from layerkit.core.parts import Part
@@ -72,7 +73,7 @@ def check(
         for report in reports:
             console.out(report.summary() if all_ and report.ok else report.text())
         for message in broken:
-            console.out(console.safe(f"FAILED  cannot be checked: {message}"))
+            console.out(printable(f"FAILED  cannot be checked: {message}"))
     if broken or not all(report.ok for report in reports):
         raise typer.Exit(1)
 

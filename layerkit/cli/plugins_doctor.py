@@ -10,6 +10,7 @@ import typer
 
 from layerkit.cli import console, options
 from layerkit.cli.plugins_list import Limit
+from layerkit.display import byte_size, counted, printable
 
 if TYPE_CHECKING:
     from layerkit.discovery.tools.metadata_findings import Finding
@@ -53,14 +54,14 @@ def doctor(
         for finding in seen.findings:
             code = f" {finding.code}" if finding.code else ""
             title = f"{finding.level}{code} ({finding.check}): {finding.subject}"
-            console.out(console.safe(title))
-            console.out(f"  {console.safe(finding.message)}")
-            console.out(f"  fix: {console.safe(finding.fix)}\n")
+            console.out(printable(title))
+            console.out(f"  {printable(finding.message)}")
+            console.out(f"  fix: {printable(finding.fix)}\n")
         notices = len(seen.findings) - len(seen.problems)
         console.out(
-            f"{_count(seen.types, 'type')} of {_count(seen.distributions, 'distribution')}, "
-            f"{seen.imported} imported: {_count(len(seen.problems), 'problem')}, "
-            f"{_count(notices, 'notice')}"
+            f"{counted(seen.types, 'type')} of {counted(seen.distributions, 'distribution')}, "
+            f"{seen.imported} imported: {counted(len(seen.problems), 'problem')}, "
+            f"{counted(notices, 'notice')}"
         )
     if seen.problems:
         raise typer.Exit(1)
@@ -76,12 +77,8 @@ def _left_over(folder: Path) -> list[Finding]:
             "notice",
             "left-over file",
             str(path),
-            f"a save that did not end has left it ({console.size(path.stat().st_size)})",
+            f"a save that did not end has left it ({byte_size(path.stat().st_size)})",
             "delete it, unless a command is saving there now",
         )
         for path in found
     ]
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from layerkit.cli import console, options
+from layerkit.display import printable
 
 if TYPE_CHECKING:
-    from layerkit.discovery.candidates import Offer
+    from layerkit.discovery.candidates import Candidate
     from layerkit.discovery.tools.listing import Listed
     from layerkit.discovery.tools.trial_import import Trial
 
@@ -53,14 +54,16 @@ def list_(
     from layerkit.discovery.tools.listing import listing
 
     rows = listing(group)
-    trials: dict[Offer, Trial] = {}
+    trials: dict[Candidate, Trial] = {}
     if check:
         from layerkit.discovery.tools.trial_import import try_out
 
-        offers = [row.offer for row in rows if row.allowed and row.offer.dist is not None]
-        trials = {trial.offer: trial for trial in try_out(offers, limit=limit)}
+        candidates = [
+            row.candidate for row in rows if row.allowed and row.candidate.dist is not None
+        ]
+        trials = {trial.candidate: trial for trial in try_out(candidates, limit=limit)}
     if as_json:
-        told = [_told(row, trials.get(row.offer)) if check else row.to_json() for row in rows]
+        told = [_told(row, trials.get(row.candidate)) if check else row.to_json() for row in rows]
         console.emit_json({"plugins": told})
     else:
         _show(rows, trials, check=check)
@@ -84,33 +87,35 @@ def _status(row: Listed, trial: Trial | None) -> str:
     return f"slow ({trial.seconds:.1f} s)" if trial.slow else "ok"
 
 
-def _show(rows: list[Listed], trials: dict[Offer, Trial], *, check: bool) -> None:
+def _show(rows: list[Listed], trials: dict[Candidate, Trial], *, check: bool) -> None:
     head = ["type", "group", "distribution", "version", "origin"]
     odd = check or any(row.status not in ("not checked", "ok") for row in rows)
     cells = [
         [
-            row.offer.name,
+            row.candidate.name,
             row.kind,
-            row.offer.dist or "",
-            row.offer.version or "",
+            row.candidate.dist or "",
+            row.candidate.version or "",
             row.origin,
-            *([_status(row, trials.get(row.offer))] if odd else []),
+            *([_status(row, trials.get(row.candidate))] if odd else []),
         ]
         for row in rows
     ]
     head += ["status"] if odd else []
     console.out(console.table(head, cells, "l" * len(head)))
     for row in rows:
-        trial = trials.get(row.offer)
+        trial = trials.get(row.candidate)
         if row.rivals:
             rivals = " and ".join(row.rivals)
-            told = f"{row.offer.name} of {row.offer} is offered by {rivals} too (LK-104)"
-            console.note(f"warning: {console.safe(told)}")
+            told = f"{row.candidate.name} of {row.candidate} is offered by {rivals} too (LK-104)"
+            console.note(f"warning: {printable(told)}")
         elif row.hidden_by:
-            told = f"{row.offer.name} of {row.offer} is not used: {row.hidden_by} has the name"
-            console.note(f"warning: {console.safe(told)}")
+            told = (
+                f"{row.candidate.name} of {row.candidate} is not used: {row.hidden_by} has the name"
+            )
+            console.note(f"warning: {printable(told)}")
         elif trial is not None and trial.code is not None:
-            told = f"{row.offer.name} of {row.offer}: {trial.message} ({trial.code})"
-            console.note(f"warning: {console.safe(told)}")
+            told = f"{row.candidate.name} of {row.candidate}: {trial.message} ({trial.code})"
+            console.note(f"warning: {printable(told)}")
             if trial.hint:
-                console.note(f"  {console.safe(trial.hint)}")
+                console.note(f"  {printable(trial.hint)}")

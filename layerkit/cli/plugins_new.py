@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from layerkit.cli import console, failures, options
+from layerkit.display import printable
 
 __all__ = ["EXAMPLE", "new"]
 
@@ -45,6 +46,6 @@ def new(
         told = {"type": name, "folder": str(made.folder), "files": list(made.files)}
         console.emit_json(told)
         return
-    console.out(console.safe(f"{made.folder}: {len(made.files)} files"))
-    console.out(f"\nNext:\n  cd {console.safe(made.folder)}")
+    console.out(printable(f"{made.folder}: {len(made.files)} files"))
+    console.out(f"\nNext:\n  cd {printable(made.folder)}")
     console.out('  python -m pip install -e ".[test]"\n  pytest')

@@ -8,6 +8,7 @@ import typer
 
 from layerkit.cli import console, options
 from layerkit.cli.plugins_list import Group, Limit
+from layerkit.display import printable
 
 if TYPE_CHECKING:
     from layerkit.discovery.tools.why import Claim, Reason
@@ -43,11 +44,11 @@ def why(
 def _lines(reason: Reason) -> list[str]:
     title = f"{reason.name} ({reason.kind})"
     if reason.used is not None:
-        lines = [console.safe(f"{title}: {reason.used}")]
+        lines = [printable(f"{title}: {reason.used}")]
     else:
-        lines = [console.safe(f"{title} cannot be used: {reason.code}"), ""]
-        lines += [f"  {console.safe(line)}" for line in (reason.message or "").split("\n")]
-        lines += [f"  {console.safe(line)}" for line in (reason.hint or "").split("\n") if line]
+        lines = [printable(f"{title} cannot be used: {reason.code}"), ""]
+        lines += [f"  {printable(line)}" for line in (reason.message or "").split("\n")]
+        lines += [f"  {printable(line)}" for line in (reason.hint or "").split("\n") if line]
     for claim in reason.claims:
         lines += ["", *_claim(claim, alone=len(reason.claims) == 1)]
     return lines
@@ -55,7 +56,11 @@ def _lines(reason: Reason) -> list[str]:
 
 def _claim(claim: Claim, *, alone: bool) -> list[str]:
     trial, listed = claim.trial, claim.listed
-    facts = {"provider": str(listed.offer), "origin": listed.origin, "target": listed.offer.value}
+    facts = {
+        "provider": str(listed.candidate),
+        "origin": listed.origin,
+        "target": listed.candidate.value,
+    }
     if claim.requires:
         facts["requires"] = f"layerkit{claim.requires}"
     if trial is None:
@@ -70,11 +75,11 @@ def _claim(claim: Claim, *, alone: bool) -> list[str]:
             facts["settings"] = f"version {trial.config_version}"
         elif not alone:  # else it is told above
             facts["error"] = f"{trial.code}: {trial.message}"
-    lines = [f"  {name:<9} {console.safe(fact)}" for name, fact in facts.items() if fact]
+    lines = [f"  {name:<9} {printable(fact)}" for name, fact in facts.items() if fact]
     if trial is not None:
         for title, text in (("it prints", trial.printed), ("traceback", trial.traceback)):
             if text:
-                lines += [f"  {title}:", *(f"    {console.safe(t)}" for t in text.splitlines())]
+                lines += [f"  {title}:", *(f"    {printable(t)}" for t in text.splitlines())]
     return lines
 
 

@@ -11,6 +11,7 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from layerkit.cli import console, failures
+from layerkit.display import printable
 from layerkit.training import Listener
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class Quiet(Listener):
 
     def begin(self, name: str, *, seed: int, epochs: int, rows: int) -> None:
         """From here on a signal leaves something worth saving."""
-        self.epochs, self.label = epochs, f"{console.safe(name)} seed {seed}"
+        self.epochs, self.label = epochs, f"{printable(name)} seed {seed}"
         self._begun = True
 
     def _stopped(self, number: int, frame: FrameType | None) -> None:
@@ -92,7 +93,7 @@ class Quiet(Listener):
         told = text in self.notices
         self.notices.append(text)
         if not (told or self.silent):
-            self.show("warning: " + "\n".join(map(console.safe, text.split("\n"))))
+            self.show("warning: " + "\n".join(map(printable, text.split("\n"))))
 
     def show(self, text: str) -> None:
         """One line, on standard error."""
@@ -183,7 +184,7 @@ class Bar(Quiet):
 def _told(values: Mapping[str, float]) -> str:
     """The epoch's values in a line; the learning rate is in the history of the model."""
     return "  ".join(
-        f"{console.safe(name)} {console.metric(name, value)}"
+        f"{printable(name)} {console.metric(name, value)}"
         for name, value in values.items()
         if name != "learning_rate"
     )

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from layerkit.cli import console, failures, files, options
+from layerkit.display import byte_size, printable
 
 __all__ = ["DEPLOY_EXAMPLE", "UPGRADE_EXAMPLE", "deploy", "upgrade"]
 
@@ -51,9 +52,9 @@ def upgrade(
         console.emit_json(told)
         return
     for change in done.migrated:
-        console.out(console.safe(f"{change.path}: {change.before} is now {change.after}"))
+        console.out(printable(f"{change.path}: {change.before} is now {change.after}"))
     word = "written anew" if done.changed else "up to date already"
-    console.out(console.safe(f"{target}: {word}, {done.after}"))
+    console.out(printable(f"{target}: {word}, {done.after}"))
 
 
 def deploy(
@@ -91,5 +92,5 @@ def deploy(
     if as_json:
         console.emit_json({"file": target, "file_id": file_id, "bytes": after, "before": before})
     else:
-        sizes = f"{console.size(before)} -> {console.size(after)}"
-        console.out(console.safe(f"saved {target} ({sizes}, {file_id[:19]}...)"))
+        sizes = f"{byte_size(before)} -> {byte_size(after)}"
+        console.out(printable(f"saved {target} ({sizes}, {file_id[:19]}...)"))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from layerkit.cli import console
 from layerkit.cli.keeping import How, Place
+from layerkit.display import printable
 
 if TYPE_CHECKING:
     from layerkit import Model, Rows, Run
@@ -236,19 +237,19 @@ def show(saved: Saved) -> None:
     console.out(f"{run.model.name}: {_ending(run)}\n")
     console.out(summary.metric_table(run.metrics))
     if saved.how == "nothing":
-        console.out(console.safe(f"\nnothing was saved: {path} is as it was"))
+        console.out(printable(f"\nnothing was saved: {path} is as it was"))
         return
     console.out(f"\n{_where(saved)}")
     if run.ended == "interrupted":
         word = "resume" if run.epochs else "train"  # before the first epoch all is as it began
-        console.out(console.safe(f"go on with: layerkit {word} {path}"))
+        console.out(printable(f"go on with: layerkit {word} {path}"))
 
 
 def _where(saved: Saved) -> str:
     from layerkit.cli import summary
 
     if saved.how == "kept":
-        return console.safe(f"kept {saved.path}: it was trained already")
+        return printable(f"kept {saved.path}: it was trained already")
     file_id = saved.run.model.file_id or ""
     return summary.saved(saved.path, file_id, replaced=saved.how == "replaced")
 

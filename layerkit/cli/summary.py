@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from layerkit.cli import console
+from layerkit.display import byte_size
 
 if TYPE_CHECKING:
     from layerkit import Model
@@ -20,12 +21,12 @@ def summarise(model: Model) -> dict[str, Any]:
     itemsize = model.network.dtype.itemsize
     rows: list[dict[str, Any]] = []
     for record, planned in zip(model.spec.layers, model.network.planned, strict=True):
-        offer = layers.origin(type(planned.layer))
+        candidate = layers.origin(type(planned.layer))
         rows.append(
             {
                 "name": planned.name,
                 "type": record.type,
-                "provider": {"distribution": offer.dist, "version": offer.version},
+                "provider": {"distribution": candidate.dist, "version": candidate.version},
                 "in_shape": planned.in_shape,
                 "out_shape": planned.plan.out_shape,
                 "parameters": planned.size,
@@ -62,7 +63,7 @@ def _cost(row: dict[str, Any]) -> list[str]:
     return [
         console.number(row["parameters"]),
         console.number(row["macs"]),
-        console.size(row["bytes"]),
+        byte_size(row["bytes"]),
     ]
 
 
@@ -85,4 +86,4 @@ def saved(path: Any, file_id: str, *, replaced: bool) -> str:
     from pathlib import Path
 
     old = ", replacing the file that was there" if replaced else ""
-    return f"saved {path} ({console.size(Path(path).stat().st_size)}, {file_id[:19]}...){old}"
+    return f"saved {path} ({byte_size(Path(path).stat().st_size)}, {file_id[:19]}...){old}"

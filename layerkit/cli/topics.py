@@ -150,13 +150,13 @@ def _parts(path: str) -> list[Topic]:
     topics = []
     for kind, name in _named(path):
         registry = REGISTRIES[kind]
-        offer = registry.choose(name)
-        part = registry.load(offer)
+        candidate = registry.choose(name)
+        part = registry.load(candidate)
         topic = Topic(
             name=name,
             kind=registry.singular,
             description="\n\n".join(filter(None, (inspect.getdoc(part), _page(part)))),
-            provider=f"{offer}, {offer.value}",
+            provider=f"{candidate}, {candidate.value}",
             settings=[_signed(p) for p in part.settings().values()] or ["none"],
         )
         topics.append(topic)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from layerkit.cli import console, options
+from layerkit.display import printable
 
 __all__ = ["EXAMPLE", "verify"]
 
@@ -46,7 +47,7 @@ def verify(
         else:
             told.append({"path": name, "ok": True, "file_id": file_id})
             if not as_json:
-                console.out(f"ok  {file_id}  {console.safe(name)}")
+                console.out(f"ok  {file_id}  {printable(name)}")
     if as_json:
         console.emit_json({"files": told})
     if not all(file["ok"] for file in told):

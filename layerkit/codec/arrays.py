@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layerkit.codec.names import DTYPES, format_dtype
-from layerkit.errors import MalformedFileError, quoted
+from layerkit.display import quoted
+from layerkit.errors import MalformedFileError
 
 __all__ = ["blocks", "dtype_name"]
 

@@ -22,7 +22,8 @@ from layerkit.codec.limits import Limits
 from layerkit.codec.names import DTYPES
 from layerkit.codec.plain import fault, plain
 from layerkit.codec.reader import check_header
-from layerkit.errors import LimitExceededError, MalformedFileError, TensorMismatchError, quoted
+from layerkit.display import quoted
+from layerkit.errors import LimitExceededError, MalformedFileError, TensorMismatchError
 
 __all__ = [
     "Shaped",

@@ -30,7 +30,8 @@ from layerkit.codec.names import (
     shown,
 )
 from layerkit.codec.sections import SECTIONS
-from layerkit.errors import UnsupportedFormatError, quoted
+from layerkit.display import quoted
+from layerkit.errors import UnsupportedFormatError
 
 __all__ = ["check_features", "check_sections"]
 

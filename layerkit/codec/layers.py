@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from layerkit.codec.limits import Limits, limits_in_use
 from layerkit.codec.names import LAYER_NAME, TYPE_KEY, is_int, matches, shown
-from layerkit.errors import MalformedFileError, SpecError, UnsupportedFormatError, quoted
+from layerkit.display import quoted
+from layerkit.errors import MalformedFileError, SpecError, UnsupportedFormatError
 
 __all__ = ["LayerRecord", "layer_records", "unowned_tensors"]
 

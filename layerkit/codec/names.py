@@ -11,7 +11,7 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
-from layerkit.errors import quoted
+from layerkit.display import quoted
 
 __all__ = [
     "DIST",

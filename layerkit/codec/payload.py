@@ -17,7 +17,8 @@ from layerkit.codec.layout import Frame
 from layerkit.codec.names import DTYPES
 from layerkit.codec.relations import TensorRecord
 from layerkit.codec.source import STEP, MappedSource, Source
-from layerkit.errors import CorruptFileError, MalformedFileError, quoted
+from layerkit.display import quoted
+from layerkit.errors import CorruptFileError, MalformedFileError
 
 __all__ = ["copy_tensor", "fill_tensor", "map_tensor", "scan_tensor", "skip_tensor"]
 

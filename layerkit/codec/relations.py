@@ -12,7 +12,7 @@ from layerkit.codec.decode import Decoded
 from layerkit.codec.fields import refuse
 from layerkit.codec.layout import Frame, lay_out
 from layerkit.codec.names import below
-from layerkit.errors import quoted
+from layerkit.display import quoted
 
 __all__ = ["TensorRecord", "check_places", "check_relations", "place_tensors"]
 

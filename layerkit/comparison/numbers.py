@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 
 __all__ = [
-    "bytes_text",
     "count",
     "decimals_for",
     "duration",
     "fixed",
-    "plural",
     "ratios",
     "row_places",
     "spread",
@@ -77,22 +75,7 @@ def duration(seconds: float) -> str:
     return f"{_significant(seconds)} s"
 
 
-def bytes_text(size: int) -> str:
-    """Three digits in bytes, kB, MB or GB (powers of 1000)."""
-    if size < 1000:
-        return f"{size} bytes"
-    for unit, factor in (("kB", 1e3), ("MB", 1e6)):
-        if size < 999.5 * factor:
-            return f"{_significant(size / factor)} {unit}"
-    return f"{_significant(size / 1e9)} GB"
-
-
 def ratios(quartiles: tuple[float, float, float]) -> str:
     """``1.31× [1.28–1.35]``, the median factor and its middle half; ``1×`` for the reference."""
     low, middle, high = (_significant(q) for q in quartiles)
     return "1×" if quartiles[0] == quartiles[2] == 1 else f"{middle}× [{low}–{high}]"
-
-
-def plural(n: int, word: str) -> str:
-    """``1 seed``, ``5 seeds``."""
-    return f"{n:,} {word}" if n == 1 else f"{n:,} {word}s"

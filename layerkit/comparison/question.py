@@ -14,7 +14,8 @@ from layerkit.core.parts import Loss, Metric
 from layerkit.core.rows import Rows
 from layerkit.data import Dialect
 from layerkit.discovery.registry import METRICS, split_config
-from layerkit.errors import DataError, SpecError, quoted
+from layerkit.display import quoted
+from layerkit.errors import DataError, SpecError
 from layerkit.model import Model, build
 from layerkit.training.prepare import Arrays, prepare, test_split, to_arrays
 from layerkit.training.recipe import loss_and_metrics

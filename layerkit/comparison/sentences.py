@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from layerkit.comparison.intervals import Interval, Levels
-from layerkit.comparison.numbers import fixed, plural
+from layerkit.comparison.numbers import fixed
 from layerkit.comparison.results import Contestant, Difference
 from layerkit.comparison.wording import amount, basis, bounds, mean_and_sd
+from layerkit.display import counted
 
 __all__ = ["Who", "headline", "ranked", "seen_words", "sentence", "told"]
 
@@ -102,7 +103,7 @@ def _evidence(interval: Interval, d: Difference, levels: Levels, *, sign: bool =
 
 def _diverged(who: Who, d: Difference) -> str:
     total = who.runs + (0 if d.counted else who.diverged)
-    finished = f"{total - who.diverged} of {plural(total, 'run')} of {who.name} finished"
+    finished = f"{total - who.diverged} of {counted(total, 'run')} of {who.name} finished"
     text = f"{finished}, {who.diverged} diverged and "
     one = who.diverged == 1
     if d.counted:
@@ -127,7 +128,7 @@ def _limits(first: Who, other: Who, d: Difference) -> str:
             said.append(f"Taken alone, its interval would exclude zero ({alone}).")
         said += _one_alone(d)
     if d.share and shown is not None and shown.joint_high - shown.joint_low > 1:
-        said.append(f"{plural(len(d.values), 'seed')} cannot tell.")
+        said.append(f"{counted(len(d.values), 'seed')} cannot tell.")
     if d.verdict is not None and not d.counted and other.diverged:
         said.append(
             f"A run that diverged has no {d.metric}, so those of {other.name} that did "
@@ -177,7 +178,7 @@ def _made_of(d: Difference) -> str:
         source, share = "seeds and rows together", parts.residual
     ways = []
     if parts.more_seeds is not None and parts.more_seeds <= _MANY_SEEDS:
-        ways.append(plural(parts.more_seeds, "more seed"))
+        ways.append(counted(parts.more_seeds, "more seed"))
     if parts.rows_times is not None and parts.rows_times <= _MANY_ROWS:
         ways.append(f"{parts.rows_times:g} times the rows")
     cure = f"{' or '.join(ways)} would halve it" if ways else "only more of both would halve it"
@@ -226,7 +227,7 @@ def _alone(contestant: Contestant, metric: str) -> str:
     text = f"{contestant.name}: {metric} {mean_and_sd(summary)}"
     if contestant.failures:
         total = len(contestant.failures) + len(contestant.seeds)
-        text += f", {len(contestant.failures)} of {plural(total, 'run')} diverged"
+        text += f", {len(contestant.failures)} of {counted(total, 'run')} diverged"
     if summary.interval is None:
         return text + "."
     unit = "%" if summary.share else ""

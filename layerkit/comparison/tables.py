@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
-
 from layerkit.comparison.notes import training_notices
-from layerkit.comparison.numbers import bytes_text, count, duration, ratios
+from layerkit.comparison.numbers import count, duration, ratios
 from layerkit.comparison.outcome import Comparison
 from layerkit.comparison.results import Contestant, Difference, Summary
 from layerkit.comparison.wording import amount, bounds, mean_and_sd
 from layerkit.data.spreadsheet import line
+from layerkit.display import byte_size, jsonable
 
 __all__ = ["csv_text", "json_values", "seconds_text", "terminal_table"]
 
@@ -48,7 +46,7 @@ def _line(comparison: Comparison, c: Contestant, *, timed: bool, mixed: bool) ->
         _runs(c),
         count(c.parameters),
         count(c.macs),
-        NONE if c.file_bytes is None else bytes_text(c.file_bytes),
+        NONE if c.file_bytes is None else byte_size(c.file_bytes),
         seconds_text(c.training_seconds),
     ]
     cells += [
@@ -156,7 +154,7 @@ def _numbers(name: str, s: Summary | None, d: Difference | None) -> dict[str, An
 
 def json_values(comparison: Comparison) -> dict[str, Any]:
     """Every field, plus the words; numbers that are not finite become None."""
-    found: dict[str, Any] = _plain(asdict(comparison))
+    found: dict[str, Any] = jsonable(asdict(comparison))
     for held, c in zip(found["contestants"], comparison.contestants, strict=True):
         held["metrics"] = {
             name: {**held["metrics"][name], "n": s.n} for name, s in c.metrics.items()
@@ -168,15 +166,3 @@ def json_values(comparison: Comparison) -> dict[str, Any]:
         "comparisons": comparison.comparisons,
         "footnotes": comparison.footnotes,
     }
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value

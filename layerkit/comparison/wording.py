@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 from layerkit.comparison.intervals import Interval
-from layerkit.comparison.numbers import decimals_for, fixed, plural, row_places, spread
+from layerkit.comparison.numbers import decimals_for, fixed, row_places, spread
 from layerkit.comparison.results import Difference, Summary
+from layerkit.display import counted
 
 __all__ = ["amount", "basis", "bounds", "mean_and_sd"]
 
@@ -70,5 +71,5 @@ def amount(difference: Difference, *, sign: bool = True) -> str:
 
 def basis(interval: Interval) -> str:
     """``5 seeds, 355 rows``: what an interval rests on."""
-    words = plural(interval.n, "row" if interval.over == "rows" else "seed")
-    return words if interval.rows is None else f"{words}, {plural(interval.rows, 'row')}"
+    words = counted(interval.n, "row" if interval.over == "rows" else "seed")
+    return words if interval.rows is None else f"{words}, {counted(interval.rows, 'row')}"

@@ -8,10 +8,10 @@ import numpy as np
 
 from layerkit.core.layer import Array
 
-__all__ = ["Named", "SideBySide"]
+__all__ = ["JoinedTensors", "LayerTensors"]
 
 
-class Named(Mapping[str, Array]):
+class LayerTensors(Mapping[str, Array]):
     """The tensors of one layer by their short names, out of all tensors of a file."""
 
     def __init__(self, tensors: Mapping[str, Array], layer: str, names: Iterable[str]) -> None:
@@ -28,7 +28,7 @@ class Named(Mapping[str, Array]):
         return len(self._full)
 
 
-class SideBySide(Mapping[str, Array]):
+class JoinedTensors(Mapping[str, Array]):
     """Joined parameters: in a file they lie apart, so the first use copies them together."""
 
     def __init__(self, params: Mapping[str, Array], groups: Mapping[str, tuple[str, ...]]) -> None:

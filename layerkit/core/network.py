@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 
 from layerkit.core.layer import Arena, Array, Context, Layer, Shape
-from layerkit.core.mmap_views import Named, SideBySide
+from layerkit.core.mmap_views import JoinedTensors, LayerTensors
 from layerkit.core.optimizer import Optimizer
 from layerkit.core.parts import Initializer
-from layerkit.core.planning import Planned, unusable, views_of
+from layerkit.core.planning import PlannedLayer, unusable, views_of
 from layerkit.core.rng import random_stream
-from layerkit.errors import LayerkitError, SpecError, quoted
+from layerkit.display import quoted
+from layerkit.errors import LayerkitError, SpecError
 
 __all__ = ["Network", "is_read_only"]
 
@@ -51,7 +52,7 @@ class Network:
 
     def __init__(
         self,
-        planned: Sequence[Planned],
+        planned: Sequence[PlannedLayer],
         dtype: np.dtype,
         *,
         mapped: Mapping[str, Array] | None = None,
@@ -70,9 +71,9 @@ class Network:
             self._own()
         else:
             for p in self.planned:
-                p.layer.params = Named(mapped, p.name, p.plan.params)
-                p.layer.state = Named(mapped, p.name, p.plan.state)
-                p.layer.joined = SideBySide(p.layer.params, p.plan.joined)
+                p.layer.params = LayerTensors(mapped, p.name, p.plan.params)
+                p.layer.state = LayerTensors(mapped, p.name, p.plan.state)
+                p.layer.joined = JoinedTensors(p.layer.params, p.plan.joined)
 
     def _own(self, values: Mapping[str, Array] | None = None) -> None:
         """Allocate parameters and states of our own, zero or as in ``values``."""
@@ -245,7 +246,7 @@ class Network:
             known = self._known_shapes[rows] = [(rows, *shape) for shape in inner]
         return known
 
-    def _hold(self, p: Planned, step: str, array: object, shape: Shape) -> None:
+    def _hold(self, p: PlannedLayer, step: str, array: object, shape: Shape) -> None:
         """Hold what a layer gave against its contract: a few nanoseconds beside its products."""
         if isinstance(array, np.ndarray) and array.shape == shape and array.dtype == self.dtype:
             return
@@ -255,7 +256,7 @@ class Network:
         wanted = f"{self.dtype} of shape {list(shape)}"
         raise unusable(p.name, p.layer, f"{step} gave {came}, by its plan it is {wanted}")
 
-    def part(self, planned: list[Planned]) -> Network:
+    def part(self, planned: list[PlannedLayer]) -> Network:
         """Some of the layers as a network that shares this one's parameters and gradients."""
         part = copy.copy(self)
         part.planned, part._known_shapes = planned, {}

@@ -14,14 +14,15 @@ from typing import NamedTuple
 import numpy as np
 
 from layerkit.core.layer import Array, Layer, Plan, Shape
-from layerkit.errors import PluginLoadError, PluginProblem, ShapeError, SpecError, quoted
+from layerkit.display import quoted
+from layerkit.errors import PluginLoadError, PluginProblem, ShapeError, SpecError
 
-__all__ = ["Planned", "plan_layers", "unusable", "views_of"]
+__all__ = ["PlannedLayer", "plan_layers", "unusable", "views_of"]
 
 _PARAM_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_:@-]*")  # what a model file can hold
 
 
-class Planned(NamedTuple):
+class PlannedLayer(NamedTuple):
     """A layer with its name and its plan for the shape that reaches it."""
 
     name: str
@@ -35,7 +36,7 @@ class Planned(NamedTuple):
         return sum(p.size for p in self.plan.params.values())
 
 
-def plan_layers(layers: Sequence[tuple[str, Layer]], in_shape: Shape) -> list[Planned]:
+def plan_layers(layers: Sequence[tuple[str, Layer]], in_shape: Shape) -> list[PlannedLayer]:
     """Plan each layer for the shape that the one before it gives; allocates nothing.
 
     Raises
@@ -46,7 +47,7 @@ def plan_layers(layers: Sequence[tuple[str, Layer]], in_shape: Shape) -> list[Pl
     PluginLoadError
         If a layer's plan raises something else, or is not well formed.
     """
-    planned: list[Planned] = []
+    planned: list[PlannedLayer] = []
     shape, before = in_shape, "the input"
     for i, (name, layer) in enumerate(layers):
         try:
@@ -62,7 +63,7 @@ def plan_layers(layers: Sequence[tuple[str, Layer]], in_shape: Shape) -> list[Pl
         except Exception as cause:  # whatever a plugin's own code raises
             raise unusable(name, layer, f"plan raised {type(cause).__name__}: {cause}") from cause
         _check_plan(name, layer, plan)
-        planned.append(Planned(name, layer, shape, plan))
+        planned.append(PlannedLayer(name, layer, shape, plan))
         shape, before = plan.out_shape, repr(name)
     return planned
 

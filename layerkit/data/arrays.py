@@ -18,7 +18,8 @@ import numpy as np
 
 from layerkit.core.layer import Array
 from layerkit.core.rows import Rows
-from layerkit.errors import DataError, quoted
+from layerkit.display import quoted
+from layerkit.errors import DataError
 
 __all__ = ["load_npz", "npy_blocks", "read_idx", "read_npy", "read_npz"]
 

@@ -11,7 +11,8 @@ from itertools import islice
 from layerkit.data.dialect import Dialect
 from layerkit.data.form import Form
 from layerkit.data.header import has_header
-from layerkit.errors import DataError, quoted
+from layerkit.display import quoted
+from layerkit.errors import DataError
 
 __all__ = ["Settled", "records_of", "settle"]
 

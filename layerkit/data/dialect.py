@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
-from layerkit.errors import DataError, quoted
+from layerkit.display import quoted
+from layerkit.errors import DataError
 
 __all__ = ["DIALECT_KEYS", "Dialect"]
 

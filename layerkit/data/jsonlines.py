@@ -14,7 +14,8 @@ from layerkit.core.layer import Array, Shape
 from layerkit.core.rows import Rows
 from layerkit.data.textual import whole_lines
 from layerkit.datacontract.parse_cells import text_cell
-from layerkit.errors import DataError, quoted
+from layerkit.display import quoted
+from layerkit.errors import DataError
 
 __all__ = ["json_blocks", "read_json"]
 

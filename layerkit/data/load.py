@@ -14,9 +14,9 @@ from layerkit.data.fetch import data_home
 from layerkit.data.idxfolder import has_idx, load_idx
 from layerkit.data.read import EXTENSIONS, read_rows
 from layerkit.data.streams import read_bytes
-from layerkit.discovery.candidates import nearest
 from layerkit.discovery.registry import DATA
-from layerkit.errors import DataError, DataSourceError, UnknownTypeError, quoted
+from layerkit.display import nearest, quoted
+from layerkit.errors import DataError, DataSourceError, UnknownTypeError
 from layerkit.paths import expanded
 
 __all__ = ["load_data"]

@@ -23,8 +23,8 @@ from layerkit.data.jsonlines import json_blocks, read_json
 from layerkit.data.labels import Labels, named, take_labels
 from layerkit.data.streams import Source, byte_pieces, is_path, looks_like, read_bytes
 from layerkit.data.textual import decoded, decoded_pieces
-from layerkit.discovery.candidates import nearest
-from layerkit.errors import DataError, DataSourceError, quoted
+from layerkit.display import nearest, quoted
+from layerkit.errors import DataError, DataSourceError
 
 __all__ = ["EXTENSIONS", "read_blocks", "read_rows"]
 

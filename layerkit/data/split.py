@@ -10,8 +10,8 @@ from layerkit.core.layer import Array
 from layerkit.core.rows import Rows
 from layerkit.datacontract.as_rows import missing_column
 from layerkit.datacontract.labels import Names, distinct_labels, label_of
-from layerkit.discovery.candidates import nearest
-from layerkit.errors import DataError, quoted
+from layerkit.display import nearest, quoted
+from layerkit.errors import DataError
 
 __all__ = ["split_by_column", "split_rows"]
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
-from layerkit.discovery.candidates import nearest
+from layerkit.display import nearest
 from layerkit.errors import DataSourceError, PathError
 from layerkit.paths import expanded, open_input
 

@@ -11,7 +11,8 @@ from layerkit.core.layer import Array
 from layerkit.data.blocks import Block
 from layerkit.data.form import Form
 from layerkit.datacontract.parse_cells import number
-from layerkit.errors import DataError, quoted
+from layerkit.display import quoted
+from layerkit.errors import DataError
 
 __all__ = ["Columns", "Table"]
 

@@ -13,8 +13,8 @@ from layerkit.core.layer import Array, Shape
 from layerkit.core.rows import Rows
 from layerkit.datacontract.dataframes import as_array, cells_of, frame_columns
 from layerkit.datacontract.labels import label_of
-from layerkit.discovery.candidates import nearest
-from layerkit.errors import DataError, quoted
+from layerkit.display import nearest, quoted
+from layerkit.errors import DataError
 
 __all__ = ["as_rows", "at_source", "columns_of", "missing_column", "one_batch"]
 

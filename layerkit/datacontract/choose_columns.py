@@ -13,7 +13,8 @@ from layerkit.core.layer import Shape
 from layerkit.core.rows import Rows
 from layerkit.datacontract.cell_hints import looks_like
 from layerkit.datacontract.parse_cells import plain
-from layerkit.errors import DataError, ShapeError, SpecError, quoted
+from layerkit.display import quoted
+from layerkit.errors import DataError, ShapeError, SpecError
 
 __all__ = ["column_names", "no_number", "no_value", "shape_of"]
 

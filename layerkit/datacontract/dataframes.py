@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from layerkit.core.layer import Array
-from layerkit.errors import DataError, quoted
+from layerkit.display import quoted
+from layerkit.errors import DataError
 
 __all__ = ["as_array", "cells_of", "frame_columns", "label_cells"]
 

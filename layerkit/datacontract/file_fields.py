@@ -13,7 +13,8 @@ from typing import Any, Literal
 import numpy as np
 
 from layerkit.core.layer import Array, Shape
-from layerkit.errors import ShapeError, SpecError, quoted
+from layerkit.display import quoted
+from layerkit.errors import ShapeError, SpecError
 
 __all__ = [
     "SHORT",

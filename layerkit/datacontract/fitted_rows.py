@@ -20,7 +20,8 @@ from layerkit.core.rows import Rows
 from layerkit.datacontract import DataContract, at_source
 from layerkit.datacontract.file_fields import closed
 from layerkit.datacontract.labels import real_numbers
-from layerkit.errors import SpecError, quoted
+from layerkit.display import quoted
+from layerkit.errors import SpecError
 
 if TYPE_CHECKING:
     from layerkit.model import Model

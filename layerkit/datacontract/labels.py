@@ -19,7 +19,8 @@ from layerkit.core.parts import Target
 from layerkit.datacontract.choose_columns import no_number
 from layerkit.datacontract.file_fields import distinct
 from layerkit.datacontract.parse_cells import as_numbers, is_missing, number
-from layerkit.errors import DataError, ShapeError, SpecError, quoted
+from layerkit.display import quoted
+from layerkit.errors import DataError, ShapeError, SpecError
 
 __all__ = [
     "Names",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from layerkit.core.layer import Array
+from layerkit.display import counted
 from layerkit.errors import DataError
 
 if TYPE_CHECKING:
@@ -123,16 +124,12 @@ class Tally:
         found = _span(self._least.flat[place], self._most.flat[place])
         seen = _range(self._inputs, place)
         lie = "lies" if self.outside == 1 else "lie"
-        more = f", some in {_counted(others, 'other column')}" if others else ""
+        more = f", some in {counted(others, 'other column')}" if others else ""
         return (
-            f"{self.outside:,} of {_counted(self.rows, 'row')} {lie} outside the range of "
+            f"{self.outside:,} of {counted(self.rows, 'row')} {lie} outside the range of "
             f"training: {'most ' if others else ''}in {column} "
-            f"({_counted(count, 'row')}: {found}; training saw {seen}){more}"
+            f"({counted(count, 'row')}: {found}; training saw {seen}){more}"
         )
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _range(inputs: InputContract, element: int) -> str:

@@ -27,7 +27,8 @@ from layerkit.datacontract.labels import (
     real_numbers,
 )
 from layerkit.datacontract.scaling import Scale, bounds, fit_scaler
-from layerkit.errors import DataError, ShapeError, SpecError, quoted
+from layerkit.display import quoted
+from layerkit.errors import DataError, ShapeError, SpecError
 
 __all__ = ["OutputContract"]
 

@@ -12,7 +12,7 @@ from layerkit.core.rows import Rows
 from layerkit.datacontract.inputs import InputContract
 from layerkit.datacontract.outputs import OutputContract
 from layerkit.datacontract.parse_cells import as_numbers
-from layerkit.errors import quoted
+from layerkit.display import quoted
 
 __all__ = ["blurred_inputs", "blurred_targets"]
 

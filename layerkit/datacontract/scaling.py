@@ -11,8 +11,8 @@ from typing import Any, Literal
 import numpy as np
 
 from layerkit.core.layer import Array
-from layerkit.discovery.candidates import nearest
-from layerkit.errors import DataError, SpecError, quoted
+from layerkit.display import nearest, quoted
+from layerkit.errors import DataError, SpecError
 
 __all__ = ["Missing", "Scale", "bounds", "centered", "fit_fill", "fit_scaler"]
 

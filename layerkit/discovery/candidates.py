@@ -1,4 +1,4 @@
-"""What the installed distributions offer, by their metadata alone: nothing is imported here."""
+"""Parts that installed distributions provide, by their metadata alone: nothing is imported."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ __all__ = [
     "ALLOW_VARIABLE",
     "FIRST_PARTY",
     "GROUPS",
-    "Offer",
+    "Candidate",
     "allow_list",
     "installed",
     "may_import",
-    "nearest",
     "normalised",
     "usable",
 ]
@@ -34,21 +33,7 @@ ALLOW_VARIABLE = "LAYERKIT_PLUGINS"
 """Environment variable: distributions whose parts may be imported, separated by commas."""
 
 
-_LONGEST = 200  # letters of a word that may be a slip of the finger
-_MOST = 5_000  # words to compare with: a quarter of a second
-
-
-def nearest(word: str, known: list[str]) -> str:
-    """``; did you mean 'x'?`` for the known words nearest to ``word``, or the empty string."""
-    if len(word) > _LONGEST:
-        return ""
-    import difflib  # 2 ms, and only for a mistake
-
-    close = difflib.get_close_matches(word.lower(), known[:_MOST], n=2, cutoff=0.6)
-    return f"; did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
-
-
-class Offer(NamedTuple):
+class Candidate(NamedTuple):
     """A distribution's claim to provide a name, before anything is imported.
 
     ``dist`` and ``version`` are None for a class registered in the process; ``value`` is the
@@ -76,36 +61,36 @@ def allow_list() -> frozenset[str] | None:
     return frozenset(normalised(word.strip()) for word in given.split(",") if word.strip())
 
 
-def may_import(offer: Offer) -> bool:
-    """Whether LAYERKIT_PLUGINS lets the part behind ``offer`` be imported.
+def may_import(candidate: Candidate) -> bool:
+    """Whether LAYERKIT_PLUGINS lets the part behind ``candidate`` be imported.
 
     layerkit's own parts and classes registered in this process always may.
     """
     allowed = allow_list()
-    return allowed is None or offer.dist in (None, FIRST_PARTY) or offer.dist in allowed
+    return allowed is None or candidate.dist in (None, FIRST_PARTY) or candidate.dist in allowed
 
 
-def usable(offers: Sequence[Offer]) -> list[Offer]:
-    """The offers of one name that may stand behind it: one, or none, or several that collide.
+def usable(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """The candidates for one name that may be used: one, none, or several that collide.
 
     A class registered in this process comes first, then layerkit's own part: a stranger who claims
     one of its names hurts nobody. Of the others, those that LAYERKIT_PLUGINS allows.
     """
     for own in (None, FIRST_PARTY):
-        found = [offer for offer in offers if offer.dist == own]
+        found = [candidate for candidate in candidates if candidate.dist == own]
         if found:
             return found
-    return [offer for offer in offers if may_import(offer)]
+    return [candidate for candidate in candidates if may_import(candidate)]
 
 
 @cache
-def installed() -> dict[str, dict[str, tuple[Offer, ...]]]:
-    """Group to name to offers, of all installed distributions, sorted for determinism."""
-    found: dict[str, dict[str, set[Offer]]] = {}
+def installed() -> dict[str, dict[str, tuple[Candidate, ...]]]:
+    """Group to name to candidates, of all installed distributions, sorted for determinism."""
+    found: dict[str, dict[str, set[Candidate]]] = {}
     for ep in declared("layerkit."):
-        offer = Offer(ep.group, ep.name, ep.target, ep.dist, ep.version)
-        found.setdefault(ep.group, {}).setdefault(ep.name, set()).add(offer)
+        candidate = Candidate(ep.group, ep.name, ep.target, ep.dist, ep.version)
+        found.setdefault(ep.group, {}).setdefault(ep.name, set()).add(candidate)
     return {
-        group: {n: tuple(sorted(offers, key=str)) for n, offers in sorted(names.items())}
+        group: {n: tuple(sorted(candidates, key=str)) for n, candidates in sorted(names.items())}
         for group, names in found.items()
     }

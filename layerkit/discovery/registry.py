@@ -20,13 +20,13 @@ from layerkit.core.parts import Activation, DataSource, Initializer, Loss, Metri
 from layerkit.discovery.candidates import (
     ALLOW_VARIABLE,
     FIRST_PARTY,
-    Offer,
+    Candidate,
     installed,
     may_import,
-    nearest,
     usable,
 )
 from layerkit.discovery.importing import import_part
+from layerkit.display import nearest, quoted
 from layerkit.errors import (
     PluginAmbiguousError,
     PluginNotAllowedError,
@@ -34,7 +34,6 @@ from layerkit.errors import (
     PluginVersionError,
     SpecError,
     UnknownTypeError,
-    quoted,
 )
 
 __all__ = [
@@ -67,25 +66,27 @@ class Registry(Generic[P]):
         self.group = f"layerkit.{kind}"
         self.base = base
         self._local: dict[str, type[P]] = {}
-        self._loaded: dict[Offer, type[P]] = {}
+        self._loaded: dict[Candidate, type[P]] = {}
 
     def names(self) -> list[str]:
         """All names on offer, sorted; imports nothing."""
         return sorted({*installed().get(self.group, {}), *self._local})
 
-    def offers(self, name: str) -> list[Offer]:
+    def candidates(self, name: str) -> list[Candidate]:
         """Who provides ``name``; a class registered in the process comes first."""
         local = self._local.get(name)
         here = (
             []
             if local is None
-            else [Offer(self.group, name, f"{local.__module__}:{local.__qualname__}", None, None)]
+            else [
+                Candidate(self.group, name, f"{local.__module__}:{local.__qualname__}", None, None)
+            ]
         )
         return [*here, *installed().get(self.group, {}).get(name, ())]
 
-    def choose(self, name: str, *, where: str = "") -> Offer:
-        """The one offer for ``name``: one registered in the process wins over layerkit's own, and
-        that over a stranger's, with a warning.
+    def choose(self, name: str, *, where: str = "") -> Candidate:
+        """The one candidate for ``name``: one registered in the process wins over layerkit's own,
+        and that over a stranger's, with a warning.
 
         Raises
         ------
@@ -96,8 +97,8 @@ class Registry(Generic[P]):
         PluginNotAllowedError
             If LAYERKIT_PLUGINS names none of those that do.
         """
-        offers = self.offers(name)
-        if not offers:
+        candidates = self.candidates(name)
+        if not candidates:
             known = self.names()
             reason = f"unknown {self.singular} {quoted(name)}{nearest(name, known)}"
             raise UnknownTypeError(
@@ -105,22 +106,26 @@ class Registry(Generic[P]):
                 hint=f"installed {self.kind}: {', '.join(known) or 'none'}",
                 problems=[PluginProblem(name, reason, where)],
             )
-        chosen = usable(offers)
+        chosen = usable(candidates)
         if not chosen:
-            raise self._not_listed(offers[0])
+            raise self._not_listed(candidates[0])
         if len(chosen) > 1:
             raise self.ambiguous(name, chosen, where)
-        if len(offers) > 1 and chosen[0].dist == FIRST_PARTY:
-            others = " and ".join(str(offer) for offer in offers if offer not in chosen)
+        if len(candidates) > 1 and chosen[0].dist == FIRST_PARTY:
+            others = " and ".join(
+                str(candidate) for candidate in candidates if candidate not in chosen
+            )
             warnings.warn(
                 f"{self.singular} {name!r} is layerkit's own; that of {others} is not used",
                 stacklevel=2,
             )
         return chosen[0]
 
-    def ambiguous(self, name: str, offers: list[Offer], where: str = "") -> PluginAmbiguousError:
+    def ambiguous(
+        self, name: str, candidates: list[Candidate], where: str = ""
+    ) -> PluginAmbiguousError:
         """The error that says which distributions claim ``name``."""
-        claims = tuple(map(str, offers))
+        claims = tuple(map(str, candidates))
         reason = f"{self.singular} {quoted(name)} is offered by {' and by '.join(claims)}"
         return PluginAmbiguousError(
             f"{where}: {reason}" if where else reason,
@@ -128,20 +133,22 @@ class Registry(Generic[P]):
             problems=[PluginProblem(name, reason, where, installed=claims)],
         )
 
-    def refused(self, offer: Offer, reason: str, hint: str | None = None) -> PluginNotAllowedError:
-        """The error for an offer that the caller does not allow."""
-        problem = PluginProblem(offer.name, reason, installed=(str(offer),))
+    def refused(
+        self, candidate: Candidate, reason: str, hint: str | None = None
+    ) -> PluginNotAllowedError:
+        """The error for a candidate that the caller does not allow."""
+        problem = PluginProblem(candidate.name, reason, installed=(str(candidate),))
         return PluginNotAllowedError(
-            f"{self.singular} {offer.name!r}: {reason}",
-            hint=hint or f"if you trust it, add {offer.dist!r} to allow_plugins",
+            f"{self.singular} {candidate.name!r}: {reason}",
+            hint=hint or f"if you trust it, add {candidate.dist!r} to allow_plugins",
             problems=[problem],
         )
 
-    def _not_listed(self, offer: Offer) -> PluginNotAllowedError:
+    def _not_listed(self, candidate: Candidate) -> PluginNotAllowedError:
         return self.refused(
-            offer,
-            f"{offer} is not among the distributions that {ALLOW_VARIABLE} names",
-            f"if you trust it, add {offer.dist} to {ALLOW_VARIABLE}, or unset that variable",
+            candidate,
+            f"{candidate} is not among the distributions that {ALLOW_VARIABLE} names",
+            f"if you trust it, add {candidate.dist} to {ALLOW_VARIABLE}, or unset that variable",
         )
 
     @property
@@ -150,8 +157,8 @@ class Registry(Generic[P]):
         irregular = {"layers": "layer type", "losses": "loss", "data": "data set"}
         return irregular.get(self.kind, self.kind.removesuffix("s"))
 
-    def load(self, offer: Offer) -> type[P]:
-        """Import the class behind ``offer``.
+    def load(self, candidate: Candidate) -> type[P]:
+        """Import the class behind ``candidate``.
 
         Raises
         ------
@@ -160,27 +167,27 @@ class Registry(Generic[P]):
         PluginNotAllowedError
             If LAYERKIT_PLUGINS does not name its distribution.
         """
-        if offer.dist is None:
-            return self._local[offer.name]
-        if not may_import(offer):
-            raise self._not_listed(offer)
-        if offer not in self._loaded:
-            self._loaded[offer] = import_part(offer, self.base, self.singular)
-        return self._loaded[offer]
+        if candidate.dist is None:
+            return self._local[candidate.name]
+        if not may_import(candidate):
+            raise self._not_listed(candidate)
+        if candidate not in self._loaded:
+            self._loaded[candidate] = import_part(candidate, self.base, self.singular)
+        return self._loaded[candidate]
 
-    def origin(self, part: type[P]) -> Offer:
+    def origin(self, part: type[P]) -> Candidate:
         """Who provides the class ``part``: a distribution, or this process."""
-        for offer, loaded in self._loaded.items():
+        for candidate, loaded in self._loaded.items():
             if loaded is part:
-                return offer
+                return candidate
         value = f"{part.__module__}:{part.__qualname__}"
-        return Offer(self.group, part.type_name, value, None, None)
+        return Candidate(self.group, part.type_name, value, None, None)
 
     def __getitem__(self, name: str) -> type[P]:
         return self.load(self.choose(name))
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and bool(self.offers(name))
+        return isinstance(name, str) and bool(self.candidates(name))
 
     def register(self, part: type[P]) -> type[P]:
         """Make ``part`` known in this process, in place of one of the same name."""
@@ -229,15 +236,17 @@ class Registry(Generic[P]):
                 hint=f"python -m pip install --upgrade {self.origin(part).dist or part.__module__}",
                 problems=[problem],
             )
-        offer = self.origin(part)
+        candidate = self.origin(part)
         hint = (
-            f"another version of {offer.dist or part.__module__} may read them; the file itself is "
-            "sound, and inspect, verify and load_tensors work without the plugin"
+            f"another version of {candidate.dist or part.__module__} may read them; the file "
+            "itself is sound, and inspect, verify and load_tensors work without the plugin"
         )
         try:
             found = part.migrate(dict(config), version)
         except (Exception, SystemExit) as cause:  # whatever a plugin's own code raises
-            raised = f"{part.__name__}.migrate of {offer} raised {type(cause).__name__}: {cause}"
+            raised = (
+                f"{part.__name__}.migrate of {candidate} raised {type(cause).__name__}: {cause}"
+            )
             raise PluginVersionError(
                 f"{where}: {part.type_name!r} cannot migrate {reason}: {raised}",
                 hint=hint,
@@ -246,7 +255,7 @@ class Registry(Generic[P]):
         if not isinstance(found, dict):
             raise PluginVersionError(
                 f"{where}: {part.type_name!r} cannot migrate {reason}: {part.__name__}.migrate of "
-                f"{offer} gave {quoted(found)}, not the new settings",
+                f"{candidate} gave {quoted(found)}, not the new settings",
                 hint=hint,
                 problems=[problem],
             )
@@ -363,7 +372,7 @@ def register(part: type[P]) -> type[P]:
         )
     for registry in REGISTRIES.values():
         if issubclass(part, registry.base):
-            hidden = registry.offers(name)
+            hidden = registry.candidates(name)
             if hidden and hidden[0].dist is not None:
                 warnings.warn(
                     f"{part.__qualname__} hides the {registry.singular} {name!r} of "

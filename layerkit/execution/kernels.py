@@ -14,7 +14,8 @@ import os
 import warnings
 from functools import cache
 
-from layerkit.errors import LayerkitError, MissingExtraError, quoted
+from layerkit.display import quoted
+from layerkit.errors import LayerkitError, MissingExtraError
 
 __all__ = ["asked", "kernels_for_inference", "kernels_for_training", "require"]
 

@@ -18,7 +18,7 @@ import numpy as np
 from layerkit.core.layer import Array, Context
 from layerkit.core.network import Network
 from layerkit.core.parts import Link
-from layerkit.core.planning import Planned, unusable
+from layerkit.core.planning import PlannedLayer, unusable
 from layerkit.errors import LayerkitError
 from layerkit.threads import blas_symbol
 
@@ -80,7 +80,7 @@ def program_of(network: Network) -> Program | None:
     return stages[0][1] if len(stages) == 1 else None
 
 
-_Stage = tuple[list[Planned], Program | None]
+_Stage = tuple[list[PlannedLayer], Program | None]
 
 
 def _stages(network: Network) -> list[_Stage]:
@@ -106,7 +106,7 @@ def _stages(network: Network) -> list[_Stage]:
     return stages
 
 
-def _asked(p: Planned) -> tuple[Maker, tuple[int, ...]] | None:
+def _asked(p: PlannedLayer) -> tuple[Maker, tuple[int, ...]] | None:
     if len(p.in_shape) != 1 or len(p.plan.out_shape) != 1:
         return None
     with _naming([p], "program"):
@@ -114,7 +114,7 @@ def _asked(p: Planned) -> tuple[Maker, tuple[int, ...]] | None:
 
 
 @contextmanager
-def _naming(planned: list[Planned], step: str) -> Iterator[None]:
+def _naming(planned: list[PlannedLayer], step: str) -> Iterator[None]:
     """Name the layers in what a plugin's own code raises."""
     try:
         yield
@@ -221,7 +221,7 @@ class _Layers(NamedTuple):
 
 class _Compiled(NamedTuple):
     network: Network
-    planned: list[Planned]
+    planned: list[PlannedLayer]
     memory: Pass
     wants_dx: bool
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from layerkit.codec import Document, format_dtype
-from layerkit.core.planning import Planned
+from layerkit.core.planning import PlannedLayer
 from layerkit.errors import SpecError, TensorMismatchError
 
 __all__ = ["check_copies", "check_tensors"]
@@ -13,7 +13,7 @@ __all__ = ["check_copies", "check_tensors"]
 _COPIES = 256 << 20  # bytes, or 8 times the file
 
 
-def check_tensors(document: Document, planned: list[Planned], dtype: str) -> None:
+def check_tensors(document: Document, planned: list[PlannedLayer], dtype: str) -> None:
     """The tensors of the file against those that the plans imply, all differences.
 
     Raises
@@ -54,7 +54,7 @@ def check_tensors(document: Document, planned: list[Planned], dtype: str) -> Non
     )
 
 
-def check_copies(document: Document, planned: list[Planned], dtype: str) -> None:
+def check_copies(document: Document, planned: list[PlannedLayer], dtype: str) -> None:
     """Hold the memory of tied weights, which every layer gets for itself, against the file's size.
 
     Raises

@@ -12,7 +12,7 @@ from layerkit.codec import Document, Limits, check_data_contract, open_document
 from layerkit.codec.document import located
 from layerkit.core.layer import Array, Layer
 from layerkit.core.network import Network
-from layerkit.core.planning import Planned
+from layerkit.core.planning import PlannedLayer
 from layerkit.datacontract import DataContract
 from layerkit.datacontract.fitted_rows import Fit
 from layerkit.errors import SpecError
@@ -20,7 +20,7 @@ from layerkit.file.check_tensors import check_copies, check_tensors
 from layerkit.file.fingerprint import fingerprint_of, known_training
 from layerkit.file.provenance import AllowPlugins, permission, resolve_types
 from layerkit.file.selftest import run_selftest
-from layerkit.model import Carried, Model, SelfTest, declared_contract
+from layerkit.model import FileLeftovers, Model, SelfTest, declared_contract
 from layerkit.specs import Spec, resolve
 from layerkit.specs.json_source import Source, spell
 from layerkit.specs.messages import Permit
@@ -98,7 +98,7 @@ def load(
 def _read_tensors(
     document: Document,
     spec: Spec,
-    planned: list[Planned],
+    planned: list[PlannedLayer],
     *,
     mmap: bool,
     verify: Literal[True, False, "lazy"],
@@ -141,7 +141,9 @@ def _read_spec(
     )
 
 
-def _read_contract(held: Mapping[str, Any], spec: Spec, planned: list[Planned]) -> DataContract:
+def _read_contract(
+    held: Mapping[str, Any], spec: Spec, planned: list[PlannedLayer]
+) -> DataContract:
     check_data_contract(dict(held))
     declared = declared_contract(spec, planned)
     if "data" not in held:
@@ -192,7 +194,7 @@ def _assemble(
     digests |= {alias: digests[target] for alias, target in document.aliases.items()}
     if "fit" in header["spec"]:
         model.fit = Fit.from_spec(header["spec"]["fit"])
-    model.carried = Carried(
+    model.carried = FileLeftovers(
         fingerprint_of(model, digests), test, document.aliases, known_training(header), slots, units
     )
     return model

@@ -14,7 +14,7 @@ from layerkit.codec import LayerRecord as FileRecord
 from layerkit.codec import Limits, layer_records
 from layerkit.core.layer import Layer
 from layerkit.core.parts import Part
-from layerkit.discovery.candidates import FIRST_PARTY, Offer, allow_list, normalised
+from layerkit.discovery.candidates import FIRST_PARTY, Candidate, allow_list, normalised
 from layerkit.discovery.registry import ACTIVATIONS, LAYERS, REGISTRIES, Registry, split_config
 from layerkit.errors import (
     PluginAmbiguousError,
@@ -36,7 +36,7 @@ AllowPlugins = Collection[str] | Literal[False] | None
 
 
 def permission(allow: AllowPlugins) -> Permit:
-    """Whether the part behind an offer may be imported; names are compared normalised (PEP 503).
+    """Whether the part behind a candidate may be imported; names are compared normalised (PEP 503).
 
     Parts registered in this process are always allowed: importing them runs no new code.
 
@@ -51,7 +51,7 @@ def permission(allow: AllowPlugins) -> Permit:
     if isinstance(names, bool) or not all(isinstance(name, str) for name in names):
         raise ValueError("allow_plugins is None, False or a collection of distribution names")
     known = {normalised(name) for name in names}
-    return lambda offer: offer.dist is None or offer.dist in known
+    return lambda candidate: candidate.dist is None or candidate.dist in known
 
 
 P = TypeVar("P", bound=Part)
@@ -82,17 +82,17 @@ def provenance(
     for record in (records := list(records)):
         types[record.type] = _record(LAYERS.origin(record.part), record.part)
     for group, name, part in _other_parts(records, recipe or {}):
-        offer = REGISTRIES[group].origin(part)
-        if offer.dist != FIRST_PARTY:
-            types[f"{group}/{name}"] = _record(offer, part)
+        candidate = REGISTRIES[group].origin(part)
+        if candidate.dist != FIRST_PARTY:
+            types[f"{group}/{name}"] = _record(candidate, part)
     return types
 
 
-def _record(offer: Offer, part: type[Part]) -> dict[str, Any]:
+def _record(candidate: Candidate, part: type[Part]) -> dict[str, Any]:
     return {
         "config_version": part.config_version,
-        "dist": offer.dist,
-        "version": offer.version,
+        "dist": candidate.dist,
+        "version": candidate.version,
     }
 
 
@@ -184,7 +184,7 @@ def _check_activation(name: str, claim: Mapping[str, Any], permit: Permit) -> No
     part = _class_of(ACTIVATIONS, name, claim, where, permit)
     found = ACTIVATIONS.choose(name, where=where)
     if found.dist != claim["dist"]:
-        raise ACTIVATIONS.ambiguous(name, ACTIVATIONS.offers(name), where)
+        raise ACTIVATIONS.ambiguous(name, ACTIVATIONS.candidates(name), where)
     if claim["config_version"] < part.config_version:
         reason = (
             f"activation {name!r}: the file holds settings of version {claim['config_version']}, "
@@ -200,11 +200,11 @@ def _class_of(
 ) -> type[P]:
     dist, version = claim["dist"], claim["version"]
     claimed = f"{dist} {version}" if dist else None
-    offers = registry.offers(key)
-    fitting = [offer for offer in offers if offer.dist == dist]
+    candidates = registry.candidates(key)
+    fitting = [candidate for candidate in candidates if candidate.dist == dist]
     kind = registry.singular
     if not fitting:
-        raise _missing(kind, key, claimed, where, offers)
+        raise _missing(kind, key, claimed, where, candidates)
     if len(fitting) > 1:
         raise registry.ambiguous(key, fitting, where)
     if not permit(fitting[0]):
@@ -226,16 +226,16 @@ def _class_of(
 
 
 def _missing(
-    kind: str, key: str, claimed: str | None, where: str, offers: list[Offer]
+    kind: str, key: str, claimed: str | None, where: str, candidates: list[Candidate]
 ) -> PluginMissingError:
     if claimed is None:
         reason = f"{kind} {key!r} was registered in the process that saved the file, not here"
     else:
         reason = f"{kind} {key!r}: the file claims it comes from {claimed}"
         reason += ", which is not installed or does not offer it"
-    if offers:
-        reason += f"; {' and '.join(map(str, offers))} offers a type of that name"
-    problem = PluginProblem(key, reason, where, claimed, tuple(map(str, offers)))
+    if candidates:
+        reason += f"; {' and '.join(map(str, candidates))} offers a type of that name"
+    problem = PluginProblem(key, reason, where, claimed, tuple(map(str, candidates)))
     return PluginMissingError(f"{where}: {reason}", problems=[problem])
 
 

@@ -9,7 +9,8 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from layerkit.core.planning import Planned
+from layerkit.core.planning import PlannedLayer
+from layerkit.display import byte_size
 from layerkit.errors import PluginError, ShapeError, SpecError
 from layerkit.specs.messages import Faults
 
@@ -61,25 +62,27 @@ def _count(count: int, noun: str) -> str:
     return f"there is 1 {noun.removesuffix('s')}" if count == 1 else f"there are {count} {noun}"
 
 
-def _check_memory(spec: Spec, planned: list[Planned], faults: Faults) -> None:
+def _check_memory(spec: Spec, planned: list[PlannedLayer], faults: Faults) -> None:
     """Refuse, before anything is allocated, what cannot be held: parameters, states, one row."""
     itemsize = 4 if spec.dtype == "float32" else 8
     have = _memory()
     row = math.prod(spec.in_shape) * itemsize
     if row > have:
-        faults.add(("input",), f"one row would take {_bytes(row)}; this machine has {_bytes(have)}")
+        faults.add(
+            ("input",), f"one row would take {byte_size(row)}; this machine has {byte_size(have)}"
+        )
     sizes = [_size(p) * itemsize for p in planned]
     if sum(sizes) > have:
         alone = [k for k, size in enumerate(sizes) if size > have]
         i = alone[0] if alone else max(range(len(planned)), key=sizes.__getitem__)
         faults.add(
             ("layers", spec.layers[i].origin),
-            f"the parameters would take {_bytes(sum(sizes))}, {_bytes(sizes[i])} of it in "
-            f"{planned[i].name!r}; this machine has {_bytes(have)} of memory: use fewer units",
+            f"the parameters would take {byte_size(sum(sizes))}, {byte_size(sizes[i])} of it in "
+            f"{planned[i].name!r}; this machine has {byte_size(have)} of memory: use fewer units",
         )
 
 
-def _size(p: Planned) -> int:
+def _size(p: PlannedLayer) -> int:
     """Elements of a layer's parameters, its state and one row of its output."""
     state = sum(s.size for s in p.plan.state.values())
     return p.size + state + math.prod(p.plan.out_shape)
@@ -91,14 +94,3 @@ def _memory() -> int:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
         return 64 << 30
-
-
-def _bytes(count: int) -> str:
-    if count >= 10**21:
-        return "over 1000 EB"
-    n = float(count)
-    for unit in ("B", "kB", "MB", "GB", "TB", "PB"):
-        if n < 1000:
-            return f"{n:.3g} {unit}"
-        n /= 1000
-    return f"{n:.3g} EB"

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from layerkit.errors import SpecError, quoted
+from layerkit.display import quoted
+from layerkit.errors import SpecError
 
 __all__ = ["Change", "Path", "Source", "decode", "parse", "plain", "spell"]
 

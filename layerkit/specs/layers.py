@@ -9,7 +9,8 @@ from typing import Any
 
 from layerkit.core.layer import Layer
 from layerkit.discovery.registry import LAYERS
-from layerkit.errors import PluginError, PluginLoadError, PluginProblem, SpecError, quoted
+from layerkit.display import quoted
+from layerkit.errors import PluginError, PluginLoadError, PluginProblem, SpecError
 from layerkit.specs.json_source import Path
 from layerkit.specs.messages import Faults, came
 from layerkit.specs.validate.settings import validate

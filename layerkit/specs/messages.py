@@ -6,9 +6,10 @@ import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
-from layerkit.discovery.candidates import Offer, nearest
+from layerkit.discovery.candidates import Candidate
 from layerkit.discovery.registry import REGISTRIES
-from layerkit.errors import PluginError, SpecError, place, quoted
+from layerkit.display import nearest, quoted
+from layerkit.errors import PluginError, SpecError, place
 from layerkit.fields import PartOf, Range
 from layerkit.specs.json_source import Path, Source, spell
 from layerkit.specs.overrides import blamed
@@ -106,11 +107,11 @@ class Fault(NamedTuple):
     error: SpecError | PluginError | None = None
 
 
-Permit = Callable[[Offer], bool]
-"""Whether the part behind an offer may be imported."""
+Permit = Callable[[Candidate], bool]
+"""Whether the part behind a candidate may be imported."""
 
 
-def anyone(offer: Offer) -> bool:
+def anyone(candidate: Candidate) -> bool:
     """Every installed distribution's parts may be imported."""
     return True
 

@@ -7,8 +7,8 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from layerkit.discovery.candidates import nearest
-from layerkit.errors import SpecError, quoted
+from layerkit.display import nearest, quoted
+from layerkit.errors import SpecError
 from layerkit.specs.json_source import Change, Path, decode, plain
 
 __all__ = ["Setting", "blamed", "override"]

@@ -6,7 +6,8 @@ from typing import Any
 
 from layerkit.core.parts import Link, Target
 from layerkit.discovery.registry import LOSSES, METRICS, split_config
-from layerkit.errors import PluginError, quoted
+from layerkit.display import quoted
+from layerkit.errors import PluginError
 from layerkit.specs.document import annotation_at
 from layerkit.specs.json_source import Path
 from layerkit.specs.messages import Faults, came, describe

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from layerkit.core.layer import Shape
 from layerkit.core.parts import Link
-from layerkit.core.planning import Planned, plan_layers
+from layerkit.core.planning import PlannedLayer, plan_layers
 from layerkit.discovery.registry import LAYERS
 from layerkit.errors import PluginError, SpecError
 from layerkit.paths import expanded, open_input, path_errors
@@ -54,7 +54,7 @@ class Spec:
         columns = self.input["columns"]
         return tuple(self.input["shape"]) if columns is None else (len(columns),)
 
-    def plan(self) -> list[Planned]:
+    def plan(self) -> list[PlannedLayer]:
         """Make the layers and plan them; allocates no parameters.
 
         Raises

@@ -6,7 +6,7 @@ import numpy as np
 
 from layerkit.core.layer import Array
 from layerkit.core.parts import Activation
-from layerkit.errors import quoted
+from layerkit.display import quoted
 from layerkit.testing.bench import F32, F64, close, equal
 from layerkit.testing.layer_memory import layouts
 from layerkit.testing.numeric import slopes

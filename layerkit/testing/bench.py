@@ -12,7 +12,8 @@ from layerkit.core.layer import Array, Context, Layer, Shape
 from layerkit.core.network import Network
 from layerkit.core.planning import plan_layers
 from layerkit.discovery.registry import initializer
-from layerkit.errors import LayerkitError, quoted
+from layerkit.display import quoted
+from layerkit.errors import LayerkitError
 from layerkit.testing.rules import Failed
 from layerkit.testing.subject import Example, Subject, calling
 

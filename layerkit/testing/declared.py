@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 
 from layerkit.discovery.importing import CONTRACT_VERSION, OLDEST_CONTRACT
-from layerkit.errors import quoted
+from layerkit.display import quoted
 from layerkit.testing.rules import Battery, Failed
 from layerkit.testing.subject import Subject
 
@@ -37,10 +37,10 @@ def _type_name(subject: Subject) -> str | None:
             f"type_name {quoted(name)} cannot stand in a model file: lower-case letters, digits, "
             "'.', '_' and '-' are wanted, at most 128, a letter or digit at both ends"
         )
-    for offer in subject.registry.offers(name):
-        if offer.dist is not None and offer.value != subject.address:
+    for candidate in subject.registry.candidates(name):
+        if candidate.dist is not None and candidate.value != subject.address:
             raise Failed(
-                f"the type name {name!r} belongs to {offer.value} of {offer}, not to "
+                f"the type name {name!r} belongs to {candidate.value} of {candidate}, not to "
                 f"{subject.address}",
                 "choose a name with a prefix of your own, such as "
                 f'`type_name = "acme.{name.rpartition(".")[2]}"`',
@@ -58,8 +58,8 @@ def _type_name(subject: Subject) -> str | None:
 def _entry_points(subject: Subject) -> list[str]:
     """Names under which installed distributions offer this class."""
     registry = subject.registry
-    offers = [offer for name in registry.names() for offer in registry.offers(name)]
-    return [o.name for o in offers if o.dist is not None and o.value == subject.address]
+    candidates = [candidate for name in registry.names() for candidate in registry.candidates(name)]
+    return [o.name for o in candidates if o.dist is not None and o.value == subject.address]
 
 
 @BATTERY.rule(

@@ -7,9 +7,8 @@ import traceback
 from typing import Any
 
 from layerkit.core.parts import Part
-from layerkit.discovery.candidates import nearest
 from layerkit.discovery.registry import REGISTRIES
-from layerkit.errors import quoted
+from layerkit.display import nearest, quoted
 from layerkit.testing.subject import registry_of
 
 __all__ = ["find_part", "installed_parts"]

@@ -6,7 +6,8 @@ import numpy as np
 
 from layerkit.core.layer import Array, Shape
 from layerkit.core.parts import Initializer
-from layerkit.errors import ShapeError, quoted
+from layerkit.display import quoted
+from layerkit.errors import ShapeError
 from layerkit.testing.bench import equal
 from layerkit.testing.rules import Battery, Failed
 from layerkit.testing.subject import Subject, calling

@@ -11,7 +11,8 @@ import numpy as np
 
 from layerkit.core.layer import Array, Plan, Shape
 from layerkit.core.planning import plan_layers
-from layerkit.errors import LayerkitError, ShapeError, quoted
+from layerkit.display import quoted
+from layerkit.errors import LayerkitError, ShapeError
 from layerkit.testing.bench import F32, F64, Bench
 from layerkit.testing.counting import Counter, Unobservable, count
 from layerkit.testing.rules import Battery, Failed, Skipped

@@ -9,7 +9,7 @@ import numpy as np
 
 from layerkit.core.layer import Array, Context
 from layerkit.core.parts import Link, Loss, Target
-from layerkit.errors import quoted
+from layerkit.display import quoted
 from layerkit.execution.kernels import kernels_for_training
 from layerkit.testing.bench import F32, F64, close, equal
 from layerkit.testing.layer_memory import layouts

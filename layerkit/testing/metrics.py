@@ -9,7 +9,7 @@ import numpy as np
 
 from layerkit.core.layer import Array
 from layerkit.core.parts import Metric, Target
-from layerkit.errors import quoted
+from layerkit.display import quoted
 from layerkit.testing.bench import equal
 from layerkit.testing.rules import Battery, Failed
 from layerkit.testing.subject import Subject, calling

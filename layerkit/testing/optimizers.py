@@ -8,7 +8,7 @@ import numpy as np
 
 from layerkit.core.layer import Array
 from layerkit.core.optimizer import Optimizer
-from layerkit.errors import quoted
+from layerkit.display import quoted
 from layerkit.execution.kernels import kernels_for_training
 from layerkit.testing.bench import F32, F64, close, equal
 from layerkit.testing.rules import Battery, Failed

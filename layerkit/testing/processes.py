@@ -128,7 +128,7 @@ def predict_afresh(subject: Subject) -> str | list[tuple[Example, str, str]]:
 @contextmanager
 def _offered(subject: Subject) -> Iterator[Path | None]:
     """A folder for sys.path in which a distribution offers the part; None if one is installed."""
-    if subject.offer is not None:
+    if subject.candidate is not None:
         yield None
         return
     with tempfile.TemporaryDirectory(prefix="layerkit-", ignore_cleanup_errors=True) as folder:

@@ -24,7 +24,7 @@ import numpy as np
 
 from layerkit.core.layer import Layer
 from layerkit.core.parts import Part
-from layerkit.discovery.candidates import nearest
+from layerkit.display import nearest
 from layerkit.testing.report import ConformanceError, Outcome, Report, Status
 from layerkit.testing.rules import Failed, Rule, Skipped
 from layerkit.testing.subject import Subject, told

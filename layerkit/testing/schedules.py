@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from layerkit.core.parts import Schedule
-from layerkit.errors import quoted
+from layerkit.display import quoted
 from layerkit.testing.rules import Battery, Failed
 from layerkit.testing.subject import Subject, calling
 

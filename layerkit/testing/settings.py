@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from layerkit.core.layer import Layer
-from layerkit.errors import LayerkitError, SpecError, quoted
+from layerkit.display import quoted
+from layerkit.errors import LayerkitError, SpecError
 from layerkit.specs.json_source import Source
 from layerkit.specs.messages import Faults, describe
 from layerkit.specs.validate.settings import setting_types, validate, validate_part

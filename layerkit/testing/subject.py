@@ -21,9 +21,10 @@ import numpy as np
 from layerkit.core.layer import Layer, Plan, Shape
 from layerkit.core.parts import Part
 from layerkit.core.rng import random_stream
-from layerkit.discovery.candidates import Offer
+from layerkit.discovery.candidates import Candidate
 from layerkit.discovery.registry import REGISTRIES, Registry
-from layerkit.errors import LayerkitError, ShapeError, quoted
+from layerkit.display import quoted
+from layerkit.errors import LayerkitError, ShapeError
 from layerkit.testing.rules import Failed
 
 __all__ = ["Example", "Subject", "calling", "registry_of", "told"]
@@ -75,18 +76,18 @@ class Subject:
         return f"{self.part.__module__}:{self.part.__qualname__}"
 
     @cached_property
-    def offer(self) -> Offer | None:
+    def candidate(self) -> Candidate | None:
         """The installed distribution's claim that leads to this very class, if there is one."""
-        for offer in self.registry.offers(self.name):
-            if offer.dist is not None and offer.value == self.address:
-                return offer
+        for candidate in self.registry.candidates(self.name):
+            if candidate.dist is not None and candidate.value == self.address:
+                return candidate
         return None
 
     @property
     def origin(self) -> str:
         """Where the part comes from, in words."""
-        if self.offer is not None:
-            return str(self.offer)
+        if self.candidate is not None:
+            return str(self.candidate)
         return f"{self.address}, not installed"
 
     @cached_property
@@ -99,12 +100,12 @@ class Subject:
 
     def again(self, check: str) -> str:
         """The command, or the line of Python, that runs ``check`` alone."""
-        target = self.name if self.offer is not None else self.address
+        target = self.name if self.candidate is not None else self.address
         if self.part.__module__ == "__main__" or "<locals>" in self.part.__qualname__:
             named = f"only={check!r}, seed={self.seed}"
             return f"layerkit.testing.check_part({self.part.__name__}, {named})"
         group = ""
-        if self.offer is not None and _claims(self.name) > 1:
+        if self.candidate is not None and _claims(self.name) > 1:
             group = f" --group {self.kind}"
         return f"layerkit plugins check {target}{group} --only {check} --seed {self.seed}"
 
@@ -181,7 +182,9 @@ class Subject:
     def known(self) -> Iterator[None]:
         """While this lasts, the registry finds this very class by its type name."""
         registry: Registry[Any] = self.registry
-        before = [offer for offer in registry.offers(self.name) if offer.dist is None]
+        before = [
+            candidate for candidate in registry.candidates(self.name) if candidate.dist is None
+        ]
         kept = registry.load(before[0]) if before else None
         if kept is None and self._is_found():
             yield

@@ -10,7 +10,8 @@ from typing import Any
 
 from layerkit.core.layer import Array
 from layerkit.core.rows import Rows
-from layerkit.errors import SpecError, quoted
+from layerkit.display import quoted
+from layerkit.errors import SpecError
 from layerkit.file.load import load
 from layerkit.file.save import save
 from layerkit.model import Model, as_spec, build

@@ -15,7 +15,7 @@ from layerkit.datacontract.fitted_rows import Fit, kernels_used
 from layerkit.errors import PluginLoadError, SpecError, TrainingDivergedError
 from layerkit.file.check_savable import check_savable
 from layerkit.file.selftest import make_selftest
-from layerkit.model import Carried, Model
+from layerkit.model import FileLeftovers, Model
 from layerkit.threads import single_blas, thread_count
 from layerkit.training.listen import Listener
 from layerkit.training.loop import Loop
@@ -239,7 +239,7 @@ class Session:
             self.model.fit = self.fit
         position = Position(self.done, now, watched, self.loop.since)
         self.model.carried = (
-            write_state(self.model, rule, position, self.rows) if self.done else Carried()
+            write_state(self.model, rule, position, self.rows) if self.done else FileLeftovers()
         )
         return now
 

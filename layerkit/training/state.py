@@ -19,8 +19,9 @@ from layerkit.core.layer import Array
 from layerkit.core.network import Network
 from layerkit.core.optimizer import Optimizer
 from layerkit.discovery.registry import split_config
-from layerkit.errors import SpecError, TensorMismatchError, quoted
-from layerkit.model import Carried, Model
+from layerkit.display import quoted
+from layerkit.errors import SpecError, TensorMismatchError
+from layerkit.model import FileLeftovers, Model
 from layerkit.training.prepare import Prepared
 
 __all__ = ["Position", "Snapshot", "fingerprint_of", "read_state", "write_state"]
@@ -80,7 +81,7 @@ def fingerprint_of(prepared: Prepared) -> str:
     return digest.hexdigest()
 
 
-def write_state(model: Model, rule: Optimizer, position: Position, rows: str) -> Carried:
+def write_state(model: Model, rule: Optimizer, position: Position, rows: str) -> FileLeftovers:
     """The file's training section and its tensors, for ``position`` of a training of ``model``."""
     network = model.network
     vectors = dict(position.now.slots)
@@ -113,7 +114,7 @@ def write_state(model: Model, rule: Optimizer, position: Position, rows: str) ->
             "state": {"steps": position.now.steps},
         },
     }
-    return Carried(training=training, tensors=tensors)
+    return FileLeftovers(training=training, tensors=tensors)
 
 
 def read_state(model: Model, rule: Optimizer, rows: str) -> Position:

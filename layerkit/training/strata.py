@@ -11,7 +11,8 @@ from layerkit.core.rows import Rows
 from layerkit.datacontract import OutputContract
 from layerkit.datacontract.labels import distinct_labels, label_of
 from layerkit.discovery.registry import LOSSES, split_config
-from layerkit.errors import DataError, quoted
+from layerkit.display import quoted
+from layerkit.errors import DataError
 from layerkit.specs import Spec
 
 __all__ = ["class_labels", "lone_classes", "refuse_unlearned"]

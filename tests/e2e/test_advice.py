@@ -1204,15 +1204,15 @@ def test_an_advice_leads_on(cli: Cli, one: Case) -> None:
 
 OTHERS = {
     "errors": "classes that pass a hint on; limits and extras are told by tests of their own",
-    "spec.words": "passes on the hints of parts",
-    "importing": "wants other distributions: tests/plugins",
-    "provenance": "wants other distributions: tests/plugins",
-    "plugins.trial": "wants other distributions: tests/plugins",
-    "registry": "wants other distributions: tests/plugins",
-    "format.reader": "says what a foreign file is",
-    "format.source": "says what is no regular file",
+    "specs.messages": "passes on the hints of parts",
+    "discovery.importing": "wants other distributions: tests/plugins",
+    "file.provenance": "wants other distributions: tests/plugins",
+    "discovery.tools.trial_import": "wants other distributions: tests/plugins",
+    "discovery.registry": "wants other distributions: tests/plugins",
+    "codec.reader": "says what a foreign file is",
+    "codec.source": "says what is no regular file",
     "data.fetch": "wants the files of MNIST",
-    "store.tensors": "wants a file of shared tensors, which no command writes",
+    "file.check_tensors": "wants a file of shared tensors, which no command writes",
     "data.idxfolder": "names the files of MNIST",
 }
 

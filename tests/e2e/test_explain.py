@@ -12,7 +12,7 @@ import pytest
 
 import layerkit.errors
 from layerkit.cli.plugins_list import Group
-from layerkit.discovery import candidates as offers
+from layerkit.discovery import candidates as candidates
 from layerkit.discovery.registry import REGISTRIES
 
 if TYPE_CHECKING:
@@ -140,13 +140,13 @@ def test_a_claim_to_a_name_of_layerkits_own_is_marked(
         "[layerkit.layers]\nhighway = acme_is_never_imported:Highway\n"
     )
     monkeypatch.syspath_prepend(str(folder))
-    offers.installed.cache_clear()
+    candidates.installed.cache_clear()
     try:
         done = cli("plugins", "list", "--group", "layers")
         told = cli("plugins", "list", "--json").json["plugins"]
     finally:
         monkeypatch.undo()
-        offers.installed.cache_clear()
+        candidates.installed.cache_clear()
     assert done.code == 0
     text = "warning: highway of acme-nets 2.0 is not used: layerkit's own has the name\n"
     assert done.err == text

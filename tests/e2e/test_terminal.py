@@ -16,6 +16,7 @@ import pytest
 
 import layerkit
 from layerkit.cli import console, run
+from layerkit.display import byte_size
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Cli
@@ -339,7 +340,7 @@ def test_json_is_plain_and_finite(
      (16 * 10**12, "16.0 TB"), (10**22, "10,000.0 EB")],
 )  # fmt: skip
 def test_sizes(count: int, wanted: str) -> None:
-    assert console.size(count) == wanted
+    assert byte_size(count) == wanted
 
 
 @pytest.mark.parametrize(

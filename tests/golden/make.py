@@ -29,7 +29,7 @@ import numpy as np
 import layerkit
 from layerkit import Array, Context, Layer, Model, Param, Plan, Rows, Shape
 from layerkit.codec import write
-from layerkit.model import Carried
+from layerkit.model import FileLeftovers
 from tests.fuzz.container import Header, assemble, take_apart
 from tests.golden import acme
 
@@ -238,7 +238,7 @@ def tied() -> bytes:
     model = layerkit.build(spec)
     for name, (_, array) in model.network.tensors().items():
         array[...] = grid(2, 2) / 4 if name.endswith("W") else [0.5, -1.0]
-    model.carried = Carried(aliases={"decoder.W": "encoder.W"})
+    model.carried = FileLeftovers(aliases={"decoder.W": "encoder.W"})
     return saved(model)
 
 

@@ -166,14 +166,14 @@ def test_the_kit_is_loaded_by_whoever_asks_for_it_and_needs_no_pytest() -> None:
 
 
 def test_type_checkers_and_run_time_see_the_same_names() -> None:
-    tree = ast.parse((CORE / "__init__.py").read_text())
-    told = {
+    tree = ast.parse((CORE / "__init__.pyi").read_text())
+    stub = {
         alias.asname
         for node in ast.walk(tree)
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("layerkit")
         for alias in node.names
     }
-    assert told == set(layerkit.__all__)
+    assert stub == set(layerkit.__all__) == set(PUBLIC)
 
 
 def test_the_version_is_that_of_the_distribution() -> None:

@@ -189,8 +189,8 @@ with warnings.catch_warnings():
     layerkit.register(type("Mine", (Part,), {"type_name": "acme.good"}))
     layerkit.register(type("Mine", (Part,), {"type_name": "acme.mine"}))
 for row in listing("layers"):
-    if row.offer.name.startswith("acme"):
-        print(row.offer.name, row.offer.dist, row.origin, row.status, row.hidden_by)
+    if row.candidate.name.startswith("acme"):
+        print(row.candidate.name, row.candidate.dist, row.origin, row.status, row.hidden_by)
 print(*[(f.level, f.check) for f in examine().findings])
 (reason,) = why("acme.good")
 print(reason.used, [claim.trial is None for claim in reason.claims])

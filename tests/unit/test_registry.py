@@ -26,8 +26,8 @@ from layerkit import (
     UnknownTypeError,
 )
 from layerkit.discovery import registry
-from layerkit.discovery.candidates import nearest
 from layerkit.discovery.registry import ACTIVATIONS, LAYERS, REGISTRIES, split_config
+from layerkit.display import nearest
 
 Install = Callable[..., Path]
 Register = Callable[[Any], Any]
@@ -155,8 +155,12 @@ def test_registered_in_process(register: Register) -> None:
     assert register(Local) is Local
     assert LAYERS["test.local"] is Local
     assert "test.local" in LAYERS.names()
-    offer = LAYERS.origin(Local)
-    assert (offer.dist, offer.version, str(offer)) == (None, None, "registered in this process")
+    candidate = LAYERS.origin(Local)
+    assert (candidate.dist, candidate.version, str(candidate)) == (
+        None,
+        None,
+        "registered in this process",
+    )
     LAYERS.unregister("test.local")
     assert "test.local" not in LAYERS
 
@@ -215,9 +219,9 @@ def test_an_installed_plug_in_is_found(install: Install) -> None:
     install("acme-parts", layers("acme.thing = acme_a:Thing"), {"acme_a": _good("acme.thing")})
     cls = LAYERS["acme.thing"]
     assert cls.__module__ == "acme_a"
-    offer = LAYERS.origin(cls)
-    assert (offer.dist, offer.version) == ("acme-parts", "1.0")
-    assert str(offer) == "acme-parts 1.0"
+    candidate = LAYERS.origin(cls)
+    assert (candidate.dist, candidate.version) == ("acme-parts", "1.0")
+    assert str(candidate) == "acme-parts 1.0"
     assert LAYERS["dense"].type_name == "dense"
 
 

@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 
 from layerkit.comparison.intervals import Interval
-from layerkit.comparison.numbers import bytes_text, count, duration, ratios
+from layerkit.comparison.numbers import count, duration, ratios
 from layerkit.comparison.outcome import Comparison
 from layerkit.comparison.report.curves import swatch
 from layerkit.comparison.report.text import escape
 from layerkit.comparison.results import Contestant, Difference, LayerRow, Summary, Verdict
 from layerkit.comparison.tables import seconds_text
 from layerkit.comparison.wording import amount, basis, bounds, mean_and_sd
+from layerkit.display import byte_size
 
 __all__ = ["VERDICTS", "architecture", "badge", "cost_table", "figure", "metric_table"]
 
@@ -164,7 +165,7 @@ def cost_table(comparison: Comparison) -> str:
         cells = [
             count(c.parameters),
             count(c.macs),
-            "–" if c.file_bytes is None else bytes_text(c.file_bytes),
+            "–" if c.file_bytes is None else byte_size(c.file_bytes),
             _training(c),
         ]
         if timed:

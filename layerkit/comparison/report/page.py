@@ -15,7 +15,6 @@ from layerkit.comparison.notes import (
     training_notices,
     unsteady_note,
 )
-from layerkit.comparison.numbers import plural
 from layerkit.comparison.outcome import Comparison
 from layerkit.comparison.report.blocks import (
     VERDICTS,
@@ -31,6 +30,7 @@ from layerkit.comparison.report.forest import forest_plot
 from layerkit.comparison.report.style import STYLE
 from layerkit.comparison.report.text import escape
 from layerkit.comparison.sentences import told
+from layerkit.display import counted
 
 __all__ = ["page"]
 
@@ -61,8 +61,8 @@ def _top(c: Comparison) -> str:
     split = "test" if c.on == "test" else "validation"
     facts = [
         f"data: {c.data}",
-        plural(c.rows, f"{split} row"),
-        f"{'' if even else 'up to '}{plural(seeds, 'seed')} each",
+        counted(c.rows, f"{split} row"),
+        f"{'' if even else 'up to '}{counted(seeds, 'seed')} each",
         f"{100 * c.confidence:g} % intervals",
     ]
     chips = "".join(f"<li>{escape(fact)}</li>" for fact in facts)

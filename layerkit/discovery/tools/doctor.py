@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from layerkit.discovery.candidates import FIRST_PARTY, GROUPS, Offer, installed
+from layerkit.discovery.candidates import FIRST_PARTY, GROUPS, Candidate, installed
 from layerkit.discovery.compatibility import admits, requirement
 from layerkit.discovery.tools.listing import Listed, listing
 from layerkit.discovery.tools.metadata_findings import (
@@ -63,10 +63,10 @@ def examine(*, limit: float = LIMIT) -> Examination:
     limit
         Seconds that one import may take.
     """
-    rows = [row for row in listing() if row.offer.dist is not None]
-    dists = sorted({str(row.offer.dist) for row in rows} | set(_strangers()))
+    rows = [row for row in listing() if row.candidate.dist is not None]
+    dists = sorted({str(row.candidate.dist) for row in rows} | set(_strangers()))
     requiring = {dist: requirement(dist) for dist in dists if dist != FIRST_PARTY}
-    trials = list(try_out((row.offer for row in rows if row.allowed), limit=limit))
+    trials = list(try_out((row.candidate for row in rows if row.allowed), limit=limit))
     found = [
         *unreadable(),
         *allowances(rows, dists),
@@ -80,7 +80,7 @@ def examine(*, limit: float = LIMIT) -> Examination:
     found.sort(key=lambda finding: finding.level != "problem")
     seconds: dict[str, float] = {}
     for trial in trials:
-        dist = str(trial.offer.dist)
+        dist = str(trial.candidate.dist)
         seconds[dist] = seconds.get(dist, 0.0) + (trial.seconds or 0.0)
     return Examination(tuple(found), len(rows), len(dists), len(trials), seconds)
 
@@ -90,18 +90,20 @@ def _strangers() -> Iterator[str]:
     known = {f"layerkit.{kind}" for kind in GROUPS}
     for group, names in installed().items():
         if group not in known:
-            yield from (str(offer.dist) for offers in names.values() for offer in offers)
+            yield from (
+                str(candidate.dist) for candidates in names.values() for candidate in candidates
+            )
 
 
 def _imports(trials: Iterable[Trial]) -> Iterator[Finding]:
     for trial in trials:
-        offer = trial.offer
-        subject = f"{offer.name} ({offer})"
+        candidate = trial.candidate
+        subject = f"{candidate.name} ({candidate})"
         if trial.stale:
-            message = f"its entry point leads nowhere: there is no {offer.value}"
-            fix = reinstall(str(offer.dist))
+            message = f"its entry point leads nowhere: there is no {candidate.value}"
+            fix = reinstall(str(candidate.dist))
             yield Finding("problem", "stale entry points", subject, message, fix, trial.code)
-        elif not trial.ok and not _is_requirement(offer, trial):
+        elif not trial.ok and not _is_requirement(candidate, trial):
             check = "contract version" if trial.code == "LK-105" else "import"
             message, fix = trial.message or "", trial.hint or ""
             yield Finding("problem", check, subject, message, fix, trial.code)
@@ -113,7 +115,7 @@ def _imports(trials: Iterable[Trial]) -> Iterator[Finding]:
                 f"importing it took {trial.seconds:.1f} s ({len(trial.modules)} modules); "
                 f"{SLOW:g} s is much",
                 f"its author can import heavy modules inside functions; "
-                f"python -X importtime -c 'import {offer.value.partition(':')[0]}' shows which",
+                f"python -X importtime -c 'import {candidate.value.partition(':')[0]}' shows which",
             )
         if trial.printed:
             yield Finding(
@@ -125,22 +127,22 @@ def _imports(trials: Iterable[Trial]) -> Iterator[Finding]:
             )
 
 
-def _is_requirement(offer: Offer, trial: Trial) -> bool:
+def _is_requirement(candidate: Candidate, trial: Trial) -> bool:
     """Whether the distribution as a whole has been told of already."""
     from layerkit import __version__
 
-    wanted = requirement(str(offer.dist)) if trial.code == "LK-105" else None
+    wanted = requirement(str(candidate.dist)) if trial.code == "LK-105" else None
     return wanted is not None and not admits(wanted, __version__)
 
 
 def _bare_names(rows: list[Listed]) -> Iterator[Finding]:
     for row in rows:
-        name, dist = row.offer.name, str(row.offer.dist)
+        name, dist = row.candidate.name, str(row.candidate.dist)
         if dist != FIRST_PARTY and "." not in name and not row.hidden_by:
             yield Finding(
                 "notice",
                 "bare name",
-                f"{name} ({row.offer})",
+                f"{name} ({row.candidate})",
                 "a type of a third party without a prefix may collide with one of layerkit's own",
                 f"its author can call it {dist.partition('-')[0]}.{name}",
             )

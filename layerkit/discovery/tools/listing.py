@@ -1,4 +1,4 @@
-"""All types on offer and where each is installed, by metadata alone: no plugin is imported."""
+"""All available types and where each is installed, by metadata alone: no plugin is imported."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from layerkit.discovery.candidates import FIRST_PARTY, GROUPS, Offer, installed, may_import, usable
+from layerkit.discovery.candidates import (
+    FIRST_PARTY,
+    GROUPS,
+    Candidate,
+    installed,
+    may_import,
+    usable,
+)
 
 __all__ = ["Listed", "editable_folder", "listing", "origin"]
 
@@ -23,7 +30,7 @@ class Listed:
 
     Attributes
     ----------
-    offer
+    candidate
         Who claims it.
     kind
         Its group, such as "layers".
@@ -38,7 +45,7 @@ class Listed:
         Other distributions that claim the type with equal right, as "name version".
     """
 
-    offer: Offer
+    candidate: Candidate
     kind: str
     origin: str
     allowed: bool
@@ -55,18 +62,18 @@ class Listed:
         if self.rivals:
             return "claimed twice"
         return (
-            "ok" if self.offer.dist is None else "not checked"
+            "ok" if self.candidate.dist is None else "not checked"
         )  # a class of this process is there
 
     def to_json(self) -> dict[str, Any]:
         """All of it as JSON values."""
         return {
-            "type": self.offer.name,
+            "type": self.candidate.name,
             "group": self.kind,
-            "distribution": self.offer.dist,
-            "version": self.offer.version,
+            "distribution": self.candidate.dist,
+            "version": self.candidate.version,
             "origin": self.origin,
-            "target": self.offer.value,
+            "target": self.candidate.value,
             "status": self.status,
             "hidden_by": self.hidden_by or None,
             "rivals": list(self.rivals),
@@ -78,29 +85,33 @@ def listing(kind: str | None = None) -> list[Listed]:
     origins: dict[str | None, str] = {}
     found = []
     for one in GROUPS if kind is None else (kind,):
-        for offers in _claims(one).values():
-            chosen = usable(offers)
-            for offer in offers:
-                if offer.dist not in origins:
-                    origins[offer.dist] = origin(offer.dist)
-                mates = chosen if offer in chosen else []
-                rivals = tuple(str(o) for o in mates if o != offer)
-                allowed = may_import(offer)
+        for candidates in _claims(one).values():
+            chosen = usable(candidates)
+            for candidate in candidates:
+                if candidate.dist not in origins:
+                    origins[candidate.dist] = origin(candidate.dist)
+                mates = chosen if candidate in chosen else []
+                rivals = tuple(str(o) for o in mates if o != candidate)
+                allowed = may_import(candidate)
                 hidden = _HIDES[chosen[0].dist] if allowed and not mates else ""
-                found.append(Listed(offer, one, origins[offer.dist], allowed, hidden, rivals))
+                found.append(
+                    Listed(candidate, one, origins[candidate.dist], allowed, hidden, rivals)
+                )
     return found
 
 
-def _claims(kind: str) -> dict[str, list[Offer]]:
-    """Name to offers, sorted by name; those registered in this process too.
+def _claims(kind: str) -> dict[str, list[Candidate]]:
+    """Name to candidates, sorted by name; those registered in this process too.
 
     Only the registry can hold such classes, and it loads NumPy: it is asked only where it is
     loaded already.
     """
-    names = {n: list(offers) for n, offers in installed().get(f"layerkit.{kind}", {}).items()}
+    names = {
+        n: list(candidates) for n, candidates in installed().get(f"layerkit.{kind}", {}).items()
+    }
     if _REGISTRY in sys.modules:
         registry = sys.modules[_REGISTRY].REGISTRIES[kind]
-        names |= {name: registry.offers(name) for name in registry.names()}
+        names |= {name: registry.candidates(name) for name in registry.names()}
     return dict(sorted(names.items()))
 
 

@@ -15,11 +15,11 @@ from layerkit.discovery.candidates import (
     GROUPS,
     allow_list,
     installed,
-    nearest,
     normalised,
 )
 from layerkit.discovery.compatibility import admits
 from layerkit.discovery.tools.listing import Listed, editable_folder
+from layerkit.display import nearest
 
 __all__ = [
     "Finding",
@@ -97,7 +97,7 @@ def allowances(rows: list[Listed], dists: list[str]) -> Iterator[Finding]:
             f"{nearest(name, dists)}",
             f"install {name}, or take it out of {ALLOW_VARIABLE}",
         )
-    for dist in sorted({str(row.offer.dist) for row in rows if not row.allowed}):
+    for dist in sorted({str(row.candidate.dist) for row in rows if not row.allowed}):
         yield Finding(
             "notice",
             "allow-list",
@@ -114,15 +114,15 @@ def unknown_groups() -> Iterator[Finding]:
     for group, names in installed().items():
         if group in known:
             continue
-        for name, offers in names.items():
-            for offer in offers:
+        for name, candidates in names.items():
+            for candidate in candidates:
                 yield Finding(
                     "problem",
                     "entry points",
-                    f"{name} ({offer})",
+                    f"{name} ({candidate})",
                     f"no part of layerkit reads the entry point group {group!r}"
                     f"{nearest(group, known)}",
-                    f"correct the group in the pyproject.toml of {offer.dist}; "
+                    f"correct the group in the pyproject.toml of {candidate.dist}; "
                     f"the groups are {', '.join(known)}",
                 )
 
@@ -130,14 +130,14 @@ def unknown_groups() -> Iterator[Finding]:
 def collisions(rows: list[Listed]) -> Iterator[Finding]:
     """Types that several distributions claim."""
     for row in rows:
-        claims = sorted([str(row.offer), *row.rivals])
-        if row.rivals and claims[0] == str(row.offer):
+        claims = sorted([str(row.candidate), *row.rivals])
+        if row.rivals and claims[0] == str(row.candidate):
             yield Finding(
                 "problem",
                 "collision",
-                f"{row.offer.name} ({row.kind})",
+                f"{row.candidate.name} ({row.kind})",
                 f"it is offered by {' and by '.join(claims)}, so it is refused",
-                f"python -m pip uninstall {row.offer.dist}   (or one of the others), "
+                f"python -m pip uninstall {row.candidate.dist}   (or one of the others), "
                 f"or name those to use in {ALLOW_VARIABLE}",
                 "LK-104",
             )
@@ -146,12 +146,12 @@ def collisions(rows: list[Listed]) -> Iterator[Finding]:
             yield Finding(
                 "notice" if ours else "problem",
                 "collision",
-                f"{row.offer.name} ({row.kind})",
-                f"that of {row.offer} is not used: {row.hidden_by} has the name",
+                f"{row.candidate.name} ({row.kind})",
+                f"that of {row.candidate} is not used: {row.hidden_by} has the name",
                 "another type_name in the class that is registered here keeps both"
                 if ours
-                else f"ask the author of {row.offer.dist} to prefix the name; until then, "
-                f"python -m pip uninstall {row.offer.dist}",
+                else f"ask the author of {row.candidate.dist} to prefix the name; until then, "
+                f"python -m pip uninstall {row.candidate.dist}",
             )
 
 
@@ -224,9 +224,9 @@ def _declared(path: Path, dist: str) -> Targets | None:
 
 def _held(dist: str) -> Targets:
     return {
-        (group, name): offer.value
+        (group, name): candidate.value
         for group, names in installed().items()
-        for name, offers in names.items()
-        for offer in offers
-        if offer.dist == dist
+        for name, candidates in names.items()
+        for candidate in candidates
+        if candidate.dist == dist
     }

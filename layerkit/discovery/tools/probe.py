@@ -1,7 +1,7 @@
 """Runs in a process of its own: imports parts one after another and reports on each.
 
 ``python -m layerkit.discovery.tools.probe JOB`` with JOB a JSON object: ``path``, the sys.path to
-use, and ``offers``, what to import. One JSON line on standard output answers each offer. What the
+use, and ``candidates``, what to import. One JSON line on standard output answers each. What the
 plugins themselves write, in Python or in C, is caught in a file and becomes part of the answer.
 """
 
@@ -23,26 +23,26 @@ _LIMIT = 4000  # characters of what a plugin prints; the rest is cut
 
 
 def main(job: str) -> None:
-    """Answer every offer of ``job``."""
+    """Answer every candidate of ``job``."""
     given = json.loads(job)
     sys.path[:] = given["path"]
     with os.fdopen(os.dup(1), "wb") as answers, tempfile.TemporaryFile() as printed:
         for stream in (1, 2):
             os.dup2(printed.fileno(), stream)
-        from layerkit.discovery.candidates import Offer
+        from layerkit.discovery.candidates import Candidate
         from layerkit.discovery.compatibility import requirement
         from layerkit.discovery.importing import import_part
         from layerkit.discovery.registry import REGISTRIES
 
         requirement("layerkit")  # loads what reads metadata: that is no cost of a plugin
-        for fields in given["offers"]:
-            offer = Offer(**fields)
-            registry = REGISTRIES[offer.group.removeprefix("layerkit.")]
+        for fields in given["candidates"]:
+            candidate = Candidate(**fields)
+            registry = REGISTRIES[candidate.group.removeprefix("layerkit.")]
 
-            def load(offer: Offer = offer, registry: Any = registry) -> Any:
-                return import_part(offer, registry.base, registry.singular)
+            def load(candidate: Candidate = candidate, registry: Any = registry) -> Any:
+                return import_part(candidate, registry.base, registry.singular)
 
-            answer = _tried(load, offer.value, printed)
+            answer = _tried(load, candidate.value, printed)
             answers.write(json.dumps(answer).encode() + b"\n")
             answers.flush()
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
 
-from layerkit.discovery.candidates import Offer
+from layerkit.discovery.candidates import Candidate
 
 __all__ = ["LIMIT", "SLOW", "Trial", "try_out"]
 
@@ -25,11 +25,11 @@ SLOW = 1.0
 
 @dataclass(frozen=True)
 class Trial:
-    """What came of importing one offer.
+    """What came of importing one candidate.
 
     Attributes
     ----------
-    offer
+    candidate
         What was imported.
     seconds
         How long it took; None if the process ended before it could say.
@@ -45,7 +45,7 @@ class Trial:
         Those of the class; None if there is none.
     """
 
-    offer: Offer
+    candidate: Candidate
     seconds: float | None
     modules: tuple[str, ...] = ()
     printed: str = ""
@@ -68,28 +68,28 @@ class Trial:
         return self.seconds is not None and self.seconds >= SLOW
 
 
-def try_out(offers: Iterable[Offer], *, limit: float = LIMIT) -> Iterator[Trial]:
-    """Import each of ``offers``, those of one distribution in one process after another.
+def try_out(candidates: Iterable[Candidate], *, limit: float = LIMIT) -> Iterator[Trial]:
+    """Import each of ``candidates``, those of one distribution in one process after another.
 
     Parameters
     ----------
-    offers
+    candidates
         Of installed distributions.
     limit
         Seconds that one import may take.
     """
-    waiting = list(offers)
+    waiting = list(candidates)
     while waiting:
-        mates = [offer for offer in waiting if offer.dist == waiting[0].dist]
+        mates = [candidate for candidate in waiting if candidate.dist == waiting[0].dist]
         done = list(_in_one_process(mates, limit))
         yield from done
-        tried = {trial.offer for trial in done}
-        waiting = [offer for offer in waiting if offer not in tried]
+        tried = {trial.candidate for trial in done}
+        waiting = [candidate for candidate in waiting if candidate not in tried]
 
 
-def _in_one_process(offers: Sequence[Offer], limit: float) -> Iterator[Trial]:
+def _in_one_process(candidates: Sequence[Candidate], limit: float) -> Iterator[Trial]:
     """Trials until the process ends, one at least."""
-    job = {"path": sys.path, "offers": [offer._asdict() for offer in offers]}
+    job = {"path": sys.path, "candidates": [candidate._asdict() for candidate in candidates]}
     path = os.pathsep.join(entry for entry in sys.path if entry)
     with subprocess.Popen(  # noqa: S603  # this Python and a module of our own
         [sys.executable, "-P", "-m", "layerkit.discovery.tools.probe", json.dumps(job)],
@@ -103,18 +103,20 @@ def _in_one_process(offers: Sequence[Offer], limit: float) -> Iterator[Trial]:
         reader = threading.Thread(target=_read, args=(process.stdout, lines), daemon=True)
         reader.start()
         try:
-            for offer in offers:
+            for candidate in candidates:
                 try:
                     line = lines.get(timeout=limit)
                 except queue.Empty:
-                    yield _ended(offer, f"importing {offer.value} took over {limit:g} s")
+                    yield _ended(candidate, f"importing {candidate.value} took over {limit:g} s")
                     return
                 if not line:
                     code = process.wait()
                     end = f"signal {-code}" if code < 0 else f"exit code {code}"
-                    yield _ended(offer, f"importing {offer.value} ended the process with {end}")
+                    yield _ended(
+                        candidate, f"importing {candidate.value} ended the process with {end}"
+                    )
                     return
-                yield _trial(offer, json.loads(line))
+                yield _trial(candidate, json.loads(line))
         finally:
             process.kill()
             reader.join(timeout=1.0)
@@ -126,16 +128,16 @@ def _read(stream: IO[bytes], lines: queue.SimpleQueue[bytes]) -> None:
     lines.put(b"")
 
 
-def _ended(offer: Offer, message: str) -> Trial:
-    hint = f"fix or uninstall {offer.dist}; other parts are not affected"
-    return Trial(offer, None, code="LK-103", message=message, hint=hint)
+def _ended(candidate: Candidate, message: str) -> Trial:
+    hint = f"fix or uninstall {candidate.dist}; other parts are not affected"
+    return Trial(candidate, None, code="LK-103", message=message, hint=hint)
 
 
-def _trial(offer: Offer, answer: dict[str, Any]) -> Trial:
+def _trial(candidate: Candidate, answer: dict[str, Any]) -> Trial:
     error = answer["error"] or {}
     told = {key: error[key] for key in ("code", "message", "hint", "traceback") if key in error}
     return Trial(
-        offer,
+        candidate,
         answer["seconds"],
         tuple(answer["modules"]),
         answer["printed"],

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from layerkit.discovery.candidates import GROUPS, Offer
+from layerkit.discovery.candidates import GROUPS, Candidate
 from layerkit.discovery.compatibility import requirement
 from layerkit.discovery.registry import REGISTRIES
 from layerkit.discovery.tools.listing import Listed, listing
@@ -58,9 +58,9 @@ class Reason:
     name
         Of the type.
     claims
-        Everyone who offers it.
+        Everyone who provides it.
     used
-        The offer behind the name; None if it cannot be used.
+        The candidate behind the name; None if it cannot be used.
     code, message, hint
         Why not, as the error that using it raises; None if it can.
     """
@@ -68,7 +68,7 @@ class Reason:
     kind: str
     name: str
     claims: tuple[Claim, ...]
-    used: Offer | None
+    used: Candidate | None
     code: str | None = None
     message: str | None = None
     hint: str | None = None
@@ -130,7 +130,7 @@ def _reason(name: str, kind: str, limit: float) -> Reason:
         used = REGISTRIES[kind].choose(name)
     except PluginError as error:
         return Reason(kind, name, claims, None, error.code, error.message, error.hint)
-    trial = next(claim.trial for claim in claims if claim.listed.offer == used)
+    trial = next(claim.trial for claim in claims if claim.listed.candidate == used)
     if trial is not None and not trial.ok:
         return Reason(kind, name, claims, None, trial.code, trial.message, trial.hint)
     return Reason(kind, name, claims, used)
@@ -138,9 +138,9 @@ def _reason(name: str, kind: str, limit: float) -> Reason:
 
 def _claims(name: str, kind: str, limit: float) -> Iterator[Claim]:
     for listed in listing(kind):
-        offer = listed.offer
-        if offer.name != name:
+        candidate = listed.candidate
+        if candidate.name != name:
             continue
-        tried = listed.allowed and offer.dist is not None
-        trial = next(try_out([offer], limit=limit)) if tried else None
-        yield Claim(listed, requirement(offer.dist) if offer.dist else None, trial)
+        tried = listed.allowed and candidate.dist is not None
+        trial = next(try_out([candidate], limit=limit)) if tried else None
+        yield Claim(listed, requirement(candidate.dist) if candidate.dist else None, trial)

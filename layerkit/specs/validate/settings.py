@@ -12,8 +12,8 @@ from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from layerkit.core.parts import Part
-from layerkit.discovery.candidates import nearest
 from layerkit.discovery.registry import REGISTRIES, Registry
+from layerkit.display import nearest
 from layerkit.errors import PluginError, PluginLoadError, PluginProblem
 from layerkit.fields import PartOf
 from layerkit.specs.json_source import Path, plain
@@ -163,10 +163,10 @@ def validate_part(
     if faults.full or (not needed and name not in registry):
         return value
     try:
-        offer = registry.choose(name)
-        if not faults.permit(offer):
-            raise registry.refused(offer, f"{offer} is not among the allowed distributions")
-        part = registry.load(offer)
+        candidate = registry.choose(name)
+        if not faults.permit(candidate):
+            raise registry.refused(candidate, f"{candidate} is not among the allowed distributions")
+        part = registry.load(candidate)
     except PluginError as error:
         if needed:
             reason = error.problems[0].reason if error.problems else error.message

@@ -6,15 +6,8 @@ import math
 
 import pytest
 
-from layerkit.comparison.numbers import (
-    bytes_text,
-    count,
-    decimals_for,
-    duration,
-    fixed,
-    plural,
-    ratios,
-)
+from layerkit.comparison.numbers import count, decimals_for, duration, fixed, ratios
+from layerkit.display import byte_size, counted
 
 
 @pytest.mark.parametrize(
@@ -54,13 +47,14 @@ def test_durations(seconds: float, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "text"), [(7, "7 bytes"), (79_400, "79.4 kB"), (999_900, "1.00 MB"), (3e9, "3.00 GB")]
+    ("size", "text"),
+    [(7, "7 B"), (79_400, "79.4 kB"), (999_900, "999.9 kB"), (3 * 10**9, "3.0 GB")],
 )
 def test_sizes(size: int, text: str) -> None:
-    assert bytes_text(size) == text
+    assert byte_size(size) == text
 
 
 def test_factors_and_plurals() -> None:
     assert ratios((1.0, 1.0, 1.0)) == "1×"
     assert ratios((1.28, 1.313, 1.4)) == "1.31× [1.28–1.40]"
-    assert (plural(1, "seed"), plural(1200, "row")) == ("1 seed", "1,200 rows")
+    assert (counted(1, "seed"), counted(1200, "row")) == ("1 seed", "1,200 rows")

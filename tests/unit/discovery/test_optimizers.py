@@ -93,7 +93,7 @@ def bound(config: str | dict[str, Any], p: Array) -> tuple[Optimizer, Array]:
 
 
 def test_every_optimizer_of_layerkit_has_a_reference() -> None:
-    own = {n for n in NAMES if REGISTRIES["optimizers"].offers(n)[0].dist == "layerkit"}
+    own = {n for n in NAMES if REGISTRIES["optimizers"].candidates(n)[0].dist == "layerkit"}
     assert own == {config["type"] for config, _ in CASES}
 
 

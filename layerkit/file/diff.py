@@ -1,4 +1,4 @@
-"""Two model files side by side, and an old file written anew.
+"""Differences between two model files.
 
 ``diff`` needs no plugin: it reads headers, and only those tensors whose digests differ. Only when
 rows are given are the models loaded and asked for their predictions.
@@ -14,15 +14,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from layerkit.codec import load_tensors, open_document, write
+from layerkit.codec import load_tensors
 from layerkit.core.layer import Array
-from layerkit.errors import DataError, UnsupportedFormatError
+from layerkit.errors import DataError
 from layerkit.file.inspection import Inspection, inspect
 from layerkit.file.load import load
-from layerkit.file.save import save
 from layerkit.model import RawRows
 
-__all__ = ["Change", "Difference", "Disagreement", "TensorChange", "Upgrade", "diff", "upgrade"]
+__all__ = ["Change", "Disagreement", "FileDiff", "TensorChange", "changes", "diff"]
 
 PathLike = str | os.PathLike[str]
 Kind = Literal["added", "removed", "changed", "reshaped"]
@@ -72,7 +71,7 @@ class Disagreement:
 
 
 @dataclass(frozen=True)
-class Difference:
+class FileDiff:
     """What differs between two model files; ``same`` when their ids are equal."""
 
     before: Inspection
@@ -101,7 +100,7 @@ class Difference:
         }
 
 
-def diff(before: PathLike, after: PathLike, *, rows: RawRows | None = None) -> Difference:
+def diff(before: PathLike, after: PathLike, *, rows: RawRows | None = None) -> FileDiff:
     """Compare two model files.
 
     Parameters
@@ -123,30 +122,30 @@ def diff(before: PathLike, after: PathLike, *, rows: RawRows | None = None) -> D
     others = [
         change
         for name in sections
-        for change in _changes(a.header.get(name, {}), b.header.get(name, {}), name)
+        for change in changes(a.header.get(name, {}), b.header.get(name, {}), name)
     ]
     one, two = dict(a.header["spec"]), dict(b.header["spec"])
-    others += _changes(one.pop("fit", {}), two.pop("fit", {}), "spec.fit")  # no part of a recipe
-    return Difference(
+    others += changes(one.pop("fit", {}), two.pop("fit", {}), "spec.fit")  # no part of a recipe
+    return FileDiff(
         a,
         b,
-        list(_changes(one, two, "spec")),
-        list(_changes(a.header["types"], b.header["types"], "types")),
+        list(changes(one, two, "spec")),
+        list(changes(a.header["types"], b.header["types"], "types")),
         _tensor_changes(before, after, a, b),
-        list(_changes(a.header.get("metrics", {}), b.header.get("metrics", {}), "metrics")),
+        list(changes(a.header.get("metrics", {}), b.header.get("metrics", {}), "metrics")),
         others,
         None if rows is None else _disagreement(before, after, rows),
     )
 
 
-def _changes(a: Any, b: Any, path: str) -> Iterator[Change]:
+def changes(a: Any, b: Any, path: str) -> Iterator[Change]:
     """Differences of two JSON trees, at the smallest parts that differ; layers by their names."""
     if isinstance(a, Mapping) and isinstance(b, Mapping):
         for key in [*a, *(k for k in b if k not in a)]:
-            yield from _changes(a.get(key, _ABSENT), b.get(key, _ABSENT), f"{path}.{key}")
+            yield from changes(a.get(key, _ABSENT), b.get(key, _ABSENT), f"{path}.{key}")
     elif _is_layers(a) and _is_layers(b):
         first, second = ({layer["name"]: layer for layer in tree} for tree in (a, b))
-        yield from _changes(first, second, path)
+        yield from changes(first, second, path)
         if list(first) != list(second) and first.keys() == second.keys():
             yield Change(f"{path} (order)", list(first), list(second))
     elif type(a) is not type(b) or not _equal(a, b):
@@ -214,75 +213,3 @@ def _disagreement(before: PathLike, after: PathLike, rows: RawRows) -> Disagreem
         labels = int(np.count_nonzero(first.labels(p) != second.labels(q)))
     largest, mean = (float(gap.max()), float(gap.mean())) if gap.size else (0.0, 0.0)
     return Disagreement(len(p), largest, mean, labels)
-
-
-@dataclass(frozen=True)
-class Upgrade:
-    """What writing a file anew changed: its id before and after, and the settings migrated."""
-
-    before: str
-    after: str
-    migrated: list[Change]
-
-    @property
-    def changed(self) -> bool:
-        """Whether the bytes are new."""
-        return self.before != self.after
-
-
-def upgrade(source: PathLike, target: PathLike | None = None, *, as_is: bool = False) -> Upgrade:
-    """Load a model file and write it as this layerkit writes it today.
-
-    Settings of older layer versions are migrated, the recorded versions brought up to date; the
-    self-test is run before anything is written.
-
-    Parameters
-    ----------
-    source
-        A model file.
-    target
-        Where to write; by default over ``source``, in one step.
-    as_is
-        Write again what the file holds, every tensor verified, nothing migrated and nothing run:
-        this needs no plugin and loses nothing.
-
-    Raises
-    ------
-    ModelFileError, OSError
-        If the file cannot be loaded or written; nothing has been changed then.
-    """
-    if as_is:
-        return _rewritten(source, source if target is None else target)
-    old = inspect(source)
-    model = load(source, expected_id=old.file_id)
-    file_id = save(model, source if target is None else target, check=True)
-    new = inspect(source if target is None else target)
-    return Upgrade(old.file_id, file_id, list(_changes(old.document, new.document, "spec.model")))
-
-
-def _rewritten(source: PathLike, target: PathLike) -> Upgrade:
-    with open_document(source) as document:
-        if document.unknown_fields:
-            raise UnsupportedFormatError(
-                "fields of a newer format would be lost: " + ", ".join(document.unknown_fields),
-                needs=document.unknown_fields,
-                path=document.path,
-            )
-        header, records = document.header, document.tensors
-        arrays = document.read(records)
-    sections = ("metrics", "training", "selftest")
-    file_id = write(
-        target,
-        spec=header["spec"],
-        types=header["types"],
-        tensors={name: (record.role, arrays[name]) for name, record in records.items()},
-        aliases=header["aliases"],
-        metadata=header["metadata"],
-        history={name: record["unit"] for name, record in header.get("history", {}).items()},
-        producer=header["producer"],
-        features=header["features"],
-        digests={name: record.sha256 for name, record in records.items()},
-        check=True,
-        **{name: header[name] for name in sections if name in header},
-    )
-    return Upgrade(document.file_id, file_id, [])
