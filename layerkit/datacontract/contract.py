@@ -7,13 +7,14 @@ on raw rows wherever the model is used.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, Self
 
-from layerkit.datacontract import file_fields as spec_
 from layerkit.datacontract.inputs import InputContract
 from layerkit.datacontract.outputs import OutputContract
+from layerkit.display import quoted
+from layerkit.errors import SpecError
 
 __all__ = ["DataContract", "InputContract", "OutputContract"]
 
@@ -54,11 +55,16 @@ class DataContract(NamedTuple):
         Raises
         ------
         SpecError
-            If ``spec`` is not of that form; unknown fields are refused.
+            If ``spec`` does not keep rule 3.5 of FORMAT.md, or layerkit cannot use it.
         """
-        found = spec_.closed(spec, "spec.data", ("input",), ("output", "table"))
-        table = spec_.closed(found.get("table", {}), "spec.data.table", (), ("fields", "label"))
-        output = None
-        if "output" in found:
-            output = OutputContract.from_spec(found["output"], table.get("label"))
-        return cls(InputContract.from_spec(found["input"], table.get("fields")), output)
+        from layerkit.codec.contract import check_data_contract, closed_map  # only for files
+
+        check_data_contract({"data": spec})
+        data: Mapping[str, Any] = spec  # type: ignore[assignment]  # as was checked
+        at = "spec.data.table"
+        table = closed_map(data.get("table", {}), at, (), ("fields", "label"))
+        label = table.get("label")
+        if not isinstance(label, str | None):
+            raise SpecError(f"expected a name, got {quoted(label)}", location=f"{at}.label")
+        output = OutputContract.from_spec(data["output"], label) if "output" in data else None
+        return cls(InputContract.from_spec(data["input"], table.get("fields")), output)

@@ -18,7 +18,6 @@ import numpy as np
 from layerkit.core.layer import Array
 from layerkit.core.rows import Rows
 from layerkit.datacontract import DataContract, at_source
-from layerkit.datacontract.file_fields import closed
 from layerkit.datacontract.labels import real_numbers
 from layerkit.display import quoted
 from layerkit.errors import SpecError
@@ -93,39 +92,31 @@ class Fit:
         SpecError
             If it is not of that form.
         """
-        found = closed(spec, _AT, ("kernels", "rows"))
-        kernels = closed(found["kernels"], f"{_AT}.kernels", ("numpy",), ("numba",))
+        from layerkit.codec.contract import closed_map  # only for files
+        from layerkit.codec.names import matches
+
+        found = closed_map(spec, _AT, ("kernels", "rows"), rule="3.4")
+        kernels = closed_map(found["kernels"], f"{_AT}.kernels", ("numpy",), ("numba",), "3.4")
+        rows = closed_map(found["rows"], f"{_AT}.rows", ("count", "digest", "sketch"), rule="3.4")
         for name, version in kernels.items():
-            if not isinstance(version, str) or not _VERSION.fullmatch(version):
-                raise SpecError(
-                    f"expected a version, got {quoted(version)}", location=f"{_AT}.kernels.{name}"
-                )
-        rows = closed(found["rows"], f"{_AT}.rows", ("count", "digest", "sketch"))
-        count, digest = rows["count"], rows["digest"]
-        if type(count) is not int or not 0 < count < 2**63:
-            raise SpecError(
-                f"expected a number of rows, got {quoted(count)}", location=f"{_AT}.rows.count"
-            )
-        if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
-            raise SpecError(
-                f"expected 64 hex digits, got {quoted(digest)}", location=f"{_AT}.rows.digest"
-            )
-        return cls(dict(kernels), FittedRows(count, digest, _sketch(rows["sketch"], count)))
+            _want(matches(version, _VERSION), "a version", version, f"kernels.{name}")
+        count, digest, sketch = rows["count"], rows["digest"], rows["sketch"]
+        _want(type(count) is int and 0 < count < 2**63, "a number of rows", count, "rows.count")
+        _want(matches(digest, _DIGEST), "64 hex digits", digest, "rows.digest")
+        most = min(count, _KEPT)
+        good = isinstance(sketch, list) and 0 < len(sketch) <= most
+        _want(good, f"1 to {most} hashes", sketch, "rows.sketch")
+        before = -1
+        for i, one in enumerate(sketch):
+            good = type(one) is int and before < one < 2**64
+            _want(good, "ascending 64-bit hashes", one, f"rows.sketch[{i}]")
+            before = one
+        return cls(dict(kernels), FittedRows(count, digest, tuple(sketch)))
 
 
-def _sketch(value: object, count: int) -> tuple[int, ...]:
-    at = f"{_AT}.rows.sketch"
-    most = min(count, _KEPT)
-    if not isinstance(value, list) or not 0 < len(value) <= most:
-        raise SpecError(f"expected 1 to {most} hashes, got {quoted(value)}", location=at)
-    before = -1
-    for i, one in enumerate(value):
-        if type(one) is not int or not before < one < 2**64:
-            raise SpecError(
-                f"expected ascending 64-bit hashes, got {quoted(one)}", location=f"{at}.{i}"
-            )
-        before = one
-    return tuple(value)
+def _want(good: bool, expected: str, value: object, where: str) -> None:
+    if not good:
+        raise SpecError(f"expected {expected}, got {quoted(value)}", location=f"{_AT}.{where}")
 
 
 def kernels_used(*, fast: bool) -> dict[str, str]:

@@ -8,6 +8,7 @@ fitted to the training rows once and never changes.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,11 +18,27 @@ import numpy as np
 
 from layerkit.core.layer import Array, Shape
 from layerkit.core.rows import Rows
-from layerkit.datacontract import file_fields as spec_
 from layerkit.datacontract.as_rows import as_rows, missing_column, one_batch
 from layerkit.datacontract.choose_columns import column_names, no_number, no_value, shape_of
 from layerkit.datacontract.parse_cells import as_numbers
-from layerkit.datacontract.scaling import Missing, Scale, bounds, centered, fit_fill, fit_scaler
+from layerkit.datacontract.scaling import (
+    Missing,
+    Scale,
+    centered,
+    fit_fill,
+    fit_scaler,
+    min_and_max,
+)
+from layerkit.datacontract.shared_fields import (
+    MOST_NUMBERS,
+    check_distinct,
+    freeze_numbers,
+    freeze_scaler,
+    from_fields,
+    lengths,
+    to_fields,
+)
+from layerkit.display import counted, quoted
 from layerkit.errors import DataError, ShapeError, SpecError
 
 __all__ = ["InputContract", "all_finite"]
@@ -83,14 +100,16 @@ class InputContract:
         if not self.shape or min(self.shape) < 0:
             raise SpecError(f"no shape of a row: {list(self.shape)}", location="input.shape")
         if self.columns is not None:
-            spec_.distinct(self.columns, "input.columns")
+            check_distinct(self.columns, "input.columns")
             if len(self.columns) != self.width:
-                found = f"{len(self.columns)} columns for a last axis of {self.width}"
-                raise ShapeError(found, location="input.columns")
-        for name in ("center", "scale", "low", "high", "missing"):
-            spec_.freeze(self, name, spec_.widths(self.width, self.columns), "input")
-        spec_.scaler(self.center, self.scale, "input")
-        spec_.bounds(self.low, self.high, "input.range")
+                reason = f"{counted(len(self.columns), 'column')} for a last axis of {self.width}"
+                raise ShapeError(reason, location="input.columns")
+        allowed = lengths(self.width, self.columns)
+        freeze_scaler(self, allowed, "input")
+        freeze_numbers(self, ("missing",), allowed, "input")
+        limits = freeze_numbers(self, ("low", "high"), allowed, "input")
+        if limits and (limits[0] > limits[1]).any():
+            raise SpecError("low lies above high", location="input.low")
 
     @property
     def width(self) -> int:
@@ -100,7 +119,7 @@ class InputContract:
     @property
     def numbers(self) -> int:
         """How many numbers describe a row when they are fitted: w, or 1 where w is too many."""
-        return self.width if self.columns or self.width <= spec_.WIDEST else 1
+        return self.width if self.columns or self.width <= MOST_NUMBERS else 1
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, InputContract):
@@ -345,7 +364,7 @@ class InputContract:
         if x.dtype.kind == "f" and not all_finite(x):
             raise draft._not_finite(x, np.isfinite(x), rows.source)
         x = draft._described(x)
-        low, high = bounds(x)
+        low, high = min_and_max(x)
         center, spread = fit_scaler(scale, x, low, high) or (None, None)
         fitted = replace(draft, center=center, scale=spread, low=low, high=high)
         fitted._checked(raw, rows.source)
@@ -357,7 +376,7 @@ class InputContract:
 
     def to_spec(self) -> dict[str, Any]:
         """The ``input`` map of the file's data contract (FORMAT.md 3.5)."""
-        spec = spec_.head(self.dtype, self.shape, self.center, self.scale)
+        spec = to_fields(self.dtype, self.shape, self.center, self.scale)
         if self.columns is not None:
             spec["columns"] = list(self.columns)
         if self.low is not None and self.high is not None:
@@ -380,20 +399,47 @@ class InputContract:
         return fields
 
     @classmethod
-    def from_spec(cls, spec: object, fields: object = None) -> Self:
-        """The contract that ``to_spec`` and ``table`` wrote.
+    def from_spec(cls, spec: Mapping[str, Any], fields: object = None) -> Self:
+        """The contract that ``to_spec`` and ``table`` wrote; ``spec`` keeps rule 3.5.
 
         Raises
         ------
         SpecError
-            If they are not of that form.
+            If layerkit cannot use it, or ``fields`` are not of their form.
         """
-        at = "spec.data.input"
-        found = spec_.closed(spec, at, ("dtype", "shape"), ("columns", "scaler", "range"))
-        shape = spec_.shape(found["shape"], f"{at}.shape")
-        columns = spec_.names(found["columns"], f"{at}.columns") if "columns" in found else None
-        center, scale = spec_.two(found.get("scaler"), f"{at}.scaler", "center", "scale")
-        low, high = spec_.two(found.get("range"), f"{at}.range", "min", "max")
-        dtype = spec_.dtype(found["dtype"], f"{at}.dtype")
-        plain = cls(shape, dtype, columns, center, scale, low, high)
-        return replace(plain, missing=spec_.fills(fields, columns, plain.width))
+        columns = tuple(spec["columns"]) if "columns" in spec else None
+        limits = spec.get("range", {"min": None, "max": None})
+        inputs = cls(
+            columns=columns,
+            low=limits["min"],
+            high=limits["max"],
+            **from_fields(spec, "spec.data.input"),
+        )
+        if fields is None:
+            return inputs
+        return replace(inputs, missing=_fills(fields, columns, inputs.width))
+
+
+def _fills(fields: object, columns: tuple[str, ...] | None, width: int) -> Array:
+    """The fill values in the ``fields`` of the file's ``table`` map."""
+    from layerkit.codec.contract import closed_map  # 5 ms, and only for files
+
+    at = "spec.data.table.fields"
+    if not isinstance(fields, list) or len(fields) not in lengths(width, columns):
+        raise SpecError(f"expected a list of {width} maps, got {quoted(fields)}", location=at)
+    found = []
+    for i, field in enumerate(fields):
+        where = f"{at}[{i}]"
+        if isinstance(field, dict) and field.get("kind", "numeric") != "numeric":
+            reason = f"unknown kind {quoted(field['kind'])}: it needs a newer layerkit"
+            raise SpecError(reason, location=f"{where}.kind")
+        field = closed_map(field, where, ("kind", "fill"), ("name",))
+        name, fill = columns[i] if columns else None, field["fill"]
+        if field.get("name") != name:
+            reason = f"expected the name of this column, {quoted(name)}, got "
+            raise SpecError(reason + quoted(field.get("name")), location=f"{where}.name")
+        if type(fill) not in (int, float) or not abs(fill) <= sys.float_info.max:
+            reason = f"expected a finite number, got {quoted(fill)}"
+            raise SpecError(reason, location=f"{where}.fill")
+        found.append(fill)
+    return np.array(found, np.float64)

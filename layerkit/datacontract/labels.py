@@ -17,8 +17,8 @@ import numpy as np
 from layerkit.core.layer import Array
 from layerkit.core.parts import Target
 from layerkit.datacontract.choose_columns import no_number
-from layerkit.datacontract.file_fields import distinct
 from layerkit.datacontract.parse_cells import as_numbers, is_missing, number
+from layerkit.datacontract.shared_fields import check_distinct
 from layerkit.display import quoted
 from layerkit.errors import DataError, ShapeError, SpecError
 
@@ -119,7 +119,7 @@ def check_classes(classes: Sequence[str | int], width: int, target: Target | Non
     at = "output.classes"
     if {type(c) for c in classes} not in ({str}, {int}):
         raise SpecError("wanted only text or only whole numbers", location=at)
-    distinct(classes, at)
+    check_distinct(classes, at)
     count = len(classes)
     if width == count or (width == 1 and count == 2 and target != "class"):
         return

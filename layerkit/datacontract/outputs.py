@@ -7,7 +7,7 @@ How a label finds its class is told in ``layerkit.datacontract.labels``.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -16,7 +16,6 @@ import numpy as np
 from layerkit.core.layer import Array, Shape
 from layerkit.core.parts import Target
 from layerkit.core.rows import Rows
-from layerkit.datacontract import file_fields as spec_
 from layerkit.datacontract.as_rows import missing_column
 from layerkit.datacontract.dataframes import cells_of
 from layerkit.datacontract.labels import (
@@ -26,8 +25,15 @@ from layerkit.datacontract.labels import (
     classes_in,
     real_numbers,
 )
-from layerkit.datacontract.scaling import Scale, bounds, fit_scaler
-from layerkit.display import quoted
+from layerkit.datacontract.scaling import Scale, fit_scaler, min_and_max
+from layerkit.datacontract.shared_fields import (
+    check_distinct,
+    freeze_scaler,
+    from_fields,
+    lengths,
+    to_fields,
+)
+from layerkit.display import counted
 from layerkit.errors import DataError, ShapeError, SpecError
 
 __all__ = ["OutputContract"]
@@ -78,13 +84,12 @@ class OutputContract:
                 raise SpecError("classes have no targets and no scale", location="output")
             check_classes(self.classes, self.width)
         if self.targets is not None:
-            spec_.distinct(self.targets, "output.targets")
+            check_distinct(self.targets, "output.targets")
             if len(self.targets) != self.width:
-                reason = f"{len(self.targets)} targets, but the model gives {self.width} numbers"
+                count, numbers = len(self.targets), counted(self.width, "number")
+                reason = f"{counted(count, 'target')}, but the model gives {numbers}"
                 raise ShapeError(reason, location="output.targets")
-        for name in ("center", "scale"):
-            spec_.freeze(self, name, spec_.widths(self.width, self.targets), "output")
-        spec_.scaler(self.center, self.scale, "output")
+        freeze_scaler(self, lengths(self.width, self.targets), "output")
 
     @property
     def width(self) -> int:
@@ -322,7 +327,7 @@ class OutputContract:
             if len(y) == 0:
                 raise DataError("no rows to fit the data contract to", source=rows.source)
             check_targets(y, draft._target_name, rows.source, flags=flags)
-            fitted = fit_scaler(scale, y, *bounds(y), location="output.scale")
+            fitted = fit_scaler(scale, y, *min_and_max(y), location="output.scale")
             center, spread = fitted or (None, None)
             return cls(shape, dtype, None, named, center, spread, label, absent)
         if classes is None:
@@ -338,7 +343,7 @@ class OutputContract:
 
     def to_spec(self) -> dict[str, Any]:
         """The ``output`` map of the file's data contract (FORMAT.md 3.5)."""
-        spec = spec_.head(self.dtype, self.shape, self.center, self.scale)
+        spec = to_fields(self.dtype, self.shape, self.center, self.scale)
         if self.classes is not None:
             spec["classes"] = list(self.classes)
         if self.targets is not None:
@@ -346,29 +351,17 @@ class OutputContract:
         return spec
 
     @classmethod
-    def from_spec(cls, spec: object, label: object = None) -> Self:
-        """The contract that ``to_spec`` wrote; ``label`` is the table's.
+    def from_spec(cls, spec: Mapping[str, Any], label: str | None = None) -> Self:
+        """The contract that ``to_spec`` wrote, a map that keeps rule 3.5; ``label``: the table's.
 
         Raises
         ------
         SpecError
-            If it is not of that form.
+            If layerkit cannot use it.
         """
-        at = "spec.data.output"
-        found = spec_.closed(spec, at, ("dtype", "shape"), ("classes", "targets", "scaler"))
-        classes = found.get("classes")
-        if classes is not None and (isinstance(classes, str) or not isinstance(classes, Sequence)):
-            raise SpecError(f"wanted a list, found {quoted(classes)}", location=f"{at}.classes")
-        targets = spec_.names(found["targets"], f"{at}.targets") if "targets" in found else None
-        center, scale = spec_.two(found.get("scaler"), f"{at}.scaler", "center", "scale")
-        if label is not None and not isinstance(label, str):
-            raise SpecError("wanted a name", location="spec.data.table.label")
         return cls(
-            spec_.shape(found["shape"], f"{at}.shape"),
-            spec_.dtype(found["dtype"], f"{at}.dtype"),
-            None if classes is None else tuple(classes),
-            targets,
-            center,
-            scale,
-            label,
+            classes=tuple(spec["classes"]) if "classes" in spec else None,
+            targets=tuple(spec["targets"]) if "targets" in spec else None,
+            label=label,
+            **from_fields(spec, "spec.data.output"),
         )

@@ -14,7 +14,7 @@ from layerkit.core.layer import Array
 from layerkit.display import nearest, quoted
 from layerkit.errors import DataError, SpecError
 
-__all__ = ["Missing", "Scale", "bounds", "centered", "fit_fill", "fit_scaler"]
+__all__ = ["Missing", "Scale", "centered", "fit_fill", "fit_scaler", "min_and_max"]
 
 Scale = Literal["standardize", "minmax"] | Mapping[str, Any] | None
 """What a user asks for: None, "standardize", "minmax", {"divide": number or one a column} or
@@ -27,7 +27,7 @@ _BLOCK = 4096
 _NUMBERS = 1 << 20  # scaled at a time: their float64 is not kept
 
 
-def bounds(x: Array) -> tuple[Array, Array]:
+def min_and_max(x: Array) -> tuple[Array, Array]:
     """Smallest and largest of each element of the last axis, (w,) float64 each; x (n, ..., w)."""
     axes = tuple(range(x.ndim - 1))
     return x.min(axis=axes).astype(np.float64), x.max(axis=axes).astype(np.float64)
@@ -55,7 +55,7 @@ def centered(x: Array, center: Array, scale: Array, dtype: np.dtype[Any]) -> Arr
 def fit_scaler(
     scale: Scale, x: Array, low: Array, high: Array, *, location: str = "input.scale"
 ) -> tuple[Array, Array] | None:
-    """(center, scale), (w,) float64 each, for rows x (n, ..., w) whose bounds are known.
+    """(center, scale), (w,) float64 each, for rows x (n, ..., w) from ``low`` to ``high``.
 
     A column that never changes gets scale 1.
 

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO, Literal
 
 import numpy as np
 
-from layerkit.codec import Document, Limits, check_data_contract, open_document
+from layerkit.codec import Document, Limits, open_document
 from layerkit.codec.document import located
 from layerkit.core.layer import Array, Layer
 from layerkit.core.network import Network
@@ -144,7 +144,6 @@ def _read_spec(
 def _read_contract(
     held: Mapping[str, Any], spec: Spec, planned: list[PlannedLayer]
 ) -> DataContract:
-    check_data_contract(dict(held))
     declared = declared_contract(spec, planned)
     if "data" not in held:
         return declared

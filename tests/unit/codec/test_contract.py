@@ -54,7 +54,7 @@ def test_full_contracts_are_accepted() -> None:
 def test_one_number_out_means_two_classes() -> None:
     accept(CLASSES, lambda d: d["output"].update(shape=[1], classes=["no", "yes"]))
     accept(CLASSES, lambda d: d["output"].update(shape=[], classes=["no", "yes"]))
-    with pytest.raises(SpecError, match="2 are wanted"):
+    with pytest.raises(SpecError, match="expected 2 strings"):
         accept(CLASSES, lambda d: d["output"].update(shape=[1], classes=["a", "b", "c"]))
 
 
@@ -76,26 +76,35 @@ def test_one_number_out_means_two_classes() -> None:
         (lambda d: d["input"].update(shape=[2, None]), "spec.data.input.columns"),
         (lambda d: d["input"]["columns"].pop(), "spec.data.input.columns"),
         (lambda d: d["input"].update(columns=["w", "w"]), "spec.data.input.columns"),
-        (lambda d: d["input"].update(columns=["w", 1]), "spec.data.input.columns"),
+        (lambda d: d["input"].update(columns=["w", 1]), "spec.data.input.columns[1]"),
         (lambda d: d["input"].update(columns=None), "spec.data.input.columns"),
         (lambda d: d["input"].update(scaler=[]), "spec.data.input.scaler"),
         (lambda d: d["input"]["scaler"].pop("center"), "spec.data.input.scaler"),
-        (lambda d: d["input"]["scaler"].update(scale=[1.0, 0.0]), "spec.data.input.scaler.scale"),
-        (lambda d: d["input"]["scaler"].update(scale=[1.0, -0.0]), "spec.data.input.scaler.scale"),
+        (
+            lambda d: d["input"]["scaler"].update(scale=[1.0, 0.0]),
+            "spec.data.input.scaler.scale[1]",
+        ),
+        (
+            lambda d: d["input"]["scaler"].update(scale=[1.0, -0.0]),
+            "spec.data.input.scaler.scale[1]",
+        ),
         (lambda d: d["input"]["scaler"].update(scale=[1.0]), "spec.data.input.scaler.scale"),
-        (lambda d: d["input"]["scaler"].update(center=[0, 1.0]), "spec.data.input.scaler.center"),
+        (
+            lambda d: d["input"]["scaler"].update(center=[0, 1.0]),
+            "spec.data.input.scaler.center[0]",
+        ),
         (
             lambda d: d["input"]["scaler"].update(center=[0.0, math.nan]),
-            "spec.data.input.scaler.center",
+            "spec.data.input.scaler.center[1]",
         ),
         (lambda d: d["input"]["range"].update(min=[0.0, 9.6]), "spec.data.input.range"),
-        (lambda d: d["input"]["range"].update(max=[0.0, math.inf]), "spec.data.input.range.max"),
+        (lambda d: d["input"]["range"].update(max=[0.0, math.inf]), "spec.data.input.range.max[1]"),
         (lambda d: d["input"]["range"].update(center=[]), "spec.data.input.range"),
         (lambda d: d["output"].update(shape=[None]), "spec.data.output.classes"),
         (lambda d: d["output"].update(classes=["a", "b"]), "spec.data.output.classes"),
         (lambda d: d["output"].update(classes=["a", "b", "a"]), "spec.data.output.classes"),
-        (lambda d: d["output"].update(classes=["a", "b", 3]), "spec.data.output.classes"),
-        (lambda d: d["output"].update(classes=[1, 2, True]), "spec.data.output.classes"),
+        (lambda d: d["output"].update(classes=["a", "b", 3]), "spec.data.output.classes[2]"),
+        (lambda d: d["output"].update(classes=[1, 2, True]), "spec.data.output.classes[2]"),
         (lambda d: d["output"].update(classes=[0.0, 1.0, 2.0]), "spec.data.output.classes"),
         (lambda d: d["output"].update(shape=[0], classes=[]), "spec.data.output.classes"),
         (lambda d: d["output"].update(targets=["a", "b", "c"]), "spec.data.output.targets"),

@@ -323,7 +323,7 @@ def test_columns_chosen_with_their_kind() -> None:
         InputContract.fit(rows, columns=[{"name": "a", "kind": "categorical"}])
     with pytest.raises(SpecError, match=r"input\.columns\.0"):
         InputContract.fit(rows, columns=[{"nmae": "a"}])
-    with pytest.raises(SpecError, match="comes twice"):
+    with pytest.raises(SpecError, match="appears twice"):
         InputContract.fit(rows, columns=["a", "a"])
 
 

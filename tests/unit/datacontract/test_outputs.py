@@ -257,7 +257,7 @@ def test_number_of_classes_and_outputs_must_agree() -> None:
     assert fitted(["a", "b"], 1, target="binary").classes == ("a", "b")
     with pytest.raises(ShapeError, match="3 classes, but the model gives 1"):
         fitted(["a", "b", "c"], 1, target="binary")
-    with pytest.raises(ShapeError, match="1 targets, but the model gives 2"):
+    with pytest.raises(ShapeError, match="1 target, but the model gives 2"):
         fitted([[1, 2]], 2, target="real", targets=["u"])
 
 
