@@ -285,7 +285,7 @@ def build(spec: str | Path | Mapping[str, Any] | Spec, *, settings: Sequence[str
     Parameters
     ----------
     spec
-        Path of a JSON spec, the parsed object, or a resolved ``Spec``.
+        Path of a JSON spec, name of a ready one, the parsed object, or a resolved ``Spec``.
     settings
         Overrides such as ``"layers.1.gate_bias=-3"``.
 

@@ -23,6 +23,7 @@ from layerkit.cli import (
     failures,
     infer,
     inspect,
+    models,
     plugins_check,
     plugins_doctor,
     plugins_list,
@@ -101,6 +102,7 @@ app.command("verify", epilog=verify.EXAMPLE)(limited(verify.verify))
 app.command("diff", epilog=diff.EXAMPLE)(limited(diff.diff))
 app.command("upgrade", epilog=rewrite.UPGRADE_EXAMPLE)(limited(rewrite.upgrade))
 app.command("deploy", epilog=rewrite.DEPLOY_EXAMPLE)(limited(rewrite.deploy))
+app.command("models", epilog=models.EXAMPLE)(models.models)
 app.command("schema", epilog=schema.EXAMPLE)(schema.schema)
 app.command("explain", epilog=explain.EXAMPLE)(explain.explain)
 app.add_typer(plugin_commands, name="plugins")

@@ -11,14 +11,15 @@ from layerkit.cli import console, failures, options
 __all__ = ["EXAMPLE", "build"]
 
 EXAMPLE = console.example(
-    "layerkit build models/highway-digits.json",
+    "layerkit build highway-digits",
     "layerkit build net.json --set layers.1.repeat=20 --dry-run",
 )
 
 
 def build(
     spec: Annotated[
-        str, typer.Argument(metavar="SPEC", help="A JSON spec; - reads it from standard input.")
+        str,
+        typer.Argument(metavar="SPEC", help="A JSON spec or the name of a ready one; - for stdin."),
     ],
     *,
     output: Annotated[

@@ -57,6 +57,7 @@ def read_source(name: str, settings: Sequence[str]) -> Spec | Model:
     """
     from layerkit import load
     from layerkit.specs import read_spec
+    from layerkit.specs.ready import open_spec
 
     if name == "-":
         raw = sys.stdin.buffer.read()
@@ -65,7 +66,7 @@ def read_source(name: str, settings: Sequence[str]) -> Spec | Model:
         with open_input(name) as file:
             raw = file.read()
         return _spec_text(raw, settings) if _is_spec(raw) else _changed(_from(raw), settings)
-    with open_input(str(path_of(name))) as file:
+    with open_spec(name) as file:
         is_spec = _is_spec(file.read(_HEAD)) or name.endswith(".json")
     return read_spec(name, settings=settings) if is_spec else _changed(load(name), settings)
 

@@ -11,7 +11,7 @@ from layerkit.cli import console, failures, options
 __all__ = ["EXAMPLE", "train"]
 
 EXAMPLE = console.example(
-    "layerkit train models/highway-digits.json",
+    "layerkit train highway-digits",
     "layerkit train net.json --data iris.csv --epochs 50 -o runs/",
     "layerkit train net.json --seeds 5           five models, and how much they differ",
     "layerkit train trained.layerkit --set train.optimizer.learning_rate=0.0003",
@@ -22,7 +22,8 @@ def train(
     source: Annotated[
         str,
         typer.Argument(
-            metavar="SPEC|MODEL", help="A JSON spec, or a model file to train further; - for stdin."
+            metavar="SPEC|MODEL",
+            help="A JSON spec, the name of a ready one, or a model to train further; - for stdin.",
         ),
     ],
     *,

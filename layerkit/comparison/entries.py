@@ -12,8 +12,9 @@ from typing import Any, Literal
 from layerkit.errors import PluginError, SpecError
 from layerkit.file.load import load
 from layerkit.model import Model
-from layerkit.paths import expanded, open_input
+from layerkit.paths import expanded
 from layerkit.specs import Spec, read_spec
+from layerkit.specs.ready import open_spec
 
 __all__ = ["Entry", "Given", "gather"]
 
@@ -82,7 +83,7 @@ def _read(given: Given, settings: Sequence[str]) -> Spec | Model:
     path = Path(expanded(os.fspath(given)))
     if path.suffix == ".layerkit":
         return load(given)  # as given: it may be a URL
-    with open_input(str(path)) as file:
+    with open_spec(str(path)) as file:
         is_model = file.read(len(_MAGIC)) == _MAGIC
     return load(path) if is_model else read_spec(path, settings=settings)
 

@@ -17,13 +17,14 @@ from layerkit.core.parts import Link
 from layerkit.core.planning import PlannedLayer, plan_layers
 from layerkit.discovery.registry import LAYERS
 from layerkit.errors import PluginError, SpecError
-from layerkit.paths import expanded, open_input, path_errors
+from layerkit.paths import path_errors
 from layerkit.specs.check_shapes import check_fit
 from layerkit.specs.document import read_document
 from layerkit.specs.json_source import Source, parse, plain
 from layerkit.specs.layers import LayerRecord, Lookup, read_layers
 from layerkit.specs.messages import Fault, Faults, Permit, anyone
 from layerkit.specs.overrides import override
+from layerkit.specs.ready import open_spec
 from layerkit.specs.recipe import check_output, link_of, read_recipe
 from layerkit.specs.sections import DIALECT, SECTIONS
 
@@ -101,7 +102,7 @@ def read_spec(spec: str | FilePath | Mapping[str, Any], *, settings: Sequence[st
     Parameters
     ----------
     spec
-        Path of a JSON file, or the parsed object itself.
+        Path of a JSON file, name of a ready spec, or the parsed object itself.
     settings
         Overrides such as ``layers.1.gate_bias=-3``, applied before validation.
 
@@ -119,8 +120,8 @@ def read_spec(spec: str | FilePath | Mapping[str, Any], *, settings: Sequence[st
     elif not isinstance(spec, (str, os.PathLike)):
         source = Source(plain(spec))  # refused below as no JSON object, or here as no JSON
     else:
-        name = expanded(os.fspath(spec))
-        with open_input(name) as file, path_errors(name):
+        name = os.fspath(spec)
+        with open_spec(name) as file, path_errors(name):
             raw = file.read()
         try:
             text = raw.decode("utf-8-sig")

@@ -1177,6 +1177,22 @@ def seen(desk: Desk) -> None:
 
 case("checkpoint", go_on, left_checkpoint, seen)
 
+
+def ready(name: str, pattern: str) -> None:
+    """A case of a spec that is called ``name``, and by what the message says instead."""
+
+    def call(desk: Desk) -> None:
+        desk.options["spec"] = name
+
+    def call_as_told(desk: Desk, text: str) -> None:
+        desk.options["spec"] = told(pattern, text)
+
+    case("ready", call_as_told, call, lambda desk: layerkit.build(desk.options["spec"]))
+
+
+ready("models/highway-digits.json", r"(\S+) is a ready spec")
+ready("highway-digit", r"did you mean '(\S+)'")
+
 case_of_text("header", "header=False", how(header=False), holds("f.csv", "a,b\n"))
 case_of_text("header", "header=False", how(header=False), holds("f.csv", "a,a\n1,2\n"))
 case_of_text("encoding", "encoding= (latin-1", how(encoding="latin-1"),

@@ -1,7 +1,7 @@
 """The documentation tells the truth: its code runs, its outputs are real, its links lead somewhere.
 
-The blocks of one page run in order in one temporary folder that holds ``models/``, as a fresh clone
-does. Comments in front of a fence say what is special about it:
+The blocks of one page run in order in one empty folder. Comments in front of a fence say what is
+special about it:
 
 ``<!-- not run: REASON -->``        it does not run here (installs, the network, another data set)
 ``<!-- excerpt: PATH -->``          its lines stand in that file, in this order
@@ -16,7 +16,6 @@ import importlib.util
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -149,7 +148,6 @@ def runs(
 
 def run_page(page: Path, folder: Path, python: str | Path = sys.executable) -> Told:
     """Run the blocks of ``page`` in ``folder``, by that Python, until one fails."""
-    shutil.copytree(ROOT / "models", folder / "models")
     environment = {
         **{k: v for k, v in os.environ.items() if not k.startswith("LAYERKIT_")},
         "PATH": os.pathsep.join([str(Path(python).parent), os.environ.get("PATH", "")]),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import layerkit
+from tests.e2e.conftest import Cli
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = Path(os.environ.get("LAYERKIT_SHARED", ROOT.parent / "shared"))
@@ -21,7 +23,7 @@ needs_mnist = pytest.mark.skipif(
 
 
 def size(name: str) -> int:
-    return layerkit.build(ROOT / "models" / f"{name}.json").network.size
+    return layerkit.build(name).network.size
 
 
 @pytest.mark.parametrize("path", SPECS, ids=lambda p: p.stem)
@@ -41,6 +43,68 @@ def test_the_specs_that_the_readme_of_models_promises_are_there() -> None:
     }
     depth = {f"depth-{kind}-{n}" for kind in ("plain", "highway") for n in (10, 20, 50, 100)}
     assert names >= {*trios, *depth, "article-digits", "california-housing", "letter"}
+
+
+def test_a_ready_spec_is_found_by_its_name_wherever_a_spec_is_taken(cli: Cli) -> None:
+    whole = layerkit.build(ROOT / "models" / "highway-digits.json")
+    for model in (layerkit.build("highway-digits"), layerkit.build(Path("highway-digits"))):
+        assert model.spec == whole.spec
+        assert model.network.params.tobytes() == whole.network.params.tobytes()
+    settings = ("--set", "train.epochs=1")
+    assert cli("build", "plain-digits").code == 0
+    assert cli("train", "highway-digits", "-q", *settings).code == 0
+    done = cli("compare", "plain-digits", "highway-digits.layerkit", "--seeds", 1, *settings, "-q")
+    assert done.code == 0
+    assert layerkit.train("highway-digits", settings=["train.epochs=1"]).epochs == 1
+
+
+def test_a_file_or_folder_comes_before_the_ready_spec_of_its_name(
+    folder: Path, cli: Cli, spec: Callable[..., Path]
+) -> None:
+    spec("highway-digits", name="own")
+    assert layerkit.build("highway-digits").name == "own"
+    assert "own: input 2" in cli("build", "highway-digits", "--dry-run").out
+    (folder / "plain-digits").mkdir()
+    with pytest.raises(IsADirectoryError):
+        layerkit.build("plain-digits")
+
+
+@pytest.mark.parametrize(
+    "path", ["./highway-digits", "models/highway-digits", "highway-digits.json", "Highway-digits"]
+)
+def test_a_path_is_no_name_of_a_ready_spec(folder: Path, path: str) -> None:
+    with pytest.raises(FileNotFoundError, match=f"there is no file {path}"):
+        layerkit.build(path)
+
+
+def test_a_missing_spec_names_the_ready_one(cli: Cli) -> None:
+    for command in ("build", "train", "compare"):
+        told = cli(command, "models/highway-digits.json", "--json").error
+        assert told["message"].startswith("there is no file models/highway-digits.json")
+        assert told["hint"].startswith("highway-digits is a ready spec: give its name alone")
+        assert "did you mean 'highway-digits'" in cli(command, "higway-digits").err
+        assert cli(command, "quite-another.json", "--json").error["hint"] is None
+
+
+def test_the_list_of_ready_specs_is_true_and_fits_a_terminal(cli: Cli) -> None:
+    told = cli("models", "--json").json["models"]
+    assert {m["name"] for m in told} == {path.stem for path in SPECS}
+    page = (ROOT / "models" / "README.md").read_text()
+    shown = cli("models").out
+    for model in told:
+        spec = json.loads((ROOT / "models" / f"{model['name']}.json").read_text())
+        assert model["data"] == spec["train"].get("data")
+        assert model["parameters"] == size(model["name"])
+        assert model["shows"] in shown
+        row = next(line for line in page.split("\n") if line.startswith(f"| `{model['name']}` |"))
+        assert f"| {model['shows']} | {model['parameters']:,} |" in row
+    assert max(map(len, shown.split("\n"))) <= 80
+
+
+def test_a_ready_spec_is_printed_as_it_stands(cli: Cli) -> None:
+    assert cli("models", "letter").out == (ROOT / "models" / "letter.json").read_text()
+    done = cli("models", "leter")
+    assert (done.code, "did you mean 'letter'?" in done.err) == (2, True)
 
 
 @pytest.mark.parametrize("data", ["digits", "mnist"])
@@ -65,7 +129,7 @@ def test_the_article_net_says_that_its_carry_is_saturated() -> None:
         def stop(self) -> bool:
             return True
 
-    layerkit.train(ROOT / "models" / "article-digits.json", listener=Ear())
+    layerkit.train("article-digits", listener=Ear())
     assert len(said) == 1
     assert "the carry is saturated" in said[0]
     spec = json.loads((ROOT / "models" / "article-digits.json").read_text())
@@ -74,7 +138,7 @@ def test_the_article_net_says_that_its_carry_is_saturated() -> None:
 
 
 def test_eight_highway_layers_learn_the_digits() -> None:
-    runs = layerkit.train_seeds(ROOT / "models" / "highway-digits.json", seeds=5)
+    runs = layerkit.train_seeds("highway-digits", seeds=5)
     accuracies = [run.metrics["test_accuracy"] for run in runs]
     assert runs[0].model.network.size == 19_306
     assert np.mean(accuracies) >= 0.96
@@ -98,4 +162,4 @@ def test_a_hundred_layers_learn_only_with_highways() -> None:
 def train_on_mnist(name: str, rows: int, settings: list[str]) -> layerkit.Run:
     splits = layerkit.load_data("mnist", where=SHARED / "data" / "mnist")
     splits["train"] = splits["train"].take(slice(0, rows))
-    return layerkit.train(ROOT / "models" / f"{name}.json", data=splits, settings=settings)
+    return layerkit.train(name, data=splits, settings=settings)

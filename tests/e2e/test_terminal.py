@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 COMMANDS = [
     ("build",), ("train",), ("resume",), ("eval",), ("infer",), ("compare",), ("inspect",),
-    ("verify",), ("schema",), ("explain",), ("plugins", "list"), ("demo",),
+    ("verify",), ("models",), ("schema",), ("explain",), ("plugins", "list"), ("demo",),
 ]  # fmt: skip
 HEAVY = ("numpy", "pydantic", "msgpack", "rich", "layerkit_plugins")
 

@@ -250,10 +250,8 @@ def test_a_full_disk_costs_a_checkpoint_and_not_the_training(
         return file_id
 
     monkeypatch.setattr(module, "save", full)
-    spec = "models/highway-digits.json"
-    root = Path(__file__).resolve().parents[3]
     done = layerkit.train(
-        root / spec, settings=["train.epochs=3"], listener=Ear(), checkpoint=path, every=0.0
+        "highway-digits", settings=["train.epochs=3"], listener=Ear(), checkpoint=path, every=0.0
     )
     assert done.epochs == 3
     assert path.read_bytes() == saved[0]
