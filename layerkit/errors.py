@@ -70,6 +70,7 @@ __all__ = [
     "TruncatedFileError",
     "UnknownTypeError",
     "UnsupportedFormatError",
+    "joined_plugin_errors",
     "place",
 ]
 
@@ -404,6 +405,26 @@ class PluginNotAllowedError(PluginError):
     """
 
     code = "LK-106"
+
+
+_GRAVITY = (
+    UnknownTypeError,
+    PluginMissingError,
+    PluginAmbiguousError,
+    PluginNotAllowedError,
+    PluginLoadError,
+    PluginVersionError,
+    PluginError,
+)
+
+
+def joined_plugin_errors(errors: Sequence[PluginError], message: str, **where: Any) -> PluginError:
+    """One error for several: the class, cause and hint of the gravest, the problems of all."""
+    first = min(errors, key=lambda e: next(i for i, c in enumerate(_GRAVITY) if isinstance(e, c)))
+    problems = [problem for error in errors for problem in error.problems]
+    joined = type(first)(message, problems=problems, **{"hint": first.hint, **where})
+    joined.__cause__ = first.__cause__
+    return joined
 
 
 class DataError(LayerkitError, ValueError):

@@ -79,8 +79,7 @@ def spec_fields() -> str:
                 takes = "null or an object: [`train.early_stopping`](#trainearly_stopping)"
             else:
                 takes = _takes(annotation_at((*steps, name)))
-            made = info.default_factory is not None
-            default = "required" if required else "`{}`" if made else _json(info.default)
+            default = "required" if required else _json(info.default)
             rows.append([_code(name), takes, default, info.description or ""])
         title = f"`{path}`" if path else "Top level"
         table = _table(["field", "takes", "default", "meaning"], rows)

@@ -107,11 +107,7 @@ def _spec_field(path: str) -> list[Topic]:
         topic["settings"] = list(inner.model_fields)
     else:
         topic["type"] = describe(annotation)
-    topic["default"] = (
-        "none: it is required"
-        if info.is_required()
-        else _shown(info.get_default(call_default_factory=True))
-    )
+    topic["default"] = "none: it is required" if info.is_required() else _shown(info.get_default())
     group = {"metrics": "metrics", "layers": "layers", "data": "data"}.get(name)
     group = group or part_group(annotation)
     if group is not None:

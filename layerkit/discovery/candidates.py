@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -14,7 +14,9 @@ __all__ = [
     "FIRST_PARTY",
     "GROUPS",
     "Candidate",
+    "Permit",
     "allow_list",
+    "anyone",
     "installed",
     "may_import",
     "normalised",
@@ -48,6 +50,15 @@ class Candidate(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.dist} {self.version}" if self.dist else "registered in this process"
+
+
+Permit = Callable[[Candidate], bool]
+"""Whether a caller allows the part behind a candidate to be imported."""
+
+
+def anyone(candidate: Candidate) -> bool:
+    """The ``Permit`` that allows every distribution."""
+    return True
 
 
 def allow_list() -> frozenset[str] | None:

@@ -15,6 +15,7 @@ from layerkit.core.network import Network
 from layerkit.core.planning import PlannedLayer
 from layerkit.datacontract import DataContract
 from layerkit.datacontract.fitted_rows import Fit
+from layerkit.discovery.candidates import Permit
 from layerkit.errors import SpecError
 from layerkit.file.check_tensors import check_copies, check_tensors
 from layerkit.file.fingerprint import fingerprint_of, known_training
@@ -22,8 +23,7 @@ from layerkit.file.provenance import AllowPlugins, permission, resolve_types
 from layerkit.file.selftest import run_selftest
 from layerkit.model import FileLeftovers, Model, SelfTest, declared_contract
 from layerkit.specs import Spec, resolve
-from layerkit.specs.json_source import Source, spell
-from layerkit.specs.messages import Permit
+from layerkit.specs.json_source import JsonSource, spell
 
 __all__ = ["load"]
 
@@ -133,7 +133,7 @@ def _read_spec(
             for i, layer in enumerate(document["layers"])
         ]
     return resolve(
-        Source(document),
+        JsonSource(document),
         lenient=True,
         prefix="spec.model",
         permit=permit,

@@ -14,19 +14,24 @@ from layerkit.codec import LayerRecord as FileRecord
 from layerkit.codec import Limits, layer_records
 from layerkit.core.layer import Layer
 from layerkit.core.parts import Part
-from layerkit.discovery.candidates import FIRST_PARTY, Candidate, allow_list, normalised
+from layerkit.discovery.candidates import (
+    FIRST_PARTY,
+    Candidate,
+    Permit,
+    allow_list,
+    anyone,
+    normalised,
+)
 from layerkit.discovery.registry import ACTIVATIONS, LAYERS, REGISTRIES, Registry, split_config
 from layerkit.errors import (
-    PluginAmbiguousError,
     PluginError,
-    PluginLoadError,
     PluginMissingError,
     PluginNotAllowedError,
     PluginProblem,
     PluginVersionError,
+    joined_plugin_errors,
 )
 from layerkit.specs import LayerRecord
-from layerkit.specs.messages import Permit, anyone
 from layerkit.specs.validate.settings import part_group, setting_types
 
 __all__ = ["AllowPlugins", "permission", "provenance", "resolve_types"]
@@ -60,14 +65,6 @@ _TOLD = 10  # distributions in a command
 
 _MOST = 1000
 """Types that cannot be used, after which a file is looked at no further."""
-
-_RANK: list[type[PluginError]] = [
-    PluginMissingError,
-    PluginAmbiguousError,
-    PluginNotAllowedError,
-    PluginLoadError,
-    PluginVersionError,
-]
 
 
 def provenance(
@@ -168,7 +165,7 @@ def resolve_types(
             break
     configs = _migrated(header, classes, faults)
     if faults:
-        raise _gravest(faults, lure=allow is None)
+        raise _joined(faults, lure=allow is None)
     return classes, configs
 
 
@@ -276,20 +273,10 @@ def _migrated(
     return configs
 
 
-def _gravest(faults: list[PluginError], *, lure: bool) -> PluginError:
-    """One error for all: the class in the format's order, every problem listed."""
-
-    def rank(error: PluginError) -> int:
-        return next(i for i, kind in enumerate(_RANK) if isinstance(error, kind))
-
-    first = min(faults, key=rank)
+def _joined(faults: list[PluginError], *, lure: bool) -> PluginError:
+    """One error for all, with what to do about each."""
     missing = [p for e in faults if isinstance(e, PluginMissingError) for p in e.problems]
     others = [e.hint for e in faults if e.hint and not isinstance(e, PluginMissingError)]
     hints = [*([_remedy(missing, lure=lure)] if missing else []), *others]
-    raised = type(first)(
-        "\n".join(error.message for error in faults),
-        problems=[problem for error in faults for problem in error.problems],
-        hint="\n".join(dict.fromkeys(hints)) or None,
-    )
-    raised.__cause__ = first.__cause__
-    return raised
+    message = "\n".join(error.message for error in faults)
+    return joined_plugin_errors(faults, message, hint="\n".join(dict.fromkeys(hints)) or None)

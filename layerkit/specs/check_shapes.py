@@ -1,4 +1,4 @@
-"""Whether the layers of a spec fit together, fit its output and fit into memory."""
+"""Check that the layers of a spec fit together, fit its output and fit into memory."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["check_fit"]
 
 
 def check_fit(spec: Spec, faults: Faults) -> None:
-    """Plan the layers; hold the last shape against the output and the size against the machine."""
+    """Plan the layers; note an output shape or a size in memory that does not fit."""
     try:
         planned = spec.plan()
     except SpecError as error:
@@ -30,7 +30,7 @@ def check_fit(spec: Spec, faults: Faults) -> None:
         faults.add(("layers", origin), error.reason, error)
         return
     out = planned[-1].plan.out_shape if planned else spec.in_shape
-    for key, noun in (("classes", "classes"), ("targets", "targets")):
+    for key in ("classes", "targets"):
         names = spec.output[key]
         if not names:
             continue
@@ -38,7 +38,8 @@ def check_fit(spec: Spec, faults: Faults) -> None:
         if len(out) != 1 or out[0] not in ({1, 2} if two else {len(names)}):
             last = planned[-1].name if planned else "the input"
             misfit = ShapeError(
-                f"{_count(len(names), noun)}, but {last!r} gives rows of shape {list(out)}: "
+                f"{'there is 1 target' if len(names) == 1 else f'there are {len(names)} {key}'}, "
+                f"but {last!r} gives rows of shape {list(out)}: "
                 + _remedy(spec, 1 if two else len(names), "1 (or 2)" if two else str(len(names)))
             )
             origin = spec.layers[-1].origin if spec.layers else 0
@@ -46,30 +47,27 @@ def check_fit(spec: Spec, faults: Faults) -> None:
     _check_memory(spec, planned, faults)
 
 
-def _remedy(spec: Spec, units: int, told: str) -> str:
-    """What makes the last layer give ``units`` numbers, ``told`` as a message says it."""
+def _remedy(spec: Spec, units: int, shown: str) -> str:
+    """What makes the last layer give ``units`` numbers, in words."""
     if spec.layers and "units" in spec.layers[-1].config:
         last = spec.layers[-1]
         tried = replace(last, config={**last.config, "units": units})
         with suppress(SpecError, PluginError):
             planned = replace(spec, layers=(*spec.layers[:-1], tried)).plan()
             if planned[-1].plan.out_shape == (units,):
-                return f"set its units to {told}"
-    return f"put a dense layer with units: {told} after it"
-
-
-def _count(count: int, noun: str) -> str:
-    return f"there is 1 {noun.removesuffix('s')}" if count == 1 else f"there are {count} {noun}"
+                return f"set its units to {shown}"
+    return f"put a dense layer with units: {shown} after it"
 
 
 def _check_memory(spec: Spec, planned: list[PlannedLayer], faults: Faults) -> None:
-    """Refuse, before anything is allocated, what cannot be held: parameters, states, one row."""
+    """Note parameters, states or rows too large for this machine, before allocating anything."""
     itemsize = 4 if spec.dtype == "float32" else 8
     have = _memory()
     row = math.prod(spec.in_shape) * itemsize
     if row > have:
         faults.add(
-            ("input",), f"one row would take {byte_size(row)}; this machine has {byte_size(have)}"
+            ("input",),
+            f"one row takes {byte_size(row)}; this machine has {byte_size(have)} of memory",
         )
     sizes = [_size(p) * itemsize for p in planned]
     if sum(sizes) > have:
@@ -77,7 +75,7 @@ def _check_memory(spec: Spec, planned: list[PlannedLayer], faults: Faults) -> No
         i = alone[0] if alone else max(range(len(planned)), key=sizes.__getitem__)
         faults.add(
             ("layers", spec.layers[i].origin),
-            f"the parameters would take {byte_size(sum(sizes))}, {byte_size(sizes[i])} of it in "
+            f"the parameters take {byte_size(sum(sizes))}, {byte_size(sizes[i])} of it in "
             f"{planned[i].name!r}; this machine has {byte_size(have)} of memory: use fewer units",
         )
 
@@ -89,7 +87,7 @@ def _size(p: PlannedLayer) -> int:
 
 
 def _memory() -> int:
-    """Physical memory in bytes; 64 GB where it cannot be asked."""
+    """Physical memory in bytes; 64 GB where the system does not say."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):

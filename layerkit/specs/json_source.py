@@ -1,4 +1,4 @@
-"""JSON text to a tree, with the line of every field."""
+"""Read JSON text into a tree, and find the line of each field."""
 
 from __future__ import annotations
 
@@ -14,41 +14,43 @@ import numpy as np
 from layerkit.display import quoted
 from layerkit.errors import SpecError
 
-__all__ = ["Change", "Path", "Source", "decode", "parse", "plain", "spell"]
+__all__ = ["Change", "JsonSource", "Path", "decode", "parse", "spell", "strict_json"]
 
-_LARGEST = 10**300  # beyond it a whole number is no float, and nothing in a spec is so large
+_LARGEST = 10**300  # integers beyond it do not convert to float, and no spec needs them
 
 Path = tuple[str | int, ...]
 """Keys and indices from the root of a spec to a field."""
 
+_TWICE = "the field {} is given twice in one object"
+_NOT_FINITE = "{} is not JSON: expected a finite number"
 _SPACE = re.compile(r"[ \t\n\r]*")
 _WORD = re.compile(r'"(?:[^"\\]|\\.)*"|[{}]')
 _scan = json.JSONDecoder(parse_int=str, parse_float=str).raw_decode
 
 
 class Change(NamedTuple):
-    """An override that was applied: the ``path`` it set, and what messages call it."""
+    """An override that was applied: the ``path`` it set, and its ``label`` in messages."""
 
     path: Path
-    said: str
+    label: str
 
 
-class Source:
-    """A spec as it was written: its tree, where it came from, and the line of each field.
+class JsonSource:
+    """A spec as it was written: its tree, its file name, and the line of each field.
 
-    ``changes`` are overrides that the tree has had, ``original`` is the source without them.
+    ``changes`` are the overrides that were applied, ``original`` is the source without them.
     """
 
     def __init__(self, tree: Any, *, name: str | None = None, text: str | None = None) -> None:
         self.tree = tree
         self.name = name
         self.changes: tuple[Change, ...] = ()
-        self.original: Source | None = None
+        self.original: JsonSource | None = None
         self._text = text
 
-    def changed(self, tree: Any, changes: tuple[Change, ...] = ()) -> Source:
+    def changed(self, tree: Any, changes: tuple[Change, ...] = ()) -> JsonSource:
         """The same source after overrides: fields keep the lines they were written on."""
-        made = Source(tree, name=self.name, text=self._text)
+        made = JsonSource(tree, name=self.name, text=self._text)
         made.original, made.changes = self, changes
         return made
 
@@ -57,7 +59,7 @@ class Source:
         return self.lines([path])[0]
 
     def lines(self, paths: Sequence[Path]) -> list[int | None]:
-        """The line of each, in one pass over the text."""
+        """The line of each path, in one pass over the text."""
         if self._text is None:
             return [None] * len(paths)
         found = _lines(self._text, paths)
@@ -65,9 +67,9 @@ class Source:
 
 
 def spell(path: Path, prefix: str = "") -> str:
-    """``("layers", 2, "units")`` as ``layers[2].units``; odd keys as ``layers[2]['a b']``.
+    """``("layers", 2, "units")`` as ``layers[2].units``; other keys as ``layers[2]['a b']``.
 
-    Keys may come out of a file: what does not print never gets into a message.
+    Keys may come from a hostile file, so characters that do not print are escaped.
     """
     text = prefix
     for step in path:
@@ -78,7 +80,7 @@ def spell(path: Path, prefix: str = "") -> str:
     return text
 
 
-def parse(text: str, *, name: str | None = None) -> Source:
+def parse(text: str, *, name: str | None = None) -> JsonSource:
     """Parse JSON ``text`` of a spec.
 
     Raises
@@ -91,10 +93,7 @@ def parse(text: str, *, name: str | None = None) -> Source:
         seen = dict(items)
         if len(seen) < len(items):
             twice = _repeated(k for k, _ in items)
-            line = _second(text, twice)
-            raise SpecError(
-                f"the field {quoted(twice)} is given twice in one object", line=line, path=name
-            )
+            raise SpecError(_TWICE.format(quoted(twice)), line=_second(text, twice), path=name)
         return seen
 
     try:
@@ -107,82 +106,82 @@ def parse(text: str, *, name: str | None = None) -> Source:
     except SpecError as error:
         error.path = name
         raise
-    return Source(tree, name=name, text=text)
+    return JsonSource(tree, name=name, text=text)
 
 
 def decode(text: str, **hooks: Any) -> Any:
-    """JSON ``text`` as a tree, with ``hooks`` of ``json.loads``.
+    """JSON ``text`` as a tree; ``hooks`` are passed to ``json.loads``.
 
     Raises
     ------
     SpecError
-        If it holds NaN or a huge number, or is nested without end.
+        If it holds NaN or a huge number, or is nested too deeply.
     json.JSONDecodeError
         If it is not JSON.
     """
     try:
-        return json.loads(text, parse_constant=_no_constant, parse_int=_whole, **hooks)
+        return json.loads(text, parse_constant=_no_constant, parse_int=_integer, **hooks)
     except RecursionError:
         raise SpecError("nested too deeply") from None
 
 
 def _no_constant(word: str) -> Any:
-    raise SpecError(f"{word} is not JSON: a finite number is wanted")
+    raise SpecError(_NOT_FINITE.format(word))
 
 
-def _whole(digits: str) -> int:
+def _integer(digits: str) -> int:
     if len(digits) > 301 or abs(int(digits)) >= _LARGEST:
         raise SpecError(f"the number {digits[:12]}... is too large")
     return int(digits)
 
 
-def plain(value: Any, depth: int = 0) -> Any:
-    """``value`` as JSON values: tuples as lists, mappings as dicts, NumPy numbers as numbers.
+def strict_json(value: Any, depth: int = 0) -> Any:
+    """A copy of ``value`` as JSON values: tuples become lists, NumPy numbers Python's.
 
     Raises
     ------
     SpecError
-        If something in it is no JSON value, too large or nested too deeply.
+        If something in it is not a JSON value, is too large or is nested too deeply.
     """
     if depth > 100:
         raise SpecError("nested too deeply")
     if isinstance(value, Mapping):
-        pairs = [(_key(k), plain(v, depth + 1)) for k, v in value.items()]
+        pairs = [(_key(k), strict_json(v, depth + 1)) for k, v in value.items()]
         made = dict(pairs)
         if len(made) < len(pairs):
             twice = _repeated(k for k, _ in pairs)
-            raise SpecError(f"the field {quoted(twice)} is given twice in one object")
+            raise SpecError(_TWICE.format(quoted(twice)))
         return made
     if isinstance(value, (list, tuple)):
-        return [plain(v, depth + 1) for v in value]
+        return [strict_json(v, depth + 1) for v in value]
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, int) and abs(value) >= _LARGEST:
-        raise SpecError("a whole number in the spec is too large")
+        raise SpecError("an integer in the spec is too large")
     if isinstance(value, float) and not math.isfinite(value):
-        raise SpecError(f"{value} is not JSON: a finite number is wanted")
+        raise SpecError(_NOT_FINITE.format(value))
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    raise SpecError(f"a spec holds JSON values only, {quoted(value)} is none")
+    raise SpecError(f"expected a JSON value, got {quoted(value)}")
 
 
 def _key(key: Any) -> str:
-    """``key`` of a mapping as JSON spells it: numbers and the like become text."""
+    """``key`` of a mapping as a string, as ``json.dumps`` would write it."""
     if isinstance(key, str):
         return key
     if key is None or isinstance(key, (bool, int, float, np.generic)):
         return json.dumps(key.item() if isinstance(key, np.generic) else key).strip('"')
-    raise SpecError(f"a field's name is text, {quoted(key)} is none")
+    raise SpecError(f"expected a string as the name of a field, got {quoted(key)}")
 
 
 def _repeated(keys: Iterable[str]) -> str:
-    """The first key that was there before."""
+    """The first key that occurs a second time."""
     seen: set[str] = set()
     return next(key for key in keys if key in seen or seen.add(key))  # type: ignore[func-returns-value]
 
 
 def _second(text: str, key: str) -> int | None:
-    """Line of the first field called ``key`` that its object has already."""
+    """Line of the second field called ``key`` in one object."""
     inside: list[bool] = []  # of each open object, whether it has the key
     for word in _WORD.finditer(text):
         spelled = word.group()
@@ -206,13 +205,13 @@ def _unquoted(spelled: str) -> Any:
     return json.loads(spelled) if "\\" in spelled else spelled[1:-1]
 
 
-def _lines(text: str, wanted: Iterable[Path]) -> dict[Path, int]:
-    """Lines, counted from 1, of the fields at ``wanted`` and around them in valid JSON ``text``.
+def _lines(text: str, paths: Iterable[Path]) -> dict[Path, int]:
+    """Line, counted from 1, of each field on the ``paths`` in valid JSON ``text``.
 
-    What lies on no wanted path is passed over at the speed of the parser.
+    Everything else is skipped at the speed of the parser.
     """
     tree: dict[Any, Any] = {}
-    for path in wanted:
+    for path in paths:
         node = tree
         for step in path:
             node = node.setdefault(step, {})
@@ -228,7 +227,7 @@ def _after_space(text: str, at: int) -> int:
 
 
 class _Lines:
-    """Walks down the wanted paths of a text; ``found`` grows in the order of the text."""
+    """Walks down the paths in a text; ``found`` grows in the order of the text."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -236,7 +235,7 @@ class _Lines:
         self._line, self._last = 1, 0
 
     def visit(self, at: int, node: dict[Any, Any], path: Path) -> int:
-        """Look for the fields of ``node`` in the value at ``at``; where that value ends."""
+        """Find the fields of ``node`` in the value at ``at``; returns where that value ends."""
         opener = self.text[at : at + 1]
         if not node or opener not in ("{", "["):
             return _scan(self.text, at)[1]

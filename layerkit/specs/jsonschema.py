@@ -1,4 +1,4 @@
-"""The JSON Schema of specs, with every installed part: editors complete and check by it."""
+"""The JSON Schema of specs with every installed part, for completion and checks in editors."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from layerkit.core.parts import Part
 from layerkit.discovery.registry import LAYERS, REGISTRIES
 from layerkit.errors import PluginError
 from layerkit.specs.sections import SECTIONS, SpecDocument
-from layerkit.specs.validate.settings import part_group, setting_types, settings_model
-from layerkit.specs.validate.strict import section_model
+from layerkit.specs.validate.settings import part_group, setting_types
+from layerkit.specs.validate.strict import model_of
 
 __all__ = ["json_schema"]
 
@@ -17,11 +17,11 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def json_schema() -> dict[str, Any]:
-    """The schema (draft 2020-12) of a spec, with the parts that are installed now.
+    """The schema (draft 2020-12) of a spec, with the parts installed now.
 
-    Imports every plugin; one that cannot be imported is left out.
+    Imports every plugin; those that cannot be imported are left out.
     """
-    schema = section_model(SpecDocument).model_json_schema()
+    schema = model_of(SpecDocument).model_json_schema()
     definitions = schema.setdefault("$defs", {})
     for name, section in (("Input", "input"), ("Output", "output"), ("Train", "train")):
         _name_parts(definitions[name], SECTIONS[section].model_fields)
@@ -36,7 +36,7 @@ def json_schema() -> dict[str, Any]:
 
 
 def _name_parts(section: dict[str, Any], fields: Any) -> None:
-    """Point the fields of a section that name parts at the schema of those parts."""
+    """Let the fields of a section that name parts refer to the schema of those parts."""
     for field, info in fields.items():
         group = part_group(info.annotation)
         held = section["properties"][field]
@@ -83,7 +83,7 @@ def _object(part: type[Part], beside: dict[str, Any], required: list[str]) -> di
 
 
 def _settings(part: type[Part]) -> dict[str, Any]:
-    schema = settings_model(part).model_json_schema()
+    schema = model_of(part).model_json_schema()
     schema.setdefault("properties", {})
     for name, annotation in setting_types(part).items():
         group = part_group(annotation)

@@ -1,4 +1,7 @@
-"""The layer entries of a spec: type looked up first, then that one constructor's settings."""
+"""The layers of a spec: each type is looked up, then its settings are validated.
+
+So a mistake gives one error, from the one constructor that it concerns.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from layerkit.discovery.registry import LAYERS
 from layerkit.display import quoted
 from layerkit.errors import PluginError, PluginLoadError, PluginProblem, SpecError
 from layerkit.specs.json_source import Path
-from layerkit.specs.messages import Faults, came
+from layerkit.specs.messages import Faults, mismatch
 from layerkit.specs.validate.settings import validate
 
 __all__ = ["LayerRecord", "read_layers"]
@@ -21,14 +24,14 @@ _LAYER_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
 _LAYER_LIMIT = 10_000  # of the model file; a spec beyond it could not be saved
 
 
-LayerClass = type[Layer]
+LayerClass = type[Layer]  # in LayerRecord, ``type`` is a field
 
 
 @dataclass(frozen=True)
 class LayerRecord:
-    """One layer, resolved: its name, its type and all its settings.
+    """One resolved layer: its name, its type and all its settings.
 
-    ``part`` is the class behind the type. ``origin`` is its place in the list the user wrote,
+    ``part`` is the class of the type. ``origin`` is the index in the list that the user wrote,
     before repeats were unrolled.
     """
 
@@ -39,7 +42,7 @@ class LayerRecord:
     origin: int = field(default=0, compare=False)
 
     def make(self) -> Layer:
-        """The layer object, not yet planned.
+        """Construct the layer, without planning it.
 
         Raises
         ------
@@ -52,8 +55,8 @@ class LayerRecord:
             return self.part(**self.config)
         except ValueError as error:
             raise SpecError(str(error)) from error
-        except Exception as cause:  # whatever a plugin's own code raises
-            reason = f"making {self.name!r} raised {type(cause).__name__}: {cause}"
+        except Exception as cause:  # anything that a plugin's code raises
+            reason = f"constructing {self.name!r} raised {type(cause).__name__}: {cause}"
             problem = PluginProblem(self.type, reason, f"layers[{self.origin}]")
             raise PluginLoadError(
                 f"layer type {self.type!r}: {reason}", problems=[problem]
@@ -73,8 +76,8 @@ def read_layers(
 ) -> list[LayerRecord]:
     """The layers of a spec, resolved and unrolled; mistakes go to ``faults``.
 
-    ``from_file``: every entry is in resolved form, and parts that only training needs may be
-    missing.
+    ``from_file`` is for model files: every entry is in resolved form, and parts that only training
+    needs may be missing.
     """
     records: list[LayerRecord] = []
     counts: dict[str, int] = {}
@@ -89,7 +92,7 @@ def read_layers(
         part, name, repeat, config = read
         kind = part.type_name
         if len(records) + repeat > _LAYER_LIMIT:
-            faults.add((*path, "repeat"), f"at most {_LAYER_LIMIT} layers are allowed")
+            faults.add((*path, "repeat"), f"a model has at most {_LAYER_LIMIT:,} layers")
             continue
         for k in range(repeat):
             counts[kind] = counts.get(kind, 0) + 1
@@ -97,11 +100,11 @@ def read_layers(
             default = f"{stem}_{counts[kind]}"
             called = default if name is None else name if repeat == 1 else f"{name}_{k + 1}"
             if not _LAYER_NAME.fullmatch(called):
-                reason = f"{called!r} would be too long a name: at most 64 letters are allowed"
+                reason = f"the name {called!r} would be longer than 64 characters"
                 faults.add((*path, "name"), reason)
                 break
             if called in taken:
-                reason = f"the name {called!r} is that of layers[{taken[called]}] too"
+                reason = f"layers[{taken[called]}] has the name {called!r} too"
                 faults.add((*path, "name"), reason)
             taken[called] = i
             records.append(LayerRecord(called, kind, config, part, i))
@@ -111,26 +114,25 @@ def read_layers(
 def _layer(
     item: Any, path: Path, faults: Faults, from_file: bool, lookup: Lookup
 ) -> tuple[type[Layer], str | None, int, dict[str, Any]] | None:
-    """(class, name, repeat, settings) of one entry, flat or in resolved form."""
+    """(class, name, repeat, settings) of one entry, with flat settings or in resolved form."""
     if not isinstance(item, dict):
-        faults.add(path, f'an object such as {{"type": "dense"}} is wanted, {came(item)} came')
+        faults.add(path, mismatch('an object such as {"type": "dense"}', item))
         return None
     fields = dict(item)
     kind, name, repeat = (
         fields.pop(k, d) for k, d in (("type", None), ("name", None), ("repeat", 1))
     )
     if not isinstance(kind, str):
-        reason = "the field 'type' is required: the name of a layer type"
-        wrong = f"the name of a layer type is wanted, {came(kind)} came"
-        faults.add((*path, "type"), reason if kind is None else wrong)
+        expected = "the name of a layer type"
+        reason = f"missing required field 'type' ({expected})"
+        faults.add((*path, "type"), reason if kind is None else mismatch(expected, kind))
         return None
     if name is not None and not (isinstance(name, str) and _LAYER_NAME.fullmatch(name)):
-        reason = "a name of at most 64 letters, digits, '_' or '-' is wanted"
-        faults.add((*path, "name"), f"{reason}, {came(name)} came")
+        expected = "a name of at most 64 letters, digits, '_' or '-'"
+        faults.add((*path, "name"), mismatch(expected, name))
         return None
     if type(repeat) is not int or repeat < 1:
-        reason = f"a whole number of at least 1 is wanted, {came(repeat)} came"
-        faults.add((*path, "repeat"), reason)
+        faults.add((*path, "repeat"), mismatch("an integer >= 1", repeat))
         return None
     try:
         part = lookup(kind)
@@ -142,10 +144,10 @@ def _layer(
     if _is_resolved(fields, part, from_file):
         config = fields.pop("config")
         for key in fields:
-            reason = f"unknown field {quoted(key)} beside 'config': settings go inside it"
+            reason = f"unknown field {quoted(key)} beside 'config': put settings inside 'config'"
             faults.add((*path, str(key)), reason)
         if not isinstance(config, dict):
-            faults.add((*path, "config"), f"an object is wanted, {came(config)} came")
+            faults.add((*path, "config"), mismatch("an object", config))
             return None
         fields, at = config, (*path, "config")
     beside = ("type", "name", "repeat") if at == path else ()
@@ -154,7 +156,7 @@ def _layer(
 
 
 def _is_resolved(fields: dict[str, Any], part: type[Layer], from_file: bool) -> bool:
-    """Whether the settings stand under ``config``; a layer may have a setting of that name."""
+    """Whether the settings are under ``config``, which may also be the name of a setting."""
     if "config" not in fields:
         return False
     if from_file or "config" not in part.settings():

@@ -1,46 +1,49 @@
-"""What was wanted and what came, in words: no reader ever sees the validator's own text."""
+"""What a spec should hold and what it holds, in words, and the mistakes found in one.
+
+Users never see the text of pydantic's errors.
+"""
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
-from layerkit.discovery.candidates import Candidate
+from layerkit.discovery.candidates import Permit, anyone
 from layerkit.discovery.registry import REGISTRIES
-from layerkit.display import nearest, quoted
-from layerkit.errors import PluginError, SpecError, place
+from layerkit.display import counted, nearest, quoted
+from layerkit.errors import PluginError, SpecError, joined_plugin_errors, place
 from layerkit.fields import PartOf, Range
-from layerkit.specs.json_source import Path, Source, spell
+from layerkit.specs.json_source import JsonSource, Path, spell
 from layerkit.specs.overrides import blamed
 
-__all__ = ["Fault", "Faults", "Permit", "anyone", "came", "describe"]
+__all__ = ["Fault", "Faults", "describe", "distinct_names", "got", "mismatch"]
 
-_PLAIN = {
-    int: "a whole number",
+_NOUNS = {
+    int: "an integer",
     float: "a number",
     bool: "true or false",
-    str: "text",
+    str: "a string",
     dict: "an object",
     list: "a list",
     type(None): "null",
 }
-
-
-_HUGE = 2**63  # no bound that anybody wants to read of, unless a number is beyond it
+_HUGE = 2**63  # the bound of integers in a model file; too large to be worth a mention
 
 
 def describe(annotation: Any) -> str:
-    """The values that ``annotation`` allows, as a phrase.
+    """The values that ``annotation`` allows, in words.
 
     >>> describe(Annotated[int, Range(ge=1)])
-    'a whole number of at least 1'
+    'an integer >= 1'
     """
     origin, args = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         for mark in args[1:]:
             if isinstance(mark, PartOf):
-                return f"the name of {_article(REGISTRIES[mark.group].singular)}"
+                noun = REGISTRIES[mark.group].singular
+                return f"the name of {'an' if noun[0] in 'aeio' else 'a'} {noun}"
             if isinstance(mark, Range):
                 return describe(args[0]) + _bounds(mark)
             if isinstance(mark, str):
@@ -51,86 +54,81 @@ def describe(annotation: Any) -> str:
     if origin in (Union, types.UnionType):
         return " or ".join(describe(a) for a in args)
     if origin in (list, tuple):
-        return f"a list ({describe(args[0])} each)"
+        item = describe(args[0])
+        plural = re.sub(r"^an? (\w+)", r"a list of \1s", item)
+        return f"a list (each item {item})" if plural == item or " or " in item else plural
     if origin is not None and isinstance(origin, type) and issubclass(origin, Mapping):
         return "an object"
-    return _PLAIN.get(annotation, "an object")
+    return _NOUNS.get(annotation, "an object")
 
 
 def _bounds(mark: Range) -> str:
-    words = [
-        (mark.ge, "of at least"),
-        (mark.gt, "above"),
-        (mark.le, "of at most"),
-        (mark.lt, "below"),
-    ]
-    told = [f"{word} {_number(bound)}" for bound, word in words if bound not in (None, _HUGE)]
-    return " " + " and ".join(told) if told else ""
+    bounds = [(">=", mark.ge), (">", mark.gt), ("<=", mark.le), ("<", mark.lt)]
+    given = [(sign, bound) for sign, bound in bounds if bound not in (None, _HUGE)]
+    words = [f"{s} {b if isinstance(b, int) else format(b, 'g')}" for s, b in given]
+    return " " + " and ".join(words) if words else ""
 
 
-def _number(bound: float) -> str:
-    return str(bound) if isinstance(bound, int) else f"{bound:g}"
-
-
-def _article(noun: str) -> str:
-    return ("an " if noun[0] in "aeio" else "a ") + noun
-
-
-def came(value: Any) -> str:
-    """The value that was found, with its JSON type."""
-    kind = {bool: "", type(None): "", str: " (text)", list: " (a list)", dict: " (an object)"}
-    shown = {True: "true", False: "false", None: "null"}
+def got(value: Any) -> str:
+    """A value found in a spec, with its JSON type where the value does not show it."""
     if value is None or isinstance(value, bool):
-        return shown[value]
+        return {True: "true", False: "false", None: "null"}[value]
+    shown = quoted(value, 60)
     if type(value) is int and value >= _HUGE:
-        return f"{quoted(value, 60)} (too large for a model file: at most {_HUGE - 1})"
-    return quoted(value, 60) + kind.get(type(value), "")
+        return f"{shown} (too large for a model file: at most {_HUGE - 1})"
+    if isinstance(value, str) and re.search("[\ud800-\udfff]", value):
+        return f"{shown} (a string with half of a surrogate pair, which is not valid Unicode)"
+    return f"{shown} ({_NOUNS[type(value)]})" if isinstance(value, (str, list, dict)) else shown
+
+
+def mismatch(expected: str, value: Any) -> str:
+    """The sentence about a value that is not the ``expected`` one."""
+    return f"expected {expected}, got {got(value)}"
+
+
+def distinct_names(least: int, names: Sequence[Any]) -> str:
+    """The sentence about a list of names that is too short or has one twice."""
+    many = {1: "one", 2: "two"}[least]
+    twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
+    found = counted(len(names), "name") if twice is None else f"{quoted(twice)} twice"
+    return f"expected {many} or more distinct names, got {found}"
 
 
 def unknown_field(key: str, known: Iterable[str], *, suggest: bool = True) -> str:
-    """The sentence for a field that nothing knows."""
+    """The sentence about a field that does not exist."""
     known = list(known)
-    listing = ", ".join(known) if known else "none"
     near = nearest(key, known) if suggest else ""
-    return f"unknown field {quoted(key)}{near} (fields here: {listing})"
+    return f"unknown field {quoted(key)}{near} (valid fields: {', '.join(known) or 'none'})"
 
 
-_MOST = 100  # mistakes are told
-_SUGGESTED = 10  # of them with the nearest word, which takes a millisecond to find
+_MOST = 100  # mistakes that are kept
+_SUGGESTED = 10  # of them with a suggestion, which takes a millisecond to find
 
 
 class Fault(NamedTuple):
-    """One mistake: the path of its field, the sentence, and the error if it has its own class."""
+    """One mistake: the path of its field, the sentence, and the error if it needs its own class."""
 
     path: Path
     reason: str
     error: SpecError | PluginError | None = None
 
 
-Permit = Callable[[Candidate], bool]
-"""Whether the part behind a candidate may be imported."""
-
-
-def anyone(candidate: Candidate) -> bool:
-    """Every installed distribution's parts may be imported."""
-    return True
-
-
 class Faults:
-    """Mistakes gathered while a spec is read, so that a user sees them all at once.
+    """Mistakes gathered while a spec is read, so that a user sees all of them at once.
 
-    At most a hundred are kept, whatever a spec holds; ``count`` goes on.
+    At most a hundred are kept; ``count`` counts all. ``unchanged`` finds the mistakes of the source
+    as it was before overrides, to tell which override made a mistake.
     """
 
     def __init__(
         self,
-        source: Source,
+        source: JsonSource,
         prefix: str = "",
         permit: Permit = anyone,
-        alone: Callable[[Source], list[Fault]] | None = None,
+        unchanged: Callable[[JsonSource], list[Fault]] | None = None,
     ) -> None:
         self.source = source
-        self._alone = alone
+        self._unchanged = unchanged
         self.prefix = prefix
         self.permit = permit
         self.found: list[Fault] = []
@@ -138,7 +136,7 @@ class Faults:
 
     @property
     def full(self) -> bool:
-        """Whether there are more mistakes than anyone will read."""
+        """Whether no more mistakes are kept."""
         return self.count >= _MOST
 
     def add(self, path: Path, reason: str, error: SpecError | PluginError | None = None) -> None:
@@ -148,7 +146,7 @@ class Faults:
         self.count += 1
 
     def unknown(self, path: Path, known: Iterable[str]) -> None:
-        """Note that there is no such field as the last step of ``path``."""
+        """Note that the last step of ``path`` is not among the ``known`` fields."""
         if self.full:
             self.count += 1
         else:
@@ -156,75 +154,58 @@ class Faults:
             self.add(path, unknown_field(str(path[-1]), known, suggest=few))
 
     def raise_any(self) -> None:
-        """Raise what was gathered, plugin faults first.
+        """Raise what was gathered, plugin errors first.
 
         Raises
         ------
         PluginError
-            If a part is unknown or unusable; the class is that of the gravest fault.
+            If a part is unknown or unusable; the class is that of the gravest error.
         SpecError
-            Otherwise, if there is any fault.
+            For any other mistake.
         """
         if not self.found:
             return
         plugin = [f for f in self.found if isinstance(f.error, PluginError)]
         chosen = plugin or self.found
         settings = self._settings(chosen)
-        at = self.source.lines([f.path for f in chosen])
-        at = [None if said else line for line, said in zip(at, settings, strict=True)]
-        lines = [
-            self._sentence(f, line, said)
-            for f, line, said in zip(chosen, at, settings, strict=True)
+        found = self.source.lines([f.path for f in chosen])
+        lines = [None if said else line for line, said in zip(found, settings, strict=True)]
+        places = [spell(f.path, self.prefix) for f in chosen]
+        heads = list(map(place, places, lines, settings))
+        sentences = [
+            ": ".join(filter(None, (at, f.reason))) for at, f in zip(heads, chosen, strict=True)
         ]
         name = None if all(settings) else self.source.name
         if plugin:
-            raise self._plugin_error(plugin, lines, name)
-        first = chosen[0]
-        kind = type(first.error) if first.error is not None else SpecError
-        pairs = [(spell(f.path, self.prefix), f.reason) for f in chosen]
+            errors = [f.error for f in plugin if isinstance(f.error, PluginError)]
+            raise joined_plugin_errors(errors, "\n".join(sentences), path=name)
         if len(chosen) == 1:
-            raise kind(
+            first, error = chosen[0], chosen[0].error
+            raise (SpecError if error is None else type(error))(
                 first.reason,
-                location=pairs[0][0],
-                line=at[0],
+                location=places[0],
+                line=lines[0],
                 setting=settings[0],
                 path=name,
-                hint=None if first.error is None else first.error.hint,
+                hint=None if error is None else error.hint,
             )
-        count = f"{self.count} mistakes" + (", of which these come first" if self.full else "")
-        text = f"{count}\n  " + "\n  ".join(lines)
-        raise SpecError(text, faults=pairs, path=name)
+        count = f"{self.count} mistakes" + (f"; the first {_MOST} are" if self.full else "")
+        raise SpecError(
+            "\n  ".join([count, *sentences]),
+            faults=[(at, f.reason) for at, f in zip(places, chosen, strict=True)],
+            path=name,
+        )
 
     def _settings(self, chosen: Sequence[Fault]) -> list[str | None]:
         """For each mistake the overrides that made it, or None if it stands in the file."""
         changes, original = self.source.changes, self.source.original
-        if not changes or original is None or self._alone is None:
+        if not changes or original is None or self._unchanged is None:
             return [None] * len(chosen)
-        before = self._alone(original)
-        told = {(f.path, f.reason) for f in before}
+        before = self._unchanged(original)
+        known = {(f.path, f.reason) for f in before}
         paths = [f.path for f in before] or None
         found = [
-            () if (f.path, f.reason) in told else blamed(f.path, changes, alone=paths)
+            () if (f.path, f.reason) in known else blamed(f.path, changes, alone=paths)
             for f in chosen
         ]
-        return [" ".join(change.said for change in some) or None for some in found]
-
-    def _sentence(self, fault: Fault, line: int | None, setting: str | None) -> str:
-        at = place(spell(fault.path, self.prefix), line, setting)
-        return f"{at}: {fault.reason}" if at else fault.reason
-
-    def _plugin_error(self, plugin: list[Fault], lines: list[str], name: str | None) -> PluginError:
-        rank = [
-            "UnknownTypeError",
-            "PluginMissingError",
-            "PluginAmbiguousError",
-            "PluginNotAllowedError",
-            "PluginLoadError",
-            "PluginVersionError",
-        ]
-        errors = [f.error for f in plugin if isinstance(f.error, PluginError)]
-        first = min(errors, key=lambda e: rank.index(type(e).__name__))
-        problems = [problem for e in errors for problem in e.problems]
-        raised = type(first)("\n".join(lines), problems=problems, path=name, hint=first.hint)
-        raised.__cause__ = first.__cause__
-        return raised
+        return [" ".join(change.label for change in some) or None for some in found]

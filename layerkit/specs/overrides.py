@@ -1,4 +1,4 @@
-"""Overrides of fields of a spec, as ``--set`` gives them, and which of them made a mistake."""
+"""Overrides of single fields, as ``--set`` gives them, and which one made a mistake."""
 
 from __future__ import annotations
 
@@ -7,75 +7,71 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from layerkit.display import nearest, quoted
+from layerkit.display import counted, nearest, quoted
 from layerkit.errors import SpecError
-from layerkit.specs.json_source import Change, Path, decode, plain
+from layerkit.specs.json_source import Change, Path, decode, strict_json
 
 __all__ = ["Setting", "blamed", "override"]
 
-_TOLD = 3  # overrides that one mistake is put down to, at most
+_MOST = 3  # overrides blamed for one mistake
 
 
 class Setting(str):
-    """An override, PATH=VALUE, that knows how the user gave it.
+    """An override, PATH=VALUE, with its ``label`` in messages, such as ``--epochs 5``."""
 
-    ``said`` is what messages call it, such as ``--epochs 5``.
-    """
+    label: str
 
-    said: str
-
-    def __new__(cls, text: str, said: str) -> Setting:
-        """The override ``text``, which messages call ``said``."""
+    def __new__(cls, text: str, label: str) -> Setting:
+        """The override ``text``."""
         made = super().__new__(cls, text)
-        made.said = said
+        made.label = label
         return made
 
 
-def _said(setting: str, index: int) -> str:
+def _label(setting: str, index: int) -> str:
     if isinstance(setting, Setting):
-        return setting.said if len(setting.said) <= 100 else setting.said[:97] + "..."
+        return setting.label if len(setting.label) <= 100 else setting.label[:97] + "..."
     return f"settings[{index}] {quoted(setting)}"
 
 
 def override(
     tree: Any, settings: Sequence[str], *, parts: Mapping[str, str] | None = None
 ) -> tuple[Any, tuple[Change, ...]]:
-    """A copy of ``tree`` with ``layers.1.gate_bias=-3`` and the like applied, in order.
+    """A copy of ``tree`` with overrides such as ``layers.1.gate_bias=-3`` applied in order.
 
-    A part that is only named, "adam", or left at its default, which ``parts`` gives by dotted path,
-    becomes {"type": "adam"} when one of its settings is set.
-
-    A value is read as JSON; what is not JSON is text. Missing objects on the way are made.
+    A value is read as JSON; what is not JSON is a string. Missing objects on the path are created.
+    A part given by name only ("adam"), or left at its default (``parts``, by dotted path), becomes
+    {"type": "adam"} when one of its settings is set.
 
     Returns
     -------
     tree, changes
-        ``changes`` tells the path that each override has set.
+        ``changes`` holds the path that each override has set.
 
     Raises
     ------
     SpecError
-        If an override has no "=", its value begins like JSON and is none, or its path leads through
-        something that is no object or list.
+        If an override has no "=", its value starts like JSON but is not valid, or its path leads
+        through something other than an object or a list.
     """
-    tree = plain(tree)
+    tree = strict_json(tree)
     changes = []
     for i, setting in enumerate(settings):
-        said = _said(setting, i)
+        label = _label(setting, i)
         try:
             path = _apply(tree, setting, parts or {})
         except SpecError as error:
-            raise SpecError(error.reason, setting=said) from None
-        changes.append(Change(path, said))
+            raise SpecError(error.reason, setting=label) from None
+        changes.append(Change(path, label))
     return tree, tuple(changes)
 
 
 def _apply(tree: Any, setting: str, parts: Mapping[str, str]) -> Path:
-    """Change ``tree`` in place; the path that was set."""
+    """Change ``tree`` in place; returns the path that was set."""
     dotted, equals, word = setting.partition("=")
     value = _value(word)
     if not equals or not dotted.strip():
-        raise SpecError("PATH=VALUE is wanted, as in layers.1.gate_bias=-3")
+        raise SpecError("expected PATH=VALUE, as in layers.1.gate_bias=-3")
     steps = dotted.strip().split(".")
     owner = tree
     path: list[str | int] = []
@@ -95,8 +91,8 @@ def _value(word: str) -> Any:
         if word.lstrip()[:1] not in ("{", "[", '"'):
             return word
         raise SpecError(
-            f"the value begins like JSON and is none: {error.msg} (column {error.colno} of it); "
-            "text that begins so is written in quotes, as JSON"
+            f"the value is not valid JSON: {error.msg} (column {error.colno} of the value); "
+            'a string that starts with {, [ or " must be quoted as JSON'
         ) from None
 
 
@@ -110,7 +106,7 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _enter(owner: Any, key: Any, path: Sequence[Any], parts: Mapping[str, str]) -> Any:
-    """What lies at ``key``; an object is made of nothing and of the name of a part."""
+    """The value at ``key``; nothing, or the name of a part, becomes an object first."""
     if isinstance(owner, dict) and owner.get(key) is None:
         default = parts.get(".".join(map(str, (*path, key))))
         owner[key] = {} if default is None else {"type": default}
@@ -120,7 +116,7 @@ def _enter(owner: Any, key: Any, path: Sequence[Any], parts: Mapping[str, str]) 
 
 
 def _key(owner: Any, step: str, path: Sequence[Any]) -> str | int:
-    """``step`` as a key of ``owner``: text of an object, a position in a list from 0."""
+    """``step`` as a key of ``owner``: a field of an object, or an index of a list."""
     if isinstance(owner, dict):
         return step
     at = ".".join(map(str, path)) or "the spec"
@@ -128,12 +124,13 @@ def _key(owner: Any, step: str, path: Sequence[Any]) -> str | int:
         shown = quoted(json.dumps(owner), 60)[1:-1]
         raise SpecError(f"{at} is {shown}, which has no field {quoted(step)}")
     if not owner:
-        raise SpecError(f"{at} is an empty list: it has no place {quoted(step)}")
+        raise SpecError(f"{at} is an empty list: it has no index {quoted(step)}")
     if not re.fullmatch(r"-?[0-9]{1,9}", step) or not -len(owner) <= int(step) < len(owner):
         near = nearest(step, [str(i) for i in range(min(len(owner), 100))])
-        wanted = "index 0" if len(owner) == 1 else f"an index from 0 to {len(owner) - 1}"
+        allowed = "index 0" if len(owner) == 1 else f"an index from 0 to {len(owner) - 1}"
         raise SpecError(
-            f"{at} is a list of {len(owner)}; {wanted} is wanted, not {quoted(step)}{near}"
+            f"{at} is a list of {counted(len(owner), 'item')}: expected {allowed}, "
+            f"got {quoted(step)}{near}"
         )
     return int(step) % len(owner)
 
@@ -141,24 +138,24 @@ def _key(owner: Any, step: str, path: Sequence[Any]) -> str | int:
 def blamed(
     path: Path, changes: Sequence[Change], *, alone: Collection[Path] | None = None
 ) -> Sequence[Change]:
-    """The overrides that a mistake at ``path`` comes from; empty if it is the file's own.
+    """The overrides that made the mistake at ``path``; empty if it is in the file itself.
 
-    ``alone`` are the paths of mistakes that the file has without them, None for a file that has
-    none, so that an override is to blame even if the mistake shows elsewhere.
+    ``alone`` are the paths of the mistakes in the file without overrides. If that has none (None),
+    an override is to blame even where the mistake shows up elsewhere.
     """
     around = [i for i, c in enumerate(changes) if c.path == path[: len(c.path)]]
     since = changes[around[-1] + 1 :] if around else changes
     within = [c for c in since if path and c.path[: len(path)] == path]
     beside = [c for c in changes if c.path[:-1] == path[:-1]]
     if within or around or beside:
-        return (within or [changes[i] for i in around[-1:]] or beside)[-_TOLD:]
+        return (within or [changes[i] for i in around[-1:]] or beside)[-_MOST:]
     if alone is not None:
         return ()
     shared = [_shared(c.path, path) for c in changes]
-    return [c for c, n in zip(changes, shared, strict=True) if n == max(shared)][-_TOLD:]
+    return [c for c, n in zip(changes, shared, strict=True) if n == max(shared)][-_MOST:]
 
 
 def _shared(one: Path, two: Path) -> int:
-    """How many first steps two paths have in common."""
+    """How many steps two paths share from the start."""
     equal = [a == b for a, b in zip(one, two, strict=False)]
     return equal.index(False) if False in equal else len(equal)

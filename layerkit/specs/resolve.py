@@ -1,7 +1,6 @@
-"""From what a user wrote to the resolved spec: every default filled in, every repeat unrolled.
+"""The resolved spec: what a user wrote, with every default filled in and every repeat unrolled.
 
-Each layer's type is looked up first and its settings are validated by that one constructor, so one
-mistake gives one error. Mistakes are gathered and raised together, with path and line.
+Mistakes are gathered and raised together, each with its path and line.
 """
 
 from __future__ import annotations
@@ -15,14 +14,16 @@ from typing import TYPE_CHECKING, Any, Literal
 from layerkit.core.layer import Shape
 from layerkit.core.parts import Link
 from layerkit.core.planning import PlannedLayer, plan_layers
+from layerkit.discovery.candidates import Permit, anyone
 from layerkit.discovery.registry import LAYERS
+from layerkit.display import counted
 from layerkit.errors import PluginError, SpecError
 from layerkit.paths import path_errors
 from layerkit.specs.check_shapes import check_fit
 from layerkit.specs.document import read_document
-from layerkit.specs.json_source import Source, parse, plain
+from layerkit.specs.json_source import JsonSource, parse, strict_json
 from layerkit.specs.layers import LayerRecord, Lookup, read_layers
-from layerkit.specs.messages import Fault, Faults, Permit, anyone
+from layerkit.specs.messages import Fault, Faults, distinct_names
 from layerkit.specs.overrides import override
 from layerkit.specs.ready import open_spec
 from layerkit.specs.recipe import check_output, link_of, read_recipe
@@ -36,9 +37,10 @@ __all__ = ["LayerRecord", "Spec", "check_sections", "overridden", "read_spec", "
 
 @dataclass(frozen=True)
 class Spec:
-    """A resolved spec: plain JSON values, nothing left to default.
+    """A resolved spec: JSON values, with every default filled in.
 
-    ``train`` is None for a model that is only built. ``link`` turns scores into predictions.
+    ``train`` is None for a model that cannot be trained. ``link`` names the function that turns
+    scores into predictions.
     """
 
     name: str
@@ -61,9 +63,9 @@ class Spec:
         Raises
         ------
         ShapeError
-            If neighbours, or the last layer and the output, do not fit together.
+            If two neighbouring layers do not fit together.
         SpecError
-            If the parameters would not fit into this machine's memory.
+            If the settings of a layer contradict each other.
         """
         layers = []
         for i, record in enumerate(self.layers):
@@ -74,7 +76,7 @@ class Spec:
         return plan_layers(layers, self.in_shape)
 
     def to_document(self) -> dict[str, Any]:
-        """The spec as JSON that ``build`` takes again, in resolved form."""
+        """The resolved spec as a JSON object that ``build`` accepts."""
         layers = [{"type": r.type, "name": r.name, "config": r.config} for r in self.layers]
         document = {
             "layerkit": 1,
@@ -87,12 +89,12 @@ class Spec:
         return document if self.train is None else {**document, "train": self.train}
 
     def with_train(self, **changes: Any) -> Spec:
-        """The same spec with fields of its recipe changed (already valid values)."""
+        """The same spec with fields of its recipe replaced by values known to be valid."""
         return replace(self, train={**(self.train or {}), **changes})
 
 
 def _without_open_dialect(given: dict[str, Any]) -> dict[str, Any]:
-    """``input`` less what it leaves open of the dialect: that has no default, it is detected."""
+    """``input`` without the dialect fields left open: they have no default, they are detected."""
     return {k: v for k, v in given.items() if k not in DIALECT or v not in (None, [])}
 
 
@@ -109,16 +111,14 @@ def read_spec(spec: str | FilePath | Mapping[str, Any], *, settings: Sequence[st
     Raises
     ------
     SpecError
-        If a field is wrong: path, line, what was wanted, what came.
+        If a field is wrong; the message gives its path, its line, and what is expected.
     PluginError
         If a part is unknown or cannot be used.
     PathError
         If the file cannot be read.
     """
-    if isinstance(spec, Mapping):
-        source = Source(plain(spec))
-    elif not isinstance(spec, (str, os.PathLike)):
-        source = Source(plain(spec))  # refused below as no JSON object, or here as no JSON
+    if not isinstance(spec, (str, os.PathLike)):
+        source = JsonSource(strict_json(spec))
     else:
         name = os.fspath(spec)
         with open_spec(name) as file, path_errors(name):
@@ -127,7 +127,7 @@ def read_spec(spec: str | FilePath | Mapping[str, Any], *, settings: Sequence[st
             text = raw.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise SpecError(
-                f"not UTF-8 text (byte {error.start}): a spec is a JSON file", path=str(spec)
+                f"a spec must be a JSON file in UTF-8; byte {error.start} is not", path=str(spec)
             ) from error
         source = parse(text, name=str(spec))
     if settings:
@@ -135,13 +135,13 @@ def read_spec(spec: str | FilePath | Mapping[str, Any], *, settings: Sequence[st
     return resolve(source)
 
 
-def overridden(source: Source, settings: Sequence[str]) -> Source:
+def overridden(source: JsonSource, settings: Sequence[str]) -> JsonSource:
     """``source`` with overrides such as ``layers.1.gate_bias=-3`` applied.
 
     Raises
     ------
     SpecError
-        If an override is malformed or leads nowhere.
+        If an override is malformed, or there is nothing at its path.
     """
     fields = SECTIONS["train"].model_fields
     parts = {f"train.{key}": fields[key].default for key in ("optimizer", "schedule")}
@@ -149,7 +149,7 @@ def overridden(source: Source, settings: Sequence[str]) -> Source:
 
 
 def resolve(
-    source: Source,
+    source: JsonSource,
     *,
     lenient: bool = False,
     prefix: str = "",
@@ -158,27 +158,27 @@ def resolve(
 ) -> Spec:
     """Validate the tree of ``source`` and fill in all defaults.
 
-    The keywords are for reading a model file: ``lenient`` leaves recipe parts alone that are not
-    installed, ``prefix`` is where the spec lies in the file, ``permit`` says whose parts may be
+    The keywords are for reading a model file: ``lenient`` keeps parts of the recipe that are not
+    installed, ``prefix`` is the path of the spec in the file, ``permit`` says whose parts may be
     imported, ``lookup`` finds the layer classes.
 
     Raises
     ------
     SpecError, PluginError
-        As ``read_spec``.
+        Same as ``read_spec``.
     """
     return _resolved(source, Faults(source, prefix, permit, _mistakes), lenient, lookup)
 
 
-def _mistakes(source: Source) -> list[Fault]:
-    """What is wrong in ``source``, as far as it is read."""
+def _mistakes(source: JsonSource) -> list[Fault]:
+    """The mistakes in ``source`` that reading it finds."""
     faults = Faults(source)
     with suppress(SpecError, PluginError):
         _resolved(source, faults, lenient=False, lookup=LAYERS.__getitem__)
     return faults.found
 
 
-def _resolved(source: Source, faults: Faults, lenient: bool, lookup: Lookup) -> Spec:
+def _resolved(source: JsonSource, faults: Faults, lenient: bool, lookup: Lookup) -> Spec:
     document = read_document(source, faults)
     items = source.tree.get("layers") if isinstance(source.tree, dict) else None
     layers: list[LayerRecord] = []
@@ -194,16 +194,14 @@ def _resolved(source: Source, faults: Faults, lenient: bool, lookup: Lookup) -> 
 
 
 def check_sections(spec: Spec, *, prefix: str = "") -> None:
-    """Hold all of ``spec`` but its layers against the rules by which a file is read.
-
-    A spec is valid when it is made; its recipe can be changed afterwards (``with_train``).
+    """Check all of ``spec`` but its layers again: its recipe may have changed (``with_train``).
 
     Raises
     ------
     SpecError
-        If a field is wrong; ``prefix`` is where the spec lies.
+        If a field is wrong; ``prefix`` is the path of the spec in the file.
     """
-    faults = Faults(Source({**spec.to_document(), "layers": []}), prefix)
+    faults = Faults(JsonSource({**spec.to_document(), "layers": []}), prefix)
     read_document(faults.source, faults)
     faults.raise_any()
 
@@ -215,13 +213,16 @@ def _sections(
     _name_positions(output, train)
     names = given["columns"]
     if (given["shape"] is None) == (names is None):
-        faults.add(("input",), "exactly one of 'shape' and 'columns' is wanted")
+        reason = "give either 'shape' or 'columns'"
+        faults.add(("input",), reason + (", not both" if names is not None else ""))
     if names is not None and (not names or len(set(names)) < len(names)):
-        faults.add(("input", "columns"), "at least one name, and no name twice, is wanted")
+        faults.add(("input", "columns"), distinct_names(1, names))
     answers = {output["column"], *(output["targets"] or ())}
     for i, column in enumerate(names or ()):
         if column in answers:
-            faults.add(("input", "columns", i), f"{column!r} is what is to be learned")
+            faults.add(
+                ("input", "columns", i), f"{column!r} is the answer to be learned (see 'output')"
+            )
     _check_scale(given, faults)
     check_output(output, faults)
     link: Link | None = output.pop("link")
@@ -235,7 +236,7 @@ def _sections(
 
 
 def _name_positions(output: dict[str, Any], train: dict[str, Any] | None) -> None:
-    """Columns that are given by position are named by it, as in tables without a header."""
+    """Name the columns given by position after it, as in tables without a header."""
     output["column"] = _named(output["column"])
     if output["targets"] is not None:
         output["targets"] = [_named(column) for column in output["targets"]]
@@ -250,11 +251,11 @@ def _named(column: str | int | None) -> str | None:
 
 
 def _check_scale(given: dict[str, Any], faults: Faults) -> None:
-    """A list in ``input.scale`` has one number for each element of the last axis."""
+    """Note a list in ``input.scale`` that is not as long as the last axis."""
     if not isinstance(given["scale"], dict) or (given["shape"] or given["columns"]) is None:
         return
     width = len(given["columns"]) if given["columns"] else given["shape"][-1]
     for key, value in given["scale"].items():
         if isinstance(value, list) and len(value) != width:
-            reason = f"one number, or {width} are wanted, {len(value)} came"
-            faults.add(("input", "scale", key), reason)
+            expected = f"one number, or a list of {counted(width, 'number')}"
+            faults.add(("input", "scale", key), f"expected {expected}, got {len(value)}")

@@ -1,9 +1,9 @@
-"""The sections of a spec: what a user may write, with its defaults.
+"""The sections of a spec: fields, allowed values, defaults.
 
-The descriptions here are what ``layerkit explain FIELD`` prints and what the JSON Schema shows.
+``layerkit explain FIELD``, the JSON Schema and the reference show the descriptions given here.
 """
 
-# Annotations are read as they stand: no ``from __future__ import annotations`` here.
+# Section reads the annotations as objects: no ``from __future__ import annotations`` here.
 import math
 import re
 from typing import Annotated, Any, Literal
@@ -142,7 +142,7 @@ TestRows = Annotated[
             ]
         },
     ),
-    'null, a fraction below 1, or {"column": NAME, "values": [...]}',
+    'null, a fraction >= 0 and < 1, or {"column": NAME, "values": [...]}',
 ]
 ClassWeights = Annotated[
     Any,
@@ -166,7 +166,7 @@ Character = Annotated[
 Quote = Annotated[
     Any,
     Rule(_is_quote, {"type": ["string", "null"], "maxLength": 1}),
-    "null, one character, or empty for none",
+    "null, one character, or an empty string for none",
 ]
 Column = Annotated[
     Any,
@@ -210,8 +210,8 @@ Data = Annotated[
             ]
         },
     ),
-    'null, a name or a path, or an object with "path" (or "train" and "test") and how the file is '
-    "written",
+    'null, a name, a path, or an object with "path" (or "train" and "test") and the format of the '
+    "file",
 ]
 ColumnName = Annotated[
     Any,
@@ -225,48 +225,49 @@ MetricName = Annotated[Any, PartOf("metrics")]
 
 
 class Input(Section):
-    """What the input must look like: the data contract of raw rows."""
+    """The data contract of raw rows: their shape or columns, and how they are scaled."""
 
     shape: list[Size] | None = field(
-        None, description="Shape of one row, for example [64]. Give this or `columns`."
+        None, description="Shape of one row, such as [64]. Give either this or `columns`."
     )
     columns: list[str] | None = field(
-        None, description="Names of the numeric columns of a table, in the order the net sees them."
+        None,
+        description="Names of the numeric columns of a table, in the order of the inputs.",
     )
     scale: Scale = field(
         None,
-        description="How raw values become inputs: x' = (x - center) / scale. `standardize` and "
-        "`minmax` are fitted on the training rows and kept in the model file.",
+        description="How raw values are scaled: x' = (x - center) / scale. `standardize` and "
+        "`minmax` are fitted on the training rows and saved in the model file.",
     )
     missing: Missing = field(
         "error",
-        description="What an empty cell becomes: an error, the column's training mean or median, "
-        "or a number.",
+        description="What replaces an empty cell: nothing (an error), the column's training mean "
+        "or median, or a number.",
     )
     delimiter: Character = field(
-        None, description="What stands between the cells of a table; detected if left out."
+        None, description="Separator between the cells of a table; detected by default."
     )
     decimal: Literal[".", ","] | None = field(
-        None, description="What begins the decimals of a number; detected if left out."
+        None, description="Decimal separator; detected by default."
     )
     thousands: Character = field(
-        None, description="What groups digits by three, as in 1.234,5; detected where plain."
+        None, description="Thousands separator, as in 1.234,5; detected where unambiguous."
     )
     quote: Quote = field(
-        None, description='What stands around cells that hold others; by default `"`.'
+        None, description='Quotation mark around cells that contain separators; by default `"`.'
     )
     header: bool | None = field(
-        None, description="Whether the first line names the columns; detected if left out."
+        None, description="Whether the first line holds the column names; detected by default."
     )
     comment: str | None = field(
-        None, description="Lines of a table that begin with this are skipped."
+        None, description="Lines of a table that start with this are skipped."
     )
     missing_values: list[str] = field(
-        default_factory=list,
-        description="Spellings of a missing value, such as NA, beside an empty cell and `?`.",
+        [],
+        description="Cells that count as missing, such as NA, besides empty cells and `?`.",
     )
     encoding: str | None = field(
-        None, description="Of the characters of a table, such as latin-1; by default UTF-8."
+        None, description="Character encoding of a table, such as latin-1; by default UTF-8."
     )
 
 
@@ -280,20 +281,20 @@ DIALECT = (
     "missing_values",
     "encoding",
 )
-"""The fields of ``input`` that say how tables are written; ``train.data`` takes them too."""
+"""The fields of ``input`` that describe the format of tables; ``train.data`` takes them too."""
 
 
 class Output(Section):
-    """What the output means: classes, or named target numbers."""
+    """The meaning of the output: classes, or named numbers (targets)."""
 
     classes: list[str] | list[int] | None = field(
         None,
-        description="Class names in the order of the last layer's units. Left out, they are "
-        "learned from the training labels.",
+        description="Class names in the order of the last layer's units; by default inferred from "
+        "the training labels.",
     )
     column: Column = field(
         None,
-        description="The table column that holds the class: its name, or its position from 0.",
+        description="The table column with the class labels: its name, or its position from 0.",
     )
     targets: list[ColumnName] | None = field(
         None, description="For regression: names of the target columns, or their positions from 0."
@@ -301,91 +302,94 @@ class Output(Section):
     scale: Literal["standardize"] | None = field(
         None,
         description="`standardize` trains on (y - mean) / deviation of the training targets and "
-        "turns answers back.",
+        "converts predictions back.",
     )
     link: Literal["softmax", "sigmoid", "identity"] | None = field(
-        None, description="What turns scores into predictions; by default what the loss implies."
+        None,
+        description="Turns scores into predictions; by default the one that the loss implies.",
     )
 
 
 class EarlyStopping(Section):
-    """Stop when a validation number no longer improves, and keep the best weights."""
+    """Stop training when a validation metric no longer improves, and keep the best weights."""
 
     metric: str = field("loss", description="`loss`, or the name of a metric in `metrics`.")
     patience: Size = field(5, description="Epochs without improvement before training stops.")
     min_delta: Annotated[float, Range(ge=0)] = field(
-        0.0, description="The least change that counts as an improvement."
+        0.0, description="Smallest change that counts as an improvement."
     )
 
 
 class Train(Section):
-    """The recipe: data, loss, optimizer and how long."""
+    """The training recipe: data, loss, optimizer, number of epochs."""
 
     data: Data = field(
         None,
         description="Name of a data set (digits, mnist), or path of a file or folder; or an object "
-        'with `path`, or `train` and `test`, and how the file is written, such as `{"path": '
-        '"flats.csv", "delimiter": ";", "decimal": ","}`, with the fields of `input` of these '
-        "names.",
+        "with `path`, or `train` and `test`, and the fields of `input` that describe the format of "
+        'the file: `{"path": "flats.csv", "delimiter": ";", "decimal": ","}`.',
     )
     test: TestRows = field(
         None,
-        description="Rows of a table kept for testing: a fraction, or those whose column has one "
-        "of the values. Data sets with a test split of their own keep it.",
+        description="Rows of a table held out for testing: a fraction, or the rows with one of the "
+        "values in a column. Data sets that come with a test split keep it.",
     )
     validation: Annotated[float, Range(ge=0, lt=1)] = field(
-        0.0, description="Fraction of the training rows kept for validation."
+        0.0, description="Fraction of the training rows held out for validation."
     )
     loss: LossName = field(
         None,
         description="By default softmax_cross_entropy for classes and mse for targets.",
     )
-    optimizer: OptimizerName = field("adam", description="How gradients change the weights.")
+    optimizer: OptimizerName = field("adam", description="How gradients update the weights.")
     schedule: ScheduleName = field(
         "constant", description="How the learning rate changes over the epochs."
     )
-    batch_size: Size = field(32, description="Rows a training step.")
-    epochs: Size = field(10, description="Passes over the training rows.")
+    batch_size: Size = field(32, description="Rows per training step.")
+    epochs: Size = field(10, description="Number of passes over the training rows.")
     seed: Annotated[int, Range(ge=0, lt=2**63)] = field(
-        0, description="Everything random follows from it: start, split, order, dropout."
+        0, description="Seed of everything random: initial weights, split, order of rows, dropout."
     )
     weight_decay: Annotated[float, Range(ge=0)] = field(
-        0.0, description="L2: adds this times the weight to its gradient; biases are left alone."
+        0.0,
+        description="L2: adds this times the weight to its gradient; biases are exempt.",
     )
     clip_norm: Annotated[float, Range(gt=0)] | None = field(
-        None, description="Shrinks the whole gradient to this Euclidean norm if it is longer."
+        None,
+        description="Scales the whole gradient down to this Euclidean norm if it is larger.",
     )
     clip_value: Annotated[float, Range(gt=0)] | None = field(
-        None, description="Clips every element of the gradient to [-value, value]."
+        None, description="Clips each element of the gradient to [-value, value]."
     )
     early_stopping: EarlyStopping | None = field(
-        None, description="Stop when the validation number no longer improves; restores the best."
+        None,
+        description="Stop when a validation metric no longer improves; restore the best.",
     )
     metrics: list[MetricName] | None = field(
-        None, description="By default accuracy for classes; mae and r2 for targets."
+        None,
+        description="What to report; by default accuracy for classes, mae and r2 for targets.",
     )
     class_weights: ClassWeights = field(
         None,
-        description="How much the rows of each class count in the training loss. Metrics and the "
-        "losses that are reported after an epoch count every row alike.",
+        description="Weight of each class in the training loss. Metrics and the losses reported "
+        "after an epoch weigh all rows equally.",
     )
     sample_weight: Column = field(
         None,
-        description="The table column (name, or position from 0) that says how much each row "
-        "counts in the training loss. Metrics and the losses that are reported after an epoch "
-        "count every row alike.",
+        description="Table column with the weight of each row in the training loss. Metrics and "
+        "the losses reported after an epoch weigh all rows equally.",
     )
 
 
 class SpecDocument(Section):
-    """A whole spec; the layers are validated one by one, each by its own type."""
+    """A whole spec. Each layer is validated by its own type."""
 
     layerkit: Version = field(description="Version of the spec language: 1.")
     name: Name = field("model", description="Name of the model.")
-    dtype: Literal["float32", "float64"] = field("float32", description="Of every number.")
+    dtype: Literal["float32", "float64"] = field("float32", description="Precision of all numbers.")
     input: Input = field(description="The data contract of raw rows.")
-    layers: list[Any] = field(description="Layers in order of application.")
-    output: Output = field(default_factory=Output.defaults, description="What the output means.")
+    layers: list[Any] = field(description="The layers, in the order they are applied.")
+    output: Output = field({}, description="The meaning of the output.")
     train: Train | None = field(None, description="The training recipe.")
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from layerkit.core.layer import Layer
 from layerkit.display import quoted
 from layerkit.errors import LayerkitError, SpecError
-from layerkit.specs.json_source import Source
+from layerkit.specs.json_source import JsonSource
 from layerkit.specs.messages import Faults, describe
 from layerkit.specs.validate.settings import setting_types, validate, validate_part
 from layerkit.testing.models import spec_of
@@ -111,7 +111,7 @@ def _annotations(subject: Subject) -> str | None:
         if annotation is Any:
             raise Failed(f"the setting {name!r} has no annotation: any value would be taken")
     for example in subject.examples:
-        faults = Faults(Source({}))
+        faults = Faults(JsonSource({}))
         with calling(part, "validating the settings"):
             validate(part, example.config, (), faults)
         if faults.found:
@@ -125,7 +125,7 @@ def _annotations(subject: Subject) -> str | None:
         default = part.settings()[name].default
         if default is inspect.Parameter.empty:
             continue
-        faults = Faults(Source({}))
+        faults = Faults(JsonSource({}))
         validate(part, {**subject.examples[0].config, name: _as_json(default)}, (), faults)
         if faults.found:
             raise Failed(
@@ -168,7 +168,7 @@ def _as_json(value: Any) -> Any:
 
 def _resolved(group: str, value: Any) -> Any:
     """A setting that names a part, with all settings of that part."""
-    return value if value is None else validate_part(group, value, (), Faults(Source({})))
+    return value if value is None else validate_part(group, value, (), Faults(JsonSource({})))
 
 
 def _through_a_spec(subject: Subject, example: Example) -> dict[str, Any]:
@@ -187,7 +187,7 @@ def _through_a_spec(subject: Subject, example: Example) -> dict[str, Any]:
         except LayerkitError as error:
             raise Failed(f"a spec with these settings is refused: {error}") from error
         return dict(spec.layers[0].make().config)
-    faults = Faults(Source({}))
+    faults = Faults(JsonSource({}))
     found: Any = json.loads(text)
     for _ in range(2):
         given = {"type": subject.name, **found} if isinstance(found, dict) else found
@@ -209,7 +209,7 @@ def _unknown(subject: Subject) -> str | None:
     word = "no_such_setting"
     with subject.known():
         if subject.kind != "layers":
-            faults = Faults(Source({}))
+            faults = Faults(JsonSource({}))
             validate_part(
                 subject.kind, {"type": subject.name, **example.config, word: 1}, (), faults
             )

@@ -11,7 +11,7 @@ from layerkit.core.layer import Layer
 from layerkit.core.parts import Part
 from layerkit.discovery.registry import REGISTRIES
 from layerkit.fields import PartOf
-from layerkit.specs.json_source import Source
+from layerkit.specs.json_source import JsonSource
 from layerkit.specs.messages import Faults
 from layerkit.specs.validate.settings import setting_types, validate
 from layerkit.testing.subject import Example, Subject
@@ -70,7 +70,7 @@ def _literals(annotation: Any) -> Iterator[tuple[Any, ...]]:
 
 def _accepted(part: type[Part], example: Example) -> bool:
     """Whether a spec would take these settings, and the constructor and the plan too."""
-    faults = Faults(Source({}))
+    faults = Faults(JsonSource({}))
     validate(part, example.config, (), faults)
     if faults.found:
         return False

@@ -114,12 +114,12 @@ def test_an_untrained_model_is_replaced_and_another_kind_of_file_is_kept(
         (
             "layers.0.units=four",
             "LK-201",
-            "--set layers.0.units=four: a whole number of at least 1 is wanted, 'four' (text) came",
+            "--set layers.0.units=four: expected an integer >= 1, got 'four' (a string)",
         ),
         (
             "layers.0.units=-3",
             "LK-201",
-            "--set layers.0.units=-3: a whole number of at least 1 is wanted, -3 came",
+            "--set layers.0.units=-3: expected an integer >= 1, got -3",
         ),
         (
             "layers.0.unit=4",
@@ -146,11 +146,11 @@ def test_an_untrained_model_is_replaced_and_another_kind_of_file_is_kept(
             "LK-202",
             "there are 2 classes, but 'dense_2' gives rows of shape [3]: set its units to 2",
         ),
-        ("epochs", "LK-201", "--set epochs: PATH=VALUE is wanted, as in layers.1.gate_bias=-3"),
+        ("epochs", "LK-201", "--set epochs: expected PATH=VALUE, as in layers.1.gate_bias=-3"),
         (
             "layers.7.units=1",
             "LK-201",
-            "--set layers.7.units=1: layers is a list of 3; an index from 0 to 2 is wanted",
+            "--set layers.7.units=1: layers is a list of 3 items: expected an index from 0 to 2",
         ),
     ],
 )

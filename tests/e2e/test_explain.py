@@ -48,15 +48,15 @@ def test_a_field_by_its_path_or_its_last_word(cli: Cli, term: str) -> None:
     assert topic == {
         "name": "train.epochs",
         "kind": "field of the spec",
-        "description": "Passes over the training rows.",
-        "type": "a whole number of at least 1",
+        "description": "Number of passes over the training rows.",
+        "type": "an integer >= 1",
         "default": "10",
     }
 
 
 def test_a_field_that_names_a_part_lists_the_parts(cli: Cli) -> None:
     out = cli("explain", "train.optimizer").out
-    assert "How gradients change the weights." in out
+    assert "How gradients update the weights." in out
     assert '  default   "adam"\n' in out
     assert f"  names     {', '.join(REGISTRIES['optimizers'].names())}\n" in out
 

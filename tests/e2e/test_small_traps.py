@@ -13,7 +13,7 @@ import pytest
 import layerkit
 from layerkit import LayerkitError, PluginMissingError, SelfTestError, SpecError
 from layerkit.comparison.report.text import escape
-from layerkit.specs.json_source import plain
+from layerkit.specs.json_source import strict_json
 from tests.e2e.conftest import PETS, Cli
 from tests.fuzz.container import assemble, take_apart
 
@@ -127,11 +127,11 @@ def test_depth_is_answered_with_and_without_overrides(cli: Cli, depth: int) -> N
 def test_two_keys_that_are_one_in_json_are_told() -> None:
     for twice in ({1: 2.0, "1": 3.0}, {True: 2.0, "true": 3.0}, {None: 2.0, "null": 3.0}):
         with pytest.raises(SpecError, match="given twice"):
-            plain({"class_weights": twice})
+            strict_json({"class_weights": twice})
     kept = {1: 2.0, np.int64(3): 1, 2.5: 0, "a": 4}
-    assert plain(kept) == {"1": 2.0, "3": 1, "2.5": 0, "a": 4}
-    with pytest.raises(SpecError, match="a field's name is text"):
-        plain({(1, 2): 3})
+    assert strict_json(kept) == {"1": 2.0, "3": 1, "2.5": 0, "a": 4}
+    with pytest.raises(SpecError, match="expected a string as the name of a field"):
+        strict_json({(1, 2): 3})
 
 
 def test_nothing_in_a_report_is_invisible(cli: Cli) -> None:

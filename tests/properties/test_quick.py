@@ -12,7 +12,7 @@ import json
 import math
 import random
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal
 from unittest.mock import sentinel
 
 import pytest
@@ -24,14 +24,14 @@ import layerkit
 from layerkit.core.parts import Part
 from layerkit.discovery.registry import LAYERS, REGISTRIES
 from layerkit.fields import ActivationName, Fraction, PartOf, Positive, Range, ScheduleName, Size
-from layerkit.specs import document as documents
 from layerkit.specs import resolve
-from layerkit.specs.json_source import Source, plain
+from layerkit.specs.json_source import JsonSource, strict_json
+from layerkit.specs.messages import Faults
 from layerkit.specs.sections import SpecDocument
-from layerkit.specs.validate import settings as parts_settings
-from layerkit.specs.validate.fast_path import UnsureError, taker, taking_section, taking_settings
-from layerkit.specs.validate.settings import setting_types, settings_model
-from layerkit.specs.validate.strict import section_model
+from layerkit.specs.validate import check_fields as checking
+from layerkit.specs.validate.declare import fields_of
+from layerkit.specs.validate.fast_path import NotPlainError, checker, fields_checker
+from layerkit.specs.validate.strict import model_of
 from tests.fuzz import fuzz
 from tests.fuzz.mutations import mutate
 from tests.properties.test_spec import GOOD, PLACES, json_values
@@ -117,9 +117,8 @@ def part(annotation: Any, *default: Any) -> type[Part]:
 
 
 def quick(kind: type[Part], config: Any) -> Any:
-    """What the quick way makes of the settings; raises UnsureError."""
-    hints = get_type_hints(kind.__init__, include_extras=True)
-    return taking_settings({"x": hints["x"]}, kind.settings())(config)
+    """What the fast path makes of the settings; raises NotPlainError."""
+    return fields_checker(fields_of(kind))(config)
 
 
 def same(a: Any, b: Any) -> bool:
@@ -136,9 +135,9 @@ KINDS = [part(annotation) for annotation in ANNOTATIONS]
 def test_what_is_taken_the_strict_validator_takes_too(index: int, value: Any) -> None:
     try:
         taken = quick(KINDS[index], {"x": value})
-    except UnsureError:
+    except NotPlainError:
         return
-    made = settings_model(KINDS[index])(x=value).model_dump(by_alias=True, warnings=False)
+    made = model_of(KINDS[index])(x=value).model_dump(by_alias=True, warnings=False)
     assert same(taken, made)
 
 
@@ -154,9 +153,9 @@ def test_unions_of_any_kinds(data: st.DataObject) -> None:
     for value in data.draw(st.lists(values, min_size=1, max_size=6)):
         try:
             taken = quick(kind, {"x": value})
-        except UnsureError:
+        except NotPlainError:
             continue
-        made = settings_model(kind)(x=value).model_dump(by_alias=True, warnings=False)
+        made = model_of(kind)(x=value).model_dump(by_alias=True, warnings=False)
         assert same(taken, made), joined
 
 
@@ -180,7 +179,7 @@ def test_unions_of_any_kinds(data: st.DataObject) -> None:
     ],
 )
 def test_what_is_right_is_taken(annotation: Any, value: Any, wanted: Any) -> None:
-    assert same(taker(annotation)(value), wanted)
+    assert same(checker(annotation)(value), wanted)
 
 
 @pytest.mark.parametrize(
@@ -204,32 +203,32 @@ def test_what_is_right_is_taken(annotation: Any, value: Any, wanted: Any) -> Non
     ],
 )
 def test_what_is_not_plainly_right_is_not(annotation: Any, value: Any) -> None:
-    with pytest.raises(UnsureError):
-        taker(annotation)(value)
+    with pytest.raises(NotPlainError):
+        checker(annotation)(value)
 
 
 @pytest.mark.parametrize("annotation", UNKNOWN, ids=str)
 def test_kinds_that_are_not_known_are_never_taken(annotation: Any) -> None:
-    with pytest.raises(UnsureError):
-        taker(annotation)
+    with pytest.raises(NotPlainError):
+        checker(annotation)
 
 
 @pytest.mark.parametrize("default", [{1, 2}, [sentinel.unknown], b"x", {"a": 1}], ids=str)
 def test_an_odd_default_is_left_to_the_strict_validator(default: Any) -> None:
-    with pytest.raises(UnsureError):
+    with pytest.raises(NotPlainError):
         quick(part(int, default), {})
 
 
 @pytest.mark.parametrize("default", [None, 3, "x", (1, 2), [0.5, [True]]], ids=str)
 def test_defaults_are_filled_in_as_they_stand(default: Any) -> None:
     kind = part(int, default)
-    made = settings_model(kind)().model_dump(by_alias=True, warnings=False)
-    assert same(plain(quick(kind, {})), plain(made))
+    made = model_of(kind)().model_dump(by_alias=True, warnings=False)
+    assert same(strict_json(quick(kind, {})), strict_json(made))
 
 
 @pytest.mark.parametrize("config", [{}, {"x": 1, "y": 1}, {"X": 1}, [], None])
 def test_a_field_that_is_missing_or_too_many(config: Any) -> None:
-    with pytest.raises(UnsureError):
+    with pytest.raises(NotPlainError):
         quick(part(int), config)
 
 
@@ -238,7 +237,7 @@ def test_every_part_of_our_own_is_known(kind: str) -> None:
     for name in REGISTRIES[kind].names():
         found: type[Part] = REGISTRIES[kind][name]
         if REGISTRIES[kind].origin(found).dist == "layerkit":
-            taking_settings(setting_types(found), found.settings())
+            fields_checker(fields_of(found))
 
 
 # --- whole documents ---
@@ -247,10 +246,10 @@ def test_every_part_of_our_own_is_known(kind: str) -> None:
 def held_against_the_strict(tree: Any) -> bool:
     """Whether the quick way takes the document; the strict one must then give the same."""
     try:
-        taken = taking_section(SpecDocument)(tree)
-    except UnsureError:
+        taken = fields_checker(fields_of(SpecDocument))(tree)
+    except NotPlainError:
         return False
-    made = section_model(SpecDocument)(**tree).model_dump(warnings=False)
+    made = model_of(SpecDocument)(**tree).model_dump(by_alias=True, warnings=False)
     assert same(taken, made)
     return True
 
@@ -286,7 +285,7 @@ def test_any_place_left_out(path: tuple[Any, ...]) -> None:
 
 def test_what_is_read_shares_nothing_with_what_was_written() -> None:
     written = copy.deepcopy(GOOD)
-    spec = resolve(Source(written))
+    spec = resolve(JsonSource(written))
     assert spec.train is not None
     spec.input["scale"]["divide"] = 99
     spec.train["metrics"].append("loss")
@@ -298,7 +297,7 @@ def test_what_is_read_shares_nothing_with_what_was_written() -> None:
 
 
 def refuse(*_: Any) -> Any:
-    raise UnsureError
+    raise NotPlainError
 
 
 @pytest.fixture
@@ -308,8 +307,8 @@ def strictly(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
     def turn(off: bool) -> None:
         monkeypatch.undo()
         if off:
-            monkeypatch.setattr(documents, "_taker", lambda: refuse)
-            monkeypatch.setattr(parts_settings, "_quick", lambda *_: None)
+            monkeypatch.setattr(checking, "_CHECKS", {})
+            monkeypatch.setattr(checking, "_quick_check", lambda _: refuse)
 
     return turn
 
@@ -337,11 +336,14 @@ def test_the_strict_way_alone_reads_the_same(strictly: Callable[[bool], None]) -
 
 def test_turning_it_off_is_seen(strictly: Callable[[bool], None]) -> None:
     """The comparison above would be empty if the switch did nothing."""
+    owners: list[Any] = [SpecDocument, LAYERS["dense"]]
     strictly(True)
-    with pytest.raises(UnsureError):
-        documents._taker()({})
-    assert parts_settings._quick(LAYERS["dense"], {"units": 3}) is None
+    for owner in owners:
+        checking.check_fields(owner, {"units": 3}, (), Faults(JsonSource({})))
+        with pytest.raises(NotPlainError):
+            checking._CHECKS[owner]({"units": 3})
     strictly(False)
-    assert parts_settings._quick(LAYERS["dense"], {"units": 3}) is not None
+    checking.check_fields(owners[1], {"units": 3}, (), Faults(JsonSource({})))
+    assert checking._CHECKS[owners[1]]({"units": 3})["units"] == 3
     with pytest.raises(ValidationError):
-        section_model(SpecDocument)(layers=3)
+        model_of(SpecDocument)(layers=3)

@@ -1,1 +1,1 @@
-"""Validation of settings and sections: a fast path, and pydantic where it cannot decide."""
+"""Validation of fields: ``check_fields`` tries a fast path, then pydantic where it is unsure."""

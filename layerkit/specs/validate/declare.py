@@ -1,55 +1,55 @@
-"""How the sections of a spec are declared: fields with their types, defaults and meanings.
+"""Declarations of what a spec may hold: fields with their types, defaults and descriptions.
 
-Nothing of pydantic is here, since importing it takes longer than all else that loading a model
-does: ``quick`` reads these declarations directly, ``strict`` turns them into pydantic's models.
+``Section`` declares a section of the spec; the constructor of a part declares its settings.
+pydantic is not imported here, since that takes longer than everything else that loading a model
+does: ``fast_path`` reads these declarations directly, ``strict`` turns them into pydantic models.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from types import UnionType
-from typing import Annotated, Any, ClassVar, Union, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Union, get_args, get_origin, get_type_hints
 
+from layerkit.core.parts import Part
 from layerkit.fields import PartOf
 
-__all__ = ["Field", "Rule", "Section", "field", "part_group"]
+__all__ = ["REQUIRED", "Field", "Rule", "Section", "field", "fields_of", "part_group", "section_in"]
 
-_REQUIRED: Any = object()
+REQUIRED: Any = object()
+"""The default of a field that has none."""
 
 
 class Field:
-    """One field of a section: what it takes, its default, and what it means."""
+    """One field: its annotation, its default, and what it means."""
 
-    __slots__ = ("annotation", "default", "default_factory", "description")
+    __slots__ = ("annotation", "default", "description")
 
-    def __init__(
-        self, default: Any, description: str, default_factory: Callable[[], Any] | None = None
-    ) -> None:
-        self.annotation: Any = Any
+    def __init__(self, default: Any, description: str = "", annotation: Any = Any) -> None:
+        self.annotation = annotation
         self.default = default
-        self.default_factory = default_factory
         self.description = description
 
     def is_required(self) -> bool:
         """Whether it has no default."""
-        return self.default is _REQUIRED and self.default_factory is None
+        return self.default is REQUIRED
 
-    def get_default(self, *, call_default_factory: bool = True) -> Any:
-        """Its default, made anew where it is an object; None if there is none."""
-        if self.default_factory is not None:
-            return self.default_factory() if call_default_factory else None
-        return None if self.default is _REQUIRED else self.default
+    def get_default(self) -> Any:
+        """A copy of the default; for a section, all of its defaults."""
+        section = section_in(self.annotation)
+        return section.defaults() if section and self.default == {} else copy.copy(self.default)
 
 
-def field(default: Any = _REQUIRED, *, description: str, default_factory: Any = None) -> Any:
+def field(default: Any = REQUIRED, *, description: str) -> Any:
     """Declare a field: ``epochs: Size = field(10, description="...")``."""
-    return Field(default, description, default_factory)
+    return Field(default, description)
 
 
 class Section:
-    """Base of the sections: a list of fields, beside which nothing is allowed.
+    """Base class of the sections: a list of fields. No other field is allowed.
 
-    Only declared, never made: what is read is plain dictionaries.
+    Sections are declared and never instantiated: what is read are plain dictionaries.
     """
 
     model_fields: ClassVar[Mapping[str, Field]] = {}
@@ -62,18 +62,35 @@ class Section:
 
     @classmethod
     def defaults(cls) -> dict[str, Any]:
-        """The section when nothing is written in it."""
+        """The section as it is when left out."""
         return {name: one.get_default() for name, one in cls.model_fields.items()}
 
 
 class Rule:
-    """A mark for an annotation: which values hold, and how JSON Schema says the same."""
+    """A mark for an annotation: which values are valid, and the same as JSON Schema."""
 
     __slots__ = ("holds", "schema")
 
     def __init__(self, holds: Callable[[Any], bool], schema: dict[str, Any]) -> None:
         self.holds = holds
         self.schema = schema
+
+
+# By class: reading annotations evaluates strings, so each constructor is read once.
+_SETTINGS: dict[type[Part], dict[str, Field]] = {}
+
+
+def fields_of(owner: type[Part] | type[Section]) -> Mapping[str, Field]:
+    """The fields of a section, or the settings that a part's constructor takes."""
+    if issubclass(owner, Section):
+        return owner.model_fields
+    if owner not in _SETTINGS:
+        hints = get_type_hints(owner.__init__, include_extras=True)
+        _SETTINGS[owner] = {
+            name: Field(REQUIRED if p.default is p.empty else p.default, "", hints.get(name, Any))
+            for name, p in owner.settings().items()
+        }
+    return _SETTINGS[owner]
 
 
 def part_group(annotation: Any) -> str | None:
@@ -83,4 +100,12 @@ def part_group(annotation: Any) -> str | None:
         return next((m.group for m in args[1:] if isinstance(m, PartOf)), None)
     if origin in (Union, UnionType):
         return next((g for g in map(part_group, args) if g is not None), None)
+    return None
+
+
+def section_in(annotation: Any) -> type[Section] | None:
+    """The section that a field holds, or may hold beside null; None if it holds something else."""
+    for one in (annotation, *get_args(annotation)):
+        if isinstance(one, type) and issubclass(one, Section):
+            return one
     return None

@@ -10,7 +10,7 @@ import pytest
 
 import layerkit
 from layerkit import SpecError
-from layerkit.specs.json_source import Source, parse, spell
+from layerkit.specs.json_source import JsonSource, parse, spell
 from layerkit.specs.overrides import override
 
 GOOD = '{"layerkit": 1, "input": {"shape": [4]}, "layers": [{"type": "dense", "units": 3}]}'
@@ -38,8 +38,8 @@ BROKEN: dict[str, tuple[str | bytes, str]] = {
     "list": ("[1, 2]", "JSON object"),
     "number": ("5", "JSON object"),
     "text": ('"dense"', "JSON object"),
-    "null": ("null", "null came"),
-    "true": ("true", "true came"),
+    "null": ("null", "got null"),
+    "true": ("true", "got true"),
     "latin-1": (GOOD.replace("dense", "d\xe4nse").encode("latin-1"), "UTF-8"),
     "utf-16": (GOOD.encode("utf-16"), "UTF-8"),
     "binary": (bytes(range(256)), "UTF-8"),
@@ -145,7 +145,7 @@ def test_lines_with_other_line_ends() -> None:
 
 
 def test_without_text_there_are_no_lines() -> None:
-    assert Source({"a": 1}).line(("a",)) is None
+    assert JsonSource({"a": 1}).line(("a",)) is None
 
 
 def test_spelling_of_paths() -> None:
