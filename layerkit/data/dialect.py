@@ -1,7 +1,6 @@
-"""How a table is written as text: what stands between cells, in numbers, and for a missing value.
+"""The dialect of a CSV file: delimiter, number marks, quotes, header, missing values.
 
-Every field may be left open. Then it is told from the first lines of the file, or has the value
-that most files have.
+A field that is left out is detected from the first lines of the file, or has its usual value.
 """
 
 from __future__ import annotations
@@ -22,33 +21,33 @@ _FORBIDDEN = "\n\r\0"
 
 @dataclass(frozen=True)
 class Dialect:
-    """The dialect of a table. None (for ``missing_values``: empty) is: detect it, or the default.
+    """The dialect of a CSV file; None (for ``missing_values``: empty) is detected or the default.
 
     Parameters
     ----------
     delimiter
-        The one character between cells; by default a comma, semicolon, tab or bar, as the first
-        lines agree. ``tab`` is a tab, too.
+        The character between cells; by default a comma, semicolon, tab or bar, whichever the first
+        lines agree on. ``tab`` means a tab.
     decimal
-        "." or ",": what begins the decimals of a number.
+        The decimal mark, "." or ",".
     thousands
-        The one character that groups the digits of a number by three, as in 1.234,5.
+        The character that groups the digits of a number by three, as in 1.234,5.
     quote
-        The one character around cells that hold others; by default ``"``. "" is none.
+        The character around cells that contain delimiters; by default ``"``. "" means none.
     header
         Whether the first line names the columns.
     comment
         Lines that begin with this text are skipped.
     missing_values
-        Further spellings of a missing value, beside an empty cell and ``?``.
+        Spellings of a missing value besides an empty cell and ``?``.
     encoding
-        Of the characters, as Python names it; by default UTF-8, or UTF-16 after its byte order
-        mark.
+        Character encoding, as Python names it; by default UTF-8, or UTF-16 if there is its byte
+        order mark.
 
     Raises
     ------
     DataError
-        If a field cannot be what it says, or two contradict each other.
+        If a field has no valid value, or two contradict each other.
     """
 
     delimiter: str | None = None
@@ -71,15 +70,15 @@ class Dialect:
         for name in ("delimiter", "decimal", "thousands", "quote"):
             _check_character(name, getattr(self, name))
         if self.decimal not in (None, ".", ","):
-            raise _refused("decimal", self.decimal, "'.' or ','")
+            raise _invalid("decimal", self.decimal, "'.' or ','")
         if self.thousands is not None and (self.thousands.isalnum() or self.thousands in "+-"):
-            raise _refused(
-                "thousands", self.thousands, "a character that is no digit, letter or sign"
+            raise _invalid(
+                "thousands", self.thousands, "a character other than a digit, letter or sign"
             )
         if self.header not in (None, True, False):
-            raise _refused("header", self.header, "true or false")
+            raise _invalid("header", self.header, "true or false")
         if self.comment is not None and (not isinstance(self.comment, str) or not self.comment):
-            raise _refused("comment", self.comment, "the text that comment lines begin with")
+            raise _invalid("comment", self.comment, "the text that comment lines begin with")
         self._check_together()
         if self.encoding is not None:
             _check_encoding(self.encoding)
@@ -93,7 +92,7 @@ class Dialect:
                 if value == same:
                     raise DataError(
                         f"{quoted(value)} cannot be both {other} and {name}",
-                        hint=f"give another {name}, or leave one out: it is then detected",
+                        hint=f"give another {name}, or leave one out to have it detected",
                     )
 
     @classmethod
@@ -122,7 +121,7 @@ def _check_character(name: str, value: object) -> None:
     if value is None or (name == "quote" and value == ""):
         return
     if not isinstance(value, str) or len(value) != 1 or value in _FORBIDDEN:
-        raise _refused(name, value, "one character")
+        raise _invalid(name, value, "one character")
 
 
 def _check_encoding(encoding: object) -> None:
@@ -130,9 +129,9 @@ def _check_encoding(encoding: object) -> None:
         codecs.lookup(str(encoding))
         "".encode(str(encoding))
     except LookupError:
-        wanted = "an encoding that Python knows (utf-8, latin-1, cp1252, utf-16, ...)"
-        raise _refused("encoding", encoding, wanted) from None
+        expected = "an encoding that Python knows (utf-8, latin-1, cp1252, utf-16, ...)"
+        raise _invalid("encoding", encoding, expected) from None
 
 
-def _refused(name: str, value: object, wanted: str) -> DataError:
-    return DataError(f"{name}: expected {wanted}, got {quoted(value)}")
+def _invalid(name: str, value: object, expected: str) -> DataError:
+    return DataError(f"{name}: expected {expected}, got {quoted(value)}")

@@ -1,4 +1,4 @@
-"""Data by name: a registered source, a file, or a folder that holds the splits."""
+"""Loading of data by name: a registered source, a file, or a folder with the splits."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from layerkit.core.rows import Rows
-from layerkit.data.arrays import load_npz
 from layerkit.data.dialect import DIALECT_KEYS, Dialect
 from layerkit.data.fetch import data_home
-from layerkit.data.idxfolder import has_idx, load_idx
-from layerkit.data.read import EXTENSIONS, read_rows
-from layerkit.data.streams import read_bytes
+from layerkit.data.file_format import EXTENSIONS
+from layerkit.data.mnist_files import contents, has_idx, load_idx
+from layerkit.data.read import read_rows
+from layerkit.data.read_bytes import read_bytes
+from layerkit.data.readers.numpy import load_npz
 from layerkit.discovery.registry import DATA
 from layerkit.display import nearest, quoted
 from layerkit.errors import DataError, DataSourceError, UnknownTypeError
@@ -26,8 +27,8 @@ Options = dict[str, Any]
 """Keyword arguments of ``read_rows``."""
 
 _FILE_KEYS = ("path", "train", "test", "format", "labels", *DIALECT_KEYS, "has_header")
-_LOOKED_FOR = (
-    "looked for: the IDX files of MNIST (train-images-idx3-ubyte.gz, ...); train and test with "
+_EXPECTED = (
+    "expected the IDX files of MNIST (train-images-idx3-ubyte.gz, ...); train and test with "
     f"{', '.join(EXTENSIONS)} (perhaps .gz); x_train.npy and y_train.npy, x_test.npy and "
     "y_test.npy; or a single such file"
 )
@@ -42,75 +43,73 @@ def load_data(
     dialect: Dialect | None = None,
     instead: Dialect | None = None,
 ) -> dict[str, Rows]:
-    """The splits by name: "train", and "test" if there is one.
+    """Load the splits of a data set by name: "train", and "test" if there is one.
 
     Parameters
     ----------
     data
         The name of a registered data source; the path of a file or folder; a mapping, either
         {"type": source, ...its settings}, or {"path": path} or {"train": path, "test": path} with
-        "format", "labels" and the fields of ``Dialect``; or None, where ``where`` alone decides.
+        "format", "labels" and the fields of ``Dialect``; or None to use ``where`` alone.
     where
-        The folder or file that the user named for this run. It goes before the environment
+        The folder or file that the user gave for this run. It goes before the environment
         variable ``LAYERKIT_DATA``, a folder that holds files or folders by data set name.
     labels
         Label column or columns of files, see ``read_rows``; registered sources know theirs.
     columns
-        Other columns of files that are wanted, see ``read_rows``.
+        Other columns of files that will be used, see ``read_rows``.
     dialect, instead
-        How files are written, where ``data`` does not say so; and what goes before that.
+        How files are written where ``data`` does not say; and what overrides both.
 
     Raises
     ------
     UnknownTypeError
         If ``data`` is neither a registered name nor a path.
     DataSourceError
-        If there is nothing at the path, or not what is looked for.
+        If there is nothing at the path, or no data set.
     DataError
         If a file is damaged.
     """
     base = None if where is None else Path(expanded(os.fspath(where)))
     if base is not None and not base.exists():
         raise DataSourceError(f"there is no file or folder {base}")
-    open_ = dialect or Dialect()
+    written = dialect or Dialect()
     if isinstance(data, Mapping) and "type" not in data:
         _check_keys(data)
-        open_ = Dialect.of({"header": data.get("has_header"), **data}).over(open_)
-    written = (instead or Dialect()).over(open_)
+        written = Dialect.of({"header": data.get("has_header"), **data}).over(written)
+    written = (instead or Dialect()).over(written)
     options: Options = {"labels": labels, "columns": columns, **written.given()}
     if isinstance(data, Mapping):
         return _from_mapping(data, base, options)
     if data is None:
         if base is None:
             hint = "set train.data in the spec (digits, say), or give --data PATH"
-            raise DataSourceError("no data named, and no path given", hint=hint)
+            raise DataSourceError("neither the spec nor --data names any data", hint=hint)
         return _from_path(base, options)
     if isinstance(data, str) and data in DATA:
         return _from_source(data, base)
-    found = _find(os.fspath(data), base)
-    if found is None:
-        raise _unknown(data)
-    return _from_path(found, options)
+    return _from_path(_found(data, base), options)
 
 
 def _from_source(config: str | Mapping[str, Any], base: Path | None) -> dict[str, Rows]:
     splits = DATA.create(config).load(base)
     if "train" not in splits:
         name = config if isinstance(config, str) else config.get("type")
-        raise DataSourceError(f"the data source {name!r} gives no rows for training")
+        raise DataSourceError(f"the data source {name!r} has no 'train' split")
     return splits
 
 
 def _check_keys(data: Mapping[str, Any]) -> None:
     unknown = sorted(set(data) - set(_FILE_KEYS))
     if unknown or ("train" in data) == ("path" in data):
-        fault = f"unknown key {quoted(unknown[0])}" if unknown else "no key 'train' or 'path'"
-        if not unknown and "train" in data:
-            fault = "both a key 'train' and a key 'path'"
-        near = nearest(unknown[0], list(_FILE_KEYS)) if unknown else ""
+        fault = "give either 'train' or 'path', not both"
+        if unknown:
+            fault = f"unknown key {quoted(unknown[0])}{nearest(unknown[0], list(_FILE_KEYS))}"
+        elif "train" not in data:
+            fault = "give 'train' or 'path'"
         raise DataSourceError(
-            f"data: {fault}{near}",
-            hint=f"wanted: type and its settings, or {', '.join(_FILE_KEYS)}",
+            f"data: {fault}",
+            hint=f"keys: type and its settings, or {', '.join(_FILE_KEYS)}",
         )
 
 
@@ -121,36 +120,37 @@ def _from_mapping(data: Mapping[str, Any], base: Path | None, options: Options) 
     options = {**options, **own}
     if "path" in data:
         return _from_path(_found(data["path"], base), options)
-    if base is not None and base.is_file():  # it takes the place of both
+    if base is not None and base.is_file():  # it replaces both
         return _from_path(base, options)
     names = {split: data[split] for split in ("train", "test") if data.get(split) is not None}
     return {split: read_rows(_found(name, base), **options) for split, name in names.items()}
 
 
 def _found(name: Any, base: Path | None) -> Path:
-    path = _find(os.fspath(name), base)
-    if path is None:
-        raise _unknown(Path(name))
-    return path
+    """The file or folder ``name``; ``base`` itself if the user gave one that does not contain it.
 
-
-def _find(name: str, base: Path | None) -> Path | None:
-    """Where the file or folder ``name`` is; ``base`` itself if the user gave one without it."""
+    Raises
+    ------
+    UnknownTypeError, DataSourceError
+        If there is none.
+    """
     home = data_home()
-    around = [base] if base is not None else [Path(), *([home] if home is not None else [])]
-    for folder in around:
+    parents = [base] if base is not None else [Path(), *([home] if home is not None else [])]
+    for folder in parents:
         endings = ("", *EXTENSIONS, *(f"{e}.gz" for e in EXTENSIONS)) if folder.is_dir() else ()
         for ending in endings:
-            path = folder / (expanded(name) + ending)
+            path = folder / (expanded(os.fspath(name)) + ending)
             if path.exists():
                 return path
+    if base is None:
+        raise _unknown(name)
     return base
 
 
 def _unknown(data: str | Path) -> UnknownTypeError | DataSourceError:
     name = os.fspath(data)
     home = data_home()
-    searched = f"looked in the current folder and in LAYERKIT_DATA ({home or 'not set'})"
+    searched = f"searched the current folder and LAYERKIT_DATA ({home or 'not set'})"
     if isinstance(data, Path) or Path(name).suffix or "/" in name or os.sep in name:
         return DataSourceError(
             f"there is no file or folder {name}", hint=f"{searched}; give its path with --data PATH"
@@ -158,7 +158,7 @@ def _unknown(data: str | Path) -> UnknownTypeError | DataSourceError:
     try:
         DATA.choose(name)
     except UnknownTypeError as cause:
-        hint = f"{cause.hint}\n{searched}; a file or folder of your own: --data PATH"
+        hint = f"{cause.hint}\n{searched}; for your own file or folder: --data PATH"
         return UnknownTypeError(cause.message, hint=hint, problems=cause.problems)
     return DataSourceError(f"there is no data set {name}")
 
@@ -188,7 +188,7 @@ def _from_folder(folder: Path, options: Options) -> dict[str, Rows]:
         for split, paths in named.items():
             if len(paths) > 1:
                 names = " and ".join(p.name for p in paths)
-                raise DataSourceError(f"{folder}: which is the {split} split? {names}")
+                raise DataSourceError(f"{folder}: expected one {split} file, got {names}")
         return {s: read_rows(paths[0], **options) for s, paths in named.items() if paths}
     if "x_train.npy" in files:
         return {
@@ -199,8 +199,9 @@ def _from_folder(folder: Path, options: Options) -> dict[str, Rows]:
     single = [p for name, p in files.items() if _ending(name) in EXTENSIONS]
     if len(single) == 1:
         return _from_path(single[0], options)
-    there = ", ".join(sorted(p.name for p in folder.iterdir())[:20]) or "nothing"
-    raise DataSourceError(f"{folder}: no data set found; there is: {there}", hint=_LOOKED_FOR)
+    raise DataSourceError(
+        f"{folder}: no data set found; it contains: {contents(folder)}", hint=_EXPECTED
+    )
 
 
 def _ending(name: str) -> str:
@@ -220,5 +221,5 @@ def _npy_pair(files: Mapping[str, Path], split: str) -> Rows:
 
 def _pair(x: Any, y: Any, source: str) -> Rows:
     if y is not None and len(x) != len(y):
-        raise DataError(f"{len(x)} rows, but {len(y)} labels", source=source)
+        raise DataError(f"expected one label per row, got {len(y)} for {len(x)}", source=source)
     return Rows(x, labels=y, source=source)

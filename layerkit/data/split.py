@@ -1,4 +1,4 @@
-"""Rows in two parts: by chance, by class, or by the values of a column."""
+"""Splitting of rows: at random, stratified, or by the values of a column."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ def split_rows(
     stratify: Array | None = None,
     spare: Array | None = None,
 ) -> tuple[Rows, Rows]:
-    """(rest, part): ``part`` is ``fraction`` of the rows, taken by chance; both are shuffled.
+    """Split off a random ``fraction`` of the rows: (rest, part), both shuffled.
 
     Parameters
     ----------
     fraction
-        Between 0 and 1; the part has the nearest whole number of rows, at least 1, and leaves 1.
+        Between 0 and 1; rounded to a number of rows that leaves at least 1 in each part.
     rng
-        The only source of chance: the same generator state gives the same split.
+        The only source of randomness: the same generator state gives the same split.
     stratify
-        (n,) labels: each class gives its proportion, the rows left over by rounding come from the
+        (n,) labels: each class gives its proportion; the rows left over by rounding come from the
         classes with the largest remainders.
     spare
-        (n,) class numbers: no class gives its last row. Where chance took them all, one stays and
-        a row of the class that has most left goes in its place, if any has two.
+        (n,) class numbers: no class gives its last row. If the draw took all its rows, one stays
+        and a row of the class that has most left replaces it, if any has two.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def split_rows(
     """
     n = len(rows)
     if not 0 < fraction < 1:
-        raise DataError(f"wanted a fraction between 0 and 1, found {fraction}", source=rows.source)
+        raise DataError(f"expected a fraction between 0 and 1, got {fraction}", source=rows.source)
     if n < 2:
         raise DataError(f"{n} rows cannot be split in two", source=rows.source)
     size = min(max(int(n * fraction + 0.5), 1), n - 1)
@@ -66,7 +66,7 @@ def split_rows(
         _spare(taken, spare[order])
         if not taken.any():
             raise DataError(
-                f"each class has one row, so none of the {n} can be set apart",
+                f"each class has one row, so none of the {n} can be split off",
                 source=rows.source,
                 hint="give more rows of each class, or set train.test and train.validation to 0",
             )
@@ -74,7 +74,7 @@ def split_rows(
 
 
 def _spare(taken: Array, classes: Array) -> None:
-    """Change ``taken`` (n,), in place, so that a row of each class is left."""
+    """Change ``taken`` (n,) in place so that a row of each class is left."""
     left = np.bincount(classes[~taken], minlength=int(classes.max()) + 1)
     for k in np.unique(classes[taken]):
         if left[k]:
@@ -88,7 +88,7 @@ def _spare(taken: Array, classes: Array) -> None:
 
 
 def _quotas(counts: Array, size: int) -> Array:
-    """How many of each class, ``size`` in all, in proportion by largest remainder."""
+    """How many rows of each class to take: ``size`` in all, by the largest remainder method."""
     share = counts * (size / counts.sum())
     quotas: Array = np.floor(share).astype(np.int64)
     left = size - int(quotas.sum())
@@ -98,15 +98,15 @@ def _quotas(counts: Array, size: int) -> Array:
 
 
 def split_by_column(rows: Rows, column: str, values: Sequence[str | float]) -> tuple[Rows, Rows]:
-    """(rest, part): ``part`` are the rows whose ``column`` is among ``values``, both in order.
+    """Split off the rows whose ``column`` is in ``values``: (rest, part), both in order.
 
-    The column stays among the columns: leave it out of the inputs (``InputContract.fit``,
+    The column stays in the rows: exclude it from the inputs (``InputContract.fit``,
     ``exclude=[column]``).
 
     Raises
     ------
     DataError
-        If there is no such column, a value does not occur in it, or no rows are left over.
+        If there is no such column, a value does not occur in it, or one part is empty.
     """
     there = rows.columns or {}
     if column not in there:
@@ -128,6 +128,6 @@ def split_by_column(rows: Rows, column: str, values: Sequence[str | float]) -> t
             )
         part |= matches
     if part.all() or not part.any():
-        reason = "all rows are among the values" if part.all() else "no values to split by"
+        reason = "all rows have one of the values" if part.all() else "no values to split by"
         raise DataError(reason, column=column, source=rows.source)
     return rows.take(np.flatnonzero(~part)), rows.take(np.flatnonzero(part))

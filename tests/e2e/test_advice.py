@@ -342,7 +342,7 @@ def with_a_cell(desk: Desk, cell: str) -> None:
 
 
 def as_the_others(desk: Desk, text: str) -> None:
-    with_a_cell(desk, "2.5".replace(".", told(r"with '(.)' before the decimals", text)))
+    with_a_cell(desk, "2.5".replace(".", told(r"with '(.)' as the decimal mark", text)))
 
 
 def say_what_groups(desk: Desk, text: str) -> None:
@@ -855,7 +855,7 @@ case_of_text("format of", "formats: csv", how(format="csv"),
              holds("f.csv", "a\n1\n", format="xls"))  # fmt: skip
 case("format of", lambda desk, text: desk.options.update(how={"format": meant(text)}),
      holds("f.csv", "a\n1\n", format="cvs"), rows_of)  # fmt: skip
-case_of_text("parsed", "wanted one JSON object or array a line",
+case_of_text("parsed", "expected one JSON object or array per line",
              rewritten("{'a': 1}", '{"a": 1}'), holds("f.jsonl", "{'a': 1}\n"))  # fmt: skip
 
 
@@ -878,7 +878,7 @@ def saved(**arrays: object) -> Step:
 
 
 X, Y = np.ones((3, 2)), np.arange(3)
-case_of_text("read npz", "name one x, X, rows or features",
+case_of_text("read npz", "name one array x, X, rows or features",
              lambda desk, text: saved(x=X, y=Y)(desk), saved(p=X, q=Y))  # fmt: skip
 
 
@@ -1036,11 +1036,13 @@ def told_and_file(words: str, name: str, content: str, new: str) -> None:
 
 
 told_and_file("like this", "f.csv", "a,b\n1,2\n1,2,x\n", 'a,b\n1,2\n1,"2,x"\n')
-told_and_file("take it off", "f.csv", "a,b\n1,2\n1,2,\n", "a,b\n1,2\n1,2\n")
+told_and_file("remove it here", "f.csv", "a,b\n1,2\n1,2,\n", "a,b\n1,2\n1,2\n")
 told_and_file("complete the line", "f.csv", "a,b\n1,2\n1\n", "a,b\n1,2\n1,2\n")
 told_and_file("delete it", "f.csv", "Table of rows\na,b\n1,2\n", "a,b\n1,2\n")
 told_and_file('"like ""this"""', "f.csv", 'a,b\n1,"x"y"\n', 'a,b\n1,"x""y"\n')
-told_and_file("put commas, semicolons or tabs", "f.csv", "1 2\n3 4\n", "1;2\n3;4\n")
+told_and_file(
+    "separate the cells by commas, semicolons or tabs", "f.csv", "1 2\n3 4\n", "1;2\n3;4\n"
+)
 told_and_file("rename one", "f.csv", "a,a\n1,2\n", "a,b\n1,2\n")
 told_and_file("one array of them", "f.json", '[{"a": 1},\n {"a": 2}\n', '[{"a": 1},\n {"a": 2}]\n')
 case_of_text("comment", "comment='//'", how(comment="//"),
@@ -1060,7 +1062,7 @@ def to_csv(desk: Desk, text: str) -> None:
 
 
 case_of_text("format", "convert it, for instance to CSV", to_csv, holds("f.xlsx", "PK"))
-case_of_text("format", "web page: the download went wrong", to_csv, holds("f.csv", "<html>"))
+case_of_text("format", "web page: the download failed", to_csv, holds("f.csv", "<html>"))
 
 
 def a_position(desk: Desk, text: str) -> None:
@@ -1229,7 +1231,7 @@ OTHERS = {
     "codec.source": "says what is no regular file",
     "data.fetch": "wants the files of MNIST",
     "file.check_tensors": "wants a file of shared tensors, which no command writes",
-    "data.idxfolder": "names the files of MNIST",
+    "data.mnist_files": "names the files of MNIST",
 }
 
 

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from layerkit.data import blocks, read_rows
+from layerkit.data import read_rows
+from layerkit.data.readers import csv_blocks
 from layerkit.errors import LayerkitError
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
@@ -91,10 +92,10 @@ def test_the_fast_way_and_the_careful_way_agree(cells: list[list[str]], header: 
 
     quick = read()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(blocks, "_lines_alike", lambda *_: None)
+        patch.setattr(csv_blocks, "_lines_alike", lambda *_: None)
         careful = read()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(blocks, "_LARGE", 0)
+        patch.setattr(csv_blocks, "_LARGE", 0)
         polars = read()
     np.testing.assert_equal(quick, careful)
     np.testing.assert_equal(polars, careful)

@@ -14,7 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from layerkit.core.rows import Rows
-from layerkit.data import blocks, delimited, read_blocks, read_rows, streams
+from layerkit.data import read_blocks, read_bytes, read_rows
+from layerkit.data.readers import csv as csv_reader
+from layerkit.data.readers import csv_blocks
 from layerkit.datacontract import InputContract
 from layerkit.errors import DataError
 
@@ -98,10 +100,10 @@ def test_every_way_gives_the_same_cells(
 
     quick = read()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(blocks, "_lines_alike", lambda *_: None)
+        patch.setattr(csv_blocks, "_lines_alike", lambda *_: None)
         careful = read()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(blocks, "_LARGE", 0)
+        patch.setattr(csv_blocks, "_LARGE", 0)
         polars = read()
     np.testing.assert_equal(quick, careful)
     np.testing.assert_equal(polars, careful)
@@ -122,9 +124,9 @@ def test_blocks_are_the_rows_in_pieces(
     options: dict[str, Any] = {"format": "csv", "delimiter": delimiter, "header": header}
     whole = read_rows(io.StringIO(text), **options)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(streams, "_PIECE", piece)
-        patch.setattr(blocks, "_PIECE", piece)
-        patch.setattr(delimited, "_LINES", 2)
+        patch.setattr(read_bytes, "_PIECE", piece)
+        patch.setattr(csv_blocks, "_PIECE", piece)
+        patch.setattr(csv_reader, "_LINES", 2)
         raw = framed(text, end, packed=piece % 2 == 0)
         found = list(read_blocks(io.BytesIO(raw), rows=size, **options))
     index = np.concatenate([rows.index for rows in found if rows.index is not None])
@@ -256,7 +258,7 @@ def test_a_cell_of_another_dialect_is_no_number(cells: list[str], row: int) -> N
 
 
 NOTED: list[tuple[str, str, list[str]]] = [
-    ("a;b\n1,5;2\n2,5;3\n", "decimals", ["a", "b"]),
+    ("a;b\n1,5;2\n2,5;3\n", "decimal mark", ["a", "b"]),
     ("sep=;\na;b\n1;2\n", "", ["a", "b"]),
     ("# by a tool\n# twice\na,b\n1,2\n", "comments", ["a", "b"]),
     ("# a,b\n1,2\n3,4\n", "", ["a", "b"]),

@@ -6,8 +6,8 @@ import pytest
 
 from layerkit.data import Dialect
 from layerkit.data.dialect import DIALECT_KEYS
-from layerkit.data.polarsway import is_there
 from layerkit.data.read import read_blocks, read_rows
+from layerkit.data.readers.csv_polars import is_installed
 from layerkit.errors import DataError
 from layerkit.specs.sections import DIALECT, SECTIONS
 
@@ -33,7 +33,7 @@ def test_what_is_set_goes_before_the_other() -> None:
         ({"delimiter": "ab"}, "one character, got 'ab'"),
         ({"delimiter": "\n"}, "one character"),
         ({"decimal": ";"}, "'.' or ','"),
-        ({"thousands": "5"}, "no digit"),
+        ({"thousands": "5"}, "other than a digit"),
         ({"quote": "ab"}, "one character"),
         ({"header": 1.5}, "true or false"),
         ({"comment": ""}, "comment lines"),
@@ -80,7 +80,7 @@ def test_one_column_of_decimal_commas_without_a_header() -> None:
 def test_a_number_that_spells_a_missing_value_is_one_with_blanks_around_it(
     cell: str, large: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("layerkit.data.delimited.is_large", lambda _: large and is_there())
+    monkeypatch.setattr("layerkit.data.readers.csv.is_large", lambda _: large and is_installed())
     text = f"a,b\n1,2\n{cell},3\n4,{cell}\n"
     rows = read_rows(io.BytesIO(text.encode()), missing_values=["-999"])
     assert rows.columns is not None

@@ -60,8 +60,8 @@ def test_the_four_files_of_mnist(tmp_path: Path, names: tuple[str, ...]) -> None
 @pytest.mark.parametrize(
     ("names", "words"),
     [
-        ({"train-images-idx3-ubyte": IMAGES}, "no train-labels-idx1-ubyte.gz"),
-        ({"train-labels-idx1-ubyte": LABELS}, "no train-images-idx3-ubyte.gz"),
+        ({"train-images-idx3-ubyte": IMAGES}, "not train-labels-idx1-ubyte.gz"),
+        ({"train-labels-idx1-ubyte": LABELS}, "not train-images-idx3-ubyte.gz"),
         (
             {"t10k-images-idx3-ubyte": IMAGES, "t10k-labels-idx1-ubyte": LABELS},
             "no training images",
@@ -106,7 +106,7 @@ def test_train_alone_and_in_other_formats(tmp_path: Path) -> None:
     assert sizes(load_data(tmp_path)) == {"train": 1}
     (tmp_path / "train.csv").write_text(TRAIN)
     with pytest.raises(
-        DataSourceError, match=r"which is the train split\? train.csv and train.jsonl"
+        DataSourceError, match=r"expected one train file, got train.csv and train.jsonl"
     ):
         load_data(tmp_path)
 
@@ -120,7 +120,7 @@ def test_npy_pairs(tmp_path: Path) -> None:
     assert splits["train"].labels.tolist() == LABELS.tolist()
     assert splits["test"].labels is None
     np.save(tmp_path / "y_test.npy", LABELS)
-    with pytest.raises(DataError, match="2 rows, but 3 labels"):
+    with pytest.raises(DataError, match="one label per row, got 3 for 2"):
         load_data(tmp_path)
 
 
@@ -139,7 +139,12 @@ def test_a_folder_with_one_data_file(tmp_path: Path) -> None:
     (tmp_path / "more.csv").write_text(TRAIN)
     with pytest.raises(DataSourceError) as caught:
         load_data(tmp_path)
-    for words in ("README.md, flowers.csv, more.csv", "looked for", "x_train.npy", "train-images"):
+    for words in (
+        "README.md, flowers.csv, more.csv",
+        "expected the IDX files",
+        "x_train.npy",
+        "train-images",
+    ):
         assert words in str(caught.value)
 
 
@@ -190,7 +195,7 @@ def test_registered_sources(tmp_path: Path) -> None:
     assert load_data("made")["train"].source == "None"
     assert load_data("made", where=tmp_path)["train"].source == str(tmp_path)
     assert sizes(load_data({"type": "made", "rows": 7})) == {"train": 7}
-    with pytest.raises(DataSourceError, match="'made' gives no rows for training"):
+    with pytest.raises(DataSourceError, match="'made' has no 'train' split"):
         load_data({"type": "made", "rows": 0})
 
 
@@ -208,11 +213,11 @@ def test_mapping_of_files(tmp_path: Path) -> None:
     ("data", "words"),
     [
         ({"train": "x.csv", "lables": "y"}, "did you mean 'labels'"),
-        ({"test": "x.csv"}, "no key 'train'"),
+        ({"test": "x.csv"}, "give 'train' or 'path'"),
         ({"train": "absent.csv"}, "there is no file or folder absent.csv"),
         ("absent.csv", "--data PATH"),
         (Path("absent"), "there is no file or folder absent"),
-        (None, "no data named"),
+        (None, "names any data"),
     ],
 )
 def test_data_that_cannot_be_found(data: Any, words: str) -> None:

@@ -47,9 +47,9 @@ def test_npz_labels_by_key(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arrays", "words"),
     [
-        ({"x": X, "rows": X}, "keys: x, rows"),
-        ({"x": X, "y": X[:, 0], "labels": X[:, 0]}, "keys: y, labels"),
-        ({"u": X, "v": X}, "keys: u, v"),
+        ({"x": X, "rows": X}, "keys x, rows"),
+        ({"x": X, "y": X[:, 0], "labels": X[:, 0]}, "keys y, labels"),
+        ({"u": X, "v": X}, "keys u, v"),
         ({"x": X, "y": X[:2, 0]}, "3 rows under 'x', but 2 labels under 'y'"),
     ],
 )
@@ -75,7 +75,7 @@ def test_object_arrays_are_refused(tmp_path: Path) -> None:
 )
 def test_arrays_without_rows_of_numbers(tmp_path: Path, array: np.ndarray) -> None:
     np.save(tmp_path / "a.npy", array)
-    with pytest.raises(DataError, match="wanted"):
+    with pytest.raises(DataError, match="expected"):
         read_rows(tmp_path / "a.npy")
 
 
@@ -107,14 +107,14 @@ def test_npz_damaged_or_of_other_files() -> None:
     with pytest.raises(DataError, match="damaged"):
         read_rows(io.BytesIO(bytes(raw[:-30])), format="npz")
     raw[80] ^= 255
-    with pytest.raises(DataError, match=r"damaged|wanted"):
+    with pytest.raises(DataError, match=r"damaged|expected"):
         read_rows(io.BytesIO(bytes(raw)), format="npz")
     other = io.BytesIO()
     with zipfile.ZipFile(other, "w") as archive:
         archive.writestr("sheet.xml", "<x/>")
-    with pytest.raises(DataError, match="not of NumPy arrays"):
+    with pytest.raises(DataError, match="does not hold NumPy arrays"):
         read_rows(io.BytesIO(other.getvalue()), format="npz")
-    with pytest.raises(DataError, match="no zip archive"):
+    with pytest.raises(DataError, match="not a zip archive"):
         read_rows(io.BytesIO(b"hello"), format="npz")
 
 
@@ -132,11 +132,11 @@ def test_idx_of_every_type(code: int, dtype: str) -> None:
 @pytest.mark.parametrize(
     ("raw", "words"),
     [
-        (idx(8, [3], b"12"), "cut short: 10 bytes, wanted 11"),
+        (idx(8, [3], b"12"), r"cut short: expected 11 bytes for \[3\], got 10"),
         (idx(8, [3], b"1234"), "longer than its header says"),
         (idx(8, [3, 2], b"")[:9], "cut short"),
         (idx(8, [2**31, 2**31, 2**31], b"1"), "cut short"),
-        (idx(7, [3], b"123"), "begins with 00 00 07 01"),
+        (idx(7, [3], b"123"), "got 00 00 07 01"),
         (b"\0\0\x08", "not an IDX file"),
         (b"\0\0\x08\0abc", "not an IDX file"),
     ],

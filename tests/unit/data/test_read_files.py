@@ -49,7 +49,7 @@ def test_dash_is_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("raw", "words"),
     [
-        (gzip.compress(CSV * 100, mtime=0)[:-9], "end too early"),
+        (gzip.compress(CSV * 100, mtime=0)[:-9], "cut short"),
         (gzip.compress(CSV * 100, mtime=0)[:30] + b"\xff" * 60, "damaged"),
         (gzip.compress(CSV, mtime=0)[:-8] + b"\0" * 8, "damaged"),
         (b"a,b\n1,2\n", "not gzip data"),
@@ -72,7 +72,7 @@ def test_a_file_that_is_not_there_names_the_nearest(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
-    with pytest.raises(DataSourceError, match="is a folder"):
+    with pytest.raises(DataSourceError, match="expected a file, got a folder"):
         read_rows(tmp_path)
 
 
@@ -104,6 +104,6 @@ def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
     def refuse(_: str) -> bytes:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("layerkit.data.streams.open_input", refuse)
+    monkeypatch.setattr("layerkit.data.read_bytes.open_input", refuse)
     with pytest.raises(DataSourceError, match=r"d\.csv cannot be read: Permission denied"):
         read_rows(tmp_path / "d.csv")

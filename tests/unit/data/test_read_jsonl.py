@@ -48,13 +48,13 @@ def test_numbers_beyond_float_are_infinite() -> None:
     [
         ('{"a": 1}\n{"a": 1,}\n', 1, "line 2 is not JSON"),
         ('{"a": 1}\n\n{"a" 1}\n', 1, "line 3 is not JSON"),
-        ('{"a": 1}\n[1]\n', 1, "line 2 holds .* where an object is wanted"),
-        ('[1]\n{"a": 1}\n', 1, "where an array is wanted"),
-        ("3\n", 0, "where an object or an array is wanted"),
-        ('{"a": 1, "a": 2}\n', 0, "a key comes twice"),
+        ('{"a": 1}\n[1]\n', 1, "line 2: expected an object, got"),
+        ('[1]\n{"a": 1}\n', 1, "expected an array, got"),
+        ("3\n", 0, "expected an object or an array, got"),
+        ('{"a": 1, "a": 2}\n', 0, "the same key twice"),
         ("[" * 100_000 + "\n", 0, "nested too deeply"),
         ("[1" + "0" * 5000 + "]\n", 0, "line 1 is not JSON"),
-        ("[1, 2]\n[3]\n", 1, r"shape \[1\] where row 0 has \[2\]"),
+        ("[1, 2]\n[3]\n", 1, r"shape \[2\] as in row 0, got \[1\]"),
         ("[[1, 2], [3]]\n", 0, "uneven"),
     ],
 )
@@ -67,9 +67,9 @@ def test_faults_give_the_row(text: str, row: int, words: str) -> None:
 @pytest.mark.parametrize(
     ("text", "row", "column", "words"),
     [
-        ('[1, 2]\n[3, "x"]\n', 1, 1, "'x' where a number"),
-        ('{"a": 1}\n{"a": [1, 2]}\n', 1, "a", "where a number or a text"),
-        ('{"a": {"b": 1}}\n', 0, "a", "where a number or a text"),
+        ('[1, 2]\n[3, "x"]\n', 1, 1, "expected a number, got 'x'"),
+        ('{"a": 1}\n{"a": [1, 2]}\n', 1, "a", "expected a number or text, got"),
+        ('{"a": {"b": 1}}\n', 0, "a", "expected a number or text, got"),
     ],
 )
 def test_faults_give_the_column(text: str, row: int, column: str | int, words: str) -> None:

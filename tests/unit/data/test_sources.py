@@ -153,7 +153,7 @@ def test_the_second_mirror_serves_what_the_first_lacks(mirror: tuple[Path, str])
 def test_a_file_with_another_digest_is_refused(mirror: tuple[Path, str]) -> None:
     folder, address = mirror
     files = digests(folder) | {NAMES[2]: "0" * 64}
-    with pytest.raises(DataSourceError, match="SHA-256 is not the known one") as caught:
+    with pytest.raises(DataSourceError, match="SHA-256 is not the expected one") as caught:
         fetch_files("tiny", files, [address])
     assert NAMES[2] in str(caught.value)
     assert not (folder.parent / "cache" / "layerkit" / "tiny" / NAMES[2]).exists()
@@ -202,7 +202,7 @@ def test_folders_go_before_the_cache(
 
 def test_a_folder_without_the_files(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("x")
-    with pytest.raises(DataSourceError, match=r"there is: notes.txt") as caught:
+    with pytest.raises(DataSourceError, match=r"it contains: notes.txt") as caught:
         load_data("mnist", where=tmp_path)
     assert NAMES[0] in str(caught.value)
 
@@ -211,7 +211,7 @@ def test_truncated_local_file(mirror: tuple[Path, str]) -> None:
     folder, _ = mirror
     path = folder / NAMES[0]
     path.write_bytes(path.read_bytes()[:-4])
-    with pytest.raises(DataSourceError, match="end too early"):
+    with pytest.raises(DataSourceError, match="cut short"):
         load_data("mnist", where=folder)
 
 

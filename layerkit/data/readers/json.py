@@ -1,4 +1,4 @@
-"""JSON: one object (named columns) or one array (values) a line, or one array of all of them."""
+"""JSON files: one object (named columns) or array (values) per line, or one array of them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ import numpy as np
 
 from layerkit.core.layer import Array, Shape
 from layerkit.core.rows import Rows
-from layerkit.data.textual import whole_lines
+from layerkit.data.decode_text import whole_lines
 from layerkit.datacontract.parse_cells import text_cell
 from layerkit.display import quoted
 from layerkit.errors import DataError
 
 __all__ = ["json_blocks", "read_json"]
 
-_KIND = {dict: "an object", list: "an array"}
+_KIND: dict[type, str] = {dict: "an object", list: "an array"}
+_DEEP = "nested too deeply"
 
 
 def read_json(
@@ -29,22 +30,21 @@ def read_json(
     document: bool | None = None,
     missing: Sequence[str] = (),
 ) -> Rows:
-    """Objects as ``columns`` (null or an absent key is missing), arrays as ``values`` (n, *shape).
+    """The rows of JSON: objects give ``columns``, arrays give ``values`` (n, *shape).
 
     Parameters
     ----------
     text
         With line feeds only.
     document
-        Whether it is one array that holds the rows; by default if a first line of its own is not
-        one row.
+        Whether it is one array that holds the rows; by default yes if the first line is not a row.
     missing
-        Texts that stand for a missing value.
+        Texts that stand for a missing value, as null and an absent key do.
 
     Raises
     ------
     DataError
-        If it is no JSON, rows differ in kind or shape, or a value is neither number nor text.
+        If it is not JSON, rows differ in kind or shape, or a value is neither number nor text.
     """
     found = _document(text, source, document)
     records = list(_lines(text.split("\n"), source)) if found is None else found
@@ -65,14 +65,14 @@ def json_blocks(
     document: bool | None = None,
     missing: Sequence[str] = (),
 ) -> Iterator[Rows]:
-    """The rows of JSON lines that come in pieces of any length, some at a time.
+    """The rows of JSON lines that come in pieces of any length, in blocks.
 
     One array that holds all rows is read whole.
 
     Raises
     ------
     DataError
-        As ``read_json``, at the piece that holds the fault.
+        Same as ``read_json``, with the piece that holds the fault.
     """
     pieces = whole_lines(texts)
     first = next(pieces, "")
@@ -108,39 +108,39 @@ def _first_line(text: str) -> list[Any] | None:
 
 
 def _document(text: str, source: str, wanted: bool | None) -> list[Any] | None:
-    """The rows of one array that holds them all, or None if the text is lines."""
+    """The rows if the text is one array of them, or None if it is lines."""
     start = text.lstrip()
     if wanted is False or start[:1] != "[":
         return None
-    if not wanted:
-        alone = _first_line(start)
-        if alone is not None and not (alone and all(isinstance(item, dict) for item in alone)):
-            return None
+    first = _first_line(start)
+    if not wanted and first is not None and not _all_objects(first):
+        return None
     try:
         found = json.loads(text, object_pairs_hook=_distinct_keys)
     except json.JSONDecodeError as cause:
-        first = _first_line(start)
         if first is not None and cause.msg == "Extra data":
             return None
-        if not wanted and text.strip().count("\n") == 0:
-            return None  # one line, whose fault is told as that of a line
+        # The fault of a single line is reported as that of a line.
+        if not wanted and "\n" not in text.strip():
+            return None
         raise _not_json(f"{cause.msg} at character {cause.colno}", cause.lineno, source) from None
-    except RecursionError:
+    except (RecursionError, ValueError) as cause:
         if "\n" not in text.strip():
             return None
-        raise _not_json("nested too deeply", 1, source) from None
-    except ValueError as cause:
-        if "\n" not in text.strip():
-            return None
-        raise _not_json(str(cause), 1, source) from None
+        reason = _DEEP if isinstance(cause, RecursionError) else str(cause)
+        raise _not_json(reason, 1, source) from None
     return found if isinstance(found, list) else None
+
+
+def _all_objects(items: list[Any]) -> bool:
+    return bool(items) and all(isinstance(item, dict) for item in items)
 
 
 def _not_json(reason: str, line: int, source: str) -> DataError:
     return DataError(
         f"line {line} is not JSON: {reason}",
         source=source,
-        hint="wanted one JSON object or array a line, or one array of them",
+        hint="expected one JSON object or array per line, or one array of them",
     )
 
 
@@ -152,10 +152,8 @@ def _refuse_mixed(records: Sequence[Any], source: str) -> None:
 
 def _refuse_kind(record: Any, first: type, where: str, row: int, source: str) -> None:
     if type(record) is not first or first not in (dict, list):
-        wanted = "an object or an array" if first not in (dict, list) else _KIND[first]
-        raise DataError(
-            f"{where} holds {quoted(record)} where {wanted} is wanted", row=row, source=source
-        )
+        kind = _KIND.get(first, "an object or an array")
+        raise DataError(f"{where}: expected {kind}, got {quoted(record)}", row=row, source=source)
 
 
 def _lines(
@@ -175,23 +173,23 @@ def _parsed(text: str, line: int, row: int, source: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=_distinct_keys)
     except RecursionError:
-        reason = "nested too deeply"
+        reason = _DEEP
     except json.JSONDecodeError as cause:
         reason = f"{cause.msg} at character {cause.pos + 1}"
-    except ValueError as cause:  # a key that comes twice, a number of thousands of digits
+    except ValueError as cause:  # a repeated key, a number of thousands of digits
         reason = str(cause)
     raise DataError(
         f"line {line} is not JSON: {reason}: {quoted(text.strip(), 60)}",
         row=row,
         source=source,
-        hint="wanted one JSON object or array a line",
+        hint="expected one JSON object or array per line",
     )
 
 
 def _distinct_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("a key comes twice")
+        raise ValueError("an object has the same key twice")
     return found
 
 
@@ -214,7 +212,7 @@ def _rows(
 
 
 class _Spelling:
-    """The cells of a column as the JSON spells them: 1.50 and true, not 1.5 and True."""
+    """The cells of a column as JSON spells them: 1.50 and true, not 1.5 and True."""
 
     def __init__(self, respell: Callable[[], Sequence[Any]]) -> None:
         self._respell = respell
@@ -244,11 +242,11 @@ def _text(cell: Any) -> str:
 
 
 def _column(cells: list[Any], name: str, source: str, before: int, missing: Sequence[str]) -> Array:
-    """Numbers as float64; text, and what has true or false among it, as text."""
+    """Numbers as float64; as text if there is text, true or false among them."""
     kinds = set(map(type, cells))
     for kind in kinds - {str, int, float, bool, type(None)}:
         row = next(i for i, cell in enumerate(cells) if type(cell) is kind)
-        reason = f"{quoted(cells[row])} where a number or a text is wanted"
+        reason = f"expected a number or text, got {quoted(cells[row])}"
         raise DataError(reason, row=before + row, column=name, source=source)
     if kinds & {str, bool}:
         return np.array([text_cell(_text(cell), missing) for cell in cells], np.str_)
@@ -276,7 +274,7 @@ def _values(records: list[Any], source: str, before: int) -> Array:
     for row, record in enumerate(records):
         if _shape(record) != shape:
             raise DataError(
-                f"an array of shape {list(_shape(record))} where row 0 has {list(shape)}",
+                f"expected an array of shape {list(shape)} as in row 0, got {list(_shape(record))}",
                 row=before + row,
                 source=source,
             )
@@ -287,7 +285,7 @@ def _values(records: list[Any], source: str, before: int) -> Array:
 
 
 def _has_booleans(record: Any) -> bool:
-    """Whether true or false is among the numbers; NumPy takes them for 1 and 0."""
+    """Whether true or false, which NumPy reads as 1 and 0, is among the numbers."""
     if isinstance(record, list):
         kinds = set(map(type, record))
         return bool in kinds or (list in kinds and any(map(_has_booleans, record)))
@@ -309,5 +307,5 @@ def _flatten(record: Any, shape: Shape, flat: list[float], row: int, source: str
         flat.append(_number(record))
     else:
         shown = _text(record) if isinstance(record, bool) else quoted(record)
-        reason = f"{shown} where a number is wanted"
+        reason = f"expected a number, got {shown}"
         raise DataError(reason, row=row, column=len(flat), source=source)

@@ -1,7 +1,8 @@
-"""The cells of plain lines by polars, where it is installed.
+"""Cells of large CSV files read by polars, if it is installed.
 
-It is given only what it cannot read otherwise than NumPy and Python do: lines without quotes that
-all have as many delimiters, every cell as text. What it takes for no number is read with care.
+It is given only lines without quotes that all have the same number of delimiters, and reads every
+cell as text, so that it gives what NumPy and Python give. Cells that it cannot turn into numbers go
+through ``CellFormat.number``.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ from typing import Any
 import numpy as np
 
 from layerkit.core.layer import Array
-from layerkit.data.form import Form
+from layerkit.data.readers.csv_cells import CellFormat
 
-__all__ = ["Cells", "is_there"]
+__all__ = ["Cells", "is_installed"]
 
 
 @cache
-def is_there() -> bool:
-    """Whether polars can be used."""
+def is_installed() -> bool:
+    """Whether polars can be imported."""
     try:
         import polars  # noqa: F401
     except ImportError:
@@ -29,22 +30,22 @@ def is_there() -> bool:
 
 
 class Cells:
-    """The cells of some columns of lines of text."""
+    """The cells of some columns of a text."""
 
-    def __init__(self, text: str, form: Form, wanted: Sequence[int]) -> None:
+    def __init__(self, text: str, fmt: CellFormat, columns: Sequence[int]) -> None:
         import polars as pl
 
-        order = sorted(wanted)
+        order = sorted(columns)
         frame = pl.read_csv(
             text.encode(),
             has_header=False,
             columns=order,
-            separator=form.delimiter,
+            separator=fmt.delimiter,
             quote_char=None,
             infer_schema=False,
             eol_char="\n",
         )
-        self._form = form
+        self._fmt = fmt
         self._columns: dict[int, Any] = dict(zip(order, frame.get_columns(), strict=True))
 
     def texts(self, column: int) -> list[str]:
@@ -53,19 +54,19 @@ class Cells:
         return ["" if cell is None else cell for cell in found]  # an empty cell is null
 
     def numbers(self, column: int) -> Array | None:
-        """The numbers (n,) float64 of a column, None if it has text; of plain numbers only."""
+        """A column as numbers (n,) float64, or None if it has text; for plain numbers only."""
         import polars as pl
 
-        cells, form = self._columns[column], self._form
+        cells, fmt = self._columns[column], self._fmt
         found = cells.cast(pl.Float64, strict=False)
         values: Array = found.to_numpy()  # null is NaN
-        if not found.null_count() and not form.missing_numbers:
+        if not found.null_count() and not fmt.missing_numbers:
             return values
-        odd = found.is_null().to_numpy() | np.isin(values, form.missing_numbers)
+        odd = found.is_null().to_numpy() | np.isin(values, fmt.missing_numbers)
         rows = np.flatnonzero(odd)
         values = values.copy()
         for row, cell in zip(rows.tolist(), cells.gather(rows).to_list(), strict=True):
-            value = form.number(cell or "")
+            value = fmt.number(cell or "")
             if value is None:
                 return None
             values[row] = value

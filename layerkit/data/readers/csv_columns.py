@@ -1,4 +1,4 @@
-"""The columns of a table of text, read when they are asked for."""
+"""Columns of a CSV file, read when they are asked for."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from layerkit.core.layer import Array
-from layerkit.data.blocks import Block
-from layerkit.data.form import Form
+from layerkit.data.readers.csv_blocks import Block
+from layerkit.data.readers.csv_cells import CellFormat
 from layerkit.datacontract.parse_cells import number
 from layerkit.display import quoted
 from layerkit.errors import DataError
@@ -18,80 +18,83 @@ __all__ = ["Columns", "Table"]
 
 
 class Table:
-    """The records of a table as blocks of text, and the cells of its columns by position.
+    """The columns of a table by position, read from blocks of text.
 
     Parameters
     ----------
     blocks
         In order.
-    form
+    fmt
         How cells are written.
     names, source
         Of the columns, and of the file.
-    wanted
-        Positions of columns that are used together: numbers among them are read at once. By
-        default those that begin with a number or a missing value.
+    together
+        Positions of columns that are used together: their numbers are read at once. By default
+        those that begin with a number or a missing value.
     """
 
     def __init__(
         self,
         blocks: Sequence[Block],
-        form: Form,
+        fmt: CellFormat,
         names: Sequence[str],
         source: str,
-        wanted: Sequence[int] | None = None,
+        together: Sequence[int] | None = None,
     ) -> None:
         self._names, self._source, width = names, source, len(names)
-        self.blocks, self.form, self.width = list(blocks), form, width
+        self.blocks, self.fmt, self.width = list(blocks), fmt, width
         self.size = sum(block.size for block in self.blocks)
-        self._wanted = wanted
+        self._together = together
         self._numbers: dict[int, Array | None] = {}
 
-    def written(self, position: int) -> Array:
+    def spelling(self, position: int) -> Array:
         """The cells (n,) of a column as written, stripped."""
-        cells = (c for b in self.blocks for c in b.cells([position])[0])
-        return np.array(list(map(str.strip, cells)), np.str_)
+        return np.array(list(map(str.strip, self._cells(position))), np.str_)
+
+    def _cells(self, position: int) -> Iterator[str]:
+        return (cell for block in self.blocks for cell in block.cells([position])[0])
 
     def column(self, position: int) -> Array:
         """A column (n,): float64, NaN where a value is missing, or str, "" where one is."""
         found = self.numbers(position)
         if found is not None:
             return found
-        texts = self.form.texts(c for b in self.blocks for c in b.cells([position])[0])
-        return texts if self.form.plain else self._as_python_writes(texts, position)
+        texts = self.fmt.texts(self._cells(position))
+        return texts if self.fmt.plain else self._with_plain_numbers(texts, position)
 
-    def _as_python_writes(self, texts: Array, position: int) -> Array:
-        """A column with text, its numbers as ``float`` reads them: so a reader blames the text.
+    def _with_plain_numbers(self, texts: Array, position: int) -> Array:
+        """A column with text whose numbers are written so that ``float`` reads them.
 
-        A number that ``float`` reads alike stays as it is written.
+        A later error then names the cell that is text. Numbers that ``float`` reads correctly stay
+        as they are written.
 
         Raises
         ------
         DataError
-            If all cells would be numbers then, and one is none in this dialect.
+            If ``float`` reads every cell, though one is not a number in this dialect.
         """
-        form, written = self.form, texts.tolist()
-        values = [form.number_of(cell) if cell else None for cell in written]
+        fmt, written = self.fmt, texts.tolist()
+        values = [fmt.number_of(cell) if cell else None for cell in written]
         known = zip(written, values, strict=True)
         found = [
             cell if value is None or number(cell) == value else repr(value) for cell, value in known
         ]
         odd = [row for row, cell in enumerate(written) if cell and values[row] is None]
         if odd and all(number(written[row]) is not None for row in odd):
+            cell = written[odd[0]]
             raise DataError(
-                f"{quoted(written[odd[0]])} is no number where {quoted(form.decimal)} begins the "
-                "decimals",
+                f"{quoted(cell)} is not a number, as the decimal mark is {quoted(fmt.decimal)}",
                 row=odd[0],
                 column=self._names[position],
                 source=self._source,
-                hint=_other_spelling(written[odd[0]], form.decimal),
+                hint=_spelling_hint(cell, fmt.decimal),
             )
         return np.array(found, np.str_)
 
     def numbers(self, position: int) -> Array | None:
         """A column as numbers (n,) float64, or None if it has text."""
         if position not in self._numbers:
-            together = self._together()
+            together = self._read_together()
             self._read(together if position in together else [position])
         return self._numbers[position]
 
@@ -105,11 +108,11 @@ class Table:
             columns.append(found)
         return np.stack(columns, axis=1)
 
-    def _together(self) -> list[int]:
-        if self._wanted is None:
+    def _read_together(self) -> list[int]:
+        if self._together is None:
             first = self.blocks[0].first() if self.blocks else []
-            self._wanted = [j for j, c in enumerate(first) if self.form.number(c) is not None]
-        return [j for j in self._wanted if j not in self._numbers]
+            self._together = [j for j, c in enumerate(first) if self.fmt.number(c) is not None]
+        return [j for j in self._together if j not in self._numbers]
 
     def _read(self, positions: Sequence[int]) -> None:
         whole = np.empty((len(positions), self.size), np.float64)
@@ -130,12 +133,12 @@ class Table:
 
 
 class Columns(Mapping[str, Array]):
-    """Some columns of a table by name, perhaps of some of its rows only.
+    """Columns of a table by name, in all rows or some of them.
 
     Attributes
     ----------
     size
-        How many rows there are.
+        Number of rows.
     """
 
     def __init__(
@@ -174,14 +177,14 @@ class Columns(Mapping[str, Array]):
         """The cells (n,) of a column as written."""
         if name not in self._positions:
             return None
-        cells = self._table.written(self._positions[name])
+        cells = self._table.spelling(self._positions[name])
         return cells if self._index is None else cells[self._index]
 
 
-def _other_spelling(cell: str, decimal: str) -> str:
-    """What to do about a cell that is a number, but not in this dialect."""
+def _spelling_hint(cell: str, decimal: str) -> str:
+    """What to do about a number that is not written in the file's dialect."""
     grouped = re.fullmatch(r"[+-]?\d{1,3}(?:(\D)\d{3})+", cell)
     if grouped is None:
-        return f"write it as the other cells, with {quoted(decimal)} before the decimals"
+        return f"write it like the other cells, with {quoted(decimal)} as the decimal mark"
     sign = quoted(grouped[1])
-    return f"if {sign} groups its digits, say so: --thousands {sign}, input.thousands"
+    return f"if {sign} groups its digits: --thousands {sign}, input.thousands"

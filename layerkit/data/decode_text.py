@@ -1,4 +1,4 @@
-"""Bytes as text: any encoding, any line ends, whole or as they come."""
+"""Decoding of bytes to text in any encoding, with any line ends, whole or in pieces."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def decoded(raw: bytes, source: str, encoding: str | None = None) -> str:
-    """``raw`` as text: a byte order mark dropped, lines ending in a line feed.
+    """``raw`` as text without a byte order mark, its lines ending in a line feed.
 
     Raises
     ------
     DataError
-        If it is no such text; the message gives the line.
+        If it is not text in that encoding; the message gives the line.
     """
     named = _encoding(raw, encoding)
     try:
         text = raw.decode(named)
     except UnicodeDecodeError as cause:
-        raise _refused(cause, raw.count(b"\n", 0, cause.start), 0, named, source) from None
+        raise _undecodable(cause, raw.count(b"\n", 0, cause.start), 0, named, source) from None
     _refuse_nul(text, 0, source)
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
@@ -33,12 +33,12 @@ def decoded(raw: bytes, source: str, encoding: str | None = None) -> str:
 def decoded_pieces(
     pieces: Iterable[bytes], source: str, encoding: str | None = None
 ) -> Iterator[str]:
-    """As ``decoded``, piece by piece.
+    """``decoded`` for bytes in pieces.
 
     Raises
     ------
     DataError
-        As ``decoded``, at the piece that holds the fault.
+        Same as ``decoded``, with the piece that holds the fault.
     """
     stream = iter(pieces)
     first = next(stream, b"")
@@ -54,7 +54,7 @@ def decoded_pieces(
             text = ends.decode(decoder.decode(piece, final), final)
         except UnicodeDecodeError as cause:
             lines = line + piece.count(b"\n", 0, max(0, cause.start))
-            raise _refused(cause, lines, at, named, source) from None
+            raise _undecodable(cause, lines, at, named, source) from None
         _refuse_nul(text, line, source)
         line += text.count("\n")
         at += len(piece)
@@ -63,7 +63,7 @@ def decoded_pieces(
 
 
 def whole_lines(texts: Iterable[str]) -> Iterator[str]:
-    """The texts cut anew, so that each ends with a line, but for the last."""
+    """The same text in pieces that end with a line, except perhaps the last."""
     held: list[str] = []
     for text in texts:
         end = text.rfind("\n") + 1
@@ -82,7 +82,7 @@ def _encoding(raw: bytes, encoding: str | None) -> str:
     return "utf-8-sig" if plain == "utf-8" else plain
 
 
-def _refused(
+def _undecodable(
     cause: UnicodeDecodeError, lines: int, before: int, encoding: str, source: str
 ) -> DataError:
     shown = cause.object[cause.start : cause.start + 4].hex(" ")
@@ -90,16 +90,16 @@ def _refused(
     return DataError(
         f"line {lines + 1} is not {name} text (byte {before + cause.start}: {shown})",
         source=source,
-        hint="save the file as UTF-8, or name its encoding: --encoding, encoding= (latin-1, "
+        hint="save the file as UTF-8, or give its encoding: --encoding, encoding= (latin-1, "
         "cp1252, utf-16, ...)",
     )
 
 
 def _refuse_nul(text: str, lines: int, source: str) -> None:
-    if "\0" in text:  # NumPy would drop it at the end of a cell
+    if "\0" in text:  # NumPy would drop one at the end of a cell
         line = lines + text.count("\n", 0, text.index("\0")) + 1
         raise DataError(
-            f"line {line} holds a NUL character, so this is no text file",
+            f"line {line} contains a NUL character, so this is not a text file",
             source=source,
-            hint="if it is text in another encoding, name it: --encoding utf-16, for example",
+            hint="if it is text in another encoding, give it: --encoding utf-16, for example",
         )

@@ -1,4 +1,4 @@
-"""The dialect of one file, settled: how its cells become numbers and text."""
+"""Cells of a CSV file as numbers, text and labels."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ import numpy as np
 from layerkit.core.layer import Array
 from layerkit.datacontract.parse_cells import missing_texts, number
 
-__all__ = ["Form"]
+__all__ = ["CellFormat"]
 
 _PLAIN_INT = re.compile(r"-?(?:0|[1-9][0-9]{0,18})\Z")
 _INT64 = np.iinfo(np.int64)
 
 
 @dataclass(frozen=True)
-class Form:
-    """How the cells of a table are written; nothing is left open.
+class CellFormat:
+    """How the cells of one table are written.
 
     Parameters
     ----------
     delimiter, decimal
         One character each.
     thousands, quote, comment
-        None for none.
+        None if there is none.
     missing_values
         Further spellings of a missing value.
     """
@@ -47,13 +47,13 @@ class Form:
 
     @cached_property
     def missing_numbers(self) -> tuple[float, ...]:
-        """Numbers that spell a missing value, such as -999: what a parser of numbers would take."""
+        """The missing values that are numbers, such as -999, and that a parser takes for data."""
         found = (self.number_of(cell) for cell in self.missing_values)
         return tuple(value for value in found if value is not None and not math.isnan(value))
 
     @cached_property
     def plain(self) -> bool:
-        """Whether numbers are written as ``float`` reads them."""
+        """Whether ``float`` reads the numbers as they are written."""
         return self.decimal == "." and self.thousands is None
 
     @cached_property
@@ -64,16 +64,16 @@ class Form:
 
     @cached_property
     def translation(self) -> dict[int, str]:
-        """To numbers as ``float`` reads them; a decimal point that is none becomes no number."""
+        """Turns numbers into what ``float`` reads; a "." that is no decimal point spoils them."""
         return {ord("."): "\x01", ord(self.decimal): "."}
 
     def number(self, cell: str) -> float | None:
-        """The number in a cell, NaN for a missing value, None for what is no number."""
+        """The number in a cell: NaN for a missing value, None for anything else."""
         text = cell.strip()
         return math.nan if text in self.missing else self.number_of(text)
 
     def number_of(self, text: str) -> float | None:
-        """The number that ``text`` spells, None for what is no number."""
+        """The number that ``text`` spells, or None."""
         if self.plain:
             return number(text)
         if self.thousands is not None and self._grouped.match(text):
@@ -85,11 +85,11 @@ class Form:
     def numbers(self, cells: Sequence[str], *, simple: bool = False) -> Array | None:
         """The cells as (n,) float64, NaN where one is missing, or None if one is text.
 
-        ``simple``: none has an underscore or a foreign digit, which ``float`` takes.
+        ``simple`` says that no cell has an underscore or a non-ASCII digit, which ``float`` reads.
         """
         if self.plain:
             missing, nan = self.missing, math.nan
-            if self.missing_numbers:  # float takes one with blanks around it, too
+            if self.missing_numbers:  # float accepts blanks around a number
                 cells = list(map(str.strip, cells))
             try:
                 quick = [nan if cell in missing else float(cell) for cell in cells]
@@ -113,10 +113,10 @@ class Form:
         return np.array(found, np.str_)
 
     def labels(self, cells: Array) -> tuple[Array, Array | None]:
-        """Labels and how they are spelled, of cells (n,) str as written.
+        """(labels, their spelling) for cells (n,) str as written.
 
-        Integers where all are plain integers, numbers where all are numbers, else text. The
-        spelling is None where the labels are what was written.
+        Labels are integers if all cells are plain integers, numbers if all are numbers, else text.
+        The spelling is None if the labels already are what was written.
         """
         written: list[str] = cells.tolist()
         different = dict.fromkeys(written)
@@ -129,7 +129,7 @@ class Form:
         return self.texts(written), None
 
     def _whole(self, cells: Iterable[str]) -> bool:
-        """Whether all are plain whole numbers within int64, of one spelling each."""
+        """Whether all are integers within int64 that are spelled as Python spells them."""
         return not self.missing.intersection(cells) and all(
             _PLAIN_INT.match(cell) and cell != "-0" and _INT64.min <= int(cell) <= _INT64.max
             for cell in cells
@@ -137,5 +137,5 @@ class Form:
 
 
 def _as_float_reads(cells: Sequence[str]) -> bool:
-    """Whether none has what ``float`` allows and a cell does not: underscores, foreign digits."""
+    """Whether no cell has what only ``float`` allows: underscores and non-ASCII digits."""
     return not any("_" in cell or not cell.isascii() for cell in cells)

@@ -1,4 +1,4 @@
-"""Label columns taken out of rows: by name, or by position."""
+"""Label columns, moved out of the inputs by name or by position."""
 
 from __future__ import annotations
 
@@ -9,33 +9,32 @@ import numpy as np
 
 from layerkit.core.layer import Array
 from layerkit.core.rows import Rows
-from layerkit.data.form import Form
+from layerkit.data.readers.csv_cells import CellFormat
 from layerkit.datacontract.as_rows import missing_column
 from layerkit.errors import DataError
 
-__all__ = ["Labels", "named", "take_labels"]
+__all__ = ["Labels", "label_names", "take_labels"]
 
 Labels = str | int | Sequence[str | int] | None
-"""A column, or several: by name, or by position from 0."""
+"""One or several columns, each by name or by position from 0."""
 
 
-def named(labels: Labels) -> list[str]:
-    """The labels that are given by name."""
-    listed = [] if labels is None else [labels] if isinstance(labels, (str, int)) else labels
+def label_names(labels: Labels) -> list[str]:
+    """The label columns that are given by name."""
+    listed = [labels] if labels is None or isinstance(labels, (str, int)) else labels
     return [label for label in listed if isinstance(label, str)]
 
 
-def take_labels(rows: Rows, labels: Labels, form: Form | None = None) -> Rows:
-    """``rows`` with the column or columns ``labels`` moved to their labels.
+def take_labels(rows: Rows, labels: Labels, fmt: CellFormat | None = None) -> Rows:
+    """``rows`` with the columns ``labels`` moved to their labels, unless they have labels already.
 
-    One column gives labels (n,) as they are spelled: whole numbers where all are, else numbers,
-    with their spelling, else text. Several give (n, k) float64. Rows that have labels are left as
-    they are.
+    One column gives labels (n,): integers if all cells are integers, numbers with their spelling if
+    all are numbers, else text. Several columns give (n, k) float64.
 
     Raises
     ------
     DataError
-        If there is no such column, or one of several is text.
+        If there is no such column, or one of several holds text.
     """
     if labels is None or rows.labels is not None:
         return rows
@@ -44,16 +43,19 @@ def take_labels(rows: Rows, labels: Labels, form: Form | None = None) -> Rows:
         columns = {str(j): values[:, j] for j in range(values.shape[1])}
     there = columns or {}
     listed = [labels] if isinstance(labels, (str, int)) else list(labels)
-    wanted = [_name(label, there, rows.source) for label in listed]
+    names = [_name(label, there, rows.source) for label in listed]
     text = None
     if isinstance(labels, (str, int)):
-        found, text = _one(rows, there[wanted[0]], wanted[0], form or Form())
+        cells = None if rows.spelling is None else rows.spelling(names[0])
+        found = there[names[0]]
+        if cells is not None:
+            found, text = (fmt or CellFormat()).labels(cells)
     else:
-        found = np.stack([_numbers(there[name], name, rows.source) for name in wanted], axis=1)
+        found = np.stack([_numbers(there[name], name, rows.source) for name in names], axis=1)
     if rows.columns is not None:
-        left = _without(rows.columns, wanted)
+        left = _without(rows.columns, names)
         return replace(rows, columns=left, labels=found, label_text=text)
-    kept = [j for j, name in enumerate(there) if name not in wanted]
+    kept = [j for j, name in enumerate(there) if name not in names]
     rest = None if values is None else values[:, kept]
     return replace(rows, values=rest, labels=found, label_text=text, spelling=None)
 
@@ -67,7 +69,7 @@ def _without(columns: Mapping[str, Array], names: Sequence[str]) -> Mapping[str,
 
 
 def _name(label: str | int, there: Mapping[str, Array], source: str) -> str:
-    """The name of a column that is given by name, or by position."""
+    """The name of the column ``label``, which may be a position."""
     name = str(label)
     if name in there:
         return name
@@ -75,8 +77,9 @@ def _name(label: str | int, there: Mapping[str, Array], source: str) -> str:
     if position is None:
         raise missing_column([name], list(there), source)
     if not 0 <= position < len(there):
+        count = "is 1 column" if len(there) == 1 else f"are {len(there)} columns"
         raise DataError(
-            f"this column is missing: there {_are(len(there))}, counted from 0",
+            f"this column is missing: there {count}, counted from 0",
             column=name,
             source=source,
             hint=None if not there else f"columns there: {', '.join(list(there)[:50])}",
@@ -84,17 +87,8 @@ def _name(label: str | int, there: Mapping[str, Array], source: str) -> str:
     return list(there)[position]
 
 
-def _are(count: int) -> str:
-    return "is 1 column" if count == 1 else f"are {count} columns"
-
-
-def _one(rows: Rows, column: Array, name: str, form: Form) -> tuple[Array, Array | None]:
-    cells = None if rows.spelling is None else rows.spelling(name)
-    return (column, None) if cells is None else form.labels(cells)
-
-
 def _numbers(column: Array, name: str, source: str) -> Array:
     if column.dtype.kind not in "biuf":
-        reason = "this column holds text, and of several labels all must be numbers"
+        reason = "expected numbers, as there are several labels, got text"
         raise DataError(reason, column=name, source=source)
     return column

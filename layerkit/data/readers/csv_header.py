@@ -1,4 +1,4 @@
-"""Whether the first record of a table names its columns."""
+"""Detection of a CSV file's header: whether the first record names the columns."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from itertools import pairwise
 import numpy as np
 
 from layerkit.core.layer import Array
-from layerkit.data.form import Form
+from layerkit.data.readers.csv_cells import CellFormat
 
 __all__ = ["has_header"]
 
 _PLAIN = re.compile(r"(?:0|[1-9][0-9]{0,8})\Z")
-_FAR = 3  # how many spreads of a column its header of a number lies outside
+_FAR = 3  # a number further from a column than this many times its range is a header
 
 
 def has_header(
     first: Sequence[str],
     below: Sequence[Sequence[str]],
-    form: Form,
+    fmt: CellFormat,
     given: bool | None,
-    wanted: Sequence[str] | None,
+    used: Sequence[str],
 ) -> tuple[bool, str | None]:
-    """Whether it does, and what is to be told of that, if anything.
+    """(whether the first record names the columns, what to report about that).
 
     Parameters
     ----------
@@ -33,36 +33,33 @@ def has_header(
         Cells of the first record, and of some of the others.
     given
         What the user said.
-    wanted
-        Names that the spec uses.
+    used
+        Names of columns that the spec uses.
     """
     if given is not None:
         return given, None
     cells = [cell.strip() for cell in first]
     positions = [str(i) for i in range(len(cells))]
-    if (
-        wanted
-        and set(wanted) <= set(cells)
-        and (cells == positions or not set(wanted) <= set(positions))
-    ):
+    names = set(used)
+    if names and names <= set(cells) and (cells == positions or not names <= set(positions)):
         return True, None
-    columns = [form.numbers(column) for column in zip(*below, strict=True)]
-    if not all(form.number(cell) is not None for cell in cells):
-        return _names_columns(cells, columns, form), None
+    columns = [fmt.numbers(column) for column in zip(*below, strict=True)]
+    if any(fmt.number(cell) is None for cell in cells):
+        return _names_columns(cells, columns, fmt), None
     if _is_numbered(cells, positions, below, columns):
-        return True, "the first line, of numbers, names the columns"
+        return True, "the first line, of numbers, is the header"
     return False, None
 
 
-def _names_columns(cells: Sequence[str], columns: Sequence[Array | None], form: Form) -> bool:
+def _names_columns(cells: Sequence[str], columns: Sequence[Array | None], fmt: CellFormat) -> bool:
     """Whether a first record with text names the columns.
 
-    It does, unless each column of numbers begins with a number (and there is one): then the text
-    stands in columns of text, and the record is a row like the others.
+    It does, unless there are columns of numbers and all begin with a number: then its text stands
+    in columns of text, and the record is a row.
     """
     if not columns:
         return True
-    begins = [form.number(cell) for cell in cells]
+    begins = [fmt.number(cell) for cell in cells]
     over_numbers = [v for v, column in zip(begins, columns, strict=True) if column is not None]
     is_row = None not in over_numbers and any(
         v is not None and not math.isnan(v) for v in over_numbers
@@ -76,10 +73,10 @@ def _is_numbered(
     below: Sequence[Sequence[str]],
     columns: Sequence[Array | None],
 ) -> bool:
-    """Whether a first record of numbers is a header beyond doubt: years, or positions.
+    """Whether a first record of numbers is surely a header: years, or positions.
 
-    Its numbers rise in equal steps, and are no values of their columns: they lie far outside of
-    what is below, or (positions) are whole where each column below has decimals.
+    Its numbers rise in equal steps and differ from those below: they lie far outside the range of
+    their columns, or are integers (positions) where every column below has decimals.
     """
     if len(cells) < 2 or len(below) < 3 or not all(map(_PLAIN.match, cells)):
         return False

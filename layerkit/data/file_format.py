@@ -1,0 +1,77 @@
+"""Detection of a file's format from its name, or else from its first bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from layerkit.data.read_bytes import refuse_web_page
+from layerkit.display import nearest, quoted
+from layerkit.errors import DataSourceError
+
+__all__ = ["EXTENSIONS", "SNIFFED", "detect_format"]
+
+EXTENSIONS = {
+    ".csv": "csv",
+    ".data": "csv",
+    ".txt": "csv",
+    ".tsv": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".npy": "npy",
+    ".npz": "npz",
+    ".idx": "idx",
+}
+"""File name extension to format; each may be followed by .gz."""
+
+SNIFFED = 512
+"""How many bytes ``detect_format`` needs, if there are so many."""
+
+_FORMATS = ("csv", "tsv", "jsonl", "json", "npy", "npz", "idx")
+_UNREADABLE = (".xlsx", ".xls", ".parquet", ".feather", ".arff", ".mat", ".h5", ".hdf5", ".pkl",
+               ".pickle", ".zip", ".png", ".jpg", ".jpeg", ".layerkit", ".pt")  # fmt: skip
+_IDX_STARTS = tuple(bytes((0, 0, code)) for code in (0x08, 0x09, 0x0B, 0x0C, 0x0D, 0x0E))
+
+
+def detect_format(given: str | None, name: str, raw: bytes) -> str:
+    """One of the formats of ``read_rows``.
+
+    Parameters
+    ----------
+    given
+        The user's choice, which goes first.
+    name
+        Of the file; empty for a stream.
+    raw
+        Its first bytes.
+
+    Raises
+    ------
+    DataSourceError
+        If the format is unknown, or there is no reader for it.
+    """
+    if given is not None:
+        short = given.lower().removeprefix(".").removesuffix(".gz")
+        if short not in _FORMATS:
+            raise DataSourceError(
+                f"unknown format {quoted(given)}{nearest(short, list(_FORMATS))}",
+                hint=f"formats: {', '.join(_FORMATS)}, each perhaps with .gz",
+            )
+        return short
+    refuse_web_page(raw, name)
+    extension = Path(name.lower().removesuffix(".gz")).suffix
+    if extension == ".json":  # not in EXTENSIONS: a JSON file in a data folder may be a spec
+        return "json"
+    if extension in EXTENSIONS:
+        return EXTENSIONS[extension]
+    if extension in _UNREADABLE:
+        raise DataSourceError(
+            f"{name}: no reader for {extension} files",
+            hint=f"formats: {', '.join(_FORMATS)}; convert it, for instance to CSV",
+        )
+    if raw.startswith(b"\x93NUMPY"):
+        return "npy"
+    if raw.startswith(b"PK"):
+        return "npz"
+    if raw.startswith(_IDX_STARTS):
+        return "idx"
+    return "jsonl" if raw.lstrip(b" \t\r\n\xef\xbb\xbf")[:1] in (b"{", b"[") else "csv"

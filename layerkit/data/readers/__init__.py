@@ -1,0 +1,1 @@
+"""Readers of table and array files, one per format."""

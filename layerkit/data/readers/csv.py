@@ -1,0 +1,124 @@
+"""CSV and other delimited text: one row per line, a character between the cells, maybe a header.
+
+What the user does not say about the dialect is detected from the first lines. Columns are read when
+they are asked for: one that nobody uses costs nothing but its bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+
+from layerkit.core.rows import Rows
+from layerkit.data.decode_text import whole_lines
+from layerkit.data.dialect import Dialect
+from layerkit.data.readers.csv_blocks import Block, blocks_of, is_large, pieces_of
+from layerkit.data.readers.csv_columns import Columns, Table
+from layerkit.data.readers.csv_dialect import TableFormat, detect_table
+from layerkit.errors import DataError
+
+__all__ = ["csv_blocks", "read_csv"]
+
+_HEAD = 1 << 16  # characters that the dialect is detected from
+_LINES = 20
+
+
+def read_csv(
+    text: str,
+    source: str,
+    dialect: Dialect,
+    wanted: Sequence[str] | None = None,
+    labels: Sequence[str] = (),
+) -> Rows:
+    """Delimited text as ``columns`` if it has a header or text, else ``values`` (n, w) float64.
+
+    Parameters
+    ----------
+    text
+        With line feeds only.
+    dialect
+        How it is written; the rest is detected.
+    wanted, labels
+        Names of columns that will be used, and of label columns: a first line with all of them is a
+        header.
+
+    Raises
+    ------
+    DataError
+        If a row is not as wide as the first, a quote is not closed, two columns have one name, or
+        there are no rows.
+    """
+    head, whole = _head(text)
+    table = detect_table(head, dialect, source, whole=whole, used=[*(wanted or ()), *labels])
+    polars = is_large(text)
+    pieces = pieces_of(text, table.body, large=polars)
+    line = text.count("\n", 0, table.body)
+    blocks = list(blocks_of(pieces, table.fmt, table.width, source, line=line, polars=polars))
+    if not blocks:
+        raise DataError("a header and no rows", source=source)
+    return _rows(blocks, table, source, wanted)
+
+
+def csv_blocks(
+    texts: Iterable[str],
+    source: str,
+    dialect: Dialect,
+    wanted: Sequence[str] | None = None,
+    labels: Sequence[str] = (),
+) -> Iterator[Rows]:
+    """The rows of a text that comes in pieces of any length, in blocks.
+
+    Raises
+    ------
+    DataError
+        Same as ``read_csv``, with the piece that holds the fault.
+    """
+    pieces = whole_lines(texts)
+    start = ""
+    while start.count("\n") <= _LINES or len(start) <= _HEAD:
+        piece = next(pieces, None)
+        if piece is None:
+            break
+        start += piece
+    following = next(pieces, None)
+    head, whole = _head(start)
+    whole = whole and following is None
+    table = detect_table(head, dialect, source, whole=whole, used=[*(wanted or ()), *labels])
+    line = start.count("\n", 0, table.body)
+    rest = chain([start[table.body :]], () if following is None else (following,), pieces)
+    block = None
+    for block in blocks_of(rest, table.fmt, table.width, source, line=line):
+        yield _rows([block], table, source, wanted)
+    if block is None:
+        raise DataError("a header and no rows", source=source)
+
+
+def _head(text: str) -> tuple[str, bool]:
+    """(the first lines, whether they are all); the lines do not depend on what follows them."""
+    if len(text) <= _HEAD:
+        return text, True
+    end = 0
+    for _ in range(_LINES):
+        end = text.find("\n", end) + 1
+        if end == 0:
+            return text, True
+    end = max(end, text.find("\n", min(_HEAD, len(text))) + 1)
+    return (text, True) if end >= len(text) else (text[:end], False)
+
+
+def _rows(
+    blocks: Sequence[Block], table: TableFormat, source: str, wanted: Sequence[str] | None
+) -> Rows:
+    names = table.names or [str(j) for j in range(table.width)]
+    positions = {name: j for j, name in enumerate(names)}
+    used = None
+    if wanted is not None and table.names is not None:
+        used = [positions[name] for name in wanted if name in positions] or None
+    cells = Table(blocks, table.fmt, names, source, used)
+    columns = Columns(cells, positions)
+    by_position = bool(wanted) and set(wanted or ()) <= set(names)
+    if table.names is None and not by_position:
+        values = cells.all_numbers()
+        if values is not None:
+            return Rows(values, source=source, spelling=columns.spelling, notes=table.notes)
+    return Rows(columns=columns, source=source, spelling=columns.spelling, notes=table.notes)
