@@ -27,6 +27,7 @@ Options = dict[str, Any]
 """Keyword arguments of ``read_rows``."""
 
 _FILE_KEYS = ("path", "train", "test", "format", "labels", *DIALECT_KEYS, "has_header")
+_NPY_FILES = ("x_train.npy", "y_train.npy", "x_test.npy", "y_test.npy")
 _EXPECTED = (
     "expected the IDX files of MNIST (train-images-idx3-ubyte.gz, ...); train and test with "
     f"{', '.join(EXTENSIONS)} (perhaps .gz); x_train.npy and y_train.npy, x_test.npy and "
@@ -167,23 +168,36 @@ def _from_path(path: Path, options: Options) -> dict[str, Rows]:
     if path.is_dir():
         return _from_folder(path, options)
     if path.suffix == ".npz":
-        arrays = load_npz(*read_bytes(path))
-        keys = {key.lower(): key for key in arrays}
-        if "x_train" in keys:
-            named = {key: arrays[original] for key, original in keys.items()}
-            return {
-                split: _pair(named[f"x_{split}"], named.get(f"y_{split}"), str(path))
-                for split in ("train", "test")
-                if f"x_{split}" in named
-            }
+        arrays = {key.lower(): array for key, array in load_npz(*read_bytes(path)).items()}
+        if "x_train" in arrays:
+            return _from_arrays(arrays, {key: str(path) for key in arrays})
     return {"train": read_rows(path, **options)}
+
+
+def _from_arrays(arrays: Mapping[str, Any], sources: Mapping[str, str]) -> dict[str, Rows]:
+    """The splits of arrays called x_train, y_train, x_test, y_test."""
+    splits = {}
+    for split in ("train", "test"):
+        x, y = arrays.get(f"x_{split}"), arrays.get(f"y_{split}")
+        if x is None:
+            continue
+        source = sources[f"x_{split}"]
+        if y is not None and len(x) != len(y):
+            reason = f"expected one label per row, got {len(y)} for {len(x)}"
+            raise DataError(reason, source=source)
+        splits[split] = Rows(x, labels=y, source=source)
+    return splits
 
 
 def _from_folder(folder: Path, options: Options) -> dict[str, Rows]:
     if has_idx(folder):
         return load_idx(folder)
     files = {p.name.lower(): p for p in sorted(folder.iterdir()) if p.is_file()}
-    named = {split: _named(files, split) for split in ("train", "test")}
+    endings = [ending + packed for ending in EXTENSIONS for packed in ("", ".gz")]
+    named = {
+        split: [files[split + ending] for ending in endings if split + ending in files]
+        for split in ("train", "test")
+    }
     if named["train"]:
         for split, paths in named.items():
             if len(paths) > 1:
@@ -191,35 +205,12 @@ def _from_folder(folder: Path, options: Options) -> dict[str, Rows]:
                 raise DataSourceError(f"{folder}: expected one {split} file, got {names}")
         return {s: read_rows(paths[0], **options) for s, paths in named.items() if paths}
     if "x_train.npy" in files:
-        return {
-            split: _npy_pair(files, split)
-            for split in ("train", "test")
-            if f"x_{split}.npy" in files
-        }
-    single = [p for name, p in files.items() if _ending(name) in EXTENSIONS]
+        read = {name[:-4]: read_rows(files[name]) for name in _NPY_FILES if name in files}
+        values = {name: rows.values for name, rows in read.items()}
+        return _from_arrays(values, {name: rows.source for name, rows in read.items()})
+    single = [p for n, p in files.items() if Path(n.removesuffix(".gz")).suffix in EXTENSIONS]
     if len(single) == 1:
         return _from_path(single[0], options)
     raise DataSourceError(
         f"{folder}: no data set found; it contains: {contents(folder)}", hint=_EXPECTED
     )
-
-
-def _ending(name: str) -> str:
-    return Path(name.removesuffix(".gz")).suffix
-
-
-def _named(files: Mapping[str, Path], split: str) -> list[Path]:
-    names = [split + ending + packed for ending in EXTENSIONS for packed in ("", ".gz")]
-    return [files[name] for name in names if name in files]
-
-
-def _npy_pair(files: Mapping[str, Path], split: str) -> Rows:
-    x = read_rows(files[f"x_{split}.npy"])
-    answers = files.get(f"y_{split}.npy")
-    return _pair(x.values, None if answers is None else read_rows(answers).values, x.source)
-
-
-def _pair(x: Any, y: Any, source: str) -> Rows:
-    if y is not None and len(x) != len(y):
-        raise DataError(f"expected one label per row, got {len(y)} for {len(x)}", source=source)
-    return Rows(x, labels=y, source=source)

@@ -49,7 +49,8 @@ def read_csv(
         there are no rows.
     """
     head, whole = _head(text)
-    table = detect_table(head, dialect, source, whole=whole, used=[*(wanted or ()), *labels])
+    used = [*(wanted or ()), *labels]
+    table = detect_table(head, dialect, source, whole=whole, used=used)
     polars = is_large(text)
     pieces = pieces_of(text, table.body, large=polars)
     line = text.count("\n", 0, table.body)

@@ -46,16 +46,16 @@ def read_json(
     DataError
         If it is not JSON, rows differ in kind or shape, or a value is neither number nor text.
     """
-    found = _document(text, source, document)
-    records = list(_lines(text.split("\n"), source)) if found is None else found
+    records = _document(text, source, document)
+    is_document = records is not None
+    if records is None:
+        records = list(_lines(text, source))
     if not records:
         raise DataError("no rows", source=source)
-    if found is not None:
-        _refuse_mixed(records, source)
-        respell: Callable[[], Sequence[Any]] = partial(_spelled_document, text)
-    else:
-        respell = partial(_spelled_lines, text)
-    return _rows(records, respell, source, missing)
+    if is_document:
+        for row, record in enumerate(records):
+            _refuse_kind(record, type(records[0]), f"item {row}", row, source)
+    return _rows(records, partial(_spelled, text, document=is_document), source, missing)
 
 
 def json_blocks(
@@ -86,10 +86,10 @@ def json_blocks(
     kind: type | None = None
     names: tuple[str, ...] = ()
     for text in chain([first], pieces):
-        records = list(_lines(text.split("\n"), source, line=line, row=row, kind=kind))
+        records = list(_lines(text, source, line=line, row=row, kind=kind))
         if records:
             kind = type(records[0])
-            rows = _rows(records, partial(_spelled_lines, text), source, missing, names, row)
+            rows = _rows(records, partial(_spelled, text), source, missing, names, row)
             if rows.columns is not None:
                 names = tuple(rows.columns)
             yield rows
@@ -144,12 +144,6 @@ def _not_json(reason: str, line: int, source: str) -> DataError:
     )
 
 
-def _refuse_mixed(records: Sequence[Any], source: str) -> None:
-    first = type(records[0])
-    for row, record in enumerate(records):
-        _refuse_kind(record, first, f"item {row}", row, source)
-
-
 def _refuse_kind(record: Any, first: type, where: str, row: int, source: str) -> None:
     if type(record) is not first or first not in (dict, list):
         kind = _KIND.get(first, "an object or an array")
@@ -157,12 +151,13 @@ def _refuse_kind(record: Any, first: type, where: str, row: int, source: str) ->
 
 
 def _lines(
-    lines: Sequence[str], source: str, *, line: int = 0, row: int = 0, kind: type | None = None
+    text: str, source: str, *, line: int = 0, row: int = 0, kind: type | None = None
 ) -> Iterator[Any]:
-    for number, text in enumerate(lines, line + 1):
-        if not text.strip():
+    """The records in ``text``, which follows ``line`` lines and ``row`` rows of ``kind``."""
+    for number, part in enumerate(text.split("\n"), line + 1):
+        if not part.strip():
             continue
-        record = _parsed(text, number, row, source)
+        record = _parsed(part, number, row, source)
         kind = kind or type(record)
         _refuse_kind(record, kind, f"line {number}", row, source)
         yield record
@@ -218,21 +213,18 @@ class _Spelling:
         self._respell = respell
         self._records: Sequence[Any] | None = None
 
-    def __call__(self, name: str) -> Array | None:
+    def __call__(self, name: str) -> Array:
         if self._records is None:
             self._records = self._respell()
-        cells = [_text(record.get(name)) for record in self._records]
-        return np.array(cells, np.str_)
+        return np.array([_text(record.get(name)) for record in self._records], np.str_)
 
 
-def _spelled_lines(text: str) -> list[Any]:
-    lines = (line for line in text.split("\n") if line.strip())
-    return [json.loads(line, parse_int=str, parse_float=str, parse_constant=str) for line in lines]
-
-
-def _spelled_document(text: str) -> list[Any]:
-    found: list[Any] = json.loads(text, parse_int=str, parse_float=str, parse_constant=str)
-    return found
+def _spelled(text: str, *, document: bool = False) -> list[Any]:
+    """The records with their numbers as text."""
+    spell = partial(json.loads, parse_int=str, parse_float=str, parse_constant=str)
+    if document:
+        return list(spell(text))
+    return [spell(line) for line in text.split("\n") if line.strip()]
 
 
 def _text(cell: Any) -> str:
