@@ -13,12 +13,11 @@ from numbers import Integral
 from typing import Any, NamedTuple
 
 from layerkit.codec.contract import check_data_contract
-from layerkit.codec.decode import decode
-from layerkit.codec.encode import encode
 from layerkit.codec.fields import Fields
 from layerkit.codec.layers import layer_records, unowned_tensors
 from layerkit.codec.layout import align, lay_out
 from layerkit.codec.limits import Limits
+from layerkit.codec.messagepack import decode, encode
 from layerkit.codec.names import DTYPES
 from layerkit.codec.plain import fault, plain
 from layerkit.codec.reader import check_header

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -30,6 +31,7 @@ __all__ = [
     "is_int",
     "is_param_name",
     "is_tensor_name",
+    "leaves",
     "matches",
     "shown",
 ]
@@ -119,3 +121,22 @@ def below(where: str, key: str) -> str:
     if LAYER_NAME.fullmatch(key) is None:
         return f"{where}[{shown(key)}]"
     return f"{where}.{key}" if where else key
+
+
+def leaves(value: object, where: str) -> Iterator[tuple[str, object]]:
+    """Every value that is no container, with its path (its end only, where paths are very long)."""
+    todo = [iter([(where, value)])]
+    while todo:
+        for at, item in todo[-1]:
+            if isinstance(item, dict | list):
+                todo.append(_inside(item, at[-400:]))
+                break
+            yield at, item
+        else:
+            todo.pop()
+
+
+def _inside(held: dict[str, Any] | list[Any], where: str) -> Iterator[tuple[str, object]]:
+    if isinstance(held, dict):
+        return ((below(where, key), item) for key, item in held.items())
+    return ((f"{where}[{index}]", item) for index, item in enumerate(held))

@@ -11,12 +11,12 @@ import os
 from hashlib import sha256
 from typing import BinaryIO, NamedTuple
 
-from layerkit.codec.decode import Decoded, decode
 from layerkit.codec.document import Document, located
 from layerkit.codec.fields import Fields
 from layerkit.codec.header import check_features, check_sections
 from layerkit.codec.layout import HEADER_START, TAIL
 from layerkit.codec.limits import Limits, limits_in_use
+from layerkit.codec.messagepack import Decoded, decode
 from layerkit.codec.recognise import kind_hint
 from layerkit.codec.relations import check_places, check_relations, place_tensors
 from layerkit.codec.remote import Remote, locate

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from itertools import pairwise
 from math import isfinite
 from typing import Any, NamedTuple
 
-from layerkit.codec.decode import Decoded
 from layerkit.codec.fields import refuse
 from layerkit.codec.layout import Frame, lay_out
-from layerkit.codec.names import below
+from layerkit.codec.messagepack import Decoded
+from layerkit.codec.names import below, leaves
 from layerkit.display import quoted
 
 __all__ = ["TensorRecord", "check_places", "check_relations", "place_tensors"]
@@ -64,26 +63,11 @@ def check_places(decoded: Decoded) -> None:
         return
     for key, section in decoded.value.items():
         finite = key not in ("metrics", "training")
-        for where, value in _leaves(section, below("", key)):
+        for where, value in leaves(section, below("", key)):
             if finite and type(value) is float and not isfinite(value):
                 refuse(where, "2.6", f"{value} may be under metrics and training only")
             if type(value) is bytes and _DIGEST.fullmatch(where) is None:
                 refuse(where, "2.7", "binary may be a tensor's sha256 only")
-
-
-def _leaves(value: object, where: str) -> Iterator[tuple[str, object]]:
-    """Every value that is no container, with its path (its end only, where paths are very long)."""
-    todo = [(where, value)]
-    while todo:
-        at, item = todo.pop()
-        if isinstance(item, dict):
-            at = at[-400:]
-            todo += [(below(at, key), inner) for key, inner in reversed(item.items())]
-        elif isinstance(item, list):
-            indexed = enumerate(item)
-            todo += [(f"{at}[{index}]", inner) for index, inner in reversed([*indexed])]
-        else:
-            yield at, item
 
 
 def check_relations(header: dict[str, Any]) -> None:

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from layerkit.codec import DTYPES, Limits, load_tensors, open_document, write
-from layerkit.codec.decode import decode
-from layerkit.codec.encode import encode
+from layerkit.codec.messagepack import decode, encode
 from layerkit.errors import ModelFileError
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)

@@ -20,8 +20,8 @@ import pytest
 
 import layerkit
 from layerkit import LayerkitError, Limits, Rows, SpecError
-from layerkit.codec.decode import decode
 from layerkit.codec.layout import align, lay_out
+from layerkit.codec.messagepack import decode
 from tests.fuzz.container import assemble, encode, take_apart
 
 Header = dict[str, Any]

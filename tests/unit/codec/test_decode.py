@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from typing import Any
 
 import msgpack
 import pytest
 
 from layerkit.codec import Limits
-from layerkit.codec.decode import decode
+from layerkit.codec.messagepack import decode
 from layerkit.errors import LimitExceededError, MalformedFileError
 
 
@@ -50,22 +51,27 @@ def test_decodes_what_msgpack_encodes(value: object) -> None:
             (text, "2.3")
             for text in ("dc0001c0", "dd00000001c0", "de0001a161c0", "df00000001a161c0")
         ],
-        *[(text, "2.2") for text in ("c1", "d401ff", "d6ff00000000", "c70105ff", "c9ffffffff01")],
+        *[(text, "2.2") for text in ("c1", "d401ff", "d6ff00000000", "c70105ff")],
         ("ca3f800000", "2.6"),
         *[(text, "2.6") for text in ("cb7ff8000000000001", "cbfff8000000000000")],
-        *[(text, "2.7") for text in ("c400", "c40100", "c50020" + "00" * 32, "c6ffffffff00")],
+        *[(text, "2.7") for text in ("c400", "c40100", "c50020" + "00" * 32)],
         *[(text, "2.5") for text in ("a2c328", "a2c080", "a3eda080", "a4f4908080", "a1e9")],
         *[(text, "2.4") for text in ("82a16101a16101", "82a16201a16101", "82a2616101a16101")],
         *[(text, "2.4") for text in ("810101", "81c001", "819000", "81a95f5f70726f746f5f5fc0")],
         *[(text, "2.1") for text in ("", "cd01", "cb00", "a3ab", "92c0", "81a161", "d9", "c0c0")],
+        *[(text, "2.1") for text in ("c6ffffffff00", "c9ffffffff01")],
     ],
 )
 def test_refuses_what_is_not_canonical(value: str, rule: str) -> None:
     with pytest.raises(MalformedFileError, match=rf"rule {rule}: ") as caught:
         decode(in_map(value), Limits())
-    assert caught.value.offset is not None
-    assert 77 <= caught.value.offset <= 77 + 3 + len(value) // 2
-    assert caught.value.where == f"byte {caught.value.offset}"
+    offset, where = caught.value.offset, caught.value.where
+    if rule in ("2.1", "2.3"):
+        assert offset is not None
+        assert 77 <= offset <= 77 + 3 + len(value) // 2
+        assert where == f"byte {offset}"
+    else:
+        assert where in ("header", "a", f"byte {offset}")
 
 
 @pytest.mark.parametrize("raw", [b"\xc0", b"\x90", b"\x01", b"\xa1a"])
@@ -76,8 +82,15 @@ def test_a_header_is_a_map(raw: bytes) -> None:
 
 def test_the_offset_is_counted_from_the_start_of_the_file() -> None:
     with pytest.raises(MalformedFileError) as caught:
-        decode(in_map("92c0c1"), Limits())
+        decode(in_map("92c0cc01"), Limits())
     assert caught.value.offset == 77 + 5
+
+
+@pytest.mark.parametrize("value", ["d501ffff", "c403000000", "cbfff8000000000001"])
+def test_a_wrong_value_is_found_by_its_path(value: str) -> None:
+    with pytest.raises(MalformedFileError) as caught:
+        decode(bytes.fromhex("81a161" + "92c0" + "82a162c0a163" + value), Limits())
+    assert caught.value.where == "a[1].c"
 
 
 @pytest.mark.parametrize(
@@ -120,6 +133,34 @@ def test_metadata_is_measured_encoded_and_at_the_top_only() -> None:
 def test_a_declared_length_allocates_nothing(length: str) -> None:
     with pytest.raises((MalformedFileError, LimitExceededError)):
         decode(in_map(length + "00"), Limits())
+
+
+def nested(item: bytes, count: int, levels: int) -> bytes:
+    """Arrays in arrays, each with ``count`` items before the next."""
+    inner = b"\xc0"
+    for _ in range(levels):
+        inner = b"\xdc" + (count + 1).to_bytes(2, "big") + item * count + inner
+    return b"\x81\xa1a" + inner
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"\x81\xa1a" + b"\xdc\xff\xff" * 1000 + b"\xc0" * 1000,
+        b"\x81\xa1a" + b"\xde\xff\xff\xa1a" * 1000 + b"\xc0" * 1000,
+        *[nested(item, 5_000, 60) for item in (b"\x80", b"\x90", b"\xa2ab", b"\xd4\x01\x01")],
+    ],
+    ids=["arrays", "maps", "empty-maps", "empty-arrays", "strings", "extensions"],
+)
+def test_too_much_is_refused_before_it_is_made(raw: bytes) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises((MalformedFileError, LimitExceededError)):
+            decode(raw, Limits(values=50_000))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 100_000 + 2 * len(raw)  # the library takes a copy
 
 
 @pytest.mark.parametrize("count", [65, 1_024, 100_000])

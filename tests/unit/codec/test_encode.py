@@ -6,7 +6,7 @@ import struct
 import msgpack
 import pytest
 
-from layerkit.codec.encode import encode
+from layerkit.codec.messagepack import encode
 
 INTS = [0, 127, 128, 255, 256, 65_535, 65_536, 2**32 - 1, 2**32, 2**64 - 1]
 INTS += [-1, -32, -33, -128, -129, -(2**15), -(2**15) - 1, -(2**31), -(2**31) - 1, -(2**63)]

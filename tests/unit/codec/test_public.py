@@ -32,7 +32,7 @@ def test_the_public_names_are_these() -> None:
 def test_nothing_heavy_and_no_plugin_is_imported() -> None:
     code = (
         "import sys, layerkit.codec; "
-        "print([m for m in ('pydantic', 'msgpack', 'typer', 'layerkit_plugins', 'mmap', "
+        "print([m for m in ('pydantic', 'typer', 'layerkit_plugins', 'mmap', "
         "'importlib.metadata', 'concurrent.futures', 'layerkit.discovery.registry') "
         "if m in sys.modules])"
     )

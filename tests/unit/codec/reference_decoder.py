@@ -1,12 +1,9 @@
-"""Strict decoder for canonical MessagePack (FORMAT.md section 2, steps 9 and 10).
+"""A decoder for canonical MessagePack without a library: the second opinion on layerkit's.
 
-Written by hand rather than on top of a MessagePack package: such a package allocates by the lengths
-a file declares, and its result would have to be walked (depth, key order, NaN) and encoded again to
-prove that it was canonical. Here every length is compared with the limits and with the bytes that
-are left before anything is made of it, and every error knows its byte.
-
-A value that is merely not spelled canonically is remembered and decoding goes on: only if nothing
-worse follows (step 9) is the spelling what the file is refused for (step 10).
+Every length is compared with the limits and with the bytes that are left before anything is made
+of it, and every error knows its byte. A value that is merely not spelled canonically is remembered
+and decoding goes on: only if nothing worse follows (step 9) is the spelling what the file is
+refused for (step 10).
 """
 
 from __future__ import annotations
@@ -14,29 +11,18 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 from layerkit.codec.layout import HEADER_START
 from layerkit.codec.limits import Limits
+from layerkit.codec.messagepack import Decoded
 from layerkit.errors import LimitExceededError, MalformedFileError
 
-__all__ = ["Decoded", "decode"]
+__all__ = ["decode"]
 
 _NAN = bytes.fromhex("7ff8000000000000")
 _FLOAT64 = struct.Struct(">d")
 _FLOAT32 = struct.Struct(">f")
-
-
-class Decoded(NamedTuple):
-    """A header as decoded.
-
-    ``nonfinite`` and ``bins`` count the NaNs and infinities, and the byte strings, anywhere in it:
-    with none out of the ordinary nobody needs to look for misplaced ones (rules 2.6, 2.7).
-    """
-
-    value: dict[str, Any]
-    nonfinite: int
-    bins: int
 
 
 def decode(raw: bytes, limits: Limits) -> Decoded:
@@ -91,7 +77,7 @@ class _Decoder:
         """The next value; ``depth`` is the number of containers around it."""
         at = self.at
         if at >= self.size:
-            self.refuse(at, "2.1: a value is wanted, the header ends")
+            self.refuse(at, "2.1: expected a value, the header ends")
         code = self.raw[at]
         self.at = at + 1
         if code < 0x80:
@@ -121,7 +107,7 @@ class _Decoder:
         at = self.at
         taken = self.raw[at : at + count]
         if len(taken) < count:
-            self.refuse(at, f"2.1: {count} bytes wanted, the header ends after {len(taken)}")
+            self.refuse(at, f"2.1: expected {count} bytes, the header ends after {len(taken)}")
         self.at = at + count
         return taken
 
@@ -154,7 +140,7 @@ class _Decoder:
         return number
 
     def _float32(self, code: int, depth: int) -> float:
-        self._misspelt(self.at - 1, "2.6: a float of 32 bits, where 64 are wanted")
+        self._misspelt(self.at - 1, "2.6: expected a float of 64 bits, got one of 32")
         return float(_FLOAT32.unpack(self._take(4))[0])
 
     def _bin(self, code: int, depth: int) -> bytes:
@@ -183,7 +169,7 @@ class _Decoder:
         at = self.at
         spelled = self.raw[at : at + length]
         if len(spelled) < length:
-            self.refuse(at, f"2.1: {length} bytes wanted, the header ends after {len(spelled)}")
+            self.refuse(at, f"2.1: expected {length} bytes, the header ends after {len(spelled)}")
         self.at = at + length
         try:
             return spelled.decode()
@@ -230,7 +216,7 @@ class _Decoder:
             return known
         key = self.value(depth)
         if type(key) is not str:
-            self._misspelt(at, f"2.4: a key of type {type(key).__name__}, where a string is wanted")
+            self._misspelt(at, f"2.4: expected a string as key, got {type(key).__name__}")
             return "", b""
         if key == "__proto__":
             self._misspelt(at, "2.4: the key '__proto__'")
