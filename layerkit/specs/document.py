@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from layerkit.specs.json_source import JsonSource, Path
+from layerkit.specs.json_source import JsonSource, Path, strict_json
 from layerkit.specs.messages import Faults, got
 from layerkit.specs.sections import SpecDocument
 from layerkit.specs.validate.check_fields import annotation_in, check_fields
@@ -25,14 +25,9 @@ def read_document(source: JsonSource, faults: Faults) -> dict[str, Any] | None:
     checked = check_fields(SpecDocument, tree, (), faults)
     if checked is None:
         return None
-    return {key: _copied(value) for key, value in checked.items() if key != "layers"}
-
-
-def _copied(value: Any) -> Any:
-    """A copy of ``value``, lists and objects in it too: the recipe is resolved in place."""
-    if isinstance(value, dict):
-        return {key: _copied(inner) for key, inner in value.items()}
-    return [_copied(inner) for inner in value] if isinstance(value, list) else value
+    del checked["layers"]
+    document: dict[str, Any] = strict_json(checked)  # a copy: the recipe is resolved in place
+    return document
 
 
 def annotation_at(path: Path) -> Any:

@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,9 +22,9 @@ _LARGEST = 10**300  # integers beyond it do not convert to float, and no spec ne
 Path = tuple[str | int, ...]
 """Keys and indices from the root of a spec to a field."""
 
-_TWICE = "the field {} is given twice in one object"
 _NOT_FINITE = "{} is not JSON: expected a finite number"
 _SPACE = re.compile(r"[ \t\n\r]*")
+_KEY_END = re.compile(r"[ \t\n\r]*:")
 _WORD = re.compile(r'"(?:[^"\\]|\\.)*"|[{}]')
 _scan = json.JSONDecoder(parse_int=str, parse_float=str).raw_decode
 
@@ -88,16 +89,8 @@ def parse(text: str, *, name: str | None = None) -> JsonSource:
     SpecError
         If it is not JSON (with line and column), gives a field twice, or holds NaN or Infinity.
     """
-
-    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
-        seen = dict(items)
-        if len(seen) < len(items):
-            twice = _repeated(k for k, _ in items)
-            raise SpecError(_TWICE.format(quoted(twice)), line=_second(text, twice), path=name)
-        return seen
-
     try:
-        tree = decode(text, object_pairs_hook=pairs)
+        tree = decode(text)
     except json.JSONDecodeError as error:
         raise SpecError(
             f"not valid JSON: {error.msg} (line {error.lineno}, column {error.colno})",
@@ -109,18 +102,23 @@ def parse(text: str, *, name: str | None = None) -> JsonSource:
     return JsonSource(tree, name=name, text=text)
 
 
-def decode(text: str, **hooks: Any) -> Any:
-    """JSON ``text`` as a tree; ``hooks`` are passed to ``json.loads``.
+def decode(text: str) -> Any:
+    """JSON ``text`` as a tree.
 
     Raises
     ------
     SpecError
-        If it holds NaN or a huge number, or is nested too deeply.
+        If it gives a field twice, holds NaN or a huge number, or is nested too deeply.
     json.JSONDecodeError
         If it is not JSON.
     """
     try:
-        return json.loads(text, parse_constant=_no_constant, parse_int=_integer, **hooks)
+        return json.loads(
+            text,
+            parse_constant=_no_constant,
+            parse_int=_integer,
+            object_pairs_hook=partial(_distinct, text),
+        )
     except RecursionError:
         raise SpecError("nested too deeply") from None
 
@@ -146,12 +144,7 @@ def strict_json(value: Any, depth: int = 0) -> Any:
     if depth > 100:
         raise SpecError("nested too deeply")
     if isinstance(value, Mapping):
-        pairs = [(_key(k), strict_json(v, depth + 1)) for k, v in value.items()]
-        made = dict(pairs)
-        if len(made) < len(pairs):
-            twice = _repeated(k for k, _ in pairs)
-            raise SpecError(_TWICE.format(quoted(twice)))
-        return made
+        return _distinct("", [(_key(k), strict_json(v, depth + 1)) for k, v in value.items()])
     if isinstance(value, (list, tuple)):
         return [strict_json(v, depth + 1) for v in value]
     if isinstance(value, np.generic):
@@ -174,10 +167,15 @@ def _key(key: Any) -> str:
     raise SpecError(f"expected a string as the name of a field, got {quoted(key)}")
 
 
-def _repeated(keys: Iterable[str]) -> str:
-    """The first key that occurs a second time."""
-    seen: set[str] = set()
-    return next(key for key in keys if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+def _distinct(text: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON ``text``; raises SpecError if it gives a field twice."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        seen: set[str] = set()
+        twice = next(k for k, _ in pairs if k in seen or seen.add(k))  # type: ignore[func-returns-value]
+        reason = f"the field {quoted(twice)} is given twice in one object"
+        raise SpecError(reason, line=_second(text, twice))
+    return made
 
 
 def _second(text: str, key: str) -> int | None:
@@ -189,20 +187,11 @@ def _second(text: str, key: str) -> int | None:
             inside.append(False)
         elif spelled == "}":
             inside.pop()
-        elif _is_key(text, word.end()) and _unquoted(spelled) == key:
+        elif _KEY_END.match(text, word.end()) and json.loads(spelled) == key:
             if inside[-1]:
                 return text.count("\n", 0, word.start()) + 1
             inside[-1] = True
     return None
-
-
-def _is_key(text: str, end: int) -> bool:
-    space = _SPACE.match(text, end)
-    return space is not None and text[space.end() : space.end() + 1] == ":"
-
-
-def _unquoted(spelled: str) -> Any:
-    return json.loads(spelled) if "\\" in spelled else spelled[1:-1]
 
 
 def _lines(text: str, paths: Iterable[Path]) -> dict[Path, int]:

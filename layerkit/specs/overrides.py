@@ -86,7 +86,7 @@ def _apply(tree: Any, setting: str, parts: Mapping[str, str]) -> Path:
 
 def _value(word: str) -> Any:
     try:
-        return decode(word, object_pairs_hook=_distinct)
+        return decode(word)
     except json.JSONDecodeError as error:
         if word.lstrip()[:1] not in ("{", "[", '"'):
             return word
@@ -94,15 +94,6 @@ def _value(word: str) -> Any:
             f"the value is not valid JSON: {error.msg} (column {error.colno} of the value); "
             'a string that starts with {, [ or " must be quoted as JSON'
         ) from None
-
-
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    seen: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in seen:
-            raise SpecError(f"the field {quoted(key)} is given twice in one object")
-        seen[key] = value
-    return seen
 
 
 def _enter(owner: Any, key: Any, path: Sequence[Any], parts: Mapping[str, str]) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from layerkit.core.parts import Link, Target
+from layerkit.core.parts import Link, Loss, Target
 from layerkit.discovery.registry import LOSSES, METRICS, split_config
 from layerkit.display import quoted
 from layerkit.errors import PluginError
@@ -35,10 +35,15 @@ def check_output(output: dict[str, Any], faults: Faults) -> None:
 
 def link_of(loss: Any) -> Link:
     """The output function that the loss implies; "identity" if the loss is not installed."""
+    found = _loss(loss)
+    return "identity" if found is None else found.link
+
+
+def _loss(loss: Any) -> type[Loss] | None:
     try:
-        return LOSSES[split_config(loss)[0]].link
-    except (PluginError, TypeError):  # noted already, or a file holds its own link
-        return "identity"
+        return LOSSES[split_config(loss)[0]]
+    except (PluginError, TypeError):  # noted already, or the file holds its own link
+        return None
 
 
 def read_recipe(
@@ -54,8 +59,8 @@ def read_recipe(
         assert group is not None  # noqa: S101  # these three fields name parts
         before = faults.count
         train[key] = validate_part(group, train[key], ("train", key), faults, lenient=lenient)
-        if key == "loss" and faults.count == before:
-            target = _target(train["loss"])
+        if key == "loss" and faults.count == before and (loss := _loss(train["loss"])):
+            target = loss.target
     named = output["classes"] is not None or output["column"] is not None
     both = named and output["targets"] is not None  # noted by check_output
     if target == "real" and named and not both:
@@ -104,13 +109,6 @@ def _label_columns(output: dict[str, Any], train: dict[str, Any], faults: Faults
     for path, column in uses.items():
         if column is not None and column in (output["column"], *(output["targets"] or ())):
             faults.add(path, f"{column!r} is the answer to be learned: use another column")
-
-
-def _target(loss: Any) -> Target | None:
-    try:
-        return LOSSES[split_config(loss)[0]].target
-    except PluginError:
-        return None
 
 
 def _metrics(

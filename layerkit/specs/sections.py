@@ -9,7 +9,7 @@ import re
 from typing import Annotated, Any, Literal
 
 from layerkit.fields import PartOf, Range, Size
-from layerkit.specs.validate.declare import Rule, Section, field
+from layerkit.specs.validate.declare import Constraint, Section, field
 
 __all__ = ["DIALECT", "SECTIONS", "EarlyStopping", "Input", "Output", "SpecDocument", "Train"]
 
@@ -87,15 +87,15 @@ def _is_class_weights(value: Any) -> bool:
 _COLUMN = {"anyOf": [{"type": "string"}, {"type": "integer", "minimum": 0}]}
 _NUMBER_OR_LIST = {"anyOf": [{"type": "number"}, {"type": "array", "items": {"type": "number"}}]}
 
-Version = Annotated[Any, Rule(_is_version, {"const": 1}), "1"]
+Version = Annotated[Any, Constraint(_is_version, {"const": 1}), "1"]
 Name = Annotated[
     str,
-    Rule(_is_name, {"type": "string", "pattern": f"^{_NAME}$"}),
+    Constraint(_is_name, {"type": "string", "pattern": f"^{_NAME}$"}),
     "a name of at most 64 letters, digits, '_', '-' or '.'",
 ]
 Scale = Annotated[
     Any,
-    Rule(
+    Constraint(
         _is_scale,
         {
             "anyOf": [
@@ -119,12 +119,12 @@ Scale = Annotated[
 ]
 Missing = Annotated[
     Any,
-    Rule(_is_missing, {"anyOf": [{"enum": ["error", "mean", "median"]}, {"type": "number"}]}),
+    Constraint(_is_missing, {"anyOf": [{"enum": ["error", "mean", "median"]}, {"type": "number"}]}),
     '"error", "mean", "median" or a number',
 ]
 TestRows = Annotated[
     Any,
-    Rule(
+    Constraint(
         _is_test,
         {
             "anyOf": [
@@ -146,7 +146,7 @@ TestRows = Annotated[
 ]
 ClassWeights = Annotated[
     Any,
-    Rule(
+    Constraint(
         _is_class_weights,
         {
             "anyOf": [
@@ -160,17 +160,17 @@ ClassWeights = Annotated[
 ]
 Character = Annotated[
     Any,
-    Rule(_is_character, {"type": ["string", "null"], "pattern": "^([^\\n\\r]|\\\\t|tab)$"}),
+    Constraint(_is_character, {"type": ["string", "null"], "pattern": "^([^\\n\\r]|\\\\t|tab)$"}),
     "null or one character",
 ]
 Quote = Annotated[
     Any,
-    Rule(_is_quote, {"type": ["string", "null"], "maxLength": 1}),
+    Constraint(_is_quote, {"type": ["string", "null"], "maxLength": 1}),
     "null, one character, or an empty string for none",
 ]
 Column = Annotated[
     Any,
-    Rule(_is_column, {"anyOf": [*_COLUMN["anyOf"], {"type": "null"}]}),
+    Constraint(_is_column, {"anyOf": [*_COLUMN["anyOf"], {"type": "null"}]}),
     "null, the name of a column, or its position from 0",
 ]
 _DIALECT: dict[str, Any] = {
@@ -185,7 +185,7 @@ _DIALECT: dict[str, Any] = {
 }
 Data = Annotated[
     Any,
-    Rule(
+    Constraint(
         _is_data,
         {
             "anyOf": [
@@ -215,7 +215,7 @@ Data = Annotated[
 ]
 ColumnName = Annotated[
     Any,
-    Rule(lambda value: value is not None and _is_column(value), _COLUMN),
+    Constraint(lambda value: value is not None and _is_column(value), _COLUMN),
     "the name of a column, or its position from 0",
 ]
 LossName = Annotated[Any, PartOf("losses")]

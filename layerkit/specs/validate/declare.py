@@ -15,7 +15,16 @@ from typing import Annotated, Any, ClassVar, Union, get_args, get_origin, get_ty
 from layerkit.core.parts import Part
 from layerkit.fields import PartOf
 
-__all__ = ["REQUIRED", "Field", "Rule", "Section", "field", "fields_of", "part_group", "section_in"]
+__all__ = [
+    "REQUIRED",
+    "Constraint",
+    "Field",
+    "Section",
+    "field",
+    "fields_of",
+    "part_group",
+    "section_in",
+]
 
 REQUIRED: Any = object()
 """The default of a field that has none."""
@@ -66,7 +75,7 @@ class Section:
         return {name: one.get_default() for name, one in cls.model_fields.items()}
 
 
-class Rule:
+class Constraint:
     """A mark for an annotation: which values are valid, and the same as JSON Schema."""
 
     __slots__ = ("holds", "schema")

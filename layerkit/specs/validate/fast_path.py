@@ -14,7 +14,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from layerkit.fields import Range
-from layerkit.specs.validate.declare import Field, Rule, Section, fields_of, part_group
+from layerkit.specs.validate.declare import Constraint, Field, Section, fields_of, part_group
 
 __all__ = ["Check", "NotPlainError", "checker", "fields_checker"]
 
@@ -164,7 +164,7 @@ def _list(item: Check) -> Check:
 
 def _marked(base: Any, marks: tuple[Any, ...]) -> Check:
     """A value of ``base`` within the marks' bounds and rules; strings among them only describe."""
-    known = [m for m in marks if isinstance(m, (Range, Rule))]
+    known = [m for m in marks if isinstance(m, (Range, Constraint))]
     if len(known) + sum(isinstance(m, str) for m in marks) < len(marks):
         raise NotPlainError
     if not all(_bounds(base, m) for m in known if isinstance(m, Range)):
@@ -174,7 +174,9 @@ def _marked(base: Any, marks: tuple[Any, ...]) -> Check:
     def check(value: Any) -> Any:
         checked = check_base(value)
         for mark in known:
-            if not (mark.holds(checked) if isinstance(mark, Rule) else _within(checked, mark)):
+            if not (
+                mark.holds(checked) if isinstance(mark, Constraint) else _within(checked, mark)
+            ):
                 raise NotPlainError
         return checked
 

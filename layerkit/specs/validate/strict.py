@@ -21,7 +21,7 @@ from pydantic import (
 
 from layerkit.core.parts import Part
 from layerkit.fields import Range
-from layerkit.specs.validate.declare import Rule, Section, fields_of, part_group, section_in
+from layerkit.specs.validate.declare import Constraint, Section, fields_of, part_group, section_in
 
 __all__ = ["model_of"]
 
@@ -75,12 +75,12 @@ def _translated(annotation: Any) -> Any:
 def _marks(mark: Any) -> list[Any]:
     if isinstance(mark, Range):
         return [Field(ge=mark.ge, gt=mark.gt, le=mark.le, lt=mark.lt)]
-    if isinstance(mark, Rule):
+    if isinstance(mark, Constraint):
         return [BeforeValidator(_validator(mark)), WithJsonSchema(mark.schema)]
     return [mark]
 
 
-def _validator(rule: Rule) -> Any:
+def _validator(rule: Constraint) -> Any:
     def check(value: Any) -> Any:
         if not rule.holds(value):
             raise ValueError
