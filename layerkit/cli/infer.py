@@ -88,12 +88,12 @@ def infer(
     """
     from layerkit.cli.answers import Answers
     from layerkit.data.read import read_blocks
-    from layerkit.training.rows import reading
+    from layerkit.training.training_data import read_options
 
     target = _target(output, model, rows)
     chosen = _form(to, target, as_json=as_json)
     loaded = files.load_model(model)
-    given = {"format": form, "labels": label, **reading(loaded.spec, dialect)}
+    given = {"format": form, "labels": label, **read_options(loaded.spec, dialect)}
     blocks = read_blocks(rows, rows=loaded.block_rows, **given)
     work = _Work(loaded, Answers(loaded, chosen, raw=raw, flag=flag), outside)
     shown = not quiet and (target is not None or not sys.stdout.isatty())

@@ -69,7 +69,7 @@ def resume(
     from layerkit.cli import files, runs
     from layerkit.cli.keeping import Place, finished_name
     from layerkit.cli.progress import watcher
-    from layerkit.training.rows import labelled_rows, splits_of
+    from layerkit.training.training_data import labelled_rows, splits_of
 
     if model == "-":
         raise failures.Misuse("resume needs a file: it is where the result goes")

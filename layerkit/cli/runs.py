@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from layerkit.cli.progress import Quiet
     from layerkit.data.dialect import Dialect
     from layerkit.specs import Spec
-    from layerkit.training.session import Ended
+    from layerkit.training.session import Outcome
 
 __all__ = [
     "Saved",
@@ -69,7 +69,7 @@ def run_all(
     """
     from layerkit.specs import Spec
     from layerkit.training import splits_of
-    from layerkit.training.rows import labelled_rows
+    from layerkit.training.training_data import labelled_rows
 
     spec = given if isinstance(given, Spec) else given.spec
     first = (spec.train or {}).get("seed", 0) if seed is None else seed
@@ -129,25 +129,25 @@ def _trained(work: _Work, place: Place) -> Saved:
 def _earlier(work: _Work, place: Place) -> Saved | None:
     """A run of this spec, seed and rows that is there already, gone on with if it is not over."""
     from layerkit import DataError, SpecError, load
-    from layerkit.training.run import as_it_stands, go_through, take_up
+    from layerkit.training.run import resumed_session
 
     for path in (place.path, place.spare):
         if not place.owns(path):
             continue
         try:
-            session = take_up(load(path), **work.options(place))
+            session = resumed_session(load(path), **work.options(place))
         except (SpecError, DataError):  # other rows, or no training state
             place.disown(path)
             continue
         if session.over():
-            over: Ended = "finished" if session.done >= session.recipe.epochs else "early"
+            over: Outcome = "finished" if session.done >= session.recipe.epochs else "early"
             if path == place.path:
                 place.clear()
-                return Saved(as_it_stands(session, over), path, "kept")
+                return Saved(session.result(over), path, "kept")
         elif path == place.path and place.owns(place.spare):
             continue  # the checkpoint is of a later start
         with last_good_kept(place):
-            run = go_through(session)
+            run = session.run()
         return save_run(run, place, several=True)
     place.check()
     return None

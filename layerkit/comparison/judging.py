@@ -13,7 +13,7 @@ from layerkit.core.layer import Array, Context
 from layerkit.core.output_functions import apply_link
 from layerkit.core.parts import Loss, Metric
 from layerkit.model import Model
-from layerkit.training.measure import decoded, metric_value
+from layerkit.training.evaluation import decoded, metric_value
 from layerkit.training.prepare import Arrays
 
 __all__ = ["Judged", "judge", "resampled", "row_values"]

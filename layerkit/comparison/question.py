@@ -19,7 +19,7 @@ from layerkit.errors import DataError, SpecError
 from layerkit.model import Model, build
 from layerkit.training.prepare import Arrays, prepare, test_split, to_arrays
 from layerkit.training.recipe import loss_and_metrics
-from layerkit.training.rows import DataLike, splits_of
+from layerkit.training.training_data import DataLike, splits_of
 
 __all__ = ["Question", "check_answers", "check_specs", "metrics_of", "pose"]
 

@@ -35,7 +35,7 @@ from layerkit.file.save import save
 from layerkit.model import Model
 from layerkit.training import Listener
 from layerkit.training.recipe import loss_and_metrics
-from layerkit.training.rows import DataLike
+from layerkit.training.training_data import DataLike
 
 __all__ = ["compare"]
 

@@ -1,9 +1,10 @@
-"""Training: a spec and rows in, a trained model and its history out."""
+"""Training of models: run, resume, evaluate."""
 
-from layerkit.training.listen import Listener
-from layerkit.training.measure import evaluate
-from layerkit.training.rows import judged_rows, splits_of
-from layerkit.training.run import Run, resume, train, train_seeds
+from layerkit.training.evaluation import evaluate
+from layerkit.training.listener import Listener
+from layerkit.training.run import resume, train, train_seeds
+from layerkit.training.session import Run
+from layerkit.training.training_data import judged_rows, splits_of
 
 __all__ = [
     "Listener",

@@ -1,9 +1,9 @@
-"""One batch through a network, its loss, and back: in one piece, or in two that two cores share.
+"""Gradients of one batch: feed, loss and backprop, in one piece or in halves on two cores.
 
-A batch of many multiply-adds is cut into halves where the whole network is one compiled program. A
-task feeds its half, judges it and sends it back; then the gradients of both are added. So a step
-wakes a helper once. Whether a batch is cut follows from sizes alone: the bits of the result do not
-depend on the number of threads.
+A batch of many multiply-adds is cut into halves where the whole network is one compiled program.
+Each half is one task: feed, loss, backprop; then the gradients of both are added. So a step wakes a
+second thread only once. Whether a batch is cut depends on sizes alone: the bits of the result do
+not depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from layerkit.core.parts import Loss
 from layerkit.execution.runner import Chain
 from layerkit.threads import together
 
-__all__ = ["Learner", "Rows"]
+__all__ = ["Learner", "RowGetter"]
 
-Rows = Callable[[slice], Array]
-"""Gives some of a batch's rows, (n, *in); asked once a piece, perhaps by two threads at once."""
+RowGetter = Callable[[slice], Array]
+"""Returns rows of a batch, (n, *in); called once per piece, perhaps by two threads at once."""
 
 _MUCH = 12_000_000  # multiply-adds of a feed from which halves pay
-_FEWEST = 32  # rows of a half: products of fewer are slow ones
+_FEWEST = 32  # rows of a half: matrix products of fewer are slow
 
 
 class Learner:
-    """Finds the gradients of ``network`` under ``loss``, batch by batch.
+    """Computes the gradients of ``network`` for ``loss``, batch by batch.
 
     Parameters
     ----------
     network
-        To be trained; its vectors of parameters and gradients stay where they are.
+        Its vectors of parameters and gradients stay where they are.
     loss
-        Judges the scores.
+        Of the scores.
     fast
         Whether compiled kernels are used.
     """
@@ -50,18 +50,18 @@ class Learner:
 
     @property
     def contexts(self) -> dict[str, Context]:
-        """Those of the first piece by the name of the layer, without layers in a program."""
+        """Those of the first piece by layer name, without the layers in a compiled program."""
         return self._pieces[0].chain.contexts
 
-    def learn(self, rows: Rows, targets: Array, weights: Array) -> tuple[Array, float]:
-        """Fill the network's gradients by one batch.
+    def learn(self, rows: RowGetter, targets: Array, weights: Array) -> tuple[Array, float]:
+        """Compute the network's gradients for one batch.
 
         Parameters
         ----------
         rows
-            Gives the rows of the batch.
+            Returns the rows of the batch.
         targets
-            (n,) or (n, k), as the loss wants them.
+            (n,) or (n, k), as the loss expects.
         weights
             (n,) of the rows.
 
@@ -69,7 +69,7 @@ class Learner:
         -------
         tuple
             Scores (n, *out), valid until the next batch, and the weighted sum of the rows' losses.
-            Where that is not finite the gradients are of no use.
+            If that is not finite, the gradients are meaningless.
         """
         parts = self._cut(len(weights))
         while len(self._pieces) < len(parts):
@@ -89,9 +89,9 @@ class Learner:
         return scores, sum(piece.lost for piece in used)
 
     def warm(self, targets: Array, weights: Array) -> None:
-        """Run all that is compiled once, on rows of zeros with these targets and weights (n,).
+        """Run every compiled kernel once, on rows of zeros with these targets and weights (n,).
 
-        Nothing changes but the gradients.
+        Only the gradients change.
         """
         chain = self._pieces[0].chain
         with np.errstate(all="ignore"):
@@ -110,7 +110,7 @@ class Learner:
 
 
 class _Piece:
-    """What one task works with, and what it found: ``scores`` and their loss, ``lost``."""
+    """The memory of one task and its results: ``scores`` and their loss, ``lost``."""
 
     def __init__(self, chain: Chain, loss: Loss) -> None:
         self.chain, self.loss = chain, loss
@@ -119,8 +119,10 @@ class _Piece:
         self.slope: Array = np.empty(0)
         self.lost = 0.0
 
-    def learn(self, rows: Rows, targets: Array, weights: Array, part: slice) -> tuple[Array, float]:
-        """Feed ``part`` of a batch, judge it, and send it back if the loss is finite."""
+    def learn(
+        self, rows: RowGetter, targets: Array, weights: Array, part: slice
+    ) -> tuple[Array, float]:
+        """Feed ``part`` of a batch, compute the loss, and backpropagate it if it is finite."""
         with np.errstate(all="ignore"):  # each thread has its own
             mine = weights[part]
             self.scores = scores = self.chain.feed(rows(part))
@@ -130,7 +132,7 @@ class _Piece:
         return scores, self.lost
 
     def _judge(self, scores: Array, targets: Array, weights: Array) -> tuple[float, Array | None]:
-        """The weighted loss and its gradient; None where it is not finite."""
+        """The weighted loss and its gradient, None if the loss is not finite."""
         if self.chain.compiled:
             if self.slope.shape != scores.shape:
                 self.slope = np.empty_like(scores)

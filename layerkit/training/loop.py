@@ -1,11 +1,12 @@
-"""The training loop: epochs of shuffled batches, each feed, loss, backprop, update.
+"""The training loop: epochs of shuffled batches, each with feed, loss, backprop, update.
 
-Every random choice of epoch e comes from streams named after e, so that a run can be taken up at
-any epoch without remembering the state of a generator.
+Every random choice of epoch e comes from streams named after e, so that a run can be resumed at any
+epoch without saving the state of a generator.
 """
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Callable
@@ -18,16 +19,16 @@ from layerkit.core.layer import Array, Layer
 from layerkit.core.network import Network
 from layerkit.core.rng import random_stream
 from layerkit.errors import TrainingDivergedError
-from layerkit.training.kernels import choose, warm_rule
+from layerkit.training.kernel_choice import kernels_pay
 from layerkit.training.learner import Learner
-from layerkit.training.listen import Listener
+from layerkit.training.listener import Listener
 from layerkit.training.prepare import Arrays
 from layerkit.training.recipe import Recipe
 
 __all__ = ["Loop"]
 
 _CALM = "lower train.optimizer.learning_rate, set train.clip_norm (1.0, say), or scale the input"
-_SCALE = (  # before the first step, when no rate and no clipping has had a say
+_SCALE = (  # before the first step, which no rate and no clipping has affected
     'scale the input, input.scale: "standardize", or the targets, output.scale: "standardize"'
 )
 
@@ -37,11 +38,11 @@ Judge = Callable[[Array, Array], dict[str, float]]
 
 @dataclass
 class Loop:
-    """One network being trained; ``epoch`` runs the next epoch.
+    """The training of one network; ``epoch`` runs the next epoch.
 
     ``fast`` says whether compiled kernels are used, by default where they pay; ``since`` is the
-    epoch, counted from 0, that the schedule counts from. ``preparing`` is the time that loading
-    kernels took, ``seconds`` that spent in the epochs so far.
+    epoch, counted from 0, at which the schedule starts. ``preparing`` is the time it took to load
+    the kernels, ``seconds`` the time of the epochs so far.
     """
 
     network: Network
@@ -58,7 +59,7 @@ class Loop:
     def __post_init__(self) -> None:
         began = time.perf_counter()
         if self.fast is None:
-            self.fast = choose(self.network, self.recipe, len(self.data))
+            self.fast = kernels_pay(self.network, self.recipe, len(self.data))
         grads = self.network.allocate_grads()
         self.mask = self.network.decay_mask()
         self.recipe.rule.bind(self.network.params, grads, self.mask)
@@ -73,16 +74,21 @@ class Loop:
             self.preparing = time.perf_counter() - began
 
     def _warm(self, index: Array) -> None:
-        """Have every kernel loaded, and compiled if it must be, before the first batch."""
+        """Load every kernel, and compile it if necessary, before the first batch."""
         weights, _ = self._row_weights(index)
         self.learner.warm(self.data.y[index], weights)
-        warm_rule(self.recipe.rule, self.mask)
+        rule = copy.copy(self.recipe.rule)  # bound to zeros: no parameter changes
+        mask = self.mask[:64].copy()
+        rule.bind(np.zeros_like(mask), np.zeros_like(mask), mask)
+        rule.begin(rule.learning_rate)
+        with np.errstate(all="ignore"):
+            rule.apply(slice(0, len(mask)))
 
     def epoch(self, number: int) -> dict[str, float] | None:
-        """Train epoch ``number``, counted from 0; its loss and metrics, None if it was stopped.
+        """Train epoch ``number``, counted from 0, and return its loss and metrics.
 
-        The loss is the mean over the batches as they were trained, so it is taken while the
-        weights still move.
+        They are None if the listener stopped it. The loss is the mean over the batches as they were
+        trained, while the weights still change.
 
         Raises
         ------
@@ -150,14 +156,12 @@ class Loop:
         return scores, loss, share
 
     def _rows(self, index: Array, part: slice) -> Array:
-        """The rows at ``index[part]``, in memory that every step uses again: new pages cost
-        0.1 ms.
-        """
-        # "clip" spares a copy that other modes make in case an index is wrong; none is.
+        """The rows at ``index[part]``, in memory that is reused: new pages cost 0.1 ms per step."""
+        # mode="clip" avoids the copy that "raise" makes to leave ``out`` alone after a bad index.
         return np.take(self.data.x, index[part], axis=0, out=self.batch[part], mode="clip")
 
     def _row_weights(self, index: Array) -> tuple[Array, float]:
-        """Weights (b,) that sum to 1 (to 0 if all are 0), and what they summed to before."""
+        """(weights (b,) that sum to 1, or to 0 if all are 0; their sum before)."""
         if self.data.weights is None:
             return np.full(len(index), 1 / len(index), self.network.dtype), float(len(index))
         weights = self.data.weights[index]
@@ -180,24 +184,24 @@ class Loop:
                     grads[span] *= recipe.clip_norm / norm
 
     def _advise(self) -> None:
-        """Ask the layers for advice, once; those in a program left nothing and are fed anew."""
+        """Report the layers' advice; layers in a compiled program are fed again to get it."""
         contexts = self.learner.contexts
         missing = [p for p in self.network.planned if p.name not in contexts]
         if any(type(p.layer).advice is not Layer.advice for p in missing):
             fed = self.network.contexts()
             self.network.feed(self.batch, fed)
             contexts = {p.name: ctx for p, ctx in zip(self.network.planned, fed, strict=True)}
-        told: dict[str, list[str]] = {}
+        advice: dict[str, list[str]] = {}
         for planned in self.network.planned:
             if planned.name in contexts:
                 for text in planned.layer.advice(contexts[planned.name]):
-                    told.setdefault(text, []).append(planned.name)
-        for text, names in told.items():
+                    advice.setdefault(text, []).append(planned.name)
+        for text, names in advice.items():
             self.listener.notice(f"{', '.join(names)}: {text}")
 
 
 def _norm(grads: Array, spans: list[slice]) -> float:
-    """Euclidean norm of the spans together; in float64 where squares overflow the dtype."""
+    """Euclidean norm of the spans together; in float64 if squares overflow the dtype."""
     norm = math.sqrt(sum(float(grads[s] @ grads[s]) for s in spans))
     if math.isfinite(norm):
         return norm

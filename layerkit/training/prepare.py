@@ -1,10 +1,9 @@
-"""Raw rows to the arrays that training sees: split, contract fitted, scaled, encoded."""
+"""Preparation of raw rows for training: split, contract fitted, scaled, encoded, weighted."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -15,20 +14,20 @@ from layerkit.core.rows import Rows
 from layerkit.data import split_by_column, split_rows
 from layerkit.datacontract import DataContract, InputContract, OutputContract, at_source
 from layerkit.datacontract.fitted_rows import FittedRows, fitted_rows
-from layerkit.datacontract.labels import distinct_labels, real_numbers
+from layerkit.datacontract.labels import distinct_labels
 from layerkit.datacontract.resolution import blurred_inputs, blurred_targets
-from layerkit.errors import DataError, SpecError
+from layerkit.errors import DataError
 from layerkit.model import Model
 from layerkit.specs import Spec
-from layerkit.training.recipe import class_row_weights
-from layerkit.training.strata import class_labels, lone_classes, refuse_unlearned
+from layerkit.training.rare_classes import class_labels, lone_classes, refuse_unlearned
+from layerkit.training.row_weights import row_weights
 
 __all__ = ["Arrays", "Prepared", "encode_targets", "prepare", "test_split", "to_arrays"]
 
 
 @dataclass(frozen=True)
 class Arrays:
-    """Rows ready for the network: x (n, *shape) scaled, y as the loss wants it, weights (n,).
+    """Rows ready for the network: x (n, *shape) scaled, y as the loss takes it, weights (n,).
 
     ``truth`` is what metrics compare predictions with: y, or numbers in raw units, float64.
     """
@@ -44,7 +43,7 @@ class Arrays:
 
 @dataclass(frozen=True)
 class Prepared:
-    """The splits of one run, the data contract fitted to its training rows, and their record."""
+    """The splits of one training, and the data contract fitted to its training rows."""
 
     contract: DataContract
     fitted: FittedRows
@@ -57,8 +56,8 @@ class Prepared:
 def test_split(splits: Mapping[str, Rows], spec: Spec) -> tuple[Rows, Rows | None]:
     """(training rows, test rows or None): the data set's own split, or that of ``train.test``.
 
-    A fraction is taken by a stream of its own, not by the run's seed, so that runs of several
-    seeds are judged by the same rows. It never takes the last row of a class.
+    A fraction is drawn with its own random stream, not with the run's seed, so that runs of several
+    seeds are tested on the same rows. It never takes the last row of a class.
 
     Raises
     ------
@@ -66,9 +65,7 @@ def test_split(splits: Mapping[str, Rows], spec: Spec) -> tuple[Rows, Rows | Non
         If there is no split called "train", or the choice leaves no rows.
     """
     if "train" not in splits:
-        raise DataError(
-            f"a split called 'train' is wanted, there are: {', '.join(splits) or 'none'}"
-        )
+        raise DataError(f"expected a split called 'train', got {', '.join(splits) or 'no split'}")
     rows, choice = splits["train"], (spec.train or {}).get("test")
     if splits.get("test") is not None or choice is None or choice == 0:
         return rows, splits.get("test")
@@ -92,7 +89,7 @@ def prepare(
 ) -> Prepared:
     """Split, fit and encode rows for training ``model``.
 
-    A model that has seen training rows keeps its contract: its weights were trained under it.
+    A model that was trained before keeps its data contract, which its weights rely on.
 
     Raises
     ------
@@ -120,37 +117,30 @@ def prepare(
     if not model.fitted:
         refuse_unlearned(model.spec, rows, test, "test")
         refuse_unlearned(model.spec, rows, validation, "validation")
-    lone = lone_classes(model.spec, splits["train"]) if apart else None
-    assumed = _read_notes([*splits.values(), *([] if validation is None else [validation])])
+    given = [*splits.values(), *([] if validation is None else [validation])]
     with at_source(rows):
         contract = model.contract if model.fitted else _fit(model, rows, loss)
-    arrays = to_arrays(contract, rows, loss)
+    train = to_arrays(contract, rows, loss)
+    notices: list[str | None] = [note for each in given for note in each.notes]
+    notices.append(lone_classes(model.spec, splits["train"]) if apart else None)
+    notices.append(blurred_inputs(contract.input, rows))
+    if loss.target == "real" and contract.output is not None:
+        notices.append(blurred_targets(contract.output, train.truth, train.y))
+    weights = row_weights(recipe, contract, rows, train.y)
+    if weights is not None:
+        train = replace(train, weights=weights.astype(train.x.dtype))
     return Prepared(
         contract,
         fitted_rows(contract, rows),
-        _weighted(arrays, rows, recipe, contract),
+        train,
         None if validation is None else to_arrays(contract, validation, loss),
         None if test is None else to_arrays(contract, test, loss),
-        tuple(text for text in (*assumed, lone, *_blurred(contract, rows, arrays, loss)) if text),
+        tuple(text for text in dict.fromkeys(notices) if text),
     )
 
 
-def _read_notes(read: Sequence[Rows]) -> list[str]:
-    """What was assumed of how tables are written, each once."""
-    return list(dict.fromkeys(note for rows in read for note in rows.notes))
-
-
-def _blurred(
-    contract: DataContract, rows: Rows, arrays: Arrays, loss: Loss
-) -> Iterator[str | None]:
-    """What to tell of columns whose values the model cannot tell apart."""
-    yield blurred_inputs(contract.input, rows)
-    if loss.target == "real" and contract.output is not None:
-        yield blurred_targets(contract.output, arrays.truth, arrays.y)
-
-
 def _strata(model: Model, rows: Rows, loss: Loss) -> Array | None:
-    """Labels to keep in proportion, (n,), where the loss compares with classes."""
+    """Class numbers (n,) to stratify by, if the loss compares with classes."""
     output = model.contract.output
     if output is None or loss.target == "real" or not output.has_labels(rows):
         return None
@@ -159,8 +149,7 @@ def _strata(model: Model, rows: Rows, loss: Loss) -> Array | None:
 
 
 def _fit(model: Model, rows: Rows, loss: Loss) -> DataContract:
-    given, output = model.spec.input, model.spec.output
-    recipe = model.spec.train or {}
+    given, output, recipe = model.spec.input, model.spec.output, model.spec.train or {}
     split = recipe.get("test")
     others = [
         output["column"],
@@ -195,7 +184,7 @@ def _fit(model: Model, rows: Rows, loss: Loss) -> DataContract:
 
 
 def to_arrays(contract: DataContract, rows: Rows, loss: Loss) -> Arrays:
-    """``rows`` through ``contract``.
+    """``rows`` scaled and encoded by ``contract``.
 
     Raises
     ------
@@ -209,12 +198,10 @@ def to_arrays(contract: DataContract, rows: Rows, loss: Loss) -> Arrays:
 
 
 def encode_targets(output: OutputContract, rows: Rows, loss: Loss) -> tuple[Array, Array]:
-    """What ``loss`` compares with: class numbers (n,), flags (n, k) or scaled numbers (n, k).
+    """(what ``loss`` compares with, what metrics compare predictions with).
 
-    Returns
-    -------
-    tuple
-        That, and what metrics compare predictions with: the same, or raw numbers in float64.
+    The first is class numbers (n,), flags (n, k) or scaled numbers (n, k); the second is the same,
+    or raw numbers in float64.
 
     Raises
     ------
@@ -223,7 +210,7 @@ def encode_targets(output: OutputContract, rows: Rows, loss: Loss) -> tuple[Arra
     """
     if loss.target == "class" and output.classes is None:
         raise DataError(
-            "the model was built but not trained: its classes are to be learned from training rows",
+            "the model was built but not trained: its classes are inferred from training rows",
             hint="train it, for example with: layerkit train MODEL --data PATH",
         )
     if output.classes is None:
@@ -235,40 +222,3 @@ def encode_targets(output: OutputContract, rows: Rows, loss: Loss) -> tuple[Arra
         one = output.width == 1
         y = y[:, None].astype(output.dtype) if one else np.eye(output.width, dtype=output.dtype)[y]
     return y, y
-
-
-def _weighted(
-    arrays: Arrays, rows: Rows, recipe: Mapping[str, Any], contract: DataContract
-) -> Arrays:
-    """``arrays`` with the recipe's class and sample weights, multiplied, if it has any."""
-    classes = None if contract.output is None else contract.output.classes
-    weights = None
-    if recipe.get("class_weights") is not None:
-        output = contract.output
-        numbers = output.encoded(rows) if output and classes else arrays.y
-        weights = class_row_weights(recipe["class_weights"], classes, numbers)
-    column = recipe.get("sample_weight")
-    if column is not None:
-        if rows.columns is None or column not in rows.columns:
-            raise SpecError(f"the data have no column {column!r}", location="train.sample_weight")
-        given = _sample_weights(rows, column, contract.input.missing_values)
-        weights = given * (1.0 if weights is None else weights)
-        if not weights.any():
-            raise DataError("all rows weigh nothing", column=column, source=rows.source)
-    if weights is None:
-        return arrays
-    return replace(arrays, weights=weights.astype(arrays.x.dtype))
-
-
-def _sample_weights(rows: Rows, column: str, spellings: tuple[str, ...]) -> Array:
-    """The weights (n,) in ``column``, float64, all finite and at least 0."""
-    cells = np.asarray((rows.columns or {})[column])
-    with at_source(rows):
-        given = real_numbers(cells, column, rows.source, spellings).astype(np.float64)
-        bad = np.flatnonzero(~((given >= 0) & np.isfinite(given)))
-        if len(bad):
-            value = float(given[bad[0]])
-            found = "a missing value" if np.isnan(value) else f"{value:g}"
-            reason = f"sample weights are finite and at least 0, got {found}"
-            raise DataError(reason, row=int(bad[0]), column=column, source=rows.source)
-    return given

@@ -1,4 +1,4 @@
-"""A training under way: its epochs, what it watches, and when it ends."""
+"""A training session: its epochs, early stopping, checkpoints, and the run it gives."""
 
 from __future__ import annotations
 
@@ -17,21 +17,64 @@ from layerkit.file.check_savable import check_savable
 from layerkit.file.selftest import make_selftest
 from layerkit.model import FileLeftovers, Model
 from layerkit.threads import single_blas, thread_count
-from layerkit.training.listen import Listener
+from layerkit.training.evaluation import mean_loss, metric_values
+from layerkit.training.kernel_choice import kernels_to_resume
+from layerkit.training.listener import Listener
 from layerkit.training.loop import Loop
-from layerkit.training.measure import mean_loss, metric_values
 from layerkit.training.prepare import Arrays, Prepared
 from layerkit.training.recipe import Recipe
-from layerkit.training.state import Position, Snapshot, fingerprint_of, read_state, write_state
+from layerkit.training.resume_state import Position, Snapshot, read_state, rows_digest, write_state
 
-__all__ = ["Ended", "Session"]
+__all__ = ["Outcome", "Run", "Session"]
 
-Ended = Literal["finished", "early", "interrupted"]
+Outcome = Literal["finished", "early", "interrupted"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """The result of one training.
+
+    Attributes
+    ----------
+    model
+        Trained; its ``history`` and ``metrics`` are those of this run.
+    seconds
+        Of training alone, without reading data, loading kernels and evaluating. Not in the model
+        file, which holds nothing that differs between equal runs.
+    epochs, steps
+        Completed.
+    ended
+        "finished"; "early", with the best epoch restored; or "interrupted" by the listener.
+    best_epoch
+        Counted from 1; None without early stopping.
+    preparing
+        Seconds that loading compiled kernels took, including compiling them the first time on a
+        machine; 0.0 where NumPy alone was used.
+    """
+
+    model: Model
+    seed: int
+    seconds: float
+    epochs: int
+    steps: int
+    ended: Outcome
+    best_epoch: int | None
+    preparing: float = 0.0
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Final values by name, such as "test_accuracy"."""
+        return self.model.metrics
+
+    @property
+    def history(self) -> dict[str, Array]:
+        """Series name to one float64 per epoch."""
+        return self.model.history
 
 
 @dataclass
 class Stopper:
-    """Watches one validation number and keeps what training had reached in its best epoch."""
+    """Early stopping: watches one validation value and keeps a snapshot of its best epoch."""
 
     metric: str
     patience: int
@@ -41,14 +84,14 @@ class Stopper:
     best_epoch: int = -1
     kept: Snapshot | None = None
 
-    def see(self, epoch: int, value: float, now: Snapshot) -> None:
-        """Note the value of ``epoch``, counted from 0."""
+    def record(self, epoch: int, value: float, now: Snapshot) -> None:
+        """Record the value of ``epoch``, counted from 0."""
         gain = value - self.best if self.higher_is_better else self.best - value
         if self.kept is None or math.isnan(self.best) or gain > self.min_delta:
             self.best, self.best_epoch, self.kept = value, epoch, now
 
     def over(self, epochs: int) -> bool:
-        """Whether patience has run out after ``epochs`` completed ones."""
+        """Whether patience has run out after ``epochs`` completed epochs."""
         return self.kept is not None and epochs - 1 - self.best_epoch >= self.patience
 
 
@@ -56,9 +99,15 @@ class Stopper:
 class Session:
     """Trains ``model`` in place, epoch by epoch.
 
-    ``fast`` says whether compiled kernels are used, by default where they pay. ``done`` epochs are
-    complete, ``began`` of them by an earlier run; ``checkpoint`` is called with the model, ready to
-    be saved, after an epoch when ``every`` seconds have passed since the last time.
+    ``checkpoint`` is called with the model, ready to be saved, after an epoch when ``every``
+    seconds have passed since the last time. A session that is ``resumed`` begins at the training
+    state that the model was loaded with. ``done`` epochs are complete.
+
+    Raises
+    ------
+    SpecError
+        If early stopping has no validation rows, or a resumed model holds no training state or
+        that of another training.
     """
 
     model: Model
@@ -67,48 +116,48 @@ class Session:
     listener: Listener
     checkpoint: Callable[[Model], object] | None = None
     every: float = 30.0
-    fast: bool | None = None
-    began: int = 0
+    resumed: bool = False
     done: int = 0
     series: dict[str, list[float]] = field(default_factory=dict)
-    _earlier: dict[str, Array] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        recipe = self.recipe
+        model, recipe, train = self.model, self.recipe, self.prepared.train
         if recipe.stopping is not None and self.prepared.validation is None:
             raise SpecError(
-                "early stopping watches validation rows, and there are none: set train.validation "
-                "(0.1, say) or give validation data",
+                "early stopping needs validation rows: set train.validation (0.1, say) or give "
+                "validation data",
                 location="train.early_stopping",
             )
-        self.model.contract = self.prepared.contract
-        check_savable(self.model)
+        model.contract = self.prepared.contract
+        check_savable(model)
         self._check_layers()
-        if self.model.carried.aliases:
-            names = list(self.model.carried.aliases)
+        if model.carried.aliases:
+            names = list(model.carried.aliases)
             tied = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-            self.listener.notice(f"tied weights are trained apart and saved apart: {tied}")
-        train = self.prepared.train
-        self.loop = Loop(self.model.network, recipe, train, self.listener, self._judge, self.fast)
-        self.rows = fingerprint_of(self.prepared)
-        earlier, fitted = self.model.fit, self.prepared.fitted
+            self.listener.notice(f"tied weights are trained and saved separately: {tied}")
+        fast = kernels_to_resume(model, recipe, len(train)) if self.resumed else None
+        self.loop = Loop(model.network, recipe, train, self.listener, self._judge, fast)
+        self.rows = rows_digest(self.prepared)
+        fitted = self.prepared.fitted
         self.fit = Fit(
             kernels_used(fast=bool(self.loop.fast)),
-            fitted if earlier is None else earlier.rows | fitted,
+            fitted if model.fit is None else model.fit.rows | fitted,
         )
         self.stopper = None
         if recipe.stopping is not None:
             higher = recipe.higher_is_better
             self.stopper = Stopper(**recipe.stopping, higher_is_better=higher)
-        self._earlier = dict(self.model.history)
+        self._earlier = dict(model.history)
+        if self.resumed:
+            self._restore()
 
     def _check_layers(self) -> None:
-        """Find a layer of which no file could be made: before the first batch, not after the last.
+        """Find a layer that no file can hold before the first batch, not after the last.
 
         Raises
         ------
         PluginLoadError
-            If there is one and this training is to be saved; otherwise it is told.
+            If there is one and this training has checkpoints; otherwise the listener gets a notice.
         """
         try:
             make_selftest(self.model)
@@ -117,40 +166,35 @@ class Session:
                 raise
             self.listener.notice(f"this model can be trained but not saved: {error.message}")
 
-    def take_up(self) -> None:
-        """Go on from the training state that the model was loaded with.
-
-        Raises
-        ------
-        SpecError
-            If it has none, or that of another training.
-        """
+    def _restore(self) -> None:
+        """Continue from the training state that the model was loaded with."""
         rule, network = self.recipe.rule, self.model.network
         position = read_state(self.model, rule, self.rows)
         if self.stopper is not None and position.watched is not None:
             self.stopper.kept = Snapshot.of(network, rule)
             self.stopper.best, self.stopper.best_epoch = position.watched
         position.now.restore(network, rule)
-        self.done = self.began = position.epoch
+        self.done = position.epoch
         self.loop.since = position.since
 
     def over(self) -> str:
-        """Why there is nothing left to train; empty if there is."""
-        if self.done and self.done >= self.recipe.epochs:
-            return f"all {self.recipe.epochs} epochs are done"
-        stopper = self.stopper
+        """Why there is nothing left to train, and what to do; empty if there is."""
+        total, stopper = self.recipe.epochs, self.stopper
+        if self.done and self.done >= total:
+            return (
+                f"all {total} epochs are done, so nothing is trained; to continue, give a new "
+                "total: --epochs, or epochs="
+            )
         if stopper is None or not stopper.over(self.done):
             return ""
         return (
             f"early stopping ended this training after epoch {self.done}: {stopper.metric} has not "
-            f"improved since epoch {stopper.best_epoch + 1} (patience {stopper.patience})"
+            f"improved since epoch {stopper.best_epoch + 1} (patience {stopper.patience}), so "
+            "nothing is trained; layerkit train MODEL trains it on from its weights"
         )
 
-    def run(self) -> Ended:
+    def run(self) -> Run:
         """Train until the recipe's epochs are done, patience runs out or the listener stops it.
-
-        A listener that stops inside an epoch has that epoch undone, so that the model stands where
-        an epoch ended and can be resumed to the same bits.
 
         Raises
         ------
@@ -158,48 +202,68 @@ class Session:
             If the loss or a parameter is no longer finite; ``last_good`` is the model as it was
             after the epoch before.
         """
-        network, rule, recipe = self.model.network, self.recipe.rule, self.recipe
-        ended: Ended = "finished"
-        saved_at = time.monotonic()
-        # What is not finite is found and told once, so NumPy need not warn.
-        thread_count()  # a word that is no number is told before the work, not in it
+        recipe, rows = self.recipe, len(self.prepared.train)
+        self.listener.begin(self.model.name, seed=recipe.seed, epochs=recipe.epochs, rows=rows)
+        for text in self.prepared.notices:
+            self.listener.notice(text)
+        # Non-finite values are found and reported once, so NumPy need not warn.
+        thread_count()  # reports a bad LAYERKIT_THREADS before the work begins
         with single_blas(), np.errstate(all="ignore"):
-            while self.done < recipe.epochs:
-                if self.stopper is not None and self.stopper.over(self.done):
-                    ended = "early"
-                    break
-                before = Snapshot.of(network, rule)
-                try:
-                    complete = self._epoch()
-                except TrainingDivergedError as error:
-                    before.restore(network, rule)
-                    self._publish(finished=True)
-                    error.last_good = self.model if self.done > 0 else None
-                    raise
-                if not complete:
-                    before.restore(network, rule)
-                if self.loop.interrupted:
-                    ended = "finished" if self.done == recipe.epochs else "interrupted"
-                    break
-                if self.checkpoint and time.monotonic() - saved_at >= self.every:
-                    self._save_checkpoint()
-                    saved_at = time.monotonic()
+            ended = self._train()
             self._publish(finished=True)
-        return ended
+        self.listener.end(self.loop.seconds)
+        return self.result(ended)
 
-    def _save_checkpoint(self) -> None:
-        """Save the model as it is to be resumed; whatever goes wrong must not end the training."""
-        assert self.checkpoint is not None  # noqa: S101  # asked before
+    def result(self, ended: Outcome) -> Run:
+        """What the session has reached."""
+        stopper, loop, recipe = self.stopper, self.loop, self.recipe
+        return Run(
+            self.model,
+            recipe.seed,
+            loop.seconds,
+            self.done,
+            recipe.rule.steps,
+            ended,
+            None if stopper is None or stopper.kept is None else stopper.best_epoch + 1,
+            loop.preparing,
+        )
+
+    def _train(self) -> Outcome:
+        """The epochs. One that the listener stops is undone: the model is as after an epoch."""
+        network, rule, epochs = self.model.network, self.recipe.rule, self.recipe.epochs
+        saved_at = time.monotonic()
+        while self.done < epochs:
+            if self.stopper is not None and self.stopper.over(self.done):
+                return "early"
+            before = Snapshot.of(network, rule)
+            try:
+                complete = self._epoch()
+            except TrainingDivergedError as error:
+                before.restore(network, rule)
+                self._publish(finished=True)
+                error.last_good = self.model if self.done > 0 else None
+                raise
+            if not complete:
+                before.restore(network, rule)
+            if self.loop.interrupted:
+                return "finished" if self.done == epochs else "interrupted"
+            if self.checkpoint and time.monotonic() - saved_at >= self.every:
+                self._save_checkpoint(self.checkpoint)
+                saved_at = time.monotonic()
+        return "finished"
+
+    def _save_checkpoint(self, save: Callable[[Model], object]) -> None:
+        """Save the model in a state to resume from; no error ends the training."""
         now: Snapshot | None = None
         try:
             now = Snapshot.of(self.model.network, self.recipe.rule)
             self._publish(finished=False)
-            self.checkpoint(self.model)
+            save(self.model)
         except Exception as error:  # noqa: BLE001  # a full disk, a limit, no memory, a plugin
-            told = str(error) or type(error).__name__
             self.listener.notice(
-                f"the checkpoint after epoch {self.done} could not be saved ({told}); the one "
-                "before is untouched, and training goes on"
+                f"the checkpoint after epoch {self.done} could not be saved "
+                f"({str(error) or type(error).__name__}); the previous one is untouched, and "
+                "training continues"
             )
         finally:
             if now is not None:
@@ -217,15 +281,15 @@ class Session:
         self.done += 1
         if self.stopper is not None:
             now = Snapshot.of(self.model.network, self.recipe.rule)
-            self.stopper.see(number, values[f"val_{self.stopper.metric}"], now)
+            self.stopper.record(number, values[f"val_{self.stopper.metric}"], now)
         self.listener.epoch(number + 1, values)
         return True
 
-    def _publish(self, *, finished: bool) -> Snapshot:
-        """Make the model what it shall be saved as; returns where training stands.
+    def _publish(self, *, finished: bool) -> None:
+        """Give the model what is saved: weights, metrics, history, training state.
 
-        Under early stopping that is the best epoch's weights. Only a finished model is judged on
-        all splits.
+        With early stopping the weights are those of the best epoch. Only a finished model is
+        evaluated on all splits.
         """
         network, rule = self.model.network, self.recipe.rule
         now = Snapshot.of(network, rule)
@@ -234,14 +298,13 @@ class Session:
             self.stopper.kept.restore(network)
             watched = (self.stopper.best, self.stopper.best_epoch)
         self.model.metrics = self._all_metrics() if finished else {}
-        self.model.history = _continued(self._earlier, self.series)
+        self.model.history = _joined(self._earlier, self.series)
         if self.done:
             self.model.fit = self.fit
         position = Position(self.done, now, watched, self.loop.since)
         self.model.carried = (
             write_state(self.model, rule, position, self.rows) if self.done else FileLeftovers()
         )
-        return now
 
     def _all_metrics(self) -> dict[str, float]:
         p = self.prepared
@@ -266,8 +329,8 @@ class Session:
         return metric_values(recipe.metrics, recipe.loss, contract, link, scores, truth)
 
 
-def _continued(earlier: Mapping[str, Array], series: Mapping[str, list[float]]) -> dict[str, Array]:
-    """History with this run's epochs after the earlier ones; NaN where nothing was measured."""
+def _joined(earlier: Mapping[str, Array], series: Mapping[str, list[float]]) -> dict[str, Array]:
+    """The earlier history followed by this run's; NaN where nothing was measured."""
     before = max((len(values) for values in earlier.values()), default=0)
     now = max((len(values) for values in series.values()), default=0)
     return {

@@ -473,7 +473,7 @@ case("split rows", more_rows, lone_rows)
 
 def judged(desk: Desk) -> object:
     spec = layerkit.build(desk.spec).spec
-    from layerkit.training.rows import judged_rows
+    from layerkit.training.training_data import judged_rows
 
     return judged_rows(spec, **desk.options)
 

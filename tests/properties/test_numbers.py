@@ -110,7 +110,7 @@ def test_labels_come_back_as_they_were_written(labels: list[str], form: str) -> 
     if len(there) < 2:
         return
     given = {"list": there, "array": np.array(there), "object": np.array(there, object)}[form]
-    rows = layerkit.training.rows.given_rows((np.zeros((len(there), 1)), given))
+    rows = layerkit.training.training_data.given_rows((np.zeros((len(there), 1)), given))
     contract = layerkit.datacontract.OutputContract.fit(rows, shape=(len(there),))
     assert sorted(contract.classes or ()) == sorted(there)
     assert contract.decode(contract.encoded(rows)).tolist() == there

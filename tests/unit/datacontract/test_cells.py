@@ -9,7 +9,7 @@ from layerkit.core.rows import Rows
 from layerkit.datacontract import InputContract, OutputContract
 from layerkit.datacontract.parse_cells import as_numbers, is_missing, missing_in, number, text_cell
 from layerkit.errors import DataError
-from layerkit.training.prepare import _sample_weights
+from layerkit.training.row_weights import sample_weights
 
 MISSING: list[Any] = [
     None,
@@ -50,7 +50,7 @@ def test_what_is_missing_is_so_for_every_use(cell: Any) -> None:
     with pytest.raises(DataError, match="the target is missing"):
         OutputContract((1,), targets=("t",)).encoded(given)
     with pytest.raises(DataError, match=r"row 1, column 'a': .*a missing value"):
-        _sample_weights(given, "a", ())
+        sample_weights(given, "a", ())
 
 
 @pytest.mark.parametrize("cell", THERE, ids=repr)

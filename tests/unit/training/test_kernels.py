@@ -15,7 +15,7 @@ import pytest
 import layerkit
 from layerkit import Listener
 from layerkit.execution import kernels as fast
-from layerkit.training.kernels import choose
+from layerkit.training.kernel_choice import kernels_pay
 from layerkit.training.loop import Loop
 from layerkit.training.recipe import Recipe
 
@@ -66,7 +66,7 @@ def test_the_work_decides(epochs: int, wanted: bool, monkeypatch: pytest.MonkeyP
     recipe = Recipe.of(model.spec)
     for word, found in (("", wanted), ("0", False), ("1", True)):
         monkeypatch.setenv("LAYERKIT_FAST", word)
-        assert choose(model.network, recipe, 60) is found
+        assert kernels_pay(model.network, recipe, 60) is found
 
 
 @needs_numba
@@ -127,7 +127,7 @@ def test_resume_uses_the_kernels_of_the_training_so_far(
     monkeypatch.setenv("LAYERKIT_FAST", "0" if begun == "1" else "1")
     layerkit.resume(copied(part), data=DATA, listener=told)
     assert len(told.notices) == 1
-    assert "goes on with" in told.notices[0]
+    assert "continues with" in told.notices[0]
 
 
 @needs_numba

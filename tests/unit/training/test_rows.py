@@ -54,9 +54,9 @@ def test_compare_takes_a_pair_too() -> None:
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        ((X, Y[:-1]), "20 rows and 19 labels"),
+        ((X, Y[:-1]), "got 19 for 20 rows"),
         ((X, "a"), "expected an array, got the text 'a'"),
-        ((X, 1), "20 rows and none labels"),
+        ((X, 1), "got none for 20 rows"),
         ((X, Y, Y), "a pair"),
         ({"train": X}, "a pair"),
     ],
@@ -82,7 +82,7 @@ def test_judged_rows_are_those_that_training_judges_by() -> None:
     assert len(chosen) == 5
     rest = judged_rows(spec(test=0.25), {"train": rows}, "train")
     assert len(rest) == 15
-    with pytest.raises(DataError, match="a split is"):
+    with pytest.raises(DataError, match="expected the split"):
         judged_rows(spec(), {"train": rows}, "other")
 
 

@@ -12,8 +12,8 @@ from layerkit import Rows, Run, SpecError
 from layerkit.core.network import Network
 from layerkit.core.planning import plan_layers
 from layerkit.discovery.registry import LAYERS, OPTIMIZERS
+from layerkit.training.resume_state import Snapshot
 from layerkit.training.session import Stopper
-from layerkit.training.state import Snapshot
 
 rng = np.random.default_rng(2)
 X = rng.standard_normal((60, 4))
@@ -93,7 +93,7 @@ def stops(values: list[float], **more: Any) -> tuple[int | None, int, float]:
     assert not watch.over(0)
     end = None
     for epoch, value in enumerate(values):
-        watch.see(epoch, value, snapshot(epoch))
+        watch.record(epoch, value, snapshot(epoch))
         if watch.over(epoch + 1):
             end = epoch
             break

@@ -315,13 +315,13 @@ def test_a_batch_of_weight_zero_changes_nothing() -> None:
 
 
 def test_weights_of_nothing_at_all_are_refused() -> None:
-    with pytest.raises(DataError, match="all rows weigh nothing"):
+    with pytest.raises(DataError, match="all rows have weight 0"):
         trained(tabular(sample_weight="w"), table(np.zeros(N)))
 
 
 @pytest.mark.parametrize(
     ("choice", "word"),
-    [([1, 2, 3], "2 numbers are wanted"), ({"q": 1}, "'q' is none of the classes")],
+    [([1, 2, 3], "expected 2 numbers"), ({"q": 1}, "'q' is not one of the classes")],
 )
 def test_class_weights_of_other_classes(choice: Any, word: str) -> None:
     with pytest.raises(SpecError, match=word) as caught:
@@ -331,7 +331,7 @@ def test_class_weights_of_other_classes(choice: Any, word: str) -> None:
 
 @pytest.mark.parametrize("weights", [np.full(N, -1.0), np.full(N, np.nan), np.full(N, np.inf)])
 def test_sample_weights_that_are_none(weights: Array) -> None:
-    with pytest.raises(DataError, match="sample weights"):
+    with pytest.raises(DataError, match="sample weight"):
         trained(tabular(sample_weight="w"), table(weights))
 
 
@@ -780,11 +780,11 @@ def test_evaluate_needs_labels() -> None:
 
 
 def test_balanced_weights_by_hand() -> None:
-    from layerkit.training.recipe import class_row_weights
+    from layerkit.training.row_weights import class_weights
 
     y = np.array([0, 0, 0, 2])
-    weights = class_row_weights("balanced", ("a", "b", "c"), y)
+    weights = class_weights("balanced", ("a", "b", "c"), y)
     np.testing.assert_allclose(weights, [4 / 9, 4 / 9, 4 / 9, 4 / 3])
-    assert class_row_weights({"c": 5}, ("a", "b", "c"), y).tolist() == [1, 1, 1, 5]
-    assert class_row_weights([1, 2, 3], ("a", "b", "c"), y).tolist() == [1, 1, 1, 3]
-    assert class_row_weights({"7": 5}, (3, 7), np.array([0, 1])).tolist() == [1, 5]
+    assert class_weights({"c": 5}, ("a", "b", "c"), y).tolist() == [1, 1, 1, 5]
+    assert class_weights([1, 2, 3], ("a", "b", "c"), y).tolist() == [1, 1, 1, 3]
+    assert class_weights({"7": 5}, (3, 7), np.array([0, 1])).tolist() == [1, 5]

@@ -1,4 +1,4 @@
-"""The classes of rows before any of them is set apart: none may vanish from the training rows."""
+"""Classes with few rows: a split must not take all of them out of the training rows."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _SHOWN = 5
 
 
 def class_labels(spec: Spec, rows: Rows) -> tuple[list[Any], Array] | None:
-    """The classes of ``rows``, and for each row (n,) the number of its own.
+    """(the classes of ``rows``, the class number of each row (n,)).
 
-    None where the answer is no class, where there is none, or where some label can be no class
-    (it is missing, or a fraction), which is told when labels are encoded.
+    None if the targets are not classes, there are no labels, or a label cannot be a class (missing,
+    or a fraction), which is reported when labels are encoded.
     """
     output = spec.output
     if spec.train is None or LOSSES[split_config(spec.train["loss"])[0]].target == "real":
         return None
     if output["targets"] is not None:
-        return None  # flags, several a row
+        return None  # several flags per row
     contract = OutputContract((1,), label=output["column"])
     if not contract.has_labels(rows):
         return None
@@ -45,7 +45,7 @@ def class_labels(spec: Spec, rows: Rows) -> tuple[list[Any], Array] | None:
 
 
 def lone_classes(spec: Spec, rows: Rows) -> str | None:
-    """What to tell of classes with a single row, which is never set apart; None without any."""
+    """A notice about classes with a single row, which no split takes; None if there are none."""
     found = class_labels(spec, rows)
     if found is None:
         return None
@@ -55,25 +55,25 @@ def lone_classes(spec: Spec, rows: Rows) -> str | None:
     if not lone:
         return None
     if len(lone) == 1:
-        return f"class {quoted(lone[0])} has 1 row, which is kept for training and judged nowhere"
-    return f"classes {_shown(lone)} have 1 row each, kept for training and judged nowhere"
+        return f"class {quoted(lone[0])} has 1 row, which is used for training and never evaluated"
+    return f"classes {_shown(lone)} have 1 row each, used for training and never evaluated"
 
 
 def refuse_unlearned(spec: Spec, rows: Rows, apart: Rows | None, what: str) -> None:
-    """Refuse a split that leaves no training row of a class; ``what`` names the rows ``apart``.
+    """Refuse a split that leaves a class no training row; ``what`` names the rows ``apart``.
 
     Raises
     ------
     DataError
-        If so. Classes that the spec names are learned without rows, if that is wanted.
+        If it does, unless the spec names the classes.
     """
     if apart is None or spec.output["classes"] is not None:
         return
-    learned, judged = class_labels(spec, rows), class_labels(spec, apart)
-    if learned is None or judged is None:
+    learned, held = class_labels(spec, rows), class_labels(spec, apart)
+    if learned is None or held is None:
         return
     known = {str(name) for name in learned[0]}
-    lost = [name for name in judged[0] if str(name) not in known]
+    lost = [name for name in held[0] if str(name) not in known]
     if not lost:
         return
     noun, they, it = ("class", "it", "it") if len(lost) == 1 else ("classes", "they", "them")
@@ -81,7 +81,7 @@ def refuse_unlearned(spec: Spec, rows: Rows, apart: Rows | None, what: str) -> N
         f"all rows of {noun} {_shown(lost)} are {what} rows, so {they} cannot be learned",
         column=spec.output["column"],
         source=apart.source,
-        hint=f"leave some for training: choose other {what} rows, or name every class under "
+        hint=f"leave some for training: choose other {what} rows, or name every class in "
         f"output.classes of the spec to train without {it}",
     )
 

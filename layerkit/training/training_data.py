@@ -1,4 +1,4 @@
-"""The labelled rows that a spec is trained and judged on."""
+"""The labelled rows that a spec is trained and evaluated on."""
 
 from __future__ import annotations
 
@@ -10,11 +10,20 @@ from typing import Any
 from layerkit.core.rows import Rows
 from layerkit.data import Dialect, load_data, read_rows
 from layerkit.datacontract import as_rows, label_cells
+from layerkit.display import counted
 from layerkit.errors import DataError
 from layerkit.specs import Spec
 from layerkit.training.prepare import test_split
 
-__all__ = ["DataLike", "Pair", "given_rows", "judged_rows", "labelled_rows", "reading", "splits_of"]
+__all__ = [
+    "DataLike",
+    "Pair",
+    "given_rows",
+    "judged_rows",
+    "labelled_rows",
+    "read_options",
+    "splits_of",
+]
 
 Pair = tuple[Any, Any]
 """Rows and their labels: arrays or lists (n, *shape) and (n,) or (n, k); columns by name."""
@@ -23,9 +32,9 @@ Table = Mapping[str, Any] | list[Any] | Any
 """Named columns: a mapping from name to values, a data frame, a list of mappings."""
 
 DataLike = str | Path | Pair | Mapping[str, Rows | Pair] | Table | None
-"""Where rows come from: None for what the recipe names, a path, a pair (x, y), a table with the
-labels among its columns; any of these by split, as in ``{"train": (x, y), "test": (u, v)}``; or an
-object as in ``train.data``, which says where files are and how they are written."""
+"""Labelled rows: a path; a pair (x, y); a table with the labels among its columns; any of these by
+split, as in ``{"train": (x, y), "test": (u, v)}``; an object as in ``train.data``; or None for what
+the recipe names."""
 
 
 def _label_columns(spec: Spec) -> str | list[str] | None:
@@ -34,20 +43,20 @@ def _label_columns(spec: Spec) -> str | list[str] | None:
     return column if column is not None else targets
 
 
-def reading(spec: Spec, instead: Dialect | None = None) -> dict[str, Any]:
-    """Keyword arguments of ``read_rows`` for a file of rows for ``spec``, but for its labels.
+def read_options(spec: Spec, instead: Dialect | None = None) -> dict[str, Any]:
+    """Keyword arguments of ``read_rows`` for a file of rows for ``spec``, without its labels.
 
-    ``instead`` goes before the dialect that ``spec.input`` names.
+    ``instead`` overrides the dialect of ``spec.input``.
     """
     dialect = (instead or Dialect()).over(Dialect.of(spec.input))
     columns = spec.input["columns"]
-    if columns is None:  # a table of the training's layout is read as that was
+    if columns is None:  # a file like the training file is read as that was
         columns = [name for name in _used_columns(spec) if name.isdecimal()]
     return {"columns": columns, **dialect.given()}
 
 
 def _used_columns(spec: Spec) -> list[str]:
-    """The columns that a table to train ``spec`` on has by name, but for its labels."""
+    """The columns of a training table that ``spec`` names, without its labels."""
     recipe = spec.train or {}
     split, weight = recipe.get("test"), recipe.get("sample_weight")
     others = [split["column"] if isinstance(split, dict) else None, weight]
@@ -57,9 +66,9 @@ def _used_columns(spec: Spec) -> list[str]:
 def splits_of(
     spec: Spec, data: DataLike = None, *, dialect: Dialect | None = None
 ) -> dict[str, Rows]:
-    """The splits by name, "train" and perhaps "test", from ``data`` or what the recipe names.
+    """The splits "train" and perhaps "test" of ``data``, or of what the recipe names.
 
-    ``dialect`` goes before what the spec says of how a table is written.
+    ``dialect`` overrides what the spec says about how a table is written.
 
     Raises
     ------
@@ -84,7 +93,7 @@ def splits_of(
 
 
 def _names_files(data: Mapping[str, Any]) -> bool:
-    """Whether a mapping says where files are and how they are written, as ``train.data`` may."""
+    """Whether a mapping gives the paths of files, as ``train.data`` may."""
     return isinstance(data.get("path", data.get("train")), (str, Path))
 
 
@@ -94,12 +103,12 @@ def _by_split(data: Mapping[str, Any]) -> bool:
 
 
 def given_rows(rows: Rows | Pair | Table) -> Rows:
-    """``rows`` themselves; a pair (x, y) as rows with labels; a table, labels among its columns.
+    """``Rows`` of a pair (x, y) or of a table with the labels among its columns.
 
     Raises
     ------
     DataError
-        If it is neither, or x and y differ in length.
+        If ``rows`` are neither, or x and y differ in length.
     """
     if isinstance(rows, Rows):
         return rows
@@ -107,25 +116,27 @@ def given_rows(rows: Rows | Pair | Table) -> Rows:
         table = as_rows(rows)
         if table.columns is None:
             raise DataError(
-                "a pair (x, y) of rows and labels is wanted, or a table with named columns; "
-                f"{type(rows).__name__} came"
+                "expected a pair (x, y) of rows and labels, or a table with named columns, got "
+                f"{type(rows).__name__}"
             )
         return table
     if len(rows) != 2:
-        raise DataError(f"a pair (x, y) of rows and labels is wanted, {len(rows)} parts came")
+        raise DataError(
+            f"expected a pair (x, y) of rows and labels, got {counted(len(rows), 'part')}"
+        )
     x, labels = as_rows(rows[0]), label_cells(rows[1])
     if labels.ndim == 0 or len(labels) != len(x):
         count = "none" if labels.ndim == 0 else str(len(labels))
-        raise DataError(f"{len(x)} rows and {count} labels do not belong together")
+        raise DataError(f"expected one label per row, got {count} for {counted(len(x), 'row')}")
     return Rows(x.values, x.columns, labels, "the rows given")
 
 
 def labelled_rows(
     spec: Spec, source: str | os.PathLike[str] | Rows | Pair, *, dialect: Dialect | None = None
 ) -> Rows:
-    """Rows of one file with their labels, as ``spec`` names them; or those given.
+    """The rows of one file with the labels that ``spec`` names; or the rows given.
 
-    The file is read as that of ``train.data``; ``dialect`` goes before that.
+    The file is read like that of ``train.data``; ``dialect`` overrides that.
 
     Raises
     ------
@@ -136,17 +147,17 @@ def labelled_rows(
         return given_rows(source)
     data = (spec.train or {}).get("data")
     recipe = Dialect.of(data) if isinstance(data, dict) else Dialect()
-    options = reading(spec, (dialect or Dialect()).over(recipe))
+    options = read_options(spec, (dialect or Dialect()).over(recipe))
     return read_rows(source, labels=_label_columns(spec), **options)
 
 
 def judged_rows(
     spec: Spec, data: DataLike = None, split: str = "test", *, dialect: Dialect | None = None
 ) -> Rows:
-    """The rows of one split: those that a training on the same data judges by.
+    """The rows of one split, as a training on the same data uses them.
 
     "test" is the data set's own, or what the recipe's ``train.test`` chooses; without either, all
-    rows of ``data`` when it is given.
+    rows of ``data``, if it is given.
 
     Raises
     ------
@@ -158,7 +169,7 @@ def judged_rows(
     if split == "train":
         return rows
     if split != "test":
-        raise DataError(f"a split is 'train' or 'test', {split!r} came")
+        raise DataError(f"expected the split 'train' or 'test', got {split!r}")
     if test is not None:
         return test
     if data is not None:
@@ -166,5 +177,5 @@ def judged_rows(
     raise DataError(
         "these data have no test rows",
         source=rows.source,
-        hint="set train.test (0.2, say), give other data, or judge the split 'train'",
+        hint="set train.test (0.2, say), give other data, or evaluate the split 'train'",
     )

@@ -1,9 +1,9 @@
-"""What a training must remember to go on as if it had never stopped, and its place in a file.
+"""The state a training is resumed from, and how a model file holds it.
 
-Nothing of a random generator is kept: every stream is named after the seed, its purpose and the
-epoch. What remains is where training stands: epochs and steps done, the optimizer's vectors, what
-early stopping has seen, and the weights training had reached where they are not the model's own
-(early stopping puts the best ones into the model).
+No state of a random generator is kept: every stream is named after the seed, its purpose and the
+epoch. What is kept: the epochs and steps done, the optimizer's vectors, the best value of early
+stopping, and the latest weights if they are not the model's (early stopping gives the model the
+best ones).
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from layerkit.errors import SpecError, TensorMismatchError
 from layerkit.model import FileLeftovers, Model
 from layerkit.training.prepare import Prepared
 
-__all__ = ["Position", "Snapshot", "fingerprint_of", "read_state", "write_state"]
+__all__ = ["Position", "Snapshot", "read_state", "rows_digest", "write_state"]
 
-_LAST = "last"  # slot of the weights that training had reached, in files
+_LAST = "last"  # the slot of the latest weights in files
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Copies of all that a step of training changes."""
+    """Copies of everything that a training step changes."""
 
     params: Array
     states: list[Array]
@@ -40,13 +40,13 @@ class Snapshot:
 
     @classmethod
     def of(cls, network: Network, rule: Optimizer) -> Snapshot:
-        """How things stand now."""
+        """The present state."""
         states = [a.copy() for layer in network.layers for a in layer.state.values()]
         slots = {name: slot.copy() for name, slot in rule.slots.items()}
         return cls(network.params.copy(), states, slots, rule.steps)
 
     def restore(self, network: Network, rule: Optimizer | None = None) -> None:
-        """Put parameters and states back, and the optimizer's vectors too if it is given."""
+        """Restore parameters and states, and the optimizer's vectors if it is given."""
         network.params[...] = self.params
         live = [a for layer in network.layers for a in layer.state.values()]
         for array, saved in zip(live, self.states, strict=True):
@@ -59,10 +59,10 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Position:
-    """Where a training stands after a completed epoch.
+    """Where a training is after a completed epoch.
 
-    ``watched`` is what early stopping has seen (best value and its epoch), or None; ``now`` the
-    snapshot to go on from; ``since`` the epoch that the schedule counts from.
+    ``now`` is the snapshot to continue from; ``watched`` the best value of early stopping and its
+    epoch, or None; ``since`` the epoch at which the schedule starts.
     """
 
     epoch: int
@@ -71,8 +71,8 @@ class Position:
     since: int = 0
 
 
-def fingerprint_of(prepared: Prepared) -> str:
-    """Of the training and validation rows: going on with others would not be the same run."""
+def rows_digest(prepared: Prepared) -> str:
+    """SHA-256 of the training and validation rows, which a resumed training must not change."""
     digest = hashlib.sha256()
     for arrays in (prepared.train, prepared.validation):
         for array in (arrays.x, arrays.y, arrays.weights) if arrays is not None else ():
@@ -82,7 +82,7 @@ def fingerprint_of(prepared: Prepared) -> str:
 
 
 def write_state(model: Model, rule: Optimizer, position: Position, rows: str) -> FileLeftovers:
-    """The file's training section and its tensors, for ``position`` of a training of ``model``."""
+    """The training section and tensors of a file for ``model`` at ``position``."""
     network = model.network
     vectors = dict(position.now.slots)
     callbacks: dict[str, Any] = {"data": {"sha256": rows}}
@@ -118,7 +118,7 @@ def write_state(model: Model, rule: Optimizer, position: Position, rows: str) ->
 
 
 def read_state(model: Model, rule: Optimizer, rows: str) -> Position:
-    """The position that ``write_state`` put into the file that ``model`` was loaded from.
+    """The position in the file that ``model`` was loaded from, as ``write_state`` wrote it.
 
     Raises
     ------
@@ -136,16 +136,15 @@ def read_state(model: Model, rule: Optimizer, rows: str) -> Position:
     name = training["optimizer"]["type"]
     if name != rule.type_name or not {*rule.slot_names} <= {*training["optimizer"]["slots"]}:
         raise SpecError(
-            f"the training state is that of the optimizer {name!r}, the recipe has "
-            f"{rule.type_name!r}",
+            f"the training state is of the optimizer {name!r}, not {rule.type_name!r}",
             location="train.optimizer",
         )
     callbacks = training["callbacks"]
     data = callbacks.get("data")
     if not isinstance(data, dict) or data.get("sha256") != rows:
         raise SpecError(
-            "these are not the rows that the training began with, so going on would not be the "
-            "same run",
+            "these are not the rows that the training began with, so this would not be the same "
+            "run",
             location="train.data",
             hint="give the same data, or train on from the weights: layerkit train MODEL",
         )
@@ -154,26 +153,26 @@ def read_state(model: Model, rule: Optimizer, rows: str) -> Position:
     return Position(training["epoch"], _snapshot(model, rule, training["step"]), watched, since)
 
 
-def _since(told: object, epoch: int) -> int:
-    """The epoch, counted from 0, that the schedule counts from."""
-    if told is None:
+def _since(saved: object, epoch: int) -> int:
+    """The epoch, counted from 0, at which the schedule starts."""
+    if saved is None:
         return 0
-    since = told.get("since") if isinstance(told, dict) else None
+    since = saved.get("since") if isinstance(saved, dict) else None
     if type(since) is not int or not 0 < since <= epoch:
         raise SpecError(
-            f"expected an epoch that is done, got {quoted(told)}",
+            f"expected an epoch that is done, got {quoted(saved)}",
             location="training.callbacks.schedule",
         )
     return since
 
 
-def _watched(seen: object) -> tuple[float, int] | None:
-    if seen is None:
+def _watched(saved: object) -> tuple[float, int] | None:
+    if saved is None:
         return None
-    best, epoch = (seen.get(k) for k in ("best", "epoch")) if isinstance(seen, dict) else (0, 0)
+    best, epoch = (saved.get(k) for k in ("best", "epoch")) if isinstance(saved, dict) else (0, 0)
     if not isinstance(best, float) or type(epoch) is not int or epoch < 0:
         raise SpecError(
-            f"the best value and its epoch are wanted, {quoted(seen)} came",
+            f"expected the best value and its epoch, got {quoted(saved)}",
             location="training.callbacks.early_stopping",
         )
     return best, epoch
@@ -187,9 +186,9 @@ def _snapshot(model: Model, rule: Optimizer, steps: int) -> Snapshot:
     if _LAST not in {name.split("/")[1] for name in tensors}:
         return Snapshot(own.params, own.states, slots, steps)
     last = network.join(_slot(tensors, _LAST, like))
-    wanted = {f"optimizer/state-{i}": a for i, a in enumerate(own.states)}
-    _check(wanted, tensors)
-    return Snapshot(last, [tensors[name] for name in wanted], slots, steps)
+    states = {f"optimizer/state-{i}": a for i, a in enumerate(own.states)}
+    _check(states, tensors)
+    return Snapshot(last, [tensors[name] for name in states], slots, steps)
 
 
 def _slot(tensors: Mapping[str, Array], slot: str, like: Mapping[str, Array]) -> dict[str, Array]:
@@ -198,26 +197,26 @@ def _slot(tensors: Mapping[str, Array], slot: str, like: Mapping[str, Array]) ->
     Raises
     ------
     TensorMismatchError
-        If they are not one for each parameter, of its shape and dtype.
+        If one is missing or not like its parameter in shape and dtype.
     """
     prefix = f"optimizer/{slot}/"
     _check({prefix + name: array for name, array in like.items()}, tensors)
     return {name: tensors[prefix + name] for name in like}
 
 
-def _check(wanted: Mapping[str, Array], found: Mapping[str, Array]) -> None:
-    missing = [name for name in wanted if name not in found]
+def _check(expected: Mapping[str, Array], found: Mapping[str, Array]) -> None:
+    missing = [name for name in expected if name not in found]
     wrong = [
         (name, _kind(array), _kind(found[name]))
-        for name, array in wanted.items()
+        for name, array in expected.items()
         if name in found and _kind(array) != _kind(found[name])
     ]
     if not missing and not wrong:
         return
-    told = [f"missing {', '.join(missing)}"] if missing else []
-    told += [f"{name} is {have}, {want} is wanted" for name, want, have in wrong]
+    faults = [f"missing {', '.join(missing)}"] if missing else []
+    faults += [f"{name}: expected {want}, got {have}" for name, want, have in wrong]
     raise TensorMismatchError(
-        f"the training state does not fit the model: {'; '.join(told)}",
+        f"the training state does not fit the model: {'; '.join(faults)}",
         missing=missing,
         mismatched=wrong,
     )

@@ -1,4 +1,4 @@
-"""How good a model is on rows whose answers are known."""
+"""Evaluation of a model on labelled rows: loss and metrics."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from layerkit.datacontract import DataContract, at_source
 from layerkit.model import Model
 from layerkit.training.prepare import encode_targets
 from layerkit.training.recipe import loss_and_metrics
-from layerkit.training.rows import Pair, Table, given_rows
+from layerkit.training.training_data import Pair, Table, given_rows
 
 __all__ = ["decoded", "evaluate", "mean_loss", "metric_value", "metric_values"]
 
@@ -23,7 +23,7 @@ _BATCH = 1024
 
 
 def evaluate(model: Model, rows: Rows | Pair | Table) -> dict[str, float]:
-    """The loss and the metrics of the model's recipe on labelled rows.
+    """Compute the loss and the metrics of the model's recipe on labelled rows.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def evaluate(model: Model, rows: Rows | Pair | Table) -> dict[str, float]:
     Returns
     -------
     dict
-        "loss", in the units it was trained in, and each metric, in the units of the raw data.
+        "loss" in the units of training, and each metric in the units of the raw data.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def evaluate(model: Model, rows: Rows | Pair | Table) -> dict[str, float]:
 
 
 def mean_loss(loss: Loss, scores: Array, y: Array) -> float:
-    """Mean loss of the rows, in float64; NaN for none."""
+    """Mean loss of the rows in float64; NaN without rows."""
     if len(scores) == 0:
         return float("nan")
     total = 0.0
@@ -80,10 +80,9 @@ def metric_values(
     scores: Array,
     truth: Array,
 ) -> dict[str, float]:
-    """Each metric of the predictions that ``scores`` stand for, against ``Arrays.truth``.
+    """Each metric of the predictions that follow from ``scores``, against ``Arrays.truth``.
 
-    They are those of ``predict`` and the raw targets. NaN is a metric that is not defined, as all
-    are without rows.
+    Predictions are in the units of ``Model.predict``. A metric that is not defined is NaN.
     """
     if not metrics:
         return {}
@@ -92,7 +91,7 @@ def metric_values(
 
 
 def decoded(contract: DataContract, loss: Loss, predictions: Array) -> Array:
-    """Predictions as ``Model.predict`` gives them: numbers in raw units."""
+    """Predictions as ``Model.predict`` returns them: numbers in raw units."""
     output = contract.output
     return (
         output.decode(predictions) if loss.target == "real" and output is not None else predictions
@@ -102,7 +101,7 @@ def decoded(contract: DataContract, loss: Loss, predictions: Array) -> Array:
 def metric_value(
     metric: Metric, predictions: Array, truth: Array, weights: Array | None = None
 ) -> float:
-    """The metric; NaN if it is not defined, as without rows or where none has a weight."""
+    """The metric; NaN if it is not defined, as without rows or if all weights are 0."""
     if len(predictions) == 0 or (weights is not None and not np.any(weights)):
         return math.nan
     return float(metric.value(predictions, truth, weights))
