@@ -1,28 +1,39 @@
 # Each target sets up what it needs: `make demo` and `make test` work on a fresh machine.
+# `make demo` installs layerkit alone; the targets for development add the extras dev and docs.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+CORE := $(VENV)/.core
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo test check format docs bench stats fuzz clean
+.PHONY: help setup demo test test-all check format docs bench stats fuzz clean
 
 help:  ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+	@sed -nE 's/^([a-z-]+):.*## +(.*)/\1 \2/p' $(MAKEFILE_LIST) | while read -r t w; do printf '%-9s %s\n' "$$t" "$$w"; done
 
-# The stamp is older than pyproject.toml after an edit: entry points are read at install time.
-$(STAMP): pyproject.toml
+# The stamps are older than pyproject.toml after an edit: entry points are read at install time.
+$(CORE): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "layerkit needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $(CORE)
+
+$(STAMP): $(CORE)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev,docs]"
 	@touch $(STAMP)
 
 setup: $(STAMP)  ## create .venv and install everything for development
 
-demo: $(STAMP)  ## three architectures on the digits: build, train, save, load, compare, report
+demo: $(CORE)  ## three architectures on the digits: build, train, save, load, compare, report
 	$(BIN)/layerkit demo --out demo-out
 
-test: $(STAMP)  ## run all tests
-	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal
+
+test: $(STAMP)  ## run the tests of every change: about 5 minutes on two cores
+	$(PYTEST) -m "not slow"
+
+test-all: $(STAMP)  ## run all tests, the slow ones too: about 7 minutes on two cores
+	$(PYTEST)
 
 check: $(STAMP)  ## lint, format, types, import contracts, spelling
 	$(BIN)/ruff check .

@@ -62,7 +62,12 @@ LIBRARIES = (
     "onnxruntime_1t",
     "naive_1t",
 )
-SERVED = [(name, mode) for name in LIBRARIES for mode in ENTRIES[name].modes]
+OWN = ("layerkit", "layerkit_call", "naive_1t")  # the others are served every night
+SERVED = [
+    pytest.param(name, mode, marks=[] if name in OWN else pytest.mark.slow)
+    for name in LIBRARIES
+    for mode in ENTRIES[name].modes
+]
 
 
 @pytest.mark.parametrize(("name", "mode"), SERVED)

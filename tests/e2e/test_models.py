@@ -145,13 +145,23 @@ def test_eight_highway_layers_learn_the_digits() -> None:
 
 
 @needs_mnist
-@pytest.mark.parametrize("name", ["projection-mnist", "highway-mnist", "plain-mnist"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "highway-mnist",
+        *(
+            pytest.param(f"{kind}-mnist", marks=pytest.mark.slow)
+            for kind in ("projection", "plain")
+        ),
+    ],
+)
 def test_two_epochs_of_some_mnist(name: str) -> None:
     run = train_on_mnist(name, 10_000, ["train.epochs=2", "train.validation=0"])
     assert run.metrics["test_accuracy"] > 0.9
 
 
 @needs_mnist
+@pytest.mark.slow
 def test_a_hundred_layers_learn_only_with_highways() -> None:
     settings = ["train.epochs=2"]
     assert train_on_mnist("depth-highway-100", 6_000, settings).history["loss"][-1] < 1.0

@@ -40,7 +40,10 @@ def installed(folder: Path, site: Path) -> None:
     (info / "entry_points.txt").write_text("\n".join(points) + "\n")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    ["layer", *(pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS if kind != "layer")],
+)
 def test_its_tests_pass_at_once(tmp_path: Path, kind: Kind) -> None:
     made = scaffold(f"acme.my-{kind}", out=tmp_path, kind=kind)
     installed(made.folder, tmp_path / "site")

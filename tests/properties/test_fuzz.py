@@ -62,7 +62,7 @@ def test_the_corpus_gets_its_verdicts(name: str, tmp_path: Path, oracle: Oracle 
         assert said == wanted or (wanted == "ModelFileError" and said != "OK"), verdict
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(k, marks=pytest.mark.slow) for k in (1, 2))])
 def test_damaged_files_are_refused_or_read_right(
     seed: int, tmp_path: Path, oracle: Oracle | None
 ) -> None:
