@@ -85,7 +85,7 @@ def load_data(
     if data is None:
         if base is None:
             hint = "set train.data in the spec (digits, say), or give --data PATH"
-            raise DataSourceError("neither the spec nor --data names any data", hint=hint)
+            raise DataSourceError("no data named, and no path given", hint=hint)
         return _from_path(base, options)
     if isinstance(data, str) and data in DATA:
         return _from_source(data, base)

@@ -449,14 +449,14 @@ def test_a_prediction_does_not_import_numba_unless_asked(word: str | None, loade
 def test_without_a_product_to_call_one_notice_and_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
     module = kernels("program")
     monkeypatch.setattr(module, "address_of_sgemm", lambda: None)
-    module._tell_once.cache_clear()
+    module._warn_once.cache_clear()
     try:
         network = layerkit.build(training_spec()).network
         with pytest.warns(RuntimeWarning, match="no matrix product to call"):
             assert not Chain(network, fast=True).compiled
         assert program_of(network) is None  # a second warning would be an error here
     finally:
-        module._tell_once.cache_clear()
+        module._warn_once.cache_clear()
 
 
 @needs_numba

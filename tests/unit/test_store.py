@@ -554,7 +554,7 @@ def test_tied_weights_come_back_and_stay_tied_in_the_file(trained: Model) -> Non
             told.append(text)
 
     layerkit.train(read(raw), data=data(), listener=Notices())
-    assert told == ["tied weights are trained apart and saved apart: highway_2.WH"]
+    assert told == ["tied weights are trained and saved separately: highway_2.WH"]
 
 
 # ---- writing

@@ -1,1 +1,1 @@
-"""Activations: elementwise functions and their slopes, one a file."""
+"""Activations: elementwise functions and their slopes, one per file."""

@@ -11,8 +11,8 @@
     dL/dz = dy * (Phi + z e / sqrt(2 pi))
 
 P is a Chebyshev series in t with 24 terms (12 in float32), relative error below 1e-15 (2e-7); e is
-0 where z^2 overflows, so that this is no error.
-NumPy has no erf; the common tanh form is off by up to 5e-4 in y and is not this function.
+0 where z^2 overflows, which is not an error. NumPy has no erf; the common tanh form differs by up
+to 5e-4 in y and is another function.
 
 Source: Hendrycks, Gimpel, "Gaussian Error Linear Units" (arXiv 1606.08415), section 2; Shepherd,
 Laframboise, "Chebyshev Approximation of (1 + 2x) exp(x^2) erfc x in 0 <= x < inf" (Mathematics of
@@ -45,12 +45,12 @@ _CHEBYSHEV = (
 
 @cache
 def _powers(terms: int) -> tuple[float, ...]:
-    """Coefficients of P in powers of t, highest first: two operations a term instead of three."""
+    """Coefficients of P in powers of t, highest first: two operations per term instead of three."""
     return tuple(float(c) for c in cheb2poly(_CHEBYSHEV[:terms])[::-1])
 
 
 def _tail(z: Array) -> tuple[Array, Array, Array]:
-    """(a, q, e) of the module's equations."""
+    """(a, q, e) of the equations above."""
     with np.errstate(over="ignore"):
         e = np.square(z)
     e *= -0.5

@@ -5,7 +5,7 @@
     y     = max(z, slope * z)                          any shape; 0 <= slope < 1
     dL/dz = dy * (slope + (1 - slope) * (y > 0))       f'(0) = slope by choice
 
-y > 0 exactly where z > 0, so the slope of the function is told from y.
+y > 0 exactly where z > 0, so the slope can be computed from y.
 
 Source: Maas, Hannun, Ng, "Rectifier Nonlinearities Improve Neural Network Acoustic Models"
 (ICML 2013 workshop), where the slope is 0.01.

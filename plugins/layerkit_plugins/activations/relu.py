@@ -21,12 +21,12 @@ __all__ = ["Relu"]
 
 _FEW, _MOST = 256, 1 << 18  # elements
 
-_ZERO = np.zeros((), np.float32)  # compared with as it is; a Python number is converted each time
+_ZERO = np.zeros((), np.float32)  # a Python number would be converted each time
 
 
 @lru_cache(maxsize=64)
 def _zeros(shape: Shape, strides: Shape, dtype: np.dtype[np.generic]) -> Array | float:
-    """Read-only zeros in the shape and memory order of z, or the number 0 where z is large.
+    """Read-only zeros in the shape and memory order of z, or the number 0 if z is large.
 
     NumPy's maximum runs 2 to 3.5 times faster against an array than against a scalar.
     """
@@ -45,7 +45,7 @@ class Relu(Activation):
 
     def feed(self, z: Array, out: Array) -> Array:
         """Write y = max(z, 0)."""
-        if z.size <= _FEW:  # to look the zeros up would take longer
+        if z.size <= _FEW:  # looking up the zeros would take longer
             return np.maximum(z, _ZERO, out=out)
         return np.maximum(z, _zeros(z.shape, z.strides, z.dtype), out=out)
 

@@ -8,7 +8,7 @@
           = lambda where z > 0, else y + lambda alpha; f'(0) = lambda alpha by choice
     dL/dz = dy * f'
 
-Wants weights of variance 1 / fan_in (``lecun_normal``).
+Needs weights of variance 1 / fan_in (``lecun_normal``).
 
 Source: Klambauer, Unterthiner, Mayr, Hochreiter, "Self-Normalizing Neural Networks" (arXiv
 1706.02515), equations 2 and 14 (the constants).

@@ -5,9 +5,9 @@
     y     = 1 / (1 + exp(-z))     any shape
     dL/dz = dy * y (1 - y)        f'(z) = f(z) (1 - f(z))
 
-Far below 0 exp(-z) overflows to infinity and y is 0, its exact limit in that precision; so the
-overflow is no error. This is a fifth faster than clipping z, a third faster than 1/2 + tanh(z/2)/2
-(float32), and keeps the digits of small y, which the tanh form loses.
+Far below 0 exp(-z) overflows to infinity and y is 0, its exact limit in that precision; the
+overflow is not an error. This is a fifth faster than clipping z, a third faster than
+1/2 + tanh(z/2)/2 (float32), and keeps the digits of small y, which the tanh form loses.
 
 Source: Rumelhart, Hinton, Williams, "Learning Representations by Back-Propagating Errors" (Nature
 323, 1986), equation 2.

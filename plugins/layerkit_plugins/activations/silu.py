@@ -4,10 +4,10 @@
 
     s     = 1 / (1 + exp(-z))             any shape; sigma(z)
     y     = z * s
-    dL/dz = dy * s (1 + z (1 - s))        not to be told from y: two z share one y below 0
+    dL/dz = dy * s (1 + z (1 - s))        cannot be computed from y: two z below 0 share one y
 
-Far below 0 exp(-z) overflows to infinity and s is 0, its exact limit in that precision; so the
-overflow is no error.
+Far below 0 exp(-z) overflows to infinity and s is 0, its exact limit in that precision; the
+overflow is not an error.
 
 Source: Elfwing, Uchibe, Doya, "Sigmoid-Weighted Linear Units for Neural Network Function
 Approximation in Reinforcement Learning" (arXiv 1702.03118), section 2; Hendrycks, Gimpel (arXiv

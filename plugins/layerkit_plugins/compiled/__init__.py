@@ -1,12 +1,11 @@
-"""Compiled kernels of the first-party parts, used where the ``fast`` extra (numba) is installed.
+"""Compiled kernels of the first-party parts, used if the ``fast`` extra (numba) is installed.
 
 One pass over memory where NumPy takes five to ten (``gates``, ``elementwise``, ``steps``,
-``losses``), and whole networks in one call (``rows``, ``batches``; layers come to them through
-``program``). Each kernel computes, to rounding, what the NumPy lines of its part compute; the
-equations are there. numba compiles a kernel at its first use and keeps the code beside this file
-for the next process.
+``losses``), and whole networks in one call (``rows``, ``batches``, which layers reach through
+``program``). Each kernel computes, up to rounding, what the NumPy lines of its part compute; the
+equations are there. numba compiles a kernel at its first use and caches the code beside this file.
 
-Importing this page does not import numba; the kernels' modules do.
+Importing this module does not import numba; the kernels' modules do.
 """
 
 from __future__ import annotations
@@ -38,21 +37,21 @@ _NUMBERS = {_HOME + name: number for number, name in enumerate(_NAMES.split())}
 _SETTINGS = {"elu": "alpha", "leaky_relu": "slope"}
 
 RARE = 4
-"""Activations from this number on: compiled only where they occur."""
+"""Activations from this number on are compiled only where they occur."""
 
 KEEPS_SLOPE = 8
-"""Activations from this number on: their slope is not to be told from the output."""
+"""The slope of activations from this number on cannot be computed from the output."""
 
 
 def number_of(code: int) -> int:
-    """Which function a code names, without its setting."""
+    """The number of the function in a code, without its setting."""
     return code & 255
 
 
 def code_of(activation: Activation) -> int | None:
-    """The number by which the kernels know an activation; None if they do not.
+    """The code of an activation, None if there are no kernels for it.
 
-    Its lowest 8 bits say which function it is, the 32 above them are its setting as a float32.
+    Its lowest 8 bits are the number of the function, the 32 above them its setting as a float32.
     """
     kind = type(activation)
     number = _NUMBERS.get(kind.__module__)
@@ -64,5 +63,5 @@ def code_of(activation: Activation) -> int | None:
 
 @cache
 def kernels(name: str) -> Any:
-    """The module of kernels called ``name``, imported, and numba with it, when first wanted."""
+    """The module of kernels called ``name``; its first use imports it, and numba with it."""
     return import_module(f"layerkit_plugins.compiled.{name}")

@@ -1,11 +1,10 @@
-"""A whole network for a batch in one compiled call, without the interpreter between the products.
+"""Whole networks on a batch in one compiled call, without the interpreter between the products.
 
 Memory is feature-major: arrays are (features, n) in C order, one after another in ``work``. The
-table has a line for each layer: kind, activation, activation of the carry (projection), whether it
-has all its biases, where its parameters start in the flat vector, width of its input, width of its
+table has one line per layer: kind, activation, activation of the carry (projection), whether it has
+all its biases, where its parameters start in the flat vector, width of its input, width of its
 output, then where in ``work`` its products, its P = C (H - x), its output and, if they are kept,
-the slopes of its activation start. Kinds, and how the parameters of a layer lie, are those of
-``rows``.
+the slopes of its activation start. Kinds and the layout of parameters are those of ``rows``.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ _ZERO, _ONE = np.float32(0), np.float32(1)
 
 @njit(**s.ELEMENTWISE)
 def _biases(p: Any, at: int, kind: int, o: int, biased: int) -> Any:
-    """The biases of all column blocks, from ``at`` on in p; 0 where a layer has none."""
+    """The biases of all column blocks, which start at ``at`` in p; 0 where a layer has none."""
     if biased:
         return p[at : at + kind * o]
     b = np.empty(kind * o, np.float32)
@@ -39,7 +38,7 @@ def _biases(p: Any, at: int, kind: int, o: int, biased: int) -> Any:
 
 @njit(**s.ELEMENTWISE)
 def _slopes(work: Any, at: int, o: int, n: int, code: int) -> Any:
-    """Where the slopes of an activation lie, (o, n); empty where none are kept."""
+    """The memory of the slopes of an activation, (o, n); empty if none are kept."""
     size = o if keeps_slope(code) else 0
     return work[at : at + size * n].reshape(size, n)
 
@@ -58,8 +57,8 @@ def feed(
 ) -> None:
     """Scores ``out`` (n, k) of the rows x (n, i).
 
-    ``first`` says where in ``work`` a transposed copy of x shall lie, if it is not negative; for
-    ``rare`` see ``elementwise``.
+    ``first`` is where in ``work`` to put a transposed copy of x, unless it is negative; see
+    ``elementwise`` for ``rare``.
     """
     n, params, memory = x.shape[0], p.ctypes.data, work.ctypes.data
     source, turned = x.ctypes.data, True
@@ -123,8 +122,8 @@ def backprop(
 ) -> None:
     """Gradients g (m,) of the parameters for dy (n, k), after ``feed`` of the same rows x.
 
-    ``scratch`` (5, w n) is for w, the greatest width. The gradient for x, if wanted, is in its
-    first row after an even number of layers and in its second after an odd one, as (i, n).
+    ``scratch`` (5, w n), w the greatest width, holds the gradient for x (i, n) afterwards, if it is
+    wanted: in its first row for an even number of layers, in its second for an odd one.
     """
     n, params, memory, grads = x.shape[0], p.ctypes.data, work.ctypes.data, g.ctypes.data
     G, D, big = scratch[0], scratch[1], scratch[2:].reshape(-1)
@@ -160,7 +159,7 @@ def backprop(
         da_ = da.ctypes.data, n
         product(sgemm, turned, True, i, w, n, X_, da_, (grads + 4 * at, w, _ZERO))
         if layer > 0 or wants_dx:
-            # gC lies where dx is wanted already: dx = gC + W da.
+            # D holds gC already, so that the product only adds: dx = gC + W da.
             beta = _ONE if kind == HIGHWAY else _ZERO
             W_ = params + 4 * at, w
             product(sgemm, False, False, i, n, w, W_, da_, (D.ctypes.data, n, beta))

@@ -1,8 +1,8 @@
-"""Matrix products inside compiled code: the very BLAS that NumPy uses, called by its address.
+"""Matrix products inside compiled code: NumPy's own BLAS, called by its address.
 
-Between two products numba's code need not go back to the interpreter, so a whole pass runs free of
-its lock. The Fortran interface is used, whose arguments are all pointers: it is one and the same
-for libraries with 32-bit and with 64-bit integers, as long as numbers begin with their low byte.
+Between two products numba's code need not return to the interpreter, so a whole pass runs without
+its lock. All arguments of the Fortran interface are pointers, so it is the same for libraries with
+32-bit and 64-bit integers, as long as the machine is little-endian.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SYMBOLS = ("scipy_sgemm_64_", "sgemm_64_", "sgemm_")
 
 @cache
 def address_of_sgemm() -> int | None:
-    """Where the product of float32 matrices lies: NumPy's own, else SciPy's; None without one."""
+    """The address of the product of float32 matrices, NumPy's or else SciPy's; None without one."""
     if sys.byteorder != "little":
         return None
     for symbol in _SYMBOLS:
@@ -80,5 +80,5 @@ def product(sgemm: int, ta: bool, tb: bool, m: int, n: int, k: int, a: Any, b: A
 
     ``a`` and ``b`` are (address, columns as they lie in memory), ``c`` is (address, columns, beta).
     """
-    # The library thinks in columns: it is asked for C^T = op(B)^T op(A)^T.
+    # The library stores columns first, so it computes C^T = op(B)^T op(A)^T.
     _sgemm(sgemm, tb, ta, (n, m, k, b[0], b[1], a[0], a[1], c[0], c[1]), c[2])

@@ -1,12 +1,12 @@
 """Bias and activation in one pass, and the gradient through it.
 
-All arrays are float32 in C order, shapes (o, n) and (o,). An activation is told by its code, see
-``code_of``. What its slope is told from is its output, or, where that does not tell
-(``KEEPS_SLOPE``), the slope itself, which ``activate`` leaves.
+All arrays are float32 in C order, shapes (o, n) and (o,). An activation is given by its code, see
+``code_of``. Its slope is computed from its output, or, where that is not possible
+(``KEEPS_SLOPE``), stored by ``activate``.
 
-``rare`` is None where only the common activations occur, else 0: numba compiles a function for each
-type of its arguments and leaves out what cannot be reached with None, so that a first training
-need not wait for the kernels of all the others.
+``rare`` is None if only the common activations occur, else 0: numba compiles a function for each
+type of its arguments and leaves out what cannot be reached with None, so that a first training need
+not wait for the kernels of all the others.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["activate", "activate_back", "keeps_slope", "setting"]
 
 @njit(inline="always")
 def keeps_slope(code: int) -> bool:
-    """Whether the slope is not to be told from the output."""
+    """Whether the slope cannot be computed from the output."""
     return code & 255 >= KEEPS_SLOPE
 
 
@@ -73,7 +73,7 @@ def _activate_rare(number: int, c: Any, z: Any, b: Any, slopes: Any) -> None:
 
 @njit(**s.ELEMENTWISE)
 def activate(code: int, z: Any, b: Any, slopes: Any, rare: Any) -> None:
-    """Z := f(z + b); ``slopes`` := f'(z + b) where it is to be kept, unless ``slopes`` is empty."""
+    """Z := f(z + b); ``slopes`` := f'(z + b) if it must be stored and ``slopes`` is not empty."""
     number, c = code & 255, setting(code)
     if number == 0:
         _activate(s.relu, c, z, b)
@@ -110,7 +110,7 @@ def _back_rare(number: int, c: Any, dy: Any, y: Any, dz: Any) -> None:
 
 @njit(**s.ELEMENTWISE)
 def activate_back(code: int, dy: Any, y: Any, dz: Any, rare: Any) -> None:
-    """Dz := dy * f'(z), told from y, the output or the slopes."""
+    """Dz := dy * f'(z), computed from y, the output or the stored slopes."""
     number, c = code & 255, setting(code)
     if number == 0:
         _back(s.relu_slope, c, dy, y, dz)

@@ -1,7 +1,7 @@
 """Kernels of ``highway`` and ``projection``: everything between two matrix products.
 
 One pass over memory with relu or tanh, two with another activation, so that the first training on a
-machine need not wait for kernels of all of them. All arrays are float32 in C order: a, da (2 d, n)
+machine need not wait for all their kernels. All arrays are float32 in C order: a, da (2 d, n)
 with H above T, b (2 d,), the others (d, n). For ``slopes``, which may be empty, and ``rare`` see
 ``elementwise``.
 """
@@ -37,7 +37,7 @@ def _carry(f: Any, a: Any, b: Any, x: Any, P: Any, y: Any) -> None:
 
 @njit(**s.ELEMENTWISE)
 def _left(b: Any, d: int) -> Any:
-    """The biases that are left to add once H is there."""
+    """The biases that are still to be added after H."""
     rest = np.empty(2 * d, np.float32)
     for j in range(rest.size):
         rest[j] = b[j] if j >= d else _ZERO
@@ -68,7 +68,7 @@ def _carry_only(f: Any, a: Any, b: Any, x: Any, y: Any) -> None:
 
 @njit(**s.ELEMENTWISE)
 def carry_only(code: int, a: Any, b: Any, x: Any, y: Any, rare: Any) -> None:
-    """As ``carry`` where no backprop follows."""
+    """Same as ``carry`` where no backprop follows."""
     d = x.shape[0]
     if code == 0:
         _carry_only(s.relu, a, b, x, y)

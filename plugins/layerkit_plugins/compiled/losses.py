@@ -1,7 +1,7 @@
-"""Kernels of the losses: all rows judged, and the gradient of their scores, in one call.
+"""Kernels of the losses: the loss of all rows and the gradient of their scores in one call.
 
-Two threads that each judge half a batch through a dozen small NumPy calls wait for each other's
-lock at every one of them.
+Two threads that each process half a batch in a dozen small NumPy calls would wait for the
+interpreter's lock at every call.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def softmax_cross_entropy(scores: Any, targets: Any, weights: Any, a: Any, out: 
         row, d = scores[r], out[r]
         top = row[0]
         for j in range(1, k):
-            # A NaN stays: no comparison with it is true.
+            # NaN stays, as no comparison with it is true.
             top = top if row[j] <= top else row[j]
         Z, mean = np.float32(0), np.float32(0)
         for j in range(k):

@@ -1,4 +1,4 @@
-"""First-party layers in a row as one program: a table of layers, and memory to run it in."""
+"""Consecutive first-party layers as one program: a table of layers, and memory to run it in."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ _LINKS: dict[Link, int] = {"identity": 0, "softmax": 1, "sigmoid": 2}
 
 
 @cache
-def _tell_once() -> None:
+def _warn_once() -> None:
     warnings.warn(
-        "the kernels of layerkit[fast] find no matrix product to call, NumPy is used instead: "
-        "NumPy has no OpenBLAS of its own here (pip's numpy has one) and SciPy is not installed",
+        "the kernels of layerkit[fast] find no matrix product to call, so NumPy is used: this "
+        "NumPy does not include OpenBLAS (pip's numpy does) and SciPy is not installed",
         RuntimeWarning,
         stacklevel=2,
     )
 
 
 def _plain(x: Array) -> Array:
-    """``x`` in C order and writeable: for any other memory numba would compile anew.
+    """``x`` in C order and writeable, as numba would compile again for any other memory.
 
-    The kernels write into none of it, so a view may say that it could be written.
+    The kernels never write into it, so a read-only array gets a view that claims to be writeable.
     """
     if x.flags.carray:
         return x
@@ -46,7 +46,7 @@ def _plain(x: Array) -> Array:
 
 
 class _Layout(NamedTuple):
-    """Where arrays lie for one number of rows: the table, a copy of x, floats in all."""
+    """The layout of ``work`` for one number of rows: the table, a copy of x, floats in all."""
 
     table: Array
     first: int
@@ -54,7 +54,7 @@ class _Layout(NamedTuple):
 
 
 class Program:
-    """What the layers are.
+    """The table of the layers.
 
     The codes of a line are its kind, its activation and that of its carry by ``code_of``, and 1 if
     it has all its biases, else 0.
@@ -71,9 +71,9 @@ class Program:
 
     @classmethod
     def of(cls, lines: Sequence[Line]) -> Self | None:
-        """The program, or None, said once, where no BLAS is found that compiled code can call."""
+        """The program, or None with a warning if there is no BLAS that compiled code can call."""
         if address_of_sgemm() is None:
-            _tell_once()
+            _warn_once()
             return None
         return cls(lines)
 
@@ -84,11 +84,11 @@ class Program:
         return out if rows.program(*given, self.rare) else None
 
     def make_pass(self, *, keeps: bool) -> Pass:
-        """Memory for one thread; without ``keeps`` there can be no ``backprop``."""
+        """Memory for one thread; without ``keeps`` there is no ``backprop``."""
         return Pass(self, keeps=keeps)
 
     def _layout(self, n: int, keeps: bool) -> _Layout:
-        """Every layer has room of its own where backprop follows; else neighbours take turns."""
+        """Each layer has its own memory if backprop follows; otherwise two places alternate."""
         first, at = -1, 0
         if self.lines[0][0] == HIGHWAY:  # its elementwise part reads x, features first
             first, at = 0, self.lines[0][-2] * n

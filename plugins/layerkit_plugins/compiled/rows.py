@@ -1,10 +1,10 @@
-"""A whole network for one row in one compiled call, up to the probabilities: 4 to 5 times as fast
-as NumPy, which spends its time between the operations there.
+"""Whole networks on one row in one compiled call, up to the probabilities: 4 to 5 times as fast as
+NumPy, which spends its time between the operations there.
 
-The table has a line for each layer: kind, activation, activation of the carry (projection), whether
-it has all its biases, where its parameters start in the flat vector, width of its input, width of
-its output. Parameters lie as the layers plan them: the matrix (i, k o) with its k column blocks,
-then the k biases; without all of them that of the gate, if there is a gate.
+The table has one line per layer: kind, activation, activation of the carry (projection), whether it
+has all its biases, where its parameters start in the flat vector, width of its input, width of its
+output. Parameters are in the order that the layers plan: the matrix (i, k o) with its k column
+blocks, then the k biases, or else that of the gate, if there is one.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _NONE = np.zeros(1, np.float32)
 
 @njit(**s.REDUCING)
 def _affine(p: Any, at: int, i: int, width: int, x: Any, z: Any) -> None:
-    """Z += x W; four rows of W at a time, so that z is read and written a quarter as often."""
+    """Z += x W; four rows of W at a time, which reads and writes z a quarter as often."""
     whole = i - i % 4
     for k in range(0, whole, 4):
         x0, x1, x2, x3 = x[k], x[k + 1], x[k + 2], x[k + 3]
@@ -74,13 +74,13 @@ def _carry(H: Any, aT: Any, x: Any, y: Any) -> None:
 
 @njit(**s.ELEMENTWISE)
 def _softmax(y: Any) -> bool:
-    """Y := softmax(y); whether it consists of numbers."""
+    """Y := softmax(y); whether all are finite."""
     top = y[0]
     for j in range(y.size):
         top = max(top, y[j])
     total = np.float32(0)
     for j in range(y.size):
-        y[j] = math.exp(y[j] - top)  # of the C library: s.exp stops short of the tiny ones
+        y[j] = math.exp(y[j] - top)  # the C library's, as s.exp has no subnormal results
         total += y[j]
     for j in range(y.size):
         y[j] /= total
@@ -100,14 +100,14 @@ def program(table: Any, width: int, p: Any, row: Any, predicted: Any, link: int,
     """Write into ``predicted`` (1, k) what the layers and the link give for ``row`` (1, i).
 
     ``width`` is that of the widest layer, ``p`` are all parameters; for ``rare`` see
-    ``elementwise``. The link is 0 (identity), 1 (softmax) or 2 (sigmoid). False, and nothing of use
-    in ``predicted``, if a number of ``row`` or of the softmax is not finite.
+    ``elementwise``. The link is 0 (identity), 1 (softmax) or 2 (sigmoid). False, and
+    ``predicted`` is meaningless, if a number of ``row`` or of the softmax is not finite.
     """
     x, out = row[0], predicted[0]
     if not _finite(x):
         return False
     last = table.shape[0] - 1
-    scratch = np.empty(5 * width, np.float32)  # by the call: threads share the model
+    scratch = np.empty(5 * width, np.float32)  # per call, as threads share the model
     z, h, half = scratch[: 3 * width], scratch[3 * width :], width
     for layer in range(table.shape[0]):
         kind, f, fA, biased, at, i, o = table[layer]

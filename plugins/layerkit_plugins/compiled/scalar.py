@@ -1,9 +1,9 @@
 """Functions of one float32 that numba inlines into the loops of the other modules.
 
-``exp`` and its kin are written out because a call into the C library for each element keeps a loop
-from being vectorised: with n = round(x / ln 2) and r = x - n ln 2 in two parts, e^r - 1 is its
+``exp`` and its relatives are written out because a call into the C library for each element keeps a
+loop from being vectorised: with n = round(x / ln 2) and r = x - n ln 2 in two parts, e^r - 1 is its
 Taylor sum to degree 7 (error 5e-9 of e^r for |r| <= ln 2 / 2) and 2^n is made from its bits.
-Comparisons are written so that NaN passes through: what diverges must be seen.
+Comparisons let NaN pass, so that divergence shows.
 
 numba keeps compiled code until the file of the calling kernel changes, not this one: after an edit
 here, delete the files ``*.nbi`` beside it.
@@ -18,7 +18,7 @@ from numba import njit
 
 __all__ = ["ELEMENTWISE", "REDUCING", "exp"]
 
-# No assumption that NaN or infinity do not occur. Sums may be reordered only where asked for.
+# NaN and infinity may occur. Sums may be reordered only by REDUCING.
 ELEMENTWISE: dict[str, Any] = {
     "fastmath": {"contract", "nsz"},
     "error_model": "numpy",
@@ -27,7 +27,7 @@ ELEMENTWISE: dict[str, Any] = {
 }
 REDUCING: dict[str, Any] = {**ELEMENTWISE, "fastmath": {"contract", "nsz", "reassoc"}}
 
-# By numba where it sees what is called, by LLVM where a function is an argument: however long.
+# "inline" for calls that numba sees, "forceinline" (LLVM) for functions passed as arguments.
 inlined = njit(inline="always", forceinline=True)
 
 _f = np.float32
@@ -83,8 +83,8 @@ def log1p(e: Any) -> Any:
     return _TWO * s * (_ONE + q * rest)
 
 
-# What follows are the activations, f(z, c) with the setting c, and their slopes told from y. Those
-# of ``silu`` and ``gelu`` are told from z.
+# The activations f(z, c) with the setting c, and their slopes, computed from y; those of ``silu``
+# and ``gelu`` from z.
 
 
 @inlined
@@ -123,7 +123,7 @@ def elu(z: Any, c: Any) -> Any:
 
 @inlined
 def selu(z: Any, c: Any) -> Any:
-    """``elu`` with constants of its own, alpha and a factor lambda."""
+    """``elu`` with its own constants alpha and lambda, a factor."""
     return _LAMBDA * z if z > _ZERO else _LAMBDA_ALPHA * expm1(z)
 
 

@@ -1,1 +1,1 @@
-"""Data sets known by name, one a file."""
+"""Data sets known by name, one per file."""

@@ -17,13 +17,13 @@ FIFTH = 5
 
 
 class Digits(DataSource):
-    """1797 handwritten digits; of the rows of each digit, every fifth is for testing.
+    """1797 handwritten digits; every fifth row of each digit is for testing.
 
     Values (n, 64) uint8, pixels row by row from 0 to 16; labels (n,) int64, 0 to 9.
 
-    The rows lie by writer, so this split has the same writers on both sides. Testing on the last
-    rows instead (1400 to 1796, as is often done) asks about other writers: the same small nets
-    score about 92 % there and 96 to 97 % here.
+    The rows are ordered by writer, so both splits have the same writers. Testing on the last rows
+    instead (1400 to 1796, as is often done) tests other writers: the same small nets score about
+    92 % there and 96 to 97 % here.
 
     Source: E. Alpaydin, C. Kaynak, "Optical Recognition of Handwritten Digits", UCI, 1998.
     """
@@ -31,7 +31,7 @@ class Digits(DataSource):
     type_name = "digits"
 
     def load(self, where: Path | None) -> dict[str, Rows]:
-        """The two splits, from the bundled file or from one of the same form at ``where``.
+        """The two splits, from the bundled file or from a file of the same form at ``where``.
 
         Raises
         ------
@@ -46,8 +46,7 @@ class Digits(DataSource):
         x, y = rows.values, rows.labels
         if x is None or y is None or x.shape[1:] != (PIXELS,) or len(x) < FIFTH * 10:
             raise DataSourceError(
-                f"{rows.source}: not the digits: wanted {FIFTH * 10} rows or more, of {PIXELS} "
-                "pixels and a label"
+                f"{rows.source}: expected {FIFTH * 10} rows or more of {PIXELS} pixels and a label"
             )
         whole = Rows(x.astype(np.uint8), labels=y.astype(np.int64), source=f"digits ({FILE})")
         test = every_fifth_of_each(y)
@@ -55,7 +54,7 @@ class Digits(DataSource):
 
 
 def every_fifth_of_each(labels: Array) -> Array:
-    """(n,) True for the fifth, tenth, ... row of each label, for labels (n,)."""
+    """(n,) True at the fifth, tenth, ... row of each of the ``labels`` (n,)."""
     chosen = np.zeros(len(labels), bool)
     for label in np.unique(labels):
         chosen[np.flatnonzero(labels == label)[FIFTH - 1 :: FIFTH]] = True

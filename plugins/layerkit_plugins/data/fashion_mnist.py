@@ -49,6 +49,6 @@ class FashionMnist(DataSource):
         Raises
         ------
         DataSourceError, MissingExtraError, DataError
-            As ``layerkit.data.load_idx_set``.
+            Same as ``layerkit.data.load_idx_set``.
         """
         return load_idx_set(self.type_name, where, files=FILES, mirrors=MIRRORS)

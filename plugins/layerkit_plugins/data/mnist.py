@@ -48,6 +48,6 @@ class Mnist(DataSource):
         Raises
         ------
         DataSourceError, MissingExtraError, DataError
-            As ``layerkit.data.load_idx_set``.
+            Same as ``layerkit.data.load_idx_set``.
         """
         return load_idx_set(self.type_name, where, files=FILES, mirrors=MIRRORS)

@@ -1,1 +1,1 @@
-"""Initializers: how parameters start, one family a file."""
+"""Initializers: how parameters start, one family per file."""

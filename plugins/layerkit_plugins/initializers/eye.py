@@ -1,4 +1,4 @@
-"""eye: the rectangular identity, so that x W starts as x, cut short or filled up with zeros.
+"""eye: the rectangular identity, so that x W starts as x, truncated or padded with zeros.
 
 ::
 
@@ -19,7 +19,7 @@ __all__ = ["Eye"]
 
 
 class Eye(Initializer):
-    """W_ij = 1 if i = j else 0; raises ShapeError for what is no matrix."""
+    """W_ij = 1 if i = j else 0; raises ShapeError if the parameter is not a matrix."""
 
     type_name = "eye"
 
@@ -29,8 +29,8 @@ class Eye(Initializer):
         Raises
         ------
         ShapeError
-            If the parameter is no matrix.
+            If the parameter is not a matrix.
         """
         if len(shape) != 2:
-            raise ShapeError(f"initializer 'eye' makes matrices, not arrays of shape {shape}")
+            raise ShapeError(f"initializer 'eye': expected a matrix, got shape {list(shape)}")
         return np.eye(*shape)

@@ -37,10 +37,12 @@ class Orthogonal(Initializer):
         Raises
         ------
         ShapeError
-            If the parameter is no matrix.
+            If the parameter has fewer than two axes.
         """
         if len(shape) < 2:
-            raise ShapeError(f"initializer 'orthogonal' needs two axes, not shape {shape}")
+            raise ShapeError(
+                f"initializer 'orthogonal': expected two axes or more, got shape {list(shape)}"
+            )
         o = shape[-1]
         i = int(np.prod(shape[:-1]))
         G = rng.normal(size=(max(i, o), min(i, o)))

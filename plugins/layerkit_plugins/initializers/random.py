@@ -27,7 +27,7 @@ class Uniform(Initializer):
 
     def __init__(self, *, low: float = -0.05, high: float = 0.05) -> None:
         if low > high:
-            raise ValueError(f"low is above high: {low:g} > {high:g}")
+            raise ValueError(f"expected low <= high, got low {low:g} and high {high:g}")
         self.low = low
         self.high = high
 

@@ -4,7 +4,7 @@
 
     glorot   Var W = 2 / (fan_in + fan_out)      for tanh and linear layers
     he       Var W = 2 / fan_in                  for relu layers
-    lecun    Var W = 1 / fan_in                  for selu layers, and the oldest of the three
+    lecun    Var W = 1 / fan_in                  for selu layers
 
     *_uniform   W ~ U[-r, r),  r = sqrt(3 Var W)
     *_normal    W ~ N(0, Var W), not truncated

@@ -1,1 +1,1 @@
-"""First-party layers: one file each, entered through entry points like anybody's."""
+"""First-party layers, one per file, found through entry points like all others."""

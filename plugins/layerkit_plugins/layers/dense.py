@@ -42,7 +42,7 @@ from layerkit_plugins.compiled import DENSE, code_of, kernels
 __all__ = ["Dense"]
 
 Memory = tuple[Array, Array]
-"""z and y, (o, n); one array where the slope can be told from y."""
+"""z and y, (o, n); one array if the slope can be computed from y."""
 
 
 class Dense(Layer):
@@ -53,13 +53,13 @@ class Dense(Layer):
     units
         Width o of the output.
     activation
-        f; linear by default, as the last layer before a loss wants it.
+        f; linear by default, as the last layer before a loss needs it.
     initializer
         How W starts; b starts at 0.
     use_bias
-        Without it b is left out.
+        Whether there is a b.
     freeze
-        Training leaves W and b alone.
+        Whether training leaves W and b unchanged.
 
     Raises
     ------
@@ -94,9 +94,9 @@ class Dense(Layer):
         ]
 
     def plan(self, in_shape: Shape) -> Plan:
-        """W (i, o), b (o,); i o multiply-accumulates a row."""
+        """W (i, o), b (o,); i o multiply-adds per row."""
         if len(in_shape) != 1:
-            raise ShapeError(f"dense takes rows of one axis, these are of shape {list(in_shape)}")
+            raise ShapeError(f"dense takes rows of one axis, not of shape {list(in_shape)}")
         i, o = in_shape[0], self.units
         params = {"W": Param((i, o), self.initializer)}
         if self.use_bias:
@@ -118,7 +118,7 @@ class Dense(Layer):
         return ctx.bound(self._bind_backprop, memory)(x, dy)
 
     def _bind_feed(self, n: int, ctx: Context) -> tuple[Callable[[Array], Array], Memory]:
-        """``feed`` of n rows with all but x in place, and the memory that backprop reads."""
+        """``feed`` of n rows with everything but x bound, and the memory that backprop reads."""
         W, b, f = self.params["W"].T, self.params.get("b"), activation(self.activation)
         z = ctx.buffer("z", (self.units, n))
         y = z if f.from_output else ctx.buffer("y", z.shape)
@@ -135,7 +135,7 @@ class Dense(Layer):
         return step, (z, y)
 
     def _bind_backprop(self, memory: Memory, ctx: Context) -> Callable[[Array, Array], Array]:
-        """``backprop`` with all but x and dy in place."""
+        """``backprop`` with everything but x and dy bound."""
         z, y = memory
         W, dW, db = self.params["W"], self.grads["W"], self.grads.get("b")
         f, dz = activation(self.activation), ctx.scratch("dz", z.shape)
@@ -158,7 +158,7 @@ class Dense(Layer):
         return step
 
     def row_feed(self) -> Callable[[Array], Array]:
-        """``feed`` for one row as a vector, with everything bound that does not change."""
+        """``feed`` of one row as a vector, with everything but x bound."""
         W, b, f = self.params["W"], self.params.get("b"), activation(self.activation)
         z = np.empty(self.units, W.dtype)
         y = z if f.from_output else np.empty_like(z)
@@ -172,7 +172,7 @@ class Dense(Layer):
         return feed
 
     def program(self) -> tuple[Callable[..., Any], tuple[int, ...]] | None:
-        """The program of the compiled kernels, for activations that it knows."""
+        """The compiled program, None for an activation without kernels."""
         code = code_of(activation(self.activation))
         if code is None:
             return None

@@ -17,7 +17,7 @@ Backprop, given G = dL/dy (n, d)::
     dWk = x^T dk,  dbk = column sums of dk        for k in H, T
     dx  = dH WH^T + dT WT^T + gC           (n, d)
 
-bT starts negative, so that at first the layer carries its input and a deep stack can be trained.
+bT starts negative, so that the layer first carries its input and deep stacks can be trained.
 
 Source: Srivastava, Greff, Schmidhuber, "Highway Networks", arXiv 1505.00387, equations 2 to 4,
 with C = 1 - T, and section 2.2 for the gate bias.
@@ -60,15 +60,15 @@ class Highway(Layer):
     activation
         f, the activation of H.
     gate_bias
-        Where bT starts: -1 to -3 usually, lower for deeper nets.
+        Initial bT: usually -1 to -3, lower for deeper nets.
     initializer
         How WH and WT start; bH starts at 0.
     units
-        Width, if it is to be checked; it must be that of the input.
+        Width, only to check it; it must be that of the input.
     use_bias
-        Without it bH is left out; bT stays, since the layer is not trainable in depth without it.
+        Whether there is a bH; bT stays, since deep stacks cannot be trained without it.
     freeze
-        Training leaves the parameters alone.
+        Whether training leaves the parameters unchanged.
 
     Raises
     ------
@@ -105,9 +105,9 @@ class Highway(Layer):
         ]
 
     def plan(self, in_shape: Shape) -> Plan:
-        """WH, WT (d, d), bH, bT (d,); 2 d^2 multiply-accumulates a row."""
+        """WH, WT (d, d), bH, bT (d,); 2 d^2 multiply-adds per row."""
         if len(in_shape) != 1:
-            raise ShapeError(f"highway takes rows of one axis, these are of shape {list(in_shape)}")
+            raise ShapeError(f"highway takes rows of one axis, not of shape {list(in_shape)}")
         d = in_shape[0]
         if self.units not in (None, d):
             raise ShapeError(
@@ -141,7 +141,7 @@ class Highway(Layer):
         return ctx.bound(self._bind_backprop, memory)(x, dy)
 
     def _bind_feed(self, n: int, ctx: Context) -> tuple[Callable[[Array], Array], Memory]:
-        """``feed`` of n rows with all but x in place, and the memory that backprop reads."""
+        """``feed`` of n rows with everything but x bound, and the memory that backprop reads."""
         d, keeps, one = self.joined["W"].shape[0], ctx.keeps, np.ones((), ctx.dtype)
         W, f = self.joined["W"].T, activation(self.activation)
         a, P = ctx.buffer("a", (2 * d, n)), ctx.buffer("P", (d, n))
@@ -170,7 +170,7 @@ class Highway(Layer):
         return step, (a, H, P)
 
     def _bind_backprop(self, memory: Memory, ctx: Context) -> Callable[[Array, Array], Array]:
-        """``backprop`` with all but x and dy in place."""
+        """``backprop`` with everything but x and dy bound."""
         a, H, P = memory
         d, n = P.shape
         aH, C, f = a[:d], a[d:], activation(self.activation)
@@ -210,7 +210,7 @@ class Highway(Layer):
         return product
 
     def row_feed(self) -> Callable[[Array], Array]:
-        """``feed`` for one row as a vector, with everything bound that does not change."""
+        """``feed`` of one row as a vector, with everything but x bound."""
         W, bH, bT, f = self.joined["W"], self.params.get("bH"), self.params["bT"], self.activation
         feed_H, d, one = activation(f).feed, W.shape[0], np.ones((), W.dtype)
         a, H, P = np.empty(2 * d, W.dtype), np.empty(d, W.dtype), np.empty(d, W.dtype)
@@ -230,7 +230,7 @@ class Highway(Layer):
         return feed
 
     def program(self) -> tuple[Callable[..., Any], tuple[int, ...]] | None:
-        """The program of the compiled kernels, for activations that it knows."""
+        """The compiled program, None for an activation without kernels."""
         code = code_of(activation(self.activation))
         if code is None:
             return None

@@ -19,8 +19,8 @@ Backprop, given G = dL/dy (n, o)::
     dWk = x^T dk,  dbk = column sums of dk        for k in H, T, A
     dx  = dH WH^T + dT WT^T + dA WA^T      (n, i)
 
-WA starts as all ones, as in the article. That matrix has rank 1: every unit receives the sum of
-the row, and a squashing fA saturates when that sum is large; ``advice`` says so when it happens.
+WA starts as all ones, as in the article. That matrix has rank 1: every unit receives the sum of the
+row, and a squashing fA saturates if that sum is large; ``advice`` then reports it.
 
 Source: Jae Duk Seo, "Only Numpy: Implementing Highway Network, OOP approach with mini-batch"
 (2018), the branches H, T and A.
@@ -65,7 +65,7 @@ class Projection(Layer):
     activation
         f, the activation of H.
     gate_bias
-        Where bT starts.
+        Initial bT.
     carry_activation
         fA, the activation of the carry; tanh by default, since ones and linear diverge.
     carry_initializer
@@ -73,9 +73,9 @@ class Projection(Layer):
     initializer
         How WH and WT start; bH and bA start at 0.
     use_bias
-        Without it bH and bA are left out; bT stays.
+        Whether there are bH and bA; bT stays.
     freeze
-        Training leaves the parameters alone.
+        Whether training leaves the parameters unchanged.
 
     Raises
     ------
@@ -125,10 +125,9 @@ class Projection(Layer):
         ]
 
     def plan(self, in_shape: Shape) -> Plan:
-        """WH, WT, WA (i, o), bH, bT, bA (o,); 3 i o multiply-accumulates a row."""
+        """WH, WT, WA (i, o), bH, bT, bA (o,); 3 i o multiply-adds per row."""
         if len(in_shape) != 1:
-            shape = list(in_shape)
-            raise ShapeError(f"projection takes rows of one axis, these are of shape {shape}")
+            raise ShapeError(f"projection takes rows of one axis, not of shape {list(in_shape)}")
         i, o = in_shape[0], self.units
         params = {
             "WH": Param((i, o), self.initializer),
@@ -157,7 +156,7 @@ class Projection(Layer):
         return ctx.bound(self._bind_backprop, memory)(x, dy)
 
     def _bind_feed(self, n: int, ctx: Context) -> tuple[Callable[[Array], Array], Memory]:
-        """``feed`` of n rows with all but x in place, and the memory that backprop reads."""
+        """``feed`` of n rows with everything but x bound, and the memory that backprop reads."""
         o, keeps, one, W = self.units, ctx.keeps, np.ones((), ctx.dtype), self.joined["W"].T
         f, fA = activation(self.activation), activation(self.carry_activation)
         a, P = ctx.buffer("a", (3 * o, n)), ctx.buffer("P", (o, n))
@@ -187,7 +186,7 @@ class Projection(Layer):
         return step, (a, H, A, P)
 
     def _bind_backprop(self, memory: Memory, ctx: Context) -> Callable[[Array, Array], Array]:
-        """``backprop`` with all but x and dy in place."""
+        """``backprop`` with everything but x and dy bound."""
         a, H, A, P = memory
         o, n = P.shape
         aH, C, aA = a[:o], a[o : 2 * o], a[2 * o :]
@@ -229,7 +228,7 @@ class Projection(Layer):
         return product
 
     def row_feed(self) -> Callable[[Array], Array]:
-        """``feed`` for one row as a vector, with everything bound that does not change."""
+        """``feed`` of one row as a vector, with everything but x bound."""
         W, o, kind = self.joined["W"], self.units, self.joined["W"].dtype
         feed_H, feed_A = activation(self.activation).feed, activation(self.carry_activation).feed
         a, H, A, P = (np.empty(size, kind) for size in (3 * o, o, o, o))
@@ -250,7 +249,7 @@ class Projection(Layer):
         return feed
 
     def program(self) -> tuple[Callable[..., Any], tuple[int, ...]] | None:
-        """The program of the compiled kernels, for activations that it knows."""
+        """The compiled program, None for an activation without kernels."""
         f, fA = activation(self.activation), activation(self.carry_activation)
         code, code_A = code_of(f), code_of(fA)
         if code is None or code_A is None or not fA.from_output:
@@ -258,7 +257,7 @@ class Projection(Layer):
         return kernels("program").Program.of, (PROJECTION, code, code_A, int(self.use_bias))
 
     def advice(self, ctx: Context) -> list[str]:
-        """A warning when nearly every value of the carry has no slope left."""
+        """A warning if nearly all values of the carry have no slope left."""
         _, (a, _, A, _) = ctx.saved
         aA = a[2 * self.units :]
         slope = activation(self.carry_activation).backprop(np.ones_like(A), aA, A, np.empty_like(A))

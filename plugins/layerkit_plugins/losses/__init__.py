@@ -1,1 +1,1 @@
-"""Losses: the loss of a row and its gradient, one a file."""
+"""Losses: the loss of a row and its gradient, one per file."""

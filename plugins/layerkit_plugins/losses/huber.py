@@ -35,7 +35,7 @@ class Huber(Loss):
     def feed(self, scores: Array, targets: Array, ctx: Context) -> Array:
         """Return loss = mean of c (r - c / 2), (n,)."""
         r = np.empty_like(scores)
-        np.copyto(r, targets.reshape(r.shape))  # into the memory order of scores: 4 times as fast
+        np.copyto(r, targets.reshape(r.shape))  # in the memory order of scores: 4 times as fast
         np.subtract(scores, r, r)
         c = np.minimum(np.maximum(r, -self.delta), self.delta)
         ctx.save(c)

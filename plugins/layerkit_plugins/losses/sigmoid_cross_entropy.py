@@ -1,5 +1,5 @@
-"""sigmoid_cross_entropy: for k independent yes-or-no answers, the mean over them of minus the log
-of the probability given to the true one.
+"""sigmoid_cross_entropy: minus the log of the probability of the true answer, averaged over k
+independent yes-or-no questions.
 
 ::
 
@@ -50,7 +50,7 @@ class SigmoidCrossEntropy(Loss):
         e /= u
         e += np.log(u, u)
         np.maximum(s, 0, out=cost)
-        # 0 exactly for a sure right answer, so that e, added last, keeps its digits
+        # exactly 0 for a certain right answer, so that e, added last, keeps its digits
         cost -= np.multiply(s, t, u)
         cost += e
         ctx.save(s, t, batch_major)

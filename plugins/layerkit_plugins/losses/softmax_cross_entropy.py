@@ -1,4 +1,4 @@
-"""softmax_cross_entropy: minus the log of the probability given to the true class.
+"""softmax_cross_entropy: minus the log of the probability of the true class.
 
 ::
 
@@ -9,8 +9,8 @@
     p_j     = e_j / Z
     dscores = weights * (p - q)                     (n, k)
 
-Everything runs in (k, n) buffers, where sums over the classes are sums of whole rows; dscores comes
-back in the memory order of scores.
+Buffers are (k, n), where sums over the classes are sums of whole rows; dscores has the memory order
+of scores.
 
 Source: Bridle, "Probabilistic Interpretation of Feedforward Classification Network Outputs" (1990);
 Szegedy and others, "Rethinking the Inception Architecture" (arXiv 1512.00567), section 7, for q.
@@ -64,7 +64,7 @@ class SoftmaxCrossEntropy(Loss):
         np.multiply(e, weights / Z, d)
         if a:
             d -= weights * (a / k)
-        # d[targets, rows] by one index: a quarter of the time
+        # d[targets, rows] -= ... by one flat index: a quarter of the time
         at = rows * k + targets if batch_major else targets * n + rows
         memory.reshape(-1)[at] -= weights * (1 - a) if a else weights
         return d.T
@@ -72,7 +72,7 @@ class SoftmaxCrossEntropy(Loss):
     def compiled_judge(
         self, scores: Array, targets: Array, weights: Array, out: Array
     ) -> float | None:
-        """Both in one pass over each row."""
+        """Loss and gradient in one pass over each row."""
         given = (scores, np.float32), (weights, np.float32), (out, np.float32), (targets, np.int64)
         if not all(x.flags.carray and x.dtype == kind for x, kind in given):
             return None

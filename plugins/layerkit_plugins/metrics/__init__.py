@@ -1,1 +1,1 @@
-"""Metrics: how good predictions are, one number a file."""
+"""Metrics: how good predictions are, one per file."""

@@ -1,4 +1,4 @@
-"""log_loss: minus the mean log of the probability given to the truth; lower is better.
+"""log_loss: minus the mean log of the probability of the truth; lower is better.
 
 ::
 
@@ -7,8 +7,8 @@
     binary   l_i = -mean over the k flags of t_ij log p'_ij + (1 - t_ij) log(1 - p'_ij)
     value    = sum_i w_i l_i / sum_i w_i                      w (n,), 1 if not given
 
-Probabilities that are exactly 0 or 1 are moved in by the spacing eps of their type at 1, so one
-certain mistake costs at most 36 (float32: 16) and not infinity.
+Probabilities of exactly 0 or 1 are moved inwards by the spacing eps of their dtype at 1, so that a
+certain mistake costs at most 36 (float32: 16) instead of infinity.
 
 Source: Good, "Rational Decisions" (Journal of the Royal Statistical Society B 14, 1952), section 8;
 scikit-learn ``log_loss`` for eps.

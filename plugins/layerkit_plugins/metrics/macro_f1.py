@@ -1,4 +1,4 @@
-"""macro_f1: the F1 score of each class, averaged with equal say for each; higher is better.
+"""macro_f1: the F1 score of each class, averaged with equal weight; higher is better.
 
 ::
 

@@ -9,7 +9,7 @@
     value  = mean over the outputs of those R2_j that are defined; NaN if none is
 
 1 is perfect, 0 as good as the mean of the targets, and it can be negative. tbar_j and tot_j are
-taken of t_ij less their smallest, so that a large offset costs no digits.
+computed from t_ij minus their smallest, so that a large offset costs no digits.
 
 Source: Wright, "Correlation and Causation" (Journal of Agricultural Research 20, 1921);
 scikit-learn ``r2_score`` for several outputs.

@@ -1,1 +1,1 @@
-"""Optimizers: how a gradient changes a parameter, one a file."""
+"""Optimizers: how a gradient changes a parameter, one per file."""

@@ -6,7 +6,7 @@ As published (all (m,); m, v start at 0; t = 1 in the first step)::
     v := b2 v + (1 - b2) g^2                  v' = v / (1 - b2^t)
     p := p - eta m' / (sqrt(v') + epsilon)    eta = rate; epsilon beside the corrected root
 
-As computed, two passes fewer and the same but for rounding: with M = m / (1 - b1) and
+As computed, with two passes fewer and equal up to rounding: with M = m / (1 - b1) and
 V = v / (1 - b2)::
 
     M := b1 M + g                             m' = a M,    a = (1 - b1) / (1 - b1^t)
@@ -64,7 +64,7 @@ class Adam(Optimizer):
         p -= scratch
 
     def compiled_rule(self, p: Array, g: Array, slots: Sequence[Array], scratch: Array) -> None:
-        """As ``rule``, in one pass."""
+        """Same as ``rule``, in one pass."""
         a, c = self._corrections()
         kind = p.dtype.type
         betas, rate, epsilon = (kind(self.beta1), kind(self.beta2)), self.rate * a / c, self.epsilon

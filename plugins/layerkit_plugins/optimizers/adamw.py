@@ -1,4 +1,4 @@
-"""adamw: adam, and beside it a decay of the weights that the moments do not see.
+"""adamw: adam with a weight decay that does not enter the moments.
 
 As published (all (m,); m, v start at 0; t = 1 in the first step)::
 

@@ -3,7 +3,7 @@
 ::
 
     v := mu v + g                 mu = momentum; v starts at 0; all (m,)
-    p := p - eta v                eta = rate, of this step only: v holds no rate (as in PyTorch)
+    p := p - eta v                eta = rate of this step; v holds no rate (as in PyTorch)
 
 Source: Polyak, "Some methods of speeding up the convergence of iteration methods" (1964), equation
 9; Sutskever, Martens, Dahl, Hinton, "On the importance of initialization and momentum in deep
@@ -41,6 +41,6 @@ class Momentum(Optimizer):
         p -= np.multiply(v, self.rate, scratch)
 
     def compiled_rule(self, p: Array, g: Array, slots: Sequence[Array], scratch: Array) -> None:
-        """As ``rule``, in one pass."""
+        """Same as ``rule``, in one pass."""
         number = p.dtype.type
         kernels("steps").momentum(p, g, slots[0], number(self.momentum), number(self.rate))

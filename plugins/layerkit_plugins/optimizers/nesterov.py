@@ -1,9 +1,9 @@
-"""nesterov: momentum whose gradient is taken where the velocity is about to lead.
+"""nesterov: momentum with the gradient taken at the point the velocity leads to.
 
 ::
 
     v := mu v + g                 mu = momentum; v starts at 0; all (m,)
-    p := p - eta (g + mu v)       eta = rate, of this step only: v holds no rate (as in PyTorch)
+    p := p - eta (g + mu v)       eta = rate of this step; v holds no rate (as in PyTorch)
 
 p here is the point ahead, theta + mu v of the source, so that g is the gradient at p.
 

@@ -5,7 +5,7 @@ As published (all (m,); v starts at 0)::
     v := rho v + (1 - rho) g^2
     p := p - eta g / (sqrt(v) + epsilon)      eta = rate; epsilon outside the root, as in PyTorch
 
-As computed, a pass fewer and the same but for rounding: with V = v / (1 - rho)::
+As computed, with one pass fewer and equal up to rounding: with V = v / (1 - rho)::
 
     V := rho V + g^2                          v = c^2 V,  c = sqrt(1 - rho)
     p := p - (eta / c) g / (sqrt(V) + epsilon / c)

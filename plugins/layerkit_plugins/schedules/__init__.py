@@ -1,1 +1,1 @@
-"""Schedules: how the learning rate changes in training, one a file."""
+"""Schedules: how the learning rate changes during training, one per file."""

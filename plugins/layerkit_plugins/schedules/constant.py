@@ -4,8 +4,7 @@
 
     factor = 1
 
-Source: Robbins, Monro, "A Stochastic Approximation Method" (1951), take a falling rate; this is the
-case without one.
+Source: by definition; Robbins, Monro, "A Stochastic Approximation Method" (1951) for falling rates.
 """
 
 from __future__ import annotations

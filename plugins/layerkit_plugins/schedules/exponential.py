@@ -1,4 +1,4 @@
-"""exponential: the rate shrinks by the same share in every epoch, smoothly within it.
+"""exponential: the rate shrinks by the same factor every epoch, smoothly within it.
 
 ::
 

@@ -1,4 +1,4 @@
-"""step: the rate drops by a factor after every so many epochs.
+"""step: the rate drops by a factor every so many epochs.
 
 ::
 

@@ -1,10 +1,10 @@
-"""warmup: the rate rises along a line for the first epochs, then another schedule takes over.
+"""warmup: the rate rises linearly for the first epochs, then another schedule follows.
 
 ::
 
     t < W    factor = (start + (1 - start) t / W) f(0)        t = epoch, W = epochs of warm-up
-    t >= W   factor = f(t - W)                                f = then, told that max(T - W, 1)
-                                                              epochs are to come; T = all epochs
+    t >= W   factor = f(t - W)                                f = then, for a training of
+                                                              max(T - W, 1) epochs; T = all epochs
 
 The first step runs at ``start`` and not at 0, where it would do nothing.
 

@@ -217,7 +217,7 @@ def test_mapping_of_files(tmp_path: Path) -> None:
         ({"train": "absent.csv"}, "there is no file or folder absent.csv"),
         ("absent.csv", "--data PATH"),
         (Path("absent"), "there is no file or folder absent"),
-        (None, "names any data"),
+        (None, "no data named"),
     ],
 )
 def test_data_that_cannot_be_found(data: Any, words: str) -> None:

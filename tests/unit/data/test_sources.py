@@ -106,7 +106,7 @@ def test_digits_from_a_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="column is missing"):
         load_data("digits", where=tmp_path)
     (tmp_path / "digits.csv.gz").write_bytes(gzip.compress((b"1," * 64 + b"1\n") * 49))
-    with pytest.raises(DataSourceError, match="not the digits"):
+    with pytest.raises(DataSourceError, match="expected 50 rows or more of 64 pixels"):
         load_data("digits", where=tmp_path)
 
 
