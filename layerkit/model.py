@@ -1,4 +1,4 @@
-"""A model: a resolved spec, its network of layers, and the data contract of its rows.
+"""Model: a resolved spec, its network of layers, and the data contract of its rows.
 
 ``build`` makes one with initial weights. ``predict`` takes raw rows, applies the contract, feeds
 the network and turns scores into probabilities or into numbers in raw units.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,19 +16,12 @@ import numpy as np
 
 from layerkit.core.layer import Array
 from layerkit.core.network import Network
-from layerkit.core.parts import Link
 from layerkit.core.planning import PlannedLayer
-from layerkit.datacontract import (
-    DataContract,
-    InputContract,
-    OutputContract,
-    fit_fill,
-    fit_scaler,
-)
+from layerkit.datacontract import DataContract, InputContract
 from layerkit.discovery.registry import initializer
 from layerkit.errors import DataError
 from layerkit.predict import Predictor, RawRows
-from layerkit.specs import Spec, read_spec
+from layerkit.specs import Spec, as_spec
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +34,7 @@ _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class SelfTest(NamedTuple):
-    """A few raw rows and what the model gave for them when it was saved."""
+    """Some raw rows, and the model's outputs for them when it was saved."""
 
     rows: Array
     outputs: Array
@@ -50,11 +43,11 @@ class SelfTest(NamedTuple):
 
 
 class FileLeftovers(NamedTuple):
-    """What a loaded file held that is written back as it was.
+    """Content of a model file that the model does not use, kept to be written back.
 
-    ``selftest`` is valid while ``fingerprint`` is that of the model; ``aliases`` while the arrays
-    are equal; ``training``, ``tensors`` (optimizer slots) and ``units`` of the history until the
-    model is trained again.
+    ``selftest`` is valid while ``fingerprint`` is that of the model, ``aliases`` while the arrays
+    are equal, and ``training``, ``tensors`` (optimizer slots) and ``units`` of the history until
+    the model is trained again.
     """
 
     fingerprint: str = ""
@@ -78,17 +71,17 @@ class Model:
     contract
         What raw rows must look like and what outputs mean.
     history
-        Series name to one float64 an epoch.
+        Series name to one float64 per epoch.
     metrics
         Final values by name.
     metadata
         The user's own notes, JSON values.
     path, file_id
         Of the file it was loaded from or last saved to, if any.
-    carried
-        What that file held besides.
+    leftovers
+        Other content of that file.
     fit
-        With which kernels and on what rows it was fitted, if it was.
+        With which kernels and on which rows it was fitted, if it was.
     """
 
     spec: Spec
@@ -99,7 +92,7 @@ class Model:
     metadata: dict[str, Any] = field(default_factory=dict)
     path: str | None = None
     file_id: str | None = None
-    carried: FileLeftovers = field(default_factory=FileLeftovers, repr=False)
+    leftovers: FileLeftovers = field(default_factory=FileLeftovers, repr=False)
     fit: Fit | None = None
     _predictor: Predictor = field(init=False, repr=False)
 
@@ -122,7 +115,7 @@ class Model:
         named = ("history", "metrics", "metadata")
         copies = {name: copy.deepcopy(getattr(self, name), memo) for name in named}
         twin = Model(self.spec, network, self.contract, **copies)
-        twin.path, twin.file_id, twin.carried = self.path, self.file_id, self.carried
+        twin.path, twin.file_id, twin.leftovers = self.path, self.file_id, self.leftovers
         twin.fit = self.fit
         return twin
 
@@ -147,8 +140,8 @@ class Model:
 
     @property
     def ready(self) -> bool:
-        """Whether it can predict: nothing that the spec asks to be fitted is missing."""
-        return not _unfitted(self.spec, self.contract)
+        """Whether it can predict: all that the spec asks to be fitted is fitted."""
+        return not self.contract.unfitted(self.spec.input, self.spec.output)
 
     def scores(self, rows: RawRows) -> Array:
         """What the last layer gives, before softmax and scaling back: (n, *out).
@@ -158,11 +151,11 @@ class Model:
         DataError
             If the rows do not keep the data contract.
         """
-        return self._linked(rows, "identity")
+        return self._predictor(rows, "identity", self._inputs())
 
     def scores_of(self, x: Array) -> Array:
-        """``scores`` for rows that are scaled to x (n, *in) already, to the bit."""
-        return self._predictor.scaled(x)
+        """``scores`` for rows that are scaled to x (n, *in) already: the same bits."""
+        return self._predictor(x, "identity", None)
 
     def predict(self, rows: RawRows) -> Array:
         """Predictions for raw rows.
@@ -177,15 +170,15 @@ class Model:
         -------
         Array
             (n, k): the probability of each class in the model's dtype, or the target values in raw
-            units: float64 where ``output.scale`` scales them back, whose digits the model's dtype
-            may not hold, else the model's dtype. The caller's own, to be written into.
+            units: float64 where ``output.scale`` scales them back, else the model's dtype. A new
+            array that the caller may write to.
 
         Raises
         ------
         DataError
-            If the rows do not keep the data contract: row, column and what was wanted.
+            If the rows do not keep the data contract; it names row, column and expectation.
         """
-        predictions = self._linked(rows, self.spec.link)
+        predictions = self._predictor(rows, self.spec.link, self._inputs())
         output = self.contract.output
         if output is not None and output.classes is None:
             return output.decode(predictions)
@@ -219,7 +212,7 @@ class Model:
     def outside(self, rows: RawRows) -> Array:
         """Which numbers of raw rows lie outside the range that training saw: (n, *shape) bool.
 
-        ``model.outside(rows).any(axis=1)`` tells which rows the predictions extrapolate for.
+        For rows with ``model.outside(rows).any(axis=1)`` predictions are extrapolations.
 
         Raises
         ------
@@ -228,22 +221,22 @@ class Model:
         """
         return self.contract.input.outside(rows)
 
-    def _linked(self, rows: RawRows, link: Link) -> Array:
-        """Scores (n, *out) with ``link`` applied."""
-        missing = _unfitted(self.spec, self.contract)
+    def _inputs(self) -> InputContract:
+        """The contract of the rows, if all that the spec asks to be fitted is fitted."""
+        missing = self.contract.unfitted(self.spec.input, self.spec.output)
         if missing:
             raise DataError(
                 f"the model {self.name!r} was built but not trained: its {missing} must be fitted "
                 "to training rows first",
                 hint="train it, for example with: layerkit train MODEL --data PATH",
             )
-        return self._predictor(self.contract.input, rows, link)
+        return self.contract.input
 
     @property
     def block_rows(self) -> int:
-        """How many rows to predict at a time where there are too many for memory.
+        """Rows per block, where there are too many rows for memory.
 
-        Blocks of so many rows, the last one shorter, give the very bits that all rows at once give:
+        Blocks of this size, the last one shorter, give the same bits as all rows at once:
         ``for rows in read_blocks(path, rows=model.block_rows): model.predict(rows)``.
         """
         return self._predictor.block_rows()
@@ -256,14 +249,14 @@ class Model:
     def accelerate(self, *, on: bool = True) -> Model:
         """Predict with the compiled kernels of the ``fast`` extra from now on.
 
-        Worth it for a process that predicts for long: the kernels take half a second to load, and
-        some seconds once on a machine to compile. A single row takes a quarter of the time then.
+        Worth it in a long-running process: the kernels take half a second to load, and a few
+        seconds to compile once per machine. A single row then takes a quarter of the time.
         Predictions change by rounding.
 
         Parameters
         ----------
         on
-            False: with NumPy again.
+            False: back to NumPy.
 
         Returns
         -------
@@ -292,7 +285,7 @@ def build(spec: str | Path | Mapping[str, Any] | Spec, *, settings: Sequence[str
     Returns
     -------
     Model
-        Its weights follow from ``train.seed`` alone.
+        Its weights depend on ``train.seed`` alone.
 
     Raises
     ------
@@ -305,51 +298,12 @@ def build(spec: str | Path | Mapping[str, Any] | Spec, *, settings: Sequence[str
     return Model(resolved, network, declared_contract(resolved, network.planned))
 
 
-def as_spec(spec: str | Path | Mapping[str, Any] | Spec, settings: Sequence[str] = ()) -> Spec:
-    """A resolved spec from any of its forms, with overrides applied.
-
-    Raises
-    ------
-    SpecError, PluginError
-        If the spec is wrong, or a part it names cannot be used.
-    """
-    if isinstance(spec, Spec):
-        return read_spec(spec.to_document(), settings=settings) if settings else spec
-    return read_spec(spec, settings=settings)
-
-
 def declared_contract(spec: Spec, planned: Sequence[PlannedLayer]) -> DataContract:
     """What the spec alone says of the data, before any training rows are seen."""
-    given = spec.input
-    center = spread = fill = None
-    columns = None if given["columns"] is None else tuple(given["columns"])
-    inputs = InputContract(spec.in_shape, spec.dtype, columns)
-    blank = np.broadcast_to(0.0, (inputs.numbers,))
-    if isinstance(given["scale"], dict):
-        center, spread = fit_scaler(given["scale"], blank, blank, blank) or (None, None)
-    if not isinstance(given["missing"], str):
-        fill = fit_fill(given["missing"], blank, columns)
-    inputs = replace(inputs, center=center, scale=spread, missing=fill)
-    shape = planned[-1].plan.out_shape if planned else spec.in_shape
-    classes, targets = spec.output["classes"], spec.output["targets"]
-    outputs = OutputContract(
-        shape,
-        spec.dtype,
-        None if classes is None else tuple(classes),
-        None if targets is None else tuple(targets),
-        label=spec.output["column"],
+    return DataContract.declared(
+        spec.input,
+        spec.output,
+        dtype=spec.dtype,
+        in_shape=spec.in_shape,
+        out_shape=planned[-1].plan.out_shape if planned else spec.in_shape,
     )
-    return DataContract(inputs, outputs).with_missing_values(given.get("missing_values") or ())
-
-
-def _unfitted(spec: Spec, contract: DataContract) -> str:
-    """What the spec asks to be fitted and the contract does not have yet; empty if nothing."""
-    missing = []
-    if spec.input["scale"] is not None and contract.input.scale is None:
-        missing.append("input scaling")
-    if spec.input["missing"] != "error" and contract.input.missing is None:
-        missing.append("rule for missing values")
-    output = contract.output
-    if spec.output["scale"] is not None and (output is None or output.scale is None):
-        missing.append("target scaling")
-    return " and ".join(missing)

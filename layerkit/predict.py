@@ -1,8 +1,8 @@
-"""Predictions: many rows in tiles that the cores share, a single row by a way of its own.
+"""Prediction: many rows in tiles that the cores share, a single row by its own short path.
 
-Of a single row most of the time would go into the calls between the operations. So a network whose
-layers all can (``Layer.row_feed``) runs it as a vector through functions that have everything
-bound, and a network that is one compiled program (``Layer.program``) runs it in one call.
+Most of the time of a single row would go into the calls between the operations. So a network whose
+layers all can (``Layer.row_feed``) runs it as a vector through functions that are bound once, and a
+network that is one compiled program (``Layer.program``) runs it in one call.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from layerkit.core.parts import Link
 from layerkit.core.rows import Rows
 from layerkit.datacontract import InputContract, all_finite
 from layerkit.errors import PluginLoadError
-from layerkit.execution.kernels import kernels_for_inference, require
+from layerkit.execution.kernels import kernels_for_inference, require_numba
 from layerkit.execution.runner import Chain, Program, program_of
 from layerkit.threads import single_blas, together
 
@@ -31,89 +31,71 @@ __all__ = ["Predictor", "RawRows", "RowChain"]
 RawRows = Rows | Array | Sequence[Any] | Mapping[str, Any]
 """Raw rows: an array (n, *shape), nested lists, named columns, or what a reader gave."""
 
-# Rows fed at once. Activations of few rows stay in the processor's cache; but the threads hold each
-# other up between the operations, and the fewer those are, the less.
+# Rows fed at once. Activations of few rows stay in the processor's cache; but threads wait for each
+# other between operations, and fewer operations mean fewer waits.
 _TILE, _ALONE = 512, 256
 
-# Many rows are predicted by blocks of a fixed size, so that whoever reads a file in such blocks
-# gets the bits that all rows at once give: a product of other sizes may round otherwise.
+# Many rows are predicted in blocks of a fixed size, so that reading a file in such blocks gives the
+# same bits as all rows at once: a product of another size may round otherwise.
 _BLOCK, _LEAST, _NUMBERS = 8192, 64, 1 << 21
 
 
 class Predictor:
-    """Feeds raw rows through ``network``, by several threads at a time if they ask."""
+    """Feeds raw rows through ``network``; several threads may call it at once."""
 
     def __init__(self, network: Network) -> None:
         self.network = network
         self._local = threading.local()
         self._fast: bool | None = None
-        self._copies = False
+        self._copies = False  # whether a layer writes into its input, so that it is given copies
         self._program: tuple[Program | None] | None = None
 
-    def __call__(self, inputs: InputContract, rows: RawRows, link: Link) -> Array:
-        """Scores (n, *out) with ``link`` applied, a new array, for rows that keep ``inputs``."""
-        # That all numbers are finite, each tile sees to: the threads share the work.
-        check = inputs.missing is None and not inputs.missing_values and inputs.fits(rows)
-        x: Array = rows if check else inputs.matrix(rows)  # type: ignore[assignment]  # it fits
-        return self._tiled(x, link, inputs, check=check)
+    def __call__(self, rows: RawRows, link: Link, inputs: InputContract | None) -> Array:
+        """Scores (n, *out) with ``link`` applied, a new array.
 
-    def scaled(self, x: Array, link: Link = "identity") -> Array:
-        """As a call gives for rows that are scaled to x (n, *in), to the bit."""
-        return self._tiled(x, link, None, check=False)
+        ``inputs``: the contract that ``rows`` keep; None: they are scaled to (n, *in) already.
+        """
+        x: Array = rows  # type: ignore[assignment]  # an array where ``matrix`` is skipped
+        check = False
+        if inputs is not None:
+            # Where rows can be fed as they are, each tile checks that its numbers are finite.
+            check = inputs.missing is None and not inputs.missing_values and inputs.fits(rows)
+            x = x if check else inputs.matrix(rows)
+        count = len(x)
+        # A single row takes the short path also as the last of many, alone in its block.
+        alone = count % self.block_rows() == 1 if count > _LEAST else count == 1
+        last = self._one_row(x[-1:], link, inputs, check) if alone else None
+        if last is not None and count == 1:
+            return last
+        planned = self.network.planned
+        shape = planned[-1].plan.out_shape if planned else x.shape[1:]
+        out: Array = np.empty((count, *shape), self.network.dtype)
+        if last is not None:
+            out[-1:], count = last, count - 1
+        feed = partial(self._feed_tile, x, out, link, inputs, check)
+        tiles = _tiles(count, self.block_rows())
+        with single_blas():
+            if len(tiles) > 1:
+                together([partial(feed, tile) for tile in tiles])
+            elif tiles:
+                feed(tiles[0])
+        return out
 
     def block_rows(self) -> int:
-        """Rows of a block: a power of two, fewer where rows or predictions are wide."""
+        """Rows per block: a power of two, fewer where rows or predictions are wide."""
         planned = self.network.planned
         shapes = [p.in_shape for p in planned[:1]] + [p.plan.out_shape for p in planned[-1:]]
         widest = max(map(math.prod, shapes), default=1)
-        wanted = min(_BLOCK, max(_LEAST, _NUMBERS // max(widest, 1)))
-        return 1 << (wanted.bit_length() - 1)
-
-    def _tiled(self, x: Array, link: Link, inputs: InputContract | None, *, check: bool) -> Array:
-        """Scores for the rows x, still to be scaled by ``inputs`` if it is given.
-
-        ``check``: they may hold numbers that are not finite.
-        """
-        # A single row goes its short way also where it is the last of many, alone in its block.
-        if len(x) % self.block_rows() == 1 if len(x) > _LEAST else len(x) == 1:
-            one = self._one_row(inputs, x[-1:], link, check=check)
-            if one is not None:
-                return one if len(x) == 1 else self._many(x, link, inputs, check=check, last=one)
-        return self._many(x, link, inputs, check=check)
-
-    def _many(
-        self,
-        x: Array,
-        link: Link,
-        inputs: InputContract | None,
-        *,
-        check: bool,
-        last: Array | None = None,
-    ) -> Array:
-        """As ``_tiled``, all in tiles but the last row, if ``last`` (1, *out) is given."""
-        planned = self.network.planned
-        shape = planned[-1].plan.out_shape if planned else x.shape[1:]
-        out: Array = np.empty((len(x), *shape), self.network.dtype)
-        rest = len(x)
-        if last is not None:
-            out[-1:], rest = last, len(x) - 1
-        feed = partial(self._feed, inputs, x, out, link, check)
-        tiles = _tiles(rest, self.block_rows())
-        with single_blas():
-            if len(tiles) < 2:
-                for tile in tiles:
-                    feed(tile)
-            else:
-                together([partial(feed, tile) for tile in tiles])
-        return out
+        rows = min(_BLOCK, max(_LEAST, _NUMBERS // max(widest, 1)))
+        return 1 << (rows.bit_length() - 1)
 
     def _one_row(
-        self, inputs: InputContract | None, x: Array, link: Link, *, check: bool
+        self, x: Array, link: Link, inputs: InputContract | None, check: bool
     ) -> Array | None:
-        """Predictions (1, k) for x (1, *in) by the short way; None where it has none.
+        """Predictions (1, k) for x (1, *in) by the short path, or None.
 
-        It has none if a layer has none, if one raises, or if numbers are not finite: what to say of
-        them, an error or NumPy's warnings, is left to the long way.
+        None if a layer has no short path or raises, or if numbers are not finite: the long path
+        then gives the error or NumPy's warnings.
         """
         scaled = x if inputs is None else inputs.scale_rows(x)
         if scaled is x:
@@ -130,42 +112,40 @@ class Predictor:
         try:
             with single_blas():
                 out = chain(scaled, link)
-        except Exception:  # noqa: BLE001  # whatever a plugin raises: the long way names the layer
+        except Exception:  # noqa: BLE001  # a plugin may raise anything: the long path names it
             return None
         spoilt = link == "softmax" and math.isnan(out.item(0))  # one score spoils all of them
         return None if spoilt else out
 
-    def _feed(
+    def _feed_tile(
         self,
-        inputs: InputContract | None,
         x: Array,
         out: Array,
         link: Link,
+        inputs: InputContract | None,
         check: bool,
         tile: slice,
     ) -> None:
-        """Write the predictions for the rows of one tile into ``out``."""
-        rows, linked = _sealed(x[tile]), out[tile]
+        """Write the predictions for the rows of one tile of ``x`` into ``out``."""
+        rows, scores = _sealed(x[tile]), out[tile]
         scaled = rows if inputs is None else inputs.scale_rows(rows)
         if check and inputs is not None and not all_finite(scaled):
-            inputs.matrix(x)  # says where
-        linked[...] = self._unchanged(scaled)
-        apply_link(link, linked, in_place=True)
-
-    def _unchanged(self, x: Array) -> Array:
-        """Scores for x, which stays as it is: a layer that writes into it is given a copy."""
-        if not self._copies:
+            inputs.matrix(x)  # raises: it finds the cell
+        feed, copies = self.chain().feed, self._copies
+        if not copies:
             try:
-                return self.chain().feed(x)
+                scores[...] = feed(scaled)
             except PluginLoadError as error:
-                if not is_read_only(error.__cause__):
+                copies = is_read_only(error.__cause__)
+                if not copies:
                     raise
-        scores = self.chain().feed(x.copy())
-        self._copies = True  # by now it is known that this helps
-        return scores
+        if copies:
+            scores[...] = feed(scaled.copy())
+            self._copies = True  # only now it is known that this helps
+        apply_link(link, scores, in_place=True)
 
     def chain(self) -> Chain:
-        """The layers with memory of this thread's own, which is kept from call to call."""
+        """The layers with memory for this thread, kept from call to call."""
         held: tuple[bool, Chain] | None = getattr(self._local, "chain", None)
         if held is None or held[0] is not self.fast:
             held = self.fast, Chain(self.network, fast=self.fast, keeps=False)
@@ -188,7 +168,7 @@ class Predictor:
             If numba is not installed.
         """
         if on:
-            require()
+            require_numba()
         self._fast, self._program = on, None
 
     def program(self) -> Program | None:
@@ -199,10 +179,10 @@ class Predictor:
 
 
 class RowChain:
-    """The layers of one network as functions of one row, for one thread.
+    """The layers of a network as functions of one row, for one thread.
 
-    ``whole`` says whether all layers have such a function; ``mapped`` is that of the network when
-    they were bound, since training a mapped model moves its parameters.
+    ``whole``: whether all layers have such a function. ``mapped``: ``Network.mapped`` when they
+    were bound, since training a mapped model moves its parameters.
     """
 
     def __init__(self, network: Network) -> None:
@@ -221,7 +201,7 @@ class RowChain:
 
 
 def _sealed(x: Array) -> Array:
-    """The numbers of x, so that no layer can change them, nor make them writeable again."""
+    """A view of x that no layer can write to, nor make writeable again."""
     return np.asarray(x.data.toreadonly())
 
 
@@ -235,9 +215,9 @@ def _tiles(n: int, block: int) -> list[slice]:
 
 
 def _equal_tiles(n: int) -> list[slice]:
-    """``n`` rows in equal pieces of at most ``_TILE``, an even number of them where several."""
+    """``n`` rows in equal tiles of at most ``_TILE``; an even number of tiles if several."""
     if n <= _ALONE:
         return [slice(0, n)] if n else []
     count = -(-n // (2 * _TILE)) * 2
-    size = -(-n // (16 * count)) * 16  # products like sizes that are multiples of 16
+    size = -(-n // (16 * count)) * 16  # products are fastest at multiples of 16
     return [slice(at, min(at + size, n)) for at in range(0, n, size)]

@@ -1,11 +1,11 @@
-"""How work is shared among the cores.
+"""Threads: how layerkit shares work among the cores.
 
 NumPy's BLAS splits every product over all cores and spins while it waits: on small networks a
 second thread gains little, on a busy machine it costs a factor of ten, and the split changes the
-last bits. So layerkit keeps BLAS at one thread and hands out large pieces of work itself
-(``together``). The caller takes pieces too and never waits for one that nobody has begun; idle
-helpers sleep. What the pieces are follows from sizes alone, so results do not depend on how many
-threads there are. ``LAYERKIT_THREADS`` sets their number; by default all cores.
+last bits. So layerkit keeps BLAS at one thread and shares large pieces of work itself
+(``together``). The caller works too and never waits for a piece that no thread has begun; idle
+helpers sleep. The pieces depend on sizes alone, so results do not depend on the number of threads.
+``LAYERKIT_THREADS`` sets that number; by default all cores.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ def thread_count() -> int:
     Raises
     ------
     LayerkitError
-        If the variable is no whole number of at least 1.
+        If the variable is not an integer >= 1.
     """
     word = os.environ.get("LAYERKIT_THREADS")
     if word is None:
         return _cores()
     if not (word.isascii() and word.isdecimal() and len(word) < 10 and int(word) > 0):
         raise LayerkitError(
-            f"LAYERKIT_THREADS is {quoted(word)}; a whole number from 1 to 999999999 is wanted"
+            f"LAYERKIT_THREADS must be an integer from 1 to 999999999, not {quoted(word)}"
         )
     return int(word)
 
@@ -56,7 +56,7 @@ def _cores() -> int:
 
 
 class _Job:
-    """Tasks that whoever is free takes in turn."""
+    """Tasks that idle threads take in turn."""
 
     __slots__ = ("error", "over", "tasks", "turn", "undone")
 
@@ -69,7 +69,7 @@ class _Job:
         self.error: BaseException | None = None
 
     def work(self) -> None:
-        """Do tasks until none is left to take; whoever ends the last one says that it is over."""
+        """Do tasks until none is left; the thread that ends the last one reports the end."""
         tasks = self.tasks
         while (mine := next(self.turn)) < len(tasks):
             try:
@@ -91,7 +91,7 @@ def _help(queue: SimpleQueue[_Job]) -> None:
 
 
 def _forget_helpers() -> None:
-    """In a forked child: its parent's helpers are not there."""
+    """In a forked child: the parent's helpers do not exist here."""
     global _queue, _starting
     _queue, _starting = SimpleQueue(), allocate_lock()
     _helpers.clear()
@@ -102,9 +102,9 @@ if hasattr(os, "register_at_fork"):
 
 
 def together(tasks: Sequence[Task]) -> None:
-    """Run independent ``tasks``, by several threads where there are cores; returns when all ended.
+    """Run independent ``tasks``, by several threads if there are cores; return when all have ended.
 
-    A helper that slept takes 0.1 to 0.2 ms to wake: worth it for tasks that leave the interpreter
+    A sleeping helper takes 0.1 to 0.2 ms to wake: worth it for tasks that leave the interpreter
     (products, whole-array operations) for 0.3 ms or more each. A task's exception is raised here.
     """
     helpers = min(thread_count(), len(tasks)) - 1
@@ -145,7 +145,7 @@ def _openblas(folder: str) -> list[str]:
 
 @cache
 def _library() -> Any:
-    """The OpenBLAS that NumPy's wheel brings, or None if it has another BLAS."""
+    """The OpenBLAS in NumPy's wheel, or None if it has another BLAS."""
     import ctypes
 
     package = np.__path__[0]
@@ -181,7 +181,7 @@ class _OneThread:
         self.before = 1
 
     def __enter__(self) -> None:
-        read, write = _controls()  # type: ignore[misc]  # there are some, see single_blas
+        read, write = _controls()  # type: ignore[misc]  # not None, see single_blas
         with self.lock:
             if self.open == 0:
                 self.before = int(read())
@@ -203,9 +203,8 @@ _one_thread = _OneThread()
 def single_blas() -> AbstractContextManager[object]:
     """Let BLAS use one thread inside the block; blocks of several threads may overlap.
 
-    The setting is the process's: other threads see it too, until the last block ends. Without
-    NumPy's own OpenBLAS the package threadpoolctl is asked, if it is installed; else nothing
-    happens.
+    The setting holds for the whole process until the last block ends. Without NumPy's own OpenBLAS
+    it takes the package threadpoolctl; if that is not installed, nothing happens.
     """
     if _controls() is not None:
         return _one_thread

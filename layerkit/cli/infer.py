@@ -20,7 +20,7 @@ from layerkit.errors import LayerkitError, PathError
 if TYPE_CHECKING:
     from layerkit import Array, Model, Rows
     from layerkit.cli.answers import Answers, Form
-    from layerkit.datacontract.out_of_range import Tally
+    from layerkit.datacontract.out_of_range import OutOfRangeCount
 
 __all__ = ["EXAMPLE", "infer"]
 
@@ -131,11 +131,11 @@ class _Work:
     """Blocks of rows to text, and what there is to tell of them."""
 
     def __init__(self, model: Model, answers: Answers, policy: Outside) -> None:
-        from layerkit.datacontract.out_of_range import Tally
+        from layerkit.datacontract.out_of_range import OutOfRangeCount
 
         self._model, self._answers, self._policy = model, answers, policy
         self._source = ""
-        self.tally: Tally = Tally(model.contract.input)
+        self.tally: OutOfRangeCount = OutOfRangeCount(model.contract.input)
 
     def texts(self, blocks: Iterable[Rows]) -> Iterator[str]:
         """The text of the output, in pieces; ``tally`` has the rows up to the last one."""
@@ -177,18 +177,18 @@ class _Work:
 
     def _predicted(self, x: Array) -> tuple[Array, Array]:
         """Predictions, and which numbers of the rows are outside the range of training."""
-        from layerkit.datacontract.out_of_range import refusal
+        from layerkit.datacontract.out_of_range import out_of_range_error
 
         inputs = self._model.contract.input
         outside = inputs.outside(x)
         if self._policy == "error" and outside.any():
-            raise refusal(inputs, x, outside, self._source, first=self.tally.rows)
+            raise out_of_range_error(inputs, x, outside, self._source, first=self.tally.rows)
         predictions = self._model.predict(x)
         self.tally.add(x, outside)
         return predictions, outside
 
 
-def _write(target: Path | None, texts: Iterator[str], tally: Tally) -> None:
+def _write(target: Path | None, texts: Iterator[str], tally: OutOfRangeCount) -> None:
     """All of it to a file or nothing, or each piece at once to a pipe, terminal or device."""
     try:
         if target is None:
@@ -203,7 +203,9 @@ def _write(target: Path | None, texts: Iterator[str], tally: Tally) -> None:
         raise
 
 
-def _tell(target: Path, model: Model, tally: Tally, *, as_json: bool, quiet: bool) -> None:
+def _tell(
+    target: Path, model: Model, tally: OutOfRangeCount, *, as_json: bool, quiet: bool
+) -> None:
     """What was written into a file."""
     if as_json:
         told = {"name": model.name, "rows": tally.rows, "file": str(target)}

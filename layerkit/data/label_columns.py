@@ -10,7 +10,7 @@ import numpy as np
 from layerkit.core.layer import Array
 from layerkit.core.rows import Rows
 from layerkit.data.readers.csv_cells import CellFormat
-from layerkit.datacontract.as_rows import missing_column
+from layerkit.datacontract.choose_columns import missing_column
 from layerkit.errors import DataError
 
 __all__ = ["Labels", "label_names", "take_labels"]

@@ -8,7 +8,7 @@ import numpy as np
 
 from layerkit.core.layer import Array
 from layerkit.core.rows import Rows
-from layerkit.datacontract.as_rows import missing_column
+from layerkit.datacontract.choose_columns import missing_column
 from layerkit.datacontract.labels import Names, distinct_labels, label_of
 from layerkit.display import nearest, quoted
 from layerkit.errors import DataError

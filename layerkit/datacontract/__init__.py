@@ -1,22 +1,19 @@
 """The data contract: what a model's raw rows must look like, and what its answers mean."""
 
-from layerkit.datacontract.as_rows import as_rows, at_source
 from layerkit.datacontract.contract import DataContract
+from layerkit.datacontract.convert_rows import as_rows, at_source
 from layerkit.datacontract.dataframes import label_cells
 from layerkit.datacontract.inputs import InputContract, all_finite
 from layerkit.datacontract.outputs import OutputContract
-from layerkit.datacontract.scaling import Missing, Scale, fit_fill, fit_scaler
+from layerkit.datacontract.scaling import Scale
 
 __all__ = [
     "DataContract",
     "InputContract",
-    "Missing",
     "OutputContract",
     "Scale",
     "all_finite",
     "as_rows",
     "at_source",
-    "fit_fill",
-    "fit_scaler",
     "label_cells",
 ]

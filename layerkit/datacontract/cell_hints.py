@@ -1,4 +1,4 @@
-"""What a cell that is no number looks like, and what to do about that."""
+"""Hints for text cells that look like numbers or missing values, and what to do about them."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ _HEX = re.compile(r"0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO][0-7]+")
 
 
 def looks_like(cell: str) -> str | None:
-    """The likely meaning of a cell that is no number, and the way out; None if it is just text.
+    """The likely meaning of a text cell, and what to do; None if it is just text.
 
     Examples
     --------
     >>> looks_like("1,5")
-    "a decimal comma? set input.decimal to ',', or give --decimal ,"
+    "a decimal comma? set input.decimal to ',', or use --decimal ,"
     """
     text = cell.strip()
     low = text.lower()
@@ -55,10 +55,10 @@ def looks_like(cell: str) -> str | None:
     if _COMMA_GROUPS.fullmatch(text):
         return (
             "digits in groups of three, or a decimal comma? set input.thousands or input.decimal "
-            "to ',', or give --thousands , or --decimal ,"
+            "to ',', or use --thousands , or --decimal ,"
         )
     if _DECIMAL_COMMA.fullmatch(low):
-        return "a decimal comma? set input.decimal to ',', or give --decimal ,"
+        return "a decimal comma? set input.decimal to ',', or use --decimal ,"
     if grouped := _OTHER_GROUPS.fullmatch(text):
         return _grouped(grouped["mark"])
     return _other(text)
@@ -66,15 +66,15 @@ def looks_like(cell: str) -> str | None:
 
 def _missing(text: str) -> str:
     return (
-        f"if this stands for a missing value, say so: input.missing_values [{text!r}], or "
-        f"--missing-value={text}; input.missing then says what becomes of it"
+        f"if this stands for a missing value, add it to input.missing_values [{text!r}], or use "
+        f"--missing-value={text}; input.missing decides how missing values are filled"
     )
 
 
 def _grouped(mark: str) -> str:
     decimal = ', and input.decimal to ",", or --decimal ,' if mark == "." else ""
     return (
-        f"digits in groups of three? set input.thousands to {mark!r}, or give "
+        f"digits in groups of three? set input.thousands to {mark!r}, or use "
         f"--thousands {mark!r}{decimal}"
     )
 
@@ -92,11 +92,11 @@ def _other(text: str) -> str | None:
     if _RANGE.fullmatch(text):
         return "this looks like a range or bound: write one number"
     if _HEX.fullmatch(text):
-        return "a number of another base: write it in decimal digits"
+        return "a number in another base: write it in decimal digits"
     if _UNIT.fullmatch(text):
         return "a number with a unit: write the number alone"
     if not text.isascii() and text.isdecimal():
-        return "digits of another script: write 0 to 9"
+        return "digits of another script: write them as 0 to 9"
     if "_" in text and text.replace("_", "").isdecimal():
         return _grouped("_")
     return None

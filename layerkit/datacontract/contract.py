@@ -1,18 +1,22 @@
 """The data contract of a model: what its rows must look like, and what its answers mean.
 
-It is built from the user's choices and the training rows (``InputContract.fit``,
-``OutputContract.fit``), travels in the model file as ``spec.data`` (FORMAT.md 3.5), and is enforced
-on raw rows wherever the model is used.
+It is fitted to the training rows under the user's choices (``InputContract.fit``,
+``OutputContract.fit``), kept in the model file as ``spec.data`` (FORMAT.md 3.5), and enforced on
+raw rows wherever the model is used.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
+import numpy as np
+
+from layerkit.core.layer import Shape
 from layerkit.datacontract.inputs import InputContract
 from layerkit.datacontract.outputs import OutputContract
+from layerkit.datacontract.scaling import fit_fill, fit_scaler
 from layerkit.display import quoted
 from layerkit.errors import SpecError
 
@@ -40,13 +44,70 @@ class DataContract(NamedTuple):
             spec["table"] = table
         return spec
 
-    def with_missing_values(self, spellings: Sequence[str]) -> DataContract:
-        """The same with further spellings of a missing value, which a file's map does not hold."""
+    def with_missing_values(self, spellings: Sequence[str]) -> Self:
+        """The same contract with further spellings of a missing value (not kept in the file)."""
         found = tuple(spellings)
         if found == self.input.missing_values:
             return self
         output = None if self.output is None else replace(self.output, missing_values=found)
-        return DataContract(replace(self.input, missing_values=found), output)
+        return self._replace(input=replace(self.input, missing_values=found), output=output)
+
+    @classmethod
+    def declared(
+        cls,
+        given: Mapping[str, Any],
+        output: Mapping[str, Any],
+        *,
+        dtype: Literal["float32", "float64"],
+        in_shape: Shape,
+        out_shape: Shape,
+    ) -> Self:
+        """What a spec alone says of the data, before any training rows are seen.
+
+        Parameters
+        ----------
+        given, output
+            The sections ``input`` and ``output`` of a resolved spec.
+        in_shape, out_shape
+            One row as the first layer sees it and as the last layer gives it.
+
+        Raises
+        ------
+        SpecError
+            If a choice is malformed.
+        """
+        center = spread = fill = None
+        columns = None if given["columns"] is None else tuple(given["columns"])
+        inputs = InputContract(in_shape, dtype, columns)
+        blank = np.broadcast_to(0.0, (inputs.numbers,))
+        if isinstance(given["scale"], dict):
+            center, spread = fit_scaler(given["scale"], blank, blank, blank) or (None, None)
+        if not isinstance(given["missing"], str):
+            fill = fit_fill(given["missing"], blank, columns)
+        inputs = replace(inputs, center=center, scale=spread, missing=fill)
+        classes, targets = output["classes"], output["targets"]
+        outputs = OutputContract(
+            out_shape,
+            dtype,
+            None if classes is None else tuple(classes),
+            None if targets is None else tuple(targets),
+            label=output["column"],
+        )
+        return cls(inputs, outputs).with_missing_values(given.get("missing_values") or ())
+
+    def unfitted(self, given: Mapping[str, Any], output: Mapping[str, Any]) -> str:
+        """What the sections ``input`` and ``output`` of a spec choose and is not fitted yet.
+
+        Empty if nothing is left to fit.
+        """
+        missing = []
+        if given["scale"] is not None and self.input.scale is None:
+            missing.append("input scaling")
+        if given["missing"] != "error" and self.input.missing is None:
+            missing.append("rule for missing values")
+        if output["scale"] is not None and (self.output is None or self.output.scale is None):
+            missing.append("target scaling")
+        return " and ".join(missing)
 
     @classmethod
     def from_spec(cls, spec: object) -> Self:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from layerkit.core.layer import Array
-from layerkit.display import quoted
+from layerkit.display import counted, quoted
 from layerkit.errors import DataError
 
 __all__ = ["as_array", "cells_of", "frame_columns", "label_cells"]
@@ -21,18 +21,18 @@ _FORMS = (
     "polars or pyarrow table"
 )
 _NOT_YET = {"collect": "LazyFrame", "compute": "DataFrame", "toPandas": "DataFrame"}
-"""What computes a table that is only a plan (polars, dask, Spark), and the type that has it."""
+"""The method that computes a lazy table (polars, dask, Spark), and the type that has it."""
 
 
 def frame_columns(rows: object) -> dict[str, Array] | None:
-    """The columns (n,) by name of a table, of one record with names; None if ``rows`` is neither.
+    """Columns (n,) by name of a table or a record with names; None if ``rows`` is neither.
 
     Raises
     ------
     DataError
         If two columns have one name, or the table is not computed yet.
     """
-    _refuse_plans(rows)
+    _refuse_lazy(rows)
     named = _named(rows) or _record(rows)
     return None if named is None else _columns(named)
 
@@ -67,7 +67,7 @@ def _named(rows: Any) -> Iterator[tuple[object, object]] | None:
 
 
 def _record(rows: Any) -> Iterator[tuple[object, object]] | None:
-    """One row of a pandas table, which is a series with the names of the columns."""
+    """Names and cells of a pandas series: one row of a table."""
     if not hasattr(rows, "iloc") or not len(rows):
         return None
     names = list(rows.index)
@@ -81,9 +81,9 @@ def label_cells(given: object) -> Array:
     Raises
     ------
     DataError
-        If they are no array of cells, or of uneven lengths.
+        If they are not an array of cells, or of uneven lengths.
     """
-    _refuse_plans(given)
+    _refuse_lazy(given)
     named = _named(given)
     if named is None:
         return cells_of(given)
@@ -94,7 +94,7 @@ def label_cells(given: object) -> Array:
     return np.stack(list(columns.values()), axis=-1)
 
 
-def _refuse_plans(rows: object) -> None:
+def _refuse_lazy(rows: object) -> None:
     for step, kind in _NOT_YET.items():
         if type(rows).__name__ == kind and hasattr(rows, step):
             raise DataError(
@@ -111,7 +111,7 @@ def cells_of(column: object, name: str | None = None) -> Array:
     Raises
     ------
     DataError
-        If it is no array of cells.
+        If it is not an array of cells.
     """
     if isinstance(column, (list, tuple)) and _mixed(column):
         cells = np.empty(len(column), object)
@@ -132,23 +132,23 @@ def _mixed(cells: list[Any] | tuple[Any, ...]) -> bool:
 
 
 def as_array(given: object, name: str | None = None) -> Array:
-    """``given`` as an array, what is masked as a missing value.
+    """``given`` as an array, masked cells as missing values.
 
     Raises
     ------
     DataError
         If it cannot be one, or is nested with uneven lengths.
     """
-    _refuse_plans(given)
+    _refuse_lazy(given)
     if _is_masked(given):
         return _unmasked(given)
     try:
         found: Array = np.asarray(given)
-    except Exception as cause:  # whatever a library's own conversion raises
+    except Exception as cause:  # a library's own conversion may raise anything
         if isinstance(given, (list, tuple)):
             raise _uneven(given, name) from cause
-        told = f"expected an array, got {_kind(given)}: {type(cause).__name__}: {cause}"
-        raise DataError(told, column=name, hint=_FORMS) from cause
+        reason = f"expected an array, got {_kind(given)}: {type(cause).__name__}: {cause}"
+        raise DataError(reason, column=name, hint=_FORMS) from cause
     if found.dtype == object and found.ndim == 0 and hasattr(given, "toarray"):
         raise DataError("expected an array, got a sparse matrix", hint="call .toarray() first")
     if found.ndim == 0 and isinstance(given, (str, bytes)) and name is None:
@@ -163,7 +163,8 @@ def _uneven(rows: Sequence[object], name: str | None) -> DataError:
     sizes = [len(r) if hasattr(r, "__len__") else 1 for r in rows]
     for row, size in enumerate(sizes):
         if size != sizes[0]:
-            return DataError(f"{size} values where row 0 has {sizes[0]}", row=row, column=name)
+            reason = f"expected {counted(sizes[0], 'value')} as in row 0, got {size}"
+            return DataError(reason, row=row, column=name)
     return DataError("rows of uneven nested lengths", column=name)
 
 
@@ -172,7 +173,7 @@ def _kind(given: object) -> str:
 
 
 def _is_masked(given: object) -> bool:
-    """Whether it is a masked array; np.ma is not named for others, since that imports it: 6 ms."""
+    """Whether it is a masked array; naming np.ma imports it (6 ms), so only for subclasses."""
     derived = isinstance(given, np.ndarray) and type(given) is not np.ndarray
     return derived and isinstance(given, np.ma.MaskedArray)
 

@@ -1,8 +1,8 @@
-"""What a model was fitted with and on which rows, so that judging it on the same rows shows.
+"""Record of the rows a model was fitted on: shows when it is judged on the same rows.
 
-A row is known by a 64-bit hash of its raw numbers and its label as the contract encodes it. So it
-is the same row whatever the file's format and order. Of all hashes the smallest are kept: a sample
-that is the same for the same rows and that can be united with another.
+A row is known by a 64-bit hash of its raw numbers and its label as the contract encodes it, the
+same in any file format and order. The smallest hashes are kept: a sample that is the same for the
+same rows, and that can be merged with another.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class FittedRows:
     Attributes
     ----------
     count
-        How many; after several trainings on different rows the sum of theirs.
+        How many; after several trainings on different rows, their sum.
     digest
         64 hex digits, the same for the same rows in any order.
     sketch
@@ -70,7 +70,7 @@ class FittedRows:
 
 @dataclass(frozen=True)
 class Fit:
-    """How a model came by its weights: kernels (name to version) and rows."""
+    """How a model was fitted: with which kernels (name to version) and on which rows."""
 
     kernels: Mapping[str, str]
     rows: FittedRows
@@ -85,12 +85,12 @@ class Fit:
 
     @classmethod
     def from_spec(cls, spec: object) -> Fit:
-        """What ``to_spec`` wrote.
+        """The record that ``to_spec`` wrote.
 
         Raises
         ------
         SpecError
-            If it is not of that form.
+            If ``spec`` is malformed.
         """
         from layerkit.codec.contract import closed_map  # only for files
         from layerkit.codec.names import matches
@@ -120,7 +120,7 @@ def _want(good: bool, expected: str, value: object, where: str) -> None:
 
 
 def kernels_used(*, fast: bool) -> dict[str, str]:
-    """The versions of what computes: of NumPy, and of numba where its kernels are used."""
+    """Versions of NumPy and, where its kernels are used, numba."""
     if not fast:
         return {"numpy": np.__version__}
     import numba
@@ -149,7 +149,7 @@ def share_seen(model: Model, rows: Rows) -> float | None:
     Returns
     -------
     float or None
-        0 to 1; None if the model has no record of its rows, or it cannot tell of any of these.
+        0 to 1; None if the model has no record, or the record holds for none of these rows.
 
     Raises
     ------
@@ -189,12 +189,12 @@ def _hashes(contract: DataContract, rows: Rows) -> Array:
 
 
 def _sums(numbers: Array, keys: Array) -> Array:
-    """The sum (b,) of a hash of each of ``numbers`` (b, w), each by its own of ``keys`` (w,)."""
+    """Sums (b,) of the hashes of ``numbers`` (b, w), each column with its key in ``keys`` (w,)."""
     wide = numbers.astype(np.float64)
     wide += 0.0  # -0.0 is 0.0
     wide[np.isnan(wide)] = np.nan
     bits = wide.view(np.uint64)
-    bits ^= bits >> np.uint64(32)  # what tells small whole numbers apart lies in the upper half
+    bits ^= bits >> np.uint64(32)  # small whole numbers differ in the upper half only
     bits *= keys
     bits ^= bits >> np.uint64(29)
     total: Array = bits.sum(axis=1, dtype=np.uint64)

@@ -1,8 +1,7 @@
-"""The input half of the data contract: raw rows to the array the model is fed, or a clear refusal.
+"""The input half of the data contract: raw rows to the array that the model is fed.
 
-Raw rows stay raw in files and in the self-test; the contract holds all that the model must know to
-read them: shape, column names and their order, what replaces a missing value, and the scaler. It is
-fitted to the training rows once and never changes.
+It holds all that is needed to read raw rows: shape, column names in order, fill values and scaler.
+It is fitted to the training rows once and never changes; rows that do not keep it are refused.
 """
 
 from __future__ import annotations
@@ -18,8 +17,10 @@ import numpy as np
 
 from layerkit.core.layer import Array, Shape
 from layerkit.core.rows import Rows
-from layerkit.datacontract.as_rows import as_rows, missing_column, one_batch
-from layerkit.datacontract.choose_columns import column_names, no_number, no_value, shape_of
+from layerkit.datacontract.cell_errors import not_a_number, unusable_number
+from layerkit.datacontract.choose_columns import column_names, missing_column, shape_of
+from layerkit.datacontract.convert_rows import as_rows, one_batch
+from layerkit.datacontract.out_of_range import outside
 from layerkit.datacontract.parse_cells import as_numbers
 from layerkit.datacontract.scaling import (
     Missing,
@@ -51,7 +52,7 @@ _DTYPES: dict[str, np.dtype[Any]] = {
 
 def all_finite(x: Array) -> bool:
     """Whether ``x``, floats, holds no NaN and no infinity: a microsecond for a row in C order."""
-    # Either shows in the sum of squares. So do large numbers, whose squares overflow.
+    # NaN and infinity show in the sum of squares; so do large numbers, hence the second look.
     return math.isfinite(np.vdot(x, x)) or bool(np.isfinite(x).all())
 
 
@@ -66,16 +67,16 @@ class InputContract:
     dtype
         Of the arrays that the model is fed.
     columns
-        Names of the w columns, in the model's order; None if rows are told by position.
+        Names of the w columns, in the model's order; None if columns go by position.
     center, scale
         (w,) float64 each, or both None: the model is fed (x - center) / scale.
     low, high
-        (w,) float64 each, or both None: the range that training saw. Not enforced; ``outside``
-        tells which rows leave it.
+        (w,) float64 each, or both None: the range that training saw. Not enforced; see
+        ``outside``.
     missing
-        (w,) float64 to put in place of missing values, or None: rows with one are refused.
+        (w,) float64 that replace missing values, or None: rows with one are refused.
     missing_values
-        Further spellings of a missing value, as ``cells.is_missing`` takes them.
+        Further spellings of a missing value.
 
     Without ``columns`` any of these may be (1,): one number for every element. Rows of more than
     65,536 elements are described so, since a file has no place for more.
@@ -98,7 +99,8 @@ class InputContract:
 
     def __post_init__(self) -> None:
         if not self.shape or min(self.shape) < 0:
-            raise SpecError(f"no shape of a row: {list(self.shape)}", location="input.shape")
+            reason = f"expected one or more sizes >= 0, got {list(self.shape)}"
+            raise SpecError(reason, location="input.shape")
         if self.columns is not None:
             check_distinct(self.columns, "input.columns")
             if len(self.columns) != self.width:
@@ -118,7 +120,7 @@ class InputContract:
 
     @property
     def numbers(self) -> int:
-        """How many numbers describe a row when they are fitted: w, or 1 where w is too many."""
+        """How many numbers the scaler and the range have when fitted: w, or 1 if w is too many."""
         return self.width if self.columns or self.width <= MOST_NUMBERS else 1
 
     def __eq__(self, other: object) -> bool:
@@ -131,20 +133,20 @@ class InputContract:
     def matrix(self, rows: Rows | Array | Sequence[Any] | Mapping[str, Any]) -> Array:
         """Raw rows as (n, *shape), checked, missing values filled, not yet scaled.
 
-        They are in ``dtype``, or in float64 where scaling would cancel what ``dtype`` has rounded.
+        In ``dtype``, or in float64 where subtracting the center would magnify its rounding.
 
         Parameters
         ----------
         rows
             ``Rows``; an array or nested sequence (n, *shape) or (n, prod(shape)), or one row of
             ``shape``; a mapping, a table or sequence of mappings with named columns. Columns
-            are picked by name in the contract's order and others ignored, so a file may hold
-            more; without names on either side, by position.
+            are picked by name in the contract's order, others ignored; without names on either
+            side they go by position.
 
         Returns
         -------
         Array
-            May share memory with ``rows``, which is never written into.
+            May share memory with ``rows``, which is never written to.
 
         Raises
         ------
@@ -164,15 +166,15 @@ class InputContract:
         Raises
         ------
         DataError
-            As ``matrix``, but missing and infinite values are left.
+            Same as ``InputContract.matrix``, except for missing and infinite values, which stay.
         """
         return self._numbers(as_rows(rows), alone=not isinstance(rows, Rows))
 
     def fits(self, rows: object) -> TypeGuard[Array]:
-        """Whether ``rows`` is what ``matrix`` would give back, if all numbers are finite."""
+        """Whether ``matrix`` would return ``rows`` themselves, if all numbers are finite."""
         return (
             type(rows) is np.ndarray
-            and (rows.dtype == self._own or (self.wide and rows.dtype in _DTYPES.values()))
+            and (rows.dtype == self._dtype or (self.wide and rows.dtype in _DTYPES.values()))
             and rows.shape[1:] == self.shape
             and rows.flags.c_contiguous
         )
@@ -182,14 +184,13 @@ class InputContract:
         return all_finite(self.scale_rows(x) if self.wide else x)
 
     @cached_property
-    def _own(self) -> np.dtype[Any]:
-        """``dtype`` as NumPy has it."""
+    def _dtype(self) -> np.dtype[Any]:
         return _DTYPES[self.dtype]
 
     @cached_property
     def wide(self) -> bool:
-        """Whether rows are scaled in float64: the center is not 0, so that digits cancel, or
-        ``dtype`` cannot hold the scale.
+        """Whether rows are scaled in float64, to keep digits: the center is not 0, or ``dtype``
+        cannot hold the scale.
         """
         if self.center is None or self.scale is None or self.dtype == "float64":
             return self.center is not None and bool(self.center.any())
@@ -206,9 +207,9 @@ class InputContract:
     def scale_rows(self, x: Array) -> Array:
         """(x - center) / scale in ``dtype``, for x (n, *shape) from ``matrix``; x is kept."""
         if self.wide:
-            return centered(x, self.center, self.scale, self._own)  # type: ignore[arg-type]  # wide
-        if x.dtype != self._own:
-            x = x.astype(self._own)
+            return centered(x, self.center, self.scale, self._dtype)  # type: ignore[arg-type]  # wide
+        if x.dtype != self._dtype:
+            x = x.astype(self._dtype)
         return x if self._divisor is None else x / self._divisor
 
     @cached_property
@@ -219,16 +220,14 @@ class InputContract:
     def outside(self, rows: Rows | Array | Sequence[Any] | Mapping[str, Any]) -> Array:
         """Which numbers of ``rows`` lie outside the range that training saw: (n, *shape) bool.
 
-        A number equal to the bound in ``dtype``, and one that stands in for a missing value, are
-        not outside. None is where no training rows were seen.
+        A number equal to the bound in ``dtype`` and a fill value are not outside. Without training
+        rows there is no range, and nothing is outside.
 
         Raises
         ------
         DataError
-            As ``matrix``.
+            Same as ``InputContract.matrix``.
         """
-        from layerkit.datacontract.out_of_range import outside
-
         return outside(self, self.matrix(rows))
 
     def _numbers(self, given: Rows, *, alone: bool = False) -> Array:
@@ -237,19 +236,19 @@ class InputContract:
             return self._by_column(given)
         values = given.values
         if values is None:
-            raise DataError("there are no input columns, only labels", source=given.source)
+            raise DataError("these rows have labels, but no input columns", source=given.source)
         batch = one_batch(values, self.shape, alone=alone)
         if batch is None:
             raise DataError(
-                f"rows of shape {list(values.shape[1:])} where {self._wanted()} are wanted",
+                f"expected {self._row_size()} per row, got rows of shape {list(values.shape[1:])}",
                 source=given.source,
-                hint=f"the array given has the shape {list(values.shape)}, rows first",
+                hint=f"the array given has shape {list(values.shape)}, rows first",
             )
         numbers, bad = as_numbers(batch, self.missing_values)
         if bad is not None:
             row, place = divmod(bad, math.prod(self.shape))
-            column = self._name(np.unravel_index(place, self.shape))
-            raise no_number(batch.ravel()[bad], row=row, column=column, source=given.source)
+            column, cell = self.name_of(place), batch.ravel()[bad]
+            raise not_a_number(cell, row=row, column=column, source=given.source)
         return numbers
 
     def _by_column(self, given: Rows) -> Array:
@@ -257,8 +256,9 @@ class InputContract:
         names = self.columns
         if names is None:
             if len(there) != math.prod(self.shape):
+                columns = counted(len(there), "column")
                 raise DataError(
-                    f"{len(there)} columns where {self._wanted()} are wanted",
+                    f"expected {self._row_size()} per row, got {columns}",
                     source=given.source,
                     hint=f"columns there: {', '.join(there)}\nthis model takes columns by "
                     "position: leave out the others, or name the label column",
@@ -272,7 +272,7 @@ class InputContract:
             column = np.asarray(there[name])
             numbers, bad = as_numbers(column, self.missing_values)
             if bad is not None:
-                raise no_number(column[bad], row=bad, column=name, source=given.source)
+                raise not_a_number(column[bad], row=bad, column=name, source=given.source)
             out[:, j] = numbers
         return out.reshape(len(out), *self.shape)
 
@@ -285,30 +285,26 @@ class InputContract:
             raise self._not_finite(x, np.isfinite(self.scale_rows(out)), source)
 
     def _filled(self, x: Array) -> Array:
-        """``x`` with what the contract puts in place of missing values."""
+        """``x`` with fill values in place of missing ones."""
         if self.missing is None or x.dtype.kind != "f":
             return x
         gaps = np.isnan(x)
         return np.where(gaps, self.missing, x) if gaps.any() else x
 
     def _not_finite(self, x: Array, finite: Array, source: str) -> DataError:
-        """The error for the first cell of ``x`` that is not finite, or does not stay so."""
+        """The error for the first number of ``x`` that is not finite, or not once it is scaled."""
         place = tuple(int(i) for i in np.argwhere(~finite)[0])
-        at, value = self._name(place[1:]), float(x[place])
-        return no_value(value, self.dtype, place[0], at, source, scaled=self.wide)
-
-    def _name(self, place: tuple[Any, ...]) -> str | int:
-        return self.name_of(int(np.ravel_multi_index(place, self.shape)))
+        at = self.name_of(int(np.ravel_multi_index(place[1:], self.shape)))
+        value = float(x[place])
+        return unusable_number(value, self.dtype, place[0], at, source, scaled=self.wide)
 
     def name_of(self, element: int) -> str | int:
-        """What an element of a row is called: its column, or its position where it has no name."""
+        """The column of an element of a row: its name, or its position if it has none."""
         return self.columns[element] if self.columns and len(self.shape) == 1 else element
 
-    def _wanted(self) -> str:
-        flat = math.prod(self.shape)
-        if len(self.shape) == 1:
-            return f"{flat} numbers a row"
-        return f"{list(self.shape)} or {flat} numbers a row"
+    def _row_size(self) -> str:
+        numbers = counted(math.prod(self.shape), "number")
+        return numbers if len(self.shape) == 1 else f"{list(self.shape)} or {numbers}"
 
     @classmethod
     def fit(
@@ -328,14 +324,14 @@ class InputContract:
         Parameters
         ----------
         rows
-            The training rows (n, ...), n >= 1; labels are not looked at.
+            The training rows (n, ...), n >= 1; labels are ignored.
         shape
-            The row that the model wants; by default that of the data.
+            The row that the model takes; by default that of the data.
         columns
             Names to use, in order, each a str or {"name": .., "kind": "numeric"}; by default all
             columns of the data but ``exclude``.
         exclude
-            Columns that are no input: the label, what rows are split by.
+            Columns that are not inputs: the label, the column that rows are split by.
         scale, missing
             See ``layerkit.datacontract.scaling``.
         missing_values
@@ -356,22 +352,22 @@ class InputContract:
         if names is None and rows.columns is not None:  # by position: the shape has other axes
             kept = {k: v for k, v in rows.columns.items() if k not in exclude}
             rows = Rows(rows.values, kept, rows.labels, rows.source)
-        wanted = shape or shape_of(rows, names)
-        draft = cls(wanted, dtype, names, missing_values=tuple(missing_values))
+        row = shape or shape_of(rows, names)
+        draft = cls(row, dtype, names, missing_values=tuple(missing_values))
         raw = draft._numbers(rows)
-        draft = replace(draft, missing=fit_fill(missing, draft._described(raw), names))
+        draft = replace(draft, missing=fit_fill(missing, draft._by_element(raw), names))
         x = draft._filled(raw)
         if x.dtype.kind == "f" and not all_finite(x):
             raise draft._not_finite(x, np.isfinite(x), rows.source)
-        x = draft._described(x)
+        x = draft._by_element(x)
         low, high = min_and_max(x)
         center, spread = fit_scaler(scale, x, low, high) or (None, None)
         fitted = replace(draft, center=center, scale=spread, low=low, high=high)
         fitted._checked(raw, rows.source)
         return fitted
 
-    def _described(self, x: Array) -> Array:
-        """``x`` (n, ..., w), whose last axis has one element for each of ``numbers``."""
+    def _by_element(self, x: Array) -> Array:
+        """``x`` with a last axis of ``numbers`` elements."""
         return x if self.numbers == self.width else x.reshape(-1, 1)
 
     def to_spec(self) -> dict[str, Any]:
@@ -384,10 +380,9 @@ class InputContract:
         return spec
 
     def table(self) -> list[dict[str, Any]] | None:
-        """The ``fields`` of the file's ``table`` map: one raw field each, or None if plain.
+        """The ``fields`` of the file's ``table`` map, one per raw field; None without fill values.
 
-        A field has a kind. "numeric" is the only one today; "categorical", with its categories,
-        is kept for a field that becomes several columns.
+        The kind of a field is "numeric"; "categorical" is reserved.
         """
         if self.missing is None:
             return None

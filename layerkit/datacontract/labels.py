@@ -1,8 +1,8 @@
-"""Labels: what was written is what counts.
+"""Labels of classes: read as written, looked up among the classes of a model.
 
-Text is a class of its own for each spelling: ``007`` is not ``7``. Whole numbers are integers, as
-exact as they come. True and False, in whatever form they come, are the classes ``true`` and
-``false``. Looking up goes by distinct labels, so its cost is that of sorting them once.
+Each spelling of a text is a class: ``007`` is not ``7``. Whole numbers are exact integers. True and
+False of any type are the classes ``true`` and ``false``. Only distinct labels are looked up, so the
+cost is that of sorting them once.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import numpy as np
 
 from layerkit.core.layer import Array
 from layerkit.core.parts import Target
-from layerkit.datacontract.choose_columns import no_number
+from layerkit.datacontract.cell_errors import not_a_number
 from layerkit.datacontract.parse_cells import as_numbers, is_missing, number
 from layerkit.datacontract.shared_fields import check_distinct
-from layerkit.display import quoted
+from layerkit.display import counted, quoted
 from layerkit.errors import DataError, ShapeError, SpecError
 
 __all__ = [
@@ -38,11 +38,11 @@ _TRUTH = ("true", "false")
 _LEAST, _MOST = -(2**63), 2**63 - 1
 
 Label = str | int | float | None
-"""Text as written, a whole number, a fraction (which is no class), or None where it is missing."""
+"""Text as written, a whole number, a fraction (which cannot be a class), or None if missing."""
 
 
 def label_of(cell: object, spellings: Collection[str] = ()) -> Label:
-    """What a cell of a label column says.
+    """The label in a cell.
 
     >>> label_of("007"), label_of(np.float64(7)), label_of(np.True_), label_of("?")
     ('007', 7, 'true', None)
@@ -64,17 +64,17 @@ def label_of(cell: object, spellings: Collection[str] = ()) -> Label:
 
 
 def _whole(text: str) -> int | None:
-    """The integer that ``text`` spells in the one way that its digits come back."""
+    """The integer that ``text`` spells the way ``str`` would write it."""
     value = int(text) if len(text) <= 20 and _WHOLE.fullmatch(text) else None
     return value if value is not None and _LEAST <= value <= _MOST and text != "-0" else None
 
 
 class Names:
-    """Looks labels up among ``names``, text or numbers.
+    """Finds labels among ``names``, text or numbers.
 
-    Text is found by its exact spelling, a number by its value, and either where it is how the
-    other is written: the text "7" is the number 7, "007" and "7.0" are not. If nothing is written
-    so, blanks around a label do not count, nor capitals in ``true`` and ``false``.
+    Text is found by its exact spelling, a number by its value, and text and number match if one is
+    how the other is written: the text "7" is the number 7, "007" and "7.0" are not. Without a
+    match, blanks around a label are ignored, and capitals in ``true`` and ``false``.
     """
 
     def __init__(self, names: Sequence[str | float]) -> None:
@@ -87,7 +87,7 @@ class Names:
                 self._truth.setdefault(key.lower(), []).append(i)
 
     def find(self, cell: object) -> int:
-        """The position of the name that ``cell`` has, -1 if it has none."""
+        """The position of the name that ``cell`` has, or -1."""
         label = label_of(cell)
         for key in _spelled(cell, label):
             if key in self.found:
@@ -107,18 +107,18 @@ def _spelled(cell: object, label: Label) -> list[Label]:
 
 
 def check_classes(classes: Sequence[str | int], width: int, target: Target | None = None) -> None:
-    """Refuse classes that are not all text or all int, come twice, or do not fit ``width``.
+    """Refuse classes that are not all text or all int, appear twice, or do not fit ``width``.
 
-    A single number tells two classes apart, but not for a loss whose ``target`` is "class".
+    A single number can stand for two classes, but not for a loss whose ``target`` is "class".
 
     Raises
     ------
     SpecError, ShapeError
-        If so.
+        See above; ShapeError if they do not fit ``width``.
     """
     at = "output.classes"
     if {type(c) for c in classes} not in ({str}, {int}):
-        raise SpecError("wanted only text or only whole numbers", location=at)
+        raise SpecError("expected only text or only whole numbers", location=at)
     check_distinct(classes, at)
     count = len(classes)
     if width == count or (width == 1 and count == 2 and target != "class"):
@@ -128,19 +128,19 @@ def check_classes(classes: Sequence[str | int], width: int, target: Target | Non
         f"the last layer needs units: {units}; after a layer whose width is that of its input, put "
         f"a dense layer with units: {units}"
     )
-    if _fractions(classes):
-        hint = f"{_REAL}; to tell them apart as classes, {hint}"
-    numbers = f"{width} number{'s' * (width != 1)}"
-    raise ShapeError(f"{count} classes, but the model gives {numbers}", location=at, hint=hint)
+    if _have_fractions(classes):
+        hint = f"{_REAL}; to learn them as classes, {hint}"
+    reason = f"{count} classes, but the model gives {counted(width, 'number')}"
+    raise ShapeError(reason, location=at, hint=hint)
 
 
 _CLASSES = (
-    "to learn classes, name their column in output.column, and no loss of numbers such as mse"
+    "to learn classes, name their column in output.column, and use no loss for numbers such as mse"
 )
 _REAL = "to predict numbers, choose a loss such as mse and name output.targets"
 
 
-def _fractions(classes: Sequence[str | int]) -> bool:
+def _have_fractions(classes: Sequence[str | int]) -> bool:
     """Whether the classes look like numbers to predict."""
     values = [number(c) for c in classes]
     return None not in values and any(v != int(v) for v in values if v and math.isfinite(v))
@@ -154,13 +154,13 @@ def check_targets(
     Raises
     ------
     DataError
-        At the first one; ``name`` tells the column from its position on the last axis.
+        At the first one; ``name`` gives the column of a position on the last axis.
     """
     bad = np.argwhere((y != 0) & (y != 1) if flags else ~np.isfinite(y))
     if len(bad) == 0:
         return
     value = float(y[tuple(bad[0])])
-    what = f"{value!r} where 0 or 1 is wanted" if flags else "the target is infinite"
+    what = f"expected 0 or 1, got {value!r}" if flags else "the target is infinite"
     raise DataError(
         "the target is missing" if math.isnan(value) else what,
         row=int(bad[0][0]),
@@ -179,14 +179,14 @@ def class_numbers(
 ) -> Array:
     """The class number of each label: (n,) int64 for labels (n,) or (n, 1).
 
-    ``spellings`` of missing labels as ``is_missing`` takes them.
+    ``spellings`` of missing labels: see ``is_missing``.
 
     Raises
     ------
     DataError
         If a label is missing or none of the classes; ``row`` and ``column`` say where.
     """
-    labels = _one_a_row(labels, column, source)
+    labels = _one_per_row(labels, column, source)
     if len(labels) == 0:
         return np.empty(0, np.int64)
     names = Names(classes)
@@ -202,15 +202,15 @@ def class_numbers(
     return numbers
 
 
-def _one_a_row(labels: Array, column: str | None, source: str) -> Array:
+def _one_per_row(labels: Array, column: str | None, source: str) -> Array:
     """Labels (n,) or (n, 1) as (n,), of a kind that can be classes."""
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim != 1 or labels.dtype.kind in "cVmM":
         found = f"labels of shape {list(labels.shape)} and dtype {labels.dtype}"
-        wanted = "expected one class a row, text or a number"
+        reason = f"expected one class per row, text or a number, got {found}"
         hint = "dates as classes: labels.astype(str)" if labels.dtype.kind in "mM" else None
-        raise DataError(f"{wanted}, got {found}", column=column, source=source, hint=hint)
+        raise DataError(reason, column=column, source=source, hint=hint)
     return labels
 
 
@@ -247,22 +247,22 @@ def real_numbers(
     Raises
     ------
     DataError
-        If one is no number.
+        If one is not a number.
     """
     numbers, bad = as_numbers(np.asarray(labels), spellings)
     if bad is not None:
         row = bad // max(1, math.prod(labels.shape[1:]))
         cell = labels.ravel()[bad]
-        raise no_number(cell, row=row, column=column, source=source, text_hint=_CLASSES)
+        raise not_a_number(cell, row=row, column=column, source=source, text_hint=_CLASSES)
     return numbers
 
 
 def distinct_labels(labels: Array) -> tuple[list[Any], Array]:
-    """The different cells of labels (n,), and for each row (n,) which of them it has."""
+    """The distinct cells of labels (n,), and for each row (n,) which of them it has."""
     if labels.dtype.kind not in "OT":
         values, inverse = np.unique(labels, return_inverse=True)
         return values.tolist(), inverse.reshape(-1)
-    known: dict[tuple[type, Any], int] = {}  # by cell, to spare a look at most of them
+    known: dict[tuple[type, Any], int] = {}  # by cell: most need no ``label_of``
     seen: dict[tuple[type, Any], int] = {}
     different: list[Any] = []
     places = np.empty(len(labels), np.int64)
@@ -295,16 +295,16 @@ def classes_in(
     labels
         (n,) or (n, 1).
     untyped
-        Whether the source knows no types, so that text which is all whole numbers is numbers.
+        Whether the source has no types (CSV), so that text of whole numbers means numbers.
     spellings
-        Of missing labels, as ``is_missing`` takes them.
+        Of missing labels: see ``is_missing``.
 
     Raises
     ------
     DataError
-        If a label is missing or a fraction, or fewer than two classes are there.
+        If a label is missing or a fraction, or there are fewer than two classes.
     """
-    different, inverse = distinct_labels(_one_a_row(labels, column, source))
+    different, inverse = distinct_labels(_one_per_row(labels, column, source))
     found = [label_of(v, spellings) for v in different]
     for i, label in enumerate(found):
         if label is None or isinstance(label, float):
@@ -312,7 +312,7 @@ def classes_in(
             if label is None:
                 raise _no_label(row, column, source)
             raise DataError(
-                f"label {label} is no class: wanted text or whole numbers",
+                f"label {label} cannot be a class: expected text or whole numbers",
                 row=row,
                 column=column,
                 source=source,
@@ -320,11 +320,8 @@ def classes_in(
             )
     if len(found) < 2:
         only = f"only {quoted(found[0])}" if found else "none"
-        raise DataError(
-            f"wanted at least two classes among the labels, found {only}",
-            column=column,
-            source=source,
-        )
+        reason = f"expected two or more classes among the labels, got {only}"
+        raise DataError(reason, column=column, source=source)
     whole = [_whole(label) if isinstance(label, str) and untyped else label for label in found]
     if all(isinstance(label, int) and _LEAST <= label <= _MOST for label in whole):
         return tuple(sorted({int(label) for label in whole}))  # type: ignore[arg-type]  # all int

@@ -1,4 +1,7 @@
-"""Rows beyond the range that training saw: predicted all the same, but worth telling."""
+"""Out-of-range rows: numbers beyond the range that training saw.
+
+Models predict such rows too, but extrapolate: ``layerkit infer`` counts, flags or refuses them.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from layerkit.errors import DataError
 if TYPE_CHECKING:
     from layerkit.datacontract.inputs import InputContract
 
-__all__ = ["Tally", "outside", "refusal"]
+__all__ = ["OutOfRangeCount", "out_of_range_error", "outside"]
 
 
 def outside(inputs: InputContract, x: Array) -> Array:
@@ -38,34 +41,34 @@ def outside(inputs: InputContract, x: Array) -> Array:
         flags &= x != inputs.missing.astype(x.dtype)
     places = np.nonzero(flags)
     if len(places[0]):
-        flags[places] = _told_apart(inputs, x[places].astype(np.float64), low, high, places[-1])
+        values, columns = x[places].astype(np.float64), places[-1]
+        lower, upper = _at(low, columns), _at(high, columns)
+        bounds = np.where(values < lower, lower, upper)
+        flags[places] = _differ(inputs, values, bounds, columns)
     return flags
 
 
-def _told_apart(
-    inputs: InputContract, values: Array, low: Array, high: Array, column: Array
-) -> Array:
-    """Whether ``values`` (m,) of the last axis' ``column`` (m,) differ from the nearer bound.
+def _differ(inputs: InputContract, values: Array, bounds: Array, columns: Array) -> Array:
+    """Whether each of ``values`` (m,) differs from its bound for the model.
 
-    They do not if the model is fed the same number for both, or if one is the other rounded to the
-    model's dtype.
+    It does not if the model is fed the same number for both, or if one is the other rounded to the
+    model's dtype. ``columns`` (m,) are places on the last axis.
     """
-    bound = np.where(values < _of(low, column), _of(low, column), _of(high, column))
-    center = 0.0 if inputs.center is None else _of(inputs.center, column)
-    scale = 1.0 if inputs.scale is None else _of(inputs.scale, column)
-    rounded, bound_rounded = values.astype(inputs.dtype), bound.astype(inputs.dtype)
-    fed = [((v - center) / scale).astype(inputs.dtype) for v in (values, bound)]
-    is_rounding = (rounded == bound_rounded) & ((rounded == values) | (bound_rounded == bound))
+    center = 0.0 if inputs.center is None else _at(inputs.center, columns)
+    scale = 1.0 if inputs.scale is None else _at(inputs.scale, columns)
+    rounded, bound_rounded = values.astype(inputs.dtype), bounds.astype(inputs.dtype)
+    fed = [((v - center) / scale).astype(inputs.dtype) for v in (values, bounds)]
+    is_rounding = (rounded == bound_rounded) & ((rounded == values) | (bound_rounded == bounds))
     differ: Array = (fed[0] != fed[1]) & ~is_rounding
     return differ
 
 
-def _of(numbers: Array, column: Array) -> Array:
-    """The number of each ``column``; a single number is that of all."""
-    return numbers[column] if numbers.size > 1 else np.full(column.shape, numbers.item())
+def _at(numbers: Array, columns: Array) -> Array:
+    """The number of each of ``columns``; a single number is that of all."""
+    return numbers[columns] if numbers.size > 1 else np.full(columns.shape, numbers.item())
 
 
-def refusal(
+def out_of_range_error(
     inputs: InputContract, x: Array, flags: Array, source: str, *, first: int = 0
 ) -> DataError:
     """The error for the first number of ``x`` that ``flags`` say is outside.
@@ -83,7 +86,7 @@ def refusal(
     )
 
 
-class Tally:
+class OutOfRangeCount:
     """How many rows lie outside, and by which columns; blocks of rows are added one by one."""
 
     def __init__(self, inputs: InputContract) -> None:
@@ -108,13 +111,13 @@ class Tally:
 
     @property
     def columns(self) -> dict[str | int, int]:
-        """Rows outside by column, those with most first; columns without any are left out."""
+        """Rows outside by column, the most first; columns without any are left out."""
         flat = self._counts.ravel()
         order = np.argsort(-flat, kind="stable")[: np.count_nonzero(flat)]
         return {self._inputs.name_of(int(j)): int(flat[j]) for j in order}
 
     def sentence(self) -> str:
-        """What there is to tell, or nothing if no row is outside."""
+        """A sentence about the rows outside; empty if there are none."""
         if not self.outside:
             return ""
         place = int(self._counts.argmax())
@@ -133,10 +136,10 @@ class Tally:
 
 
 def _range(inputs: InputContract, element: int) -> str:
-    """The range that training saw of an element of a row, in words."""
+    """The range that training saw of an element of a row, as text."""
     assert inputs.low is not None and inputs.high is not None  # noqa: S101, PT018  # none is outside
     column = np.array(element % inputs.width)
-    return _span(_of(inputs.low, column), _of(inputs.high, column))
+    return _span(_at(inputs.low, column), _at(inputs.high, column))
 
 
 def _span(low: Array, high: Array) -> str:
@@ -145,5 +148,5 @@ def _span(low: Array, high: Array) -> str:
 
 
 def _number(value: Array) -> str:
-    """As many digits as tell neighbours apart: dates in seconds have ten."""
+    """With as many digits as tell neighbours apart: dates in seconds have ten."""
     return f"{float(value):.10g}" if abs(value) >= 1e5 else f"{float(value):.6g}"

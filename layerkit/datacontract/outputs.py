@@ -1,7 +1,7 @@
 """The output half of the data contract: labels to what the loss compares with, and back.
 
-Classes are kept as the user spells them, text or whole numbers; the model knows class numbers.
-How a label finds its class is told in ``layerkit.datacontract.labels``.
+Classes are kept as the user spells them, text or whole numbers; the model knows class numbers. How
+a label finds its class: ``layerkit.datacontract.labels``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from layerkit.core.layer import Array, Shape
 from layerkit.core.parts import Target
 from layerkit.core.rows import Rows
-from layerkit.datacontract.as_rows import missing_column
+from layerkit.datacontract.choose_columns import missing_column
 from layerkit.datacontract.dataframes import cells_of
 from layerkit.datacontract.labels import (
     check_classes,
@@ -57,9 +57,9 @@ class OutputContract:
     center, scale
         (k,) float64 each, or both None: y = y' * scale + center for a model output y'.
     label
-        Name of the label column in files, if there is one (numbers: ``targets`` are the columns).
+        Name of the label column in files, if there is one (for numbers, ``targets`` name them).
     missing_values
-        Further spellings of a missing label, as ``cells.is_missing`` takes them.
+        Further spellings of a missing label.
 
     Raises
     ------
@@ -78,10 +78,11 @@ class OutputContract:
 
     def __post_init__(self) -> None:
         if not self.shape or min(self.shape) < 0:
-            raise SpecError(f"no shape of an output: {list(self.shape)}", location="output.shape")
+            reason = f"expected one or more sizes >= 0, got {list(self.shape)}"
+            raise SpecError(reason, location="output.shape")
         if self.classes is not None:
             if self.targets is not None or self.scale is not None:
-                raise SpecError("classes have no targets and no scale", location="output")
+                raise SpecError("classes cannot have targets or a scale", location="output")
             check_classes(self.classes, self.width)
         if self.targets is not None:
             check_distinct(self.targets, "output.targets")
@@ -133,7 +134,7 @@ class OutputContract:
         return self.labels_of(rows) if found is None else found
 
     def _text_of(self, rows: Rows) -> Array | None:
-        """The text of the labels where the source spells numbers in ways of its own, else None."""
+        """The labels as text where the source may spell one number in several ways, else None."""
         if rows.labels is not None:
             return rows.label_text
         wanted = self._label_columns()
@@ -170,7 +171,7 @@ class OutputContract:
         return np.stack(columns, axis=1)
 
     def _has_flags(self, rows: Rows) -> bool:
-        """Whether several yes or no answers a row are to be learned, not one of some classes."""
+        """Whether each row has several yes-or-no answers, not one of some classes."""
         if self.targets is not None:
             return True
         return rows.labels is not None and rows.labels.ndim == 2 and rows.labels.shape[1] > 1
@@ -198,7 +199,7 @@ class OutputContract:
         Raises
         ------
         DataError
-            If a label is missing, is none of the classes or no number.
+            If a label is missing, none of the classes or not a number.
         """
         labels = np.asarray(labels)
         if self.classes is not None:
@@ -217,7 +218,7 @@ class OutputContract:
         Raises
         ------
         DataError
-            If the rows have none, or one is missing or no finite number.
+            If the rows have none, or one is missing or not a finite number.
         """
         return self._unscaled(self.labels_of(rows), rows.source)
 
@@ -234,9 +235,8 @@ class OutputContract:
         if numbers.ndim == 1 and self.width == math.prod(self.shape) == 1:
             numbers = numbers.reshape(-1, *self.shape)
         if numbers.ndim == 0 or numbers.shape[1:] != self.shape:
-            reason = (
-                f"labels of shape {list(labels.shape)} where (n, *{list(self.shape)}) is wanted"
-            )
+            sizes = ", ".join(map(str, self.shape))
+            reason = f"expected labels of shape [n, {sizes}], got {list(labels.shape)}"
             raise DataError(reason, source=source)
         y = numbers.astype(np.float64, copy=False)
         check_targets(y, self._target_name, source)
@@ -263,7 +263,7 @@ class OutputContract:
             if numbers.dtype.kind not in "iu" or (
                 numbers.size and not 0 <= numbers.min() <= numbers.max() < len(self.classes)
             ):
-                raise DataError(f"wanted class numbers from 0 to {len(self.classes) - 1}")
+                raise DataError(f"expected class numbers from 0 to {len(self.classes) - 1}")
             labels: Array = cells_of(self.classes)[numbers]
             return labels
         if self.center is None or self.scale is None:
@@ -294,7 +294,7 @@ class OutputContract:
         rows
             The training rows with their labels.
         shape
-            What the model gives.
+            One output of the model.
         target
             What the loss compares with: "class"; "binary" with one output and two classes, or
             with flags (0 or 1); "real".
@@ -303,21 +303,21 @@ class OutputContract:
         targets, label
             The columns of the numbers, or of the class.
         scale
-            Of "real" targets: see ``layerkit.datacontract.scaling``; refused for the others.
+            For "real" targets only: see ``layerkit.datacontract.scaling``.
         missing_values
             Further spellings of a missing label.
 
         Raises
         ------
         DataError
-            If labels are missing, or are no classes.
+            If labels are missing, or cannot be classes.
         ShapeError
             If the number of classes or targets does not fit ``shape``.
         SpecError
             If a choice is malformed.
         """
         if target != "real" and scale is not None:
-            raise SpecError("only numbers are scaled, not classes", location="output.scale")
+            raise SpecError("only numbers can be scaled, not classes", location="output.scale")
         named = None if targets is None else tuple(targets)
         absent = tuple(missing_values)
         draft = cls(shape, dtype, None, named, None, None, label, absent)

@@ -1,8 +1,7 @@
-"""Cells to numbers: what counts as a number, what as missing, in every format and in the contract.
+"""Cells to numbers: which cells are numbers and which are missing, in every format.
 
-A number is what ``float`` reads, without its underscores and non-ASCII digits. ``is_missing`` is
-the one place that says which cells hold no value; among numbers such a cell becomes NaN, among text
-the empty string.
+A number is what ``float`` reads, without its underscores and non-ASCII digits. ``is_missing`` alone
+decides which cells hold no value; among numbers such a cell becomes NaN, among text "".
 """
 
 from __future__ import annotations
@@ -23,7 +22,6 @@ __all__ = [
     "missing_in",
     "missing_texts",
     "number",
-    "plain",
     "text_cell",
 ]
 
@@ -32,20 +30,20 @@ _NAN = frozenset(
     sign + "".join(letters) for sign in ("", "+", "-") for letters in product("nN", "aA", "nN")
 )
 _NOTHING = ("NAType", "NaTType", "MaskedConstant")
-"""Types of pandas.NA, pandas.NaT and numpy.ma.masked, which are told without importing either."""
+"""Types of pandas.NA, pandas.NaT and numpy.ma.masked, known by name without an import."""
 
 
 def is_missing(cell: object, spellings: Collection[str] = ()) -> bool:
-    """Whether a cell holds no value, among inputs, labels, targets and weights alike.
+    """Whether a cell holds no value: the same for inputs, labels, targets and weights.
 
     Parameters
     ----------
     cell
-        None, NaN, pandas' NA and NaT, NumPy's NaT and masked are missing; of text the empty one,
-        ``?`` and what is spelled as NaN (``nan``, ``NaN``), blanks around it cut.
+        None, NaN, pandas' NA and NaT, NumPy's NaT and masked are missing; so is text that is
+        empty, ``?`` or a spelling of NaN (``nan``, ``NaN``) once blanks around it are cut.
     spellings
-        Further text that means so (``input.missing_values``): exactly this text, or a number of
-        its value where the cell is a number and no text.
+        Further spellings (``input.missing_values``): text that equals one, or a number of its
+        value.
 
     Examples
     --------
@@ -66,7 +64,7 @@ def is_missing(cell: object, spellings: Collection[str] = ()) -> bool:
 
 
 def missing_texts(spellings: Collection[str] = ()) -> frozenset[str]:
-    """All texts, without blanks around them, that ``is_missing`` takes for no value."""
+    """All texts, without blanks around them, that ``is_missing`` takes as missing."""
     return _NAN.union(_MISSING, spellings)
 
 
@@ -88,9 +86,9 @@ def _values(spellings: Collection[str]) -> set[float]:
 
 
 def number(cell: object, spellings: Collection[str] = ()) -> float | None:
-    """The number in a cell, NaN for a missing value, None for what is no number.
+    """The number in a cell, NaN for a missing value, None for a cell that is not a number.
 
-    ``spellings`` as ``is_missing`` takes them.
+    ``spellings``: see ``is_missing``.
     """
     if spellings and is_missing(cell, spellings):
         return math.nan
@@ -107,7 +105,7 @@ def number(cell: object, spellings: Collection[str] = ()) -> float | None:
 def _float(value: object) -> float | None:
     try:
         return float(value)  # type: ignore[arg-type]  # the callers pass what float takes
-    except ValueError:  # no number, or a signalling NaN of decimal
+    except ValueError:  # not a number, or a signalling NaN of decimal
         return None if isinstance(value, str) else math.nan
     except OverflowError:  # a whole number beyond float64
         return math.copysign(math.inf, -1 if value < 0 else 1)  # type: ignore[operator]
@@ -124,26 +122,21 @@ def text_cell(cell: object, spellings: Collection[str] = ()) -> str:
     return _text(cell) if isinstance(cell, (str, bytes)) else str(cell).strip()
 
 
-def plain(cell: object) -> object:
-    """A cell for a message: what NumPy wraps as Python writes it."""
-    return cell.item() if isinstance(cell, np.generic) else cell
-
-
 def is_text(cells: Array) -> bool:
     """Whether the array holds text or objects, so that its cells must be read one by one."""
     return cells.dtype.kind in "USOT"
 
 
 def as_numbers(cells: Array, spellings: Collection[str] = ()) -> tuple[Array, int | None]:
-    """``cells`` as an array of numbers, and the flat index of the first that is no number.
+    """``cells`` as an array of numbers, and the flat index of the first that is not a number.
 
     Parameters
     ----------
     cells
-        Any shape. Booleans, integers and floats come back as they are; text and objects are read
-        cell by cell into float64, with NaN for a missing value.
+        Any shape. Booleans, integers and floats are returned as they are; text and objects are
+        read cell by cell into float64, with NaN for a missing value.
     spellings
-        Further text that means a missing value, as ``is_missing`` takes it.
+        See ``is_missing``.
 
     Returns
     -------

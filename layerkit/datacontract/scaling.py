@@ -1,6 +1,6 @@
-"""Statistics of training rows: what the contract's scaler and fill values are fitted to.
+"""Scaling and filling: the scaler and the fill values of a contract, fitted to training rows.
 
-All of it is per element of the last axis, in float64, and reads the training rows only.
+All statistics are per element of the last axis, in float64, from the training rows only.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from layerkit.errors import DataError, SpecError
 __all__ = ["Missing", "Scale", "centered", "fit_fill", "fit_scaler", "min_and_max"]
 
 Scale = Literal["standardize", "minmax"] | Mapping[str, Any] | None
-"""What a user asks for: None, "standardize", "minmax", {"divide": number or one a column} or
+"""The user's choice: None, "standardize", "minmax", {"divide": one number, or one per column} or
 {"center": [...], "scale": [...]}."""
 
 Missing = Literal["error", "mean", "median"] | float
-"""What to do with a missing value: refuse the row, or put in a number."""
+"""What to do about a missing value: refuse the row, or fill in a number."""
 
 _BLOCK = 4096
 _NUMBERS = 1 << 20  # scaled at a time: their float64 is not kept
@@ -36,7 +36,7 @@ def min_and_max(x: Array) -> tuple[Array, Array]:
 def centered(x: Array, center: Array, scale: Array, dtype: np.dtype[Any]) -> Array:
     """(x - center) / scale for x (n, ..., w), a new array in ``dtype``, computed in float64.
 
-    What ``dtype`` cannot hold becomes infinite, which the caller looks for.
+    A number that ``dtype`` cannot hold becomes infinite; the caller checks for that.
     """
     if x.size <= _NUMBERS or len(x) == 1:
         off: Array = x.astype(np.float64)  # first: arithmetic of mixed types takes twice as long
@@ -62,7 +62,7 @@ def fit_scaler(
     Raises
     ------
     SpecError
-        If ``scale`` is none of its forms, or holds a zero.
+        If ``scale`` is malformed, or holds a zero.
     DataError
         If the values are too large for their statistics.
     """
@@ -83,7 +83,7 @@ def fit_scaler(
         raise SpecError(
             f"unknown scale {quoted(scale)}{nearest(str(scale), known)}",
             location=location,
-            hint='wanted: "standardize", "minmax", {"divide": 255} or {"center": .., "scale": ..}',
+            hint='use "standardize", "minmax", {"divide": 255} or {"center": .., "scale": ..}',
         )
     spread = np.where(varies & (spread > 0), spread, 1.0)
     if not (np.isfinite(center).all() and np.isfinite(spread).all()):
@@ -95,8 +95,8 @@ def fit_scaler(
 def _mean_and_deviation(x: Array, low: Array, high: Array) -> tuple[Array, Array]:
     """Mean and standard deviation of each element of the last axis, block by block of rows.
 
-    Both are taken of the shares (x - low) / (high - low) in [0, 1], so that no digit cancels that
-    tells values apart, and no square leaves the range.
+    Both are taken of the shares (x - low) / (high - low) in [0, 1], so that no significant digit
+    cancels and no square overflows.
     """
     count = x.size // x.shape[-1]
     axes = tuple(range(x.ndim - 1))
@@ -129,7 +129,7 @@ def _given(scale: Mapping[str, Any], width: int, location: str) -> tuple[Array, 
         longest = max(center.size, spread.size)
         return np.resize(center, longest), np.resize(spread, longest)
     raise SpecError(
-        f'wanted {{"divide": ..}} or {{"center": .., "scale": ..}}, found the keys {sorted(keys)}',
+        f'expected {{"divide": ..}} or {{"center": .., "scale": ..}}, got the keys {sorted(keys)}',
         location=location,
     )
 
@@ -139,19 +139,19 @@ def _vector(value: object, width: int, location: str, *, divisor: bool = False) 
     try:
         found = np.asarray(value, np.float64)
     except (TypeError, ValueError):
-        raise SpecError(f"wanted numbers, found {quoted(value)}", location=location) from None
-    described = width > 1 or found.ndim != 1  # else the contract knows how many are wanted
+        raise SpecError(f"expected numbers, got {quoted(value)}", location=location) from None
+    described = width > 1 or found.ndim != 1  # else the contract knows how many it needs
     if found.shape not in ((), (width,)) and described:
-        wanted = f"one number, or one for each of {width} columns"
-        raise SpecError(f"wanted {wanted}, found {list(found.shape)}", location=location)
+        reason = f"expected one number, or one for each of {width} columns"
+        raise SpecError(f"{reason}, got shape {list(found.shape)}", location=location)
     if not np.isfinite(found).all() or (divisor and (found == 0).any()):
         what = "finite numbers other than 0" if divisor else "finite numbers"
-        raise SpecError(f"wanted {what}, found {quoted(value)}", location=location)
+        raise SpecError(f"expected {what}, got {quoted(value)}", location=location)
     return np.broadcast_to(found, found.shape or (width,)).copy()
 
 
 def fit_fill(missing: Missing, x: Array, names: tuple[str, ...] | None) -> Array | None:
-    """What to put in place of missing values, (w,) float64, or None if they are refused.
+    """The fill values for missing cells, (w,) float64, or None if rows with one are refused.
 
     Parameters
     ----------
@@ -165,7 +165,7 @@ def fit_fill(missing: Missing, x: Array, names: tuple[str, ...] | None) -> Array
     DataError
         If a column has no value to take the mean or median of.
     SpecError
-        If ``missing`` is none of its forms.
+        If ``missing`` is malformed.
     """
     width = x.shape[-1]
     if missing == "error":
@@ -176,7 +176,7 @@ def fit_fill(missing: Missing, x: Array, names: tuple[str, ...] | None) -> Array
         raise SpecError(
             f"unknown rule {quoted(missing)}{nearest(str(missing), ['error', 'mean', 'median'])}",
             location="input.missing",
-            hint='wanted: "error", "mean", "median" or a number',
+            hint='use "error", "mean", "median" or a number',
         )
     fill = np.empty(width)
     for j in range(width):
@@ -184,6 +184,7 @@ def fit_fill(missing: Missing, x: Array, names: tuple[str, ...] | None) -> Array
         there = column[np.isfinite(column)]
         if there.size == 0:
             where = names[j] if names else j
-            raise DataError(f"no value in this column: no {missing} to fill it with", column=where)
+            reason = f"this column has no values, so no {missing} to fill gaps with"
+            raise DataError(reason, column=where)
         fill[j] = there.mean() if missing == "mean" else np.median(there)
     return fill

@@ -77,7 +77,13 @@ def lengths(width: int, names: object) -> tuple[int, ...]:
 
 
 def freeze_scaler(contract: object, allowed: tuple[int, ...], at: str) -> None:
-    """Freeze ``center`` and ``scale`` (see ``freeze_numbers``) and refuse a scale of 0."""
+    """Freeze ``center`` and ``scale`` (see ``freeze_numbers``) and refuse a scale of 0.
+
+    Raises
+    ------
+    ShapeError, SpecError
+        Same as ``freeze_numbers``; SpecError also for a scale of 0.
+    """
     arrays = freeze_numbers(contract, ("center", "scale"), allowed, at)
     if arrays and not arrays[1].all():
         raise SpecError("a scale must not be 0", location=f"{at}.scale")

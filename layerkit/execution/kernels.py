@@ -1,10 +1,10 @@
-"""Whether the compiled kernels of the ``fast`` extra are used.
+"""Compiled kernels: whether those of the ``fast`` extra are used.
 
 Training uses them where numba is installed and they save more time than they take to load.
-Inference uses them when asked, since importing numba takes longer than most predictions:
+Inference uses them on request, since importing numba takes longer than most predictions:
 ``Model.accelerate``, or ``LAYERKIT_FAST=1`` for every model. ``LAYERKIT_FAST=0`` switches them off,
-``LAYERKIT_FAST=1`` lets every training use them. Results agree with NumPy's to rounding. Layers and
-optimizers that have no kernels run as they are.
+``LAYERKIT_FAST=1`` makes every training use them. Results agree with NumPy's to rounding. Layers
+and optimizers without kernels run in NumPy.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from functools import cache
 from layerkit.display import quoted
 from layerkit.errors import LayerkitError, MissingExtraError
 
-__all__ = ["asked", "kernels_for_inference", "kernels_for_training", "require"]
+__all__ = ["fast_setting", "kernels_for_inference", "kernels_for_training", "require_numba"]
 
 
 _COST = 1.0  # seconds: importing numba and loading compiled kernels, and some to spare
 
 
-def asked() -> bool | None:
-    """What ``LAYERKIT_FAST`` says: yes, no, or None for nothing.
+def fast_setting() -> bool | None:
+    """The value of ``LAYERKIT_FAST``: True, False, or None if it is not set.
 
     Raises
     ------
@@ -33,39 +33,37 @@ def asked() -> bool | None:
     """
     word = os.environ.get("LAYERKIT_FAST", "")
     if word not in ("", "0", "1"):
-        raise LayerkitError(f"LAYERKIT_FAST is {quoted(word)}; 0 (off) or 1 (on) is wanted")
+        raise LayerkitError(f"LAYERKIT_FAST must be 0 (off) or 1 (on), not {quoted(word)}")
     return word == "1" if word else None
 
 
 def kernels_for_training(saved: float = math.inf) -> bool:
-    """Whether a training in which compiled kernels save ``saved`` seconds shall use them.
-
-    numba is imported only if so.
+    """Whether to train with compiled kernels if they save ``saved`` seconds; imports numba if so.
 
     Raises
     ------
     LayerkitError
-        As ``asked``.
+        Same as ``fast_setting``.
     """
-    wish = asked()
-    if wish is None:
+    setting = fast_setting()
+    if setting is None:
         return saved > _COST and _trouble() == ""
-    return wish and _available()
+    return setting and _available()
 
 
 def kernels_for_inference() -> bool:
-    """Whether a model that was not told otherwise shall predict with compiled kernels.
+    """Whether models predict with compiled kernels, ``Model.accelerate`` aside.
 
     Raises
     ------
     LayerkitError
-        As ``asked``.
+        Same as ``fast_setting``.
     """
-    return asked() is True and _available()
+    return fast_setting() is True and _available()
 
 
-def require() -> None:
-    """See that the kernels can be used.
+def require_numba() -> None:
+    """Check that the kernels can be used.
 
     Raises
     ------
@@ -77,18 +75,18 @@ def require() -> None:
 
 
 def _available() -> bool:
-    """Whether kernels that were asked for can be used; says once why not."""
+    """Whether the kernels can be used; if not, warns once why."""
     trouble = _trouble()
     if trouble:
-        _tell_once(trouble)
+        _warn_once(trouble)
     return not trouble
 
 
 @cache
-def _tell_once(trouble: str) -> None:
+def _warn_once(trouble: str) -> None:
     warnings.warn(
         f"LAYERKIT_FAST=1, but {trouble}; NumPy is used instead "
-        "(pip install 'layerkit[fast]' brings compiled kernels)",
+        "(pip install 'layerkit[fast]' adds compiled kernels)",
         RuntimeWarning,
         stacklevel=2,
     )
@@ -101,7 +99,7 @@ def _trouble() -> str:
         import numba  # noqa: F401
         from numba.core.entrypoints import init_all
 
-        # It would run at the first kernel, and stumble over a stranger's metadata only there.
+        # It would run at the first kernel, and fail only there on another package's bad metadata.
         init_all()  # type: ignore[no-untyped-call]  # numba has no types
     except ImportError as error:
         if error.name == "numba":

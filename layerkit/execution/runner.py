@@ -1,15 +1,16 @@
-"""Layers that run as one compiled program, where they belong to one (``Layer.program``).
+"""Running a network for one thread: layer by layer, or as compiled programs.
 
-Most of the time of a small network goes into the calls between its operations. A program has none:
-one call runs a batch through all its layers, or back, without the interpreter and its lock. A
-``Chain`` is a network in such stages: runs of layers that share a program, and the others between
-them, layer by layer.
+Most of the time of a small network goes into the calls between its operations. A program
+(``Layer.program``) has none: one call runs a batch through all its layers, or back, without the
+interpreter and its lock. A ``Chain`` runs neighbours that share a program by it, and the other
+layers one by one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import groupby
 from typing import NamedTuple, Protocol
 
@@ -26,9 +27,9 @@ __all__ = ["Chain", "Line", "Link", "Pass", "Program", "blas_symbol", "program_o
 
 
 class Line(NamedTuple):
-    """One layer of a program: what it is, in numbers of the program's own, and where."""
+    """One layer of a program."""
 
-    codes: tuple[int, ...]
+    codes: tuple[int, ...]  # what the layer is, as numbers that the program understands
     start: int  # of its parameters in the network's flat vector
     width_in: int
     width_out: int
@@ -48,10 +49,10 @@ class Pass(Protocol):
 
 
 class Program(Protocol):
-    """Layers in a row as one program.
+    """Neighbouring layers as one compiled program.
 
-    What it gives for a row follows from that row and the parameters alone: the halves of a large
-    batch are trained side by side.
+    The output for a row depends on that row and the parameters alone: the halves of a large batch
+    are trained side by side.
     """
 
     def make_pass(self, *, keeps: bool) -> Pass:
@@ -60,8 +61,8 @@ class Program(Protocol):
     def row(self, params: Array, x: Array, link: Link) -> Array | None:
         """Predictions (1, k), a new array, for x (1, i).
 
-        None if a number on the way is not finite: the long way says then what is wrong, in the
-        words and with the warnings of NumPy.
+        None if a number in between is not finite: the layers then run one by one, with NumPy's
+        warnings.
         """
 
 
@@ -74,7 +75,7 @@ def program_of(network: Network) -> Program | None:
     Raises
     ------
     PluginLoadError
-        If a layer cannot say whether it has one, or its program cannot be made.
+        If ``Layer.program`` or making the program raises.
     """
     stages = _stages(network)
     return stages[0][1] if len(stages) == 1 else None
@@ -84,18 +85,18 @@ _Stage = tuple[list[PlannedLayer], Program | None]
 
 
 def _stages(network: Network) -> list[_Stage]:
-    """Runs of layers with their programs, and those between them without one, in order."""
+    """Layers grouped in order: neighbours that share a program, and those without one."""
     stages: list[_Stage] = []
     fits = network.dtype == np.float32
-    asked = [(p, _asked(p) if fits else None) for p in network.planned]
-    for make, group in groupby(asked, lambda pair: None if pair[1] is None else pair[1][0]):
+    offers = [(p, _program_offer(p) if fits else None) for p in network.planned]
+    for make, group in groupby(offers, lambda pair: None if pair[1] is None else pair[1][0]):
         found = list(group)
         planned, program = [p for p, _ in found], None
         if make is not None:
             lines = [
-                Line(answer[1], p.layer.span.start, p.in_shape[0], p.plan.out_shape[0])
-                for p, answer in found
-                if answer is not None
+                Line(offer[1], p.layer.span.start, p.in_shape[0], p.plan.out_shape[0])
+                for p, offer in found
+                if offer is not None
             ]
             with _naming(planned, "program"):
                 program = make(lines)
@@ -106,7 +107,7 @@ def _stages(network: Network) -> list[_Stage]:
     return stages
 
 
-def _asked(p: PlannedLayer) -> tuple[Maker, tuple[int, ...]] | None:
+def _program_offer(p: PlannedLayer) -> tuple[Maker, tuple[int, ...]] | None:
     if len(p.in_shape) != 1 or len(p.plan.out_shape) != 1:
         return None
     with _naming([p], "program"):
@@ -115,7 +116,7 @@ def _asked(p: PlannedLayer) -> tuple[Maker, tuple[int, ...]] | None:
 
 @contextmanager
 def _naming(planned: list[PlannedLayer], step: str) -> Iterator[None]:
-    """Name the layers in what a plugin's own code raises."""
+    """Turn an exception of a plugin's code into a PluginLoadError that names the layers."""
     try:
         yield
     except (LayerkitError, MemoryError):
@@ -123,27 +124,36 @@ def _naming(planned: list[PlannedLayer], step: str) -> Iterator[None]:
     except Exception as cause:
         first, last = planned[0], planned[-1]
         to = "" if first is last else f" (of the layers to {last.name!r})"
-        told = f"{step}{to} raised {type(cause).__name__}: {cause}"
-        raise unusable(first.name, first.layer, told) from cause
+        reason = f"{step}{to} raised {type(cause).__name__}: {cause}"
+        raise unusable(first.name, first.layer, reason) from cause
 
 
 class Chain:
-    """A network with memory for one thread, in stages where ``fast``.
+    """A network with memory for one thread, run as compiled programs where ``fast``.
 
     Parameters
     ----------
     network
         Its parameters, and its gradients where ``keeps``, stay where they are.
     fast
-        Whether compiled programs are used; else there is one stage, layer by layer.
+        Whether compiled programs are used; else all layers run one by one.
     training, keeps, wants_dx
-        As for ``Network.contexts``.
+        See ``Network.contexts``.
 
     Attributes
     ----------
+    feed
+        Gives scores (n, *out) for x (n, *in), valid until the next feed; raises what
+        ``Network.feed`` raises.
+    backprop
+        Fills the network's gradients for dy (n, *out) and gives dL/dx (n, *in), of use where
+        wanted; raises what ``Network.backprop`` raises.
     contexts
-        By the layer's name, of those that run by themselves.
+        By the layer's name, of those that run one by one.
     """
+
+    feed: Callable[[Array], Array]
+    backprop: Callable[[Array], Array]
 
     def __init__(
         self,
@@ -158,65 +168,40 @@ class Chain:
         if keeps:
             network.allocate_grads()
         self.contexts: dict[str, Context] = {}
-        self._stages: list[_Layers | _Compiled] = []
+        self._programs: list[_Compiled] = []
+        feeds: list[Callable[[Array], Array]] = []
+        backprops: list[Callable[[Array], Array]] = []
         for planned, program in _stages(network) if fast else [(network.planned, None)]:
-            wants_dx = wants_dx or bool(self._stages)
+            wants_dx = wants_dx or bool(feeds)
             if program is None:
                 part = network.part(planned)
                 contexts = part.contexts(training=training, keeps=keeps, wants_dx=wants_dx)
                 self.contexts |= {p.name: c for p, c in zip(planned, contexts, strict=True)}
-                self._stages.append(_Layers(part, contexts))
+                feeds.append(partial(part.feed, contexts=contexts))
+                backprops.append(partial(part.backprop, contexts=contexts))
             else:
-                memory = program.make_pass(keeps=keeps)
-                self._stages.append(_Compiled(network, planned, memory, wants_dx))
-
-    @property
-    def compiled(self) -> bool:
-        """Whether one program is all there is."""
-        return len(self._stages) == 1 and isinstance(self._stages[0], _Compiled)
+                compiled = _Compiled(network, planned, program.make_pass(keeps=keeps), wants_dx)
+                self._programs.append(compiled)
+                feeds.append(compiled.feed)
+                backprops.append(compiled.backprop)
+        self.compiled = len(feeds) == len(self._programs) == 1  # whether one program is all
+        self.feed, self.backprop = _in_turn(feeds), _in_turn(backprops[::-1])
 
     def warm(self, rows: int) -> None:
         """Run each program once over ``rows`` rows of zeros: it is compiled or loaded then."""
-        for stage in self._stages:
-            stage.warm(rows)
-
-    def feed(self, x: Array) -> Array:
-        """Scores (n, *out) for x (n, *in), valid until the next feed.
-
-        Raises
-        ------
-        PluginLoadError
-            As ``Network.feed``.
-        """
-        for stage in self._stages:
-            x = stage.feed(x)
-        return x
-
-    def backprop(self, dy: Array) -> Array:
-        """Fill the network's gradients for dy (n, *out); dL/dx (n, *in), of use where wanted.
-
-        Raises
-        ------
-        PluginLoadError
-            As ``Network.backprop``.
-        """
-        for stage in reversed(self._stages):
-            dy = stage.backprop(dy)
-        return dy
+        for program in self._programs:
+            program.warm(rows)
 
 
-class _Layers(NamedTuple):
-    network: Network
-    contexts: list[Context]
+def _in_turn(steps: list[Callable[[Array], Array]]) -> Callable[[Array], Array]:
+    """One function for ``steps``, each of which takes the result of the one before."""
+    return steps[0] if len(steps) == 1 else partial(_run, steps)
 
-    def warm(self, rows: int) -> None:
-        pass
 
-    def feed(self, x: Array) -> Array:
-        return self.network.feed(x, self.contexts)
-
-    def backprop(self, dy: Array) -> Array:
-        return self.network.backprop(dy, self.contexts)
+def _run(steps: list[Callable[[Array], Array]], x: Array) -> Array:
+    for step in steps:
+        x = step(x)
+    return x
 
 
 class _Compiled(NamedTuple):

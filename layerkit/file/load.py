@@ -90,8 +90,8 @@ def load(
         arrays, network = _read_tensors(document, spec, planned, mmap=mmap, verify=verify)
         model = _assemble(document, spec, network, contract, arrays)
         wanted = verify != "lazy" if selftest is None else selftest
-        if wanted and model.carried.selftest is not None:
-            run_selftest(model, model.carried.selftest)
+        if wanted and model.leftovers.selftest is not None:
+            run_selftest(model, model.leftovers.selftest)
         return model
 
 
@@ -193,7 +193,7 @@ def _assemble(
     digests |= {alias: digests[target] for alias, target in document.aliases.items()}
     if "fit" in header["spec"]:
         model.fit = Fit.from_spec(header["spec"]["fit"])
-    model.carried = FileLeftovers(
+    model.leftovers = FileLeftovers(
         fingerprint_of(model, digests), test, document.aliases, known_training(header), slots, units
     )
     return model

@@ -77,12 +77,12 @@ def save(
     digests = tensor_digests(arrays)
     aliases = {
         alias: target
-        for alias, target in model.carried.aliases.items()
+        for alias, target in model.leftovers.aliases.items()
         if digests[alias] == digests[target]
     }
     for alias in aliases:
         del arrays[alias]
-    kept, history = model.carried, model.history
+    kept, history = model.leftovers, model.history
     if weights_only:
         kept, history = kept._replace(training=None, tensors={}), {}
     arrays |= {f"history/{k}": ("history", v.astype(np.float64)) for k, v in history.items()}

@@ -32,7 +32,7 @@ from layerkit.specs.sections import DIALECT, SECTIONS
 if TYPE_CHECKING:
     from pathlib import Path as FilePath
 
-__all__ = ["LayerRecord", "Spec", "check_sections", "overridden", "read_spec", "resolve"]
+__all__ = ["LayerRecord", "Spec", "as_spec", "check_sections", "overridden", "read_spec", "resolve"]
 
 
 @dataclass(frozen=True)
@@ -133,6 +133,19 @@ def read_spec(spec: str | FilePath | Mapping[str, Any], *, settings: Sequence[st
     if settings:
         source = overridden(source, settings)
     return resolve(source)
+
+
+def as_spec(spec: str | FilePath | Mapping[str, Any] | Spec, settings: Sequence[str] = ()) -> Spec:
+    """A resolved spec from any of its forms, with overrides applied.
+
+    Raises
+    ------
+    SpecError, PluginError
+        If the spec is wrong, or a part it names cannot be used.
+    """
+    if not isinstance(spec, Spec):
+        return read_spec(spec, settings=settings)
+    return read_spec(spec.to_document(), settings=settings) if settings else spec
 
 
 def overridden(source: JsonSource, settings: Sequence[str]) -> JsonSource:

@@ -14,7 +14,7 @@ import numpy as np
 from layerkit.core.layer import Layer
 from layerkit.core.network import Network
 from layerkit.datacontract.fitted_rows import kernels_used
-from layerkit.execution.kernels import asked, kernels_for_training
+from layerkit.execution.kernels import fast_setting, kernels_for_training
 from layerkit.model import Model
 from layerkit.training.recipe import Recipe
 
@@ -50,7 +50,7 @@ def kernels_to_resume(model: Model, recipe: Recipe, rows: int) -> bool:
     LayerkitError
         If ``LAYERKIT_FAST`` is neither 0 nor 1.
     """
-    if asked() is not None or model.fit is None:
+    if fast_setting() is not None or model.fit is None:
         return kernels_pay(model.network, recipe, rows)
     return "numba" in model.fit.kernels and kernels_for_training()
 

@@ -15,7 +15,7 @@ from layerkit.data import split_by_column, split_rows
 from layerkit.datacontract import DataContract, InputContract, OutputContract, at_source
 from layerkit.datacontract.fitted_rows import FittedRows, fitted_rows
 from layerkit.datacontract.labels import distinct_labels
-from layerkit.datacontract.resolution import blurred_inputs, blurred_targets
+from layerkit.datacontract.precision_loss import input_precision_loss, target_precision_loss
 from layerkit.errors import DataError
 from layerkit.model import Model
 from layerkit.specs import Spec
@@ -123,9 +123,9 @@ def prepare(
     train = to_arrays(contract, rows, loss)
     notices: list[str | None] = [note for each in given for note in each.notes]
     notices.append(lone_classes(model.spec, splits["train"]) if apart else None)
-    notices.append(blurred_inputs(contract.input, rows))
+    notices.append(input_precision_loss(contract.input, rows))
     if loss.target == "real" and contract.output is not None:
-        notices.append(blurred_targets(contract.output, train.truth, train.y))
+        notices.append(target_precision_loss(contract.output, train.truth, train.y))
     weights = row_weights(recipe, contract, rows, train.y)
     if weights is not None:
         train = replace(train, weights=weights.astype(train.x.dtype))

@@ -127,7 +127,7 @@ def read_state(model: Model, rule: Optimizer, rows: str) -> Position:
     TensorMismatchError
         If its tensors do not fit the model.
     """
-    training = model.carried.training
+    training = model.leftovers.training
     if training is None:
         raise SpecError(
             f"the model {model.name!r} holds no training state, so it cannot be resumed",
@@ -179,7 +179,7 @@ def _watched(saved: object) -> tuple[float, int] | None:
 
 
 def _snapshot(model: Model, rule: Optimizer, steps: int) -> Snapshot:
-    network, tensors = model.network, model.carried.tensors
+    network, tensors = model.network, model.leftovers.tensors
     like = {name: a for name, (role, a) in network.tensors().items() if role == "param"}
     slots = {slot: network.join(_slot(tensors, slot, like)) for slot in rule.slot_names}
     own = Snapshot.of(network, rule)

@@ -13,8 +13,8 @@ from layerkit.display import quoted
 from layerkit.errors import SpecError
 from layerkit.file.load import load
 from layerkit.file.save import save
-from layerkit.model import Model, as_spec, build
-from layerkit.specs import Spec
+from layerkit.model import Model, build
+from layerkit.specs import Spec, as_spec
 from layerkit.training.kernel_choice import kernels_changed
 from layerkit.training.listener import Listener
 from layerkit.training.new_total import OnNewTotal, settle_schedule

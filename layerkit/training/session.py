@@ -131,8 +131,8 @@ class Session:
         model.contract = self.prepared.contract
         check_savable(model)
         self._check_layers()
-        if model.carried.aliases:
-            names = list(model.carried.aliases)
+        if model.leftovers.aliases:
+            names = list(model.leftovers.aliases)
             tied = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
             self.listener.notice(f"tied weights are trained and saved separately: {tied}")
         fast = kernels_to_resume(model, recipe, len(train)) if self.resumed else None
@@ -302,7 +302,7 @@ class Session:
         if self.done:
             self.model.fit = self.fit
         position = Position(self.done, now, watched, self.loop.since)
-        self.model.carried = (
+        self.model.leftovers = (
             write_state(self.model, rule, position, self.rows) if self.done else FileLeftovers()
         )
 

@@ -193,7 +193,7 @@ case("read recipe", other_loss, classes_of_numbers)
 
 
 def to_classes(desk: Desk, text: str) -> None:
-    assert "name their column in output.column, and no loss of numbers" in text
+    assert "name their column in output.column, and use no loss for numbers" in text
     desk.spec["output"] = {"column": "kind"}
     desk.spec["layers"][-1]["units"] = 2
 
@@ -235,7 +235,7 @@ def shape_three(desk: Desk) -> None:
 
 
 def list_columns(desk: Desk, text: str) -> None:
-    assert "list those to use under input.columns" in text
+    assert "list the columns to use under input.columns" in text
     desk.spec["input"] = {"columns": listed(text, "columns there")}
 
 
@@ -329,7 +329,7 @@ def one_column(desk: Desk) -> None:
 
 def other_delimiter(desk: Desk, text: str) -> None:
     assert "--delimiter" in text
-    desk.spec["input"]["delimiter"] = told(r"is '(.)' what stands between", text)
+    desk.spec["input"]["delimiter"] = told(r"are the cells separated by '(.)'\?", text)
 
 
 case("missing column", other_delimiter, one_column)
@@ -512,7 +512,7 @@ def fitted(desk: Desk) -> object:
 
 case(
     "fit scaler",
-    lambda desk, text: desk.options.update(scale=told(r'wanted: "(\w+)"', text)),
+    lambda desk, text: desk.options.update(scale=told(r'use "(\w+)"', text)),
     lambda desk: desk.options.update(scale="z"),
     fitted,
 )
@@ -985,7 +985,7 @@ case("as array", read_first, given("f.csv"), predicted)
 
 
 def as_columns(desk: Desk, text: str) -> None:
-    assert "a column for each number" in text
+    assert "one column per number" in text
     desk.options["rows"] = {"weight": [1.0], "height": [2.0]}
 
 
@@ -1021,7 +1021,7 @@ case("check together", lambda desk, text: desk.options["how"].pop(
 
 
 def one_each(desk: Desk, text: str) -> None:
-    assert "one number or text a key" in text
+    assert "one number or text per key" in text
     desk.options["rows"] = [{"weight": 1.0, "height": 2.0}]
 
 

@@ -90,7 +90,7 @@ def test_a_label_column_is_left_out_by_position(cli: Cli, pets: Path) -> None:
     Path("labelled.csv").write_text("24,55,1\n4,25,0\n")
     refused = cli("infer", "pets.layerkit", "labelled.csv")
     assert refused.code == 1
-    assert "rows of shape [3] where 2 numbers a row are wanted" in refused.err
+    assert "expected 2 numbers per row, got rows of shape [3]" in refused.err
     done = cli("infer", "pets.layerkit", "labelled.csv", "--label", "2")
     assert done.out == cli("infer", "pets.layerkit", "-", stdin=ROWS.encode()).out
 
@@ -186,7 +186,7 @@ def test_what_is_not_finite_is_null_in_json(cli: Cli, pets: Path) -> None:
         ),
         (
             "weight,height\n1,2\n3,tall\n",
-            "standard input, row 1, column 'height': 'tall' where a number is wanted",
+            "standard input, row 1, column 'height': expected a number, got 'tall'",
         ),
         ("weight,height\n1,2\n3\n", "standard input, row 1: line 3 has 1 cell"),
         ("weight,height\n1,2\n3,1e999\n", "standard input, row 1, column 'height': "),

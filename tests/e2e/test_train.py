@@ -151,7 +151,7 @@ def test_validation_rows_of_their_own(cli: Cli) -> None:
         ),
         (
             "weight,height,kind\n1,2,cat\n1,tall,dog\n1,2,dog\n1,2,cat\n",
-            "column 'height': 'tall' where a number is wanted",
+            "column 'height': expected a number, got 'tall'",
         ),
     ],
 )

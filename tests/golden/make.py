@@ -238,7 +238,7 @@ def tied() -> bytes:
     model = layerkit.build(spec)
     for name, (_, array) in model.network.tensors().items():
         array[...] = grid(2, 2) / 4 if name.endswith("W") else [0.5, -1.0]
-    model.carried = FileLeftovers(aliases={"decoder.W": "encoder.W"})
+    model.leftovers = FileLeftovers(aliases={"decoder.W": "encoder.W"})
     return saved(model)
 
 

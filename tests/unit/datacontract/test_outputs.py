@@ -102,7 +102,7 @@ def test_missing_label(labels: np.ndarray) -> None:
 
 @pytest.mark.parametrize("labels", [np.zeros((2, 3)), np.zeros(2, complex), np.array(1)])
 def test_labels_of_no_use(labels: np.ndarray) -> None:
-    with pytest.raises(DataError, match="one class a row"):
+    with pytest.raises(DataError, match="one class per row"):
         DIGITS.encode(labels)
 
 
@@ -162,7 +162,7 @@ def test_one_target_from_a_vector() -> None:
     [
         (np.array([[1, 2], [3, np.nan]]), 1, "the target is missing"),
         (np.array([[1, 2], [3, np.inf]]), 1, "the target is infinite"),
-        (np.array([[1, "2"], [3, "x"]], object), 1, "'x' where a number"),
+        (np.array([[1, "2"], [3, "x"]], object), 1, "expected a number, got 'x'"),
     ],
 )
 def test_targets_that_are_no_numbers(labels: np.ndarray, row: int, words: str) -> None:
@@ -176,7 +176,7 @@ def test_targets_that_are_no_numbers(labels: np.ndarray, row: int, words: str) -
 
 @pytest.mark.parametrize("labels", [np.zeros(3), np.zeros((3, 3)), np.array(1.0)])
 def test_targets_of_the_wrong_width(labels: np.ndarray) -> None:
-    with pytest.raises(DataError, match="is wanted"):
+    with pytest.raises(DataError, match="expected labels of shape"):
         OutputContract((2,)).encode(labels)
 
 
@@ -239,9 +239,9 @@ def test_classes_in_the_users_order() -> None:
     [
         (["a", "", "b"], 1, "the label is missing"),
         ([0, 1, np.nan], 2, "the label is missing"),
-        ([0, 1, 2.5], 2, "2.5 is no class"),
+        ([0, 1, 2.5], 2, "2.5 cannot be a class"),
         (["a", "a"], None, "only 'a'"),
-        ([], None, "found none"),
+        ([], None, "got none"),
     ],
 )
 def test_labels_that_are_no_classes(labels: list[Any], row: int | None, words: str) -> None:
@@ -265,7 +265,7 @@ def test_flags_for_several_outputs() -> None:
     contract = fitted([[0, 1], [1, 1]], 2, target="binary")
     assert contract.classes is None
     assert contract.encode(np.array([[1, 0]])).tolist() == [[1.0, 0.0]]
-    with pytest.raises(DataError, match=r"2\.0 where 0 or 1") as caught:
+    with pytest.raises(DataError, match=r"expected 0 or 1, got 2\.0") as caught:
         fitted([[0, 1], [1, 2]], 2, target="binary", targets=["u", "v"])
     assert (caught.value.row, caught.value.column) == (1, "v")
 
@@ -291,7 +291,7 @@ def test_fields_that_do_not_fit_together(fields: dict[str, Any]) -> None:
 
 
 def test_an_output_needs_an_axis_and_contracts_compare() -> None:
-    with pytest.raises(SpecError, match="no shape of an output"):
+    with pytest.raises(SpecError, match="expected one or more sizes"):
         OutputContract(())
     assert OutputContract((3,), classes=("0", "1", "2"), label="digit") == DIGITS
     assert NAMES != DIGITS
@@ -311,5 +311,5 @@ def test_no_rows_of_targets() -> None:
 
 
 def test_classes_have_no_scale() -> None:
-    with pytest.raises(SpecError, match="only numbers are scaled"):
+    with pytest.raises(SpecError, match="only numbers can be scaled"):
         fitted(["a", "b"], 2, scale="standardize")

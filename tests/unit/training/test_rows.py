@@ -121,7 +121,7 @@ def test_pictures_are_flattened_for_a_model_of_one_axis() -> None:
     pictures = np.arange(12.0).reshape(2, 2, 3)
     flat = model.predict(pictures.reshape(2, 6))
     assert model.predict(pictures).tobytes() == flat.tobytes()
-    with pytest.raises(DataError, match="6 numbers a row"):
+    with pytest.raises(DataError, match="6 numbers per row"):
         model.predict(np.zeros((2, 2, 2)))
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from layerkit import DataError, Rows
 from layerkit.datacontract import InputContract
-from layerkit.datacontract.out_of_range import Tally, outside, refusal
+from layerkit.datacontract.out_of_range import OutOfRangeCount, out_of_range_error, outside
 
 
 def fitted(columns: dict[str, list[float]], **choices: Any) -> InputContract:
@@ -48,7 +48,7 @@ def test_one_number_may_stand_for_all_elements() -> None:
     x = np.zeros((2, 2, 3), np.float32)
     x[1, 1, 2] = 17
     assert np.argwhere(outside(inputs, x)).tolist() == [[1, 1, 2]]
-    assert "column 5: 17" in str(refusal(inputs, x, outside(inputs, x), "x"))
+    assert "column 5: 17" in str(out_of_range_error(inputs, x, outside(inputs, x), "x"))
 
 
 def test_without_training_nothing_is_outside() -> None:
@@ -62,7 +62,7 @@ def test_rows_that_do_not_keep_the_contract_are_refused() -> None:
 
 def test_blocks_add_up_to_one_sentence() -> None:
     inputs = fitted(AGES)
-    tally = Tally(inputs)
+    tally = OutOfRangeCount(inputs)
     assert tally.sentence() == ""
     for block in ({"age": [130.0, 20], "size": [1.0, 2]}, {"age": [212.0, 16], "size": [9.0, 2]}):
         x = inputs.matrix(block)

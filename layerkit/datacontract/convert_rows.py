@@ -1,4 +1,4 @@
-"""The forms in which callers hand over rows, brought to one."""
+"""Rows from any form: arrays, nested lists, records and tables become ``Rows``."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from layerkit.core.layer import Array, Shape
 from layerkit.core.rows import Rows
 from layerkit.datacontract.dataframes import as_array, cells_of, frame_columns
 from layerkit.datacontract.labels import label_of
-from layerkit.display import nearest, quoted
+from layerkit.display import counted, quoted
 from layerkit.errors import DataError
 
-__all__ = ["as_rows", "at_source", "columns_of", "missing_column", "one_batch"]
+__all__ = ["as_rows", "at_source", "columns_of", "one_batch"]
+
+_EXACT = 2**53  # up to here every whole number is a float64
 
 
 def as_rows(rows: object) -> Rows:
@@ -42,17 +44,16 @@ def _of_columns(arrays: dict[str, Array]) -> Rows:
     if arrays and all(a.ndim == 0 for a in arrays.values()):
         arrays = {name: a[None] for name, a in arrays.items()}
     for name, array in arrays.items():
-        first = next(iter(arrays))
+        if array.ndim == 0:
+            raise DataError("expected a column of cells, got a single cell", column=name)
         if array.ndim != 1:
-            if array.ndim == 0:
-                reason = "expected a column of cells, got a single cell"
-                raise DataError(reason, column=name)
-            reason = f"expected one number a cell, got cells of shape {list(array.shape[1:])}"
-            hint = "split it into a column for each number"
-            raise DataError(reason, column=name, hint=hint)
+            reason = f"expected one number per cell, got cells of shape {list(array.shape[1:])}"
+            raise DataError(reason, column=name, hint="split it into one column per number")
+        first = next(iter(arrays))
         if len(array) != len(arrays[first]):
-            told = f"expected {len(arrays[first])} cells as {quoted(first)} has, got {len(array)}"
-            raise DataError(told, column=name)
+            cells = counted(len(arrays[first]), "cell")
+            reason = f"expected {cells} as in {quoted(first)}, got {len(array)}"
+            raise DataError(reason, column=name)
     return Rows(columns=arrays)
 
 
@@ -69,7 +70,7 @@ def columns_of(
     records
         One for each row.
     source
-        Where they came from, for messages.
+        Where they come from, for messages.
     truth_as_text
         Whether True and False are text, as they are in JSON.
 
@@ -81,13 +82,13 @@ def columns_of(
     names: dict[str, None] = {}
     for row, record in enumerate(records):
         if not isinstance(record, Mapping):
-            shown = quoted(record)
-            raise DataError(f"{shown} where an object is wanted", row=row, source=source)
+            reason = f"expected an object, got {quoted(record)}"
+            raise DataError(reason, row=row, source=source)
         names.update(dict.fromkeys(record))
     found: dict[str, Array] = {}
     for name in names:
         if str(name) in found:
-            raise DataError("two keys are written like this", column=str(name), source=source)
+            raise DataError("two keys have this name as text", column=str(name), source=source)
         cells = [r.get(name) for r in records]  # type: ignore[attr-defined]  # mappings
         found[str(name)] = _column(cells, str(name), source, truth_as_text)
     return found
@@ -96,30 +97,24 @@ def columns_of(
 def _column(cells: list[Any], name: str, source: str, truth_as_text: bool) -> Array:
     for row, cell in enumerate(cells):
         if isinstance(cell, (Mapping, list, tuple, set, np.ndarray)):
-            reason = f"{quoted(cell)} where a number or a text is wanted"
-            hint = "each key of a record is a column of its own: one number or text a key"
+            reason = f"expected a number or text, got {quoted(cell)}"
+            hint = "each key of a record is one column: give one number or text per key"
             raise DataError(reason, row=row, column=name, source=source, hint=hint)
     if truth_as_text and any(isinstance(cell, bool) for cell in cells):
         cells = [label_of(cell) if isinstance(cell, bool) else cell for cell in cells]
     kinds = {type(cell) for cell in cells}
     if kinds <= {str, type(None)} and str in kinds:
         cells = ["" if cell is None else cell for cell in cells]
-    elif kinds <= {int, float, type(None)} and not any(map(_inexact, cells)):
+    elif kinds <= {int, float, type(None)} and not any(
+        isinstance(cell, int) and abs(cell) > _EXACT for cell in cells
+    ):
         return np.array([math.nan if cell is None else cell for cell in cells], np.float64)
     return cells_of(cells, name)
 
 
-def _inexact(cell: Any) -> bool:
-    return isinstance(cell, int) and abs(cell) > _EXACT
-
-
-_EXACT = 2**53
-"""Up to here every whole number is a float64."""
-
-
 @contextmanager
 def at_source(rows: object) -> Iterator[None]:
-    """Let a DataError name the number that its row had at its source, before rows were taken."""
+    """Make a DataError name the number that its row had at its source, before rows were taken."""
     try:
         yield
     except DataError as error:
@@ -127,38 +122,6 @@ def at_source(rows: object) -> Iterator[None]:
         if index is not None and error.row is not None:
             error.row = int(index[error.row])
         raise
-
-
-def _wanted(absent: Sequence[str]) -> str:
-    if len(absent) == 1:
-        return f"the column {quoted(absent[0])} is wanted"
-    return f"the columns {', '.join(map(quoted, absent))} are wanted"
-
-
-def missing_column(absent: Sequence[str], there: list[str], source: str) -> DataError:
-    """The error for columns that the contract names and the rows lack."""
-    if there and not any(name.isdecimal() for name in absent) and all(map(str.isdecimal, there)):
-        return DataError(
-            f"{_wanted(absent)} by name, and these rows have no header",
-            column=absent[0],
-            source=source,
-            hint="add a first line with the names of the columns",
-        )
-    if len(there) == 1 and (mark := next((m for m in ",;\t|" if m in there[0]), None)):
-        return DataError(
-            f"this column is missing: the only one there is called {quoted(there[0])}",
-            column=absent[0],
-            source=source,
-            hint=f"is {quoted(mark)} what stands between the cells? --delimiter, delimiter=",
-        )
-    near = nearest(absent[0], there)
-    more = f" ({len(absent)} missing: {', '.join(map(quoted, absent))})" if len(absent) > 1 else ""
-    return DataError(
-        f"this column is missing{near}{more}",
-        column=absent[0],
-        source=source,
-        hint=f"columns there: {', '.join(there) or 'none'}",
-    )
 
 
 def one_batch(values: Array, shape: Shape, *, alone: bool) -> Array | None:

@@ -9,7 +9,7 @@ import pytest
 import layerkit
 from layerkit.core.rows import Rows
 from layerkit.datacontract import InputContract, OutputContract
-from layerkit.datacontract.resolution import blurred_inputs, blurred_targets
+from layerkit.datacontract.precision_loss import input_precision_loss, target_precision_loss
 from layerkit.training import Listener
 
 RNG = np.random.default_rng(0)
@@ -19,7 +19,7 @@ SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
 
 def told(column: Any, **choice: Any) -> str | None:
     rows = Rows(columns={"a": np.asarray(column), "b": UNIT[: len(column)]})
-    return blurred_inputs(InputContract.fit(rows, **choice), rows)
+    return input_precision_loss(InputContract.fit(rows, **choice), rows)
 
 
 @pytest.mark.parametrize(
@@ -27,12 +27,12 @@ def told(column: Any, **choice: Any) -> str | None:
     [
         (1.7e9 + 50 * UNIT, {}, 'set input.scale to "standardize"'),
         (1.7e9 + 50 * UNIT, {"scale": {"divide": 2}}, '"float64"'),
-        (1e12 + 1e-3 * UNIT, {}, "(17 different ones become 1)"),
+        (1e12 + 1e-3 * UNIT, {}, "(17 distinct values become 1)"),
         (np.r_[UNIT[1:], 1e30], {"scale": "standardize"}, '"float64"'),
-        (np.r_[UNIT[1:], 1e30], {"scale": "standardize", "dtype": "float64"}, "far values"),
-        (2**60 + np.arange(600), {"scale": "standardize"}, "(600 different ones become"),
-        (2**60 + np.arange(600), {"scale": "standardize", "dtype": "float64"}, "take an offset"),
-        (np.array([20_000_000, 20_000_001] * 300), {}, "(2 different ones become 1)"),
+        (np.r_[UNIT[1:], 1e30], {"scale": "standardize", "dtype": "float64"}, "outliers"),
+        (2**60 + np.arange(600), {"scale": "standardize"}, "(600 distinct values become"),
+        (2**60 + np.arange(600), {"scale": "standardize", "dtype": "float64"}, "remove an offset"),
+        (np.array([20_000_000, 20_000_001] * 300), {}, "(2 distinct values become 1)"),
     ],
 )
 def test_blurred_columns_are_named(column: Any, choice: dict[str, Any], words: str) -> None:
@@ -70,9 +70,9 @@ def test_targets(scale: Any, blurred: bool) -> None:
     contract = OutputContract.fit(
         Rows(raw, labels=raw), shape=(1,), target="real", targets=["t"], scale=scale
     )
-    text = blurred_targets(contract, raw, contract.scaled(raw))
+    text = target_precision_loss(contract, raw, contract.scaled(raw))
     assert (text is not None) == blurred
-    assert text is None or "target column 't' (600 different ones become" in text
+    assert text is None or "target column 't' (600 distinct values become" in text
 
 
 def test_training_tells_it() -> None:
@@ -99,4 +99,4 @@ def test_no_alarm_on_tables_of_the_world(name: str) -> None:
     names = [k for k, v in columns.items() if v.dtype.kind == "f"] or None
     for scale in (None, "standardize"):
         fitted = InputContract.fit(rows, columns=names, scale=scale, missing="mean")
-        assert blurred_inputs(fitted, rows) is None
+        assert input_precision_loss(fitted, rows) is None

@@ -1,0 +1,69 @@
+"""Errors for cells that a model cannot take: text, dates, missing or infinite values."""
+
+from __future__ import annotations
+
+import math
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+
+from layerkit.display import quoted
+from layerkit.errors import DataError
+
+__all__ = ["not_a_number", "unusable_number"]
+
+_TEXT_HINT = (
+    "correct the cell, or if it stands for a missing value name it in input.missing_values; text "
+    "columns (categories) cannot be inputs yet: list the columns to use under input.columns"
+)
+
+
+def not_a_number(
+    cell: Any, *, row: int, column: str | int, source: str, text_hint: str = _TEXT_HINT
+) -> DataError:
+    """The error for a cell that holds text or another object instead of a number.
+
+    ``text_hint`` says what to do about text.
+    """
+    shown = str(cell) if _is_date(cell) else cell.item() if isinstance(cell, np.generic) else cell
+    reason = f"expected a number, got {quoted(shown)}"
+    return DataError(reason, row=row, column=column, source=source, hint=_hint(cell, text_hint))
+
+
+def _is_date(cell: object) -> bool:
+    return isinstance(cell, np.datetime64) or hasattr(cell, "isoformat")
+
+
+def _hint(cell: object, text_hint: str) -> str:
+    """What to do about a cell that is not a number, by what it is."""
+    if _is_date(cell):
+        return "this is a date or time: turn it into a number, such as the days since a fixed day"
+    if isinstance(cell, (np.timedelta64, timedelta)):
+        return "this is a span of time: turn it into a number, such as its seconds"
+    if isinstance(cell, (complex, np.complexfloating)):
+        return "give the real and the imaginary part as two columns"
+    if isinstance(cell, (str, bytes)):
+        from layerkit.datacontract.cell_hints import looks_like  # 2 ms, and only for a mistake
+
+        text = cell.decode("utf-8", "replace") if isinstance(cell, bytes) else cell
+        return looks_like(text) or text_hint
+    return f"this is a {type(cell).__name__}: expected one number per cell, one column per number"
+
+
+def unusable_number(
+    value: float, dtype: str, row: int, column: str | int, source: str, *, scaled: bool = False
+) -> DataError:
+    """The error for a missing or infinite value, or one beyond the model's dtype.
+
+    ``scaled``: the value is beyond it once it is scaled.
+    """
+    hint = None
+    if math.isnan(value):
+        what = "a missing value, and this model has no rule for it"
+        hint = 'fill it in, or train with input.missing: "mean", "median" or a number'
+    elif math.isinf(value):
+        what = "an infinite value"
+    else:
+        what = f"{value!r} is too large for {dtype}{' once it is scaled' if scaled else ''}"
+    return DataError(what, row=row, column=column, source=source, hint=hint)
