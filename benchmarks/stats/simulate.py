@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from layerkit.comparison.differences import verdicts
-from layerkit.comparison.intervals import Levels
-from layerkit.comparison.marks import Marks, pair
+from layerkit.comparison.metric_runs import MetricRuns, pair_runs
+from layerkit.comparison.statistics.intervals import Levels
+from layerkit.comparison.verdicts import settled_signs
 
 __all__ = ["CONFIDENCE", "Cell", "Outcome", "cells", "judge"]
 
@@ -85,8 +85,8 @@ def judge(cell: Cell, comparisons: int, rng: np.random.Generator) -> Outcome:
     for _ in range(comparisons):
         first, *others, better = _drawn(cell, rng)
         found.compared += 1
-        found.apart += any(verdicts([pair(first, other) for other in others], levels))
-        low, high = pair(first, better).chances.both(levels.confidence)
+        found.apart += any(settled_signs([pair_runs(first, other) for other in others], levels))
+        low, high = pair_runs(first, better).estimate.over_both(levels.confidence)
         found.covered += low <= truth <= high
         found.narrowest = min(found.narrowest, (high - low) * cell.rows)
     return found
@@ -105,7 +105,7 @@ def _expected(cell: Cell, better: float) -> float:
     return float(weights @ right / weights.sum())
 
 
-def _drawn(cell: Cell, rng: np.random.Generator) -> list[Marks]:
+def _drawn(cell: Cell, rng: np.random.Generator) -> list[MetricRuns]:
     """The marks of each contestant in one comparison, and of one that is better."""
     pool = cell.rows if cell.on == "test" else round(cell.rows / HELD)
     base = rng.normal(_MEAN, _SPREAD, pool).astype(np.float32)
@@ -126,7 +126,7 @@ def _drawn(cell: Cell, rng: np.random.Generator) -> list[Marks]:
     return nets
 
 
-def _marks(cell: Cell, scores: Any, rng: np.random.Generator) -> Marks:
+def _marks(cell: Cell, scores: Any, rng: np.random.Generator) -> MetricRuns:
     """(k, n) scores as a net's runs in one metric."""
     shape = (cell.seeds, cell.rows)
     noise = _LOGISTIC[rng.integers(0, _STEPS, shape, np.uint16)]
@@ -137,12 +137,12 @@ def _marks(cell: Cell, scores: Any, rng: np.random.Generator) -> Marks:
         table = np.exp(_LOSS * (noise - scores)).astype(np.float64)
     values = table.mean(axis=1, dtype=np.float64)
     own = HELD / (1 - HELD) if cell.on == "validation" else None
-    return Marks(
+    return MetricRuns(
         seeds=tuple(range(cell.seeds)),
         values=values,
         count=cell.rows,
         higher_is_better=hits,
         share=hits,
         rows=table if own is None else None,
-        own_rows=own,
+        validation_ratio=own,
     )

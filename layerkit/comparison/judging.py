@@ -1,34 +1,48 @@
-"""What a model makes of the rows: its loss and metrics, whole and row by row."""
+"""One model on the judged rows: its loss and metrics, as a whole, by row and on resamples."""
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from layerkit.comparison.resampling import GROUPS, row_groups, weights_of
+from layerkit.comparison.contestants import Entry
+from layerkit.comparison.data import ComparisonData
+from layerkit.comparison.statistics.resampling import GROUPS, resample_weights, row_groups
 from layerkit.core.layer import Array, Context
 from layerkit.core.output_functions import apply_link
 from layerkit.core.parts import Loss, Metric
+from layerkit.discovery.registry import METRICS, split_config
 from layerkit.model import Model
 from layerkit.training.evaluation import decoded, metric_value
 from layerkit.training.prepare import Arrays
+from layerkit.training.recipe import loss_and_metrics
 
-__all__ = ["Judged", "judge", "resampled", "row_values"]
+__all__ = [
+    "Evaluation",
+    "Evaluations",
+    "evaluate_on",
+    "judge",
+    "resample_metric",
+    "row_values",
+    "shared_metrics",
+]
 
-_FEW = 256  # draws left out one by one, where each asks the metric again
+_JACKKNIFE = 256  # groups left out one by one, each of which computes the metric again
 
 
 @dataclass(frozen=True)
-class Judged:
+class Evaluation:
     """One model on the judged rows.
 
     Attributes
     ----------
     predictions, targets
-        (n, k) and what ``Metric.value`` compares with.
+        (n, k) and what ``Metric.value`` compares them with.
     values
         "loss" and each metric.
     losses
@@ -44,67 +58,100 @@ class Judged:
         return len(self.losses)
 
 
-def judge(model: Model, arrays: Arrays, loss: Loss, metrics: Mapping[str, Metric]) -> Judged:
-    """Feed ``arrays`` and take the loss and every metric; the same numbers as ``evaluate``."""
-    with np.errstate(all="ignore"):  # numbers that are not finite are told, once, in the report
+Evaluations = Mapping[int | None, Evaluation]
+"""Those of one contestant's models, by seed."""
+
+
+def shared_metrics(entries: Sequence[Entry]) -> dict[str, Metric]:
+    """Every metric that a contestant's recipe names and that applies to all contestants, by name.
+
+    Raises
+    ------
+    PluginError
+        If one is not installed.
+    """
+    configs: dict[str, Any] = {}
+    kinds = []
+    for e in entries:
+        loss, defaults = loss_and_metrics(e.spec)
+        kinds.append(loss.target)
+        for config in e.spec.train["metrics"] if e.spec.train else list(defaults):
+            configs.setdefault(json.dumps(split_config(config), sort_keys=True), config)
+    metrics: dict[str, Metric] = {}
+    for config in configs.values():
+        metric = METRICS.create(config)
+        if all(kind in metric.target for kind in kinds):
+            name = split_config(config)[0]
+            metrics[name if name not in metrics else f"{name}_{len(metrics) + 1}"] = metric
+    return metrics
+
+
+def judge(entry: Entry, data: ComparisonData, metrics: Mapping[str, Metric]) -> Evaluations:
+    """Each of the contestant's models on the judged rows."""
+    loss, _ = loss_and_metrics(entry.spec)
+    return {
+        seed: evaluate_on(data.arrays(model, seed, loss), model, loss, metrics)
+        for seed, model in entry.models.items()
+    }
+
+
+def evaluate_on(
+    arrays: Arrays, model: Model, loss: Loss, metrics: Mapping[str, Metric]
+) -> Evaluation:
+    """The loss and every metric on ``arrays``; the same numbers as ``evaluate``."""
+    with np.errstate(all="ignore"):  # the report says which numbers are not finite
         scores, targets = model.scores_of(arrays.x), arrays.truth
         losses = np.array(loss.feed(scores, arrays.y, Context(scores.dtype)), np.float64)
         predictions = decoded(model.contract, loss, apply_link(model.spec.link, scores))
         values = {"loss": float(losses.mean()) if len(losses) else math.nan}
         values |= {name: metric_value(m, predictions, targets) for name, m in metrics.items()}
-    return Judged(predictions, targets, values, losses)
+    return Evaluation(predictions, targets, values, losses)
 
 
-def row_values(judged: Sequence[Judged], name: str, metric: Metric | None) -> Array | None:
-    """The metric of each row alone, (models, n); None if it is no mean over rows.
+def row_values(model: Evaluation, name: str, metric: Metric | None) -> Array | None:
+    """The metric of each row alone, (n,); None if it is no mean over rows.
 
     ``metric`` is None for the loss. A metric is a mean over rows (accuracy, absolute error) if its
-    value for all, and for either half, is the mean of its values for the rows one by one; macro-F1
+    value for all rows, and for either half, is the mean of its values for single rows; macro-F1
     and R2 are not.
     """
     if metric is None:
-        return np.stack([j.losses for j in judged])
-    found = []
-    for j in judged:
-        rows = _one_by_one(j, metric)
-        if rows is None or not np.isclose(rows.mean(), j.values[name], rtol=1e-5, atol=1e-9):
-            return None
-        found.append(rows)
-    return np.stack(found)
-
-
-def _one_by_one(j: Judged, metric: Metric) -> Array | None:
-    n = len(j)
-    parts = [slice(0, n // 2), slice(n // 2, n)] if n > 1 else []
+        return model.losses
+    n = len(model)
     with np.errstate(all="ignore"):
-        rows = np.array([_value(metric, j, slice(i, i + 1)) for i in range(n)], np.float64)
-        for part in parts:
-            if not np.isclose(rows[part].mean(), _value(metric, j, part), rtol=1e-5, atol=1e-9):
+        rows = np.array([_value_on(model, metric, slice(i, i + 1)) for i in range(n)], np.float64)
+        for half in (slice(0, n // 2), slice(n // 2, n)) if n > 1 else ():
+            if not _close(rows[half].mean(), _value_on(model, metric, half)):
                 return None
-    return rows
+    return rows if _close(rows.mean(), model.values[name]) else None
 
 
-def _value(metric: Metric, j: Judged, part: slice) -> float:
-    return metric_value(metric, j.predictions[part], j.targets[part])
+def _close(mean: float, value: float) -> bool:
+    return bool(np.isclose(mean, value, rtol=1e-5, atol=1e-9))
 
 
-def resampled(judged: Judged, metric: Metric) -> tuple[Array, Array]:
+def _value_on(model: Evaluation, metric: Metric, part: slice) -> float:
+    return metric_value(metric, model.predictions[part], model.targets[part])
+
+
+def resample_metric(model: Evaluation, metric: Metric) -> tuple[Array, Array]:
     """A metric that is no mean over rows, on rows drawn again (b,) and with groups left out (g,).
 
-    ``metric`` is asked each time, rows weighted by how often they were drawn. All models see the
-    same draws.
+    The metric is computed each time, with rows weighted by how often they were drawn. All models
+    see the same draws.
     """
-    n = len(judged)
+    n = len(model)
+    left_out = 1.0 - np.eye(min(n, _JACKKNIFE))
     with np.errstate(all="ignore"):
-        drawn = _asked(judged, metric, weights_of(min(n, GROUPS)), row_groups(n))
-        left = _asked(judged, metric, 1.0 - np.eye(min(n, _FEW)), row_groups(n, _FEW))
-    return drawn, left
+        resamples = _weighted(model, metric, resample_weights(min(n, GROUPS)), row_groups(n))
+        jackknife = _weighted(model, metric, left_out, row_groups(n, _JACKKNIFE))
+    return resamples, jackknife
 
 
-def _asked(judged: Judged, metric: Metric, weights: Array, groups: Array | None) -> Array:
-    """The metric under each of ``weights`` (b, groups), which every row of a group carries."""
-    found = []
+def _weighted(model: Evaluation, metric: Metric, weights: Array, groups: Array | None) -> Array:
+    """The metric under each of ``weights`` (b, groups), one weight per group of rows."""
+    values = []
     for w in weights.astype(np.float64):
         each = w if groups is None else w[groups]
-        found.append(metric_value(metric, judged.predictions, judged.targets, each))
-    return np.array(found)
+        values.append(metric_value(metric, model.predictions, model.targets, each))
+    return np.array(values)

@@ -1,4 +1,4 @@
-"""The outcome of a comparison, as plain values."""
+"""The result of a comparison as plain values; ``Comparison`` adds tables, CSV, JSON and HTML."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from layerkit.comparison.chances import Parts
-from layerkit.comparison.improvement import Improvement
-from layerkit.comparison.intervals import Interval
+from layerkit.comparison.statistics.estimates import VarianceShares
+from layerkit.comparison.statistics.intervals import Improvement, Interval
 from layerkit.core.layer import Array
 
 __all__ = [
+    "ComparisonResult",
     "Contestant",
     "Covers",
     "Difference",
+    "Kind",
     "LayerRow",
     "Notice",
     "Summary",
@@ -23,28 +24,31 @@ __all__ = [
 ]
 
 Verdict = Literal["better", "worse", "open", "files_better", "files_worse"]
-"""Settled one way, the other, or not, about the architectures; or about these very files alone."""
+"""Settled either way or open, about the architectures; or settled about these files alone."""
 
 Covers = Literal["architecture", "files"]
-"""What a verdict is about: other runs on other rows, or the very models and rows at hand."""
+"""What a verdict is about: new runs on new rows, or only these models and rows."""
+
+Kind = Literal["spec", "file", "model"]
+"""Where a contestant comes from: a spec trained here, a model file, or a model in memory."""
 
 
 @dataclass(frozen=True)
 class Summary:
-    """One number of a contestant over its seeds.
+    """One measure of a contestant over its seeds.
 
     Attributes
     ----------
     values
-        One a seed that did not diverge, in the order of the contestant's seeds.
+        One per seed that did not diverge, in the order of the contestant's seeds.
     mean, sd
-        The sample standard deviation (n - 1), None for a single value.
+        Mean and sample standard deviation (n - 1); ``sd`` is None for a single value.
     interval
-        For the mean: over both chances, over seeds, or over rows for a single model.
+        For the mean: over both seeds and rows, over seeds, or over rows for a single model.
     share
         Whether it is a share of right rows, shown in per cent.
     rows
-        How many rows were judged; 0 where none were, as for seconds.
+        Number of rows that were judged; 0 for measures without rows, such as seconds.
     """
 
     values: tuple[float, ...]
@@ -74,36 +78,35 @@ class Difference:
     values
         Difference of each pair.
     both
-        The interval that words rest on: would it hold for another training run *and* another test
-        set? None if one chance was not measured.
+        The interval behind the verdict: would the difference hold for another training run *and*
+        another test set? None if one source of variation was not measured.
     seeds, rows
-        Its parts: would another training run differ; would another test set differ. None if it
-        cannot be told; ``words`` says why.
+        Its parts: would another training run differ; would another test set differ. None if that
+        cannot be measured; ``words`` says why.
     parts
-        What each chance contributes to the variance, and what would halve the interval.
+        What each source of variation contributes, and what would halve the interval.
     rows_better, rows_worse
-        Rows judged better and worse than by the first (averaged over seeds), if the metric is a
-        mean over rows.
+        Number of rows on which it is better and worse than the first (averaged over seeds), if the
+        metric is a mean over rows.
     verdict
-        "better" or "worse" only if the interval over both chances excludes zero, all comparisons
-        holding jointly; "files_better" or "files_worse" where a chance was not measured, so that
-        nothing is said of the architectures. None for metrics that carry no verdict: only the main
-        one does.
+        "better" or "worse" only if the interval over both sources excludes zero, all comparisons
+        holding jointly; "files_better" or "files_worse" if one source was not measured, so that
+        nothing is said about the architectures. None for all metrics but the main one.
     covers
         What the verdict and the interval are about.
     improvement
         The probability that a new run beats a new run of the first.
     diverged
-        How many runs of the first, and of the other, diverged.
+        Number of diverged runs of the first, and of the other.
     counted
-        Whether those count, as runs with no row right.
+        Whether diverged runs count, as runs with no row right.
     seen
-        The share of the judged rows that the first, and the other, was fitted on, where that is
-        more than rows that happen to be alike; else None.
+        The share of the judged rows that the first, and the other, was fitted on, if it is larger
+        than equal rows explain; else None.
     count
-        How many rows were judged.
+        Number of rows that were judged.
     words, caveat
-        The same in a sentence, and what its interval leaves open ("" if nothing).
+        The difference in a sentence, and what its interval leaves open ("" if nothing).
     """
 
     metric: str
@@ -120,7 +123,7 @@ class Difference:
     count: int
     rows_better: int | None = None
     rows_worse: int | None = None
-    parts: Parts | None = None
+    parts: VarianceShares | None = None
     improvement: Improvement | None = None
     diverged: tuple[int, int] = (0, 0)
     counted: bool = False
@@ -130,18 +133,18 @@ class Difference:
 
     @property
     def interval(self) -> Interval | None:
-        """The one to print: over both chances, or over the only one that was measured."""
+        """The one to print: over both sources of variation, or over the one that was measured."""
         return self.both or self.rows or self.seeds
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds a row takes to be predicted.
+    """Seconds to predict one row.
 
     ``single`` for rows one by one, ``batch`` for ``batch_rows`` at once, medians over rounds. The
     ratios are to the first contestant, round by round: lower quartile, median, upper quartile.
-    ``steady`` is False if the rounds, or the two ways, disagree so much that the machine must have
-    been busy with something else.
+    ``steady`` is False if the measurements disagree so much that the machine must have been busy
+    with something else.
     """
 
     single: float
@@ -154,7 +157,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Notice:
-    """A warning of a training: whose, and of which seeds."""
+    """A warning from training, and the seeds that gave it."""
 
     text: str
     seeds: tuple[int, ...]
@@ -173,7 +176,7 @@ class LayerRow:
 
 @dataclass(frozen=True)
 class Contestant:
-    """One architecture with its recipe, and what came of it.
+    """One architecture with its recipe, and its results.
 
     Attributes
     ----------
@@ -182,30 +185,30 @@ class Contestant:
     sources
         Paths as given; empty for specs and models that are no files.
     seeds
-        Of the models judged; None for a model without a recipe.
+        Of the models that were judged; None for a model without a recipe.
     failures
-        Seed to reason, for runs whose loss was no longer finite; they have no values.
+        Seed to reason, for runs that diverged; they have no values.
     failure_rate
         (rate, low, high): the share of runs that diverged, with Wilson's interval; None if nothing
         was trained here.
     notices
-        Warnings of its trainings.
+        Warnings from its trainings.
     seen
-        The share of the judged rows that its models were fitted on, as far as their files tell; the
-        largest of them. None if that is not known.
+        The share of the judged rows that its models were fitted on, by their files; the largest of
+        them. None if unknown.
     kept
-        Seeds whose runs were not trained now but taken from the folder of an earlier comparison.
+        Seeds whose runs were taken from the folder of an earlier comparison.
     file_bytes
-        Of a file of the (first) model without training state, as ``save`` writes it with
-        ``weights_only``; the same for specs and files. None if no training gave a model.
+        Size of a file of the (first) model without training state (``weights_only``). None if no
+        training gave a model.
     training_seconds
         None for models that were not trained here: a file holds no times.
     metrics
         "loss" and each metric, on the judged rows.
     differences
-        To the first contestant, by metric; empty for the first.
+        From the first contestant, by metric; empty for the first.
     histories
-        One a seed: series name to one float64 an epoch.
+        One per seed: series name to float64, one value per epoch.
     document
         The resolved spec.
     providers
@@ -213,7 +216,7 @@ class Contestant:
     """
 
     name: str
-    kind: Literal["spec", "file", "model"]
+    kind: Kind
     sources: tuple[str, ...]
     seeds: tuple[int | None, ...]
     parameters: int
@@ -232,3 +235,73 @@ class Contestant:
     notices: tuple[Notice, ...] = ()
     seen: float | None = None
     kept: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class ComparisonResult:
+    """Contestants judged on the same data; the others are compared with the first.
+
+    Attributes
+    ----------
+    contestants
+        In the order given.
+    metric
+        The main metric: the first that the first contestant's recipe names. Only this one carries
+        verdicts.
+    data, on, rows
+        The name of the data, "test" or "validation", and the number of rows that were judged.
+    confidence
+        Of each interval.
+    cautions
+        What a reader must know before believing the numbers.
+    command
+        The command that repeats the comparison.
+    best
+        Names of the contestants that are not told apart from the best in the main metric.
+    control
+        Ratio of two timings of the first contestant, for one row and for a batch.
+    unfinished
+        Trainings that an interruption left out, as (contestant, seed).
+    versions
+        Of layerkit, Python and NumPy, and the kind of machine.
+    """
+
+    contestants: tuple[Contestant, ...]
+    metric: str
+    data: str
+    on: str
+    rows: int
+    confidence: float
+    cautions: tuple[str, ...] = ()
+    command: str = ""
+    best: tuple[str, ...] = ()
+    control: tuple[float, float] | None = None
+    unfinished: tuple[tuple[str, int], ...] = ()
+    versions: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def comparisons(self) -> int:
+        """Number of contestants compared with the first; the joint intervals hold for all."""
+        return max(1, len(self.contestants) - 1)
+
+    @property
+    def metrics(self) -> list[str]:
+        """Names of all metrics, the main one first, the loss last."""
+        names = dict.fromkeys(name for c in self.contestants for name in c.metrics)
+        order = {"loss": 1, self.metric: -1}
+        return sorted(names, key=lambda name: order.get(name, 0))
+
+    @property
+    def ranked(self) -> list[Contestant]:
+        """The contestants compared with the first in the main metric, best first."""
+
+        def loss(c: Contestant) -> float:
+            d = c.differences[self.metric]
+            return -d.mean if d.higher_is_better else d.mean
+
+        return sorted((c for c in self.contestants[1:] if self.metric in c.differences), key=loss)
+
+    @property
+    def compared(self) -> bool:
+        """Whether there is any difference to report."""
+        return bool(self.ranked)

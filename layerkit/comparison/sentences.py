@@ -1,225 +1,69 @@
-"""What a comparison says in sentences: verdicts, what they cover, and what they leave open.
+"""The result in sentences: verdicts, what they cover, and what they leave open.
 
-A sentence about an architecture stands only where both chances, of other runs and of other rows,
-were measured and their interval excludes zero, all comparisons holding jointly. Else it is about
-the very files or runs at hand, and says so.
+A sentence about an architecture appears only if both sources of variation, runs and rows, were
+measured and their interval excludes zero, all comparisons holding jointly. Otherwise it is about
+the files or runs at hand, and says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from layerkit.comparison.intervals import Interval, Levels
-from layerkit.comparison.numbers import fixed
-from layerkit.comparison.results import Contestant, Difference
-from layerkit.comparison.wording import amount, basis, bounds, mean_and_sd
+from layerkit.comparison.formatting import (
+    difference_ends,
+    difference_text,
+    interval_basis,
+    level_text,
+    mean_and_sd,
+    percent,
+    summary_ends,
+)
+from layerkit.comparison.results import ComparisonResult, Contestant, Difference, Kind
+from layerkit.comparison.statistics.estimates import VarianceShares
+from layerkit.comparison.statistics.intervals import Interval, Levels
 from layerkit.display import counted
 
-__all__ = ["Who", "headline", "ranked", "seen_words", "sentence", "told"]
+__all__ = [
+    "ContestantLabel",
+    "difference_sentence",
+    "full_sentence",
+    "headline",
+    "seen_sentence",
+]
 
-_MANY_SEEDS, _MANY_ROWS = 200, 20  # more are no advice
-_CALLED = {"file": "file", "model": "model", "spec": "run"}
+_MOST_SEEDS, _MOST_ROWS = 200, 20  # more seeds, or more times the rows, are no useful advice
 
 
 @dataclass(frozen=True)
-class Who:
+class ContestantLabel:
     """A contestant in a sentence: its name, what its models are, and how many there are."""
 
     name: str
-    kind: str
+    kind: Kind
     runs: int
     diverged: int = 0
 
     @property
-    def these(self) -> str:
-        """Its models, as in ``this file of plain``."""
-        word = _CALLED[self.kind]
+    def these_runs(self) -> str:
+        """Its models: ``this file of plain``."""
+        word = "run" if self.kind == "spec" else self.kind
         if self.runs == 1:
             return f"this {word} of {self.name}"
         return f"these {self.runs} {word}s of {self.name}"
 
 
-def sentence(first: Who, other: Who, d: Difference, levels: Levels) -> tuple[str, str]:
-    """The difference in a sentence with its interval, and what that leaves open."""
-    text = _claim(first, other, d, levels)
-    added = [_diverged(who, d) for who in (other, first) if who.diverged]
-    added += [
-        seen_words(who.name, share)
-        for who, share in zip((first, other), d.seen, strict=True)
-        if share is not None
-    ]
-    return "; ".join([text, *added]) + ".", _limits(first, other, d)
-
-
-def _claim(first: Who, other: Who, d: Difference, levels: Levels) -> str:
-    shown = d.interval
-    if d.mean != d.mean:
-        return f"{d.metric} of {other.name} minus {first.name} is not defined"
-    told = "" if shown is None else f" {_evidence(shown, d, levels)}"
-    if d.verdict is None:
-        return f"{other.name} minus {first.name} in {d.metric}: {amount(d)}{told}"
-    rows = "this one row" if d.count == 1 else f"these {d.count:,} rows"
-    if d.verdict == "open":
-        if d.covers == "architecture":
-            return (
-                f"Not settled: {other.name} minus {first.name} in {d.metric} is {amount(d)}{told}"
-            )
-        return (
-            f"Not settled: {other.these} minus {first.these} in {d.metric} is {amount(d)} on "
-            f"{rows}{told}"
-        )
-    size = amount(d, sign=False)
-    evidence = "" if shown is None else f" {_evidence(_sized(shown, d), d, levels, sign=False)}"
-    if d.covers == "architecture":
-        return f"{other.name} is {d.verdict} than {first.name} in {d.metric} by {size}{evidence}"
-    side = "higher" if d.mean > 0 else "lower"
-    return (
-        f"On {rows} {other.these} scored a {side} {d.metric} than {first.these}, by "
-        f"{size}{evidence}"
-    )
-
-
-def _sized(interval: Interval, d: Difference) -> Interval:
-    """Mirrored to go with the size of a fall."""
-    if d.mean >= 0:
-        return interval
-    return replace(
-        interval,
-        low=-interval.high,
-        high=-interval.low,
-        joint_low=-interval.joint_high,
-        joint_high=-interval.joint_low,
-    )
-
-
-def _evidence(interval: Interval, d: Difference, levels: Levels, *, sign: bool = True) -> str:
-    """``(95 % interval 71.9 to 76.3; 5 seeds, 355 rows)``."""
-    several = levels.comparisons > 1 and d.verdict is not None
-    jointly = f", jointly over {levels.comparisons} comparisons" if several else ""
-    ends = bounds(interval, share=d.share, rows=d.count, joint=several, sign=sign)
-    return f"({100 * levels.confidence:g} % interval {ends}{jointly}; {basis(interval)})"
-
-
-def _diverged(who: Who, d: Difference) -> str:
-    total = who.runs + (0 if d.counted else who.diverged)
-    finished = f"{total - who.diverged} of {counted(total, 'run')} of {who.name} finished"
-    text = f"{finished}, {who.diverged} diverged and "
-    one = who.diverged == 1
-    if d.counted:
-        return text + ("counts as 0 %" if one else "count as 0 %")
-    return text + ("has no value" if one else "have no value")
-
-
-def seen_words(name: str, share: float) -> str:
-    """``B was fitted on about 75 % of these rows``."""
-    return f"{name} was fitted on about {fixed(100 * share, 0)} % of these rows"
-
-
-def _limits(first: Who, other: Who, d: Difference) -> str:
-    """What the interval in the sentence leaves open, and what its width is made of."""
-    said = _improvement(first, other, d)
-    if d.covers == "files" and d.verdict is not None and d.mean == d.mean:
-        said.append(f"This is not about the architectures: {_why_files(first, other, d)}.")
-    shown = d.interval
-    if shown is not None and d.verdict == "open" and not shown.excludes_zero:
-        if shown.low > 0 or shown.high < 0:
-            alone = bounds(shown, share=d.share, rows=d.count, sign=True)
-            said.append(f"Taken alone, its interval would exclude zero ({alone}).")
-        said += _one_alone(d)
-    if d.share and shown is not None and shown.joint_high - shown.joint_low > 1:
-        said.append(f"{counted(len(d.values), 'seed')} cannot tell.")
-    if d.verdict is not None and not d.counted and other.diverged:
-        said.append(
-            f"A run that diverged has no {d.metric}, so those of {other.name} that did "
-            "not give it no lead."
-        )
-    if any(share is not None for share in d.seen):
-        said.append("How a model does on rows that it was fitted on says nothing of others.")
-    if d.parts is not None:
-        said.append(_made_of(d))
-    return " ".join(said)
-
-
-def _one_alone(d: Difference) -> list[str]:
-    """What one chance alone would say, where both together leave it open."""
-    if d.both is None:
-        return []
-    if d.seeds is not None and d.seeds.excludes_zero:
-        return ["Other runs on these rows would differ alike, but another test set might not."]
-    if d.rows is not None and d.rows.excludes_zero:
-        return ["These very models do differ on other rows, but other training runs might not."]
-    return []
-
-
-def _why_files(first: Who, other: Who, d: Difference) -> str:
-    if d.count == 1:
-        return "one row says nothing of others"
-    if max(first.runs, other.runs) == 1:
-        return "one training run each, so nothing tells how other runs would differ"
-    if not d.pairs:
-        return "no seed in common, so nothing tells how other training runs would differ"
-    if len(d.pairs) == 1:
-        return "one pair of training runs, so nothing tells how other runs would differ"
-    if d.rows is None:
-        return "how other rows would differ cannot be told"
-    return f"the difference is the same in all {len(d.pairs)} seeds, so their chance cannot be told"
-
-
-def _made_of(d: Difference) -> str:
-    """Which chance its width is made of, and what would halve it."""
-    parts = d.parts
-    assert parts is not None  # noqa: S101  # asked only where there are some
-    if parts.seeds >= max(parts.rows, parts.residual):
-        source, share = "the seeds", parts.seeds
-    elif parts.rows >= parts.residual:
-        source, share = "the rows", parts.rows
-    else:
-        source, share = "seeds and rows together", parts.residual
-    ways = []
-    if parts.more_seeds is not None and parts.more_seeds <= _MANY_SEEDS:
-        ways.append(counted(parts.more_seeds, "more seed"))
-    if parts.rows_times is not None and parts.rows_times <= _MANY_ROWS:
-        ways.append(f"{parts.rows_times:g} times the rows")
-    cure = f"{' or '.join(ways)} would halve it" if ways else "only more of both would halve it"
-    width = f"Most of the interval's width comes from {source}"
-    return f"{width} ({fixed(100 * share, 0)} % of the variance): {cure}."
-
-
-def ranked(contestants: Sequence[Contestant], metric: str) -> list[Contestant]:
-    """Those that are compared with the first in ``metric``, the best one first."""
-    others = [c for c in contestants[1:] if metric in c.differences]
-
-    def rank(c: Contestant) -> float:
-        d = c.differences[metric]
-        return -d.mean if d.higher_is_better else d.mean
-
-    return sorted(others, key=rank)
-
-
-def headline(contestants: Sequence[Contestant], metric: str) -> list[str]:
+def headline(result: ComparisonResult) -> list[str]:
     """One sentence with its caveat for each contestant but the first, the best one's first."""
-    differences = [c.differences[metric] for c in ranked(contestants, metric)]
-    if not differences:
-        alone = [_alone(c, metric) for c in contestants if metric in c.metrics]
-        return alone or ["Nothing to compare: every run diverged."]
-    return [told(d) for d in differences]
+    metric = result.metric
+    if result.compared:
+        return [full_sentence(c.differences[metric]) for c in result.ranked]
+    alone = [_alone(c, metric) for c in result.contestants if metric in c.metrics]
+    return alone or ["Nothing to compare: every run diverged."]
 
 
-def told(d: Difference) -> str:
-    """Its sentence and what that leaves open."""
+def full_sentence(d: Difference) -> str:
+    """The sentence of a difference and what it leaves open."""
     return f"{d.words} {d.caveat}".rstrip()
-
-
-def _improvement(first: Who, other: Who, d: Difference) -> list[str]:
-    found = d.improvement
-    if found is None or d.verdict is None:
-        return []
-    share, low, high = (fixed(100 * v, 0) for v in (found.probability, found.low, found.high))
-    return [
-        f"A new run of {other.name} beats a new run of {first.name} in {share} % of cases "
-        f"({low} to {high} %)."
-    ]
 
 
 def _alone(contestant: Contestant, metric: str) -> str:
@@ -230,6 +74,158 @@ def _alone(contestant: Contestant, metric: str) -> str:
         text += f", {len(contestant.failures)} of {counted(total, 'run')} diverged"
     if summary.interval is None:
         return text + "."
-    unit = "%" if summary.share else ""
-    ends = bounds(summary.interval, share=summary.share, rows=summary.rows, unit=unit)
-    return f"{text} (interval {ends}; {basis(summary.interval)})."
+    return f"{text} (interval {summary_ends(summary)}; {interval_basis(summary.interval)})."
+
+
+def seen_sentence(name: str, share: float) -> str:
+    """``B was fitted on about 75 % of these rows``."""
+    return f"{name} was fitted on about {percent(share)} of these rows"
+
+
+def difference_sentence(
+    first: ContestantLabel, other: ContestantLabel, d: Difference, levels: Levels
+) -> tuple[str, str]:
+    """The difference in a sentence with its interval, and what that leaves open."""
+    parts = [_claim(first, other, d, levels)]
+    parts += [_diverged(label, d) for label in (other, first) if label.diverged]
+    parts += [
+        seen_sentence(label.name, share)
+        for label, share in zip((first, other), d.seen, strict=True)
+        if share is not None
+    ]
+    return "; ".join(parts) + ".", " ".join(_caveats(first, other, d))
+
+
+def _claim(first: ContestantLabel, other: ContestantLabel, d: Difference, levels: Levels) -> str:
+    if d.mean != d.mean:
+        return f"{d.metric} of {other.name} minus {first.name} is not defined"
+    gap = f"{other.name} minus {first.name} in {d.metric}"
+    amount = f"{difference_text(d)}{_evidence(d.interval, d, levels)}"
+    if d.verdict is None:
+        return f"{gap}: {amount}"
+    if d.verdict == "open" and d.covers == "architecture":
+        return f"Not settled: {gap} is {amount}"
+    rows = "this one row" if d.count == 1 else f"these {d.count:,} rows"
+    if d.verdict == "open":
+        return (
+            f"Not settled: {other.these_runs} minus {first.these_runs} in {d.metric} is "
+            f"{difference_text(d)} on {rows}{_evidence(d.interval, d, levels)}"
+        )
+    interval = d.interval if d.interval is None or d.mean >= 0 else _mirrored(d.interval)
+    size = f"{difference_text(d, sign=False)}{_evidence(interval, d, levels, sign=False)}"
+    if d.covers == "architecture":
+        return f"{other.name} is {d.verdict} than {first.name} in {d.metric} by {size}"
+    side = "higher" if d.mean > 0 else "lower"
+    return (
+        f"On {rows} {other.these_runs} scored a {side} {d.metric} than {first.these_runs}, by "
+        f"{size}"
+    )
+
+
+def _mirrored(interval: Interval) -> Interval:
+    """The interval of the opposite difference."""
+    return replace(
+        interval,
+        low=-interval.high,
+        high=-interval.low,
+        joint_low=-interval.joint_high,
+        joint_high=-interval.joint_low,
+    )
+
+
+def _evidence(
+    interval: Interval | None, d: Difference, levels: Levels, *, sign: bool = True
+) -> str:
+    """`` (95 % interval 71.9 to 76.3; 5 seeds, 355 rows)``."""
+    if interval is None:
+        return ""
+    joint = levels.comparisons > 1 and d.verdict is not None
+    jointly = f", jointly over {levels.comparisons} comparisons" if joint else ""
+    ends = difference_ends(interval, d, joint=joint, sign=sign)
+    basis = interval_basis(interval)
+    return f" ({level_text(levels.confidence)} interval {ends}{jointly}; {basis})"
+
+
+def _diverged(label: ContestantLabel, d: Difference) -> str:
+    total = label.runs + (0 if d.counted else label.diverged)
+    finished = f"{total - label.diverged} of {counted(total, 'run')} of {label.name} finished"
+    if d.counted:
+        effect = "counts as 0 %" if label.diverged == 1 else "count as 0 %"
+    else:
+        effect = "has no value" if label.diverged == 1 else "have no value"
+    return f"{finished}, {label.diverged} diverged and {effect}"
+
+
+def _caveats(first: ContestantLabel, other: ContestantLabel, d: Difference) -> list[str]:
+    """What the interval in the sentence leaves open, and what makes it so wide."""
+    caveats = []
+    if d.verdict is not None:
+        if d.improvement is not None:
+            win, low, high = d.improvement.probability, d.improvement.low, d.improvement.high
+            caveats.append(
+                f"A new run of {other.name} beats a new run of {first.name} in {percent(win)} of "
+                f"cases ({100 * low:.0f} to {percent(high)})."
+            )
+        if d.covers == "files" and d.mean == d.mean:
+            reason = _why_only_files(first, other, d)
+            caveats.append(f"This says nothing about the architectures: {reason}.")
+    shown = d.interval
+    if shown is not None and d.verdict == "open" and not shown.excludes_zero:
+        if shown.low > 0 or shown.high < 0:
+            ends = difference_ends(shown, d)
+            caveats.append(f"Taken alone, its interval would exclude zero ({ends}).")
+        if d.both is not None and d.seeds is not None and d.seeds.excludes_zero:
+            caveats.append(
+                "Other runs would differ on these rows too, but another test set might not show it."
+            )
+        elif d.both is not None and d.rows is not None and d.rows.excludes_zero:
+            caveats.append(
+                "These models would differ on other rows too, but other training runs might not."
+            )
+    if d.share and shown is not None and shown.joint_high - shown.joint_low > 1:
+        caveats.append(f"Too few to tell: {interval_basis(shown)}.")
+    if d.verdict is not None and not d.counted and other.diverged:
+        caveats.append(
+            f"Diverged runs have no {d.metric}, so the finished runs of {other.name} give it no "
+            "lead."
+        )
+    if any(share is not None for share in d.seen):
+        caveats.append("Results on rows that a model was fitted on say nothing about other rows.")
+    if d.parts is not None:
+        caveats.append(_variance_sentence(d.parts))
+    return caveats
+
+
+def _why_only_files(first: ContestantLabel, other: ContestantLabel, d: Difference) -> str:
+    if d.count == 1:
+        return "one row says nothing about other rows"
+    if d.rows is None and len(d.pairs) > 1:
+        return "the variation between rows cannot be measured"
+    if len(d.pairs) > 1:
+        same = f"the difference is the same in all {len(d.pairs)} seeds"
+        return f"{same}, so the variation between runs cannot be measured"
+    if max(first.runs, other.runs) == 1:
+        known = "one training run each"
+    else:
+        known = "one pair of training runs" if d.pairs else "no seed in common"
+    return f"with {known}, the variation between runs is unknown"
+
+
+def _variance_sentence(parts: VarianceShares) -> str:
+    """Which source of variation makes the interval wide, and what would halve it."""
+    sources = {
+        "the seeds": parts.seeds,
+        "the rows": parts.rows,
+        "seeds and rows together": parts.residual,
+    }
+    largest = max(sources, key=lambda name: sources[name])
+    cures = []
+    if parts.more_seeds is not None and parts.more_seeds <= _MOST_SEEDS:
+        cures.append(counted(parts.more_seeds, "more seed"))
+    if parts.rows_times is not None and parts.rows_times <= _MOST_ROWS:
+        cures.append(f"{parts.rows_times:g} times the rows")
+    cure = " or ".join(cures) or "only more seeds and more rows together"
+    return (
+        f"Most of the interval's width comes from {largest} ({percent(sources[largest])} of the "
+        f"variance): {cure} would halve it."
+    )

@@ -5,84 +5,75 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from layerkit.comparison.notes import training_notices
-from layerkit.comparison.numbers import count, duration, ratios
-from layerkit.comparison.outcome import Comparison
-from layerkit.comparison.results import Contestant, Difference, Summary
-from layerkit.comparison.wording import amount, bounds, mean_and_sd
+from layerkit.comparison.footnotes import footnotes, training_warnings
+from layerkit.comparison.formatting import (
+    difference_ends,
+    difference_text,
+    duration,
+    level_text,
+    mean_and_sd,
+    percent,
+    ratio_text,
+)
+from layerkit.comparison.results import ComparisonResult, Contestant, Difference, Summary
+from layerkit.comparison.sentences import headline
 from layerkit.data.spreadsheet import line
 from layerkit.display import byte_size, jsonable
 
-__all__ = ["csv_text", "json_values", "seconds_text", "terminal_table"]
+__all__ = ["NONE", "csv_text", "json_values", "seconds_text", "terminal_table"]
 
 NONE = "–"
 
 
-def terminal_table(comparison: Comparison) -> list[list[str]]:
-    """Headings, then a row for each contestant; differences are in the main metric."""
-    level = f"{100 * comparison.confidence:g} %"
-    first = comparison.contestants[0].name
-    heads = ["contestant", "seeds", "parameters", "MACs/row", "file", "training"]
-    heads += comparison.metrics
-    mixed = _mixed(comparison)
-    heads += [f"{comparison.metric} − {first}", f"{level} interval"]
+def terminal_table(result: ComparisonResult) -> list[list[str]]:
+    """Headings, then one row per contestant; differences are in the main metric."""
+    metric, first = result.metric, result.contestants[0].name
+    differences = [c.differences.get(metric) for c in result.contestants]
+    # Where an interval covers one source of variation only, each row says which it covers.
+    mixed = any(d is not None and d.both is None for d in differences)
+    timed = any(c.timing for c in result.contestants)
+    heads = ["contestant", "seeds", "parameters", "MACs/row", "file", "training", *result.metrics]
+    heads += [f"{metric} − {first}", f"{level_text(result.confidence)} interval"]
     heads += ["over", "a new run wins"] if mixed else ["a new run wins"]
-    timed = any(c.timing for c in comparison.contestants)
     heads += ["one row", "row in batch"] if timed else []
-    lines = (_line(comparison, c, timed=timed, mixed=mixed) for c in comparison.contestants)
-    return [heads, *lines]
-
-
-def _mixed(comparison: Comparison) -> bool:
-    """Whether any interval speaks of one chance alone, so that each must say which."""
-    found = [c.differences.get(comparison.metric) for c in comparison.contestants]
-    return any(d is not None and d.both is None for d in found)
-
-
-def _line(comparison: Comparison, c: Contestant, *, timed: bool, mixed: bool) -> list[str]:
-    d = c.differences.get(comparison.metric)
-    cells = [
-        c.name,
-        _runs(c),
-        count(c.parameters),
-        count(c.macs),
-        NONE if c.file_bytes is None else byte_size(c.file_bytes),
-        seconds_text(c.training_seconds),
-    ]
-    cells += [
-        mean_and_sd(c.metrics[name]) if name in c.metrics else NONE for name in comparison.metrics
-    ]
-    told = [NONE] * 4 if d is None else [amount(d), _ends(d), _over(d), _wins(d)]
-    cells += told if mixed else [*told[:2], told[3]]
-    if timed and c.timing is not None:
-        cells += [
-            f"{duration(c.timing.single)} ({ratios(c.timing.single_ratio)})",
-            f"{duration(c.timing.batch)} ({ratios(c.timing.batch_ratio)})",
+    table = [heads]
+    for c, d in zip(result.contestants, differences, strict=True):
+        done = f"{len(c.seeds):,}"
+        cells = [
+            c.name,
+            f"{done} of {len(c.seeds) + len(c.failures):,}" if c.failures else done,
+            f"{c.parameters:,}",
+            f"{c.macs:,}",
+            NONE if c.file_bytes is None else byte_size(c.file_bytes),
+            seconds_text(c.training_seconds),
         ]
-    return cells + [NONE] * (2 if timed and c.timing is None else 0)
+        cells += [mean_and_sd(c.metrics[m]) if m in c.metrics else NONE for m in result.metrics]
+        amount, ends, over, wins = _difference_cells(d)
+        cells += [amount, ends, over, wins] if mixed else [amount, ends, wins]
+        cells += _time_cells(c) if timed else []
+        table.append(cells)
+    return table
 
 
-def _runs(c: Contestant) -> str:
-    """How many; ``3 of 5`` if the others diverged."""
-    done = count(len(c.seeds))
-    return f"{done} of {count(len(c.seeds) + len(c.failures))}" if c.failures else done
+def _difference_cells(d: Difference | None) -> tuple[str, str, str, str]:
+    """The difference, its interval, what that covers, and how often a new run wins."""
+    if d is None:
+        return NONE, NONE, NONE, NONE
+    ends = over = NONE
+    if d.interval is not None:
+        ends = difference_ends(d.interval, d)
+        over = "seeds and rows" if d.interval.over == "both" else d.interval.over
+    wins = NONE if d.improvement is None else percent(d.improvement.probability)
+    return difference_text(d), ends, over, wins
 
 
-def _ends(d: Difference) -> str:
-    shown = d.interval
-    return NONE if shown is None else bounds(shown, share=d.share, rows=d.count, sign=True)
-
-
-def _over(d: Difference) -> str:
-    shown = d.interval
-    if shown is None:
-        return NONE
-    return {"both": "seeds and rows", "rows": "rows", "seeds": "seeds"}[shown.over]
-
-
-def _wins(d: Difference) -> str:
-    found = d.improvement
-    return NONE if found is None else f"{100 * found.probability:.0f} %"
+def _time_cells(c: Contestant) -> list[str]:
+    if c.timing is None:
+        return [NONE, NONE]
+    return [
+        f"{duration(c.timing.single)} ({ratio_text(c.timing.single_ratio)})",
+        f"{duration(c.timing.batch)} ({ratio_text(c.timing.batch_ratio)})",
+    ]
 
 
 def seconds_text(summary: Summary | None) -> str:
@@ -90,25 +81,17 @@ def seconds_text(summary: Summary | None) -> str:
     return NONE if summary is None else f"{mean_and_sd(summary)} s"
 
 
-_INTERVAL = ("low", "high", "joint_low", "joint_high", "n")
-
-
-def csv_text(comparison: Comparison) -> str:
-    """One line for each contestant and metric; empty cells where there is no number."""
+def csv_text(result: ComparisonResult) -> str:
+    """One line per contestant and metric; a contestant without metrics has one line as well."""
     lines = [
-        {**_costs(c), **_numbers(name, summary, c.differences.get(name))}
-        for c in comparison.contestants
-        for name, summary in _metrics_of(c)
+        {**_cost_columns(c), **_metric_columns(name, summary, c.differences.get(name))}
+        for c in result.contestants
+        for name, summary in c.metrics.items() or [("", None)]
     ]
     return "".join(f"{line(cells)}\n" for cells in (lines[0], *(each.values() for each in lines)))
 
 
-def _metrics_of(c: Contestant) -> list[tuple[str, Summary | None]]:
-    """Its metrics, or one without a name for a contestant whose trainings all diverged."""
-    return list(c.metrics.items()) or [("", None)]
-
-
-def _costs(c: Contestant) -> dict[str, Any]:
+def _cost_columns(c: Contestant) -> dict[str, Any]:
     training, timing = c.training_seconds, c.timing
     return {
         "contestant": c.name,
@@ -121,48 +104,48 @@ def _costs(c: Contestant) -> dict[str, Any]:
         "parameters": c.parameters,
         "macs": c.macs,
         "file_bytes": c.file_bytes,
-        "training_seconds_mean": None if training is None else training.mean,
-        "training_seconds_sd": None if training is None else training.sd,
-        "microseconds_single": None if timing is None else timing.single * 1e6,
-        "microseconds_batch": None if timing is None else timing.batch * 1e6,
-        "ratio_single": None if timing is None else timing.single_ratio[1],
-        "ratio_batch": None if timing is None else timing.batch_ratio[1],
-        "batch_rows": None if timing is None else timing.batch_rows,
+        "training_seconds_mean": training and training.mean,
+        "training_seconds_sd": training and training.sd,
+        "microseconds_single": timing and timing.single * 1e6,
+        "microseconds_batch": timing and timing.batch * 1e6,
+        "ratio_single": timing and timing.single_ratio[1],
+        "ratio_batch": timing and timing.batch_ratio[1],
+        "batch_rows": timing and timing.batch_rows,
     }
 
 
-def _numbers(name: str, s: Summary | None, d: Difference | None) -> dict[str, Any]:
-    line: dict[str, Any] = {
+def _metric_columns(name: str, s: Summary | None, d: Difference | None) -> dict[str, Any]:
+    interval = s and s.interval
+    columns: dict[str, Any] = {
         "metric": name,
-        "n": None if s is None else s.n,
-        "mean": None if s is None else s.mean,
-        "sd": None if s is None else s.sd,
-        "low": None if s is None or s.interval is None else s.interval.low,
-        "high": None if s is None or s.interval is None else s.interval.high,
-        "interval_over": None if s is None or s.interval is None else s.interval.over,
-        "difference": None if d is None else d.mean,
-        "verdict": None if d is None else d.verdict,
-        "verdict_covers": None if d is None or d.verdict is None else d.covers,
-        "new_run_wins": None if d is None or d.improvement is None else d.improvement.probability,
+        "n": s and s.n,
+        "mean": s and s.mean,
+        "sd": s and s.sd,
+        "low": interval and interval.low,
+        "high": interval and interval.high,
+        "interval_over": interval and interval.over,
+        "difference": d and d.mean,
+        "verdict": d and d.verdict,
+        "verdict_covers": d.covers if d is not None and d.verdict is not None else None,
+        "new_run_wins": d and d.improvement and d.improvement.probability,
     }
     for over in ("both", "seeds", "rows"):
-        interval = None if d is None else getattr(d, over)
-        for key in _INTERVAL:
-            line[f"difference_{over}_{key}"] = None if interval is None else getattr(interval, key)
-    return line
+        held = None if d is None else getattr(d, over)
+        for key in ("low", "high", "joint_low", "joint_high", "n"):
+            columns[f"difference_{over}_{key}"] = held and getattr(held, key)
+    return columns
 
 
-def json_values(comparison: Comparison) -> dict[str, Any]:
-    """Every field, plus the words; numbers that are not finite become None."""
-    found: dict[str, Any] = jsonable(asdict(comparison))
-    for held, c in zip(found["contestants"], comparison.contestants, strict=True):
-        held["metrics"] = {
-            name: {**held["metrics"][name], "n": s.n} for name, s in c.metrics.items()
-        }
+def json_values(result: ComparisonResult) -> dict[str, Any]:
+    """Every field, and the sentences; numbers that are not finite become None."""
+    values: dict[str, Any] = jsonable(asdict(result))
+    for held, c in zip(values["contestants"], result.contestants, strict=True):
+        for name, summary in c.metrics.items():
+            held["metrics"][name]["n"] = summary.n
     return {
-        "headline": comparison.headline,
-        **found,
-        "warnings": training_notices(comparison),
-        "comparisons": comparison.comparisons,
-        "footnotes": comparison.footnotes,
+        "headline": headline(result),
+        **values,
+        "warnings": training_warnings(result),
+        "comparisons": result.comparisons,
+        "footnotes": footnotes(result),
     }

@@ -1,18 +1,18 @@
-"""Inference time a row, measured so that contestants can be told apart on a busy machine.
+"""Inference time per row, measured so that contestants can be compared on a busy machine.
 
-They take turns in short blocks, so that whatever else the machine does slows all of them alike, and
-medians are taken over the rounds, each of which begins with another. Matrix products use one
-thread: on two, anything else that runs was measured to make them up to 130 times slower, for
-minutes on end. Ratios within one run are what counts; the seconds themselves are this machine's,
-now.
+They take turns in short blocks, so that other work slows all of them alike, and medians are taken
+over the rounds, each of which starts with a different contestant. Matrix products use one thread:
+on two, other work made them up to 130 times slower, for minutes on end. Only ratios within one run
+compare; the seconds hold for this machine at this moment.
 """
 
 from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -21,40 +21,41 @@ from layerkit.core.rows import Rows
 from layerkit.model import Model
 from layerkit.threads import single_blas
 
-__all__ = ["BATCH_ROWS", "ROUNDS", "Timed", "is_steady", "take_turns", "time_models"]
+__all__ = ["BATCH_ROWS", "ROUNDS", "Timings", "is_steady", "take_turns", "time_models"]
 
 BATCH_ROWS = 1024
 ROUNDS = 25
 _BLOCK_SECONDS = 0.004
 _UNSTEADY = 1.5
-_CONTROL = 0.05  # how far the first contestant may be off itself
+_CONTROL = 0.05  # how far two timings of the first contestant may differ
 
 
 @dataclass(frozen=True)
-class Timed:
-    """The times of all contestants, and of the first against itself.
+class Timings:
+    """The times of all contestants, by name.
 
-    ``control`` is the ratio of two measurements of the first contestant, for one row and a batch.
+    ``control`` is the ratio of two timings of the first contestant, for one row and for a batch.
     """
 
-    times: list[Timing]
+    times: dict[str, Timing]
     control: tuple[float, float]
 
 
-def time_models(models: Sequence[Model], rows: Rows) -> Timed:
-    """Time of ``predict`` on raw rows: one row a call, and all ``rows`` (at most 1,024) at once.
+def time_models(models: Mapping[str, Model], rows: Rows) -> Timings:
+    """Time of ``predict`` on raw rows: one row per call, and all ``rows`` (at most 1,024) at once.
 
-    The first model is measured twice, as a control: if it differs from itself by more than 5 %, so
-    may the others, and no time is called steady.
+    The first model is timed twice, as a control: if the two differ by more than 5 %, no time is
+    called steady.
     """
-    measured = [*models, models[0]]
+    measured = [*models.values(), next(iter(models.values()))]
+    one_row = rows.take(slice(0, 1))
     with single_blas():
-        single = take_turns([_call(m, rows.take(slice(0, 1))) for m in measured])
-        batch = take_turns([_call(m, rows) for m in measured])
-    control = tuple(_quartiles(taken[-1], taken[0])[1] for taken in (single, batch))
+        single = take_turns([partial(m.predict, one_row) for m in measured])
+        batch = take_turns([partial(m.predict, rows) for m in measured])
+    control = _quartiles(single[-1], single[0])[1], _quartiles(batch[-1], batch[0])[1]
     sound = all(abs(ratio - 1) <= _CONTROL for ratio in control)
-    times = [
-        Timing(
+    times = {
+        name: Timing(
             single=statistics.median(one),
             batch=statistics.median(many) / len(rows),
             batch_rows=len(rows),
@@ -62,9 +63,9 @@ def time_models(models: Sequence[Model], rows: Rows) -> Timed:
             batch_ratio=_quartiles(many, batch[0]),
             steady=sound and is_steady(one, many, len(rows)),
         )
-        for one, many in zip(single[:-1], batch[:-1], strict=True)
-    ]
-    return Timed(times, (control[0], control[1]))
+        for name, one, many in zip(models, single, batch, strict=False)  # without the control
+    }
+    return Timings(times, control)
 
 
 def take_turns(
@@ -73,13 +74,13 @@ def take_turns(
     rounds: int = ROUNDS,
     clock: Callable[[], float] = time.perf_counter,
 ) -> list[list[float]]:
-    """Seconds of one call of each of ``calls``, once a round; a block of calls fills about 4 ms.
+    """Seconds of one call of each of ``calls``, once per round; a block of calls takes about 4 ms.
 
-    Each round begins with another one, so that none always comes after the same neighbour.
+    Each round starts with a different call, so that none always follows the same neighbour.
     """
     counts = []
     for call in calls:
-        call()  # allocates its scratch memory
+        call()  # the first call allocates scratch memory
         began = clock()
         call()
         counts.append(max(1, int(_BLOCK_SECONDS / max(clock() - began, 1e-9))))
@@ -97,18 +98,14 @@ def take_turns(
 def is_steady(one: Sequence[float], many: Sequence[float], rows: int) -> bool:
     """Whether the seconds of single calls and of batches of ``rows`` look undisturbed.
 
-    What disturbs them shows as rounds that differ much, or as a batch that costs more a row than
-    single calls do.
+    Disturbance shows as rounds that differ much, or as a batch that costs more per row than single
+    calls do.
     """
     for times in (one, many):
         low, high = np.quantile(times, [0.25, 0.75])
         if high > _UNSTEADY * low:
             return False
     return statistics.median(many) / rows <= statistics.median(one)
-
-
-def _call(model: Model, rows: Rows) -> Callable[[], object]:
-    return lambda: model.predict(rows)
 
 
 def _quartiles(times: Sequence[float], first: Sequence[float]) -> tuple[float, float, float]:

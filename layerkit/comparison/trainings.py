@@ -1,4 +1,4 @@
-"""The specs of a comparison trained, seed by seed, with every warning noted and every run kept."""
+"""Training the specs of a comparison, seed by seed; every warning is recorded, every run stored."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from layerkit.comparison.entries import Entry
-from layerkit.comparison.kept import Kept, Shelf
+from layerkit.comparison.contestants import Entry
 from layerkit.comparison.results import Notice
+from layerkit.comparison.run_store import RunStore, StoredRun
 from layerkit.core.rows import Rows
 from layerkit.errors import TrainingDivergedError
 from layerkit.training import Listener, train
 
-__all__ = ["ComparisonStoppedError", "Noted", "noted", "train_all"]
+__all__ = ["ComparisonStoppedError", "notices_by_text", "train_entries"]
 
 
 class ComparisonStoppedError(KeyboardInterrupt):
@@ -27,7 +27,7 @@ class ComparisonStoppedError(KeyboardInterrupt):
     folder
         Where the finished ones are kept; None if they are not.
     command
-        What to type to go on.
+        The command that continues.
     """
 
     command: str = ""
@@ -38,75 +38,59 @@ class ComparisonStoppedError(KeyboardInterrupt):
         unfinished: Sequence[tuple[str, int]],
         folder: Path | None,
     ) -> None:
-        super().__init__("the comparison was stopped before it was complete")
+        super().__init__("the comparison was stopped before all trainings were done")
         self.finished, self.unfinished, self.folder = tuple(finished), tuple(unfinished), folder
 
 
-class Noted(Listener):
-    """Passes all on to ``listener``, and keeps each notice with the run that gave it.
+class NoticeRecorder(Listener):
+    """Passes everything on to ``listener``, and records the notices of each run.
 
-    A contestant's notice is passed on the first time only: eight seeds say the same.
+    A contestant's notice is passed on only once, because all its seeds usually give it.
     """
 
     def __init__(self, listener: Listener) -> None:
         self.listener = listener
-        self.now: list[str] = []
-        self._told: set[tuple[str, str]] = set()
+        self.notices: list[str] = []
+        self._passed_on: set[tuple[str, str]] = set()
         self._name = ""
+        for name in ("begin", "batch", "epoch", "end", "stop"):  # only notices are recorded
+            setattr(self, name, getattr(listener, name))
 
-    def of(self, name: str) -> None:
-        """From here on a run of ``name`` is trained."""
-        self._name, self.now = name, []
-
-    def begin(self, name: str, *, seed: int, epochs: int, rows: int) -> None:
-        """Pass it on."""
-        self.listener.begin(name, seed=seed, epochs=epochs, rows=rows)
-
-    def batch(self, done: int, rows: int) -> None:
-        """Pass it on."""
-        self.listener.batch(done, rows)
-
-    def epoch(self, epoch: int, values: Mapping[str, float]) -> None:
-        """Pass it on."""
-        self.listener.epoch(epoch, values)
-
-    def end(self, seconds: float) -> None:
-        """Pass it on."""
-        self.listener.end(seconds)
-
-    def stop(self) -> bool:
-        """Ask it."""
-        return self.listener.stop()
+    def start_run(self, name: str) -> None:
+        """Record the notices of a new run of ``name``."""
+        self._name, self.notices = name, []
 
     def notice(self, text: str) -> None:
-        """Keep it, and pass it on the first time."""
-        if text not in self.now:
-            self.now.append(text)
-        if (self._name, text) not in self._told:
-            self._told.add((self._name, text))
+        """Record it, and pass it on the first time."""
+        if self._is_new(text):
             self.listener.notice(f"{self._name}: {text}")
 
     @contextmanager
     def python_warnings(self) -> Iterator[None]:
-        """Note what Python warns of meanwhile, and warn of it as usual afterwards."""
+        """Record Python's warnings within, and issue them afterwards."""
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             yield
         for held in caught:
-            text = str(held.message)
-            if text not in self.now:
-                self.now.append(text)
-            if (self._name, text) not in self._told:
-                self._told.add((self._name, text))
+            if self._is_new(str(held.message)):
                 warnings.warn_explicit(held.message, held.category, held.filename, held.lineno)
 
+    def _is_new(self, text: str) -> bool:
+        """Record ``text``; whether the contestant gives it for the first time."""
+        if text not in self.notices:
+            self.notices.append(text)
+        key = (self._name, text)
+        is_new = key not in self._passed_on
+        self._passed_on.add(key)
+        return is_new
 
-def train_all(
+
+def train_entries(
     entries: Sequence[Entry],
     splits: Mapping[str, Rows],
     seeds: int,
     listener: Listener,
-    keep: Path | None,
+    folder: Path | None,
 ) -> None:
     """Fill in ``models``, ``failures``, ``seconds``, ``notices`` and ``kept`` of each spec's entry.
 
@@ -115,61 +99,65 @@ def train_all(
     Raises
     ------
     ComparisonStoppedError
-        If the listener stops it; what is finished is kept.
+        If the listener stops it; finished runs are kept in ``folder``, if there is one.
     """
     specs = [e for e in entries if e.kind == "spec"]
     base = (entries[0].spec.train or {}).get("seed", 0)
     due = [(entry, seed) for seed in range(base, base + seeds) for entry in specs]
-    shelf = Shelf(keep if due else None, splits)
-    noted = Noted(listener)
+    store = RunStore(folder if due else None, splits)
+    recorder = NoticeRecorder(listener)
     for i, (entry, seed) in enumerate(due):
         try:
-            done = None if listener.stop() else _one(entry, seed, splits, shelf, noted)
+            run = None if listener.stop() else _train(entry, seed, splits, store, recorder)
         except KeyboardInterrupt:
-            done = None
-        if done is None:
+            run = None
+        if run is None:
             names = [(e.name, s) for e, s in due]
-            raise ComparisonStoppedError(names[:i], names[i:], shelf.folder)
-        if done.diverged is not None:
-            entry.failures[seed] = done.diverged
-        elif done.model is not None:
-            entry.models[seed] = done.model
-            if done.seconds is not None:
-                entry.seconds[seed] = done.seconds
-        if done.notices:
-            entry.notices[seed] = done.notices
+            raise ComparisonStoppedError(names[:i], names[i:], store.folder)
+        if run.diverged is not None:
+            entry.failures[seed] = run.diverged
+        elif run.model is not None:
+            entry.models[seed] = run.model
+            if run.seconds is not None:
+                entry.seconds[seed] = run.seconds
+        if run.notices:
+            entry.notices[seed] = run.notices
 
 
-def _one(
-    entry: Entry, seed: int, splits: Mapping[str, Rows], shelf: Shelf, noted: Noted
-) -> Kept | None:
-    """One training, or the one that is kept; None if the listener stopped it."""
-    noted.of(entry.name)
-    found, fault = shelf.find(entry.spec, seed)
+def _train(
+    entry: Entry,
+    seed: int,
+    splits: Mapping[str, Rows],
+    store: RunStore,
+    recorder: NoticeRecorder,
+) -> StoredRun | None:
+    """One training, or the stored one; None if the listener stopped it."""
+    recorder.start_run(entry.name)
+    stored, fault = store.load(entry.spec, seed)
     if fault is not None:
-        noted.listener.notice(fault)
-    if found is not None:
+        recorder.listener.notice(fault)
+    if stored is not None:
         entry.kept.append(seed)
-        for text in found.notices:
-            noted.notice(text)
-        return found
+        for text in stored.notices:
+            recorder.notice(text)
+        return stored
     try:
-        with noted.python_warnings():
-            run = train(entry.spec, data=splits, seed=seed, listener=noted)
+        with recorder.python_warnings():
+            trained = train(entry.spec, data=splits, seed=seed, listener=recorder)
     except TrainingDivergedError as error:
-        noted.listener.notice(f"{entry.name}, seed {seed}: {error.message}")
-        done = Kept(None, None, tuple(noted.now), error.message)
+        recorder.listener.notice(f"{entry.name}, seed {seed}: {error.message}")
+        run = StoredRun(None, None, tuple(recorder.notices), error.message)
     else:
-        if run.ended == "interrupted":
+        if trained.ended == "interrupted":
             return None
-        done = Kept(run.model, run.seconds, tuple(noted.now))
-    fault = shelf.keep(entry.spec, seed, done)
+        run = StoredRun(trained.model, trained.seconds, tuple(recorder.notices))
+    fault = store.save(entry.spec, seed, run)
     if fault is not None:
-        noted.listener.notice(fault)
-    return done
+        recorder.listener.notice(fault)
+    return run
 
 
-def noted(entry: Entry) -> tuple[Notice, ...]:
+def notices_by_text(entry: Entry) -> tuple[Notice, ...]:
     """The warnings of an entry's trainings, each with its seeds."""
     seeds: dict[str, list[int]] = {}
     for seed, texts in entry.notices.items():

@@ -143,7 +143,7 @@ def test_finished_trainings_are_kept_and_not_done_again(
         again = cli(*given, "--json", "--keep", "here")
         assert again.code == 0
         assert len(began) == (1 if damaged else 2)
-        assert ("trained anew" in " ".join(again.json["notices"])) == bool(damaged)
+        assert ("trained again" in " ".join(again.json["notices"])) == bool(damaged)
         for a, b in zip(again.json["contestants"], fresh["contestants"], strict=True):
             assert a["metrics"] == b["metrics"]
             assert a["file_bytes"] == b["file_bytes"]

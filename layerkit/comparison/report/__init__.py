@@ -1,5 +1,1 @@
-"""The HTML report, and the small SVG charts in it."""
-
-from layerkit.comparison.report.page import page
-
-__all__ = ["page"]
+"""The HTML report, and the SVG charts in it."""

@@ -1,38 +1,23 @@
-"""Learning curves: one thin line a seed, the mean over seeds strong, contestants told by dashes."""
+"""Learning curves: a thin line per seed, and a thick one for the mean over seeds."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 
-from layerkit.comparison.report.marks import DASHES, drawing, element, line, marker, path, text
-from layerkit.comparison.report.scale import Scale, linear, logarithmic, wants_log
+from layerkit.comparison.report import svg
+from layerkit.comparison.report.markup import element
+from layerkit.comparison.report.svg import Scale
 from layerkit.comparison.results import Contestant
 from layerkit.core.layer import Array
 
 __all__ = ["curve_plot", "has_curve", "swatch"]
 
 _LEFT, _RIGHT, _TOP, _FOOT = 54, 12, 12, 44
-_POINTS = 160  # more would not be seen
-
-
-@dataclass(frozen=True)
-class Curves:
-    """One contestant's runs of one series: each (epochs,), and their mean where all go on."""
-
-    index: int
-    name: str
-    runs: tuple[Array, ...]
-
-    @property
-    def mean(self) -> Array:
-        """(shortest,) the mean over runs."""
-        stop = min(len(run) for run in self.runs)
-        mean: Array = np.mean([run[:stop] for run in self.runs], axis=0)
-        return mean
+_POINTS = 160  # more points than this cannot be seen
 
 
 def has_curve(contestants: Sequence[Contestant], series: str) -> bool:
@@ -49,107 +34,102 @@ def curve_plot(
     *,
     share: bool = False,
 ) -> str:
-    """The curves as SVG text: ``series`` against epochs, logarithmic if its range asks for it.
+    """``series`` against epochs as SVG text, on a logarithmic scale if its range is wide.
 
     ``share`` labels the values in per cent, on a linear scale.
     """
-    curves = [found for i, c in enumerate(contestants) if (found := _curves(i, c, series))]
-    height = 240.0 if width < 500 else 300.0
-    finite = np.concatenate([run[np.isfinite(run)] for c in curves for run in c.runs])
+    runs = {i: _runs(c, series) for i, c in enumerate(contestants) if _runs(c, series)}
+    means = {i: _mean(held) for i, held in runs.items()}
+    height = 240.0 if svg.is_narrow(width) else 300.0
+    finite = np.concatenate([run[np.isfinite(run)] for held in runs.values() for run in held])
     low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
-    log = wants_log(low, high) and not share
-    span = (height - _FOOT, float(_TOP))
-    y = (
-        logarithmic(low / 1.1, high * 1.1, *span)
-        if log
-        else _linear(low, high, span, 100 if share else 1)
+    log = svg.wants_log(low, high) and not share
+    y = _value_scale(low, high, height - _FOOT, log=log, factor=100 if share else 1)
+    x = _epoch_scale(max(len(run) for held in runs.values() for run in held), width)
+    described = "; ".join(
+        f"{contestants[i].name} goes from {m[0]:.3g} to {m[-1]:.3g} in {len(m)} epochs"
+        for i, m in means.items()
     )
-    epochs = max(len(run) for c in curves for run in c.runs)
-    x = linear(1, epochs, _LEFT, width - _RIGHT, wanted=5 if width < 500 else 8, whole=True)
-    x = _whole(x)
-    parts = [_axes(x, y, height, width, log)]
-    parts += [_runs(c, x, y) for c in curves]
-    parts += [_mean(c, x, y) for c in curves]
-    told = "; ".join(_told(c) for c in curves)
-    scale = " (logarithmic scale)" if log else ""
-    return drawing(key, f"{title}{scale}", told, (width, height), "".join(parts))
+    return svg.drawing(
+        key,
+        f"{title}{' (logarithmic scale)' if log else ''}",
+        described,
+        (width, height),
+        _axes(x, y, height, width),
+        *(_thin_lines(i, held, x, y) for i, held in runs.items() if len(held) > 1),
+        *(_thick_line(i, mean, x, y) for i, mean in means.items()),
+    )
 
 
-def _curves(i: int, c: Contestant, series: str) -> Curves | None:
-    runs = tuple(h[series] for h in c.histories if len(h.get(series, ())) > 0)
-    return Curves(i, c.name, runs) if runs else None
+def _runs(c: Contestant, series: str) -> list[Array]:
+    """Each run's values (epochs,)."""
+    return [h[series] for h in c.histories if len(h.get(series, ())) > 0]
 
 
-def _told(c: Curves) -> str:
-    mean = c.mean
-    return f"{c.name} goes from {mean[0]:.3g} to {mean[-1]:.3g} in {len(mean)} epochs"
+def _mean(runs: Sequence[Array]) -> Array:
+    """The mean over runs (epochs,), as long as all of them last."""
+    stop = min(len(run) for run in runs)
+    mean: Array = np.mean([run[:stop] for run in runs], axis=0)
+    return mean
 
 
-def _linear(low: float, high: float, span: tuple[float, float], factor: float) -> Scale:
+def _value_scale(low: float, high: float, foot: float, *, log: bool, factor: float) -> Scale:
+    if log:
+        return svg.logarithmic(low / 1.1, high * 1.1, foot, _TOP)
     pad = 0.04 * (high - low)
     floor = 0.0 if 0 <= low < 0.35 * high else low - pad
-    return linear(floor, high + pad, *span, factor=factor)
+    return svg.linear(floor, high + pad, foot, _TOP, factor=factor)
 
 
-def _whole(x: Scale) -> Scale:
-    """Ticks at whole epochs only, the first among them."""
+def _epoch_scale(epochs: int, width: float) -> Scale:
+    """Ticks only at whole epochs, the first among them."""
+    wanted = 5 if svg.is_narrow(width) else 8
+    x = svg.linear(1, epochs, _LEFT, width - _RIGHT, wanted=wanted, whole=True)
     ticks = {v: label for v, label in x.ticks if v == int(v) and v >= 1}
-    near = min((v for v in ticks if v > 1), default=None)
-    if near is None or near - 1 > 0.06 * (x.high - x.low):
-        ticks = {1.0: "1", **ticks}
-    return Scale(x.low, x.high, x.start, x.end, tuple(sorted(ticks.items())))
+    second = min((v for v in ticks if v > 1), default=None)
+    if second is None or second - 1 > 0.06 * (x.high - x.low):
+        ticks[1.0] = "1"
+    return replace(x, ticks=tuple(sorted(ticks.items())))
 
 
-def _axes(x: Scale, y: Scale, height: float, width: float, log: bool) -> str:
+def _axes(x: Scale, y: Scale, height: float, width: float) -> str:
+    right, foot = width - _RIGHT, height - _FOOT
     parts = []
     for value, label in y.ticks:
-        at = y(value)
-        parts.append(line(_LEFT, at, width - _RIGHT, at, class_="grid"))
-        parts.append(text(_LEFT - 8, at + 4, label, class_="tick", text_anchor="end"))
-    foot = height - _FOOT
-    parts.append(line(_LEFT, foot, width - _RIGHT, foot, class_="base"))
+        parts.append(svg.line(_LEFT, y(value), right, y(value), "grid"))
+        parts.append(svg.text(_LEFT - 8, y(value) + 4, label, "tick", "end"))
+    parts.append(svg.line(_LEFT, foot, right, foot, "base"))
     for value, label in x.ticks:
-        parts.append(line(x(value), foot, x(value), foot + 4, class_="base"))
-        parts.append(text(x(value), foot + 18, label, class_="tick", text_anchor="middle"))
-    parts.append(
-        text((x.start + x.end) / 2, foot + 36, "epoch", class_="axis", text_anchor="middle")
-    )
-    if log:
-        parts.append(text(width - _RIGHT, foot + 36, "log scale", class_="tick", text_anchor="end"))
+        parts.append(svg.line(x(value), foot, x(value), foot + 4, "base"))
+        parts.append(svg.text(x(value), foot + 18, label, "tick", "middle"))
+    parts.append(svg.text((x.start + x.end) / 2, foot + 36, "epoch", "axis", "middle"))
+    parts.append(svg.text(right, foot + 36, "log scale", "tick", "end") if y.log else "")
     return "".join(parts)
 
 
-def _places(run: Array, x: Scale, y: Scale) -> list[tuple[float, float]]:
+def _points(run: Array, x: Scale, y: Scale) -> list[tuple[float, float]]:
     keep = np.unique(np.linspace(0, len(run) - 1, min(len(run), _POINTS)).round().astype(int))
     return [(x(k + 1), y(float(run[k]))) for k in keep.tolist() if math.isfinite(run[k])]
 
 
-def _runs(c: Curves, x: Scale, y: Scale) -> str:
-    if len(c.runs) < 2:
-        return ""
-    lines = [path(p, class_="run") for run in c.runs if len(p := _places(run, x, y)) > 1]
-    return element("g", *lines, class_=f"c{c.index % 8}")
+def _thin_lines(i: int, runs: Sequence[Array], x: Scale, y: Scale) -> str:
+    lines = [svg.path(points, "run") for run in runs if len(points := _points(run, x, y)) > 1]
+    return svg.contestant_group(i, *lines)
 
 
-def _mean(c: Curves, x: Scale, y: Scale) -> str:
-    places = _places(c.mean, x, y)
-    if not places:
+def _thick_line(i: int, mean: Array, x: Scale, y: Scale) -> str:
+    points = _points(mean, x, y)
+    if not points:
         return ""
-    parts = [path(places, class_="curve", stroke_dasharray=DASHES[c.index % len(DASHES)])]
     # Markers are staggered from contestant to contestant, so that curves that lie on each other
     # still show whose they are.
-    step = max(1, len(places) // 5)
-    parts += [
-        marker(c.index, *places[k], 4.5, class_="mean")
-        for k in range(c.index % step, len(places), step)
-    ]
-    return element("g", *parts, class_=f"c{c.index % 8}")
+    step = max(1, len(points) // 5)
+    markers = [svg.marker(i, *points[k], 4.5) for k in range(i % step, len(points), step)]
+    return svg.contestant_group(i, svg.path(points, "curve", svg.dash_of(i)), *markers)
 
 
 def swatch(i: int) -> str:
     """A short piece of contestant ``i``'s line, for legends and tables."""
-    dash = DASHES[i % len(DASHES)]
-    body = line(1, 8, 35, 8, class_="curve", stroke_dasharray=dash)
-    body += marker(i, 18, 8, 4.5, class_="mean")
-    group = element("g", body, class_=f"c{i % 8}")
+    marks = svg.line(1, 8, 35, 8, "curve", svg.dash_of(i)), svg.marker(i, 18, 8, 4.5)
+    group = svg.contestant_group(i, *marks)
     return element("svg", group, viewBox="0 0 36 16", width=36, height=16, aria_hidden="true")

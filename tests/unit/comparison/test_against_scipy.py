@@ -8,10 +8,11 @@ from functools import partial
 import numpy as np
 import pytest
 
-from layerkit.comparison.intervals import Levels, over_seeds, share_of_rows
-from layerkit.comparison.multiple import settled
-from layerkit.comparison.resampling import bca
-from layerkit.comparison.student import t_quantile
+from layerkit.comparison.statistics.estimates import estimate_from_runs
+from layerkit.comparison.statistics.intervals import Levels, wilson_bounds
+from layerkit.comparison.statistics.multiple_comparisons import holm_signs
+from layerkit.comparison.statistics.resampling import bca
+from layerkit.comparison.statistics.student_t import t_quantile
 
 stats = pytest.importorskip("scipy.stats", reason="SciPy is not installed")
 
@@ -28,7 +29,7 @@ def test_paired_t(n: int) -> None:
     rng = np.random.default_rng(n)
     for _ in range(20):
         a, b = rng.normal(0, 1, n), rng.normal(0.3, 1, n)
-        found = over_seeds(b - a, Levels(0.95, 4))
+        found = estimate_from_runs(b - a, 0).intervals(Levels(0.95, 4))["seeds"]
         assert found is not None
         test = stats.ttest_rel(b, a)
         alone, joint = (test.confidence_interval(c) for c in (0.95, 1 - 0.05 / 4))
@@ -40,7 +41,7 @@ def test_paired_t(n: int) -> None:
 @pytest.mark.parametrize(("k", "n"), [(0, 5), (2, 5), (8, 10), (355, 355), (1, 2000)])
 def test_wilson(k: int, n: int) -> None:
     wanted = stats.binomtest(k, n).proportion_ci(0.95, method="wilson")
-    assert share_of_rows(k / n, n)(0.95) == pytest.approx((wanted.low, wanted.high), abs=1e-12)
+    assert wilson_bounds(k / n, n)(0.95) == pytest.approx((wanted.low, wanted.high), abs=1e-12)
 
 
 def test_holm() -> None:
@@ -54,7 +55,7 @@ def test_holm() -> None:
             half = t_quantile(confidence, 7) * values.std(ddof=1) / math.sqrt(8)
             return float(values.mean() - half), float(values.mean() + half)
 
-        found = settled([partial(bounds, v) for v in groups], 0.95)
+        found = holm_signs([partial(bounds, v) for v in groups], 0.95)
         p = np.array([stats.ttest_1samp(v, 0).pvalue for v in groups])
         wanted = [0] * 6
         for place, i in enumerate(np.argsort(p)):
@@ -67,8 +68,8 @@ def test_holm() -> None:
 
 
 def test_holm_leaves_out_what_cannot_be_told() -> None:
-    assert settled([None, lambda c: (0.1, 0.2), None, lambda c: (-2, -1)], 0.95) == [0, 1, 0, -1]
-    assert settled([], 0.95) == []
+    assert holm_signs([None, lambda c: (0.1, 0.2), None, lambda c: (-2, -1)], 0.95) == [0, 1, 0, -1]
+    assert holm_signs([], 0.95) == []
 
 
 @pytest.mark.parametrize("statistic", ["mean", "ratio"])

@@ -5,16 +5,21 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from layerkit.comparison.chances import of_rows
-from layerkit.comparison.improvement import improvement
-from layerkit.comparison.resampling import GROUPS, bootstrap_t, row_groups, weights_of
+from layerkit.comparison.statistics.estimates import estimate_from_rows
+from layerkit.comparison.statistics.intervals import probability_of_improvement
+from layerkit.comparison.statistics.resampling import (
+    GROUPS,
+    bootstrap_t,
+    resample_weights,
+    row_groups,
+)
 
 
 def test_weights_are_draws_with_replacement() -> None:
-    drawn = weights_of(40)
+    drawn = resample_weights(40)
     assert drawn.sum(axis=1).tolist() == [40] * len(drawn)
     assert drawn.var() == pytest.approx(1 - 1 / 40, rel=0.05)
-    assert weights_of(40) is drawn
+    assert resample_weights(40) is drawn
 
 
 def test_many_rows_are_drawn_in_groups_of_equal_size() -> None:
@@ -41,7 +46,7 @@ def test_differences_of_skewed_losses_are_covered(n: int) -> None:
     hits = 0
     for _ in range(400):
         gaps = rng.lognormal(0, 2, n) - rng.lognormal(0, 2, n)
-        low, high = of_rows(gaps[np.newaxis]).over_rows(0.95)
+        low, high = estimate_from_rows(gaps[np.newaxis]).over_rows(0.95)
         hits += low <= 0 <= high
     assert hits / 400 >= 0.93
 
@@ -60,18 +65,25 @@ def test_the_chance_of_a_new_run_is_covered(m: int, shift: float) -> None:
     truth = NormalDist().cdf(shift / 2**0.5)
     hits = 0
     for _ in range(500):
-        found = improvement(rng.normal(0, 1, m), rng.normal(shift, 1, m), 0.95, higher=True)
+        found = probability_of_improvement(
+            rng.normal(0, 1, m), rng.normal(shift, 1, m), 0.95, higher=True
+        )
         assert found is not None
         hits += found.low <= truth <= found.high
     assert hits / 500 >= 0.93
 
 
 def test_the_chance_of_a_new_run_by_hand() -> None:
-    found = improvement(np.array([1.0, 2]), np.array([2.0, 3]), 0.95, higher=True)
+    found = probability_of_improvement(np.array([1.0, 2]), np.array([2.0, 3]), 0.95, higher=True)
     assert found is not None
     assert (found.probability, found.runs) == (0.875, (2, 2))
-    turned = improvement(np.array([1.0, 2]), np.array([2.0, 3]), 0.95, higher=False)
+    turned = probability_of_improvement(np.array([1.0, 2]), np.array([2.0, 3]), 0.95, higher=False)
     assert turned is not None
     assert (turned.probability, turned.low) == pytest.approx((0.125, 1 - found.high), abs=1e-6)
-    assert improvement(np.array([1.0]), np.array([2.0, 3]), 0.95, higher=True) is None
-    assert improvement(np.array([1.0, np.nan]), np.array([2.0, 3]), 0.95, higher=True) is None
+    assert (
+        probability_of_improvement(np.array([1.0]), np.array([2.0, 3]), 0.95, higher=True) is None
+    )
+    assert (
+        probability_of_improvement(np.array([1.0, np.nan]), np.array([2.0, 3]), 0.95, higher=True)
+        is None
+    )

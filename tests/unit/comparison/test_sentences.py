@@ -8,13 +8,12 @@ from typing import Any
 
 import pytest
 
-from layerkit.comparison.chances import Parts
-from layerkit.comparison.improvement import Improvement
-from layerkit.comparison.intervals import Interval, Levels
-from layerkit.comparison.results import Difference
-from layerkit.comparison.sentences import Who, sentence
+from layerkit.comparison.results import Difference, Kind
+from layerkit.comparison.sentences import ContestantLabel, difference_sentence
+from layerkit.comparison.statistics.estimates import VarianceShares
+from layerkit.comparison.statistics.intervals import Improvement, Interval, Levels
 
-FIRST, OTHER = Who("plain", "spec", 5), Who("highway", "spec", 5)
+FIRST, OTHER = ContestantLabel("plain", "spec", 5), ContestantLabel("highway", "spec", 5)
 SEEDS = Interval(0.719, 0.763, 0.719, 0.763, "seeds", 5, "by hand")
 ROWS = Interval(0.70, 0.78, 0.70, 0.78, "rows", 397, "by hand")
 SETTLED = Difference(
@@ -43,7 +42,7 @@ ONE_RUN = replace(
 
 
 def told(d: Difference, comparisons: int = 1, **who: Any) -> tuple[str, str]:
-    return sentence(FIRST, replace(OTHER, **who), d, Levels(0.95, comparisons))
+    return difference_sentence(FIRST, replace(OTHER, **who), d, Levels(0.95, comparisons))
 
 
 def test_a_settled_difference() -> None:
@@ -86,14 +85,19 @@ def test_what_is_open_jointly_only_is_said() -> None:
     ],
 )
 def test_one_run_each_is_about_these_files_and_calls_nothing_better(
-    kind: str, runs: int, wanted: str
+    kind: Kind, runs: int, wanted: str
 ) -> None:
-    words, caveat = sentence(Who("plain", "file", 1), Who("highway", kind, runs), ONE_RUN, Levels())
+    words, caveat = difference_sentence(
+        ContestantLabel("plain", "file", 1),
+        ContestantLabel("highway", kind, runs),
+        ONE_RUN,
+        Levels(),
+    )
     assert words == (
         f"On these 397 rows {wanted} scored a higher accuracy than this file of plain, by 74.1 "
         "points (95 % interval 70.0 to 78.0; 397 rows)."
     )
-    assert "This is not about the architectures" in caveat
+    assert "This says nothing about the architectures" in caveat
     assert "better" not in words + caveat
 
 
@@ -107,7 +111,7 @@ def test_a_lower_loss_of_one_run_is_lower() -> None:
 def test_one_row_and_no_common_seed_say_so() -> None:
     one = replace(ONE_RUN, pairs=(0, 1, 2), rows=None, seeds=SEEDS, count=1)
     assert told(one)[0].startswith("On this one row these 5 runs of highway scored")
-    assert "one row says nothing of others" in told(one)[1]
+    assert "one row says nothing about other rows" in told(one)[1]
     assert "no seed in common" in told(replace(ONE_RUN, pairs=()))[1]
 
 
@@ -129,24 +133,26 @@ def test_diverged_runs_are_in_the_sentence() -> None:
     d = replace(OPEN, metric="loss", share=False, diverged=(0, 2))
     words, caveat = told(d, runs=3, diverged=2)
     assert words.endswith("; 3 of 5 runs of highway finished, 2 diverged and have no value.")
-    assert "A run that diverged has no loss" in caveat
+    assert "Diverged runs have no loss" in caveat
 
 
 def test_rows_that_were_seen_are_in_the_sentence() -> None:
     words, caveat = told(replace(OPEN, seen=(None, 0.753)))
     assert words.endswith("; highway was fitted on about 75 % of these rows.")
-    assert "says nothing of others" in caveat
+    assert "say nothing about other rows" in caveat
 
 
 def test_what_the_width_is_made_of() -> None:
-    parts = Parts(0.8, 0.15, 0.05, 20, None)
+    parts = VarianceShares(0.8, 0.15, 0.05, 20, None)
     assert told(replace(OPEN, parts=parts))[1] == (
         "Most of the interval's width comes from the seeds (80 % of the variance): "
         "20 more seeds would halve it."
     )
-    both = told(replace(OPEN, parts=Parts(0.5, 0.4, 0.1, None, None)))[1]
-    assert both.endswith("(50 % of the variance): only more of both would halve it.")
-    rows = Parts(0.1, 0.8, 0.1, None, 4.0)
+    both = told(replace(OPEN, parts=VarianceShares(0.5, 0.4, 0.1, None, None)))[1]
+    assert both.endswith(
+        "(50 % of the variance): only more seeds and more rows together would halve it."
+    )
+    rows = VarianceShares(0.1, 0.8, 0.1, None, 4.0)
     assert told(replace(OPEN, parts=rows))[1] == (
         "Most of the interval's width comes from the rows (80 % of the variance): "
         "4 times the rows would halve it."

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from layerkit.comparison.student import t_inside, t_quantile
+from layerkit.comparison.statistics.student_t import t_probability, t_quantile
 
 # Two-sided 95 % and 99 % points, as printed in every table (Fisher, Yates, table III).
 TABLE = [
@@ -30,14 +30,14 @@ def test_the_printed_table(df: int, at_95: float, at_99: float) -> None:
 
 @pytest.mark.parametrize("t", [0.0, 0.3, 1.0, 2.5, 40.0])
 def test_closed_forms_of_one_and_two_degrees(t: float) -> None:
-    assert t_inside(t, 1) == pytest.approx(2 / math.pi * math.atan(t))
-    assert t_inside(t, 2) == pytest.approx(t / math.sqrt(2 + t * t))
+    assert t_probability(t, 1) == pytest.approx(2 / math.pi * math.atan(t))
+    assert t_probability(t, 2) == pytest.approx(t / math.sqrt(2 + t * t))
 
 
 @pytest.mark.parametrize("df", [1, 2, 3, 4, 7, 40, 999])
 @pytest.mark.parametrize("confidence", [0.5, 0.9, 0.95, 0.9975])
 def test_quantile_inverts_the_distribution(df: int, confidence: float) -> None:
-    assert t_inside(t_quantile(confidence, df), df) == pytest.approx(confidence, abs=1e-12)
+    assert t_probability(t_quantile(confidence, df), df) == pytest.approx(confidence, abs=1e-12)
 
 
 def test_many_degrees_approach_the_normal_distribution() -> None:

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from layerkit.comparison import ComparisonStoppedError, compare
-from layerkit.comparison.kept import Shelf, rows_digest
-from layerkit.comparison.seen import Seen, expected_alike, seen_cautions
+from layerkit.comparison.overlap import Overlap, expected_overlap, overlap_cautions
+from layerkit.comparison.run_store import RunStore, rows_digest
 from layerkit.core.rows import Rows
 from layerkit.errors import TrainingDivergedError
 from layerkit.specs import read_spec
@@ -169,12 +169,12 @@ def test_rows_that_are_equal_by_nature_are_no_reproach() -> None:
 
 
 def test_how_many_equal_rows_are_to_be_expected() -> None:
-    assert expected_alike([1] * 500, 10_000) == 0
-    assert expected_alike([50, *[1] * 450], 10_000) == 0.1  # one row that is common, no others
-    assert expected_alike([2] * 50, 100) == 1
+    assert expected_overlap([1] * 500, 10_000) == 0
+    assert expected_overlap([50, *[1] * 450], 10_000) == 0.1  # one row that is common, no others
+    assert expected_overlap([2] * 50, 100) == 1
     rng = np.random.default_rng(0)
     values = rng.integers(0, 5000, 1000)
-    alike = expected_alike(np.unique(values, return_counts=True)[1].tolist(), 5000)
+    alike = expected_overlap(np.unique(values, return_counts=True)[1].tolist(), 5000)
     assert alike == pytest.approx(1 - np.exp(-1), abs=0.12)
 
 
@@ -208,7 +208,7 @@ def test_a_run_is_kept_under_what_it_follows_from(tmp_path: Path, plain: dict[st
     spec = read_spec(plain)
 
     def name(spec: Any, seed: int = 0, rows: Any = rows) -> str:
-        return Shelf(tmp_path, rows).path(spec, seed, "").name
+        return RunStore(tmp_path, rows).path(spec, seed).name
 
     base = name(spec)
     assert name(read_spec({**plain, "name": "other"})) == base
@@ -242,9 +242,9 @@ def test_few_seen_rows_are_told_and_withhold_no_verdict() -> None:
     assert found.contestants[1].differences["accuracy"].seen == (None, None)
     (told,) = [c for c in found.cautions if "fitted on about 2 %" in c]
     assert told.startswith("few was")
-    alike = Seen(0.01, 0.0, {})
-    assert seen_cautions(["few"], [alike], trained_here=[False]) != []
-    assert seen_cautions(["few"], [alike], trained_here=[True]) == []
+    alike = Overlap(0.01, 0.0, {})
+    assert overlap_cautions(["few"], [alike], trained_here=[False]) != []
+    assert overlap_cautions(["few"], [alike], trained_here=[True]) == []
 
 
 def test_a_comparison_of_diverged_runs_alone_says_so() -> None:

@@ -7,36 +7,53 @@ from typing import Any
 import numpy as np
 import pytest
 
-from layerkit.comparison.differences import Side, best_of, difference, differences, spread_of
-from layerkit.comparison.differences import summarise as summarise_marks
-from layerkit.comparison.intervals import Levels
-from layerkit.comparison.judging import Judged
-from layerkit.comparison.marks import marks_of
+from layerkit.comparison.judging import Evaluation
+from layerkit.comparison.metric_runs import metric_runs
 from layerkit.comparison.results import Difference, Summary
+from layerkit.comparison.statistics.intervals import Levels
+from layerkit.comparison.verdicts import (
+    ContestantRuns,
+    best_contestants,
+    differences,
+    summarise_seconds,
+)
+from layerkit.comparison.verdicts import summarise as summarise_runs
 from layerkit.discovery.registry import METRICS
 
 ACCURACY = METRICS.create("accuracy")
 LEVELS = Levels()
 
 
-def model(right: int, n: int = 10) -> Judged:
+def model(right: int, n: int = 10) -> Evaluation:
     """Judged on n rows, the first ``right`` of them right."""
     predictions = np.array([[1.0, 0.0]] * right + [[0.0, 1.0]] * (n - right))
     losses = np.array([0.1] * right + [2.0] * (n - right))
     values = {"accuracy": right / n, "loss": float(losses.mean())}
-    return Judged(predictions, np.zeros(n, np.int64), values, losses)
+    return Evaluation(predictions, np.zeros(n, np.int64), values, losses)
 
 
-def of(first: Any, other: Any, metric: Any = ("accuracy", ACCURACY), **options: Any) -> Difference:
-    found = difference(("a", first), ("b", other), metric, LEVELS, **options)
+def of(
+    first: Any,
+    other: Any,
+    metric: Any = ("accuracy", ACCURACY),
+    *,
+    validation_ratio: float | None = None,
+    failures: Any = ((), ()),
+    levels: Levels = LEVELS,
+) -> Difference:
+    """Contestant "b" minus contestant "a" in one metric."""
+    name, part = metric
+    pair = metric_runs([first, other], failures, name, part, validation_ratio)
+    sides = [None if r is None else ContestantRuns(r, n) for r, n in zip(pair, "ab", strict=True)]
+    found = differences(sides, name, levels)[1]
     assert found is not None
     return found
 
 
-def summarise(judged: dict[Any, Judged], name: str, metric: Any) -> Summary:
-    (marks,) = marks_of([judged], [()], name, metric)
+def summarise(judged: dict[Any, Evaluation], name: str, metric: Any) -> Summary:
+    (marks,) = metric_runs([judged], [()], name, metric)
     assert marks is not None
-    found = summarise_marks(marks, LEVELS)
+    found = summarise_runs(marks, LEVELS)
     assert found is not None
     return found
 
@@ -144,7 +161,7 @@ def test_equal_losses_in_all_seeds_say_nothing_of_seeds() -> None:
 
 def test_rows_of_each_seeds_own_widen_the_interval() -> None:
     pair = {0: model(2), 1: model(5), 2: model(4)}, {0: model(4), 1: model(4), 2: model(7)}
-    plain, own = of(*pair), of(*pair, own_rows=0.25)
+    plain, own = of(*pair), of(*pair, validation_ratio=0.25)
     assert (own.seeds, own.rows) == (None, None)
     assert plain.seeds is not None
     assert own.both is not None
@@ -170,16 +187,14 @@ def test_shares_stay_on_their_scale() -> None:
     s = summarise({0: model(98, 100), 1: model(100, 100)}, "accuracy", ACCURACY)
     assert s.interval is not None
     assert s.interval.high == 1
-    d = difference(
-        ("a", {0: model(10, 100), 1: model(60, 100)}),
-        ("b", {0: model(90, 100), 1: model(50, 100)}),
-        ("accuracy", ACCURACY),
-        Levels(0.95, 11),
+    d = of(
+        {0: model(10, 100), 1: model(60, 100)},
+        {0: model(90, 100), 1: model(50, 100)},
+        levels=Levels(0.95, 11),
     )
-    assert d is not None
     assert d.both is not None
     assert (d.both.joint_low, d.both.joint_high) == (-1, 1)
-    assert "2 seeds cannot tell" in d.caveat
+    assert "Too few to tell: 2 seeds, 100 rows." in d.caveat
 
 
 def test_summary_of_one_model_speaks_of_rows() -> None:
@@ -228,8 +243,8 @@ def test_diverged_runs_without_a_worst_value_are_never_better() -> None:
     assert of(fragile, solid, ("loss", None), failures=((1, 3), ())).verdict == "open"
 
 
-def test_whoever_saw_the_rows_is_never_better() -> None:
-    marks = marks_of(
+def test_a_contestant_that_saw_the_rows_is_never_better() -> None:
+    marks = metric_runs(
         [{s: model(20 + s, 100) for s in range(4)}, {s: model(80 + s, 100) for s in range(4)}],
         [(), ()],
         "accuracy",
@@ -237,9 +252,9 @@ def test_whoever_saw_the_rows_is_never_better() -> None:
     )
     low, high = (m for m in marks if m is not None)
     for sides, wanted in (
-        ([Side(low, "a"), Side(high, "b", seen=0.7)], "open"),
-        ([Side(high, "a", seen=0.7), Side(low, "b")], "open"),
-        ([Side(low, "a", seen=0.7), Side(high, "b")], "better"),
+        ([ContestantRuns(low, "a"), ContestantRuns(high, "b", seen=0.7)], "open"),
+        ([ContestantRuns(high, "a", seen=0.7), ContestantRuns(low, "b")], "open"),
+        ([ContestantRuns(low, "a", seen=0.7), ContestantRuns(high, "b")], "better"),
     ):
         d = differences(sides, "accuracy", LEVELS)[1]
         assert d is not None
@@ -249,8 +264,8 @@ def test_whoever_saw_the_rows_is_never_better() -> None:
 
 def test_only_the_main_metric_carries_words() -> None:
     sides = [
-        Side(m, "x")
-        for m in marks_of(
+        ContestantRuns(m, "x")
+        for m in metric_runs(
             [{0: model(2, 90), 1: model(4, 90)}, {0: model(80, 90), 1: model(83, 90)}],
             [(), ()],
             "accuracy",
@@ -265,18 +280,18 @@ def test_only_the_main_metric_carries_words() -> None:
 
 
 def test_many_contestants_are_settled_jointly_and_the_best_are_named() -> None:
-    by: list[dict[int | None, Judged]] = [
+    by: list[dict[int | None, Evaluation]] = [
         {s: model(k + s % 2, 400) for s in range(6)} for k in (200, 203, 390, 391, 10)
     ]
-    marks = marks_of(by, [()] * 5, "accuracy", ACCURACY)
-    sides = {i: Side(m, str(i)) for i, m in enumerate(marks) if m is not None}
+    marks = metric_runs(by, [()] * 5, "accuracy", ACCURACY)
+    sides = {i: ContestantRuns(m, str(i)) for i, m in enumerate(marks) if m is not None}
     found = differences(list(sides.values()), "accuracy", Levels(0.95, 4))
     told = [None if d is None else d.verdict for d in found]
     assert told == [None, "open", "better", "better", "worse"]
-    assert best_of(sides, 0.95) == [2, 3]
+    assert best_contestants(sides, 0.95) == [2, 3]
 
 
 def test_spread_of_seconds() -> None:
-    s = spread_of([1.0, 3.0])
+    s = summarise_seconds([1.0, 3.0])
     assert [s.mean, s.sd] == pytest.approx([2, 2**0.5])
     assert not s.higher_is_better

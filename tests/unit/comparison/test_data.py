@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from layerkit.comparison import compare
-from layerkit.comparison.entries import gather
-from layerkit.comparison.question import metrics_of, pose
+from layerkit.comparison.contestants import read_contestants
+from layerkit.comparison.data import load_comparison_data
+from layerkit.comparison.judging import shared_metrics
 from layerkit.core.rows import Rows
 from layerkit.errors import DataError, LayerkitError, SpecError
 from layerkit.model import build
@@ -54,7 +55,7 @@ def test_classes_against_numbers_are_refused(plain: dict[str, Any]) -> None:
 def test_different_input_shapes_are_refused(plain: dict[str, Any], highway: dict[str, Any]) -> None:
     small = {**highway, "input": {"shape": [63]}}
     with pytest.raises(DataError, match="input shape"):
-        pose(gather([plain, small]), None, "test")
+        load_comparison_data(read_contestants([plain, small]), None, "test")
 
 
 def test_learned_classes_are_held_against_each_other(plain: dict[str, Any]) -> None:
@@ -69,32 +70,34 @@ def test_learned_classes_are_held_against_each_other(plain: dict[str, Any]) -> N
 
 def test_different_data_need_a_choice(plain: dict[str, Any], highway: dict[str, Any]) -> None:
     other = {**highway, "train": {**highway["train"], "data": "mnist"}}
-    with pytest.raises(DataError, match=r"different data: 'digits' by 'plain', 'mnist'"):
-        pose(gather([plain, other]), None, "test")
+    with pytest.raises(DataError, match=r"different data: 'digits' in 'plain', 'mnist'"):
+        load_comparison_data(read_contestants([plain, other]), None, "test")
 
 
 def test_different_test_fractions_are_refused() -> None:
-    pair = gather([regression("y"), regression("y", test=0.25)])
+    pair = read_contestants([regression("y"), regression("y", test=0.25)])
     with pytest.raises(SpecError, match=r"0\.5 in 'of-y'.*0\.25"):
-        pose(pair, {"train": TABLE}, "test")
+        load_comparison_data(pair, {"train": TABLE}, "test")
 
 
 def test_test_rows_are_those_of_training() -> None:
-    question = pose(gather([regression("y")]), {"train": TABLE}, "test")
+    question = load_comparison_data(read_contestants([regression("y")]), {"train": TABLE}, "test")
     assert question.rows is not None
     assert len(question.rows) == 30
 
 
 def test_no_test_rows() -> None:
     with pytest.raises(DataError, match="no test rows"):
-        pose(gather([regression("y", test=None)]), {"train": TABLE}, "test")
+        load_comparison_data(
+            read_contestants([regression("y", test=None)]), {"train": TABLE}, "test"
+        )
 
 
 def test_files_may_be_judged_on_all_rows_given_with_a_caution() -> None:
-    entries = gather([build(regression("y", test=None))])
-    question = pose(entries, {"train": TABLE}, "test")
+    entries = read_contestants([build(regression("y", test=None))])
+    question = load_comparison_data(entries, {"train": TABLE}, "test")
     assert question.rows is TABLE
-    assert "flatter it" in question.cautions[0]
+    assert "looks better than it is" in question.cautions[0]
 
 
 def test_validation_rows_are_each_seeds_own() -> None:
@@ -118,11 +121,11 @@ def test_validation_values_are_those_of_training() -> None:
 
 
 def test_models_have_no_known_validation_rows() -> None:
-    entries = gather([build(regression("y", validation=0.4))])
+    entries = read_contestants([build(regression("y", validation=0.4))])
     with pytest.raises(DataError, match="which rows it was validated on"):
-        pose(entries, {"train": TABLE}, "validation")
+        load_comparison_data(entries, {"train": TABLE}, "validation")
 
 
 def test_all_are_judged_by_the_metrics_of_any(plain: dict[str, Any]) -> None:
     more = {**plain, "train": {**plain["train"], "metrics": ["macro_f1", "accuracy"]}}
-    assert list(metrics_of(gather([plain, more]))) == ["accuracy", "macro_f1"]
+    assert list(shared_metrics(read_contestants([plain, more]))) == ["accuracy", "macro_f1"]

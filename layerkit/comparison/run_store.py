@@ -1,9 +1,9 @@
-"""Finished trainings of a comparison, kept in a folder so that none is lost and none done twice.
+"""Finished trainings of a comparison, stored in a folder so that none is lost or done twice.
 
-Each has a name of its own, a hash of what its result follows from: the resolved spec without its
-name, the seed, the rows, the versions and the source of the parts in it. ``KEY.layerkit`` is the
-model, ``KEY.json`` what a model file does not hold: how long it took, and its warnings; or why the
-training diverged. Files are replaced in one step, so a process that is killed leaves no half one.
+A file is named after a hash of everything that its result depends on: the resolved spec without its
+name, the seed, the rows, the versions and the source of its parts. ``KEY.layerkit`` is the model,
+``KEY.json`` holds what a model file does not: training time and warnings, or why the training
+diverged. Files are replaced in one step, so a killed process leaves no partial file.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ from layerkit.model import Model
 from layerkit.specs import Spec
 from layerkit.training.recipe import Recipe
 
-__all__ = ["Kept", "Shelf", "rows_digest"]
+__all__ = ["RunStore", "StoredRun", "rows_digest"]
 
 
 @dataclass(frozen=True)
-class Kept:
-    """What one training came to.
+class StoredRun:
+    """One finished training.
 
     Attributes
     ----------
     model
         None if it diverged.
     seconds
-        Of training; None if that is not known.
+        Of training; None if unknown.
     notices
         Its warnings.
     diverged
-        Why, or None.
+        Why it diverged, or None.
     """
 
     model: Model | None
@@ -55,80 +55,80 @@ class Kept:
     diverged: str | None = None
 
 
-class Shelf:
-    """The folder of kept trainings; without one, nothing is kept."""
+class RunStore:
+    """The folder of finished trainings; with None, nothing is stored."""
 
     def __init__(self, folder: Path | None, splits: Mapping[str, Rows]) -> None:
         self.folder = folder
         self._rows = "" if folder is None else rows_digest(splits)
-        self._made: set[Path] = set()
+        self._saved: set[Path] = set()
 
-    def path(self, spec: Spec, seed: int, ending: str) -> Path:
-        """Where the training of ``spec`` with ``seed`` is kept."""
-        assert self.folder is not None  # noqa: S101  # asked only where there is one
-        return self.folder / f"{_key(spec, seed, self._rows)}{ending}"
+    def path(self, spec: Spec, seed: int) -> Path:
+        """The model file of the training of ``spec`` with ``seed``."""
+        assert self.folder is not None  # noqa: S101  # called only where there is one
+        return self.folder / f"{_key(spec, seed, self._rows)}.layerkit"
 
-    def find(self, spec: Spec, seed: int) -> tuple[Kept | None, str | None]:
-        """The kept training, if there is a sound one; and what is wrong with one that is not."""
+    def load(self, spec: Spec, seed: int) -> tuple[StoredRun | None, str | None]:
+        """The stored training, if there is a sound one; and what is wrong with an unsound one."""
         if self.folder is None:
             return None, None
-        path = self.path(spec, seed, ".layerkit")
-        if path in self._made:  # by a contestant of the same recipe, in this very comparison
+        path = self.path(spec, seed)
+        if path in self._saved:  # in this comparison, by a contestant of the same recipe
             return None, None
-        told = _told(path.with_suffix(".json"))
-        if told.get("diverged"):
-            return Kept(None, None, tuple(told.get("notices", ())), told["diverged"]), None
+        details = _read_details(path.with_suffix(".json"))
+        notices = tuple(details.get("notices", ()))
+        if details.get("diverged"):
+            return StoredRun(None, None, notices, details["diverged"]), None
         if not path.exists():
             return None, None
         try:
             model = load(path)
         except (LayerkitError, OSError) as error:
-            return None, f"{path} cannot be used and is trained anew ({error})"
+            return None, f"{path} cannot be used, so its run is trained again ({error})"
         model.spec = spec.with_train(seed=seed)  # it may have been trained under another name
-        return Kept(model, told.get("seconds"), tuple(told.get("notices", ()))), None
+        return StoredRun(model, details.get("seconds"), notices), None
 
-    def keep(self, spec: Spec, seed: int, run: Kept) -> str | None:
-        """Keep what came of a training; why that failed, if it did."""
+    def save(self, spec: Spec, seed: int, run: StoredRun) -> str | None:
+        """Store a training; why that failed, if it did."""
         if self.folder is None:
             return None
-        told = {
+        details = {
             "name": spec.name,
             "seed": seed,
             "seconds": run.seconds,
             "notices": list(run.notices),
             "diverged": run.diverged,
         }
-        path = self.path(spec, seed, ".layerkit")
-        self._made.add(path)
+        path = self.path(spec, seed)
+        self._saved.add(path)
         try:
-            if not self.folder.is_file():  # or what follows says that it is no folder
+            if not self.folder.is_file():  # writing into it then fails with the clearer message
                 self.folder.mkdir(parents=True, exist_ok=True)
-            text = json.dumps(told, indent=2).encode()
-            _replace(path.with_suffix(".json"), text)
+            _replace(path.with_suffix(".json"), json.dumps(details, indent=2).encode())
             if run.model is not None:
-                held = run.model.path, run.model.file_id
+                origin = run.model.path, run.model.file_id
                 save(run.model, path)
-                run.model.path, run.model.file_id = held
+                run.model.path, run.model.file_id = origin
         except OSError as error:
-            told_as = f"{self.folder}: {error.strerror or error}"
+            reason = f"{self.folder}: {error.strerror or error}"
             self.folder = None
-            return f"trainings cannot be kept ({told_as}), and an interruption would lose them"
+            return f"trainings cannot be kept ({reason}), so an interruption would lose them"
         except LayerkitError as error:
             return f"{spec.name}, seed {seed}: the training could not be kept ({error})"
         return None
 
 
-def _replace(path: Path, text: bytes) -> None:
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+def _replace(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        beside.write_bytes(text)
-        beside.replace(path)
+        temporary.write_bytes(content)
+        temporary.replace(path)
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
-def _told(path: Path) -> dict[str, Any]:
-    """What is beside the model; nothing if it is missing or damaged."""
+def _read_details(path: Path) -> dict[str, Any]:
+    """The file beside the model; empty if it is missing or damaged."""
     with suppress(OSError, ValueError):
         found = json.loads(path.read_text("utf-8"))
         if isinstance(found, dict):
@@ -151,7 +151,7 @@ def _key(spec: Spec, seed: int, rows: str) -> str:
 
 
 def _kernels() -> str:
-    """What computes: compiled kernels give other bits than NumPy alone."""
+    """The compiler: compiled kernels give other bits than NumPy alone."""
     from importlib.metadata import PackageNotFoundError, version
 
     try:
@@ -161,7 +161,7 @@ def _kernels() -> str:
 
 
 def _sources(spec: Spec) -> Iterator[str]:
-    """Digests of the source of the spec's parts, so that an edited plugin is trained anew."""
+    """Digests of the source of the spec's parts, so that an edited plugin is trained again."""
     recipe = Recipe.of(spec)
     for part in (*(r.part for r in spec.layers), recipe.loss, recipe.rule, recipe.schedule):
         with suppress(OSError, TypeError):

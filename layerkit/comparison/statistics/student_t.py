@@ -1,7 +1,7 @@
-"""Student's t distribution for whole degrees of freedom, without SciPy.
+"""Student's t distribution for integer degrees of freedom, without SciPy.
 
-For whole numbers of degrees of freedom the distribution function is a finite sum, so it is exact to
-rounding and needs no table: Abramowitz, Stegun, "Handbook of Mathematical Functions" (1964),
+For integer degrees of freedom the distribution function is a finite sum, exact up to rounding:
+Abramowitz, Stegun, "Handbook of Mathematical Functions" (1964),
 26.7.3 and 26.7.4::
 
     A(t|v) = P(|T| <= t),  a = atan(t / sqrt(v)),  s = sin a,  c = cos a
@@ -15,10 +15,10 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
-__all__ = ["t_inside", "t_quantile"]
+__all__ = ["t_probability", "t_quantile"]
 
 
-def t_inside(t: float, df: int) -> float:
+def t_probability(t: float, df: int) -> float:
     """The probability that T lies between -``t`` and ``t``, A(t|df) above.
 
     Raises
@@ -27,7 +27,7 @@ def t_inside(t: float, df: int) -> float:
         If ``df`` is below 1.
     """
     if df < 1:
-        raise ValueError(f"degrees of freedom are at least 1, not {df}")
+        raise ValueError(f"df: expected at least 1 degree of freedom, got {df}")
     angle = math.atan2(t, math.sqrt(df))
     sine, cosine = math.sin(angle), math.cos(angle)
     odd = df % 2
@@ -40,7 +40,7 @@ def t_inside(t: float, df: int) -> float:
 
 @lru_cache(maxsize=4096)
 def t_quantile(confidence: float, df: int) -> float:
-    """The t > 0 between whose negative and itself lies ``confidence`` of the distribution.
+    """The t > 0 for which P(-t <= T <= t) is ``confidence``.
 
     >>> round(t_quantile(0.95, 4), 3)
     2.776
@@ -51,12 +51,12 @@ def t_quantile(confidence: float, df: int) -> float:
         If ``confidence`` is not between 0 and 1, or ``df`` is below 1.
     """
     if not 0 < confidence < 1:
-        raise ValueError(f"a confidence lies between 0 and 1, {confidence} does not")
+        raise ValueError(f"confidence: expected a number between 0 and 1, got {confidence}")
     low, high = 0.0, 1.0
-    while t_inside(high, df) < confidence and high < 1e300:
+    while t_probability(high, df) < confidence and high < 1e300:
         low, high = high, 2 * high
     while low < (middle := (low + high) / 2) < high:
-        if t_inside(middle, df) < confidence:
+        if t_probability(middle, df) < confidence:
             low = middle
         else:
             high = middle

@@ -1,6 +1,6 @@
-"""Rows drawn again, and what such draws say of the chance in a statistic.
+"""Bootstrap intervals over rows.
 
-The draws come from a stream of their own, so that a comparison repeated says the same, and all
+Draws come from a fixed random stream, so that a repeated comparison gives the same result, and all
 models see the same draws, so that their differences are paired.
 """
 
@@ -12,22 +12,30 @@ from statistics import NormalDist
 
 import numpy as np
 
-from layerkit.comparison.intervals import Bounds
-from layerkit.comparison.student import t_quantile
+from layerkit.comparison.statistics.intervals import Bounds
+from layerkit.comparison.statistics.student_t import t_quantile
 from layerkit.core.layer import Array
 from layerkit.core.rng import random_stream
 
-__all__ = ["GROUPS", "RESAMPLES", "bca", "bootstrap_t", "expanded", "row_groups", "weights_of"]
+__all__ = [
+    "GROUPS",
+    "RESAMPLES",
+    "bca",
+    "bootstrap_t",
+    "expanded",
+    "resample_weights",
+    "row_groups",
+]
 
 RESAMPLES = 2000
-GROUPS = 4096  # rows beyond so many are drawn in groups, which bounds time and memory
+GROUPS = 4096  # more rows than this are drawn in groups, which bounds time and memory
 _NORMAL = NormalDist()
 
 
 def row_groups(n: int, most: int = GROUPS) -> Array | None:
-    """(n,) the group that each row is drawn in, of about equal sizes; None if each is its own.
+    """(n,) the group of each row, of about equal sizes; None if each row is its own group.
 
-    Rows are put into groups by lot, so the spread of the groups' means is that of the rows.
+    Rows are assigned at random, so the spread of the group means is that of the rows.
     """
     if n <= most:
         return None
@@ -35,11 +43,11 @@ def row_groups(n: int, most: int = GROUPS) -> Array | None:
 
 
 def bootstrap_t(rows: Array) -> Bounds:
-    """The interval of a mean of skewed ``rows`` (n,), no narrower than Student's.
+    """The interval for a mean of skewed ``rows`` (n,), no narrower than Student's.
 
-    Resampled means are measured in their own standard errors, which makes the interval lean the
-    way the rows do. Where rows are heavy-tailed on both sides, as differences of losses are, it is
-    too narrow and Student's is not, so that the wider end counts on each side.
+    Resampled means are studentized (divided by their own standard errors), so the interval is as
+    skewed as the rows. For rows with two heavy tails, such as differences of losses, it is too
+    narrow and Student's is not; so the wider end counts on each side.
 
     Source: Hall, "Theoretical Comparison of Bootstrap Confidence Intervals" (The Annals of
     Statistics 16, 1988); Efron, Tibshirani, "An Introduction to the Bootstrap" (1993), 12.5.
@@ -50,7 +58,7 @@ def bootstrap_t(rows: Array) -> Bounds:
     groups = row_groups(n)
     if groups is not None:
         values = np.bincount(groups, weights=values) * (GROUPS / n)
-    g, drawn = len(values), weights_of(len(values))
+    g, drawn = len(values), resample_weights(len(values))
     moved = (drawn @ values.astype(np.float32)).astype(np.float64) / g
     square = (drawn @ np.square(values).astype(np.float32)).astype(np.float64) / g
     errors = np.sqrt(np.maximum(square - np.square(moved), 1e-12) / (g - 1))
@@ -66,8 +74,8 @@ def bootstrap_t(rows: Array) -> Bounds:
 
 
 @lru_cache(maxsize=2)
-def weights_of(n: int) -> Array:
-    """(RESAMPLES, n) how often each of ``n`` rows or groups was drawn; float32."""
+def resample_weights(n: int) -> Array:
+    """(RESAMPLES, n) float32: how often each of ``n`` rows or groups was drawn."""
     stream = random_stream(0, "comparison", "rows")
     out = np.empty((RESAMPLES, n), np.float32)
     for k in range(RESAMPLES):
@@ -77,9 +85,9 @@ def weights_of(n: int) -> Array:
 
 
 def bca(estimate: float, resamples: Array, jackknife: Array) -> Bounds:
-    """Efron's interval, corrected for bias and acceleration, of a statistic's ``resamples`` (b,).
+    """Efron's BCa interval (bias-corrected and accelerated) of a statistic's ``resamples`` (b,).
 
-    ``jackknife`` (g,) are the statistic's values with each row, or group of rows, left out.
+    ``jackknife`` (g,) holds the statistic with each row, or group of rows, left out.
 
     Source: Efron, "Better Bootstrap Confidence Intervals" (JASA 82, 1987); Efron, Tibshirani, "An
     Introduction to the Bootstrap" (1993), chapter 14.
@@ -107,7 +115,7 @@ def bca(estimate: float, resamples: Array, jackknife: Array) -> Bounds:
 def expanded(bounds: Bounds, n: int) -> Bounds:
     """Bootstrap ``bounds`` on ``n`` rows, widened as Student's t widens the normal quantile.
 
-    Resamples spread by a factor of sqrt((n - 1) / n) too little.
+    The spread of resamples is too small by a factor of sqrt((n - 1) / n).
 
     Source: Hesterberg, "What Teachers Should Know About the Bootstrap" (The American Statistician
     69, 2015), section 5.3.

@@ -5,8 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from layerkit.comparison.chances import Chances, of_draws, of_own_rows, of_rows, of_shares
-from layerkit.comparison.intervals import Levels
+from layerkit.comparison.statistics.estimates import (
+    Estimate,
+    estimate_from_resamples,
+    estimate_from_rows,
+    estimate_from_shares,
+    estimate_from_validation,
+)
+from layerkit.comparison.statistics.intervals import Levels
 from layerkit.core.layer import Array
 
 RNG = np.random.default_rng(5)
@@ -17,7 +23,7 @@ def table(k: int, n: int, seeds: float, rows: float, rest: float) -> Array:
 
 
 def test_variances_by_hand() -> None:
-    found = of_rows(np.array([[1.0, 2, 3], [2, 4, 9]]))
+    found = estimate_from_rows(np.array([[1.0, 2, 3], [2, 4, 9]]))
     assert found.mean == pytest.approx(3.5)
     assert found.seed_variance == pytest.approx(4.5 / 2)  # run means 2 and 5
     assert found.row_variance == pytest.approx(5.25 / 3)  # row means 1.5, 3 and 6
@@ -30,7 +36,9 @@ def test_variances_by_hand() -> None:
 def test_both_is_no_narrower_than_either_part(k: int, n: int, kind: str) -> None:
     for scale in (0.01, 1.0):
         drawn = table(k, n, scale, 1, 1)
-        found = of_shares(np.sign(drawn)) if kind == "shares" else of_rows(drawn)
+        found = (
+            estimate_from_shares(np.sign(drawn)) if kind == "shares" else estimate_from_rows(drawn)
+        )
         told = found.intervals(Levels(0.95, 3))
         both, seeds, rows = told["both"], told["seeds"], told["rows"]
         assert both is not None
@@ -52,9 +60,9 @@ def test_no_interval_of_a_share_is_narrower_than_a_tenth_of_a_row(
     if k * n > 100_000:
         return
     for found, low, high in (
-        (of_shares(np.full((k, n), level)), -1, 1),
-        (of_shares(np.full((k, n), abs(level)), single=True), 0, 1),
-        (of_own_rows(np.full(k, level), n, 0.25, share=True, single=False), -1, 1),
+        (estimate_from_shares(np.full((k, n), level)), -1, 1),
+        (estimate_from_shares(np.full((k, n), abs(level)), single=True), 0, 1),
+        (estimate_from_validation(np.full(k, level), n, 0.25, share=True, single=False), -1, 1),
     ):
         for one in found.intervals(Levels(0.95, 11)).values():
             if one is not None:
@@ -64,28 +72,28 @@ def test_no_interval_of_a_share_is_narrower_than_a_tenth_of_a_row(
 
 def test_rounding_is_no_spread() -> None:
     rows = np.linspace(0, 1, 50)
-    found = of_rows(np.stack([rows, rows + 1e-17, rows]))
+    found = estimate_from_rows(np.stack([rows, rows + 1e-17, rows]))
     assert found.seed_variance is None
-    assert not found.covered
+    assert not found.covers_both
     assert found.row_bounds is not None
 
 
 def test_runs_on_rows_of_their_own() -> None:
     """Nadeau and Bengio: the variance of the mean is (1/k + n2/n1) s^2."""
     values = np.array([0.1, 0.2, 0.4])
-    found = of_own_rows(values, 100, 0.25, share=False, single=False)
+    found = estimate_from_validation(values, 100, 0.25, share=False, single=False)
     assert found.seed_variance == pytest.approx(values.var(ddof=1) * (1 / 3 + 0.25))
-    assert found.covered
+    assert found.covers_both
     assert {k for k, v in found.intervals(Levels()).items() if v} == {"both"}
 
 
 def test_parts_add_up_and_say_what_would_halve_the_interval() -> None:
-    noisy = of_rows(table(4, 500, 0.5, 0.3, 0.3)).parts(0.95)
+    noisy = estimate_from_rows(table(4, 500, 0.5, 0.3, 0.3)).variance_shares(0.95)
     assert noisy is not None
     assert noisy.seeds + noisy.rows + noisy.residual == pytest.approx(1)
     assert noisy.seeds > 0.9
     assert noisy.more_seeds is not None
-    few_rows = of_rows(table(20, 30, 0.01, 1, 0.1)).parts(0.95)
+    few_rows = estimate_from_rows(table(20, 30, 0.01, 1, 0.1)).variance_shares(0.95)
     assert few_rows is not None
     assert few_rows.rows > 0.9
     assert few_rows.more_seeds is None
@@ -95,27 +103,27 @@ def test_parts_add_up_and_say_what_would_halve_the_interval() -> None:
 @pytest.mark.parametrize("k", [3, 8])
 def test_so_many_more_seeds_do_halve_it(k: int) -> None:
     """What is advised is true: held against the interval of that many seeds, of equal variance."""
-    found = of_rows(table(k, 400, 1, 0.01, 0.1))
-    parts = found.parts(0.95)
+    found = estimate_from_rows(table(k, 400, 1, 0.01, 0.1))
+    parts = found.variance_shares(0.95)
     assert parts is not None
     assert parts.more_seeds is not None
     assert found.seed_variance is not None
     more = k + parts.more_seeds
-    then = Chances(
+    then = Estimate(
         found.mean, more, found.rows, found.seed_variance * k / more, found.row_variance,
         row_bounds=lambda c: (found.mean, found.mean),
     )  # fmt: skip
-    now, later = (np.ptp(c.both(0.95)) for c in (found, then))
+    now, later = (np.ptp(c.over_both(0.95)) for c in (found, then))
     assert later <= now / 2 * 1.01
 
 
 def test_a_metric_that_is_no_mean_over_rows() -> None:
     values, drawn = np.array([0.5, 0.52, 0.56]), RNG.normal(0.527, 0.03, 2000)
-    found = of_draws(values, 100, drawn, RNG.normal(0.527, 0.003, 100))
+    found = estimate_from_resamples(values, 100, drawn, RNG.normal(0.527, 0.003, 100))
     told = found.intervals(Levels())
-    assert found.covered
+    assert found.covers_both
     assert told["rows"] is not None
     assert "BCa" in told["rows"].method
-    broken = of_draws(values, 100, np.append(drawn[:-1], np.nan), np.zeros(100))
+    broken = estimate_from_resamples(values, 100, np.append(drawn[:-1], np.nan), np.zeros(100))
     assert broken.row_bounds is None
-    assert not broken.covered
+    assert not broken.covers_both

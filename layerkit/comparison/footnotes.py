@@ -1,0 +1,168 @@
+"""Notes on what the numbers of a comparison mean and do not mean, for terminal and page."""
+
+from __future__ import annotations
+
+from layerkit.comparison.formatting import level_text
+from layerkit.comparison.results import ComparisonResult
+from layerkit.comparison.timing import ROUNDS
+from layerkit.display import counted
+
+__all__ = [
+    "cost_notes",
+    "footnotes",
+    "interval_notes",
+    "run_notes",
+    "training_warnings",
+    "unsteady_note",
+]
+
+Note = tuple[str, str]
+"""A title, which may be a question, and the text."""
+
+
+def footnotes(result: ComparisonResult) -> list[str]:
+    """Lines below the table, cautions first."""
+    lines = [*result.cautions, *training_warnings(result), *run_notes(result)]
+    lines += [
+        f"{title} {text}" if title.endswith("?") else f"{title}: {text}"
+        for title, text in interval_notes(result)
+    ]
+    unsteady = unsteady_note(result)
+    return [*lines, *cost_notes(result), *([unsteady] if unsteady else [])]
+
+
+def training_warnings(result: ComparisonResult) -> list[str]:
+    """Every warning from training, with contestant and seeds."""
+    return [
+        f"{c.name}, {'seed' if len(n.seeds) == 1 else 'seeds'} "
+        f"{', '.join(map(str, n.seeds))}: {n.text}"
+        for c in result.contestants
+        for n in c.notices
+    ]
+
+
+def run_notes(result: ComparisonResult) -> list[str]:
+    """Which runs were not trained now, and which contestants may be the best."""
+    notes = []
+    kept = sum(len(c.kept) for c in result.contestants)
+    if kept:
+        specs = [c for c in result.contestants if c.kind == "spec"]
+        total = sum(len(c.seeds) + len(c.failures) for c in specs)
+        notes.append(
+            f"{kept} of {total} runs were kept from an earlier comparison and not trained again."
+        )
+    best = result.best
+    if len(result.contestants) < 3 or not best:
+        return notes
+    found = [c.differences[result.metric] for c in result.ranked]
+    about = "For these files and runs only: " if any(d.covers == "files" for d in found) else ""
+    names = ", ".join(best)
+    if len(best) == 1:
+        notes.append(f"{about}Best in {result.metric}, told apart from all others: {names}.")
+    else:
+        notes.append(
+            f"{about}Not told apart from the best in {result.metric}: {names} ({len(best)} of "
+            f"{len(result.contestants)}; all pairs compared, jointly at "
+            f"{level_text(result.confidence)})."
+        )
+    return notes
+
+
+def interval_notes(result: ComparisonResult) -> list[Note]:
+    """What each kind of interval in this comparison covers, and what none of them covers."""
+    differences = [d for c in result.contestants for d in c.differences.values()]
+    notes = []
+    if any(d.both for d in differences):
+        notes.append(_both_note(result))
+    if any(d.rows and not d.both for d in differences):
+        text = (
+            f"The same models, judged on other rows drawn like these {result.rows:,}. Both "
+            "contestants are judged on the same rows, and the interval is for the difference row "
+            "by row. It does not cover other training runs."
+        )
+        notes.append(("Over rows: would another test set differ?", text))
+    if any(d.seeds and not d.both for d in differences):
+        text = "Student's t on the differences within each seed. It does not cover other test rows."
+        notes.append(("Over seeds: would another training run differ?", text))
+    if any(d.improvement for d in differences):
+        text = (
+            "The share of all pairs of runs in which the contestant beats the first, on these "
+            "rows, with Newcombe's interval; diverged runs lose."
+        )
+        notes.append(("A new run wins", text))
+    split = ", another train/test split" if result.on == "test" else ""
+    shared = "All seeds share one split, and the" if result.on == "test" else "The"
+    text = f"Other training rows{split} and other settings of the recipe. {shared} "
+    notes.append(("Not covered", f"{text}settings may suit one contestant better."))
+    if result.comparisons > 1:
+        text = (
+            f"Each interval alone holds at {level_text(result.confidence)}; the joint one is wider "
+            f"(Bonferroni), so that all {result.comparisons} comparisons with the first hold at "
+            "once. The words better and worse hold at once too, settled in order of their evidence "
+            "(Holm)."
+        )
+        notes.append(("Jointly", text))
+    if len(result.metrics) > 1:
+        text = (
+            f"Only {result.metric} carries verdicts. The other metrics have intervals only, "
+            "because with many metrics some would differ by chance."
+        )
+        notes.append(("One metric decides", text))
+    return notes
+
+
+def _both_note(result: ComparisonResult) -> Note:
+    title = "Over seeds and rows: would other runs on other rows differ?"
+    if result.on == "test":
+        return (
+            title,
+            "One interval for both sources of variation: other training runs (initial weights, "
+            "order of rows, dropout, validation split) and other rows drawn like these "
+            f"{result.rows:,}. All contestants have the same seeds and rows, and differences are "
+            "taken within each.",
+        )
+    return (
+        title,
+        "Each seed has its own validation rows, so the spread between seeds covers both sources of "
+        "variation; the interval is widened because those rows come from one pool (Nadeau and "
+        "Bengio).",
+    )
+
+
+def cost_notes(result: ComparisonResult) -> list[str]:
+    """How size and times were measured."""
+    notes = [
+        "File: the size of a model file with all that prediction needs, without training state "
+        "(weights_only)."
+    ]
+    timings = [c.timing for c in result.contestants if c.timing]
+    if timings:
+        control = ""
+        if result.control is not None:
+            one, batch = (f"{ratio:.2f}" for ratio in result.control)
+            control = f"The first against itself: {one} for one row, {batch} for a batch. "
+        notes.append(
+            "Inference: predict() on raw rows, one row per call and "
+            f"{max(t.batch_rows for t in timings):,} at once, on one thread. Contestants take "
+            f"turns in short blocks; times are medians of {counted(ROUNDS, 'round')}, each started "
+            f"by a different contestant. {control}The seconds hold for this machine at this "
+            "moment; only the ratios to the first contestant compare. They are taken round by "
+            "round (in brackets the quartiles: far apart means that the machine was busy)."
+        )
+    if any(c.training_seconds is None for c in result.contestants):
+        notes.append(
+            "Training time is measured only for specs trained here (–); a model file holds no "
+            "times, so that equal trainings give equal files."
+        )
+    return notes
+
+
+def unsteady_note(result: ComparisonResult) -> str | None:
+    """A warning if the machine was busy while inference was timed."""
+    if all(c.timing.steady for c in result.contestants if c.timing):
+        return None
+    return (
+        "The times are unsteady because the machine was busy (the first contestant differs from "
+        "itself, or the rounds differ from each other): do not rely on these times and ratios; "
+        "compare again when nothing else runs."
+    )

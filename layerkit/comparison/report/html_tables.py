@@ -1,0 +1,189 @@
+"""The tables of the page, and the cards that show each architecture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from layerkit.comparison.formatting import (
+    difference_ends,
+    difference_text,
+    duration,
+    interval_basis,
+    level_text,
+    mean_and_sd,
+    percent,
+    ratio_text,
+    summary_ends,
+)
+from layerkit.comparison.report.curves import swatch
+from layerkit.comparison.report.markup import element, escape
+from layerkit.comparison.results import (
+    ComparisonResult,
+    Contestant,
+    Difference,
+    LayerRow,
+    Summary,
+    Verdict,
+)
+from layerkit.comparison.statistics.intervals import Interval
+from layerkit.comparison.tables import NONE, seconds_text
+from layerkit.display import byte_size
+
+__all__ = ["VERDICTS", "architecture_card", "cost_table", "metric_table", "verdict_badge"]
+
+VERDICTS: dict[Verdict, str] = {
+    "better": "better",
+    "worse": "worse",
+    "files_better": "these files: better",
+    "files_worse": "these files: worse",
+    "open": "not settled",
+}
+
+
+def verdict_badge(verdict: Verdict) -> str:
+    """The verdict as a small label."""
+    side = verdict.removeprefix("files_")
+    files = " files" if side != verdict else ""
+    return element("span", VERDICTS[verdict], class_=f"badge {side}{files}")
+
+
+def _table(title: str, note: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table; ``heads`` are text, cells are markup already.
+
+    Each cell carries its heading, which a phone shows beside it instead of columns.
+    """
+    caption = element("caption", element("b", escape(title)), f" ({escape(note)})")
+    top = element("tr", *(element("th", escape(head), scope="col") for head in heads))
+    lines = []
+    for name, *cells in rows:
+        held = (
+            element("td", element("span", cell), data_head=head)
+            for head, cell in zip(heads[1:], cells, strict=True)
+        )
+        lines.append(element("tr", element("th", name, scope="row"), *held))
+    table = element("table", caption, element("thead", top), element("tbody", *lines))
+    return element("div", table, class_="scroll", tabindex=0, role="region", aria_label=title)
+
+
+def _name(i: int, c: Contestant) -> str:
+    return f"{swatch(i)} {escape(c.name)}"
+
+
+def _cell(text: str, *details: str) -> str:
+    """A text with small lines below it; empty ones are left out."""
+    return text + "".join(element("small", detail) for detail in details if detail)
+
+
+_NOT_MEASURABLE = _cell(NONE, "not measurable")
+
+
+def metric_table(result: ComparisonResult, metric: str) -> str:
+    """Mean and spread of one metric, and the difference from the first with its intervals."""
+    summaries = [c.metrics.get(metric) for c in result.contestants]
+    heads = ["contestant", "mean ± deviation"]
+    if result.compared:
+        heads.append(f"minus {result.contestants[0].name}")
+        heads += [f"{level_text(result.confidence)} interval", "seeds alone", "rows alone"]
+        heads += ["a new run wins"] if metric == result.metric else []
+    rows = []
+    for i, (c, s) in enumerate(zip(result.contestants, summaries, strict=True)):
+        cells = [_name(i, c), NONE if s is None else _summary(s)]
+        if result.compared:
+            d = c.differences.get(metric)
+            cells += _difference_cells(d, result) if d else [NONE if i else "reference"]
+            cells += [NONE if i and not d else ""] * (len(heads) - len(cells))
+        rows.append(cells[: len(heads)])
+    higher = any(s.higher_is_better for s in summaries if s is not None)
+    return _table(metric, "higher is better" if higher else "lower is better", heads, rows)
+
+
+def _summary(s: Summary) -> str:
+    basis = "" if s.interval is None else interval_basis(s.interval)
+    return _cell(mean_and_sd(s), summary_ends(s) or "", basis)
+
+
+def _difference_cells(d: Difference, result: ComparisonResult) -> list[str]:
+    joint = shares = better = worse = ""
+    if d.interval is not None and result.comparisons > 1 and d.verdict is not None:
+        joint = f"joint {difference_ends(d.interval, d, joint=True)}"
+    if d.parts is not None:
+        shares = f"{percent(d.parts.seeds)} seeds, {percent(d.parts.rows)} rows"
+    if d.rows_better is not None:
+        better, worse = f"better on {d.rows_better:,}", f"worse on {d.rows_worse:,}"
+    wins = _NOT_MEASURABLE
+    if d.improvement is not None:
+        low, high = 100 * d.improvement.low, percent(d.improvement.high)
+        wins = _cell(percent(d.improvement.probability), f"{low:.0f} to {high}")
+    return [
+        _cell(difference_text(d), "" if d.verdict is None else verdict_badge(d.verdict)),
+        _ends(d, d.interval, joint) + _cell("", shares),
+        _ends(d, d.seeds),
+        _ends(d, d.rows) + _cell("", better, worse),
+        wins,
+    ]
+
+
+def _ends(d: Difference, interval: Interval | None, joint: str = "") -> str:
+    if interval is None:
+        return _NOT_MEASURABLE
+    return _cell(difference_ends(interval, d), joint, interval_basis(interval))
+
+
+def cost_table(result: ComparisonResult) -> str:
+    """Size and speed."""
+    timed = [c.timing for c in result.contestants if c.timing]
+    heads = ["contestant", "parameters", "multiply-adds per row", "file", "training"]
+    heads += ["one row", f"per row in a batch of {timed[0].batch_rows:,}"] if timed else []
+    rows = []
+    for i, c in enumerate(result.contestants):
+        seconds, t = c.training_seconds, c.timing
+        trained = "not trained here" if seconds is None else f"per seed, {seconds.n} trained"
+        cells = [
+            _name(i, c),
+            f"{c.parameters:,}",
+            f"{c.macs:,}",
+            NONE if c.file_bytes is None else byte_size(c.file_bytes),
+            _cell(seconds_text(seconds), trained),
+        ]
+        if t is not None:
+            cells.append(_cell(duration(t.single), ratio_text(t.single_ratio)))
+            cells.append(_cell(duration(t.batch), ratio_text(t.batch_ratio)))
+        rows.append(cells + [NONE] * (len(heads) - len(cells)))
+    return _table("Cost", "times are of this machine", heads, rows)
+
+
+def architecture_card(i: int, c: Contestant) -> str:
+    """A card with the layers of one contestant, equal neighbours joined."""
+    rows = [_layer_row(list(group)) for _, group in groupby(c.layers, key=_without_name)]
+    heads = ("layer", "shape of a row", "parameters")
+    top = element("tr", *(element("th", head, scope="col") for head in heads))
+    providers = [
+        f"{', '.join(kind for kind, by in sorted(c.providers.items()) if by == who)} from {who}"
+        for who in sorted(set(c.providers.values()))
+    ]
+    note = f"{c.parameters:,} parameters. {'; '.join(providers)}."
+    note += f" From {', '.join(c.sources)}." if c.sources else ""
+    return element(
+        "section",
+        element("h3", _name(i, c)),
+        element("table", element("thead", top), element("tbody", *rows)),
+        element("p", escape(note), class_="note"),
+        class_="card",
+    )
+
+
+def _without_name(row: LayerRow) -> tuple[object, ...]:
+    return row.type, row.in_shape, row.out_shape, row.parameters
+
+
+def _layer_row(group: list[LayerRow]) -> str:
+    row = group[0]
+    times = f"{len(group)} × " if len(group) > 1 else ""
+    shapes = (" × ".join(map(str, shape)) or "1" for shape in (row.in_shape, row.out_shape))
+    cells = (
+        f"{times}{escape(row.type)}",
+        " → ".join(shapes),
+        f"{row.parameters * len(group):,}",
+    )
+    return element("tr", *(element("td", cell) for cell in cells))

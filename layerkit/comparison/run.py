@@ -1,0 +1,332 @@
+"""The function ``compare``: specs are trained seed by seed, all models are judged on the same rows.
+
+Every contestant uses the same seeds, which makes pairs of runs: the same validation split and the
+same order of rows.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import platform
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import layerkit
+from layerkit.comparison.comparison import Comparison
+from layerkit.comparison.contestants import (
+    ContestantLike,
+    Entry,
+    check_same_task,
+    read_contestants,
+)
+from layerkit.comparison.data import ComparisonData, JudgedSplit, load_comparison_data
+from layerkit.comparison.formatting import percent
+from layerkit.comparison.judging import judge, shared_metrics
+from layerkit.comparison.metric_runs import metric_runs
+from layerkit.comparison.overlap import Overlap, overlap_cautions
+from layerkit.comparison.results import Contestant, Difference, LayerRow, Summary, Timing
+from layerkit.comparison.statistics.intervals import Levels, wilson_bounds
+from layerkit.comparison.timing import BATCH_ROWS, Timings, time_models
+from layerkit.comparison.trainings import ComparisonStoppedError, notices_by_text, train_entries
+from layerkit.comparison.verdicts import (
+    ContestantRuns,
+    best_contestants,
+    differences,
+    summarise,
+    summarise_seconds,
+)
+from layerkit.core.parts import Metric
+from layerkit.data import Dialect
+from layerkit.file.provenance import provenance
+from layerkit.file.save import save
+from layerkit.model import Model
+from layerkit.training import Listener
+from layerkit.training.training_data import DataLike
+
+__all__ = ["compare"]
+
+
+def compare(
+    contestants: Sequence[ContestantLike],
+    *,
+    data: DataLike = None,
+    seeds: int = 5,
+    settings: Sequence[str] = (),
+    listener: Listener | None = None,
+    confidence: float = 0.95,
+    timing: bool = True,
+    on: JudgedSplit = "test",
+    dialect: Dialect | None = None,
+    keep: str | os.PathLike[str] | None = None,
+) -> Comparison:
+    """Train or load contestants, judge them on the same rows, and compare each with the first.
+
+    Each difference has one interval over two sources of variation, other training runs and other
+    test rows, and says what each contributes. Where one of them is not measured, as with one model
+    each, the verdict is about these files only. Neither covers other training rows, another
+    train/test split, or other settings: all seeds share one split. Only the main metric carries
+    verdicts.
+
+    Parameters
+    ----------
+    contestants
+        Specs (paths, parsed objects, ``Spec``), which are trained here, and models (paths,
+        ``Model``), which are only judged. Models whose specs differ only in name and seed are
+        seeds of one contestant.
+    data
+        Path, or splits by name; None for what the recipes name.
+    seeds
+        How many times each spec is trained, counting up from the first contestant's seed.
+    settings
+        Overrides for all specs, such as ``"train.epochs=5"``.
+    listener
+        Receives the progress of each training.
+    confidence
+        Of each interval.
+    timing
+        Whether to measure inference; takes a fraction of a second per contestant.
+    on
+        "test" rows, the same for all, or each seed's "validation" rows (specs only), for choosing
+        between architectures without touching the test rows.
+    dialect
+        How tables are written; overrides what the specs say.
+    keep
+        Folder in which every training is kept as soon as it is done; trainings that are already
+        there are not done again. None keeps nothing.
+
+    Raises
+    ------
+    DataError
+        If the contestants answer different questions (classes, targets, input), were made for
+        different data and none are given, or there are no rows to judge.
+    SpecError, ModelFileError, PluginError, DataSourceError, OSError
+        If a contestant or the data cannot be read, or the recipes split the data differently.
+    ValueError
+        If ``seeds`` is below 1 or ``confidence`` not between 0 and 1.
+    ComparisonStoppedError
+        If the listener stops a training: a KeyboardInterrupt that says which are finished.
+    """
+    if seeds < 1:
+        raise ValueError(f"seeds: expected at least 1, got {seeds}")
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence: expected a number between 0 and 1, got {confidence}")
+    entries = read_contestants(contestants, settings)
+    judged = load_comparison_data(entries, data, on, dialect)
+    metrics = shared_metrics(entries)
+    command = shlex.join(_command(entries, data, seeds, settings, confidence, on, dialect))
+    folder = None if keep is None else Path(keep)
+    try:
+        train_entries(entries, judged.splits, seeds, listener or Listener(), folder)
+    except ComparisonStoppedError as stopped:
+        stopped.command = command
+        raise
+    check_same_task([e for e in entries if e.models])  # classes may be known only after training
+    overlaps = [judged.overlap(list(e.models.values())) for e in entries]
+    runs = _runs_by_metric(entries, judged, metrics, overlaps, seeds)
+    main = next(iter(runs))
+    best = best_contestants({i: r for i, r in enumerate(runs[main]) if r}, confidence)
+    compared = _differences(entries, runs, main, confidence)
+    timings = _time(entries, judged) if timing else None
+    return Comparison(
+        contestants=tuple(
+            _contestant(
+                entry,
+                metrics={
+                    name: s
+                    for name, by in runs.items()
+                    if (r := by[i]) and (s := summarise(r.runs, Levels(confidence)))
+                },
+                differences={name: d for name, by in compared.items() if (d := by[i])},
+                overlap=overlaps[i],
+                timing=timings.times.get(entry.name) if timings else None,
+            )
+            for i, entry in enumerate(entries)
+        ),
+        metric=main,
+        data=judged.name,
+        on=on,
+        rows=next((r.runs.count for r in runs[main] if r), 0),
+        confidence=confidence,
+        cautions=(*judged.cautions, *_cautions(entries, overlaps)),
+        command=f"{command} --html report.html",
+        best=tuple(entries[i].name for i in best),
+        control=timings.control if timings else None,
+        versions=_versions(),
+    )
+
+
+def _runs_by_metric(
+    entries: Sequence[Entry],
+    judged: ComparisonData,
+    metrics: Mapping[str, Metric],
+    overlaps: Sequence[Overlap | None],
+    seeds: int,
+) -> dict[str, list[ContestantRuns | None]]:
+    """The runs of each contestant by metric, the loss last; None without any."""
+    evaluations = [judge(e, judged, metrics) for e in entries]
+    diverged = [e.failures for e in entries]
+    ratio = judged.validation_ratio(seeds)
+    parts: dict[str, Metric | None] = {**metrics, "loss": None}
+    found: dict[str, list[ContestantRuns | None]] = {}
+    for name, metric in parts.items():
+        found[name] = []
+        each = metric_runs(evaluations, diverged, name, metric, ratio)
+        for e, runs, overlap in zip(entries, each, overlaps, strict=True):
+            seen = overlap.share if overlap and overlap.counts else None
+            found[name].append(None if runs is None else ContestantRuns(runs, e.name, e.kind, seen))
+    return found
+
+
+def _differences(
+    entries: Sequence[Entry],
+    runs: Mapping[str, Sequence[ContestantRuns | None]],
+    main: str,
+    confidence: float,
+) -> dict[str, list[Difference | None]]:
+    """Each contestant's difference from the first, by metric."""
+    levels = Levels(confidence, max(1, len(entries) - 1))
+    same_loss = [_loss(e) == _loss(entries[0]) for e in entries]
+    found = {}
+    for name, each in runs.items():
+        if name == "loss":  # values of different losses do not compare
+            each = [r if same else None for r, same in zip(each, same_loss, strict=True)]
+        found[name] = differences(each, name, levels, main=name == main)
+    return found
+
+
+def _time(entries: Sequence[Entry], judged: ComparisonData) -> Timings | None:
+    """Inference of each contestant's first model, by contestant; None without models."""
+    models = {e.name: e.first_model for e in entries if e.first_model is not None}
+    return time_models(models, judged.sample(BATCH_ROWS)) if models else None
+
+
+def _contestant(
+    entry: Entry,
+    metrics: dict[str, Summary],
+    differences: dict[str, Difference],
+    overlap: Overlap | None,
+    timing: Timing | None,
+) -> Contestant:
+    planned = entry.spec.plan()
+    model = entry.first_model
+    return Contestant(
+        name=entry.name,
+        kind=entry.kind,
+        sources=tuple(entry.sources),
+        seeds=tuple(entry.models),
+        parameters=sum(p.size for p in planned),
+        macs=sum(p.plan.macs for p in planned),
+        file_bytes=None if model is None else _file_size(model),
+        layers=tuple(
+            LayerRow(p.name, p.layer.type_name, p.in_shape, p.plan.out_shape, p.size)
+            for p in planned
+        ),
+        document=entry.spec.to_document(),
+        providers={
+            kind: f"{by['dist']} {by['version']}" if by["dist"] else "made in this process"
+            for kind, by in provenance(entry.spec.layers).items()
+        },
+        metrics=metrics,
+        differences=differences,
+        training_seconds=summarise_seconds(list(entry.seconds.values())) if entry.seconds else None,
+        timing=timing,
+        histories=tuple(m.history for m in entry.models.values()),
+        failures=dict(entry.failures),
+        failure_rate=_failure_rate(entry),
+        notices=notices_by_text(entry),
+        seen=None if overlap is None else overlap.share,
+        kept=tuple(entry.kept),
+    )
+
+
+def _file_size(model: Model) -> int:
+    """Bytes of a file that holds what prediction needs; the same for specs and files."""
+    buffer = io.BytesIO()
+    save(replace(model), buffer, weights_only=True)  # a copy, because saving sets the file's id
+    return len(buffer.getvalue())
+
+
+def _failure_rate(entry: Entry) -> tuple[float, float, float] | None:
+    """(rate, low, high) of trainings that diverged, at 95 %."""
+    total = len(entry.failures) + len(entry.models)
+    if entry.kind != "spec" or total == 0:
+        return None
+    rate = len(entry.failures) / total
+    return rate, *wilson_bounds(rate, total)(0.95)
+
+
+def _loss(entry: Entry) -> Any:
+    """The configuration of its loss."""
+    return None if entry.spec.train is None else entry.spec.train["loss"]
+
+
+def _cautions(entries: Sequence[Entry], overlaps: Sequence[Overlap | None]) -> list[str]:
+    """What a reader must know before believing the numbers."""
+    cautions = []
+    if len({json.dumps(_loss(e), sort_keys=True) for e in entries}) > 1:
+        cautions.append(
+            "The contestants were trained with different losses, so their losses do not compare; "
+            "metrics do."
+        )
+    for e in entries:
+        rate = _failure_rate(e)
+        if e.failures and rate is not None:
+            low, high = rate[1:]
+            numbers = "the numbers are of the others" if e.models else "it has no numbers"
+            cautions.append(
+                f"{e.name}: {len(e.failures)} of {len(e.failures) + len(e.models)} trainings "
+                f"diverged (95 % interval {100 * low:.0f} to {percent(high)}); {numbers}."
+            )
+    names, trained = [e.name for e in entries], [e.kind == "spec" for e in entries]
+    return cautions + overlap_cautions(names, overlaps, trained_here=trained)
+
+
+def _command(
+    entries: Sequence[Entry],
+    data: DataLike,
+    seeds: int,
+    settings: Sequence[str],
+    confidence: float,
+    on: JudgedSplit,
+    dialect: Dialect | None,
+) -> list[str]:
+    """The words of the command that repeats the comparison."""
+    words = ["layerkit", "compare"]
+    for e in entries:
+        words += e.sources or [f"{e.name}.json" if e.kind == "spec" else f"{e.name}.layerkit"]
+    if any(e.kind == "spec" for e in entries):
+        words += ["--seeds", str(seeds)]
+    if data is not None:
+        words += ["--data", "DATA" if isinstance(data, Mapping) else str(data)]
+    for setting in settings:
+        words += ["--set", setting]
+    if confidence != 0.95:
+        words += ["--confidence", f"{confidence:g}"]
+    if on != "test":
+        words += ["--on", on]
+    if dialect is None:
+        return words
+    for name in ("delimiter", "decimal", "thousands", "quote", "comment", "encoding"):
+        value = getattr(dialect, name)
+        words += [] if value is None else [f"--{name}", value]
+    if dialect.header is not None:
+        words.append("--header" if dialect.header else "--no-header")
+    for cell in dialect.missing_values:
+        words += ["--missing-value", cell]
+    return words
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "layerkit": layerkit.__version__,
+        "Python": platform.python_version(),
+        "NumPy": np.__version__,
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors",
+    }

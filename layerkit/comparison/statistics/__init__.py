@@ -1,0 +1,1 @@
+"""Statistics of comparisons: intervals, bootstrap, variance over runs and rows, many tests."""

@@ -1,0 +1,55 @@
+"""Many comparisons at once: which signs are settled, and which contestants may be the best."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from layerkit.comparison.statistics.intervals import Bounds, Levels
+
+__all__ = ["best_set", "holm_signs"]
+
+
+def holm_signs(bounds: Sequence[Bounds | None], confidence: float) -> list[int]:
+    """The sign of each difference: 1 (above zero), -1 (below) or 0 (open), all holding jointly.
+
+    With r differences still open, each is tested at the level that makes r hold jointly; those
+    whose interval excludes zero are settled, and the rest are tested again. None, which cannot be
+    measured, stays open and does not count.
+
+    Source: Holm, "A Simple Sequentially Rejective Multiple Test Procedure" (Scandinavian Journal of
+    Statistics 6, 1979).
+    """
+    signs = [0] * len(bounds)
+    unsettled = {i: b for i, b in enumerate(bounds) if b is not None}
+    while unsettled:
+        level = Levels(confidence, len(unsettled)).joint
+        settled = []
+        for i, at in unsettled.items():
+            low, high = at(level)
+            if low > 0 or high < 0:
+                signs[i] = 1 if low > 0 else -1
+                settled.append(i)
+        if not settled:
+            break
+        for i in settled:
+            del unsettled[i]
+    return signs
+
+
+def best_set(
+    pairs: Mapping[tuple[int, int], Bounds | None], count: int, confidence: float, *, higher: bool
+) -> list[int]:
+    """Which of ``count`` contestants are worse than none, with all pairs settled jointly (Holm).
+
+    ``pairs`` (i, j) are of j minus i. With the confidence given, every contestant that is truly
+    among the best is in the set, although the data chose which looks best: a model confidence set
+    in the sense of Hansen, Lunde, Nason, "The Model Confidence Set" (Econometrica 79, 2011), by the
+    simpler method of all pairs.
+    """
+    signs = holm_signs(list(pairs.values()), confidence)
+    worse = {
+        i if (sign > 0) == higher else j
+        for (i, j), sign in zip(pairs, signs, strict=True)
+        if sign != 0
+    }
+    return [k for k in range(count) if k not in worse]
