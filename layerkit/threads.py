@@ -117,10 +117,13 @@ def together(tasks: Sequence[Task]) -> None:
             thread = threading.Thread(
                 target=_help, args=(_queue,), name=f"layerkit-{len(_helpers) + 1}", daemon=True
             )
-            thread.start()
+            try:
+                thread.start()
+            except RuntimeError:  # out of threads, or the interpreter is shutting down
+                break
             _helpers.append(thread)
     job = _Job(tasks)
-    for _ in range(helpers):
+    for _ in range(min(helpers, len(_helpers))):
         _queue.put(job)
     job.work()
     job.over.acquire()

@@ -138,7 +138,7 @@ def check_model_target(path: Path) -> None:
         If it is ``-``.
     """
     from layerkit.codec.atomic import destination as behind
-    from layerkit.codec.reader import MAGIC
+    from layerkit.codec.layout import MAGIC
 
     if str(path) == "-":
         raise failures.Misuse("a model goes into a file, not to standard output: -o FILE names one")
@@ -177,7 +177,7 @@ def keep_others(outputs: Sequence[str | None]) -> None:
     Misuse
         If it is ``-``.
     """
-    from layerkit.codec.reader import MAGIC
+    from layerkit.codec.layout import MAGIC
 
     for output in outputs:
         if output == "-":

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from layerkit.codec.contract import check_data_contract
 from layerkit.codec.document import Document, LazyTensors
-from layerkit.codec.files import inspect_header, load_tensors
-from layerkit.codec.layers import LayerRecord, layer_records, unowned_tensors
+from layerkit.codec.layers import LayerEntry, layer_records
 from layerkit.codec.limits import Limits
 from layerkit.codec.names import DTYPES, format_dtype
-from layerkit.codec.reader import open_document
+from layerkit.codec.reader import load_tensors, open_document
 from layerkit.codec.relations import TensorRecord
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DTYPES",
     "Document",
-    "LayerRecord",
+    "LayerEntry",
     "LazyTensors",
     "Limits",
     "Shaped",
@@ -31,12 +30,10 @@ __all__ = [
     "check_content",
     "check_data_contract",
     "format_dtype",
-    "inspect_header",
     "layer_records",
     "load_tensors",
     "open_document",
     "tensor_digests",
-    "unowned_tensors",
     "write",
 ]
 

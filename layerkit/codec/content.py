@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import prod
 from numbers import Integral
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Required, TypedDict, Unpack
 
 from layerkit.codec.contract import check_data_contract
 from layerkit.codec.fields import Fields
@@ -25,12 +25,12 @@ from layerkit.display import quoted
 from layerkit.errors import LimitExceededError, MalformedFileError, TensorMismatchError
 
 __all__ = [
+    "Sections",
     "Shaped",
     "check_content",
     "check_names",
     "encoded_header",
     "plain_sections",
-    "sections_of",
 ]
 
 
@@ -48,54 +48,74 @@ class Shaped(NamedTuple):
         return cls(role, dtype, tuple(shape), prod(shape) * DTYPES[dtype].itemsize)
 
 
-def check_content(tensors: Mapping[str, Shaped], *, limits: Limits, **sections: Any) -> None:
-    """Raise what ``write`` would raise for these sections and tensors of these shapes.
-
-    Parameters
-    ----------
-    tensors
-        By name.
-    sections
-        Those of ``sections_of``.
+def check_content(
+    tensors: Mapping[str, Shaped], *, limits: Limits, **sections: Unpack[Sections]
+) -> None:
+    """Raise what ``write`` would raise for these sections and tensors (by name) of these shapes.
 
     Raises
     ------
     SpecError, MalformedFileError, LimitExceededError, TensorMismatchError
-        As ``write``.
+        Same as ``write``.
     """
-    plained = plain_sections(sections_of(**sections), limits)
+    plained = plain_sections(sections, limits)
     check_names({name: tensor.role for name, tensor in tensors.items()}, limits)
     encoded_header(plained, dict(sorted(tensors.items())), None, limits)
 
 
-def sections_of(
-    *,
-    spec: Mapping[str, Any],
-    types: Mapping[str, Mapping[str, Any]],
-    aliases: Mapping[str, str] | None = None,
-    metadata: Mapping[str, Any] | None = None,
-    history: Mapping[str, str] | None = None,
-    metrics: Mapping[str, float] | None = None,
-    training: Mapping[str, Any] | None = None,
-    selftest: Mapping[str, float] | None = None,
-    producer: Mapping[str, str] | None = None,
-    features: Mapping[str, Sequence[str]] | None = None,
-) -> dict[str, Any]:
-    """The header without its tensors, as ``write`` was given it; empty sections are left out."""
+class Sections(TypedDict, total=False):
+    """The header without its tensors, as callers give it; what is empty is left out.
+
+    Attributes
+    ----------
+    spec : mapping
+        With ``schema`` and ``model``, resolved: defaults filled in.
+    types : mapping
+        Type key -> record with ``config_version``, ``dist``, ``version`` (rule 3.6);
+        ``entry_point`` may be left out.
+    aliases : mapping
+        Further name -> tensor (rule 3.8); the tensor is to have the name whose layer comes first.
+    metadata, metrics, training, selftest : mapping
+        The sections of those names (rules 3.9 to 3.12).
+    history : mapping
+        Series -> "epoch" or "step"; the tensors ``history/SERIES`` hold the values.
+    producer, features : mapping
+        Rules 3.2 and 3.3; default this layerkit, and none.
+    """
+
+    spec: Required[Mapping[str, Any]]
+    types: Required[Mapping[str, Mapping[str, Any]]]
+    aliases: Mapping[str, str] | None
+    metadata: Mapping[str, Any] | None
+    history: Mapping[str, str] | None
+    metrics: Mapping[str, float] | None
+    training: Mapping[str, Any] | None
+    selftest: Mapping[str, float] | None
+    producer: Mapping[str, str] | None
+    features: Mapping[str, Sequence[str]] | None
+
+
+def plain_sections(given: Sections, limits: Limits) -> dict[str, Any]:
+    """The header without its tensors, as plain values (rule 9.1)."""
+    types, history = given["types"], given.get("history") or {}
     optional = {
-        "metrics": metrics,
-        "training": training,
-        "selftest": _floats(selftest),
-        "history": {series: {"unit": unit} for series, unit in (history or {}).items()},
+        "metrics": given.get("metrics"),
+        "training": given.get("training"),
+        "selftest": _floats(given.get("selftest")),
+        "history": {series: {"unit": unit} for series, unit in history.items()},
     }
-    return {
-        "aliases": aliases or {},
-        "features": features or {"optional": [], "required": []},
-        "metadata": metadata or {},
-        "producer": producer or _this_producer(),
-        "spec": spec,
+    header = {
+        "aliases": given.get("aliases") or {},
+        "features": given.get("features") or {"optional": [], "required": []},
+        "metadata": given.get("metadata") or {},
+        "producer": given.get("producer") or _this_producer(),
+        "spec": given["spec"],
         "types": {key: _type_record(key, record) for key, record in types.items()},
         **{key: value for key, value in optional.items() if value},
+    }
+    return {
+        key: plain(value, key, limits, nonfinite=key in ("metrics", "training"))
+        for key, value in header.items()
     }
 
 
@@ -116,14 +136,6 @@ def _floats(selftest: Mapping[str, float] | None) -> dict[str, Any]:
     return {
         key: float(bound) if isinstance(bound, Integral) and not isinstance(bound, bool) else bound
         for key, bound in (selftest or {}).items()
-    }
-
-
-def plain_sections(header: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
-    """The sections as plain values (rule 9.1)."""
-    return {
-        key: plain(value, key, limits, nonfinite=key in ("metrics", "training"))
-        for key, value in header.items()
     }
 
 

@@ -1,44 +1,125 @@
-"""The fields of the header, one by one (FORMAT.md section 3, steps 11 and 12).
+"""The fields of the header, section by section (FORMAT.md section 3, steps 11 and 12).
 
-Each function checks one section against the rules it cites; optional sections are in ``sections``,
-and what sections say about each other is in ``relations``. ``spec`` stays opaque here apart from
-``schema`` and ``model``.
+The tables say what each field must hold; the functions add what a table cannot say. How sections
+agree with each other is in ``relations``. ``spec`` stays opaque here apart from ``schema`` and
+``model``.
 """
 
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Callable
 from typing import Any
 
-from layerkit.codec.fields import Fields, a_map, ascending, refuse, want
+from layerkit.codec.fields import (
+    ARRAY,
+    MAP,
+    Check,
+    Fields,
+    Table,
+    ascending,
+    check,
+    check_fields,
+    entries,
+    refuse,
+)
 from layerkit.codec.limits import Limits
 from layerkit.codec.names import (
     DIST,
     DTYPES,
     FEATURE,
     GROUPS,
+    HEX32,
     LAYER_NAME,
     PRODUCER,
     ROLES,
     TYPE_KEY,
     VERSION,
-    below,
+    describe,
+    is_finite_float,
     is_int,
     is_param_name,
     is_tensor_name,
     matches,
-    shown,
 )
-from layerkit.codec.sections import SECTIONS
 from layerkit.display import quoted
 from layerkit.errors import UnsupportedFormatError
 
 __all__ = ["check_features", "check_sections"]
 
-_REQUIRED = ("aliases", "features", "metadata", "producer", "spec", "tensors", "types")
-_OPTIONAL = ("history", "metrics", "selftest", "training")
-_RECORD = ("dtype", "name", "nbytes", "offset", "role", "sha256", "shape")
+
+def _text(pattern: re.Pattern[str], expected: str) -> Check:
+    return Check(lambda value: matches(value, pattern), expected)
+
+
+def _int(low: int, high: int, expected: str) -> Check:
+    return Check(lambda value: is_int(value, low, high), expected)
+
+
+def _name(expected: str) -> Check:
+    return Check(is_tensor_name, expected)
+
+
 _MAX_RANK = 32
+_COUNT = _int(0, 2**63 - 1, "an int from 0 to 2^63 - 1")
+_NUMBER = _int(1, 2**31 - 1, "an int from 1 to 2^31 - 1")
+_BOUND = Check(lambda value: is_finite_float(value) and value >= 0, "a finite float >= 0")
+_WORD = _text(HEX32, "32 lowercase hex digits")
+_VERSION = _text(VERSION, "a version")
+_FEATURE = _text(FEATURE, "a feature name")
+_DIST = _text(DIST, "a normalised distribution name")
+_SLOT = _text(LAYER_NAME, "a slot name")
+_STRING = Check(lambda value: isinstance(value, str), "a string")
+_METRIC = Check(lambda value: type(value) in (int, float), "an int or a float")
+_TENSOR_NAME = _name("a tensor's name")
+_ANY = Check(lambda value: True, "anything")
+
+_REQUIRED = ("aliases", "features", "metadata", "producer", "spec", "tensors", "types")
+_FEATURES: Table = {"optional": ARRAY, "required": ARRAY}
+_PRODUCER: Table = {"name": _text(PRODUCER, "a producer's name"), "version": _VERSION}
+_TYPE: Table = {"config_version": _NUMBER, "dist": _ANY, "entry_point": _ANY, "version": _ANY}
+_TENSOR: Table = {
+    "name": _ANY,  # checked first: the paths of the others have it
+    "dtype": Check(
+        lambda value: isinstance(value, str) and value in DTYPES,
+        "one of " + " ".join(DTYPES),
+        "4.1",
+    ),
+    "shape": Check(
+        lambda value: type(value) is list and len(value) <= _MAX_RANK and all(map(is_int, value)),
+        "at most 32 ints from 0 to 2^63 - 1",
+    ),
+    "nbytes": _ANY,
+    "offset": Check(is_int, "an int >= 0", "4.5"),
+    "sha256": Check(lambda value: type(value) is bytes, "32 bytes", "2.7"),
+    "role": Check(lambda value: value in ROLES, "one of " + " ".join(ROLES), "4.3"),
+}
+_SERIES: Table = {"unit": Check(lambda value: value in ("epoch", "step"), '"epoch" or "step"')}
+_SELFTEST: Table = {"atol": _BOUND, "rtol": _BOUND}
+_TRAINING: Table = {
+    "epoch": _COUNT,
+    "step": _COUNT,
+    "callbacks": MAP,
+    "optimizer": MAP,
+    "rng": MAP,
+}
+_OPTIMIZER: Table = {
+    "type": _text(TYPE_KEY, "an optimiser's type key"),
+    "config": MAP,
+    "state": MAP,
+    "slots": ARRAY,
+}
+_GENERATOR: Table = {
+    "bit_generator": Check(lambda value: value in ("PCG64", "PCG64DXSM"), '"PCG64" or "PCG64DXSM"'),
+    "inc": Check(
+        lambda value: matches(value, HEX32) and int(value, 16) % 2 == 1,
+        "32 lowercase hex digits, an odd number",
+    ),
+    "state": _WORD,
+    "has_uint32": _int(0, 1, "0 or 1"),
+    "uinteger": _int(0, 2**32 - 1, "an int from 0 to 2^32 - 1"),
+}
 
 
 def check_features(header: dict[str, Any], fields: Fields) -> None:
@@ -51,18 +132,11 @@ def check_features(header: dict[str, Any], fields: Fields) -> None:
     UnsupportedFormatError
         For required features, naming each; 1.0 knows none.
     """
-    keys = ("optional", "required")
     if "features" not in header:
         refuse("header", "3.1", "required field missing: features")
-    features = fields.closed(header["features"], "features", "3.3", keys)
-    for key in keys:
-        ascending(
-            features[key],
-            f"features.{key}",
-            "3.3",
-            lambda item: matches(item, FEATURE),
-            "a feature name",
-        )
+    features = fields.closed(header["features"], "features", "3.3", _FEATURES)
+    for key in _FEATURES:
+        ascending(features[key], f"features.{key}", "3.3", _FEATURE)
     both = set(features["optional"]) & set(features["required"])
     if both:
         refuse("features", "3.3", f"{', '.join(sorted(both))} is both optional and required")
@@ -84,88 +158,77 @@ def check_sections(header: dict[str, Any], fields: Fields, limits: Limits) -> No
     LimitExceededError
         ``tensors``.
     """
-    fields.closed(header, "header", "3.1", _REQUIRED, _OPTIONAL)
-    _producer(header["producer"], fields)
-    spec = a_map(header["spec"], "spec", "3.4")
-    schema = spec.get("schema")
-    want(schema, "spec.schema", "3.4", is_int(schema, 1, 2**31 - 1), "an int from 1 to 2^31 - 1")
-    a_map(spec.get("model"), "spec.model", "3.4")
-    metadata = a_map(header["metadata"], "metadata", "3.12")
+    fields.with_keys(header, "header", "3.1", _REQUIRED, _OPTIONAL)
+    fields.closed(header["producer"], "producer", "3.2", _PRODUCER)
+    spec = check(header["spec"], "spec", "3.4", MAP)
+    check(spec.get("schema"), "spec.schema", "3.4", _NUMBER)
+    check(spec.get("model"), "spec.model", "3.4", MAP)
+    metadata = check(header["metadata"], "metadata", "3.12", MAP)
     for key in ("license", "card"):
-        text = metadata.get(key, "")
-        want(text, f"metadata.{key}", "3.12", isinstance(text, str), "a string")
-    for key, record in a_map(header["types"], "types", "3.6").items():
-        _type(key, record, fields)
-    _tensors(header["tensors"], fields, limits)
-    for alias, target in a_map(header["aliases"], "aliases", "3.8").items():
-        where = below("aliases", alias)
-        want(alias, where, "3.8", is_param_name(alias), "the name of a parameter")
-        want(target, where, "3.8", is_tensor_name(target), "a tensor's name")
-    for key, check in SECTIONS.items():
+        check(metadata.get(key, ""), f"metadata.{key}", "3.12", _STRING)
+    for key, where, record in entries(header["types"], "types", "3.6", _TYPE_NAME):
+        _check_type(key, where, record, fields)
+    _check_tensors(header["tensors"], fields, limits)
+    for _, where, target in entries(header["aliases"], "aliases", "3.8", _ALIAS):
+        check(target, where, "3.8", _TENSOR_NAME)
+    for key, check_section in _OPTIONAL.items():
+        if header.get(key) == {}:
+            refuse(key, "3.1", "an optional section must be absent or not empty")
         if key in header:
-            check(header[key], fields)
+            check_section(header[key], fields)
 
 
-def _producer(value: object, fields: Fields) -> None:
-    producer = fields.closed(value, "producer", "3.2", ("name", "version"))
-    name, version = producer["name"], producer["version"]
-    want(name, "producer.name", "3.2", matches(name, PRODUCER), "a producer's name")
-    want(version, "producer.version", "3.2", matches(version, VERSION), "a version")
-
-
-def _type(key: str, value: object, fields: Fields) -> None:
-    where = below("types", key)
+def _is_type_name(key: str) -> bool:
+    """True for a type key, or GROUP/NAME of another part."""
     group, slash, name = key.rpartition("/")
-    good = matches(name, TYPE_KEY) and (group in GROUPS if slash else True)
-    want(key, where, "3.6", good, "a type key, or GROUP/NAME of another part,")
-    names = ("config_version", "dist", "entry_point", "version")
-    record = fields.closed(value, where, "3.6", names)
-    number, dist, entry_point, version = (record[name] for name in names)
-    good = is_int(number, 1, 2**31 - 1)
-    want(number, f"{where}.config_version", "3.6", good, "an int from 1 to 2^31 - 1")
-    want(entry_point, f"{where}.entry_point", "3.6", entry_point == name, shown(name))
-    if slash and dist == "layerkit":
+    return matches(name, TYPE_KEY) and (not slash or group in GROUPS)
+
+
+_TYPE_NAME = Check(_is_type_name, "a type key, or GROUP/NAME of another part")
+_ALIAS = Check(is_param_name, "the name of a parameter")
+
+
+def _check_type(key: str, where: str, value: object, fields: Fields) -> None:
+    record = fields.closed(value, where, "3.6", _TYPE)
+    group, _, name = key.rpartition("/")
+    dist, version = record["dist"], record["version"]
+    if record["entry_point"] != name:
+        found = describe(record["entry_point"])
+        refuse(f"{where}.entry_point", "3.6", f"expected {describe(name)}, got {found}")
+    if group and dist == "layerkit":
         refuse(f"{where}.dist", "3.6", "a part of layerkit itself has no record")
-    if dist is None and version is None:
-        return
-    want(dist, f"{where}.dist", "3.6", matches(dist, DIST), "a normalised distribution name")
-    want(version, f"{where}.version", "3.6", matches(version, VERSION), "a version")
+    if dist is not None or version is not None:
+        check(dist, f"{where}.dist", "3.6", _DIST)
+        check(version, f"{where}.version", "3.6", _VERSION)
 
 
-def _tensors(value: object, fields: Fields, limits: Limits) -> None:
-    if not isinstance(value, list):
-        refuse("tensors", "3.7", f"an array is wanted, not {shown(value)}")
-    limits.check("tensors", len(value))
-    for index, item in enumerate(value):
+def _check_tensors(value: object, fields: Fields, limits: Limits) -> None:
+    tensors = check(value, "tensors", "3.7", ARRAY)
+    limits.check("tensors", len(tensors))
+    for index, item in enumerate(tensors):
         where = f"tensors[{index}]"
-        record = fields.closed(item, where, "3.7", _RECORD)
-        name, dtype, digest = record["name"], record["dtype"], record["sha256"]
-        want(name, f"{where}.name", "4.3", is_tensor_name(name), "a tensor's name")
-        where = f"tensors[{index}] ({name})"
-        known = isinstance(dtype, str) and dtype in DTYPES
-        want(dtype, f"{where}.dtype", "4.1", known, "one of " + " ".join(DTYPES))
-        _shape(record, where)
-        want(record["offset"], f"{where}.offset", "4.5", is_int(record["offset"]), "an int >= 0")
-        want(digest, f"{where}.sha256", "2.7", type(digest) is bytes, "32 bytes")
-        _role(record, where)
+        record = fields.with_keys(item, where, "3.7", _TENSOR)
+        name = check(record["name"], f"{where}.name", "4.3", _TENSOR_NAME)
+        where = f"{where} ({name})"
+        check_fields(record, where, "4.2", _TENSOR)
+        _check_size(record, where)
+        _check_role(record, where)
 
 
-def _shape(record: dict[str, Any], where: str) -> None:
+def _check_size(record: dict[str, Any], where: str) -> None:
     """Rule 4.2: ``nbytes`` follows from ``shape`` and ``dtype``, without overflow on the way."""
     shape, nbytes = record["shape"], record["nbytes"]
-    good = type(shape) is list and len(shape) <= _MAX_RANK and all(map(is_int, shape))
-    want(shape, f"{where}.shape", "4.2", good, "at most 32 ints from 0 to 2^63 - 1")
     itemsize = DTYPES[record["dtype"]].itemsize
     if math.prod(filter(None, shape)) * itemsize >= 2**63:
         refuse(f"{where}.shape", "4.2", "its product exceeds 2^63 - 1 bytes")
-    wanted = math.prod(shape) * itemsize
-    want(nbytes, f"{where}.nbytes", "4.2", is_int(nbytes) and nbytes == wanted, str(wanted))
+    size = math.prod(shape) * itemsize
+    if not is_int(nbytes) or nbytes != size:
+        refuse(f"{where}.nbytes", "4.2", f"expected {size}, got {describe(nbytes)}")
 
 
-def _role(record: dict[str, Any], where: str) -> None:
+def _check_role(record: dict[str, Any], where: str) -> None:
     """Rule 4.3: the role decides the form of the name."""
     name, role = record["name"], record["role"]
-    want(role, f"{where}.role", "4.3", role in ROLES, "one of " + " ".join(ROLES))
     if role in ("param", "state"):
         good = is_param_name(name)
     elif role == "optimizer":
@@ -174,8 +237,39 @@ def _role(record: dict[str, Any], where: str) -> None:
     elif role == "history":
         good = name.startswith("history/")
         if good and not (record["dtype"] == "f64" and len(record["shape"]) == 1):
-            refuse(where, "4.3", "a series is of dtype f64 and rank 1")
+            refuse(where, "4.3", "a series must have dtype f64 and rank 1")
     else:
         good = name in ("selftest/input", "selftest/output")
     if not good:
-        refuse(f"{where}.name", "4.3", f"{quoted(name)} is no name for the role {role}")
+        refuse(f"{where}.name", "4.3", f"the role {role} does not allow the name {quoted(name)}")
+
+
+def _check_history(value: object, fields: Fields) -> None:
+    for _, where, item in entries(value, "history", "3.9", _name("the name of a series")):
+        fields.closed(item, where, "3.9", _SERIES)
+
+
+def _check_metrics(value: object, fields: Fields) -> None:
+    for _, where, number in entries(value, "metrics", "3.9", _name("the name of a metric")):
+        check(number, where, "3.9", _METRIC)
+
+
+def _check_selftest(value: object, fields: Fields) -> None:
+    fields.closed(value, "selftest", "3.11", _SELFTEST)
+
+
+def _check_training(value: object, fields: Fields) -> None:
+    training = fields.closed(value, "training", "3.10", _TRAINING)
+    optimizer = fields.closed(training["optimizer"], "training.optimizer", "3.10", _OPTIMIZER)
+    ascending(optimizer["slots"], "training.optimizer.slots", "3.10", _SLOT)
+    stream = _name("the name of a random stream")
+    for _, where, state in entries(training["rng"], "training.rng", "3.10", stream):
+        fields.closed(state, where, "3.10", _GENERATOR)
+
+
+_OPTIONAL: dict[str, Callable[[object, Fields], None]] = {
+    "history": _check_history,
+    "metrics": _check_metrics,
+    "selftest": _check_selftest,
+    "training": _check_training,
+}

@@ -6,16 +6,16 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from layerkit.codec.limits import Limits, limits_in_use
-from layerkit.codec.names import LAYER_NAME, TYPE_KEY, is_int, matches, shown
+from layerkit.codec.names import LAYER_NAME, TYPE_KEY, describe, is_int, matches
 from layerkit.display import quoted
 from layerkit.errors import MalformedFileError, SpecError, UnsupportedFormatError
 
-__all__ = ["LayerRecord", "layer_records", "unowned_tensors"]
+__all__ = ["LayerEntry", "layer_records", "unowned_tensors"]
 
 SCHEMA = 1
 
 
-class LayerRecord(NamedTuple):
+class LayerEntry(NamedTuple):
     """One layer record of a spec.
 
     Attributes
@@ -26,17 +26,17 @@ class LayerRecord(NamedTuple):
         Its place, such as ``"spec.model.layers[2]"``.
     record : dict
         The record itself: ``type``, ``name``, ``config`` and what the spec schema adds.
-    nested : tuple of LayerRecord
+    nested : tuple of LayerEntry
         Its parts, if it is a composite.
     """
 
     path: str
     where: str
     record: dict[str, Any]
-    nested: tuple[LayerRecord, ...] = ()
+    nested: tuple[LayerEntry, ...] = ()
 
 
-def layer_records(header: dict[str, Any], *, limits: Limits | None = None) -> list[LayerRecord]:
+def layer_records(header: dict[str, Any], *, limits: Limits | None = None) -> list[LayerEntry]:
     """All layers of a header's spec, nested ones too, depth first, in order of application.
 
     Raises
@@ -58,7 +58,7 @@ def layer_records(header: dict[str, Any], *, limits: Limits | None = None) -> li
             f"{SCHEMA}",
             needs=(f"spec schema {schema}",),
         )
-    found: list[LayerRecord] = []
+    found: list[LayerEntry] = []
     _walk(spec["model"], "spec.model", "", found, limits_in_use(limits))
     used = {layer.record["type"] for layer in found}
     lone = sorted(used ^ {key for key in header["types"] if "/" not in key})
@@ -69,12 +69,12 @@ def layer_records(header: dict[str, Any], *, limits: Limits | None = None) -> li
 
 
 def _walk(
-    owner: dict[str, Any], where: str, prefix: str, found: list[LayerRecord], limits: Limits
-) -> tuple[LayerRecord, ...]:
+    owner: dict[str, Any], where: str, prefix: str, found: list[LayerEntry], limits: Limits
+) -> tuple[LayerEntry, ...]:
     """Append the layers of ``owner`` to ``found`` and return those directly below it."""
     layers = owner.get("layers")
     if not isinstance(layers, list):
-        raise SpecError(f"an array is wanted, not {shown(layers)}", location=f"{where}.layers")
+        raise SpecError(f"an array is wanted, not {describe(layers)}", location=f"{where}.layers")
     names: set[str] = set()
     below = []
     for index, record in enumerate(layers):
@@ -86,10 +86,10 @@ def _walk(
             raise SpecError(f"the name {quoted(name)} is repeated", location=f"{here}.name")
         names.add(name)
         path = prefix + name
-        found.append(LayerRecord(path, here, record))
+        found.append(LayerEntry(path, here, record))
         if "layers" in record:
             nested = _walk(record, here, path + ".", found, limits)
-            found[place] = LayerRecord(path, here, record, nested)
+            found[place] = LayerEntry(path, here, record, nested)
         below.append(found[place])
     return tuple(below)
 
@@ -97,20 +97,20 @@ def _walk(
 def _check_record(record: object, where: str) -> str:
     """The name of a layer record that has what every record must have."""
     if not isinstance(record, dict):
-        raise SpecError(f"a layer record is wanted, not {shown(record)}", location=where)
+        raise SpecError(f"a layer record is wanted, not {describe(record)}", location=where)
     for key, wanted, good in (
         ("type", "a type key", matches(record.get("type"), TYPE_KEY)),
         ("name", "a layer's name", matches(record.get("name"), LAYER_NAME)),
         ("config", "a map", isinstance(record.get("config"), dict)),
     ):
         if not good:
-            found = shown(record[key]) if key in record else "nothing"
+            found = describe(record[key]) if key in record else "nothing"
             raise SpecError(f"{wanted} is wanted, not {found}", location=f"{where}.{key}")
     name: str = record["name"]
     return name
 
 
-def unowned_tensors(header: dict[str, Any], layers: Iterable[LayerRecord]) -> list[str]:
+def unowned_tensors(header: dict[str, Any], layers: Iterable[LayerEntry]) -> list[str]:
     """Names of params, states and aliases whose layer the spec does not have (part of rule 4.4)."""
     paths = {layer.path for layer in layers}
     names = [item["name"] for item in header["tensors"] if item["role"] in ("param", "state")]

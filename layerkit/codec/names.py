@@ -26,6 +26,7 @@ __all__ = [
     "TYPE_KEY",
     "VERSION",
     "below",
+    "describe",
     "format_dtype",
     "is_finite_float",
     "is_int",
@@ -33,7 +34,6 @@ __all__ = [
     "is_tensor_name",
     "leaves",
     "matches",
-    "shown",
 ]
 
 # Rule 4.1: format name -> NumPy dtype, little-endian whatever the machine.
@@ -105,7 +105,7 @@ def is_param_name(value: object) -> TypeGuard[str]:
     return type(value) is str and len(value) <= 256 and _PARAM_NAME.fullmatch(value) is not None
 
 
-def shown(value: object) -> str:
+def describe(value: object) -> str:
     """How a value out of a file appears in a message: short, whatever its size."""
     if isinstance(value, dict):
         return f"a map of {len(value)}"
@@ -113,13 +113,13 @@ def shown(value: object) -> str:
         return f"an array of {len(value)}"
     if value is None:
         return "nil"
-    return quoted(value[:100] if isinstance(value, str | bytes) else value)
+    return quoted(value)
 
 
 def below(where: str, key: str) -> str:
     """The path of the field ``key`` of the map at ``where``, fit for a message."""
     if LAYER_NAME.fullmatch(key) is None:
-        return f"{where}[{shown(key)}]"
+        return f"{where}[{describe(key)}]"
     return f"{where}.{key}" if where else key
 
 

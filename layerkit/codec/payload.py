@@ -12,20 +12,58 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from layerkit.codec.buffer import Buffer
-from layerkit.codec.layout import Frame
+from layerkit.codec.layout import ALIGN, Frame
 from layerkit.codec.names import DTYPES
 from layerkit.codec.relations import TensorRecord
 from layerkit.codec.source import STEP, MappedSource, Source
 from layerkit.display import quoted
 from layerkit.errors import CorruptFileError, MalformedFileError
 
-__all__ = ["copy_tensor", "fill_tensor", "map_tensor", "scan_tensor", "skip_tensor"]
+__all__ = ["Buffer", "copy_tensor", "fill_tensor", "map_tensor", "scan_tensor", "skip_tensor"]
 
 # Small enough that a block is still in the cache when it is hashed.
 _BLOCK = 1 << 20
 
 Tensor = NDArray[Any]
+
+
+class Buffer:
+    """Memory for one tensor, 64-byte aligned, filled from front to back.
+
+    Parameters
+    ----------
+    size : int
+        Bytes in the end; of a stream only a claim.
+    step : int or None
+        None allocates all at once, as is right when the size has been checked against a file's.
+        Otherwise memory is allocated as ``window`` asks for it, ``step`` bytes at most at a time.
+    """
+
+    def __init__(self, size: int, step: int | None = None) -> None:
+        self.size = size
+        self._step = size if step is None else step
+        self._raw = np.empty(min(size, self._step) + ALIGN, np.uint8)
+        self._pad = -self._address() % ALIGN
+
+    def _address(self) -> int:
+        address: int = self._raw.__array_interface__["data"][0]
+        return address
+
+    def window(self, start: int, count: int) -> memoryview:
+        """``count`` bytes (at most ``step``) from ``start`` on, to be filled and then released."""
+        room = len(self._raw) - ALIGN
+        if start + count > room:
+            # No view exists now: each window is released before the next one is asked for.
+            self._raw.resize(min(self.size, room + self._step) + ALIGN, refcheck=False)
+        begin = self._pad + start
+        return self._raw[begin : begin + count].data
+
+    def finish(self) -> NDArray[np.uint8]:
+        """The bytes as an aligned array."""
+        pad = -self._address() % ALIGN
+        if pad != self._pad:  # growing has moved the memory
+            self._raw[pad : pad + self.size] = self._raw[self._pad : self._pad + self.size]
+        return self._raw[pad:][: self.size]  # in two steps: an empty slice would start at 0
 
 
 def copy_tensor(source: Source, record: TensorRecord, *, digest: bool) -> Tensor:

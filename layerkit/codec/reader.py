@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Iterable
 from hashlib import sha256
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, Literal, NamedTuple, overload
 
-from layerkit.codec.document import Document, located
+from layerkit.codec.document import Document, LazyTensors, Tensor, located
 from layerkit.codec.fields import Fields
 from layerkit.codec.header import check_features, check_sections
-from layerkit.codec.layout import HEADER_START, TAIL
+from layerkit.codec.layout import HEADER_START, MAGIC, TAIL
 from layerkit.codec.limits import Limits, limits_in_use
 from layerkit.codec.messagepack import Decoded, decode
 from layerkit.codec.recognise import kind_hint
@@ -30,9 +31,8 @@ from layerkit.errors import (
 )
 from layerkit.paths import path_errors
 
-__all__ = ["MAGIC", "check_header", "open_document"]
+__all__ = ["check_header", "load_tensors", "open_document"]
 
-MAGIC = b"\x83\xa8layerkit"
 _CONSTANTS = ((10, b"\x96"), (13, b"\xcf"), (22, b"\xce"), (27, b"\xcf"), (36, b"\xc4\x20"))
 _HEADER_KEY = (70, b"\xa6header")
 
@@ -94,6 +94,53 @@ def open_document(
             raise ValueError("mmap=True needs a file of this machine, not a stream or a URL")
         stream = place.open() if isinstance(place, Remote) else StreamSource(place)
         return _opened(stream, path, expected_id, limits)
+
+
+@overload
+def load_tensors(
+    source: str | os.PathLike[str] | BinaryIO | bytes | bytearray | memoryview,
+    *,
+    names: Iterable[str] | None = None,
+    verify: bool = True,
+    mmap: bool = False,
+    expected_id: str | None = None,
+    limits: Limits | None = None,
+) -> dict[str, Tensor]: ...
+
+
+@overload
+def load_tensors(
+    source: str | os.PathLike[str] | BinaryIO | bytes | bytearray | memoryview,
+    *,
+    names: Iterable[str] | None = None,
+    verify: Literal["lazy"],
+    mmap: bool = False,
+    expected_id: str | None = None,
+    limits: Limits | None = None,
+) -> LazyTensors: ...
+
+
+def load_tensors(
+    source: str | os.PathLike[str] | BinaryIO | bytes | bytearray | memoryview,
+    *,
+    names: Iterable[str] | None = None,
+    verify: bool | Literal["lazy"] = True,
+    mmap: bool = False,
+    expected_id: str | None = None,
+    limits: Limits | None = None,
+) -> dict[str, Tensor] | LazyTensors:
+    """The tensors of a model file by name, whatever its layers are: no plugin is needed.
+
+    Parameters are those of ``open_document`` and ``Document.read``.
+
+    Returns
+    -------
+    dict of str to ndarray
+        Tensors of all roles and aliases; an alias is the same array object as its target. With
+        ``verify="lazy"`` a LazyTensors mapping instead.
+    """
+    with open_document(source, mmap=mmap, expected_id=expected_id, limits=limits) as document:
+        return document.read(names, verify=verify)
 
 
 def _opened(

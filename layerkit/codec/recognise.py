@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import stat
 
+from layerkit.codec.layout import MAGIC
+
 __all__ = ["kind_hint", "mode_hint"]
 
 _SIGNATURES = (
@@ -44,7 +46,7 @@ def kind_hint(head: bytes, size: int | None = None) -> str | None:
     """
     if not head:
         return "it is empty"
-    if b"\x83\xa8layerkit".startswith(head):
+    if MAGIC.startswith(head):
         return f"it is cut off after {len(head)} bytes"
     known = next((what for sign, what in _SIGNATURES if head.startswith(sign)), None)
     known = known or _safetensors(head, size) or _pickle(head) or _text(head)

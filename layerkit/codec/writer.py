@@ -8,26 +8,26 @@ are a function of the content alone.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, Unpack
 
 from numpy.typing import NDArray
 
 from layerkit.codec.arrays import blocks, dtype_name
 from layerkit.codec.atomic import replace_file
 from layerkit.codec.content import (
+    Sections,
     Shaped,
     check_names,
     encoded_header,
     plain_sections,
-    sections_of,
 )
 from layerkit.codec.gather import Gather
-from layerkit.codec.layout import TAIL, Frame, lay_out
+from layerkit.codec.layout import MAGIC, TAIL, Frame, lay_out
 from layerkit.codec.limits import Limits, limits_in_use
 from layerkit.codec.parallel import each
-from layerkit.codec.reader import MAGIC, open_document
+from layerkit.codec.reader import open_document
 from layerkit.codec.remote import Remote, locate, write_remote
 from layerkit.paths import path_errors
 
@@ -47,17 +47,7 @@ class _Prepared(NamedTuple):
 def write(
     target: str | os.PathLike[str] | BinaryIO,
     *,
-    spec: Mapping[str, Any],
-    types: Mapping[str, Mapping[str, Any]],
     tensors: Tensors,
-    aliases: Mapping[str, str] | None = None,
-    metadata: Mapping[str, Any] | None = None,
-    history: Mapping[str, str] | None = None,
-    metrics: Mapping[str, float] | None = None,
-    training: Mapping[str, Any] | None = None,
-    selftest: Mapping[str, float] | None = None,
-    producer: Mapping[str, str] | None = None,
-    features: Mapping[str, Sequence[str]] | None = None,
     durable: bool = True,
     overwrite: bool = True,
     follow_symlinks: bool = True,
@@ -65,6 +55,7 @@ def write(
     check: bool = False,
     limits: Limits | None = None,
     digests: Mapping[str, bytes] | None = None,
+    **sections: Unpack[Sections],
 ) -> str:
     """Write a model file and return its file id.
 
@@ -72,21 +63,8 @@ def write(
     ----------
     target : path, URL or binary file object
         A path or URL is replaced atomically; a file object is written forward, which is not.
-    spec : mapping
-        With ``schema`` and ``model``, resolved: defaults filled in.
-    types : mapping
-        Type key -> record with ``config_version``, ``dist``, ``version`` (rule 3.6);
-        ``entry_point`` may be left out.
     tensors : mapping
         Name -> (role, array), arrays of any memory layout and byte order.
-    aliases : mapping, optional
-        Further name -> tensor (rule 3.8); the tensor is to have the name whose layer comes first.
-    metadata, metrics, training, selftest : mapping, optional
-        The sections of those names (rules 3.9 to 3.12); an empty one is left out.
-    history : mapping, optional
-        Series -> "epoch" or "step"; the tensors ``history/SERIES`` hold the values.
-    producer, features : mapping, optional
-        Rules 3.2 and 3.3; default this layerkit, and none.
     durable : bool
         Force the file to the disk before it replaces the target, and the directory after it.
     overwrite : bool
@@ -101,6 +79,8 @@ def write(
         Those of the readers that shall load the file.
     digests : mapping, optional
         What ``tensor_digests`` gave for some of these tensors; the others are hashed here.
+    **sections
+        See Sections; ``spec`` and ``types`` are required.
 
     Returns
     -------
@@ -115,19 +95,7 @@ def write(
         For a target that cannot be written; it is left as it was.
     """
     limits = limits_in_use(limits)
-    header = sections_of(
-        spec=spec,
-        types=types,
-        aliases=aliases,
-        metadata=metadata,
-        history=history,
-        metrics=metrics,
-        training=training,
-        selftest=selftest,
-        producer=producer,
-        features=features,
-    )
-    prepared = _prepare(header, tensors, limits, digests or {})
+    prepared = _prepare(sections, tensors, limits, digests or {})
 
     def produce(gather: Gather) -> None:
         _emit(prepared, gather)
@@ -159,10 +127,10 @@ def write(
 
 
 def _prepare(
-    header: dict[str, Any], tensors: Tensors, limits: Limits, known: Mapping[str, bytes]
+    sections: Sections, tensors: Tensors, limits: Limits, known: Mapping[str, bytes]
 ) -> _Prepared:
     """Steps 1 to 17 backwards: what the file will be, checked."""
-    plained = plain_sections(header, limits)
+    plained = plain_sections(sections, limits)
     check_names({name: role for name, (role, _) in tensors.items()}, limits)
     names = sorted(tensors)
     arrays = [tensors[name][1] for name in names]

@@ -10,8 +10,7 @@ import copy
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Literal, TypeVar
 
-from layerkit.codec import LayerRecord as FileRecord
-from layerkit.codec import Limits, layer_records
+from layerkit.codec import LayerEntry, Limits, layer_records
 from layerkit.core.layer import Layer
 from layerkit.core.parts import Part
 from layerkit.discovery.candidates import (
@@ -169,7 +168,7 @@ def resolve_types(
     return classes, configs
 
 
-def _flat(records: Iterable[FileRecord]) -> Iterable[FileRecord]:
+def _flat(records: Iterable[LayerEntry]) -> Iterable[LayerEntry]:
     for record in records:
         yield record
         yield from _flat(record.nested)

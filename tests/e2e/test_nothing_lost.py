@@ -18,7 +18,7 @@ import pytest
 import layerkit
 from layerkit.cli.failures import Terminated
 from layerkit.cli.progress import Quiet
-from layerkit.codec.reader import MAGIC
+from layerkit.codec.layout import MAGIC
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Cli, Unchanged

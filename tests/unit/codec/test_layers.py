@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from layerkit.codec import Limits, layer_records, unowned_tensors
+from layerkit.codec import Limits, layer_records
+from layerkit.codec.layers import unowned_tensors
 from layerkit.errors import (
     LimitExceededError,
     MalformedFileError,

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from layerkit import errors
-from layerkit.codec import Limits, inspect_header, open_document
+from layerkit.codec import Limits, open_document
 
 
 def put(raw: bytes, at: int, new: bytes) -> bytes:
@@ -33,7 +33,8 @@ def on_disk(raw: bytes, folder: Path) -> str:
 
 
 def test_the_worked_example_opens(tiny: bytes, tmp_path: Path) -> None:
-    document = inspect_header(on_disk(tiny, tmp_path))
+    with open_document(on_disk(tiny, tmp_path)) as document:
+        pass
     assert document.file_id == (
         "sha256:f7a60d0a7b9d0e9bc57b2cff129bdb41ef53574989d31b192e7cb59c5f92d72c"
     )
@@ -81,7 +82,8 @@ def test_a_missing_or_unreadable_file_gives_the_os_error(tmp_path: Path) -> None
 
 def test_a_link_to_a_file_is_followed(tiny: bytes, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(on_disk(tiny, tmp_path))
-    assert inspect_header(tmp_path / "link").size == 644
+    with open_document(tmp_path / "link") as document:
+        assert document.size == 644
 
 
 def test_a_path_is_opened_once_and_closed(

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from layerkit import errors
-from layerkit.codec import inspect_header, load_tensors, open_document, write
+from layerkit import errors, inspect
+from layerkit.codec import load_tensors, open_document, write
 
 SAMPLES = (
     *("dtypes", "empty", "full", "newer", "plugins"),
@@ -155,7 +155,7 @@ def test_hostile_files_get_their_verdict(
             continue
         count += 1
         path.write_bytes(data)
-        for view, read in (("inspect", inspect_header), ("tensors", load_tensors)):
+        for view, read in (("inspect", inspect), ("tensors", load_tensors)):
             state = (gc.isenabled(), np.geterr(), [*warnings.filters])
             verdict, text = outcome(read, path)
             assert state == (gc.isenabled(), np.geterr(), [*warnings.filters])

@@ -10,7 +10,7 @@ def test_the_public_names_are_these() -> None:
     assert layerkit.codec.__all__ == [
         "DTYPES",
         "Document",
-        "LayerRecord",
+        "LayerEntry",
         "LazyTensors",
         "Limits",
         "Shaped",
@@ -18,12 +18,10 @@ def test_the_public_names_are_these() -> None:
         "check_content",
         "check_data_contract",
         "format_dtype",
-        "inspect_header",
         "layer_records",
         "load_tensors",
         "open_document",
         "tensor_digests",
-        "unowned_tensors",
         "write",
     ]
     assert all(hasattr(layerkit.codec, name) for name in layerkit.codec.__all__)

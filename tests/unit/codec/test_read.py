@@ -13,7 +13,6 @@ import pytest
 
 from layerkit import errors
 from layerkit.codec import LazyTensors, Limits, layout, load_tensors, open_document, payload
-from layerkit.codec import buffer as buffer_module
 
 NAMES = ["d.W", "d.b", "d.mask", "d.tied"]
 
@@ -326,7 +325,7 @@ def test_a_large_stream_grows_and_stays_aligned(
 def test_a_buffer_that_moved_to_another_alignment_is_moved_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    buffer = buffer_module.Buffer(100, 50)
+    buffer = payload.Buffer(100, 50)
     with buffer.window(0, 50) as view:
         view[:] = bytes(range(50))
     with buffer.window(50, 50) as view:
