@@ -1,4 +1,4 @@
-"""Whether a difference that is there is found: 16 against 48 units on the digits, trained."""
+"""Whether a real difference is found: nets with 16 and 48 units, trained on the digits."""
 
 from __future__ import annotations
 

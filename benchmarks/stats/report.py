@@ -1,4 +1,4 @@
-"""Tables of how often verdicts were wrong, and which demands are not met."""
+"""Tables of how often verdicts were wrong, and which requirements are not met."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _Group = tuple[str, str, int, int]
 
 
 def faults(outcomes: Sequence[Outcome], power: tuple[int, int]) -> list[str]:
-    """What is demanded and not met."""
+    """The requirements that are not met."""
     found = []
     above = []
     for o in outcomes:
@@ -42,18 +42,18 @@ def faults(outcomes: Sequence[Outcome], power: tuple[int, int]) -> list[str]:
 
 
 def tables(outcomes: Sequence[Outcome], power: tuple[int, int], seed: int, minutes: float) -> str:
-    """A line for each kind of cell, a column for each number of seeds: the worst of its cells."""
+    """One line per kind of cell, one column per number of seeds: the worst of its cells."""
     each = outcomes[0].compared if outcomes else 0
     error = math.sqrt(LEVEL * (1 - LEVEL) / max(1, each))
     above = sum(o.apart / o.compared > LEVEL + 2 * error for o in outcomes)
     lines = [
         f"{len(outcomes)} cells of {each:,} comparisons each, seed {seed}, {minutes:.0f} minutes. "
         f"Above 5 % + 2 standard errors ({100 * (LEVEL + 2 * error):.1f} %): {above} cells. The "
-        f"wider net was found in {power[0]} of {power[1]} comparisons of trained ones.",
+        f"wider net was found in {power[0]} of {power[1]} comparisons of trained nets.",
         "",
-        "Equal nets told apart, in per cent, and in brackets how often the 95 % interval of a "
-        "net that is better held the truth; the worst of six cells (two kinds of equal nets, "
-        "three levels of noise):",
+        "Equal nets told apart, in per cent; in brackets, how often the 95 % interval of a better "
+        "net contained the true difference. Each entry is the worst of six cells (two kinds of "
+        "equal nets, three levels of noise):",
         "",
         "| measure | rows | contestants | " + " | ".join(f"{k} seeds" for k in SEEDS) + " |",
         "|---|---|---|" + "---|" * len(SEEDS),
@@ -89,7 +89,7 @@ def _grouped(outcomes: Sequence[Outcome]) -> Iterator[tuple[_Group, list[Outcome
 
 
 def full(outcomes: Sequence[Outcome]) -> str:
-    """A line for each cell."""
+    """One line per cell."""
     lines = [
         "| measure | nets | noise | seeds | rows | contestants | told apart, % | coverage, % |",
         "|---|---|---|---|---|---|---|---|",
@@ -105,7 +105,7 @@ def full(outcomes: Sequence[Outcome]) -> str:
 
 
 def write(text: str, every: str) -> None:
-    """Keep the tables."""
+    """Write the tables to results.md and to the documentation."""
     title = "# How often verdicts are wrong\n\nWritten by `make stats`.\n\n"
     (HERE / "results.md").write_text(f"{title}{text}\n\n## Every cell\n\n{every}\n", "utf-8")
     page = PAGE.read_text("utf-8")

@@ -1,10 +1,10 @@
-"""How often verdicts are wrong: simulated comparisons of nets that are equal, and real ones.
+"""How often verdicts are wrong, in simulated comparisons of equal nets and with trained nets.
 
     python -m benchmarks.stats.run [--comparisons 1000] [--seed N] [--only WORD,...] [--write]
 
-Without ``--seed`` a fresh one is taken and printed. ``--only`` keeps cells whose description holds
-all the words. ``--write`` keeps the tables in results.md and in docs/explanation/comparison.md.
-Exits with 1 if a demand is not met.
+Without ``--seed`` a fresh one is drawn and printed. ``--only`` selects cells whose description
+contains all the words. ``--write`` writes the tables to results.md and to
+docs/explanation/comparison.md. Exits with 1 if a requirement is not met.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from benchmarks.stats.simulate import Cell, Outcome, cells, judge
 
 
 def main() -> int:
-    """All cells, then trainings; 0 if every demand is met."""
+    """Run all cells, then the trainings; 0 if every requirement is met."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--comparisons", type=int, default=1000, help="of each cell")
-    parser.add_argument("--seed", type=int, help="to repeat a run")
-    parser.add_argument("--only", default="", help="words of the cells to draw")
-    parser.add_argument("--write", action="store_true", help="keep the tables")
+    parser.add_argument("--comparisons", type=int, default=1000, help="number per cell")
+    parser.add_argument("--seed", type=int, help="seed of a run to repeat")
+    parser.add_argument("--only", default="", help="words that select cells, separated by commas")
+    parser.add_argument("--write", action="store_true", help="write the tables to the files")
     given = parser.parse_args()
     seed = secrets.randbits(32) if given.seed is None else given.seed
     words = [word for word in given.only.split(",") if word]
@@ -46,7 +46,7 @@ def main() -> int:
     for fault in faults:
         print("NOT MET:", fault)
     if not faults:
-        print("every demand is met")
+        print("every requirement is met")
     if given.write:
         report.write(text, report.full(outcomes))
     return 1 if faults else 0

@@ -1,13 +1,12 @@
-"""Comparisons of nets whose truth is known: rows, hits and losses are drawn, nothing is trained.
+"""Simulated comparisons with a known truth: rows, hits and losses are drawn, nothing is trained.
 
 A net gives each row of an endless supply a score; a run of it shifts all scores by its seed. A row
 is right if its score beats logistic noise. Losses are the exponential of score and noise, so they
 are as skewed as those of a trained net. The nets of a cell are equal over the supply: either copies
-of one net, or nets that are right on different rows. One more net is better by a known amount, so
-that the coverage of intervals is judged where the truth is not zero.
+of one net, or nets that are right on different rows. One more net is better by a known amount, to
+measure the coverage of intervals where the true difference is not zero.
 
-The verdicts are those of ``layerkit.comparison``: its own functions are called, from the table of
-rows onwards.
+Verdicts come from the functions of ``layerkit.comparison``, which get the simulated table of rows.
 """
 
 from __future__ import annotations
@@ -28,19 +27,19 @@ CONFIDENCE = 0.95
 SEEDS = (2, 3, 5, 10, 20, 40)
 ROWS = (355, 2000)
 NOISE = {"quiet": 0.05, "medium": 0.3, "noisy": 0.8}
-HELD = 0.2  # of the pool, on validation
+HELD = 0.2  # share of the pool that is held out, on validation
 _MEAN, _SPREAD, _APART = 4.2, 2.0, 1.5  # scores of rows: about 95 % right
 _STEPS = 1 << 16
 _LOGISTIC = np.log(
     (np.arange(_STEPS, dtype=np.float64) + 0.5) / (_STEPS - np.arange(_STEPS) - 0.5)
 ).astype(np.float32)
 _BETTER = 0.4  # the score of the better net
-_LOSS = 0.5  # how strongly a score moves the logarithm of a loss
+_LOSS = 0.5  # effect of a score on the logarithm of a loss
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One way in which comparisons are drawn."""
+    """One setting of the simulation."""
 
     measure: str  # "hits" or "losses"
     nets: str  # "copies" or "other rows"
@@ -53,17 +52,17 @@ class Cell:
 
 @dataclass
 class Outcome:
-    """Of the comparisons of a cell."""
+    """What was found in the comparisons of a cell."""
 
     cell: Cell
     compared: int = 0
-    apart: int = 0  # comparisons in which any net was told apart from the first
-    covered: int = 0  # printed intervals of the better net that hold the truth
+    apart: int = 0  # comparisons in which any equal net was told apart from the first
+    covered: int = 0  # intervals of the better net that contain the true difference
     narrowest: float = np.inf  # width of an interval, in rows
 
 
 def cells() -> Iterator[Cell]:
-    """All of them; losses of many contestants, which cost most, for some numbers of seeds only."""
+    """All cells; losses of many contestants, which cost most, only for some numbers of seeds."""
     for measure in ("hits", "losses"):
         for on in ("test", "validation"):
             for contestants in (2, 12):
@@ -78,7 +77,7 @@ def cells() -> Iterator[Cell]:
 
 
 def judge(cell: Cell, comparisons: int, rng: np.random.Generator) -> Outcome:
-    """Draw comparisons of ``cell`` and count what is said of them."""
+    """Simulate comparisons of ``cell`` and count the verdicts."""
     found = Outcome(cell)
     levels = Levels(CONFIDENCE, cell.contestants - 1)
     truth = _expected(cell, _BETTER) - _expected(cell, 0.0)
@@ -93,7 +92,7 @@ def judge(cell: Cell, comparisons: int, rng: np.random.Generator) -> Outcome:
 
 
 def _expected(cell: Cell, better: float) -> float:
-    """The metric of a net over the supply of rows and of seeds."""
+    """The expected metric of a net over all rows and seeds."""
     apart = _APART if cell.nets == "other rows" else 0.0
     variance = _SPREAD**2 + apart**2 + NOISE[cell.noise] ** 2
     mean = _MEAN + better
@@ -106,7 +105,7 @@ def _expected(cell: Cell, better: float) -> float:
 
 
 def _drawn(cell: Cell, rng: np.random.Generator) -> list[MetricRuns]:
-    """The marks of each contestant in one comparison, and of one that is better."""
+    """The runs of each contestant in one comparison, and of one that is better."""
     pool = cell.rows if cell.on == "test" else round(cell.rows / HELD)
     base = rng.normal(_MEAN, _SPREAD, pool).astype(np.float32)
     taken = None
@@ -122,11 +121,11 @@ def _drawn(cell: Cell, rng: np.random.Generator) -> list[MetricRuns]:
             scores = scores + rng.normal(0, _APART, pool).astype(np.float32)
         shifts = rng.normal(0, NOISE[cell.noise], (cell.seeds, 1)).astype(np.float32)
         seen = (scores if taken is None else scores[taken]) + shifts
-        nets.append(_marks(cell, seen, rng))
+        nets.append(_runs(cell, seen, rng))
     return nets
 
 
-def _marks(cell: Cell, scores: Any, rng: np.random.Generator) -> MetricRuns:
+def _runs(cell: Cell, scores: Any, rng: np.random.Generator) -> MetricRuns:
     """(k, n) scores as a net's runs in one metric."""
     shape = (cell.seeds, cell.rows)
     noise = _LOGISTIC[rng.integers(0, _STEPS, shape, np.uint16)]
