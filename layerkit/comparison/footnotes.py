@@ -151,8 +151,8 @@ def cost_notes(result: ComparisonResult) -> list[str]:
         )
     if any(c.training_seconds is None for c in result.contestants):
         notes.append(
-            "Training time is measured only for specs trained here (–); a model file holds no "
-            "times, so that equal trainings give equal files."
+            "Training time is measured only for specs trained here; others show –, because a model "
+            "file holds no times (equal trainings give equal files)."
         )
     return notes
 

@@ -36,9 +36,9 @@ _WIDE, _NARROW = 520.0, 350.0  # of charts, for desktop and phone
 
 def html_page(result: ComparisonResult) -> str:
     """The whole page as text; it loads nothing and runs no script."""
-    names = " and ".join(c.name for c in result.contestants[:2])
-    more = len(result.contestants) - 2
-    title = f"{names}{f' and {more} more' if more > 0 else ''} compared"
+    names = [c.name for c in result.contestants]
+    *first, last = names if len(names) < 4 else [*names[:2], f"{len(names) - 2} more"]
+    title = f"{', '.join(first)} and {last} compared" if first else f"{last} judged"
     style = files(__package__).joinpath("style.css").read_text("utf-8")
     sections = (_charts, _tables, _curves, _architectures, _meaning, _reproduction)
     body = element("main", *(section(result) for section in sections))
