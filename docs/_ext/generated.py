@@ -283,7 +283,7 @@ def _help(text: str | None) -> str:
 
 
 def checks(kind: str) -> str:
-    """The checks of the kit for parts of ``kind``, or those that all kinds have: why, and a fix."""
+    """The checks for parts of ``kind``, or those that all kinds share: id, reason and remedy."""
     from layerkit.testing import rules_for
 
     shared = {"declared", "docs", "settings", "global", "import"}  # groups that every kind has
@@ -292,7 +292,7 @@ def checks(kind: str) -> str:
         for rule in rules_for("layers" if kind == "all" else kind)
         if (rule.id.partition(".")[0] in shared) == (kind == "all")
     ]
-    return _table(["check", "why", "what usually mends it"], rows)
+    return _table(["check", "reason", "usual remedy"], rows)
 
 
 def _unmarked(text: str) -> str:

@@ -83,7 +83,7 @@ def _parts(
 ) -> tuple[list[type[Part]], list[str]]:
     """The classes to check, and why others of ``--all`` cannot be."""
     from layerkit.errors import LayerkitError
-    from layerkit.testing.find import find_part, installed_parts
+    from layerkit.testing.find_part import find_part, installed_parts
 
     if target is not None and all_:
         raise Misuse("either a part or --all")

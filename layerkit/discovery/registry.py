@@ -47,7 +47,7 @@ __all__ = [
 
 P = TypeVar("P", bound=Part)
 
-_TYPE_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,126}[a-z0-9])?")  # that of the model file
+TYPE_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,126}[a-z0-9])?")  # that of the model file
 
 
 class Registry(Generic[P]):
@@ -366,7 +366,7 @@ def register(part: type[P]) -> type[P]:
     name = getattr(part, "type_name", None)
     if not isinstance(name, str):
         raise TypeError(f"{part.__name__} needs a class attribute type_name, its registry name")
-    if not _TYPE_NAME.fullmatch(name):
+    if not TYPE_NAME.fullmatch(name):
         raise ValueError(
             f"type_name {name!r}: lower-case letters, digits, '.', '_', '-' are wanted"
         )

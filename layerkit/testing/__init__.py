@@ -1,18 +1,18 @@
-"""The conformance kit tells whether a part keeps its contract.
+"""The conformance kit checks whether a layer, or another part, behaves as layerkit requires.
 
-A layer, or another part, is run through a battery of checks: its gradients against numbers, its
-declarations against what it does, its manners towards memory, threads, files and processes. Each
-check has an id, a reason, a hint and a seed; what was planned is counted against what ran.
+Its batteries of checks compare gradients with central differences and declarations with behaviour,
+and look at memory, threads, files and processes. Each check has an id, a reason, a hint and a seed;
+the report counts the planned checks and those that ran.
 
-In a test of your own, one test a check::
+In your own tests, one test per check::
 
     @pytest.mark.parametrize("check", checks(Spline), ids=str)
     def test_conformance(check):
         check.run()
 
-or at once, ``check_part(Spline).raise_if_failed()``, or ``layerkit plugins check acme.spline``.
+or all at once, ``check_part(Spline).raise_if_failed()``, or ``layerkit plugins check acme.spline``.
 
-A check that a part cannot pass is named beside it, with the reason::
+A class names the checks that it cannot pass, with the reason::
 
     conformance_exceptions = {"batch.split": "rows are normalised together, on purpose"}
 """

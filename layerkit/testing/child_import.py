@@ -1,7 +1,8 @@
-"""Run as a script in a fresh interpreter: import one part, make it, and watch what happens.
+"""Script for a new interpreter: import one part, make it, and watch the side effects.
 
-Reads ``{"module": ..., "name": ...}`` from standard input, writes one JSON line: seconds, modules,
-what was printed, files and connections that the part's own code opened, random state changed.
+Reads ``{"module": ..., "name": ..., "kind": ...}`` from standard input; writes one JSON line with
+the seconds, the modules, the printed text, the files and connections that the part's own code
+opened, and the random state and settings that changed.
 """
 
 import contextlib
@@ -14,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-# Events of sys.audit that mean a file or the network; paths of the event's first argument.
+# Events of sys.audit that mean a file, a process or the network.
 WATCHED = (
     *("open", "os.listdir", "os.scandir", "os.mkdir", "os.remove", "os.rename", "os.rmdir"),
     *("os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "subprocess.Popen"),
@@ -25,7 +26,7 @@ WATCHED = (
 
 
 def home_of(module: str) -> tuple[str, ...]:
-    """Where the files of the top-level package of ``module`` lie; single modules name a file."""
+    """The folders of the top-level package of ``module``, or the file of a single module."""
     import importlib.util
 
     spec = importlib.util.find_spec(module.partition(".")[0])
@@ -37,7 +38,7 @@ def home_of(module: str) -> tuple[str, ...]:
 
 
 def watch_files(homes: tuple[str, ...], phase: list[str], touched: list[str]) -> None:
-    """From now on note in ``touched`` what code in ``homes`` opens, while ``phase`` has a name."""
+    """List in ``touched`` what code in ``homes`` opens from now on, while ``phase`` has a name."""
 
     def watch(event: str, args: tuple[object, ...]) -> None:
         if event not in WATCHED or not phase[0]:
@@ -58,7 +59,7 @@ def watch_files(homes: tuple[str, ...], phase: list[str], touched: list[str]) ->
 
 
 def settings_now() -> dict[str, str]:
-    """What an import must leave as it is."""
+    """Settings that an import must not change."""
     import numpy as np
 
     return {
@@ -71,23 +72,23 @@ def settings_now() -> dict[str, str]:
 
 
 def main() -> None:
-    """Import, make, and print what was seen."""
+    """Import and make the part, and print the reply."""
     import numpy as np
 
     import layerkit
     import layerkit.fields
 
-    for name in layerkit.__all__:  # loaded here, so that the part is not charged for them
+    for name in layerkit.__all__:  # loaded now, so that they do not count as the part's
         if name[:1].isupper() or name in ("activation", "initializer", "matmul", "matmul_both"):
             getattr(layerkit, name)
 
-    asked = json.load(sys.stdin)
+    request = json.load(sys.stdin)
     touched: list[str] = []
     phase = ["import"]
-    watch_files(home_of(asked["module"]), phase, touched)
+    watch_files(home_of(request["module"]), phase, touched)
 
-    told: dict[str, object] = {"error": None}
-    random.seed()  # a state nobody has set before, so that seed(0) shows
+    reply: dict[str, object] = {"error": None}
+    random.seed()  # a new state, so that seed(0) shows
     np.random.seed()  # noqa: NPY002
     before = random.getstate(), np.random.get_state(legacy=False)  # noqa: NPY002
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -98,27 +99,27 @@ def main() -> None:
     with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
         try:
             start = time.perf_counter()
-            __import__(asked["module"])
-            told["seconds"] = time.perf_counter() - start
-            told["modules"] = sorted(set(sys.modules) - here)
-            told["printed"] = printed.getvalue()
+            __import__(request["module"])
+            reply["seconds"] = time.perf_counter() - start
+            reply["modules"] = sorted(set(sys.modules) - here)
+            reply["printed"] = printed.getvalue()
             after = random.getstate(), np.random.get_state(legacy=False)  # noqa: NPY002
-            told["random"] = repr(before) != repr(after)
+            reply["random"] = repr(before) != repr(after)
             then = settings_now()
-            told["settings"] = [name for name in settings if then[name] != settings[name]]
-            part: Any = sys.modules[asked["module"]]
-            for step in asked["name"].split("."):
+            reply["settings"] = [name for name in settings if then[name] != settings[name]]
+            part: Any = sys.modules[request["module"]]
+            for step in request["name"].split("."):
                 part = getattr(part, step)
             phase[0] = "making it"
             for config, shape in part.examples():
                 made = part(**config)
-                if asked["kind"] == "layers":
+                if request["kind"] == "layers":
                     made.plan(tuple(shape))
-        except (Exception, SystemExit) as error:  # noqa: BLE001  # told to the parent
-            told["error"] = f"{phase[0]} raised {type(error).__name__}: {error}"
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # reported to the parent
+            reply["error"] = f"{phase[0]} raised {type(error).__name__}: {error}"
     phase[0] = ""
-    told["touched"] = touched
-    print("\n" + json.dumps(told))  # noqa: T201  # the answer
+    reply["touched"] = touched
+    print("\n" + json.dumps(reply))  # noqa: T201  # the reply
 
 
 if __name__ == "__main__":

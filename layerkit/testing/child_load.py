@@ -1,7 +1,8 @@
-"""Run as a script in a fresh interpreter: load models, predict, and say what came.
+"""Script for a new interpreter: load models and predict.
 
 Imports layerkit only: the layers must be found by their entry points. Reads from standard input
-``{"files": [path, ...], "rows": [[...], ...]}``, writes one JSON line.
+``{"files": [path, ...], "rows": [[...], ...]}``, writes the digests of the predictions as one JSON
+line.
 """
 
 import hashlib
@@ -10,19 +11,19 @@ import sys
 
 
 def main() -> None:
-    """Predict with every file and print the digests of the outputs."""
+    """Load every file, predict, and print the reply."""
     import layerkit
 
-    asked = json.load(sys.stdin)
+    request = json.load(sys.stdin)
     digests: list[str] = []
-    told: dict[str, object] = {"digests": digests, "error": None}
+    reply: dict[str, object] = {"digests": digests, "error": None}
     try:
-        for path, rows in zip(asked["files"], asked["rows"], strict=True):
+        for path, rows in zip(request["files"], request["rows"], strict=True):
             outputs = layerkit.load(path).predict(rows)
             digests.append(hashlib.sha256(outputs.tobytes()).hexdigest())
-    except (Exception, SystemExit) as error:  # noqa: BLE001  # told to the parent
-        told["error"] = f"{type(error).__name__}: {error}"
-    print("\n" + json.dumps(told))  # noqa: T201  # the answer; what a plugin printed stands before
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # reported to the parent
+        reply["error"] = f"loading and predicting raised {type(error).__name__}: {error}"
+    print("\n" + json.dumps(reply))  # noqa: T201  # the reply; a plugin may have printed lines before it
 
 
 if __name__ == "__main__":

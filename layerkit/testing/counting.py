@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 
 from layerkit.core.layer import Array, Context
-from layerkit.testing.bench import Bench
-from layerkit.testing.rules import Failed
+from layerkit.testing.layer_trial import LayerTrial
+from layerkit.testing.verdicts import Failed
 
 __all__ = ["Counter", "Unobservable", "count"]
 
@@ -200,7 +200,7 @@ def _wrapping(maker: Callable[..., Any]) -> Callable[..., Any]:
     return made
 
 
-def count(bench: Bench, x: Array) -> Counter:
+def count(trial: LayerTrial, x: Array) -> Counter:
     """What one feed of x multiplies.
 
     Raises
@@ -208,15 +208,15 @@ def count(bench: Bench, x: Array) -> Counter:
     Unobservable
         If the layer does not run on watched arrays, or gives other numbers there.
     """
-    wanted = bench.feed(x, bench.context(training=False)).copy()
-    layer, ctx, counter = bench.layer, bench.context(training=False), Counter()
+    wanted = trial.feed(x, trial.context(training=False)).copy()
+    layer, ctx, counter = trial.layer, trial.context(training=False), Counter()
     kept = {word: getattr(layer, word) for word in ("params", "joined", "state")}
     for word, table in kept.items():
         setattr(layer, word, _watch(table))
     with _buffers(ctx):
         try:
-            with _watching(counter, sys.modules.get(bench.subject.part.__module__)):
-                y = bench.feed(x.view(Watched), ctx)
+            with _watching(counter, sys.modules.get(trial.subject.part.__module__)):
+                y = trial.feed(x.view(Watched), ctx)
             found = np.array(_plain(y))
         except Failed as error:
             raise Unobservable(str(error)) from error

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from layerkit.core.layer import Shape
 from layerkit.errors import LayerkitError
-from layerkit.testing.rules import Failed
+from layerkit.testing.subject import Example, Subject
+from layerkit.testing.verdicts import Failed
 
 if TYPE_CHECKING:
     from layerkit.model import Model
-    from layerkit.testing.subject import Example, Subject
 
 __all__ = ["loaded", "model_of", "saved", "spec_of"]
 
@@ -24,55 +25,37 @@ def spec_of(subject: Subject, config: Mapping[str, Any], shape: Shape) -> dict[s
 
 
 def model_of(subject: Subject, example: Example) -> Model:
-    """A model of this layer alone, with weights that are not those of its start.
-
-    Raises
-    ------
-    Failed
-        If it cannot be built.
-    """
+    """A model of this layer, with noise in its weights. Raises ``Failed`` if it cannot be built."""
     from layerkit.model import build
 
-    try:
+    with _failing("building a model"):
         model = build(spec_of(subject, example.config, example.shape))
-    except LayerkitError as error:
-        raise Failed(
-            f"{example}: building a model raised {type(error).__name__}: {error}"
-        ) from error
-    noise = subject.rng("weights", example.words).uniform(-0.5, 0.5, model.network.size)
+    noise = subject.rng("weights", example.name).uniform(-0.5, 0.5, model.network.size)
     model.network.params[...] += noise.astype(model.network.dtype)
     return model
 
 
-def saved(example: Example, model: Model) -> bytes:
-    """The model's file.
-
-    Raises
-    ------
-    Failed
-        If it cannot be saved.
-    """
+def saved(model: Model) -> bytes:
+    """The model's file. Raises ``Failed`` if it cannot be saved."""
     from layerkit.file.save import save
 
     stream = io.BytesIO()
-    try:
+    with _failing("saving the model"):
         save(model, stream)
-    except LayerkitError as error:
-        raise Failed(f"{example}: saving raised {type(error).__name__}: {error}") from error
     return stream.getvalue()
 
 
-def loaded(example: Example, raw: bytes) -> Model:
-    """The model of a file.
-
-    Raises
-    ------
-    Failed
-        If it cannot be loaded.
-    """
+def loaded(raw: bytes) -> Model:
+    """The model of a file. Raises ``Failed`` if it cannot be loaded."""
     from layerkit.file.load import load
 
-    try:
+    with _failing("loading the model"):
         return load(io.BytesIO(raw))
+
+
+@contextmanager
+def _failing(what: str) -> Iterator[None]:
+    try:
+        yield
     except LayerkitError as error:
-        raise Failed(f"{example}: loading raised {type(error).__name__}: {error}") from error
+        raise Failed(f"{what} raised {type(error).__name__}: {error}") from error

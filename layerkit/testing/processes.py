@@ -1,8 +1,7 @@
-"""Checks that need a fresh interpreter: what importing a part does, and loading a file of it.
+"""Child processes: what importing a part does in a new interpreter, and loading a file of it there.
 
-A class that no other process could import (of a notebook, of a function) is not reachable. One
-that is importable and not installed is offered, for these checks alone, by the metadata of a
-distribution in a temporary folder.
+A child cannot import a class of a notebook or a function. For a class that is importable but not
+installed, the metadata of a distribution in a temporary folder offers it to the child.
 """
 
 from __future__ import annotations
@@ -20,17 +19,17 @@ from typing import Any
 
 from layerkit.core.parts import Part
 from layerkit.testing.models import spec_of
-from layerkit.testing.rules import Failed
 from layerkit.testing.subject import Example, Subject
+from layerkit.testing.verdicts import Failed
 
-__all__ = ["import_afresh", "import_again", "predict_afresh", "reachable"]
+__all__ = ["import_again", "import_in_child", "importable", "predict_in_child"]
 
 _HERE = Path(__file__).parent
 _LIMIT = 120.0  # seconds of one child; a part whose import hangs must not hang the kit
 
 
-def reachable(part: type[Part]) -> bool:
-    """Whether a fresh process could import the class."""
+def importable(part: type[Part]) -> bool:
+    """Whether another process could import the class."""
     if part.__module__ == "__main__" or "<locals>" in part.__qualname__:
         return False
     try:
@@ -39,13 +38,10 @@ def reachable(part: type[Part]) -> bool:
         return False
 
 
-def _child(script: str, asked: dict[str, Any], *, site: Path | None = None) -> dict[str, Any]:
-    """The answer of a script of ours in an interpreter of its own.
+def _child(script: str, request: dict[str, Any], *, site: Path | None = None) -> dict[str, Any]:
+    """The reply of one of our scripts in a new interpreter.
 
-    Raises
-    ------
-    Failed
-        If it does not answer in time, or dies.
+    Raises ``Failed`` if it does not reply in time, or dies.
     """
     places = [str(site)] if site is not None else []
     places += [place or str(Path.cwd()) for place in sys.path]
@@ -56,7 +52,7 @@ def _child(script: str, asked: dict[str, Any], *, site: Path | None = None) -> d
     try:
         done = subprocess.run(  # noqa: S603  # our own script
             command,
-            input=json.dumps(asked),
+            input=json.dumps(request),
             capture_output=True,
             text=True,
             encoding="utf-8",
@@ -66,68 +62,62 @@ def _child(script: str, asked: dict[str, Any], *, site: Path | None = None) -> d
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise Failed(f"a fresh process did not end within {_LIMIT:.0f} s") from error
+        raise Failed(f"a new process did not end within {_LIMIT:.0f} s") from error
     last = done.stdout.strip().rpartition("\n")[2]
     try:
-        told: dict[str, Any] = json.loads(last)
+        reply: dict[str, Any] = json.loads(last)
     except ValueError as error:
         end = done.stderr.strip().rpartition("\n")[2] or f"exit code {done.returncode}"
-        raise Failed(f"a fresh process died: {end[:500]}") from error
-    return told
+        raise Failed(f"a new process died: {end[:500]}") from error
+    if reply["error"]:
+        raise Failed(f"in a new process {reply['error']}")
+    return reply
 
 
-def import_afresh(subject: Subject) -> dict[str, Any]:
-    """What importing and making the part did in a fresh process; asked once a subject.
+def import_in_child(subject: Subject) -> dict[str, Any]:
+    """What importing and making the part does in a new process; run once per subject.
 
-    Raises
-    ------
-    Failed
-        If it raises there.
+    Raises ``Failed`` if it raises there.
     """
-    if "import" not in subject.answers:
-        subject.answers["import"] = _import(subject)
-    told: dict[str, Any] = subject.answers["import"]
-    if told["error"]:
-        raise Failed(f"in a fresh process {told['error']}")
-    return told
+    if "import" not in subject.replies:
+        try:
+            subject.replies["import"] = import_again(subject)
+        except Failed as failed:
+            subject.replies["import"] = failed
+    reply = subject.replies["import"]
+    if isinstance(reply, Failed):
+        raise reply
+    return dict(reply)
 
 
-def _import(subject: Subject) -> dict[str, Any]:
+def import_again(subject: Subject) -> dict[str, Any]:
+    """The same in one more child. Raises ``Failed`` if it raises there."""
     module, name = subject.part.__module__, subject.part.__qualname__
     return _child("child_import.py", {"module": module, "name": name, "kind": subject.kind})
 
 
-def import_again(subject: Subject) -> float:
-    """Seconds of one more import, for a machine that was busy the first time."""
-    return float(_import(subject).get("seconds", 0.0))
+def predict_in_child(subject: Subject) -> list[tuple[Example, str, str]]:
+    """For each example the digest of a model's predictions, before saving and after loading it.
 
-
-def predict_afresh(subject: Subject) -> str | list[tuple[Example, str, str]]:
-    """For each example the digests of what its model predicts: where it was saved, where loaded.
-
-    A text says what went wrong instead.
+    Raises ``Failed`` if the model cannot be built, saved or loaded there.
     """
     specs, rows = [], []
     for case in subject.examples:
         specs.append(spec_of(subject, case.config, case.shape))
-        draws = subject.rng("fresh", case.words)
+        draws = subject.rng("fresh", case.name)
         rows.append(draws.standard_normal((5, *case.shape)).tolist())
     with tempfile.TemporaryDirectory(prefix="layerkit-", ignore_cleanup_errors=True) as folder:
         files = [str(Path(folder) / f"{i}.layerkit") for i in range(len(specs))]
-        asked = {"specs": specs, "files": files, "rows": rows, "seed": subject.seed}
+        request = {"specs": specs, "files": files, "rows": rows, "seed": subject.seed}
         with _offered(subject) as site:
-            made = _child("child_save.py", asked, site=site)
-            if made["error"]:
-                return f"building and saving raised {made['error']}"
-            told = _child("child_load.py", {"files": files, "rows": rows}, site=site)
-    if told["error"]:
-        return str(told["error"])
-    return list(zip(subject.examples, made["digests"], told["digests"], strict=True))
+            before = _child("child_save.py", request, site=site)
+            after = _child("child_load.py", {"files": files, "rows": rows}, site=site)
+    return list(zip(subject.examples, before["digests"], after["digests"], strict=True))
 
 
 @contextmanager
 def _offered(subject: Subject) -> Iterator[Path | None]:
-    """A folder for sys.path in which a distribution offers the part; None if one is installed."""
+    """A folder for sys.path with a distribution that offers the part; None if one is installed."""
     if subject.candidate is not None:
         yield None
         return

@@ -1,7 +1,6 @@
-"""What a run of the kit found: an outcome for each check, counted, as text and as JSON.
+"""Reports of the kit: an outcome for each check, counted, as text and as JSON.
 
-A check that was planned and neither ran nor was skipped for a stated reason makes the whole run a
-failure: nothing is left out in silence.
+A planned check must run, or be skipped for a stated reason; otherwise the whole run fails.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from textwrap import fill
 from typing import Any, Literal
 
 from layerkit import __version__
+from layerkit.display import counted
 
 __all__ = ["ConformanceError", "Outcome", "Report", "Status"]
 
@@ -22,7 +22,7 @@ _RAN: tuple[Status, ...] = ("passed", "failed", "expected failure", "unexpected 
 
 
 class ConformanceError(AssertionError):
-    """A part breaks its contract; the text says which check, why it matters and what to do."""
+    """A part breaks a rule; the text says which check, why it matters and what to do."""
 
 
 @dataclass(frozen=True)
@@ -34,23 +34,23 @@ class Outcome:
     id
         Of the check.
     status
-        "passed", "failed", "skipped" (cannot be tried here), "expected failure" (fails, and the
-        part says why), "unexpected pass" (the part says it fails, and it does not) or "not run"
-        (a check that it builds on failed).
+        "passed", "failed", "skipped" (does not apply), "expected failure" (fails, and the part
+        says why), "unexpected pass" (passes, though the part says that it fails) or "not run" (a
+        check that it builds on failed).
     why
         Why the check exists.
     message
-        What was found, or the reason for a skip; a note when it passed.
+        The fault, or the reason for a skip; a note when it passed.
     hint
         What to do.
     seed
-        That of the run: it gives the same arrays again.
+        Seed of the run: it gives the same arrays again.
     again
         How to run this check alone.
     seconds
-        How long it took.
+        Duration.
     traceback
-        Of the part's own code, where that raised.
+        Traceback of the part's own code, if it raised.
     """
 
     id: str
@@ -65,19 +65,19 @@ class Outcome:
 
     @property
     def ok(self) -> bool:
-        """Whether a conformant part may end like this."""
+        """Whether a part that conforms may have this outcome."""
         return self.status not in _BAD
 
     def text(self) -> str:
-        """The paragraph that a person reads when it is not ok."""
+        """The outcome for people: what is wrong, why it matters, and what to do."""
         lines = [f"{self.status.upper()}  {self.id}"]
-        for word, said in (
+        for word, text in (
             ("what", self.message),
             ("why", self.why),
             ("fix", self.hint),
             ("again", self.again),
         ):
-            lines += _paragraph(word, said) if said else []
+            lines += _paragraph(word, text) if text else []
         return "\n".join(lines)
 
 
@@ -88,17 +88,17 @@ class Report:
     Parameters
     ----------
     part
-        Its type name, or its class's.
+        Its type name, or else the name of its class.
     kind
         "layers", "activations", ...
     origin
         Where it comes from.
     seed
-        Of all random numbers.
+        Seed of all random numbers.
     planned
-        Ids of the checks that were to be run.
+        Ids of the planned checks.
     outcomes
-        What came of them.
+        Their outcomes.
     """
 
     part: str
@@ -110,7 +110,7 @@ class Report:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many checks were planned, run, skipped; of those run, how many did not pass."""
+        """How many checks were planned, run and skipped, and how many of those run did not pass."""
         ended = Counter(outcome.status for outcome in self.outcomes)
         return {
             "planned": len(self.planned),
@@ -124,7 +124,7 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether the part conforms: all checks planned were run or skipped, and none failed."""
+        """Whether the part conforms: every planned check was run or skipped, and none failed."""
         counts = self.counts
         return (
             all(outcome.ok for outcome in self.outcomes)
@@ -140,12 +140,12 @@ class Report:
         raise KeyError(check)
 
     def raise_if_failed(self) -> None:
-        """Do nothing if the part conforms.
+        """Raise if the part does not conform.
 
         Raises
         ------
         ConformanceError
-            If it does not; its text is that of the report.
+            With the text of the report.
         """
         if not self.ok:
             raise ConformanceError("\n" + self.text())
@@ -153,29 +153,33 @@ class Report:
     def text(self) -> str:
         """The report for people: what failed and what to do, a table of groups, the counts."""
         head = f"{self.part} ({self.kind}, {self.origin}), seed {self.seed}"
-        bad = [o.text() for o in self.outcomes if not o.ok and o.status != "not run"]
+        failed = [o.text() for o in self.outcomes if not o.ok and o.status != "not run"]
+        remarks = [
+            f"{'note' if outcome.status == 'passed' else outcome.status}: {outcome.id}: "
+            f"{outcome.message}"
+            for status in (("skipped", "expected failure"), ("passed",))
+            for outcome in self.outcomes
+            if outcome.status in status and outcome.message
+        ]
+        listing = "\n".join(fill(line, 98, subsequent_indent="    ") for line in remarks)
+        blocks = ["\n\n".join([*failed, *self._not_run()]), self._table(), listing, self.summary()]
+        return head + "\n\n" + "\n\n".join(block for block in blocks if block)
+
+    def _not_run(self) -> list[str]:
+        """One paragraph for each reason why checks were not run."""
         waiting: dict[str, list[str]] = {}
         for outcome in self.outcomes:
             if outcome.status == "not run":
                 waiting.setdefault(outcome.message, []).append(outcome.id)
-        for reason, ids in waiting.items():
-            shown = ", ".join(ids[:6]) + (", ..." if len(ids) > 6 else "")
-            count = "1 check" if len(ids) == 1 else f"{len(ids)} checks"
-            line = f"NOT RUN  {count}, {reason}: {shown}"
-            bad.append(fill(line, 98, subsequent_indent=" " * 8))
-        told = [
-            f"{outcome.status}: {outcome.id}: {outcome.message}"
-            for outcome in self.outcomes
-            if outcome.status in ("skipped", "expected failure")
+        return [
+            fill(
+                f"NOT RUN  {counted(len(ids), 'check')}, {reason}: {', '.join(ids[:6])}"
+                + (", ..." if len(ids) > 6 else ""),
+                98,
+                subsequent_indent=" " * 8,
+            )
+            for reason, ids in waiting.items()
         ]
-        notes = [
-            f"note: {outcome.id}: {outcome.message}"
-            for outcome in self.outcomes
-            if outcome.status == "passed" and outcome.message
-        ]
-        listing = [fill(line, 98, subsequent_indent="    ") for line in (*told, *notes)]
-        blocks = ["\n\n".join(bad), self._table(), "\n".join(listing), self.summary()]
-        return head + "\n\n" + "\n\n".join(block for block in blocks if block)
 
     def summary(self) -> str:
         """The counts in one line."""
@@ -199,7 +203,7 @@ class Report:
         }
 
     def _table(self) -> str:
-        """One line a group of checks."""
+        """One line per group of checks."""
         groups: dict[str, Counter[str]] = {}
         for outcome in self.outcomes:
             groups.setdefault(outcome.id.partition(".")[0], Counter())[outcome.status] += 1
@@ -210,10 +214,10 @@ class Report:
         )
 
 
-def _paragraph(word: str, said: str) -> list[str]:
-    """``said`` beside ``word``, each of its lines wrapped."""
-    leads = [f"  {word:<6}", *[" " * 8] * said.count("\n")]
+def _paragraph(word: str, text: str) -> list[str]:
+    """``text`` beside ``word``, each of its lines wrapped."""
+    leads = [f"  {word:<6}", *[" " * 8] * text.count("\n")]
     return [
         fill(line, 98, initial_indent=lead, subsequent_indent=" " * 8)
-        for lead, line in zip(leads, said.split("\n"), strict=True)
+        for lead, line in zip(leads, text.split("\n"), strict=True)
     ]

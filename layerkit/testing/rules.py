@@ -1,88 +1,118 @@
-"""A rule is one check: its id, why it matters, what to do when it fails, and the code that tells.
+"""Rules and batteries: a rule is one check, a battery is the list of rules in one module.
 
-A battery is the list of rules for one kind of part. A rule's code raises ``Failed`` or ``Skipped``;
-when it returns, the part keeps the rule, and a text that it returns is shown as a note.
+Most rules judge one example at a time: the function gets a trial of the example, and the battery
+calls it for each example of the part. A rule declared with ``Battery.once`` gets the part instead.
+The function raises ``Failed`` or ``Skipped``; otherwise the check passes, and a text that the
+function returns becomes a note in the report.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
-if TYPE_CHECKING:
-    from layerkit.testing.subject import Subject
+from layerkit.testing.subject import Example, Subject, Trial
+from layerkit.testing.verdicts import Skipped, at
 
-__all__ = ["INTACT", "Battery", "Failed", "Rule", "Skipped"]
+__all__ = ["INTACT", "Battery", "Rule"]
 
 INTACT = ("input.unchanged", "cotangent.unchanged", "update.order")
-"""What must hold before numbers of a layer mean anything: it leaves what it is given alone."""
+"""What numbers of a layer rest on: it does not change its inputs or its parameters."""
 
-Body = Callable[["Subject"], str | None]
-
-
-class Failed(Exception):  # noqa: N818  # a verdict, not an error of the kit
-    """The part breaks the rule; ``hint`` says what to do where that is known better than usual."""
-
-    def __init__(self, message: str, hint: str = "", *, traceback: str = "") -> None:
-        super().__init__(message)
-        self.hint = hint
-        self.traceback = traceback
-
-
-class Skipped(Exception):  # noqa: N818  # a verdict, not an error of the kit
-    """The rule cannot be tried on this part; the text says why."""
+Judge = Callable[[Subject], str | None]
+ExampleJudge = Callable[[Any], str | None]  # gets what the rule's ``trial`` makes
+MakeTrial = Callable[[Subject, Example], Any]
+Examples = Callable[[Subject], Iterable[Example]]
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One check.
+    """One check."""
 
-    Parameters
-    ----------
-    id
-        Stable name, ``group.word``.
-    why
-        One sentence: what goes wrong for users of a part that breaks it.
-    fix
-        What usually mends it.
-    body
-        The code that tells.
-    needs
-        Ids of rules that must hold before this one means anything.
-    """
+    id: str  # stable name, ``group.word``
+    why: str  # what goes wrong for users of a part that breaks the rule
+    fix: str  # the usual remedy
+    judge: Judge
+    needs: tuple[str, ...] = ()  # rules that must pass before this one means anything
 
-    id: str
-    why: str
-    fix: str
-    body: Body
-    needs: tuple[str, ...] = ()
+
+def _own_examples(subject: Subject) -> list[Example]:
+    return subject.examples
 
 
 class Battery:
-    """Rules in the order in which they are run and shown.
+    """Rules in the order in which they run and are shown, with defaults for ``rule``."""
 
-    Parameters
-    ----------
-    needs
-        What every rule of this battery needs, unless it says otherwise.
-    """
-
-    def __init__(self, *needs: str) -> None:
+    def __init__(
+        self, *needs: str, trial: MakeTrial = Trial, over: Examples = _own_examples
+    ) -> None:
         self.rules: list[Rule] = []
         self._needs = needs
+        self._trial = trial
+        self._over = over
 
     def __iter__(self) -> Iterator[Rule]:
         return iter(self.rules)
 
     def rule(
-        self, id_: str, *, why: str, fix: str, needs: tuple[str, ...] | None = None
-    ) -> Callable[[Body], Body]:
-        """Decorator: the function below is the body of the rule ``id_``."""
+        self,
+        id_: str,
+        *,
+        why: str,
+        fix: str,
+        needs: tuple[str, ...] | None = None,
+        trial: MakeTrial | None = None,
+        over: Examples | None = None,
+    ) -> Callable[[ExampleJudge], ExampleJudge]:
+        """Decorator: the function below judges one example at a time.
 
-        def add(body: Body) -> Body:
-            wanted = self._needs if needs is None else needs
-            self.rules.append(Rule(id_, why, fix, body, wanted))
+        ``over`` lists the examples, by default those of the part; ``trial`` makes what the function
+        gets for one of them, by default a ``Trial``. ``needs`` names rules that must pass first.
+        """
+
+        def add(body: ExampleJudge) -> ExampleJudge:
+            each = _for_each(body, trial or self._trial, over or self._over)
+            self.once(id_, why=why, fix=fix, needs=needs)(each)
             return body
 
         return add
+
+    def once(
+        self, id_: str, *, why: str, fix: str, needs: tuple[str, ...] | None = None
+    ) -> Callable[[Judge], Judge]:
+        """Decorator: the function below judges the part as a whole."""
+
+        def add(body: Judge) -> Judge:
+            self.rules.append(Rule(id_, why, fix, body, self._needs if needs is None else needs))
+            return body
+
+        return add
+
+
+def _for_each(body: ExampleJudge, trial: MakeTrial, over: Examples) -> Judge:
+    """``body`` for one example after the other, up to the first that fails."""
+
+    def judge(subject: Subject) -> str | None:
+        notes: list[tuple[str, str]] = []
+        skipped = 0
+        for example in over(subject):
+            try:
+                with at(example):
+                    note = body(trial(subject, example)) or ""
+            except Skipped as skip:
+                skipped, note = skipped + 1, str(skip)
+            notes.append((example.name, note))
+        if skipped and skipped == len(notes):
+            raise Skipped(notes[0][1])
+        return _summary(notes)
+
+    return judge
+
+
+def _summary(notes: list[tuple[str, str]]) -> str:
+    """The note that all examples share, or each note with its example."""
+    distinct = {note for _, note in notes}
+    if len(distinct) == 1:
+        return distinct.pop()
+    return "; ".join(f"{name}: {note}" for name, note in notes if note)

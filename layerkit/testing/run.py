@@ -1,7 +1,7 @@
-"""Running a battery: one outcome for each check that was planned, whatever the part does.
+"""Running checks: one outcome for each planned check, whatever the part does.
 
-A check that builds on another one which failed is not run, and says so; a check that the part says
-it fails must fail, and one that raises what nobody foresaw has failed.
+A check is not run if another one that it builds on failed. A check that the part declares it fails
+must fail, and an unforeseen exception is a failure.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from os import PathLike
 from pathlib import Path
@@ -26,25 +26,26 @@ from layerkit.core.layer import Layer
 from layerkit.core.parts import Part
 from layerkit.display import nearest
 from layerkit.testing.report import ConformanceError, Outcome, Report, Status
-from layerkit.testing.rules import Failed, Rule, Skipped
-from layerkit.testing.subject import Subject, told
+from layerkit.testing.rules import Rule
+from layerkit.testing.subject import Subject
+from layerkit.testing.verdicts import Failed, Skipped, describe_error
 
 __all__ = ["Check", "check_layer", "check_part", "checks", "rules_for"]
 
-# Modules by kind, in the order in which their rules are run and shown.
-_LAYER = (
-    *("plans", "gradients", "backprop", "chance", "batches", "memory", "feeds", "updates"),
-    "files",
+_LAYERS = (
+    *("plans", "gradients", "backprop", "randomness", "batches", "memory", "concurrency"),
+    *("updates", "files"),
 )
+# Modules of batteries by kind, in the order in which their rules run and are shown.
 _MODULES: dict[str, tuple[str, ...]] = {
-    "layers": tuple(f"layer_{name}" for name in _LAYER),
+    "layers": tuple(f"layer_{name}" for name in _LAYERS),
     "activations": ("activations",),
     "initializers": ("initializers",),
     "losses": ("losses",),
     "optimizers": ("optimizers",),
     "schedules": ("schedules",),
     "metrics": ("metrics",),
-    "data": ("sources",),
+    "data": ("data_sources",),
 }
 
 
@@ -52,8 +53,8 @@ _MODULES: dict[str, tuple[str, ...]] = {
 def rules_for(kind: str) -> tuple[Rule, ...]:
     """All checks for parts of ``kind``, in order: those of every part first."""
     found: list[Rule] = []
-    for name in ("declared", "settings", *_MODULES[kind], "behaviour"):
-        found += import_module(f"layerkit.testing.{name}").BATTERY
+    for name in ("declarations", "settings", *_MODULES[kind], "side_effects"):
+        found += import_module(f"layerkit.testing.batteries.{name}").BATTERY
     return tuple(found)
 
 
@@ -86,7 +87,7 @@ class Check:
         ConformanceError
             If the part breaks the rule, or the check could not be run.
         unittest.SkipTest
-            If it cannot be tried here, or fails as the part says it does; pytest shows the reason.
+            If it does not apply, or fails as the part declares; pytest shows the reason.
         """
         outcome = self.outcome()
         if not outcome.ok:
@@ -96,11 +97,12 @@ class Check:
 
 
 class _Session:
-    """One part and its rules; each rule is run at most once."""
+    """One part and its rules; each rule runs at most once."""
 
     def __init__(self, subject: Subject) -> None:
         self.subject = subject
         self.rules = {rule.id: rule for rule in rules_for(subject.kind)}
+        subject.checks = {id_: partial(rule.judge, subject) for id_, rule in self.rules.items()}
         self._ended: dict[str, Outcome] = {}
 
     def outcome(self, check: str) -> Outcome:
@@ -109,20 +111,25 @@ class _Session:
         return self._ended[check]
 
     def _run(self, rule: Rule) -> Outcome:
-        waits = [need for need in rule.needs if self.outcome(need).status in ("failed", "not run")]
-        if waits:
-            first = self.outcome(waits[0])
-            root = waits[0] if first.status == "failed" else first.message.rpartition(" ")[2]
-            return self._outcome(rule, "not run", f"which build on {root}")
+        if cause := self._failed_need(rule):
+            return self._outcome(rule, "not run", f"blocked by {cause}, which failed")
         start = time.perf_counter()
         status, message, hint, trace = _verdict(rule, self.subject)
         reason = self.subject.exceptions.get(rule.id)
         if reason is not None and status == "failed":
             status, message = "expected failure", str(reason)
         elif reason is not None and status == "passed":
-            status, hint = "unexpected pass", "take it out of conformance_exceptions"
-            message = f"the part says that this check fails ({reason}), and it passes"
+            status, hint = "unexpected pass", "remove it from conformance_exceptions"
+            message = f"expected to fail ({reason}), but it passes"
         return self._outcome(rule, status, message, hint, trace, time.perf_counter() - start)
+
+    def _failed_need(self, rule: Rule) -> str | None:
+        """The first check that failed among those that ``rule`` builds on, however indirectly."""
+        for need in rule.needs:
+            status = self.outcome(need).status
+            if status in ("failed", "not run"):
+                return need if status == "failed" else self._failed_need(self.rules[need])
+        return None
 
     def _outcome(
         self,
@@ -133,7 +140,7 @@ class _Session:
         trace: str = "",
         seconds: float = 0.0,
     ) -> Outcome:
-        again = self.subject.again(rule.id)
+        again = self.subject.command(rule.id)
         shown = hint or (rule.fix if status == "failed" else "")
         seed = self.subject.seed
         return Outcome(rule.id, status, rule.why, message, shown, seed, again, seconds, trace)
@@ -142,28 +149,28 @@ class _Session:
 def _verdict(rule: Rule, subject: Subject) -> tuple[Status, str, str, str]:
     """(status, message, hint, traceback) of running the rule's code."""
     try:
-        # As a model runs it, whatever the caller set up: warnings of the arithmetic are not shown.
-        with warnings.catch_warnings(), np.errstate(all="ignore"), _staying():
+        # As in a model, whatever the caller has set: no warnings, floating-point errors ignored.
+        with warnings.catch_warnings(), np.errstate(all="ignore"), _exit_raises():
             warnings.simplefilter("ignore")
-            return "passed", rule.body(subject) or "", "", ""
+            return "passed", rule.judge(subject) or "", "", ""
     except Failed as found:
         return "failed", str(found), found.hint, found.traceback
     except Skipped as found:
         return "skipped", str(found), "", ""
     except (Exception, SystemExit) as error:  # noqa: BLE001  # one outcome, whatever happens
-        text = f"the check ended in {told(error, subject.part)}"
+        text = f"the check ended in {describe_error(error, subject.part)}"
         return "failed", text, "", "".join(traceback.format_exception(error))
 
 
 @contextmanager
-def _staying() -> Iterator[None]:
-    """Let ``os._exit`` raise: it would end the run without a report, and perhaps with success."""
+def _exit_raises() -> Iterator[None]:
+    """Let ``os._exit`` raise: it would end the run without a report, perhaps with exit code 0."""
     leave, here = os._exit, os.getpid()
 
     def stay(status: int = 0) -> NoReturn:
         if os.getpid() != here:  # a forked child may go
             leave(status)
-        raise SystemExit(f"os._exit({status}), which ends the process of whoever uses the part")
+        raise SystemExit(f"os._exit({status}), which ends the process that uses the part")
 
     os._exit = stay
     try:
@@ -184,19 +191,19 @@ def checks(
     Parameters
     ----------
     part
-        A class that inherits one of the contracts.
+        A subclass of one of layerkit's base classes.
     only
         Ids of checks, or patterns such as ``"gradient.*"``; by default all.
     seed
-        Of all random numbers.
+        Seed of all random numbers.
     golden
-        Model files kept from older versions, or folders of them; by default what the class names
-        in ``golden_files``.
+        Model files written by older versions, or folders of them; by default those that the class
+        names in ``golden_files``.
 
     Raises
     ------
     TypeError
-        If the class inherits none of the contracts.
+        If the class inherits none of the base classes.
     ValueError
         If ``only`` names no check.
     """
@@ -213,14 +220,19 @@ def check_part(
     golden: Iterable[str | PathLike[str]] | None = None,
     progress: Callable[[Outcome], None] | None = None,
 ) -> Report:
-    """Run the checks of a part; arguments as ``checks``.
+    """Run the checks of a part.
 
-    ``progress`` is called with each outcome as it comes.
+    Parameters
+    ----------
+    part, only, seed, golden
+        Same as of ``checks``.
+    progress
+        Called with each outcome when its check ends.
 
     Raises
     ------
     TypeError
-        If the class inherits none of the contracts.
+        If the class inherits none of the base classes.
     ValueError
         If ``only`` names no check.
     """
@@ -242,12 +254,12 @@ def check_layer(
     seed: int = 0,
     golden: Iterable[str | PathLike[str]] | None = None,
 ) -> Report:
-    """Run the checks of a layer; as ``check_part``.
+    """Run the checks of a layer; arguments as of ``check_part``.
 
     Raises
     ------
     TypeError
-        If the class is no layer.
+        If the class is not a layer.
     ValueError
         If ``only`` names no check.
     """
@@ -259,16 +271,16 @@ def check_layer(
 def _chosen(rules: Mapping[str, Rule], only: str | Iterable[str] | None) -> list[str]:
     if only is None:
         return list(rules)
-    wanted = [only] if isinstance(only, str) else list(only)
-    for pattern in wanted:
+    patterns = [only] if isinstance(only, str) else list(only)
+    for pattern in patterns:
         if not any(fnmatchcase(check, pattern) for check in rules):
             near = nearest(pattern, list(rules))
             raise ValueError(f"no check is called {pattern!r}{near}; checks: {', '.join(rules)}")
-    return [check for check in rules if any(fnmatchcase(check, p) for p in wanted)]
+    return [check for check in rules if any(fnmatchcase(check, p) for p in patterns)]
 
 
 def _model_files(places: object) -> Sequence[Path]:
-    """The files, and the model files in the folders, that ``places`` name."""
+    """The files that ``places`` names, and the model files in its folders."""
     listed = [places] if isinstance(places, (str, PathLike)) else list(places)  # type: ignore[call-overload]
     found: list[Path] = []
     for place in map(Path, listed):

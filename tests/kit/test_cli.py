@@ -74,7 +74,7 @@ def test_a_part_that_does_not_conform(capsys: pytest.CaptureFixture[str]) -> Non
         (["mse"], "add --group"),
         (["no_such_module:Spline"], "No module named 'no_such_module'"),
         (["tests.kit.planted:LostPaht"], "did you mean 'LostPath'?"),
-        (["pathlib:Path"], "inherits none of the contracts"),
+        (["pathlib:Path"], "inherits none of the base classes"),
         (["dense", "--only", "gradients"], "no check is called 'gradients'"),
         (["dense", "--all"], "either a part or --all"),
         ([], "name a part, or --all"),
@@ -155,7 +155,7 @@ def test_a_module_in_the_current_folder(tmp_path: Path, factor: int, code: int) 
     assert "Traceback" not in done.stdout + done.stderr
     assert "acme.twice (layers, twice:Twice, not installed)" in done.stdout
     if code:
-        assert "dL/dx is 1.5 times what it should be" in done.stdout
+        assert "dL/dx is 1.5 times the correct value" in done.stdout
     else:
         skipped = [line for line in done.stdout.splitlines() if line.startswith("skipped")]
         assert not any("fresh_process" in line for line in skipped)

@@ -13,8 +13,8 @@ import layerkit
 from layerkit import Array, Context, Layer, Param, Plan, Shape
 from layerkit.discovery.registry import REGISTRIES
 from layerkit.testing import Outcome, check_layer
-from layerkit.testing.bench import Bench
 from layerkit.testing.counting import count
+from layerkit.testing.layer_trial import LayerTrial
 from layerkit.testing.subject import Subject
 
 Product = Callable[[Array, Array], Array]
@@ -107,7 +107,7 @@ def test_a_product_is_seen_however_it_is_written(name: str) -> None:
     assert right.status == "passed", right.text()
     wrong = verdict(PRODUCTS[name], declared=11)
     assert wrong.status == "failed"
-    assert "declares 11 multiply-adds a row, the products of feed have 12" in wrong.message
+    assert "declares 11 multiply-adds per row, the products of feed have 12" in wrong.message
 
 
 def test_nothing_declared_and_nothing_multiplied_is_right() -> None:
@@ -115,7 +115,7 @@ def test_nothing_declared_and_nothing_multiplied_is_right() -> None:
     assert verdict(lambda x, W: x[:, :3] + W[:1], declared=12).status == "failed"
 
 
-def test_elementwise_products_are_not_counted_and_cannot_be_told() -> None:
+def test_elementwise_products_are_not_counted() -> None:
     found = verdict(lambda x, W: (x[:, :, None] * W).sum(axis=1))
     assert found.status == "skipped"
     assert "12 declared multiply-adds may be elementwise" in found.message
@@ -144,10 +144,10 @@ def test_a_layer_that_refuses_subclasses_is_skipped() -> None:
     assert "only plain arrays here" in found.message
 
 
-def test_products_of_weights_alone_are_told_apart() -> None:
+def test_products_of_weights_alone_are_counted_apart() -> None:
     found = verdict(lambda x, W: x @ (W @ np.eye(3, dtype=x.dtype)))
     assert found.status == "passed"
-    assert "36 in a feed" in found.message
+    assert "36 multiply-adds per feed" in found.message
 
 
 def test_numpy_is_whole_again_afterwards() -> None:
@@ -164,7 +164,7 @@ def test_first_party_plans_declare_what_is_observed(name: str) -> None:
     part: Any = REGISTRIES["layers"][name]
     subject = Subject(part)
     for example in subject.examples:
-        bench = Bench(subject, example)
-        seen = count(bench, bench.rows(5))
-        assert seen.products == 5 * bench.plan.macs
+        trial = LayerTrial(subject, example)
+        seen = count(trial, trial.rows(5))
+        assert seen.products == 5 * trial.plan.macs
         assert not seen.opaque

@@ -110,7 +110,7 @@ def message(layer: type[Layer], check: str) -> str:
     [
         (planted.BiasBroadcast, "gradient.parameters", "sum over rows, axis=0"),
         (planted.LostPath, "gradient.inputs", "through 'WT'"),
-        (patterns.MeanBias, "gradient.parameters", "a mean over rows where a sum is wanted"),
+        (patterns.MeanBias, "gradient.parameters", "a mean over rows instead of a sum"),
         (patterns.WrongSign, "gradient.parameters", "wrong sign"),
         (patterns.Transposed, "gradient.parameters", "transposed"),
         (patterns.MixedUp, "gradient.parameters", "equals grads['WH']"),
@@ -119,7 +119,7 @@ def message(layer: type[Layer], check: str) -> str:
         (planted.AddsGradients, "gradient.written", "adds to grads['WH']"),
         (patterns.NoSlope, "gradient.parameters", "the slope f' of 'activation'"),
         (patterns.LostCarry, "gradient.inputs", "such as a carry"),
-        (planted.WrongMacs, "plan.macs", "declares 32 multiply-adds a row"),
+        (planted.WrongMacs, "plan.macs", "declares 32 multiply-adds per row"),
         (planted.LosesSetting, "settings.constructor", "gate_bias=0.5 was given"),
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else "",

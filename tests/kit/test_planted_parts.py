@@ -79,7 +79,12 @@ class _Kernel(planted_parts.Squares):
 )
 @pytest.mark.parametrize(
     ("slip", "words"),
-    [("", None), ("mean", "weighed and added"), ("slope", "another dL"), ("none", "has written")],
+    [
+        ("", None),
+        ("mean", "the weighted sum of the losses"),
+        ("slope", "another dL"),
+        ("none", "has written"),
+    ],
 )
 def test_the_kernel_of_a_loss_is_held_against_its_lines(
     slip: str, words: str | None, monkeypatch: pytest.MonkeyPatch

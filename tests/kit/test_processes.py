@@ -1,4 +1,4 @@
-"""Fresh interpreters: one that hangs or dies is a verdict, and the kit goes on."""
+"""Child processes: one that hangs or dies fails the check, and the kit goes on."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def test_a_child_that_hangs_is_ended(child: Path, monkeypatch: pytest.MonkeyPatc
     assert "did not end within" in found.message
 
 
-def test_a_child_that_dies_is_told(child: Path) -> None:
+def test_a_child_that_dies_is_a_failure(child: Path) -> None:
     child.write_text("import sys; sys.exit('out of luck')", "utf-8")
     found = check_layer(Carry, only="import.quiet")["import.quiet"]
     assert found.status == "failed"
-    assert "a fresh process died: out of luck" in found.message
+    assert "a new process died: out of luck" in found.message
 
 
 def test_a_child_is_asked_once_for_all_checks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,7 +47,7 @@ def test_a_child_is_asked_once_for_all_checks(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_loading_needs_the_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the offer of a distribution a fresh process finds no such layer."""
+    """Without a distribution that offers it a new process does not find the layer."""
     honest = processes._child
 
     def unoffered(script: str, asked: dict[str, object], *, site: Path | None = None) -> object:
@@ -60,7 +60,7 @@ def test_loading_needs_the_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "'kit.carry'" in found.message
 
 
-def test_other_numbers_in_another_process_are_told() -> None:
+def test_other_numbers_in_another_process_are_found() -> None:
     for layer, words in (
         (DependsOnProcess, "SelfTestError"),
         (DependsOnCommand, "predicts something else"),

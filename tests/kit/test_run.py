@@ -18,13 +18,13 @@ from layerkit.discovery.registry import REGISTRIES
 from layerkit.testing import (
     ConformanceError,
     Report,
+    central_differences,
     check_layer,
     check_part,
     checks,
-    layer_gradients,
     rules_for,
 )
-from layerkit.testing.numeric import Slopes, slopes
+from layerkit.testing.central_differences import Slopes, slopes
 from layerkit.testing.subject import Subject
 from tests.kit.excused import Excused, Together
 from tests.kit.planted import LostPath, RedrawnMask
@@ -64,7 +64,7 @@ def test_a_failed_foundation_leaves_the_rest_not_run() -> None:
 
     report = check_layer(WrongShape, only=["plan.shape", "gradient.inputs"])
     assert [o.status for o in report.outcomes] == ["failed", "not run"]
-    assert report["gradient.inputs"].message == "which build on plan.shape"
+    assert report["gradient.inputs"].message == "blocked by plan.shape, which failed"
     alone = check_layer(WrongShape, only="gradient.inputs")
     assert alone.counts == {**alone.counts, "planned": 1, "run": 0, "skipped": 0, "not run": 1}
     assert not alone.ok
@@ -134,7 +134,7 @@ def test_an_exception_that_is_not_needed_is_a_failure() -> None:
     report = check_layer(Excused, only="batch.split")
     assert report["batch.split"].status == "unexpected pass"
     assert not report.ok
-    with pytest.raises(ConformanceError, match="take it out of conformance_exceptions"):
+    with pytest.raises(ConformanceError, match="remove it from conformance_exceptions"):
         checks(Excused, only="batch.split")[0].run()
 
 
@@ -263,7 +263,7 @@ def test_kinks_are_counted(monkeypatch: pytest.MonkeyPatch, many: bool, status: 
         places = np.arange(count)
         return replace(slopes(f, count), kink=places % 2 == 1 if many else places == 15)
 
-    monkeypatch.setattr(layer_gradients, "slopes", kinked)
+    monkeypatch.setattr(central_differences, "slopes", kinked)
     outcome = check_layer(Carry, only="gradient.inputs")["gradient.inputs"]
     assert outcome.status == status
     assert ("has no slope" if status == "failed" else "lie on a kink") in outcome.message
@@ -349,7 +349,7 @@ def test_a_class_may_name_its_golden_files(golden: Path) -> None:
     assert check_layer(LayerTensors, only="golden.migration")["golden.migration"].status == "failed"
 
 
-def test_what_a_part_raises_is_told_with_its_line() -> None:
+def test_what_a_part_raises_is_reported_with_its_line() -> None:
     found = check_part(RedrawnMask, only="stochastic.gradient")["stochastic.gradient"]
     assert "backprop draws random numbers" in found.message
 

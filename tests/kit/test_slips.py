@@ -1,4 +1,4 @@
-"""The first mistakes of beginners: found, told in words that lead to the fix, no traceback."""
+"""First mistakes of beginners: found, with a message that leads to the fix, and no traceback."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_a_slip_leads_to_its_fix(layer: type[Layer], check: str, words: str) -> 
         assert "layerkit/testing" not in one.message, one.text()
 
 
-def test_one_root_cause_is_not_told_forty_times() -> None:
+def test_one_root_cause_is_not_reported_forty_times() -> None:
     report = check_layer(SLIPS[1][0])
     failed = [outcome.id for outcome in report.outcomes if outcome.status == "failed"]
     assert failed == ["settings.keywords"]
@@ -35,12 +35,12 @@ def test_one_root_cause_is_not_told_forty_times() -> None:
     assert len(report.text().splitlines()) < 50
 
 
-def test_a_class_that_forgot_its_base_is_told_which() -> None:
+def test_a_class_without_a_base_class_is_refused() -> None:
     class Forgot:
         def feed(self) -> None: ...
 
     with pytest.raises(
-        TypeError, match=r"inherits none of the contracts .*Forgot\(layerkit.Layer\)"
+        TypeError, match=r"inherits none of the base classes .*Forgot\(layerkit.Layer\)"
     ):
         check_part(Forgot)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"does not inherit layerkit\.Layer"):

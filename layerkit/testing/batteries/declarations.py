@@ -1,4 +1,4 @@
-"""What every part says about itself: name, version, examples, exceptions, equations, source."""
+"""Declarations of every part: name, versions, examples, exceptions, methods and documentation."""
 
 from __future__ import annotations
 
@@ -8,147 +8,140 @@ import sys
 from collections.abc import Mapping
 
 from layerkit.discovery.importing import CONTRACT_VERSION, OLDEST_CONTRACT
+from layerkit.discovery.registry import TYPE_NAME
 from layerkit.display import quoted
-from layerkit.testing.rules import Battery, Failed
+from layerkit.testing.rules import Battery
 from layerkit.testing.subject import Subject
+from layerkit.testing.verdicts import Failed
 
 __all__ = ["BATTERY"]
 
 BATTERY = Battery()
 
-_TYPE_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,126}[a-z0-9])?")  # that of the model file
 _EQUATION = re.compile(r"^\s*\S.*[^=!<>:]=[^=].*\S", re.MULTILINE)
 _GRADIENT = re.compile(r"(^|[^\w])(d[A-Za-z]\w*|∂|dL\s*/|grad\w*|f')", re.MULTILINE)
 _SOURCE = re.compile(r"\b(sources?|references?|papers?)\s*(:|\n\s*-)|arxiv|\bdoi\b", re.I)
 
 
-@BATTERY.rule(
+@BATTERY.once(
     "declared.type_name",
-    why="Specs, model files and entry points find a part by its type name and by nothing else.",
-    fix='give the class a name of its own, such as `type_name = "acme.spline"`, and use the same '
-    "word as the name of its entry point in pyproject.toml",
+    why="Specs, model files and entry points find a part by its type name only.",
+    fix='give the class a unique name, such as `type_name = "acme.spline"`, and use the same name '
+    "for its entry point in pyproject.toml",
 )
-def _type_name(subject: Subject) -> str | None:
+def _type_name(subject: Subject) -> None:
     name = vars(subject.part).get("type_name", getattr(subject.part, "type_name", None))
     if not isinstance(name, str):
         raise Failed(f"{subject.part.__name__} has no type_name")
-    if not _TYPE_NAME.fullmatch(name):
+    if not TYPE_NAME.fullmatch(name):
         raise Failed(
-            f"type_name {quoted(name)} cannot stand in a model file: lower-case letters, digits, "
-            "'.', '_' and '-' are wanted, at most 128, a letter or digit at both ends"
+            "type_name: expected 1 to 128 lower-case letters, digits, '.', '_' and '-', with a "
+            f"letter or digit at both ends, got {quoted(name)}"
         )
     for candidate in subject.registry.candidates(name):
         if candidate.dist is not None and candidate.value != subject.address:
             raise Failed(
                 f"the type name {name!r} belongs to {candidate.value} of {candidate}, not to "
                 f"{subject.address}",
-                "choose a name with a prefix of your own, such as "
+                "choose a name with your own prefix, such as "
                 f'`type_name = "acme.{name.rpartition(".")[2]}"`',
             )
-    claims = _entry_points(subject)
-    if claims and name not in claims:
+    offered = _entry_points(subject)
+    if offered and name not in offered:
         raise Failed(
-            f"the installed entry point calls {subject.address} {claims[0]!r}, its type_name is "
-            f"{name!r}",
+            f"the installed entry point calls {subject.address} {offered[0]!r}, but its type_name "
+            f"is {name!r}",
             "make both the same, then install again: pip install -e .",
         )
-    return None
 
 
 def _entry_points(subject: Subject) -> list[str]:
     """Names under which installed distributions offer this class."""
     registry = subject.registry
     candidates = [candidate for name in registry.names() for candidate in registry.candidates(name)]
-    return [o.name for o in candidates if o.dist is not None and o.value == subject.address]
+    return [c.name for c in candidates if c.dist is not None and c.value == subject.address]
 
 
-@BATTERY.rule(
+@BATTERY.once(
     "declared.version",
     why="Files record the version of a part's settings, and layerkit refuses a part that was "
-    "written for another contract.",
-    fix="`config_version` is a whole number of at least 1; raise it when settings change meaning",
+    "written for another version of its base class.",
+    fix="make `config_version` an integer >= 1; raise it when settings change meaning",
 )
-def _version(subject: Subject) -> str | None:
+def _version(subject: Subject) -> None:
     version = subject.part.config_version
     if type(version) is not int or version < 1:
-        raise Failed(f"config_version is {quoted(version)}")
+        raise Failed(f"config_version: expected an integer >= 1, got {quoted(version)}")
     contract = subject.part.contract_version
     if type(contract) is not int or not OLDEST_CONTRACT <= contract <= CONTRACT_VERSION:
         raise Failed(
-            f"contract_version is {quoted(contract)}, this layerkit has {CONTRACT_VERSION}",
-            f"write `contract_version = {CONTRACT_VERSION}` once the part keeps that contract",
+            f"contract_version: expected {CONTRACT_VERSION}, got {quoted(contract)}",
+            f"write `contract_version = {CONTRACT_VERSION}` once the part fits that version",
         )
-    return None
 
 
-@BATTERY.rule(
+@BATTERY.once(
     "declared.exceptions",
-    why="A check that is expected to fail without a reason is a fault that somebody hid.",
+    why="A check that is expected to fail, without a reason, hides a fault.",
     fix='write `conformance_exceptions = {"check.id": "why this part cannot pass it"}`',
 )
-def _exceptions(subject: Subject) -> str | None:
-    from layerkit.testing.run import rules_for
-
+def _exceptions(subject: Subject) -> None:
     found = getattr(subject.part, "conformance_exceptions", {})
     if not isinstance(found, Mapping):
-        raise Failed(f"conformance_exceptions is {quoted(found)}, no mapping from id to reason")
-    known = {rule.id for rule in rules_for(subject.kind)}
+        raise Failed(
+            f"conformance_exceptions: expected a mapping from check to reason, got {quoted(found)}"
+        )
     for check, reason in found.items():
-        if check not in known:
-            raise Failed(f"conformance_exceptions names {quoted(check)}, which is no check here")
+        if check not in subject.checks:
+            raise Failed(f"conformance_exceptions names {quoted(check)}, which is not a check")
         if not isinstance(reason, str) or len(reason.split()) < 3:
-            raise Failed(f"the reason for {check!r} is {quoted(reason)}: a sentence is wanted")
-    return None
+            raise Failed(
+                f"conformance_exceptions[{check!r}]: expected a sentence, got {quoted(reason)}"
+            )
 
 
-@BATTERY.rule(
+@BATTERY.once(
     "declared.methods",
-    why="A class that lacks a method of its contract cannot be made at all.",
-    fix="write the methods that are missing, with the arguments that the contract names",
+    why="Python makes no instance of a class that lacks an abstract method.",
+    fix="write the missing methods, with the arguments of the base class",
 )
-def _methods(subject: Subject) -> str | None:
+def _methods(subject: Subject) -> None:
     missing = ", ".join(sorted(getattr(subject.part, "__abstractmethods__", ())))
     if missing:
         raise Failed(f"{subject.part.__name__} does not define {missing}")
-    return None
 
 
-@BATTERY.rule(
+@BATTERY.once(
     "declared.examples",
     why="The kit, the documentation and other people's tests try a part on its own examples.",
-    fix="examples() is a classmethod that returns pairs of settings and input shape, such as "
+    fix="make examples() a classmethod that returns pairs of settings and input shape, such as "
     '[({"units": 3}, (4,))]; its settings are those of the constructor',
     needs=("settings.keywords",),
 )
-def _examples(subject: Subject) -> str | None:
-    with_settings = subject.part.settings()
+def _examples(subject: Subject) -> None:
+    settings = subject.part.settings()
     for example in subject.examples:
-        unknown = [key for key in example.config if key not in with_settings]
+        unknown = [key for key in example.config if key not in settings]
         if unknown:
             raise Failed(
                 f"{example}: the constructor has no keyword-only argument {unknown[0]!r}; it has "
-                f"{', '.join(with_settings) or 'none'}"
+                f"{', '.join(settings) or 'none'}"
             )
-        for name, parameter in with_settings.items():
+        for name, parameter in settings.items():
             if parameter.default is inspect.Parameter.empty and name not in example.config:
                 raise Failed(f"{example} gives no {name!r}, which has no default")
-    if not any(_positive(example.shape) for example in subject.examples):
+    if not any(all(example.shape) for example in subject.examples):
         raise Failed("every example has an empty input shape: nothing could be checked")
-    return None
 
 
-def _positive(shape: tuple[int, ...]) -> bool:
-    return all(d > 0 for d in shape)
-
-
-@BATTERY.rule(
+@BATTERY.once(
     "docs.equations",
-    why="Whoever reads a hand-written gradient must be able to hold each line against the maths.",
+    why="Readers of a hand-written gradient need the equations, to compare each line with them.",
     fix="write in the docstring of the module or class what it computes, one `name = expression` "
-    "a line, with the gradients (`dx = ...`), and a line `Source: ...` that names a paper, a book "
-    "or `Source: own work`",
+    "per line, with the gradients (`dx = ...`), and a line `Source: ...` that names a paper, a "
+    "book or `Source: own work`",
 )
-def _equations(subject: Subject) -> str | None:
+def _equations(subject: Subject) -> None:
     module = sys.modules.get(subject.part.__module__)
     of_class = subject.part.__doc__ or ""
     text = "\n".join([inspect.cleandoc((module and module.__doc__) or ""), of_class])
@@ -164,4 +157,3 @@ def _equations(subject: Subject) -> str | None:
         missing.append("a source (`Source: ...`)")
     if missing:
         raise Failed(f"the docstrings of the class and its module lack {' and '.join(missing)}")
-    return None

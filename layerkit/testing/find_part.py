@@ -1,4 +1,4 @@
-"""From what a user types to a class: a type name, or ``module:Class`` that is not installed."""
+"""Finding the class to check: by its type name, or ``module:Class`` if it is not installed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def find_part(target: str, group: str | None = None) -> type[Part]:
     Raises
     ------
     ValueError
-        If nothing, or more than one part, is called that, or it is no part.
+        If no part, or more than one, has that name, or the class is not a part.
     LayerkitError
         If an installed part cannot be imported.
     """
@@ -38,12 +38,12 @@ def find_part(target: str, group: str | None = None) -> type[Part]:
     if not found:
         known = sorted({name for kind in kinds for name in REGISTRIES[kind].names()})
         raise ValueError(
-            f"no installed part is called {quoted(target)}{nearest(target, known)}; a class that "
-            "is not installed is named module:Class, and one that is installed needs an entry "
+            f"no installed part is called {quoted(target)}{nearest(target, known)}; write "
+            "module:Class for a class that is not installed; one that is installed needs an entry "
             f'point in its pyproject.toml: [project.entry-points."layerkit.{kinds[0]}"]'
         )
     if len(found) > 1:
-        raise ValueError(f"{target!r} is the name of parts of {', '.join(found)}: add --group")
+        raise ValueError(f"{', '.join(found)} all have a part called {target!r}: add --group")
     part: type[Part] = REGISTRIES[found[0]][target]
     return part
 
@@ -56,8 +56,8 @@ def _from_module(target: str) -> type[Part]:
         near = " (looked in the current folder too)" if isinstance(error, ImportError) else ""
         if module.endswith(".py") or "/" in module or not module:
             raise ValueError(
-                f"{quoted(target)}: a module is wanted, not a path: for a class Spline in the file "
-                "spline.py of the current folder, spline:Spline"
+                f"expected module:Class, got the path {quoted(target)}; for a class Spline in the "
+                "file spline.py of the current folder write spline:Spline"
             ) from error
         where = traceback.extract_tb(error.__traceback__)[-1]
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Other settings than those of the examples, found by the annotations of the constructor."""
+"""Variants of an example: other values of its settings, found by the constructor's annotations."""
 
 from __future__ import annotations
 
@@ -16,30 +16,31 @@ from layerkit.specs.messages import Faults
 from layerkit.specs.validate.settings import setting_types, validate
 from layerkit.testing.subject import Example, Subject
 
-__all__ = ["groups_of", "settings_naming", "variants"]
+__all__ = ["kinds_named", "settings_naming", "variants"]
 
 
 def variants(subject: Subject) -> Iterator[Example]:
-    """The examples, and the first with one of its settings changed at a time."""
+    """The examples, then the first one with a single setting changed, for each of its settings."""
     yield from subject.examples
     first = subject.examples[0]
     for name in subject.part.settings():
         for value in _others(subject.part, name, first.config):
-            changed = replace(first, config={**first.config, name: value})
+            config = {**first.config, name: value}
+            changed = replace(first, name=f"{first.name} with another {name!r}", config=config)
             if _accepted(subject.part, changed):
                 yield changed
                 break
 
 
 def _others(part: type[Part], name: str, config: dict[str, Any]) -> Iterator[Any]:
-    """Values of a setting other than the one that the example has."""
+    """Values of a setting other than that of the example."""
     now = config.get(name, part.settings()[name].default)
     try:
         annotation = setting_types(part)[name]
-    except Exception:  # noqa: BLE001  # settings.annotations tells of it
+    except Exception:  # noqa: BLE001  # settings.annotations reports it
         return
-    for group in groups_of(annotation):
-        yield from (word for word in REGISTRIES[group].names() if word != now)
+    for kind in kinds_named(annotation):
+        yield from (word for word in REGISTRIES[kind].names() if word != now)
         return
     if isinstance(now, bool):
         yield not now
@@ -47,29 +48,37 @@ def _others(part: type[Part], name: str, config: dict[str, Any]) -> Iterator[Any
         yield from (now + 1, now - 1)
     elif isinstance(now, float):
         yield from (now + 0.125, now - 0.125, now * 0.75)
-    for args in _literals(annotation):
-        yield from (word for word in args if word != now)
+    for one in _members(annotation):
+        if get_origin(one) is Literal:
+            yield from (word for word in get_args(one) if word != now)
 
 
-def groups_of(annotation: Any) -> Iterator[str]:
-    """The kinds of parts that a setting of this annotation may name."""
-    if get_origin(annotation) is Annotated:
-        yield from (m.group for m in get_args(annotation)[1:] if isinstance(m, PartOf))
-    elif get_origin(annotation) in (Union, UnionType):
+def _members(annotation: Any) -> Iterator[Any]:
+    """The annotation, or those that it joins: of ``int | None``, int and None."""
+    yield annotation
+    if get_origin(annotation) in (Union, UnionType, Annotated):
         for one in get_args(annotation):
-            yield from groups_of(one)
+            yield from _members(one)
 
 
-def _literals(annotation: Any) -> Iterator[tuple[Any, ...]]:
-    if get_origin(annotation) is Literal:
-        yield get_args(annotation)
-    elif get_origin(annotation) in (Union, UnionType, Annotated):
-        for one in get_args(annotation):
-            yield from _literals(one)
+def kinds_named(annotation: Any) -> Iterator[str]:
+    """The kinds of parts that a setting with this annotation may name."""
+    for one in _members(annotation):
+        if isinstance(one, PartOf):
+            yield one.group
+
+
+def settings_naming(part: type[Part], kind: str) -> list[str]:
+    """Settings of ``part`` that name a part of ``kind``."""
+    try:
+        types = setting_types(part)
+    except Exception:  # noqa: BLE001  # settings.annotations reports it
+        return []
+    return [name for name, annotation in types.items() if kind in set(kinds_named(annotation))]
 
 
 def _accepted(part: type[Part], example: Example) -> bool:
-    """Whether a spec would take these settings, and the constructor and the plan too."""
+    """Whether a spec would accept these settings, and the constructor and the plan too."""
     faults = Faults(JsonSource({}))
     validate(part, example.config, (), faults)
     if faults.found:
@@ -81,12 +90,3 @@ def _accepted(part: type[Part], example: Example) -> bool:
     except Exception:  # noqa: BLE001  # settings that contradict each other may be refused
         return False
     return True
-
-
-def settings_naming(part: type[Part], group: str) -> list[str]:
-    """Settings of ``part`` that name a part of ``group``."""
-    try:
-        types = setting_types(part)
-    except Exception:  # noqa: BLE001  # settings.annotations tells of it
-        return []
-    return [name for name, annotation in types.items() if group in set(groups_of(annotation))]

@@ -1,0 +1,186 @@
+"""Backprop of layers: every gradient written once and whole, repeatable, in every dtype and with
+every activation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from layerkit.core.layer import Array
+from layerkit.discovery.registry import REGISTRIES
+from layerkit.execution.kernels import kernels_for_training
+from layerkit.execution.runner import Chain, program_of
+from layerkit.testing.arrays import equal
+from layerkit.testing.gradient_check import check_all_gradients
+from layerkit.testing.layer_trial import F64, LayerTrial, Pass, float32_trial
+from layerkit.testing.rules import INTACT, Battery
+from layerkit.testing.setting_variants import settings_naming
+from layerkit.testing.subject import Example, Subject
+from layerkit.testing.verdicts import Failed, Skipped
+
+__all__ = ["BATTERY"]
+
+BATTERY = Battery("dtype.float64", *INTACT, trial=LayerTrial)
+
+
+@BATTERY.rule(
+    "gradient.written",
+    why="Gradients lie in memory of the model that still holds those of the batch before.",
+    fix="assign each one whole: `self.grads['b'][...] = ...` or `np.sum(..., out=self.grads['b'])`;"
+    " not `+=`, not `self.grads['b'] = ...`",
+)
+def _written(trial: LayerTrial) -> None:
+    x, dy = trial.rows(3), trial.cotangent(3)
+    trial.fill_grads(0)
+    expected = trial.run(x, dy).grads
+    tables = dict(trial.layer.grads)
+    trial.fill_grads(7)
+    for name, grad in trial.run(x, dy).grads.items():
+        assign = f"`self.grads[{name!r}][...] = ...`"
+        if trial.layer.grads[name] is not tables[name]:
+            raise Failed(
+                f"backprop replaces the array grads[{name!r}] by another one, which the optimizer "
+                "never sees",
+                f"write into the existing array: {assign}",
+            )
+        if equal(grad, expected[name]):
+            continue
+        if (grad == 7).all():
+            raise Failed(
+                f"backprop never writes grads[{name!r}]",
+                f"write {assign} in backprop, or do not declare {name!r} in `plan` (`state` is for "
+                "arrays without a gradient)",
+            )
+        if np.isclose(grad, expected[name] + 7).all():
+            raise Failed(
+                f"backprop adds to grads[{name!r}] instead of overwriting it",
+                f"write {assign}; `+=` keeps the gradient of the last batch",
+            )
+        left = int((grad == 7).sum())
+        raise Failed(f"backprop does not write {left} of {grad.size} elements of grads[{name!r}]")
+
+
+@BATTERY.rule(
+    "gradient.repeatable",
+    why="Backprop may run twice for one feed, with another dL/dy; it must leave intact what it "
+    "reads.",
+    fix="do not change in place what ctx.saved holds; write results to ctx.buffer memory",
+)
+def _repeatable(trial: LayerTrial) -> None:
+    x, dy, ctx = trial.rows(4), trial.cotangent(4), trial.context()
+    first = trial.run(x, dy, ctx)
+    again = Pass(first.y, np.array(trial.backprop(dy, ctx)), trial.grads())
+    if changed := again.difference(first):
+        raise Failed(f"a second backprop of the same feed changes {changed}")
+
+
+@BATTERY.rule(
+    "gradient.wants_dx",
+    why="The first layer of a model may skip the work for dL/dx, which nobody reads, but no other "
+    "work.",
+    fix="return early only after every gradient is written",
+)
+def _wants_dx(trial: LayerTrial) -> None:
+    x, dy = trial.rows(4), trial.cotangent(4)
+    expected = trial.run(x, dy)
+    trial.fill_grads()
+    found = trial.run(x, dy, wants_dx=False)
+    if changed := found._replace(dx=expected.dx).difference(expected):
+        raise Failed(f"ctx.wants_dx = False changes {changed}")
+
+
+def _with_activations(subject: Subject) -> Iterator[Example]:
+    """The first example with every activation in each setting that names one."""
+    first = subject.examples[0]
+    for setting in settings_naming(subject.part, "activations"):
+        for word in REGISTRIES["activations"].names():
+            name = f"example 0 with {setting} {word!r}"
+            yield replace(first, name=name, config={**first.config, setting: word})
+
+
+def _all_cases(subject: Subject) -> Iterator[Example]:
+    yield from subject.cases
+    yield from _with_activations(subject)
+
+
+@BATTERY.rule(
+    "gradient.float32",
+    why="Gradients are checked in float64, but models run in float32, where a layer may take "
+    "another path, compiled or reordered.",
+    fix="let both paths compute the same formula; compare the float32 one with the lines beside it",
+    needs=("dtype.float64", "dtype.float32"),
+    over=_all_cases,
+    trial=float32_trial,
+)
+def _float32(narrow: LayerTrial) -> None:
+    wide = narrow.another(F64)
+    wide.network.params[...] = narrow.network.params
+    for n in (5, 35):
+        x, dy = narrow.rows(n), narrow.cotangent(n)
+        training = not _draws(narrow, x)  # draws of another dtype would be other numbers
+        exact = wide.run(x.astype(F64), dy.astype(F64), training=training)
+        predicted = wide.predict(x.astype(F64))
+        if n == 35:  # a faster path may need feature-major memory
+            x, dy = np.asfortranarray(x), np.asfortranarray(dy)
+        found = [("", narrow.run(x, dy, training=training), narrow.predict(x))]
+        if kernels_for_training() and program_of(narrow.network) is not None:
+            found.append((", compiled", *_compiled(narrow, x, dy)))
+        for how, ran, prediction in found:
+            rows = f"{n} rows{how}"
+            _check_close(rows, "the output", ran.y, exact.y)
+            _check_close(rows, "dL/dx", ran.dx, exact.dx)
+            for name, grad in ran.grads.items():
+                _check_close(rows, f"grads[{name!r}]", grad, exact.grads[name])
+            _check_close(rows, "a prediction", prediction, predicted)
+
+
+def _compiled(trial: LayerTrial, x: Array, dy: Array) -> tuple[Pass, Array]:
+    """A pass through the layer's program, and a prediction."""
+    chain = Chain(trial.network, fast=True, training=True, wants_dx=True)
+    y = chain.feed(x).copy()
+    ran = Pass(y, np.array(chain.backprop(dy)), trial.grads())
+    return ran, Chain(trial.network, fast=True, keeps=False).feed(x).copy()
+
+
+_SINGLE = 2e-4  # of the largest value: some 1,000 roundings in float32
+
+
+def _check_close(rows: str, what: str, found: Array, expected: Array) -> None:
+    scale = max(float(np.abs(expected).max(initial=0)), 1e-3)
+    error = float(np.abs(found - expected).max(initial=0))
+    if not error <= _SINGLE * scale:
+        raise Failed(
+            f"{rows}: {what} in float32 differs from float64 by {error:.3g}; the largest value is "
+            f"{scale:.3g}"
+        )
+
+
+def _draws(trial: LayerTrial, x: Array) -> bool:
+    """Whether a feed in training draws random numbers."""
+    ctx = trial.context()
+    before = repr(ctx.rng.bit_generator.state)
+    with trial.restoring_state():
+        trial.feed(x, ctx)
+    return repr(ctx.rng.bit_generator.state) != before
+
+
+def _activations_or_skip(subject: Subject) -> list[Example]:
+    examples = list(_with_activations(subject))
+    if not examples:
+        raise Skipped("no setting names an activation")
+    return examples
+
+
+@BATTERY.rule(
+    "gradient.activations",
+    why="Users combine a layer with every activation, and each has its own rules for memory.",
+    fix="use `f.feed(z, z if f.from_output else ctx.buffer('y', z.shape))` and "
+    "`f.backprop(dy, z, y, out)`, with z and y as feed left them",
+    needs=("gradient.inputs", "gradient.parameters", "settings.annotations"),
+    over=_activations_or_skip,
+)
+def _activations(trial: LayerTrial) -> None:
+    check_all_gradients(trial, 3)

@@ -1,0 +1,259 @@
+"""Plans of layers: well formed, without side effects, and true to shapes, parameters and cost."""
+
+from __future__ import annotations
+
+import math
+import tracemalloc
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from layerkit.core.layer import Array, Layer, Plan, Shape
+from layerkit.core.planning import plan_layers
+from layerkit.display import byte_size, quoted
+from layerkit.errors import LayerkitError, ShapeError
+from layerkit.testing.counting import Counter, Unobservable, count
+from layerkit.testing.layer_trial import LayerTrial, float32_trial
+from layerkit.testing.rules import Battery
+from layerkit.testing.subject import Example, Subject, Trial
+from layerkit.testing.verdicts import Failed, Skipped, at
+
+__all__ = ["BATTERY"]
+
+BATTERY = Battery("plan.shape", trial=LayerTrial)
+
+
+@BATTERY.rule(
+    "plan.valid",
+    why="The plan is all that is known of a layer before anything is allocated: builders, files "
+    "and memory limits rely on it.",
+    fix="return Plan(out_shape, {'W': Param((i, o), 'glorot_uniform'), 'b': Param((o,))}, "
+    "macs=i * o), with integers in every shape",
+    needs=("settings.constructor",),
+    trial=Trial,
+)
+def _valid(trial: Trial) -> None:
+    with trial.catch("plan"):
+        plan = trial.part.plan(trial.example.shape)
+    if not isinstance(plan, Plan):
+        raise Failed(f"plan: expected a Plan, got {quoted(plan)}")
+    if not isinstance(plan.out_shape, tuple):
+        raise Failed(f"plan: expected a tuple as out_shape, got {quoted(plan.out_shape)}")
+    if type(plan.macs) is not int or plan.macs < 0:
+        raise Failed(f"plan: expected an integer >= 0 as macs, got {quoted(plan.macs)}")
+    try:
+        plan_layers([("layer", trial.part)], trial.example.shape)
+    except LayerkitError as error:
+        raise Failed(str(error)) from error
+    for name, param in {**plan.params, **plan.state}.items():
+        if not isinstance(param.init, (str, int, float, Mapping)):
+            raise Failed(
+                f"plan: expected a number or an initializer as the start of {name!r}, got "
+                f"{quoted(param.init)}"
+            )
+
+
+@BATTERY.rule(
+    "plan.shape",
+    why="The next layer is built for the shape that this one declares.",
+    fix="make out_shape in `plan` and the arrays returned by feed and backprop agree",
+    needs=("plan.valid",),
+    trial=partial(LayerTrial, any_dtype=True),
+)
+def _shape(trial: LayerTrial) -> None:
+    ctx = trial.context()
+    trial.feed(trial.rows(4), ctx)
+    trial.backprop(trial.cotangent(4), ctx)
+
+
+_DTYPE_FIX = (
+    "take scratch memory from ctx.buffer, make arrays with dtype=ctx.dtype, and use Python "
+    "numbers (0.5), not NumPy's (np.float64(0.5)), which widen the arrays they meet"
+)
+
+
+@BATTERY.rule(
+    "dtype.float64",
+    why="Gradients can be checked in float64 only; a float32 constant inside spoils the digits.",
+    fix=_DTYPE_FIX,
+)
+def _float64(trial: LayerTrial) -> None:
+    trial.run(trial.rows(4), trial.cotangent(4))
+    trial.predict(trial.rows(4))
+
+
+BATTERY.rule(
+    "dtype.float32",
+    why="Models run in float32: one promotion doubles memory and time of every layer after it.",
+    fix=_DTYPE_FIX,
+    trial=float32_trial,
+)(_float64)
+
+
+@BATTERY.rule(
+    "plan.pure",
+    why="Plans are made for specs that will be refused, and for 10^12 units: a plan must not "
+    "allocate arrays or keep anything.",
+    fix="compute in `plan` with integers only, and store nothing in self",
+    needs=("plan.valid",),
+    trial=Trial,
+)
+def _pure(trial: Trial) -> None:
+    layer, shape = trial.part, trial.example.shape
+    before = dict(vars(layer))
+    plan = layer.plan(shape)
+    if layer.plan(shape) != plan:
+        raise Failed("two plans of one layer differ")
+    if trial.subject.make(trial.example.config).plan(shape) != plan:
+        raise Failed("two layers with the same settings plan differently")
+    stored = [n for n, v in vars(layer).items() if n not in before or before[n] is not v]
+    if stored:
+        raise Failed(
+            f"plan stores something in self.{stored[0]}",
+            "feed knows the shapes too: x.shape and self.params[...].shape",
+        )
+    wide = tuple(d * 1000 for d in shape)
+    peak = _allocated(layer, wide)
+    if peak > 1_000_000:
+        raise Failed(f"planning rows of shape {list(wide)} allocates {byte_size(peak)}")
+
+
+def _allocated(layer: Layer, shape: Shape) -> int:
+    """Peak memory in bytes of planning for ``shape``; 0 if such rows are refused."""
+    tracing = tracemalloc.is_tracing()
+    if not tracing:
+        tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        try:
+            layer.plan(shape)
+        except Exception:  # noqa: BLE001  # plan.refuses reports it
+            return 0
+        return tracemalloc.get_traced_memory()[1] - before
+    finally:
+        if not tracing:
+            tracemalloc.stop()
+
+
+def _odd_shapes(subject: Subject) -> Iterator[Example]:
+    """The first example at shapes of other numbers of axes, and without elements."""
+    first = subject.examples[0]
+    for shape in ((), (3,), (2, 3), (2, 3, 4), (0,)):
+        if len(shape) != len(first.shape) or not all(shape):
+            yield Example(f"example 0 at {list(shape)}", first.config, shape)
+
+
+@BATTERY.rule(
+    "plan.refuses",
+    why="A shape that a layer cannot take must be refused when the model is built, with a clear "
+    "message, and not in the middle of a pass.",
+    fix="begin `plan` with `if len(in_shape) != 1: raise ShapeError('... takes rows of one axis, "
+    "got shape ...')`, or handle any number of axes",
+    over=_odd_shapes,
+    trial=Trial,
+)
+def _refuses(trial: Trial) -> None:
+    shape = trial.example.shape
+    try:
+        trial.part.plan(shape)
+    except ShapeError:
+        return
+    except (Exception, SystemExit) as error:  # whatever a plugin raises
+        raise Failed(
+            f"plan: expected a ShapeError or a Plan, got {type(error).__name__}: {error}"
+        ) from error
+    if math.prod(shape):
+        with at("plan accepts this shape, but"):
+            accepted = LayerTrial(trial.subject, trial.example)
+            accepted.run(accepted.rows(2), accepted.cotangent(2))
+
+
+@BATTERY.rule(
+    "plan.parameters",
+    why="Exactly the parameters that a plan declares are counted, saved and trained.",
+    fix="declare every trained array in `plan`, use every one in feed, and keep none in self",
+)
+def _parameters(trial: LayerTrial) -> None:
+    layer, declared = trial.layer, trial.plan.params
+    read: set[str] = set()
+    layer.params = _ReadLog(layer.params, read, {n: (n,) for n in layer.params})
+    layer.joined = _ReadLog(layer.joined, read, trial.plan.joined)
+    ctx = trial.context()
+    trial.feed(trial.rows(3), ctx)
+    unread = [name for name in declared if name not in read]
+    if unread:
+        idle = sum(declared[name].size for name in unread)
+        total = sum(param.size for param in declared.values())
+        raise Failed(
+            f"plan declares {unread[0]!r}, but feed never reads it: {idle:,} of {total:,} "
+            "parameters do nothing"
+        )
+    trial.backprop(trial.cotangent(3), ctx)
+    hidden = [n for n, v in vars(layer).items() if isinstance(v, np.ndarray)]
+    if hidden:
+        raise Failed(
+            f"after a pass the layer holds an array of its own, self.{hidden[0]}",
+            "a trained array belongs in Plan.params, one that is kept but not trained in "
+            "Plan.state, one of a single pass in ctx.save(...)",
+        )
+
+
+class _ReadLog(dict[str, Array]):
+    """A table of parameters that logs which of them are read."""
+
+    def __init__(
+        self, table: Mapping[str, Array], read: set[str], of: Mapping[str, tuple[str, ...]]
+    ) -> None:
+        super().__init__(table)
+        self._read, self._of = read, of
+
+    def __getitem__(self, name: str) -> Array:
+        self._read.update(self._of.get(name, ()))
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self[name] if name in self else default  # noqa: SIM401  # this is `get`
+
+    def items(self) -> Any:
+        return [(name, self[name]) for name in self]
+
+    def values(self) -> Any:
+        return [self[name] for name in self]
+
+
+@BATTERY.rule(
+    "plan.macs",
+    why="Builders and comparisons show the cost that a layer declares.",
+    fix="declare the multiply-adds of feed's matrix products for one row: a product of (n, i) with "
+    "(i, o) counts i * o; elementwise operations do not count",
+)
+def _macs(trial: LayerTrial) -> str | None:
+    declared = trial.plan.macs
+    two, five = _count(trial, 2), _count(trial, 5)
+    each, rest = divmod(five.products - two.products, 3)
+    if each == declared and not rest:
+        fixed = two.products - 2 * each
+        note = f"{fixed:,} multiply-adds per feed do not depend on the rows and are not in macs"
+        return note if fixed else None
+    if five.opaque:
+        raise Skipped(f"the multiply-adds of {', '.join(sorted(five.opaque))} cannot be counted")
+    if five.products == 0 and five.multiplied >= declared * 5:
+        raise Skipped(
+            f"no matrix product was seen; the {declared:,} declared multiply-adds may be "
+            "elementwise, which is not counted"
+        )
+    per_row = f"{each:,}" if not rest else f"{(five.products - two.products) / 3:,.1f}"
+    raise Failed(
+        f"plan declares {declared:,} multiply-adds per row, the products of feed have {per_row}: "
+        f"{five.listing(5)}"
+    )
+
+
+def _count(trial: LayerTrial, n: int) -> Counter:
+    try:
+        return count(trial, trial.rows(n))
+    except Unobservable as error:
+        raise Skipped(f"the products cannot be observed: {error}") from error

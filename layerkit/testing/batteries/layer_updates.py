@@ -1,0 +1,127 @@
+"""Updates of layers: after the backprop, by the gradient alone, and visible to the next feed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from layerkit.core.layer import Array, Layer
+from layerkit.core.optimizer import Optimizer
+from layerkit.testing.arrays import equal
+from layerkit.testing.layer_trial import LayerTrial, float32_trial
+from layerkit.testing.rules import INTACT, Battery
+from layerkit.testing.verdicts import Failed, Skipped
+
+__all__ = ["BATTERY"]
+
+BATTERY = Battery("dtype.float64", "dtype.float32", *INTACT, trial=float32_trial)
+
+
+class _Step(Optimizer):
+    """p := p - rate g, and nothing else."""
+
+    type_name = "layerkit-testing.step"
+    learning_rate = 0.5
+
+    def rule(self, p: Array, g: Array, slots: Sequence[Array], scratch: Array) -> None:
+        """One step."""
+        np.multiply(g, self.rate, scratch)
+        p -= scratch
+
+
+def _update(trial: LayerTrial) -> bool:
+    """One optimizer step of the layer; whether it changes a parameter."""
+    before = trial.network.params.copy()
+    rule = _Step()
+    rule.bind(trial.network.params, trial.network.allocate_grads())
+    rule.begin(rule.learning_rate)
+    with trial.catch("update"):
+        trial.layer.update(rule)
+    return not equal(trial.network.params, before)
+
+
+@BATTERY.rule(
+    "update.zero_gradient",
+    why="Where nothing is to be learned nothing may change: decay and clipping belong to the "
+    "optimizer.",
+    fix="gradients are proportional to dy: add no term of the weights themselves, and leave "
+    "`update` to the base class",
+)
+def _zero(trial: LayerTrial) -> None:
+    trial.fill_grads()
+    result = trial.run(trial.rows(4), np.zeros_like(trial.cotangent(4)))
+    for name, grad in result.grads.items():
+        if np.any(grad != 0):
+            raise Failed(f"for dy = 0 the gradient of {name!r} is not 0")
+    if np.any(result.dx != 0):
+        raise Failed("for dy = 0 dL/dx is not 0")
+    if _update(trial):
+        raise Failed("an update by a gradient of 0 changes the parameters")
+    if not trial.network.size:
+        raise Skipped("the layer has no parameters")
+
+
+@BATTERY.rule(
+    "update.order",
+    why="All gradients must come from the weights before the update; a layer that updates itself "
+    "earlier returns those of another network.",
+    fix="backprop writes self.grads and leaves self.params alone; the optimizer changes them "
+    "afterwards",
+    needs=("dtype.float64",),
+    trial=LayerTrial,
+)
+def _order(trial: LayerTrial) -> None:
+    ctx, params = trial.context(), trial.layer.params
+    before = {name: (param, param.copy()) for name, param in params.items()}
+
+    def check(method: str) -> None:
+        for name, param in trial.layer.params.items():
+            array, values = before[name]
+            if param is not array:
+                raise Failed(f"{method} replaces the array of the parameter {name!r}")
+            if not equal(param, values):
+                raise Failed(f"{method} changes the parameter {name!r}")
+
+    trial.feed(trial.rows(4), ctx)
+    check("feed")
+    trial.backprop(trial.cotangent(4), ctx)
+    check("backprop")
+
+
+@BATTERY.rule(
+    "update.seen",
+    why="After an update the next feed must use the new weights, not copies of the old ones.",
+    fix="derive what you need from self.params in every feed; keep no transposed or masked copies",
+    trial=LayerTrial,
+)
+def _seen(trial: LayerTrial) -> None:
+    other = trial.another()
+    x, dy = trial.rows(4), trial.cotangent(4)
+    trial.run(x, dy)
+    trial.predict(x)
+    trial.network.params[...] *= 0.5
+    other.network.params[...] *= 0.5
+    same = trial.run(x, dy).difference(other.run(x, dy)) is None
+    if not same or not equal(trial.predict(x), other.predict(x)):
+        raise Failed("after its weights changed, the layer still computes with the old ones")
+
+
+@BATTERY.rule(
+    "update.freeze",
+    why="`freeze` promises that training does not change a layer, to the last bit.",
+    fix="do not override `update`, or begin it with `if self.freeze: return`",
+)
+def _freeze(trial: LayerTrial) -> None:
+    layer = trial.layer
+    trial.run(trial.rows(4), trial.cotangent(4))
+    frozen = layer.freeze
+    layer.freeze = True
+    changed = _update(trial)
+    layer.freeze = frozen
+    if changed:
+        raise Failed("with freeze set, an update changes the parameters")
+    if frozen or type(layer).update is not Layer.update:
+        return
+    if np.any(trial.network.allocate_grads() != 0) and not _update(trial):
+        raise Failed("an update by the gradients changes no parameter")
