@@ -12,11 +12,11 @@ from layerkit.core.parts import Part
 from layerkit.discovery.registry import REGISTRIES
 from layerkit.fields import PartOf
 from layerkit.specs.json_source import JsonSource
-from layerkit.specs.messages import Faults
+from layerkit.specs.messages import Fault, Faults
 from layerkit.specs.validate.settings import setting_types, validate
 from layerkit.testing.subject import Example, Subject
 
-__all__ = ["kinds_named", "settings_naming", "variants"]
+__all__ = ["fault_in", "kinds_named", "settings_naming", "variants"]
 
 
 def variants(subject: Subject) -> Iterator[Example]:
@@ -77,11 +77,16 @@ def settings_naming(part: type[Part], kind: str) -> list[str]:
     return [name for name, annotation in types.items() if kind in set(kinds_named(annotation))]
 
 
+def fault_in(part: type[Part], config: dict[str, Any]) -> Fault | None:
+    """The first fault that the annotations find in the settings, if any."""
+    faults = Faults(JsonSource({}))
+    validate(part, config, (), faults)
+    return faults.found[0] if faults.found else None
+
+
 def _accepted(part: type[Part], example: Example) -> bool:
     """Whether a spec would accept these settings, and the constructor and the plan too."""
-    faults = Faults(JsonSource({}))
-    validate(part, example.config, (), faults)
-    if faults.found:
+    if fault_in(part, example.config) is not None:
         return False
     try:
         made = part(**example.config)

@@ -1,6 +1,6 @@
-"""Every first-party part passes the kit, as a stranger's must; no part is named here.
+"""Every first-party part passes the kit, as third-party parts must; no part is named here.
 
-What a check is and which bug it finds is tested in tests/kit.
+tests/kit tests which bug each check finds.
 """
 
 from __future__ import annotations
@@ -19,19 +19,12 @@ from layerkit.discovery.registry import REGISTRIES, initializer
 from layerkit.testing import check_part, rules_for
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "v1"
-UNREADABLE = (
-    "major",
-    "required",
-    "schema",
-    "bare",
-    "dtypes",
-    "tiny",
-)  # by design: no models of today
+UNREADABLE = ("major", "required", "schema", "bare", "dtypes", "tiny")  # by design: not models
 
 SKIPS = {
     "gradient.activations": "no setting names an activation",
     "golden.migration": "no golden files are named, and config_version is 1",
-    "feeds.stacked": "so it follows no layer alike",
+    "feeds.stacked": "so it cannot be stacked",
 }
 """Checks that may be skipped, and the only reason for which they may."""
 

@@ -14,12 +14,12 @@ from layerkit.errors import LayerkitError, SpecError
 from layerkit.specs import read_spec
 from layerkit.specs.json_source import JsonSource
 from layerkit.specs.messages import Faults, describe
-from layerkit.specs.validate.settings import setting_types, validate, validate_part
+from layerkit.specs.validate.settings import setting_types, validate_part
 from layerkit.testing.models import spec_of
 from layerkit.testing.rules import Battery
-from layerkit.testing.setting_variants import kinds_named, variants
+from layerkit.testing.setting_variants import fault_in, kinds_named, variants
 from layerkit.testing.subject import Subject, Trial
-from layerkit.testing.verdicts import Failed, at, describe_error
+from layerkit.testing.verdicts import Failed, at, catch_errors, describe_error
 
 __all__ = ["BATTERY"]
 
@@ -92,16 +92,6 @@ def _constructor(trial: Trial) -> None:
         )
 
 
-def _fault(subject: Subject, config: dict[str, Any]) -> tuple[str, str] | None:
-    """(setting, reason) of the first fault that the annotations find in ``config``, if any."""
-    faults = Faults(JsonSource({}))
-    validate(subject.part, config, (), faults)
-    if not faults.found:
-        return None
-    fault = faults.found[0]
-    return (str(fault.path[-1]) if fault.path else "settings"), fault.reason
-
-
 @BATTERY.once(
     "settings.annotations",
     why="A spec is validated by the annotations: a wrong one accepts mistakes, or refuses what is "
@@ -120,19 +110,19 @@ def _annotations(subject: Subject) -> None:
             raise Failed(f"the setting {name!r} has no annotation: any value would be accepted")
     for example in subject.examples:
         with at(example):
-            trial = Trial(subject, example)
-            with trial.catch("validating the settings"):
-                fault = _fault(subject, example.config)
+            with catch_errors(part, "validating the settings"):
+                fault = fault_in(part, example.config)
             if fault is not None:
+                name = str(fault.path[-1]) if fault.path else "settings"
                 raise Failed(
-                    f"its annotation refuses {fault[0]!r}: {fault[1]}",
-                    f"change the annotation of {fault[0]!r} in the constructor, or the example",
+                    f"its annotation refuses {name!r}: {fault.reason}",
+                    f"change the annotation of {name!r} in the constructor, or the example",
                 )
     for name, annotation in annotations.items():
         default = part.settings()[name].default
         if default is inspect.Parameter.empty:
             continue
-        if _fault(subject, {**subject.examples[0].config, name: _listed(default)}):
+        if fault_in(part, {**subject.examples[0].config, name: _listed(default)}):
             raise Failed(
                 f"the default of {name!r}: expected {describe(annotation)}, as in its annotation, "
                 f"got {quoted(default)}"

@@ -77,7 +77,7 @@ def test_one_piece_is_a_projection_with_a_linear_carry() -> None:
 
 
 @pytest.mark.parametrize("pieces", [0, 65, 2.5, "two"])
-def test_a_number_of_pieces_that_cannot_be_is_refused_with_its_place(pieces: object) -> None:
+def test_an_invalid_number_of_pieces_is_refused_with_its_place(pieces: object) -> None:
     with pytest.raises(layerkit.SpecError, match=r"layers\[0\]\.pieces"):
         built("acme.maxout_carry", 4, units=3, pieces=pieces)
 
