@@ -43,7 +43,7 @@ def find_part(target: str, group: str | None = None) -> type[Part]:
             f'point in its pyproject.toml: [project.entry-points."layerkit.{kinds[0]}"]'
         )
     if len(found) > 1:
-        raise ValueError(f"{', '.join(found)} all have a part called {target!r}: add --group")
+        raise ValueError(f"several kinds ({', '.join(found)}) have a part {target!r}: add --group")
     part: type[Part] = REGISTRIES[found[0]][target]
     return part
 

@@ -18,7 +18,7 @@ from layerkit.testing.verdicts import Skipped, at
 __all__ = ["INTACT", "Battery", "Rule"]
 
 INTACT = ("input.unchanged", "cotangent.unchanged", "update.order")
-"""What numbers of a layer rest on: it does not change its inputs or its parameters."""
+"""Rules behind any comparison of numbers: a layer changes neither its inputs nor its parameters."""
 
 Judge = Callable[[Subject], str | None]
 ExampleJudge = Callable[[Any], str | None]  # gets what the rule's ``trial`` makes

@@ -102,7 +102,7 @@ def _exceptions(subject: Subject) -> None:
 
 @BATTERY.once(
     "declared.methods",
-    why="Python makes no instance of a class that lacks an abstract method.",
+    why="A class that lacks an abstract method cannot be instantiated.",
     fix="write the missing methods, with the arguments of the base class",
 )
 def _methods(subject: Subject) -> None:

@@ -74,7 +74,7 @@ def _poison(ctx: Context, *, scratch_only: bool = False) -> None:
 
 @BATTERY.rule(
     "memory.stale",
-    why="Buffers hold old numbers; NumPy often happens to hand out zeros.",
+    why="A buffer holds old numbers until it is filled; new memory is often 0, which hides that.",
     fix="fill what ctx.buffer gives before it is read: `out=`, `[...] =` or `.fill(0)` before `+=`",
 )
 def _stale(trial: LayerTrial) -> None:

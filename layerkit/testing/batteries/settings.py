@@ -190,7 +190,7 @@ def _through_a_spec(trial: Trial, config: dict[str, Any]) -> dict[str, Any]:
 
 @BATTERY.once(
     "settings.unknown",
-    why="If a misspelt setting is ignored, another model is trained than the one specified.",
+    why="A misspelt setting that is ignored trains a different model than the spec describes.",
     fix="do not override settings() and take no **kwargs: the constructor's own names are checked",
     needs=("settings.annotations", "declared.type_name"),
 )
@@ -209,6 +209,6 @@ def _unknown(subject: Subject) -> None:
                 read_spec(spec_of(subject, config, example.shape))
             except SpecError as error:
                 if word not in error.location:
-                    raise Failed(f"the error has no place of the fault: {error}") from error
+                    raise Failed(f"the error does not say where: {error}") from error
                 return
     raise Failed(f"a setting called {word!r} is accepted")
