@@ -1,7 +1,7 @@
 """The payload of an array, block by block (rules 4.1, 4.2 and 9.2).
 
-Whatever its order, strides and byte order, equal values give equal bytes, and no block takes more
-than a megabyte: a model is never in memory twice.
+Equal values give equal bytes in any memory layout, and no block takes more than a megabyte: a
+model is never in memory twice.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ def dtype_name(name: str, array: object) -> str:
     Raises
     ------
     MalformedFileError
-        If it is no array, is masked, or is of a dtype that the format does not have (rule 4.1).
+        If it is not an array, is masked, or has a dtype that the format lacks (rule 4.1).
     """
     where = f"tensor {quoted(name)}"
     if not isinstance(array, np.ndarray | np.generic):
-        reason = f"a NumPy array is wanted, not {type(array).__name__}"
+        reason = f"expected a NumPy array, got {type(array).__name__}"
         raise MalformedFileError(reason, at=where)
     if hasattr(array, "mask"):
         raise MalformedFileError("a masked array cannot be saved: fill it first", at=where)
     known = format_dtype(array.dtype)
     if known is None:
-        wanted = " ".join(DTYPES)
+        allowed = " ".join(DTYPES)
         raise MalformedFileError(
-            f"rule 4.1: dtype {array.dtype} cannot be saved; there are {wanted}", at=where
+            f"rule 4.1: dtype {array.dtype} cannot be saved; allowed are {allowed}", at=where
         )
     return known
 
@@ -47,7 +47,7 @@ def dtype_name(name: str, array: object) -> str:
 def blocks(array: NDArray[Any] | np.generic) -> Iterator[memoryview]:
     """The payload bytes of ``array``: C order, little-endian, at most a megabyte at a time.
 
-    A block is valid until the next one is asked for.
+    A block is valid until the next one is requested.
     """
     dtype = DTYPES[dtype_name("", array)]
     whole = np.asarray(array)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["destination", "replace_file"]
 
 _NAME_BYTES = 200
-_IRREGULAR = "what is no regular file cannot be replaced"
+_IRREGULAR = "only a regular file can be replaced"
 
 
 def replace_file(
@@ -35,28 +35,26 @@ def replace_file(
     Parameters
     ----------
     target : Path
-        Of a link, the file that it leads to is replaced, in that file's folder; a link that leads
-        nowhere yet gets its file.
+        If it is a link, the file it points to is replaced or created, in that file's folder.
     produce : callable
         Writes the content.
     durable : bool
-        Whether the file and its directory are forced to the disk.
+        Flush the file and its directory to the disk.
     overwrite : bool
-        If false, a target that exists, be it a link that leads nowhere, is left alone.
+        If false, an existing target is left alone, a dangling link too.
     follow_symlinks : bool
-        If false, a link is replaced itself.
+        If false, a link itself is replaced.
     check : callable, optional
-        Gets the path of the finished temporary file before it replaces the target.
+        Called with the path of the finished temporary file before it replaces the target.
 
     Raises
     ------
     FileExistsError
         If the target exists and ``overwrite`` is false.
     OSError
-        If the target is neither a file nor a link to one, links lead in a circle, or something
-        cannot be written. After this
-        and any other exception the target is as it was and the temporary file is gone; only a
-        failure to force the directory to the disk comes after the replacement.
+        If the target is neither a file nor a link to one, links form a loop, or a write fails.
+        After any exception the target is unchanged and the temporary file is gone, except that
+        flushing the directory can fail after the replacement.
     """
     if not overwrite and os.path.lexists(target):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
@@ -79,11 +77,13 @@ def replace_file(
         _install(temporary, target, overwrite=overwrite)
     except BaseException as error:
         if isinstance(error, OSError) and error.filename == str(temporary):
-            error.filename = str(target)  # the name that the caller knows
+            error.filename = str(target)  # the caller does not know the temporary name
         if descriptor is not None:
             with suppress(OSError):
                 os.close(descriptor)
-        if opened or not isinstance(error, OSError):  # an interrupt may hide that open succeeded
+        if opened or not isinstance(
+            error, OSError
+        ):  # after an interrupt, open may have succeeded unnoticed
             with suppress(OSError):
                 temporary.unlink()
         raise
@@ -92,12 +92,12 @@ def replace_file(
 
 
 def destination(path: Path) -> Path:
-    """Where a file written to ``path`` lies: behind the links, if it is one.
+    """The file that writing to ``path`` replaces: the one behind the links, if it is a link.
 
     Raises
     ------
     OSError
-        If links lead in a circle.
+        If links form a loop.
     """
     if not path.is_symlink():
         return path
@@ -107,7 +107,7 @@ def destination(path: Path) -> Path:
 
 
 def _refuse_device(link: Path) -> None:
-    """A link to a device, pipe or socket stays what it is: /dev/stdout, say."""
+    """Refuse a link to a device, pipe or socket, such as /dev/stdout."""
     try:
         mode = link.stat().st_mode
     except OSError:
@@ -117,7 +117,7 @@ def _refuse_device(link: Path) -> None:
 
 
 def _permissions(target: Path) -> int | None:
-    """Permission bits of the file to be replaced; None where there is none, or a link."""
+    """Permission bits of the file to be replaced; None if it is missing or a link."""
     try:
         mode = target.lstat().st_mode
     except FileNotFoundError:
@@ -166,7 +166,7 @@ def _sync(descriptor: int) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Force the new name to the disk, where directories can be opened for that."""
+    """Flush the new name to the disk, where directories can be opened for that."""
     if os.name != "posix":
         return
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -1,8 +1,7 @@
-"""What a file will hold, checked before a byte of it is written (rule 9.1).
+"""The content of a file, checked before the first byte is written (rule 9.1).
 
-``write`` goes through here with the arrays it is about to write; ``check_content`` asks the same
-questions of tensors that need not exist yet, so that a training can know at its start whether its
-end can be saved.
+``write`` checks the arrays it is about to write; ``check_content`` makes the same checks on tensors
+that need not exist yet, so that a training knows at its start whether its result can be saved.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ class Shaped(NamedTuple):
 
     @classmethod
     def of(cls, role: str, dtype: str, shape: Sequence[int]) -> Shaped:
-        """A tensor of this shape that nobody has made yet."""
+        """A tensor of this shape that does not exist yet."""
         return cls(role, dtype, tuple(shape), prod(shape) * DTYPES[dtype].itemsize)
 
 
@@ -132,7 +131,7 @@ def _type_record(key: str, record: object) -> object:
 
 
 def _floats(selftest: Mapping[str, float] | None) -> dict[str, Any]:
-    """Tolerances as floats: in a file 0 is no float (rule 3.1), though callers may write it."""
+    """Tolerances as floats: callers may write 0, which rule 3.1 does not accept as a float."""
     return {
         key: float(bound) if isinstance(bound, Integral) and not isinstance(bound, bool) else bound
         for key, bound in (selftest or {}).items()
@@ -140,12 +139,12 @@ def _floats(selftest: Mapping[str, float] | None) -> dict[str, Any]:
 
 
 def check_names(roles: Mapping[str, str], limits: Limits) -> None:
-    """Refuse tensors (name to role) that are too many, or whose names cannot be encoded."""
+    """Refuse too many tensors (name to role), and names that cannot be encoded."""
     for name, role in roles.items():
         if type(name) is not str or not name.isascii():
-            raise fault(f"tensor {quoted(name)}", "a name is ASCII text (rule 4.3)")
+            raise fault(f"tensor {quoted(name)}", "a tensor name must be ASCII text (rule 4.3)")
         if type(role) is not str:
-            raise fault(f"tensor {quoted(name)}", f"a role is text, not {role!r:.80}")
+            raise fault(f"tensor {quoted(name)}", f"expected a string as role, got {role!r:.80}")
     if len(roles) > limits.tensors:
         raise LimitExceededError.of_model("tensors", len(roles), limits.tensors, "tensors")
 
@@ -156,7 +155,7 @@ def encoded_header(
     digests: Mapping[str, bytes] | None,
     limits: Limits,
 ) -> bytes:
-    """The header's bytes, which a reader with these limits accepts.
+    """The bytes of the header, which a reader with these limits accepts.
 
     Parameters
     ----------
@@ -165,7 +164,7 @@ def encoded_header(
     tensors
         By name, sorted.
     digests
-        Of each tensor; None while there is nothing to hash.
+        By name; None before there is anything to hash.
     """
     places, _ = lay_out((tensor.nbytes for tensor in tensors.values()), 0)
     table = [
@@ -191,7 +190,7 @@ def encoded_header(
 
 
 def _check(encoded: bytes, limits: Limits) -> None:
-    """Apply the rules of a reader to the header, through the reader's own code."""
+    """Check the header with the reader's own code."""
     limits.check("header_bytes", len(encoded))
     decoded = decode(encoded, limits)
     header = decoded.value

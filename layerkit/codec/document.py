@@ -1,4 +1,4 @@
-"""A model file whose header has been read and checked; its tensors are read from here."""
+"""A model file with a checked header, from which tensors are read."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def located(path: str | None) -> Iterator[None]:
 class Document:
     """A model file after steps 1 to 13 of FORMAT.md section 6; a context manager.
 
-    ``layerkit.codec.open_document`` makes one. Closing it closes the file if it was opened by
-    path; arrays that were read stay valid, those over a mapping too.
+    Made by ``layerkit.codec.open_document``. Closing it closes a file that was opened by path;
+    arrays stay valid, mapped ones too.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class Document:
     version : tuple of int
         Major and minor format version.
     file_id : str
-        ``"sha256:"`` and 64 hex digits, which identify the whole content.
+        ``"sha256:"`` and 64 hex digits that identify the whole content.
     header_size : int
         Bytes of the encoded header.
     header : dict
@@ -61,7 +61,7 @@ class Document:
     tensors : dict of str to TensorRecord
         In the order of the file.
     aliases : dict of str to str
-        Further names of tensors.
+        Alias -> name of a tensor.
     unknown_fields : tuple of str
         Fields of a newer minor version, which were ignored (rule 11.2).
     """
@@ -100,7 +100,7 @@ class Document:
         self.close()
 
     def close(self) -> None:
-        """Close the file, if it was opened by path; closing twice is no mistake."""
+        """Close the file, if it was opened by path; closing twice is allowed."""
         if self._source is not None:
             self._source.close()
             self._source = None
@@ -139,26 +139,26 @@ class Document:
             Tensors or aliases; default all, tensors in file order and then aliases. An alias
             gives the same array object as its target. A stream can be read once only.
         verify : True, False or "lazy"
-            True checks frames, digests and bool bytes; False leaves out the digests; "lazy", for
-            a mapped file, returns a mapping that checks a tensor when it is first looked up.
+            True checks frames, digests and bool bytes; False skips the digests; "lazy", for a
+            mapped file, returns a mapping that checks each tensor on first access.
         into : mapping of str to ndarray, optional
-            Arrays to read these names into, of any strides, instead of making new ones. If
-            ``read`` raises, what they hold is undefined.
+            Existing arrays, of any strides, to read these names into. Their content is undefined
+            if ``read`` raises.
 
         Returns
         -------
         Mapping of str to ndarray
-            A dict, or LazyTensors. Copies are writable and 64-byte aligned; of a mapped file the
-            arrays are read-only views, except that empty and chunked tensors are copies.
+            A dict, or LazyTensors. Copies are writable and 64-byte aligned; arrays of a mapped
+            file are read-only views, except that empty and chunked tensors are copies.
 
         Raises
         ------
         KeyError
-            For a name that the file does not have.
+            For a name that is not in the file.
         ValueError
             For an array in ``into`` that is not writable or not of the tensor's shape and dtype.
         TruncatedFileError, MalformedFileError, CorruptFileError
-            Rules 1.1, 1.7, 4.1 and 5.1; of several tensors, the first in file order decides.
+            Rules 1.1, 1.7, 4.1 and 5.1, for the first bad tensor in file order.
         """
         source = self._opened()
         targets = self._targets(names)
@@ -174,12 +174,14 @@ class Document:
         with located(self.path):
             loaded = self._load(source, set(targets.values()), places, digest=bool(verify))
         for name, array in given.items():
-            if array is not loaded[targets[name]]:  # an alias: the tensor was read into another
+            if (
+                array is not loaded[targets[name]]
+            ):  # an alias of a tensor that was read into another array
                 array[...] = loaded[targets[name]]
         return {name: given.get(name, loaded[target]) for name, target in targets.items()}
 
     def _load(
-        self, source: Source, wanted: set[str], places: Mapping[str, Tensor], *, digest: bool
+        self, source: Source, selected: set[str], places: Mapping[str, Tensor], *, digest: bool
     ) -> dict[str, Tensor]:
         def load(record: TensorRecord) -> Tensor:
             if record.name in places:
@@ -190,12 +192,12 @@ class Document:
             return copy_tensor(source, record, digest=digest)
 
         if source.size is not None:
-            records = [record for name, record in self.tensors.items() if name in wanted]
+            records = [record for name, record in self.tensors.items() if name in selected]
             arrays = each(load, records, sum(record.nbytes for record in records))
             return {record.name: array for record, array in zip(records, arrays, strict=True)}
         loaded = {}
         for name, record in self.tensors.items():
-            if name in wanted:
+            if name in selected:
                 loaded[name] = load(record)
             else:
                 skip_tensor(source, record)
@@ -203,7 +205,7 @@ class Document:
         return loaded
 
     def verify(self) -> None:
-        """Check every tensor as ``read`` does, in a few megabytes of memory whatever their size."""
+        """Check every tensor as ``read`` does, in a few megabytes of memory for any size."""
         source = self._opened()
         with located(self.path):
             nbytes = 0 if source.size is None else self.size  # a stream has one reader
@@ -216,28 +218,30 @@ class Document:
         return self._source
 
     def _targets(self, names: Iterable[str] | None) -> dict[str, str]:
-        """Name as asked for -> name of a tensor."""
+        """Requested name -> name of a tensor."""
         known = {name: name for name in self.tensors} | self.aliases
         if names is None:
             return known
-        asked = [names] if isinstance(names, str) else list(names)
-        missing = [name for name in asked if name not in known]
+        requested = [names] if isinstance(names, str) else list(names)
+        missing = [name for name in requested if name not in known]
         if missing:
-            raise KeyError(f"no tensor or alias of that name in the file: {', '.join(missing)}")
-        return {name: known[name] for name in asked}
+            raise KeyError(f"the file has no tensor or alias {', '.join(missing)}")
+        return {name: known[name] for name in requested}
 
 
 def _check_place(name: str, array: Tensor, record: TensorRecord) -> None:
-    wanted = DTYPES[record.dtype]
-    fits = array.shape == record.shape and array.dtype.newbyteorder("<") == wanted
+    dtype = DTYPES[record.dtype]
+    fits = array.shape == record.shape and array.dtype.newbyteorder("<") == dtype
     if not fits or not array.flags.writeable:
-        raise ValueError(f"into[{name!r}]: a writable {wanted} array of {record.shape} is wanted")
+        raise ValueError(
+            f"into[{name!r}]: expected a writable {dtype} array of shape {record.shape}"
+        )
 
 
 class LazyTensors(Mapping[str, Tensor]):
-    """Tensors of a mapped file, each checked when it is first looked up (rule 5.4).
+    """Tensors of a mapped file, each checked on first access (rule 5.4).
 
-    A look-up raises what ``Document.read`` raises; a tensor that failed fails again.
+    Access raises what ``Document.read`` raises; a bad tensor fails every time.
     """
 
     def __init__(

@@ -28,15 +28,15 @@ class Check(NamedTuple):
     Attributes
     ----------
     good : callable
-        Tells whether a value is that.
-    expected : str
+        Whether a value is that.
+    words : str
         The same in words, for messages.
     rule : str
-        The rule that says so, if it is another than that of the map around.
+        The rule it is from, if not that of the map around it.
     """
 
     good: Callable[[Any], bool]
-    expected: str
+    words: str
     rule: str = ""
 
 
@@ -52,19 +52,19 @@ def refuse(where: str, rule: str, reason: str) -> NoReturn:
     raise MalformedFileError(f"rule {rule}: {reason}", at=where)
 
 
-def check(value: Any, where: str, rule: str, wanted: Check) -> Any:
+def check(value: Any, where: str, rule: str, expected: Check) -> Any:
     """``value``, if it passes."""
-    if not wanted.good(value):
-        reason = f"expected {wanted.expected}, got {describe(value)}"
-        refuse(where, wanted.rule or rule, reason)
+    if not expected.good(value):
+        reason = f"expected {expected.words}, got {describe(value)}"
+        refuse(where, expected.rule or rule, reason)
     return value
 
 
 def check_fields(record: dict[str, Any], where: str, rule: str, table: Table) -> None:
     """Check each field of ``record`` that is in the table."""
-    for key, wanted in table.items():
-        if not wanted.good(record[key]):  # the path is only spelled out for a fault
-            check(record[key], f"{where}.{key}", rule, wanted)
+    for key, expected in table.items():
+        if not expected.good(record[key]):  # the path is only spelled out for a fault
+            check(record[key], f"{where}.{key}", rule, expected)
 
 
 def entries(value: object, where: str, rule: str, name: Check) -> Iterator[tuple[str, str, Any]]:
@@ -74,19 +74,19 @@ def entries(value: object, where: str, rule: str, name: Check) -> Iterator[tuple
         yield check(key, at, rule, name), at, item
 
 
-def ascending(value: object, where: str, rule: str, wanted: Check) -> None:
+def ascending(value: object, where: str, rule: str, expected: Check) -> None:
     """Check a strictly ascending array of strings."""
     before = None
     for index, item in enumerate(check(value, where, rule, ARRAY)):
         at = f"{where}[{index}]"
-        check(item, at, rule, wanted)
+        check(item, at, rule, expected)
         if before is not None and not before < item:
             refuse(at, rule, f"{describe(item)} is repeated or out of order")
         before = item
 
 
 class Fields:
-    """Checks closed maps; in a file of a newer minor it collects what it does not know.
+    """Checks closed maps; in a file of a newer minor version it collects unknown fields.
 
     Attributes
     ----------
@@ -99,7 +99,7 @@ class Fields:
         self.unknown: list[str] = []
 
     def closed(self, value: object, where: str, rule: str, table: Table) -> dict[str, Any]:
-        """``value`` as a map that has all fields of ``table``, as it says, and no others."""
+        """``value``, if it is a map that has the fields of ``table`` and passes its checks."""
         record = self.with_keys(value, where, rule, table)
         check_fields(record, where, rule, table)
         return record
@@ -112,7 +112,7 @@ class Fields:
         required: Iterable[str],
         optional: Iterable[str] = (),
     ) -> dict[str, Any]:
-        """``value`` as a map that has all required fields and no unknown ones."""
+        """``value``, if it is a map that has all required fields and no unknown ones."""
         record: dict[str, Any] = check(value, where, rule, MAP)
         missing = [key for key in required if key not in record]
         if missing:

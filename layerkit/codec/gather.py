@@ -1,4 +1,4 @@
-"""Forward writing in large pieces, through a function that may take less than it is given."""
+"""Buffered forward writing, through a function that may write less than it is given."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ _FULL = 1 << 20
 
 
 class Gather:
-    """Joins small pieces and passes large ones on without a copy.
+    """Joins small pieces; large ones are written without a copy.
 
     Parameters
     ----------
     write : callable
-        As ``os.write``: takes a memoryview, returns how many bytes it took.
+        Like ``os.write``: takes a memoryview, returns how many bytes were written.
     """
 
     def __init__(self, write: Callable[[memoryview], int | None]) -> None:
         self._write = write
-        # None from a raw file means "nothing taken", from anything else "no count to give".
+        # None from a raw file means "nothing written"; other objects may give no count.
         self._raw = isinstance(getattr(write, "__self__", None), io.RawIOBase)
         self._held = bytearray()
 
     def put(self, data: bytes | memoryview) -> None:
-        """Write ``data``, now or later; it may change once this returns."""
+        """Write ``data``, now or later; the caller may change it afterwards."""
         if len(data) <= _SMALL:
             self._held += data
             if len(self._held) >= _FULL:
@@ -38,7 +38,7 @@ class Gather:
             self._all(memoryview(data))
 
     def flush(self) -> None:
-        """Write what is held back."""
+        """Write what is buffered."""
         held, self._held = self._held, bytearray()
         if held:
             self._all(memoryview(held))
@@ -50,5 +50,5 @@ class Gather:
             except InterruptedError:
                 continue
             if not count and (count == 0 or self._raw):
-                raise BlockingIOError(errno.EAGAIN, "the target takes no data now")
+                raise BlockingIOError(errno.EAGAIN, "the target accepts no data now")
             view = view[len(view) if count is None else count :]

@@ -1,4 +1,4 @@
-"""The layers that a spec lists, without knowing what they are (first half of step 14)."""
+"""The layer records of a spec, checked without knowing the layer types (step 14, first half)."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class LayerEntry(NamedTuple):
     Attributes
     ----------
     path : str
-        Names from the outermost layer down, joined by dots: the prefix of its tensors.
+        Names from the outermost layer down, joined by dots: the prefix of its tensor names.
     where : str
         Its place, such as ``"spec.model.layers[2]"``.
     record : dict
-        The record itself: ``type``, ``name``, ``config`` and what the spec schema adds.
+        The record: ``type``, ``name``, ``config`` and what the spec schema adds.
     nested : tuple of LayerEntry
         Its parts, if it is a composite.
     """
@@ -48,7 +48,7 @@ def layer_records(header: dict[str, Any], *, limits: Limits | None = None) -> li
     LimitExceededError
         ``layers``.
     MalformedFileError
-        If ``types`` has a record too many or too few (rule 3.6).
+        If ``types`` has an extra record or lacks one (rule 3.6).
     """
     spec = header["spec"]
     schema = spec.get("schema")
@@ -71,10 +71,10 @@ def layer_records(header: dict[str, Any], *, limits: Limits | None = None) -> li
 def _walk(
     owner: dict[str, Any], where: str, prefix: str, found: list[LayerEntry], limits: Limits
 ) -> tuple[LayerEntry, ...]:
-    """Append the layers of ``owner`` to ``found`` and return those directly below it."""
+    """Append all layers of ``owner`` to ``found``; returns those directly in it."""
     layers = owner.get("layers")
     if not isinstance(layers, list):
-        raise SpecError(f"an array is wanted, not {describe(layers)}", location=f"{where}.layers")
+        raise SpecError(f"expected an array, got {describe(layers)}", location=f"{where}.layers")
     names: set[str] = set()
     below = []
     for index, record in enumerate(layers):
@@ -95,17 +95,17 @@ def _walk(
 
 
 def _check_record(record: object, where: str) -> str:
-    """The name of a layer record that has what every record must have."""
+    """Check the fields that every layer record must have; returns its name."""
     if not isinstance(record, dict):
-        raise SpecError(f"a layer record is wanted, not {describe(record)}", location=where)
-    for key, wanted, good in (
+        raise SpecError(f"expected a layer record, got {describe(record)}", location=where)
+    for key, expected, good in (
         ("type", "a type key", matches(record.get("type"), TYPE_KEY)),
         ("name", "a layer's name", matches(record.get("name"), LAYER_NAME)),
         ("config", "a map", isinstance(record.get("config"), dict)),
     ):
         if not good:
             found = describe(record[key]) if key in record else "nothing"
-            raise SpecError(f"{wanted} is wanted, not {found}", location=f"{where}.{key}")
+            raise SpecError(f"expected {expected}, got {found}", location=f"{where}.{key}")
     name: str = record["name"]
     return name
 

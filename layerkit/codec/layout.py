@@ -1,4 +1,4 @@
-"""Where the bytes are (rules 1.6 to 1.8 and 4.5): positions follow from sizes, without freedom.
+"""Where the bytes are (rules 1.6 to 1.8 and 4.5): sizes determine all positions.
 
 ::
 
@@ -40,7 +40,7 @@ class Frame(NamedTuple):
 
 
 def align(position: int) -> int:
-    """The payload start that belongs to a frame beginning at ``position``."""
+    """Where the payload of a frame that begins at ``position`` starts."""
     return -(-(position + _MARKS) // ALIGN) * ALIGN
 
 

@@ -1,7 +1,7 @@
 """Bounds on what a file may ask of a reader (FORMAT.md section 7).
 
-A number that comes out of a file is compared with one of these before anything is allocated by it.
-Writers apply the same bounds, so that what was saved can be loaded.
+A number out of a file is compared with these before anything is allocated by it. Writers apply the
+same bounds, so that what was saved can be loaded.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Limits:
     Raises
     ------
     ValueError
-        For a field that is no int >= 0 or is above its ceiling.
+        For a field that is not an int >= 0 or is above its ceiling.
     """
 
     header_bytes: int = 16 << 20
@@ -63,9 +63,9 @@ class Limits:
             value = getattr(self, field.name)
             ceiling = _CEILINGS.get(field.name)
             if type(value) is not int or value < 0:
-                raise ValueError(f"Limits.{field.name}: an int >= 0 is wanted, not {value!r}")
+                raise ValueError(f"Limits.{field.name}: expected an int >= 0, got {value!r}")
             if ceiling is not None and value > ceiling:
-                raise ValueError(f"Limits.{field.name}: {value} is above the ceiling of {ceiling}")
+                raise ValueError(f"Limits.{field.name}: expected at most {ceiling}, got {value}")
 
     def check(self, field: str, value: int, *, offset: int | None = None) -> None:
         """Raise LimitExceededError if ``value`` is above the limit called ``field``."""
@@ -78,14 +78,14 @@ _default = Limits()
 
 
 def limits_in_use(given: Limits | None = None) -> Limits:
-    """``given``, or those that count where a caller gives none."""
+    """``given``, or the default limits."""
     return _default if given is None else given
 
 
 @contextmanager
 def using_limits(limits: Limits) -> Iterator[None]:
-    """Let ``limits`` count in the whole process where a caller gives none: for one command."""
-    global _default  # a command's limits hold in its threads too
+    """Make ``limits`` the default of the whole process, for one command."""
+    global _default  # a command's threads use them too
     before, _default = _default, limits
     try:
         yield

@@ -1,6 +1,6 @@
 """The header as canonical MessagePack (FORMAT.md section 2, steps 9 and 10), through ``msgpack``.
 
-One value has one encoding. The library reads any MessagePack, so ``decode`` asks more of it:
+One value has one encoding. The library reads any MessagePack, so ``decode`` adds checks:
 
 1. ``_check_whole`` skips over it. Nothing is made; every declared length is backed by bytes.
 2. ``_check_amount`` counts the values, if there may be too many to make.
@@ -44,8 +44,8 @@ _WIDTHS = {
 class Decoded(NamedTuple):
     """A decoded header.
 
-    ``nonfinite`` and ``bins`` count the NaNs and infinities, and the byte strings, anywhere in it:
-    with none out of the ordinary nobody needs to look for misplaced ones (rules 2.6, 2.7).
+    ``nonfinite`` counts NaNs and infinities, ``bins`` byte strings: usual counts save the search
+    for misplaced ones (rules 2.6, 2.7).
     """
 
     value: dict[str, Any]
@@ -56,14 +56,14 @@ class Decoded(NamedTuple):
 def encode(value: Any) -> bytes:
     """Encode plain data: None, bool, int, float, str, 32 bytes, list, dict with str keys.
 
-    Maps are written in ascending order of their keys' UTF-8, whatever order they were built in.
+    Maps are written in ascending order of their keys' UTF-8.
 
     Raises
     ------
     OverflowError
         For an int beyond 64 bits.
     TypeError
-        For any other type; ``layerkit.codec.plain`` makes values plain and names the culprit.
+        For any other type; ``layerkit.codec.plain`` converts values and gives their path.
     """
     packed: bytes = msgpack.packb(_canonical(value), strict_types=True)
     return packed
@@ -111,7 +111,7 @@ def decode(raw: bytes, limits: Limits) -> Decoded:
 
 
 def _refuse(reason: str, at: int | str = "header") -> NoReturn:
-    """Refuse the header for what is at a byte of it, or at a path."""
+    """Refuse the header for a fault at a byte of it, or at a path."""
     if isinstance(at, str):
         raise MalformedFileError(f"rule {reason}", at=at)
     offset = HEADER_START + at
@@ -131,11 +131,11 @@ def _check_whole(raw: bytes, limits: Limits) -> None:
     reader = _reader(raw)
     try:
         reader.skip()
-    except msgpack.StackError:  # beyond 1,024, where the library stops
+    except msgpack.StackError:  # the library stops at 1,024 levels
         raise LimitExceededError("depth", limits.depth + 1, limits.depth) from None
     except msgpack.FormatError:
-        _refuse("2.2: the header has a byte 0xc1, which begins no value")
-    except (msgpack.OutOfData, ValueError):  # the second for a length beyond the whole header
+        _refuse("2.2: byte 0xc1 is not a MessagePack type")
+    except (msgpack.OutOfData, ValueError):  # ValueError: a length above that of the header
         _refuse("2.1: the header ends inside a value", len(raw))
     at = reader.tell()
     if at < len(raw):
@@ -164,14 +164,14 @@ def _check_amount(raw: bytes, limits: Limits) -> None:
 
 
 class _Unpacked:
-    """What the library makes of a header, and what is wrong with it.
+    """A header as the library decodes it, with its checks.
 
     Attributes
     ----------
     value : dict
         The header.
     misspelling : tuple of str
-        The first fault that a limit goes before, and its place; empty if there is none.
+        The first fault of spelling and its place, raised after the limits; or empty.
     nonfinite, bins : int
         See Decoded.
     """
@@ -185,16 +185,16 @@ class _Unpacked:
             )
         except UnicodeDecodeError as error:
             _refuse(f"2.5: {quoted(error.object)} is not UTF-8: {error.reason}")
-        except (ValueError, OverflowError):  # from a timestamp that is none
+        except (ValueError, OverflowError):  # from a malformed timestamp
             _refuse(_EXTENSION)
 
     def _misspelt(self, reason: str, at: str = "header") -> None:
         self.misspelling = self.misspelling or (reason, at)
 
     def _map(self, pairs: list[tuple[Any, Any]]) -> dict[str, Any]:
-        """Make a map; of one with keys that are no strings, only the values are looked at."""
+        """Make a map. If a key is not a string, keep the values only, for the limits."""
         for key, _ in pairs:
-            if type(key) is not str:  # perhaps it cannot even be hashed
+            if type(key) is not str:  # it may be unhashable
                 self._misspelt(f"2.4: expected a string as key, got {quoted(key)}")
                 return {str(index): item for index, (_, item) in enumerate(pairs)}
         made = dict(pairs)
@@ -212,7 +212,7 @@ class _Unpacked:
         Parameters
         ----------
         strings : bool
-            Whether a string may be too long.
+            Whether to check the length of strings.
         """
         level, depth = [self.value], 0
         while level:
@@ -237,7 +237,7 @@ class _Unpacked:
             self.bins += len(sizes)
             if {*sizes} != {32}:
                 at = self._place(lambda item: type(item) is bytes and len(item) != 32)
-                _refuse("2.7: binary is allowed for digests of 32 bytes only", at)
+                _refuse("2.7: only digests of 32 bytes may be binary", at)
         if float in types:
             odd = [item for item in items if type(item) is float and not isfinite(item)]
             self.nonfinite += len(odd)

@@ -36,7 +36,7 @@ __all__ = [
     "matches",
 ]
 
-# Rule 4.1: format name -> NumPy dtype, little-endian whatever the machine.
+# Rule 4.1: format name -> NumPy dtype, little-endian on every machine.
 DTYPES: dict[str, np.dtype[Any]] = {
     "bool": np.dtype("?"),
     "i8": np.dtype("i1"),
@@ -76,7 +76,7 @@ HEX32 = re.compile(r"[0-9a-f]{32}")
 
 
 def format_dtype(dtype: np.dtype[Any]) -> str | None:
-    """The format's name for a NumPy dtype of either byte order, or None if there is none."""
+    """The format's name for a NumPy dtype of either byte order, or None."""
     return None if dtype.fields else _BY_KIND.get((dtype.kind, dtype.itemsize))
 
 
@@ -86,7 +86,7 @@ def is_int(value: object, low: int = 0, high: int = 2**63 - 1) -> TypeGuard[int]
 
 
 def is_finite_float(value: object) -> TypeGuard[float]:
-    """True for a float, so not for 0, that is neither NaN nor infinite."""
+    """True for a finite float; ints do not count."""
     return type(value) is float and math.isfinite(value)
 
 
@@ -106,7 +106,7 @@ def is_param_name(value: object) -> TypeGuard[str]:
 
 
 def describe(value: object) -> str:
-    """How a value out of a file appears in a message: short, whatever its size."""
+    """A value out of a file as messages show it: short, for any size."""
     if isinstance(value, dict):
         return f"a map of {len(value)}"
     if isinstance(value, list):
@@ -117,14 +117,14 @@ def describe(value: object) -> str:
 
 
 def below(where: str, key: str) -> str:
-    """The path of the field ``key`` of the map at ``where``, fit for a message."""
+    """The path of the field ``key`` of the map at ``where``, for a message."""
     if LAYER_NAME.fullmatch(key) is None:
         return f"{where}[{describe(key)}]"
     return f"{where}.{key}" if where else key
 
 
 def leaves(value: object, where: str) -> Iterator[tuple[str, object]]:
-    """Every value that is no container, with its path (its end only, where paths are very long)."""
+    """Path and value of everything in ``value`` but containers; very long paths are cut."""
     todo = [iter([(where, value)])]
     while todo:
         for at, item in todo[-1]:

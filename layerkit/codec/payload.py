@@ -1,7 +1,7 @@
 """The bytes of one tensor: copied, mapped or only checked (step 17).
 
-Whatever the way, the order is frame, payload, digest, bool bytes, and the digest is computed over
-the very bytes that are handed out.
+The order is always frame, payload, digest, bool bytes, and the digest is computed over the very
+bytes that are returned.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class Buffer:
     size : int
         Bytes in the end; of a stream only a claim.
     step : int or None
-        None allocates all at once, as is right when the size has been checked against a file's.
-        Otherwise memory is allocated as ``window`` asks for it, ``step`` bytes at most at a time.
+        None allocates everything at once, for a size that was checked against a file's. Otherwise
+        ``window`` allocates as needed, at most ``step`` bytes at a time.
     """
 
     def __init__(self, size: int, step: int | None = None) -> None:
@@ -53,7 +53,7 @@ class Buffer:
         """``count`` bytes (at most ``step``) from ``start`` on, to be filled and then released."""
         room = len(self._raw) - ALIGN
         if start + count > room:
-            # No view exists now: each window is released before the next one is asked for.
+            # No view exists now: each window is released before the next is requested.
             self._raw.resize(min(self.size, room + self._step) + ALIGN, refcheck=False)
         begin = self._pad + start
         return self._raw[begin : begin + count].data
@@ -90,9 +90,9 @@ def copy_tensor(source: Source, record: TensorRecord, *, digest: bool) -> Tensor
 
 
 def fill_tensor(source: Source, record: TensorRecord, target: Tensor, *, digest: bool) -> None:
-    """Read a tensor into an array of its shape and dtype, whatever its strides and byte order.
+    """Read a tensor into an array of its shape and dtype, of any strides and byte order.
 
-    Raises as ``copy_tensor`` does; what ``target`` holds then is undefined.
+    Raises the same as ``copy_tensor``; the content of ``target`` is then undefined.
     """
     dtype = DTYPES[record.dtype]
     payload = _Payload(source, record, digest=digest)
@@ -119,7 +119,7 @@ def fill_tensor(source: Source, record: TensorRecord, target: Tensor, *, digest:
 def map_tensor(source: MappedSource, record: TensorRecord, *, digest: bool) -> Tensor:
     """A read-only view of a mapped tensor; a copy if it is empty or has several chunks.
 
-    Raises as ``copy_tensor`` does.
+    Raises the same as ``copy_tensor``.
     """
     if len(record.frames) > 1 or record.nbytes == 0:
         return copy_tensor(source, record, digest=digest)
@@ -143,7 +143,7 @@ def scan_tensor(source: Source, record: TensorRecord) -> None:
 
 
 def skip_tensor(source: Source, record: TensorRecord) -> None:
-    """Check the frames of a tensor that nobody asked for, in a stream that must pass it."""
+    """Check the frames of an unwanted tensor that a stream has to pass."""
     for frame in record.frames:
         _check_frame(source, record, frame)
 
@@ -158,7 +158,7 @@ class _Payload:
         self._hashed = sha256() if digest else None
 
     def fill(self, view: memoryview) -> None:
-        """Fill ``view`` with the bytes that follow; what is hashed is what it then holds."""
+        """Fill ``view`` with the bytes that follow, and hash them."""
         done = 0
         while done < len(view):
             if not self._left:
@@ -172,7 +172,7 @@ class _Payload:
             self._top = max(self._top, int(np.frombuffer(view, np.uint8).max()))
 
     def finish(self) -> None:
-        """Check what can be said at the end only: digest and bool bytes."""
+        """Check what is known at the end only: digest and bool bytes."""
         for frame in self._frames:  # that of an empty tensor
             self._enter(frame)
         if self._hashed is not None:
@@ -189,13 +189,13 @@ def _shaped(record: TensorRecord, payload: NDArray[np.uint8]) -> Tensor:
 
 
 def _check_frame(source: Source, record: TensorRecord, frame: Frame) -> None:
-    wanted = frame.marker
-    found = bytearray(len(wanted))
+    marker = frame.marker
+    found = bytearray(len(marker))
     source.fill(memoryview(found), frame.begin)
-    if found != wanted:
+    if found != marker:
         raise MalformedFileError(
-            f"rule 1.7: the frame of tensor {quoted(record.name)} is {found.hex()}, "
-            f"{wanted.hex()} is wanted",
+            f"rule 1.7: expected the frame {marker.hex()} of tensor {quoted(record.name)}, "
+            f"got {found.hex()}",
             at=f"bytes {frame.begin} to {frame.start - 1}",
             offset=frame.begin,
         )
@@ -216,7 +216,7 @@ def _check_digest(record: TensorRecord, actual: bytes) -> None:
 def _check_bool(record: TensorRecord, top: int) -> None:
     if top > 1:
         raise MalformedFileError(
-            f"rule 4.1: a bool byte is 0 or 1, not {top}",
+            f"rule 4.1: expected 0 or 1 in each bool byte, got {top}",
             at=f"tensor {quoted(record.name)}",
             offset=record.file_offset,
         )

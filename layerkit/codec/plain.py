@@ -1,7 +1,7 @@
-"""Making values plain before they are written (rule 9.1).
+"""Converting values to plain ones before they are written (rule 9.1).
 
-NumPy scalars, arrays and tuples become ints, floats and lists; whatever does not fit is refused
-with its place. Nothing is dropped.
+NumPy scalars, arrays and tuples become ints, floats and lists; other types are refused, with their
+path. Nothing is dropped.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["fault", "plain"]
 
 
 def fault(where: str, reason: str) -> ModelFileError:
-    """The error for something in ``where`` that cannot be saved: SpecError inside the spec."""
+    """The error for a value at ``where`` that cannot be saved: a SpecError inside the spec."""
     if where == "spec" or where.startswith(("spec.", "spec[")):
         return SpecError(reason, location=where)
     return MalformedFileError(reason, at=where)
@@ -32,16 +32,16 @@ def plain(value: object, where: str, limits: Limits, *, nonfinite: bool = False)
     Parameters
     ----------
     where : str
-        Its path, which errors give.
+        Its path, for errors.
     nonfinite : bool
-        Whether NaN and infinities may be in it (rule 2.6).
+        Whether it may hold NaN and infinities (rule 2.6).
 
     Raises
     ------
     SpecError, MalformedFileError
         For a value that a file cannot hold.
     LimitExceededError
-        ``depth`` (so for a container that contains itself too), ``items`` or ``string_bytes``.
+        ``depth`` (also for a container that contains itself), ``items`` or ``string_bytes``.
     """
     return _plain(value, where, limits, nonfinite, 1)
 
@@ -56,7 +56,7 @@ def _plain(value: object, where: str, limits: Limits, nonfinite: bool, depth: in
     if isinstance(value, int):
         number = int(value)
         if not -(2**63) <= number < 2**64:
-            raise fault(where, "an int is beyond 64 bits")
+            raise fault(where, "an int exceeds 64 bits")
         return number
     if isinstance(value, float):
         if not nonfinite and not isfinite(value):
@@ -82,7 +82,7 @@ def _plain(value: object, where: str, limits: Limits, nonfinite: bool, depth: in
 
 def _key(key: object, where: str, limits: Limits) -> str:
     if not isinstance(key, str):
-        raise fault(where, f"the key {key!r:.80} is no string (rule 2.4)")
+        raise fault(where, f"expected a string as key, got {key!r:.80} (rule 2.4)")
     if key == "__proto__":
         raise fault(where, "the key '__proto__' is not allowed (rule 2.4)")
     return _text(key, where, limits)
@@ -92,10 +92,12 @@ def _text(value: str, where: str, limits: Limits) -> str:
     try:
         size = len(value) if value.isascii() else len(value.encode())
     except UnicodeEncodeError:
-        raise fault(where, f"{value!a:.80} has a lone surrogate: no UTF-8 (rule 2.5)") from None
+        raise fault(
+            where, f"{value!a:.80} has a lone surrogate, so it is not UTF-8 (rule 2.5)"
+        ) from None
     if size > limits.string_bytes:
         raise LimitExceededError.of_model("string_bytes", size, limits.string_bytes, where)
-    return str.__str__(value)  # of a subclass (an Enum, numpy.str_) the plain string
+    return str.__str__(value)  # a plain string instead of a subclass (Enum, numpy.str_)
 
 
 def _from_numpy(value: np.generic | np.ndarray[Any, Any], where: str) -> object:

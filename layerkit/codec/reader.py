@@ -1,7 +1,7 @@
 """Opening a model file: steps 1 to 13 of FORMAT.md section 6, in that order.
 
-The first failure decides the error. No tensor byte is touched here, no type key is looked up, and
-nothing is imported or allocated because a file says so.
+The first failure decides the error. No tensor is read here, no type key is looked up, and nothing
+is imported or allocated on behalf of the file.
 """
 
 from __future__ import annotations
@@ -57,11 +57,11 @@ def open_document(
     ----------
     source : path, URL, binary file object or bytes
         A URL is a text with ``://``; a leading ``~`` is the home folder. A file object is read
-        forward from where it stands, and is left open. Bytes are the contents themselves.
+        forward from its position, and left open. Bytes are the content itself.
     mmap : bool
         Map the file instead of copying from it; it must not be truncated while arrays live.
     expected_id : str, optional
-        The file id that the caller wants.
+        The file id to accept; any other is refused.
     limits : Limits, optional
         Bounds on what the file may ask for.
 
@@ -75,7 +75,7 @@ def open_document(
     NotAModelFileError, UnsupportedFormatError, TruncatedFileError, MalformedFileError
         See FORMAT.md section 8.
     CorruptFileError
-        If the root digest, or ``expected_id``, does not fit.
+        If the root digest or ``expected_id`` does not match.
     LimitExceededError
         If the file asks for more than ``limits`` allow.
     OSError
@@ -91,7 +91,7 @@ def open_document(
             file = FileSource(open_path(place))
             return _opened(file, path, expected_id, limits, mmap=mmap)
         if mmap:
-            raise ValueError("mmap=True needs a file of this machine, not a stream or a URL")
+            raise ValueError("mmap=True needs a local file, not a stream or a URL")
         stream = place.open() if isinstance(place, Remote) else StreamSource(place)
         return _opened(stream, path, expected_id, limits)
 
@@ -129,7 +129,7 @@ def load_tensors(
     expected_id: str | None = None,
     limits: Limits | None = None,
 ) -> dict[str, Tensor] | LazyTensors:
-    """The tensors of a model file by name, whatever its layers are: no plugin is needed.
+    """The tensors of a model file by name; needs no plugin for the layers.
 
     Parameters are those of ``open_document`` and ``Document.read``.
 
@@ -212,7 +212,7 @@ def _read_prologue(head: bytes, source: Source) -> _Prologue:
         claimed = int.from_bytes(head[14:22], "big") if len(head) >= 22 else HEADER_START
         want = max(claimed, HEADER_START)
         raise TruncatedFileError(
-            f"the file is cut off: it has {len(head)} bytes, {want} are wanted",
+            f"the file is cut off: expected {want} bytes, got {len(head)}",
             have=len(head),
             want=want,
         )
@@ -248,7 +248,7 @@ def _check_version(head: bytes) -> None:
         if not low <= number <= 127:
             name = "major" if at == 11 else "minor"
             raise MalformedFileError(
-                f"rule 1.3: a {name} version from {low} to 127 is wanted, not {number}",
+                f"rule 1.3: expected a {name} version from {low} to 127, got {number}",
                 at=f"byte {at}",
                 offset=at,
             )
@@ -258,19 +258,20 @@ def _check_sizes(prologue: _Prologue, source: Source, limits: Limits) -> None:
     """Steps 5 and 6."""
     claimed, header = prologue.file_size, prologue.header_size
     if claimed >= 2**63:
-        reason = f"rule 1.1: a file size below 2^63 is wanted, the file claims {claimed}"
+        reason = f"rule 1.1: expected a file size below 2^63, the file claims {claimed}"
         raise MalformedFileError(reason, at="bytes 13 to 21", offset=13)
     source.want = claimed
     if source.size is None:
         limits.check("stream_bytes", claimed, offset=13)
     elif source.size < claimed:
         raise TruncatedFileError(
-            f"the file is cut off: it has {source.size} bytes, the file claims {claimed}",
+            f"the file is cut off: it has {source.size} bytes and claims {claimed}",
             have=source.size,
             want=claimed,
         )
     elif source.size > claimed:
-        reason = f"rule 1.1: {source.size - claimed} trailing bytes after the {claimed} it claims"
+        extra = source.size - claimed
+        reason = f"rule 1.1: {extra} trailing bytes after the {claimed} that the file claims"
         raise MalformedFileError(reason, at=f"byte {claimed}", offset=claimed)
     if header < 1 or 87 + header > claimed:
         reason = f"rule 1.5: a header of {header} bytes does not fit a file of {claimed}"
@@ -279,7 +280,7 @@ def _check_sizes(prologue: _Prologue, source: Source, limits: Limits) -> None:
 
 
 def _check_root(head: bytes, rest: bytes, root: bytes, expected_id: str | None) -> str:
-    """Step 8: the file id, which ``root`` and ``expected_id`` must both give."""
+    """Step 8: the file id, which must match ``root`` and ``expected_id``."""
     hashed = sha256(head[:38] + bytes(32) + head[70:])
     hashed.update(rest)
     actual = hashed.digest()
@@ -294,7 +295,7 @@ def _check_root(head: bytes, rest: bytes, root: bytes, expected_id: str | None) 
     file_id = "sha256:" + actual.hex()
     if expected_id is not None and expected_id != file_id:
         raise CorruptFileError(
-            f"the header is of another model: the file id is {file_id}, {expected_id} is wanted",
+            f"the header is of another model: expected the file id {expected_id}, got {file_id}",
             tensor="header",
             expected=expected_id,
             actual=file_id,
@@ -303,9 +304,9 @@ def _check_root(head: bytes, rest: bytes, root: bytes, expected_id: str | None) 
     return file_id
 
 
-def _malformed(rule: str, at: int, found: bytes, wanted: bytes) -> None:
+def _malformed(rule: str, at: int, found: bytes, expected: bytes) -> None:
     raise MalformedFileError(
-        f"rule {rule}: {wanted.hex()} is wanted, not {found.hex()}",
-        at=f"bytes {at} to {at + len(wanted) - 1}",
+        f"rule {rule}: expected {expected.hex()}, got {found.hex()}",
+        at=f"bytes {at} to {at + len(expected) - 1}",
         offset=at,
     )

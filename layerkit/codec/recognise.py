@@ -1,6 +1,6 @@
-"""What a file is when it is not a layerkit file, told from its first bytes.
+"""Recognising files that are not layerkit files by their first bytes.
 
-People pass the wrong file far more often than a damaged one; the hint says what they passed.
+People pass the wrong file far more often than a damaged one; the hint names what they passed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _SIGNATURES = (
     (b"GGUF", "a GGUF file"),
     (b"\x93NUMPY", "an npy file; numpy.load reads it"),
     (b"\x1f\x8b", "gzip data: decompress it first"),
-    (b"\0" * 10, "all zeros: the file was never written, or its disk lost it"),
+    (b"\0" * 10, "all zeros: the file was never written, or the disk lost its content"),
 )
 _MODES = (
     (stat.S_ISDIR, "a directory"),
@@ -30,8 +30,10 @@ _MODES = (
 
 
 def mode_hint(mode: int) -> str:
-    """What a path that is no regular file is, from its ``st_mode``."""
-    return next((f"it is {what}" for test, what in _MODES if test(mode)), "it is no regular file")
+    """What a path that is not a regular file is, by its ``st_mode``."""
+    return next(
+        (f"it is {what}" for test, what in _MODES if test(mode)), "it is not a regular file"
+    )
 
 
 def kind_hint(head: bytes, size: int | None = None) -> str | None:
@@ -42,7 +44,7 @@ def kind_hint(head: bytes, size: int | None = None) -> str | None:
     head : bytes
         Up to 77 bytes from the start of the file.
     size : int, optional
-        Size of the whole file, which tells a safetensors length from chance.
+        Size of the whole file, to check the length in a safetensors header.
     """
     if not head:
         return "it is empty"

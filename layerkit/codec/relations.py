@@ -1,4 +1,4 @@
-"""What the sections of a header say about each other, and about the file (step 13)."""
+"""How the sections of a header agree with each other and with the file (step 13)."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def check_relations(header: dict[str, Any]) -> None:
     Raises
     ------
     MalformedFileError
-        With ``where`` the section or the tensor that does not agree with the rest.
+        With ``where`` the section or tensor at odds with the rest.
     """
     tensors = header["tensors"]
     for before, after in pairwise(tensors):
@@ -89,30 +89,34 @@ def check_relations(header: dict[str, Any]) -> None:
     for alias, target in header["aliases"].items():
         where = f"aliases[{quoted(alias)}]"
         if alias in roles:
-            refuse(where, "3.8", "an alias and a tensor of one name")
+            refuse(where, "3.8", "an alias has the name of a tensor")
         if roles.get(target) not in ("param", "state"):
-            refuse(where, "3.8", f"{quoted(target)} is no tensor of role param or state")
+            refuse(where, "3.8", f"{quoted(target)} is not a tensor of role param or state")
 
 
 def _check_history(header: dict[str, Any], roles: dict[str, str]) -> None:
     series = {name.removeprefix("history/") for name, role in roles.items() if role == "history"}
     lone = series ^ header.get("history", {}).keys()
     if lone:
-        refuse("history", "3.9", f"{quoted(min(lone))} has a unit or a tensor, but not both")
+        refuse("history", "3.9", f"{quoted(min(lone))} needs both a unit and a tensor")
 
 
 def _check_selftest(header: dict[str, Any]) -> None:
     pair = [record for record in header["tensors"] if record["role"] == "selftest"]
     if len(pair) != (2 if "selftest" in header else 0):
-        refuse("selftest", "3.11", "the section comes with selftest/input and selftest/output")
+        refuse(
+            "selftest",
+            "3.11",
+            "the section needs selftest/input and selftest/output, and they need it",
+        )
     if not pair:
         return
     rows = [record["shape"][0] if record["shape"] else 0 for record in pair]
     if rows[0] != rows[1] or not 1 <= rows[0] <= _SELFTEST_ROWS:
-        refuse("selftest", "3.11", f"1 to 64 rows are wanted in both tensors, not {rows}")
+        refuse("selftest", "3.11", f"expected 1 to 64 rows, as many in both tensors, got {rows}")
     size = sum(record["nbytes"] for record in pair)
     if size > _SELFTEST_BYTES:
-        refuse("selftest", "3.11", f"at most 1 MiB is wanted, not {size} bytes")
+        refuse("selftest", "3.11", f"expected at most 1 MiB, got {size} bytes")
 
 
 def _check_slots(header: dict[str, Any], roles: dict[str, str]) -> None:
@@ -125,7 +129,7 @@ def _check_slots(header: dict[str, Any], roles: dict[str, str]) -> None:
         if slot not in slots:
             refuse(where, "4.3", f"{quoted(slot)} is not in training.optimizer.slots")
         if param and roles.get(param[0]) != "param":
-            refuse(where, "4.3", f"{quoted(param[0])} is no tensor of role param")
+            refuse(where, "4.3", f"{quoted(param[0])} is not a tensor of role param")
 
 
 def place_tensors(
@@ -145,10 +149,10 @@ def place_tensors(
     places, end = lay_out((record["nbytes"] for record in tensors), 87 + header_bytes)
     if end != file_size:
         refuse("file_size", "1.8", f"the last tensor ends at {end}, the file at {file_size}")
-    wanted = 2 * sum(map(len, places))
-    if slots != wanted:
+    expected = 2 * sum(map(len, places))
+    if slots != expected:
         at = f"bytes {83 + header_bytes} to {86 + header_bytes}"
-        refuse(at, "1.6", f"{wanted} slots are wanted, not {slots}")
+        refuse(at, "1.6", f"expected {expected} slots, got {slots}")
     return {
         record["name"]: _placed(record, frames, places[0][0].start)
         for record, frames in zip(tensors, places, strict=True)
@@ -159,7 +163,7 @@ def _placed(record: dict[str, Any], frames: tuple[Frame, ...], base: int) -> Ten
     offset, name = frames[0].start - base, record["name"]
     if record["offset"] != offset:
         where = f"tensor {quoted(name)}.offset"
-        refuse(where, "4.5", f"{offset} is wanted, not {record['offset']}")
+        refuse(where, "4.5", f"expected {offset}, got {record['offset']}")
     return TensorRecord(
         name=name,
         role=record["role"],

@@ -1,4 +1,4 @@
-"""Models at URLs (the ``remote`` extra): fsspec knows the file systems, the rules stay ours."""
+"""Models at URLs (the ``remote`` extra), through the file systems of fsspec."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ __all__ = ["Remote", "RemoteSource", "locate", "write_remote"]
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 _COMMITS = frozenset(("memory", "s3", "s3a"))
-"""File systems that keep what is written aside until it is committed, then replace at once.
+"""File systems that keep new data aside until it is committed, then replace the file in one step.
 
-fsspec has no way to ask: others take ``autocommit=False`` and write in place all the same.
+fsspec cannot be asked: others accept ``autocommit=False`` and still write in place.
 """
 
 # File systems raise these with a path or nothing as their only argument.
@@ -37,7 +37,7 @@ _CODES = {
 
 
 class Remote(NamedTuple):
-    """A file of a file system that is not this machine's own."""
+    """A file that is not on a local file system."""
 
     fs: Any
     path: str
@@ -45,25 +45,25 @@ class Remote(NamedTuple):
 
     def open(self) -> RemoteSource:
         """Open it for reading from front to back."""
-        with _told(self.url):
+        with _os_errors(self.url):
             protocols = self.fs.protocol
             web = "https" in ((protocols,) if isinstance(protocols, str) else protocols)
-            # Of the web, one answer that is read as it comes instead of a request every 5 MiB.
+            # From the web, one streamed answer instead of a request for every 5 MiB.
             stream = self.fs.open(self.path, "rb", **({"block_size": 0} if web else {}))
-            if isinstance(stream, io.BytesIO):  # of memory:// all readers get the same object
+            if isinstance(stream, io.BytesIO):  # all readers of memory:// get the same object
                 stream = io.BytesIO(stream.getvalue())
             return RemoteSource(stream, self.url)
 
 
 class RemoteSource(StreamSource):
-    """A stream that was opened here, whose errors say which URL they are about."""
+    """A stream that was opened here, with errors that name its URL."""
 
     def __init__(self, stream: BinaryIO, url: str) -> None:
         super().__init__(stream)
         self._url = url
 
     def _some(self, count: int) -> bytes:
-        with _told(self._url):
+        with _os_errors(self._url):
             return super()._some(count)
 
     def close(self) -> None:
@@ -72,7 +72,7 @@ class RemoteSource(StreamSource):
 
 
 def locate(place: str | os.PathLike[str] | BinaryIO) -> str | Remote | BinaryIO:
-    """What a caller means: a path as text, a remote file, or a file object.
+    """The place a caller gave: a path as text, a remote file, or a file object.
 
     A text that begins with a scheme and ``://`` is a URL; a path object is always a path. A leading
     ``~`` is the home folder.
@@ -80,9 +80,9 @@ def locate(place: str | os.PathLike[str] | BinaryIO) -> str | Remote | BinaryIO:
     Raises
     ------
     MissingExtraError
-        If fsspec, or what it needs for the scheme, is not installed.
+        If fsspec, or a package it needs for the scheme, is not installed.
     OSError
-        If no file system is known for the scheme.
+        If the scheme has no file system.
     """
     if isinstance(place, str) and _URL.match(place):
         return _resolved(place)
@@ -97,8 +97,8 @@ def _resolved(url: str) -> str | Remote:
         local = import_module("fsspec.implementations.local")
     except ImportError as cause:
         raise MissingExtraError("fsspec", "remote", f"the URL {url}") from cause
-    with _told(url):
-        # An instance of our own: a transaction is of the instance, and others may be using theirs.
+    with _os_errors(url):
+        # A new instance: a transaction covers the instance, and others may be using theirs.
         fs, path = core.url_to_fs(url, skip_instance_cache=True)
     return path if isinstance(fs, local.LocalFileSystem) else Remote(fs, path, url)
 
@@ -115,20 +115,19 @@ def write_remote(
     produce : callable
         Writes the content.
     overwrite : bool
-        If false, a target that exists is left alone, unless it appears in the meantime.
+        If false, an existing target is left alone, unless it appears in the meantime.
     atomic : bool
-        Refuse a file system that cannot keep the old file until the new one is whole.
+        Refuse a file system that cannot keep the old file until the new one is complete.
 
     Raises
     ------
     FileExistsError
         If the target exists and ``overwrite`` is false.
     OSError
-        If the file system cannot do it; after any exception of an atomic write the old file is
-        still there.
+        If the file system fails; after a failed atomic write the old file is still there.
     """
     fs, path, url = remote
-    with _told(url):
+    with _os_errors(url):
         if not overwrite and fs.exists(path):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), url)
         if not atomic:
@@ -136,7 +135,9 @@ def write_remote(
             return
         protocols = fs.protocol
         if not _COMMITS.intersection((protocols,) if isinstance(protocols, str) else protocols):
-            reason = "this file system cannot replace a file in one step (atomic=False: write it)"
+            reason = (
+                "this file system cannot replace a file in one step (atomic=False writes it anyway)"
+            )
             raise OSError(errno.EOPNOTSUPP, reason, url)
         with fs.transaction:  # every file in it is opened with autocommit=False
             _pour(fs, path, produce)
@@ -150,14 +151,14 @@ def _pour(fs: Any, path: str, produce: Callable[[Gather], None]) -> None:
 
 
 @contextmanager
-def _told(url: str) -> Iterator[None]:
-    """Turn whatever a file system raises into an OSError that names ``url``."""
+def _os_errors(url: str) -> Iterator[None]:
+    """Turn any exception of a file system into an OSError that names ``url``."""
     try:
         yield
     except (LayerkitError, MemoryError):
         raise
     except ImportError as cause:
-        package = getattr(cause.__cause__ or cause, "name", None) or "that the message names"
+        package = getattr(cause.__cause__ or cause, "name", None) or "named in the message"
         raise MissingExtraError(package, "remote", f"the URL {url} ({cause})") from cause
     except OSError as error:
         if error.errno is not None:

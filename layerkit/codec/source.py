@@ -1,7 +1,7 @@
-"""Where bytes come from: a file by position, a mapping of it, or a stream that only goes forward.
+"""Sources of bytes: a file read by position, a mapped file, or a forward-only stream.
 
-All three answer two questions, ``read`` (up to n bytes) and ``fill`` (exactly this buffer), at a
-position, so that the reader is written once.
+All three offer ``read`` (up to n bytes) and ``fill`` (exactly this buffer) at a position, so that
+the reader is written once.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from layerkit.paths import folder_hint
 __all__ = ["STEP", "FileSource", "MappedSource", "Source", "StreamSource", "open_path"]
 
 STEP = 16 << 20
-"""Bytes by which the buffer for a stream may grow at once (rule 10.1)."""
+"""Bytes by which the buffer for a stream may grow in one step (rule 10.1)."""
 
 
 class Source(Protocol):
-    """What the reader needs.
+    """What the reader needs of a source.
 
     Attributes
     ----------
     size : int or None
-        Size of the whole file; None for a stream, which has to be trusted until it ends.
+        Size of the whole file; None for a stream, whose size is known at its end.
     want : int
-        What the file claims as its size, for the error that says it is shorter.
+        The size that the file claims, for the error if it is shorter.
     """
 
     size: int | None
@@ -47,19 +47,19 @@ class Source(Protocol):
         """Raise MalformedFileError if anything follows position ``at``."""
 
     def close(self) -> None:
-        """Let go of what was opened here."""
+        """Close what was opened here."""
 
 
 def _truncated(have: int, want: int) -> TruncatedFileError:
     return TruncatedFileError(
-        f"the file is cut off: it has {have} bytes, {want} are wanted",
+        f"the file is cut off: expected {want} bytes, got {have}",
         have=have,
         want=want,
     )
 
 
 def open_path(path: str) -> int:
-    """Open a regular file for reading, without waiting for a writer if it is a FIFO.
+    """Open a regular file for reading, without blocking if it is a FIFO.
 
     Returns
     -------
@@ -101,7 +101,7 @@ def _require_regular(mode: int, path: str) -> None:
 class FileSource:
     """A regular file, read by position; threads may share it.
 
-    Takes over a descriptor: a file object made from one would count as opening the file again.
+    Owns its descriptor: a file object made from one would count as opening the file again.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -124,7 +124,7 @@ class FileSource:
             raise _truncated(at + done, self.want)
 
     def _read_into(self, view: memoryview, at: int) -> int:
-        """Bytes read; a system call may give fewer than it was asked for, 2 GiB at most."""
+        """Read until ``view`` is full or the file ends; one system call may read less."""
         done = 0
         while done < len(view):
             count = _read_at(self._descriptor, view[done:], at + done)
@@ -134,7 +134,7 @@ class FileSource:
         return done
 
     def finish(self, at: int) -> None:
-        """Nothing to do: the size was compared when the file was opened."""
+        """Do nothing: the size was checked when the file was opened."""
 
     def map(self) -> MappedSource:
         """The same file as a mapping, which outlives the closing of this source."""
@@ -147,7 +147,7 @@ class FileSource:
         return MappedSource(mmap(self._descriptor, size, access=ACCESS_READ))
 
     def close(self) -> None:
-        """Close the file; closing twice is no mistake."""
+        """Close the file; closing twice is allowed."""
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
@@ -161,7 +161,7 @@ _seeking = Lock()
 
 
 def _seek_and_read(descriptor: int, view: memoryview, at: int) -> int:
-    with _seeking:  # the position is the file's, and threads share the file
+    with _seeking:  # threads share the file, and so its position
         os.lseek(descriptor, at, os.SEEK_SET)
         part = os.read(descriptor, min(len(view), STEP))
     view[: len(part)] = part
@@ -189,10 +189,10 @@ class MappedSource:
             view[:] = whole[at : at + len(view)]
 
     def finish(self, at: int) -> None:
-        """Nothing to do: the size was compared when the file was opened."""
+        """Do nothing: the size was checked when the file was opened."""
 
     def close(self) -> None:
-        """Nothing to do: the mapping goes when the last array over it does."""
+        """Do nothing: the mapping ends with the last array over it."""
 
 
 class StreamSource:
@@ -200,9 +200,7 @@ class StreamSource:
 
     def __init__(self, stream: BinaryIO) -> None:
         if not hasattr(stream, "read"):
-            raise TypeError(
-                f"a path or a binary file object is wanted, not {type(stream).__name__}"
-            )
+            raise TypeError(f"expected a path or a binary file object, got {type(stream).__name__}")
         self._stream = stream
         self._at = 0
         self.size: int | None = None
@@ -232,12 +230,12 @@ class StreamSource:
             done += len(part)
 
     def finish(self, at: int) -> None:
-        """Read one byte more than the model has: there must be none.
+        """Check that the stream ends here.
 
         Raises
         ------
         MalformedFileError
-            If bytes follow after the last payload.
+            If bytes follow the last payload.
         """
         self._skip_to(at)
         if self._some(1):
@@ -248,7 +246,7 @@ class StreamSource:
             )
 
     def close(self) -> None:
-        """Leave the stream open: whoever opened it closes it."""
+        """Leave the stream open: its owner closes it."""
 
     def _some(self, count: int) -> bytes:
         """1 to ``count`` bytes, none at the end of the stream."""
@@ -261,15 +259,17 @@ class StreamSource:
         if part is None:
             raise BlockingIOError(errno.EAGAIN, "the stream has no data yet: make it blocking")
         if not isinstance(part, bytes | bytearray | memoryview):
-            raise TypeError(f"the stream gives {type(part).__name__}: open it in binary mode")
+            raise TypeError(
+                f"expected bytes from the stream, got {type(part).__name__}: open it in binary mode"
+            )
         if len(part) > count:
-            raise OSError(f"the stream gave {len(part)} bytes when asked for {count}")
+            raise OSError(f"expected at most {count} bytes from the stream, got {len(part)}")
         self._at += len(part)
         return bytes(part)
 
     def _skip_to(self, at: int) -> None:
         if at < self._at:
-            raise ValueError("a stream can be read once only; read all tensors in one call")
+            raise ValueError("a stream can be read only once; read all tensors in one call")
         while self._at < at:
             if not self._some(min(at - self._at, 1 << 20)):
                 raise _truncated(self._at, self.want)

@@ -1,8 +1,8 @@
 """Writing a model file (FORMAT.md section 9).
 
-Everything is made plain, hashed, encoded and checked by the reader's own rules before the first
-byte is written, so that what is saved can be loaded; then the bytes are written forward once. They
-are a function of the content alone.
+Everything is converted to plain values, hashed, encoded and checked by the reader's own rules
+before the first byte is written, so that what is saved can be loaded. The bytes are a function of
+the content alone, and are written forward once.
 """
 
 from __future__ import annotations
@@ -62,23 +62,23 @@ def write(
     Parameters
     ----------
     target : path, URL or binary file object
-        A path or URL is replaced atomically; a file object is written forward, which is not.
+        A path or URL is replaced atomically; a file object is written forward, not atomically.
     tensors : mapping
         Name -> (role, array), arrays of any memory layout and byte order.
     durable : bool
-        Force the file to the disk before it replaces the target, and the directory after it.
+        Flush the file to the disk before it replaces the target, and the directory after.
     overwrite : bool
         If false, raise FileExistsError when the target exists.
     follow_symlinks : bool
-        If the target is a link, replace the file it leads to; if false, the link itself.
+        If the target is a link, replace the file it points to; if false, the link itself.
     atomic : bool
-        If false, a URL may be of a file system that cannot keep the old file until the end.
+        If false, allow a URL on a file system that cannot replace a file in one step.
     check : bool
-        Read the temporary file back and verify it before it replaces the target.
+        Read back and verify the temporary file before it replaces the target.
     limits : Limits, optional
-        Those of the readers that shall load the file.
+        The limits of the readers that are to load the file.
     digests : mapping, optional
-        What ``tensor_digests`` gave for some of these tensors; the others are hashed here.
+        Results of ``tensor_digests`` for some of these tensors; the others are hashed here.
     **sections
         See Sections; ``spec`` and ``types`` are required.
 
@@ -90,9 +90,9 @@ def write(
     Raises
     ------
     SpecError, MalformedFileError, LimitExceededError, TensorMismatchError
-        For content that a reader would refuse; nothing has been written then.
+        For content that a reader would refuse; nothing is written.
     OSError
-        For a target that cannot be written; it is left as it was.
+        For a target that cannot be written; it is left unchanged.
     """
     limits = limits_in_use(limits)
     prepared = _prepare(sections, tensors, limits, digests or {})
@@ -102,7 +102,7 @@ def write(
 
     place = locate(target)
     if isinstance(place, str):
-        from pathlib import Path  # 4 ms, which loading need not take
+        from pathlib import Path  # 4 ms, and loading does not need it
 
         with path_errors(place, writing=True, example="model.layerkit"):
             replace_file(
@@ -115,7 +115,7 @@ def write(
             )
         return prepared.file_id
     if check:
-        raise ValueError("check=True needs a file of this machine: others cannot be read back")
+        raise ValueError("check=True needs a local file: others cannot be read back")
     if isinstance(place, Remote):
         with path_errors(place.url, writing=True):
             write_remote(place, produce, overwrite=overwrite, atomic=atomic)
@@ -129,7 +129,7 @@ def write(
 def _prepare(
     sections: Sections, tensors: Tensors, limits: Limits, known: Mapping[str, bytes]
 ) -> _Prepared:
-    """Steps 1 to 17 backwards: what the file will be, checked."""
+    """Check and hash the content, and lay out the file."""
     plained = plain_sections(sections, limits)
     check_names({name: role for name, (role, _) in tensors.items()}, limits)
     names = sorted(tensors)

@@ -1,9 +1,8 @@
-"""Models to files and back: what a model is, in terms of the file format.
+"""Saving models to files, loading them, and comparing files.
 
-Saving records, beside spec and tensors, which distribution and version provided each layer type,
-and a few rows with the outputs the model gives for them. Loading resolves the types, holds the
-tensors against what the spec implies before it reads them, and runs those rows again: a plugin or
-a library that computes other numbers here than where the file was written is noticed. Who changes
-the weights on purpose can change those rows as well; a file id that is kept elsewhere, or a
-signature, finds that.
+Beside spec and tensors, a file records the distribution and version of each layer type, and a few
+rows with the model's outputs. Loading finds the types, checks that the tensors are those that the
+spec implies before it reads them, and runs the rows again, which finds a plugin or a library that
+computes other numbers. Someone who changes the weights on purpose can also change those rows; a
+file id that is kept elsewhere, or a signature, protects against that.
 """

@@ -1,9 +1,8 @@
-"""Whether a model can be saved once it is trained, asked before it is.
+"""Checking before a training that its result can be saved.
 
-The spec, the contract of the fitted shape and the table of all tensors that the end of a training
-leaves (parameters, states, the optimizer's vectors for each, what early stopping keeps, a series
-for each number that is reported) go through the very checks that ``save`` makes. Nothing is
-allocated for it.
+The spec, the contract of the fitted shape and the table of all tensors that the training will leave
+(parameters, states, the optimizer's vectors, what early stopping keeps, a series for each reported
+number) go through the checks of ``save``. No tensor is allocated.
 """
 
 from __future__ import annotations
@@ -28,20 +27,20 @@ __all__ = ["check_savable"]
 
 
 def check_savable(model: Model, *, limits: Limits | None = None) -> None:
-    """Raise what ``save`` would raise for ``model`` at the end of the training its spec asks for.
+    """Raise what ``save`` would raise for ``model`` at the end of the training in its spec.
 
     Parameters
     ----------
     model
-        Built, or about to be trained: its contract counts if it has been fitted. A model without
-        a recipe is asked as it is.
+        Built, or about to be trained. Its contract is used if it has been fitted; a model without
+        a recipe is checked as it is.
     limits
-        Those that ``save`` will be given.
+        The limits that ``save`` will get.
 
     Raises
     ------
     SpecError, MalformedFileError, LimitExceededError
-        With the place of what a file cannot hold.
+        For content that a file cannot hold, with its path.
     PluginError
         If the optimizer or the loss is not installed.
     """
@@ -61,20 +60,20 @@ def check_savable(model: Model, *, limits: Limits | None = None) -> None:
 
 
 def _fitted(model: Model) -> DataContract:
-    """The model's contract, or one of the shape that training rows will give it."""
+    """The model's contract, or one of the shape that training will give it."""
     if model.fitted or model.spec.train is None:
         return model.contract
-    given, wanted = model.contract.input, model.spec.input
+    given, declared = model.contract.input, model.spec.input
     one = np.ones(given.numbers)
     inputs = replace(given, low=one, high=one)
-    if wanted["scale"] is not None and given.scale is None:
+    if declared["scale"] is not None and given.scale is None:
         inputs = replace(inputs, center=one, scale=one)
-    if wanted["missing"] != "error" and given.missing is None:
+    if declared["missing"] != "error" and given.missing is None:
         inputs = replace(inputs, missing=one)
     output = model.contract.output
     loss = LOSSES[split_config(model.spec.train["loss"])[0]]
     if output is not None and output.classes is None and loss.target != "real":
-        # Names are not known yet, but how many there will be.
+        # The names are not known yet, their number is.
         output = replace(output, classes=tuple(range(max(output.width, 2))))
     elif output is not None and model.spec.output["scale"] is not None:
         each = np.ones(output.width)
@@ -83,7 +82,7 @@ def _fitted(model: Model) -> DataContract:
 
 
 def _reported(model: Model) -> tuple[list[str], list[str]]:
-    """Series of the history, and final metrics, as training names them."""
+    """Names of the history's series and of the final metrics."""
     train = model.spec.train
     if train is None:
         return [*model.history], [*model.metrics]
@@ -119,7 +118,7 @@ def _tensors(model: Model, history: list[str]) -> Iterator[tuple[str, Shaped]]:
 
 
 def _slots(model: Model) -> tuple[tuple[str, ...], bool]:
-    """The optimizer's vectors, and whether early stopping may keep the last weights beside."""
+    """The optimizer's vectors, and whether early stopping also keeps the last weights."""
     train = model.spec.train
     if train is None:
         return (), False

@@ -1,4 +1,4 @@
-"""The tensors of a file against those that a spec implies (step 16)."""
+"""Comparing the tensors of a file with those that its spec implies (step 16)."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _COPIES = 256 << 20  # bytes, or 8 times the file
 
 
 def check_tensors(document: Document, planned: list[PlannedLayer], dtype: str) -> None:
-    """The tensors of the file against those that the plans imply, all differences.
+    """Compare the tensors of the file with those that the plans imply; reports all differences.
 
     Raises
     ------
     TensorMismatchError
-        If any is missing, unexpected, or of another role, dtype or shape.
+        If a tensor is missing, unexpected, or has another role, dtype or shape.
     """
     kind = str(format_dtype(np.dtype(dtype)))
-    wanted = {
+    expected = {
         f"{p.name}.{name}": (role, kind, tuple(param.shape))
         for p in planned
         for role, group in (("param", p.plan.params), ("state", p.plan.state))
@@ -34,18 +34,18 @@ def check_tensors(document: Document, planned: list[PlannedLayer], dtype: str) -
         if record.role in ("param", "state")
     }
     found |= {alias: found[target] for alias, target in document.aliases.items()}
-    missing = sorted(wanted.keys() - found.keys())
-    unexpected = sorted(found.keys() - wanted.keys())
+    missing = sorted(expected.keys() - found.keys())
+    unexpected = sorted(found.keys() - expected.keys())
     wrong = [
-        (name, _shown(wanted[name]), _shown(found[name]))
-        for name in sorted(wanted.keys() & found.keys())
-        if wanted[name] != found[name]
+        (name, _described(*expected[name]), _described(*found[name]))
+        for name in sorted(expected.keys() & found.keys())
+        if expected[name] != found[name]
     ]
     if not (missing or unexpected or wrong):
         return
     parts = [f"missing {', '.join(missing)}"] if missing else []
     parts += [f"unexpected {', '.join(unexpected)}"] if unexpected else []
-    parts += [f"{name} is {have}, {want} is wanted" for name, want, have in wrong]
+    parts += [f"expected {want} for {name}, got {have}" for name, want, have in wrong]
     raise TensorMismatchError(
         f"the tensors are not those of the spec: {'; '.join(parts)}",
         missing=missing,
@@ -55,24 +55,23 @@ def check_tensors(document: Document, planned: list[PlannedLayer], dtype: str) -
 
 
 def check_copies(document: Document, planned: list[PlannedLayer], dtype: str) -> None:
-    """Hold the memory of tied weights, which every layer gets for itself, against the file's size.
+    """Compare the memory of tied weights, copied for each layer, with the size of the file.
 
     Raises
     ------
     SpecError
-        If many layers share one large tensor: a few bytes of the file would take gigabytes.
+        If many layers share one large tensor, so that a small file would take gigabytes.
     """
     size = sum(p.size + sum(s.size for s in p.plan.state.values()) for p in planned)
     needed, allowed = size * np.dtype(dtype).itemsize, max(_COPIES, 8 * document.size)
     if document.aliases and needed > document.size + allowed:
         raise SpecError(
-            f"the layers share tensors: apart they would take {needed:,} bytes, the file has "
+            f"the layers share tensors: copies would take {needed:,} bytes, the file has "
             f"{document.size:,}",
             location="aliases",
-            hint="mmap=True leaves the tensors shared, in the file",
+            hint="mmap=True keeps the tensors shared, in the file",
         )
 
 
-def _shown(what: tuple[str, str, tuple[int, ...]]) -> str:
-    role, dtype, shape = what
+def _described(role: str, dtype: str, shape: tuple[int, ...]) -> str:
     return f"{role} {dtype} {list(shape)}"

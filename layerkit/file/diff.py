@@ -1,7 +1,7 @@
 """Differences between two model files.
 
-``diff`` needs no plugin: it reads headers, and only those tensors whose digests differ. Only when
-rows are given are the models loaded and asked for their predictions.
+``diff`` reads headers, and those tensors whose digests differ; it needs no plugin. It loads the
+models and compares predictions only if rows are given.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _ABSENT = "(absent)"
 
 @dataclass(frozen=True)
 class Change:
-    """A value that differs: where, and what it is in each file ("(absent)" if it is not there)."""
+    """A value that differs: its path, and the value in each file, "(absent)" where missing."""
 
     path: str
     before: Any
@@ -42,8 +42,8 @@ class TensorChange:
     """A tensor that differs.
 
     ``norm`` is the Euclidean norm in the first file, ``distance`` that of the difference,
-    ``largest`` its largest absolute element and ``elements`` how many differ; None unless both
-    files have it in one shape and dtype.
+    ``largest`` its largest absolute element, ``elements`` the number that differ; None unless both
+    files have the tensor in the same shape and dtype.
     """
 
     name: str
@@ -85,7 +85,7 @@ class FileDiff:
 
     @property
     def same(self) -> bool:
-        """Whether the files are the same, byte for byte."""
+        """Whether the files are equal, byte for byte."""
         return self.before.file_id == self.after.file_id
 
     def to_json(self) -> dict[str, Any]:
@@ -108,14 +108,14 @@ def diff(before: PathLike, after: PathLike, *, rows: RawRows | None = None) -> F
     before, after
         Paths of model files.
     rows
-        Raw rows on which to compare predictions too; the models are loaded for that.
+        Raw rows on which to compare predictions; this loads the models.
 
     Raises
     ------
     ModelFileError, OSError
         If a file cannot be read, or with ``rows`` not loaded.
     DataError
-        If the rows do not keep a model's data contract, or the outputs cannot be compared.
+        If the rows break a model's data contract, or the outputs cannot be compared.
     """
     a, b = inspect(before), inspect(after)
     sections = ("aliases", "features", "metadata", "producer", "selftest", "training")
@@ -125,7 +125,7 @@ def diff(before: PathLike, after: PathLike, *, rows: RawRows | None = None) -> F
         for change in changes(a.header.get(name, {}), b.header.get(name, {}), name)
     ]
     one, two = dict(a.header["spec"]), dict(b.header["spec"])
-    others += changes(one.pop("fit", {}), two.pop("fit", {}), "spec.fit")  # no part of a recipe
+    others += changes(one.pop("fit", {}), two.pop("fit", {}), "spec.fit")  # not part of the recipe
     return FileDiff(
         a,
         b,
@@ -139,7 +139,7 @@ def diff(before: PathLike, after: PathLike, *, rows: RawRows | None = None) -> F
 
 
 def changes(a: Any, b: Any, path: str) -> Iterator[Change]:
-    """Differences of two JSON trees, at the smallest parts that differ; layers by their names."""
+    """The smallest differences of two JSON trees; layers are matched by name."""
     if isinstance(a, Mapping) and isinstance(b, Mapping):
         for key in [*a, *(k for k in b if k not in a)]:
             yield from changes(a.get(key, _ABSENT), b.get(key, _ABSENT), f"{path}.{key}")
@@ -170,19 +170,21 @@ def _tensor_changes(
         one, two = a.tensors.get(name), b.tensors.get(name)
         if one is None or two is None:
             kind: Kind = "added" if one is None else "removed"
-            changes.append(TensorChange(name, kind, _shown(one), _shown(two)))
+            changes.append(TensorChange(name, kind, _described(one), _described(two)))
         elif (one.shape, one.dtype) != (two.shape, two.dtype):
-            changes.append(TensorChange(name, "reshaped", _shown(one), _shown(two)))
+            changes.append(TensorChange(name, "reshaped", _described(one), _described(two)))
         elif one.sha256 != two.sha256:
             first = load_tensors(before, names=[name])[name]
             second = load_tensors(after, names=[name])[name]
             changes.append(
-                TensorChange(name, "changed", _shown(one), _shown(two), **_distance(first, second))
+                TensorChange(
+                    name, "changed", _described(one), _described(two), **_distance(first, second)
+                )
             )
     return changes
 
 
-def _shown(record: Any) -> str:
+def _described(record: Any) -> str:
     return _ABSENT if record is None else f"{record.role} {record.dtype} {list(record.shape)}"
 
 
@@ -202,11 +204,13 @@ def _distance(a: Array, b: Array) -> dict[str, Any]:
 def _disagreement(before: PathLike, after: PathLike, rows: RawRows) -> Disagreement:
     first, second = load(before), load(after)
     if first.classes != second.classes:
-        raise DataError("the models have different classes, so their predictions do not compare")
+        raise DataError(
+            "the models have different classes, so their predictions cannot be compared"
+        )
     p, q = first.predict(rows), second.predict(rows)
     if p.shape != q.shape:
         shapes = f"{list(p.shape[1:])} and {list(q.shape[1:])}"
-        raise DataError(f"the models give outputs of shapes {shapes}, which do not compare")
+        raise DataError(f"the models give outputs of shapes {shapes}, which cannot be compared")
     gap = np.abs(p.astype(np.float64) - q)
     labels = None
     if first.classes is not None:

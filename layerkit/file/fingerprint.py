@@ -1,4 +1,4 @@
-"""What makes a model the one that was saved: spec, data contract and numbers."""
+"""The identity of a model: its spec, data contract and numbers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _STREAM = ("bit_generator", "has_uint32", "inc", "state", "uinteger")
 
 
 def file_spec(model: Model, contract: DataContract | None = None) -> dict[str, Any]:
-    """The ``spec`` section of a file; ``contract`` in place of the model's own."""
+    """The ``spec`` section of a file, with ``contract`` instead of the model's own."""
     document = model.spec.to_document()
     del document["layerkit"]
     spec = {"schema": 1, "model": document, "data": (contract or model.contract).to_spec()}
@@ -28,7 +28,7 @@ def file_spec(model: Model, contract: DataContract | None = None) -> dict[str, A
 
 
 def fingerprint_of(model: Model, digests: Mapping[str, bytes]) -> str:
-    """Changes when the spec, the contract, a parameter or a state changes."""
+    """A hash of the spec, the contract, the parameters and the states."""
     spec = {key: part for key, part in file_spec(model).items() if key != "fit"}
     fingerprint = hashlib.sha256(json.dumps(spec, sort_keys=True).encode())
     for p in model.network.planned:
@@ -38,7 +38,7 @@ def fingerprint_of(model: Model, digests: Mapping[str, bytes]) -> str:
 
 
 def known_training(header: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The training section without the fields of a newer minor, which are not written back."""
+    """The training section without fields of a newer minor, which must not be written back."""
     found = header.get("training")
     if found is None:
         return None

@@ -1,9 +1,10 @@
-"""What a model file says, without importing a plugin or reading a tensor it does not need."""
+"""The header of a model file as plain values; no plugin is imported and no tensor read."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from math import prod
 from typing import Any, BinaryIO
 
 from layerkit.codec import Limits, TensorRecord, open_document
@@ -13,14 +14,14 @@ __all__ = ["Inspection", "inspect"]
 
 @dataclass(frozen=True)
 class Inspection:
-    """A model file's header, checked, in plain values.
+    """The checked header of a model file.
 
     Attributes
     ----------
     path, size, version, file_id
         Of the file; size in bytes, version (major, minor).
     header
-        Every section as the file holds it: spec, types, metrics, metadata, training, ...
+        Every section of the file: spec, types, metrics, metadata, training, ...
     tensors
         Name to record (role, dtype, shape, nbytes, sha256), in the order of the file.
     unknown_fields
@@ -37,23 +38,16 @@ class Inspection:
 
     @property
     def document(self) -> dict[str, Any]:
-        """The spec as JSON that ``layerkit build`` takes, as far as this layerkit wrote it."""
+        """The spec as JSON for ``layerkit build``, if layerkit wrote the file."""
         return {"layerkit": 1, **self.header["spec"]["model"]}
 
     @property
     def parameters(self) -> int:
         """Number of trained parameters."""
-        total = 0
-        for record in self.tensors.values():
-            if record.role == "param":
-                count = 1
-                for d in record.shape:
-                    count *= d
-                total += count
-        return total
+        return sum(prod(r.shape) for r in self.tensors.values() if r.role == "param")
 
     def to_json(self) -> dict[str, Any]:
-        """All of it as JSON values; digests as hex text."""
+        """Everything as JSON values; digests as hex text."""
         tensors = [
             {
                 "name": t.name,
@@ -89,7 +83,7 @@ def inspect(
     Raises
     ------
     ModelFileError
-        If the header is not that of a correct file (steps 1 to 13 of the format).
+        If the header breaks a rule of the format (steps 1 to 13).
     OSError
         If the file cannot be opened or read.
     """

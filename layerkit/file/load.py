@@ -1,4 +1,4 @@
-"""A model from a file."""
+"""Loading a model from a file."""
 
 from __future__ import annotations
 
@@ -44,21 +44,21 @@ def load(
     ----------
     source
         A path (``~`` is the home folder), a URL (``https://``, ``s3://``, ...; needs the extra
-        ``remote``), a binary stream (no seeking is needed), or the contents themselves as bytes.
+        ``remote``), a binary stream (which need not seek), or the content as bytes.
     mmap
-        Leave the parameters in the file, mapped read-only, until training needs copies. Truncating
-        a mapped file kills the process that uses it.
+        Map the parameters read-only instead of copying them, until training needs copies.
+        Truncating a mapped file kills the process that uses it.
     verify
-        Check the SHA-256 of every tensor; "lazy", with ``mmap``, when it is first used. The header
-        is always checked.
+        Check the SHA-256 of every tensor; "lazy", with ``mmap``, on first use. The header is always
+        checked.
     selftest
-        Run the rows stored in the file and compare with the stored outputs; by default unless
-        ``verify`` is "lazy", since the test uses every tensor.
+        Run the rows stored in the file and compare with the stored outputs. The default is True
+        unless ``verify`` is "lazy", because the test uses every tensor.
     expected_id
-        Refuse any file whose id is not this one.
+        The file id to accept; any other file is refused.
     allow_plugins
-        Distributions whose layers may be imported: None for all, a set of names, or False for
-        layerkit's own only.
+        Distributions whose layers may be imported: None for all, a set of names, or False for only
+        layerkit's own.
     limits
         Bounds on what the file may ask for.
 
@@ -70,10 +70,10 @@ def load(
     Raises
     ------
     ModelFileError
-        A subclass that says what is wrong: not a model file, truncated, corrupt, malformed, too
-        new, a plugin missing, tensors that do not fit the spec, or a failed self-test.
+        A subclass for each fault: not a model file, truncated, corrupt, malformed, too new, a
+        missing plugin, tensors that do not match the spec, or a failed self-test.
     PathError
-        If there is no such file, or it cannot be opened or read; it is an OSError.
+        If the file is missing or cannot be read; it is an OSError.
     MissingExtraError
         For a URL, if the extra ``remote`` is not installed.
     """
@@ -89,8 +89,8 @@ def load(
         contract = _read_contract(document.header["spec"], spec, planned)
         arrays, network = _read_tensors(document, spec, planned, mmap=mmap, verify=verify)
         model = _assemble(document, spec, network, contract, arrays)
-        wanted = verify != "lazy" if selftest is None else selftest
-        if wanted and model.leftovers.selftest is not None:
+        run = verify != "lazy" if selftest is None else selftest
+        if run and model.leftovers.selftest is not None:
             run_selftest(model, model.leftovers.selftest)
         return model
 
@@ -103,7 +103,7 @@ def _read_tensors(
     mmap: bool,
     verify: Literal[True, False, "lazy"],
 ) -> tuple[Mapping[str, Array], Network]:
-    """Step 17, and a network over the parameters: in the file, or read to where they belong."""
+    """Step 17, and a network whose parameters are mapped, or read into its own arrays."""
     dtype = np.dtype(spec.dtype)
     if mmap:
         arrays = document.read(verify=verify)
@@ -150,11 +150,11 @@ def _read_contract(
     contract = DataContract.from_spec(held["data"]).with_missing_values(
         declared.input.missing_values
     )
-    for half, wanted in (("input", declared.input), ("output", declared.output)):
+    for half, expected in (("input", declared.input), ("output", declared.output)):
         found = getattr(contract, half)
-        if found is not None and wanted is not None and found.shape != wanted.shape:
+        if found is not None and expected is not None and found.shape != expected.shape:
             raise SpecError(
-                f"{list(wanted.shape)} is wanted by the layers, {list(found.shape)} came",
+                f"the layers need {list(expected.shape)}, the file says {list(found.shape)}",
                 location=f"spec.data.{half}.shape",
             )
     return contract

@@ -1,7 +1,7 @@
-"""Who provided a layer type: recorded in a file when it is saved, resolved when it is loaded.
+"""The provider of each layer type: recorded when a file is saved, found when it is loaded.
 
-A type is looked up among the entry points of the distribution that the file names, and nowhere
-else; a type without a distribution only among the classes registered in this process.
+A type is looked up only among the entry points of the distribution that the file names, or, without
+a distribution, among the classes registered in this process.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from layerkit.discovery.candidates import (
     normalised,
 )
 from layerkit.discovery.registry import ACTIVATIONS, LAYERS, REGISTRIES, Registry, split_config
+from layerkit.display import quoted
 from layerkit.errors import (
     PluginError,
     PluginMissingError,
@@ -47,32 +48,34 @@ def permission(allow: AllowPlugins) -> Permit:
     Raises
     ------
     ValueError
-        If ``allow`` is none of its forms.
+        If ``allow`` has none of these forms.
     """
     if allow is None:
         return anyone
     names = {"layerkit"} if allow is False else {allow} if isinstance(allow, str) else allow
     if isinstance(names, bool) or not all(isinstance(name, str) for name in names):
-        raise ValueError("allow_plugins is None, False or a collection of distribution names")
+        raise ValueError(
+            f"allow_plugins: expected None, False or distribution names, got {quoted(allow)}"
+        )
     known = {normalised(name) for name in names}
     return lambda candidate: candidate.dist is None or candidate.dist in known
 
 
 P = TypeVar("P", bound=Part)
 
-_TOLD = 10  # distributions in a command
+_LONGEST = 10  # distributions in a pip command
 
 _MOST = 1000
-"""Types that cannot be used, after which a file is looked at no further."""
+"""Unusable types after which the others are not tried."""
 
 
 def provenance(
     records: Iterable[LayerRecord], recipe: Mapping[str, Any] | None = None
 ) -> dict[str, dict[str, Any]]:
-    """The file's ``types`` section: type key to distribution, version and settings version.
+    """The ``types`` section: type key to distribution, version and settings version.
 
-    Every layer type has a record; of the other parts (``activations/NAME`` and so on) those that
-    are not layerkit's own.
+    It has every layer type, and other parts (``activations/NAME`` and so on) that are not
+    layerkit's own.
     """
     types = {}
     for record in (records := list(records)):
@@ -95,7 +98,7 @@ def _record(candidate: Candidate, part: type[Part]) -> dict[str, Any]:
 def _other_parts(
     records: Iterable[LayerRecord], train: Mapping[str, Any]
 ) -> Iterator[tuple[str, str, type[Part]]]:
-    """Group, name and class of each part but layers that is named and installed."""
+    """Group, name and class of each named and installed part that is not a layer."""
     for record in records:
         yield from _parts_in(record.part, record.config)
     for group, key in (("losses", "loss"), ("optimizers", "optimizer"), ("schedules", "schedule")):
@@ -116,7 +119,7 @@ def _part(group: str, config: Any) -> Iterator[tuple[str, str, type[Part]]]:
     if not isinstance(config, (str, Mapping)):
         return
     name, settings = split_config(config)
-    if name not in REGISTRIES[group]:  # a path of data, or a part that only training needs
+    if name not in REGISTRIES[group]:  # a data file, or a part that only training needs
         return
     try:
         part = REGISTRIES[group][name]
@@ -129,20 +132,20 @@ def _part(group: str, config: Any) -> Iterator[tuple[str, str, type[Part]]]:
 def resolve_types(
     header: dict[str, Any], allow: AllowPlugins, limits: Limits | None
 ) -> tuple[dict[str, type[Layer]], dict[int, dict[str, Any]]]:
-    """The classes behind the types of a file, and the settings that had to be migrated.
+    """The classes of a file's types, and the settings that were migrated.
 
     Returns
     -------
     tuple
-        Type key to class; index of a layer to its settings at the class's version.
+        Type key to class, and index of a layer to its settings for the class's version.
 
     Raises
     ------
     PluginError
-        If a type cannot be used. All types are tried first, until a thousand cannot; the class
-        is that of the gravest fault and ``problems`` lists every one.
+        If a type cannot be used. All types are tried, until a thousand failed; the class is that
+        of the gravest fault, and ``problems`` lists all.
     SpecError, UnsupportedFormatError
-        If the list of layers is not well formed, or its schema is newer.
+        If the list of layers is malformed, or its schema is newer.
     """
     records = layer_records(header, limits=limits)
     where: dict[str, str] = {}
@@ -156,7 +159,7 @@ def resolve_types(
         try:
             if not slash:
                 classes[key] = _class_of(LAYERS, key, claim, where[key], permit)
-            elif group == "activations":  # the only other parts without which nothing is computed
+            elif group == "activations":  # the only other parts that a prediction needs
                 _check_activation(name, claim, permit)
         except PluginError as error:
             faults.append(error)
@@ -175,7 +178,7 @@ def _flat(records: Iterable[LayerEntry]) -> Iterable[LayerEntry]:
 
 
 def _check_activation(name: str, claim: Mapping[str, Any], permit: Permit) -> None:
-    """Hold the activation that layers will find by ``name`` against the claim of its record."""
+    """Compare the activation that layers will find by ``name`` with the record in the file."""
     where = "spec.model"
     part = _class_of(ACTIVATIONS, name, claim, where, permit)
     found = ACTIVATIONS.choose(name, where=where)
@@ -236,16 +239,17 @@ def _missing(
 
 
 def _remedy(missing: list[PluginProblem], *, lure: bool = True) -> str:
-    """What to do about all types that are ``missing``: one pip line for those of distributions.
+    """What to do about the ``missing`` types: one pip command, or registering the class.
 
-    The names are the file's: without ``lure``, where the caller says whom to trust, none is told.
+    The file chose the names, so there is no command if the caller limits whom to trust (``lure``
+    is false).
     """
-    wanted = sorted({p.claimed.replace(" ", "==") for p in missing if p.claimed})[:_TOLD]
+    names = sorted({p.claimed.replace(" ", "==") for p in missing if p.claimed})[:_LONGEST]
     lines = []
-    if wanted and lure and allow_list() is None:
+    if names and lure and allow_list() is None:
         lines.append(
             "the file claims that this provides it; install it only if you know it and trust it: "
-            f"python -m pip install {' '.join(wanted)}"
+            f"python -m pip install {' '.join(names)}"
         )
     if any(p.claimed is None for p in missing):
         lines.append("define the class and decorate it with layerkit.register before loading")
@@ -273,7 +277,7 @@ def _migrated(
 
 
 def _joined(faults: list[PluginError], *, lure: bool) -> PluginError:
-    """One error for all, with what to do about each."""
+    """One error for all faults, with the remedies."""
     missing = [p for e in faults if isinstance(e, PluginMissingError) for p in e.problems]
     others = [e.hint for e in faults if e.hint and not isinstance(e, PluginMissingError)]
     hints = [*([_remedy(missing, lure=lure)] if missing else []), *others]

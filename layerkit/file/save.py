@@ -37,23 +37,23 @@ def save(
     model
         Trained or not.
     target
-        A path or a URL (``memory://``, ``s3://``, ...), replaced in one step (an old file stays
-        whole until the new one is), or a binary file object, written forward.
+        A path or a URL (``memory://``, ``s3://``, ...), replaced in one step, so that the old file
+        stays until the new one is complete; or a binary file object, written forward.
     weights_only
-        Leave out what only training needs: optimizer state and history.
+        Leave out optimizer state and history, which only training needs.
     durable
-        Force the bytes to the disk before the old file is replaced.
+        Flush the bytes to the disk before the old file is replaced.
     overwrite
-        If False, an existing file is left alone and FileExistsError raised.
+        If False, raise FileExistsError if the file exists.
     follow_symlinks
-        Through a symbolic link the file it leads to is replaced, in its own folder. If False, the
-        link itself is replaced by the file: for folders in which others may place links.
+        Replace the file that a symbolic link points to, in its own folder. If False, replace the
+        link itself: for folders in which others may place links.
     atomic
-        If False, a URL may be of a file system that cannot replace a file in one step.
+        If False, allow a URL on a file system that cannot replace a file in one step.
     check
-        Read the file back, verified, before it replaces the old one.
+        Read back and verify the file before it replaces the old one.
     limits
-        What readers of the file will allow.
+        The limits of the readers that are to load the file.
 
     Returns
     -------
@@ -63,10 +63,10 @@ def save(
     Raises
     ------
     SpecError, MalformedFileError, LimitExceededError
-        If the model holds what a file cannot; nothing is written.
+        If the model has content that a file cannot hold; nothing is written.
     PluginError
-        If a layer changes its state as it predicts, or gives something else each time for the same
-        rows, so that the file would not load; nothing is written.
+        If a layer changes its state in a prediction, or its outputs for the same rows vary, so that
+        the file would not load; nothing is written.
     PathError
         If the file cannot be written, an OSError; the old one is untouched.
     MissingExtraError

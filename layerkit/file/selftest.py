@@ -1,4 +1,4 @@
-"""Rows that are kept with a model, and what it must give for them again."""
+"""The self-test of a file: stored rows, and the outputs that the model must reproduce."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from layerkit.model import Model, SelfTest
 __all__ = ["make_selftest", "run_selftest"]
 
 _TOLERANCE = {"float32": (1e-4, 1e-5), "float64": (1e-8, 1e-10)}  # rtol, atol: FORMAT.md 9.8
-_ROUNDING = 1e-14  # of float64, in scaling back
+_ROUNDING = 1e-14  # float64 rounding when outputs are scaled back
 _ROWS = 4
 _BYTES = 1 << 20
 
 
 def make_selftest(model: Model) -> SelfTest | None:
-    """Rows that follow from the model alone and what it gives for them; None if too large.
+    """Rows derived from the model, with its outputs for them; None if too large.
 
     Raises
     ------
     PluginLoadError
-        If a layer does not give the same for the same rows, or changes what it keeps: the file
-        would not be the model. The model is as it was.
+        If a layer's outputs for the same rows vary, or a prediction changes its state: the file
+        could not hold the model. The model is left unchanged.
     """
     if not model.ready:
         return None
@@ -50,7 +50,7 @@ def make_selftest(model: Model) -> SelfTest | None:
 
 
 def _tolerance(model: Model, outputs: Array) -> tuple[float, float]:
-    """(rtol, atol): those of the model's dtype, for outputs before they are scaled back."""
+    """(rtol, atol): those of the model's dtype, which hold before outputs are scaled back."""
     rtol, atol = _TOLERANCE[model.spec.dtype]
     output = model.contract.output
     if output is None or output.center is None or output.scale is None or not output.center.any():
@@ -61,7 +61,7 @@ def _tolerance(model: Model, outputs: Array) -> tuple[float, float]:
 
 
 def _outputs(model: Model, raw: Array) -> Array:
-    """What the model gives for ``raw``, if no layer changes what it keeps meanwhile."""
+    """The model's outputs for ``raw``, if no layer changes its state meanwhile."""
     network = model.network
     kept = {} if network.mapped else {n: a.copy() for n, (_, a) in network.tensors().items()}
     with np.errstate(all="ignore"):
@@ -74,15 +74,15 @@ def _outputs(model: Model, raw: Array) -> Array:
         layer, _, array = moved[0].rpartition(".")
         planned = next(p for p in network.planned if p.name == layer)
         reason = (
-            f"it changes {array!r} as it predicts, so no file could hold the model; a layer "
-            "changes what it keeps in training alone (ctx.training)"
+            f"it changes {array!r} in a prediction, so no file could hold the model; a layer may "
+            "change its state only in training (ctx.training)"
         )
         raise unusable(layer, planned.layer, reason)
     return outputs
 
 
 def _unsteady(model: Model, raw: Array, cause: SelfTestError) -> PluginLoadError:
-    """The error for a model that gives something else for the same rows; names the layer."""
+    """The error for a model whose outputs for the same rows vary; names the layer."""
     network, inputs = model.network, model.contract.input
     x = inputs.scale_rows(inputs.matrix(raw))
     found = network.planned[-1]
@@ -94,27 +94,27 @@ def _unsteady(model: Model, raw: Array, cause: SelfTestError) -> PluginLoadError
                 found = planned
                 break
     reason = (
-        "it gives something else each time for the same rows, so a file of the model would not "
-        f"load ({cause.message.partition(' (')[0]}); chance belongs into training (ctx.training)"
+        "its outputs for the same rows vary, so a file of the model would not load "
+        f"({cause.message.partition(' (')[0]}); randomness is for training only (ctx.training)"
     )
     return unusable(found.name, found.layer, reason)
 
 
 def run_selftest(model: Model, test: SelfTest) -> None:
-    """Hold what ``model`` gives for the rows against what it gave when it was saved.
+    """Compare the outputs of ``model`` with those from when it was saved.
 
     Raises
     ------
     SelfTestError
-        If it raises, or gives another shape or numbers further off than the test tolerates.
+        If it raises, or its outputs differ in shape or by more than the tolerance.
     LayerkitError, MissingExtraError, MemoryError
-        If the process cannot run any model: a setting in the environment that is none, say.
+        If the process cannot run any model, because of an invalid environment variable, say.
     """
-    advice = "load with selftest=False only to look into it"
+    advice = "load with selftest=False only to inspect the model"
     shape = model.contract.input.shape
-    if test.rows.shape[1:] != shape:  # predict would take flattened rows too
+    if test.rows.shape[1:] != shape:  # predict would accept flattened rows
         raise SelfTestError(
-            f"the self-test's rows are of shape {list(test.rows.shape[1:])}, {list(shape)} wanted "
+            f"the self-test: expected rows of shape {list(shape)}, got {list(test.rows.shape[1:])} "
             f"({advice})",
             max_abs=float("inf"),
             index=None,
@@ -125,25 +125,28 @@ def run_selftest(model: Model, test: SelfTest) -> None:
     except MemoryError:
         raise
     except Exception as cause:  # a plugin's own code may raise anything
-        if type(cause) in (LayerkitError, MissingExtraError):  # of the process, not of the model
+        if type(cause) in (
+            LayerkitError,
+            MissingExtraError,
+        ):  # not the model's fault
             raise
         raise SelfTestError(
             f"the self-test raised {type(cause).__name__}: {cause} ({advice})",
             max_abs=float("inf"),
             index=None,
         ) from cause
-    wanted = test.outputs
-    if got.shape != wanted.shape:
+    expected = test.outputs
+    if got.shape != expected.shape:
         raise SelfTestError(
-            f"the self-test gave outputs of shape {list(got.shape)}, {list(wanted.shape)} wanted "
-            f"({advice})",
+            f"the self-test: expected outputs of shape {list(expected.shape)}, got "
+            f"{list(got.shape)} ({advice})",
             max_abs=float("inf"),
             index=None,
         )
     with np.errstate(all="ignore"):
-        same = (got == wanted) | (np.isnan(got) & np.isnan(wanted))
-        kind = np.complex128 if "c" in got.dtype.kind + wanted.dtype.kind else np.float64
-        wide = wanted.astype(kind)
+        same = (got == expected) | (np.isnan(got) & np.isnan(expected))
+        kind = np.complex128 if "c" in got.dtype.kind + expected.dtype.kind else np.float64
+        wide = expected.astype(kind)
         gap = np.where(same, 0.0, np.abs(got.astype(kind) - wide))
         near = np.isfinite(wide) & (gap <= test.atol + test.rtol * np.abs(wide))
     if np.all(same | near):
@@ -152,7 +155,7 @@ def run_selftest(model: Model, test: SelfTest) -> None:
     flat = int(np.where(same | near, -1.0, gap).argmax())
     index = tuple(int(i) for i in np.unravel_index(flat, got.shape))
     raise SelfTestError(
-        f"the model does not give what it gave when it was saved: largest difference "
+        f"the model's outputs are not those from when it was saved: largest difference "
         f"{gap[index]:.3g} at {list(index)} (atol {test.atol:g}, rtol {test.rtol:g}; {advice})",
         max_abs=float(gap[index]),
         index=index,

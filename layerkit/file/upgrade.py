@@ -1,4 +1,4 @@
-"""Rewriting an old model file as this version of layerkit writes it."""
+"""Rewriting an old model file in the form that this version of layerkit writes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PathLike = str | os.PathLike[str]
 
 @dataclass(frozen=True)
 class Upgrade:
-    """What rewriting a file changed: its id before and after, and the settings migrated."""
+    """The result of rewriting a file: its id before and after, and the migrated settings."""
 
     before: str
     after: str
@@ -27,30 +27,30 @@ class Upgrade:
 
     @property
     def changed(self) -> bool:
-        """Whether the bytes are new."""
+        """Whether the bytes changed."""
         return self.before != self.after
 
 
 def upgrade(source: PathLike, target: PathLike | None = None, *, as_is: bool = False) -> Upgrade:
-    """Load a model file and write it as this layerkit writes it today.
+    """Load a model file and write it in the form of this version of layerkit.
 
-    Settings of older layer versions are migrated, the recorded versions brought up to date; the
-    self-test is run before anything is written.
+    Migrates settings of older layer versions and updates the recorded versions. The self-test is
+    run before anything is written.
 
     Parameters
     ----------
     source
         A model file.
     target
-        Where to write; by default over ``source``, in one step.
+        Where to write; default: replace ``source``, in one step.
     as_is
-        Write again what the file holds, every tensor verified, nothing migrated and nothing run:
-        this needs no plugin and loses nothing.
+        Copy the content: every tensor is verified, nothing is migrated or run. Needs no plugin and
+        loses nothing.
 
     Raises
     ------
     ModelFileError, OSError
-        If the file cannot be loaded or written; nothing has been changed then.
+        If the file cannot be loaded or written; nothing is changed then.
     """
     if as_is:
         return _rewritten(source, source if target is None else target)

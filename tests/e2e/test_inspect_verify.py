@@ -137,7 +137,7 @@ def test_verify_reports_every_bad_file_and_the_good_ones(cli: Cli, pets: Path) -
     firsts = [line for line in done.err.split("\n") if line.startswith("error")]
     starts = [
         "error LK-301: flipped.layerkit: tensor 'highway_1.WH' is corrupt: ",
-        "error LK-301: cut.layerkit: the file is cut off: it has 500 bytes, the file claims ",
+        "error LK-301: cut.layerkit: the file is cut off: it has 500 bytes and claims ",
         "error LK-301: head.layerkit: ",
         "error LK-301: tiny.layerkit: not a layerkit file: ",
         "error LK-301: text.layerkit: not a layerkit file: ",
@@ -170,7 +170,7 @@ def test_the_selftest_finds_a_layer_that_computes_something_else(
     assert cli("verify", "pets.layerkit").code == 0
     done = cli("verify", "pets.layerkit", "--selftest")
     assert done.code == 1
-    assert done.err.startswith("error LK-303: pets.layerkit: the model does not give what it gave")
+    assert done.err.startswith("error LK-303: pets.layerkit: the model's outputs are not those")
 
 
 @pytest.mark.parametrize(

@@ -69,10 +69,10 @@ class Learns(Moves):
 @pytest.mark.parametrize(
     ("layer", "words"),
     [
-        (Moves, "'odd' of type 'tests.moves': it changes 'seen' as it predicts"),
-        (Learns, "'odd' of type 'tests.learns': it changes 'w' as it predicts"),
-        (Dice, "'odd' of type 'tests.dice': it gives something else each time"),
-        (Counts, "'odd' of type 'tests.counts': it gives something else each time"),
+        (Moves, "'odd' of type 'tests.moves': it changes 'seen' in a prediction"),
+        (Learns, "'odd' of type 'tests.learns': it changes 'w' in a prediction"),
+        (Dice, "'odd' of type 'tests.dice': its outputs for the same rows vary"),
+        (Counts, "'odd' of type 'tests.counts': its outputs for the same rows vary"),
     ],
 )
 def test_what_would_not_load_is_not_saved(
@@ -120,13 +120,13 @@ def test_a_training_that_is_to_be_saved_refuses_it_before_the_first_batch(
     }
     data = (np.eye(3), [0, 1, 1])
     listener = Notices()
-    with pytest.raises(PluginError, match="changes 'seen' as it predicts"):
+    with pytest.raises(PluginError, match="changes 'seen' in a prediction"):
         layerkit.train(spec, data=data, listener=listener, checkpoint=tmp_path / "c.layerkit")
     assert listener.told == []
     run = layerkit.train(spec, data=data, listener=listener)
     assert run.epochs == 1
     assert "can be trained but not saved" in listener.told[0]
-    with pytest.raises(PluginError, match="changes 'seen' as it predicts"):
+    with pytest.raises(PluginError, match="changes 'seen' in a prediction"):
         layerkit.save(run.model, tmp_path / "m.layerkit")
     assert list(tmp_path.iterdir()) == []
 

@@ -78,7 +78,7 @@ def test_a_wrong_record_is_a_spec_error_with_its_place(change: Record, location:
 def test_a_record_has_all_three_fields(key: str) -> None:
     record = layer("a")
     del record[key]
-    with pytest.raises(SpecError, match="not nothing") as caught:
+    with pytest.raises(SpecError, match="got nothing") as caught:
         layer_records(header(record))
     assert caught.value.location == f"spec.model.layers[0].{key}"
 

@@ -168,7 +168,7 @@ def test_lazy_checks_a_tensor_when_it_is_touched(forge: Any, tmp_path: Path) -> 
 def test_lazy_needs_a_mapping_and_a_mapping_needs_a_path(path: Path) -> None:
     with pytest.raises(ValueError, match="mmap=True"):
         load_tensors(path, verify="lazy")
-    with pytest.raises(ValueError, match="mmap=True needs a file"):
+    with pytest.raises(ValueError, match="mmap=True needs a local file"):
         load_tensors(io.BytesIO(path.read_bytes()), mmap=True)
 
 

@@ -50,7 +50,7 @@ def test_a_safetensors_length_beyond_the_file_is_none() -> None:
         (stat.S_IFBLK, "device"),
         (stat.S_IFIFO, "pipe"),
         (stat.S_IFSOCK, "socket"),
-        (0, "no regular file"),
+        (0, "not a regular file"),
     ],
 )
 def test_says_what_is_no_file(mode: int, word: str) -> None:

@@ -417,5 +417,5 @@ def test_a_compressing_stream_works(tiny: bytes) -> None:
 
 
 def test_a_stream_cannot_be_checked() -> None:
-    with pytest.raises(ValueError, match="check=True needs a file"):
+    with pytest.raises(ValueError, match="check=True needs a local file"):
         saved(check=True)
