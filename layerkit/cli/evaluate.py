@@ -49,7 +49,7 @@ def evaluate(
     for assumed in rows.notes:
         console.note(f"note: {printable(assumed)}")
     metrics = judge(loaded, rows)
-    seen = share_seen(loaded, rows)
+    seen = share_seen(loaded.fit, loaded.contract, rows)
     told = {"name": loaded.name, "source": rows.source, "split": taken, "rows": len(rows)}
     told["share_seen"] = seen
     if as_json:

@@ -48,7 +48,7 @@ class Overlap:
 
 def measure_overlap(models: Sequence[Model], rows: Rows) -> Overlap | None:
     """The overlap of one contestant's ``models``; None if none knows what it was fitted on."""
-    shares = [(model, share_seen(model, rows)) for model in models]
+    shares = [(model, share_seen(model.fit, model.contract, rows)) for model in models]
     known = [(share, model) for model, share in shares if share is not None]
     if not known:
         return None

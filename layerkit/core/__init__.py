@@ -1,1 +1,1 @@
-"""Core: the contracts of layers and other parts, and the network that runs them."""
+"""The contracts of layers and other parts, and the network that runs them."""

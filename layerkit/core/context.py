@@ -1,8 +1,8 @@
-"""What one pass through a layer leaves behind, and the memory it works in.
+"""Context: the memory of one pass through one layer.
 
-A ``Context`` belongs to one layer and one pass at a time: it keeps what feed leaves for backprop,
-hands out memory that the next pass uses again, and keeps the functions that a layer has bound to
-that memory (``Context.bound``). An ``Arena`` is scratch memory that the layers of a pass share.
+It keeps what feed saves for backprop, hands out memory that the next pass reuses, and keeps the
+functions that a layer has bound to that memory (``Context.bound``). An ``Arena`` is scratch memory
+that the layers of a pass share.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ Made = TypeVar("Made")
 
 
 class Arena:
-    """Scratch memory that the layers of one pass share, in two halves taken in turns.
+    """Scratch memory that the layers of one pass share, in two halves used in turn.
 
-    Whoever runs the layers calls ``turn`` after each, so that a layer never writes where its input
-    lies. However deep the network, the memory is that of its two largest neighbours, and stays in
-    the processor's cache.
+    The network calls ``turn`` after each layer, so that none writes where its input lies. However
+    deep the network, the memory is that of its two largest neighbours, and stays in the processor's
+    cache.
     """
 
     __slots__ = ("_idle", "_rows", "half", "held")
@@ -45,7 +45,7 @@ class Arena:
         self.half ^= 1
 
     def begin(self, rows: int) -> None:
-        """Begin a pass over ``rows`` rows; memory of other batch sizes is given back."""
+        """Begin a pass over ``rows`` rows; memory for other batch sizes is freed."""
         if rows != self._rows:
             self._rows = rows
             self.held.clear()
@@ -53,7 +53,7 @@ class Arena:
 
 
 class _Bound:
-    """What a layer bound to memory, by half of the arena, and to what else."""
+    """What a layer made with ``Context.bound``, by half of the arena, and what it depends on."""
 
     __slots__ = ("by_half", "given", "grads", "params")
 
@@ -64,7 +64,7 @@ class _Bound:
 
 
 class Context:
-    """What one pass through one layer leaves behind, and its scratch memory.
+    """What one pass through one layer keeps, and its scratch memory.
 
     Parameters
     ----------
@@ -73,15 +73,15 @@ class Context:
     training
         True in training, where dropout and the like act.
     rng
-        The layer's own random stream; a layer takes randomness from nowhere else.
+        The layer's random stream, its only source of randomness.
     wants_dx
-        False for the first layer of a model in training: its ``backprop`` may skip dL/dx, and
-        what it returns is not used.
+        False for the first layer of a model in training: its ``backprop`` may skip dL/dx, and the
+        value it returns is not used.
     keeps
         False where no backprop will follow: ``saved`` is refused, and a layer may take shortcuts
-        that lose what only backprop needs.
+        that drop what only backprop needs.
     arena
-        Scratch memory shared with the other layers of the pass; by default one of its own.
+        Scratch memory shared with the other layers of the pass; by default not shared.
     """
 
     __slots__ = (
@@ -119,7 +119,7 @@ class Context:
         self._scratched = False  # whether scratch memory was handed out since this was set
 
     def __getstate__(self) -> tuple[None, dict[str, Any]]:
-        """For copies: all but what is bound, which holds the memory of this one."""
+        """For copies: everything but the bound functions, which hold this context's memory."""
         state = {name: getattr(self, name) for name in self.__slots__}
         return None, {**state, "_bound": {}}
 
@@ -130,7 +130,7 @@ class Context:
         Raises
         ------
         ValueError
-            If the pass was given none (inference has none).
+            If the pass has none, as in inference.
         """
         if self._rng is None:
             raise ValueError(
@@ -143,29 +143,29 @@ class Context:
         self._rng = stream
 
     def save(self, *values: Any) -> None:
-        """Keep ``values`` for the backprop of this pass; nothing where none will follow."""
+        """Keep ``values`` for the backprop of this pass, if one will follow."""
         if self.keeps:
             self._saved = values
 
     @property
     def saved(self) -> tuple[Any, ...]:
-        """What the feed of this pass kept.
+        """The values that the feed of this pass saved.
 
         Raises
         ------
         ValueError
-            If nothing was fed through this context yet, or it keeps nothing.
+            If nothing has been fed through this context, or it keeps nothing.
         """
         if self._saved is None or not self.keeps:
-            reason = "has seen no feed" if self.keeps else "was made for inference (keeps=False)"
+            reason = "has not been fed" if self.keeps else "was made for inference (keeps=False)"
             raise ValueError(f"backprop before feed: this context {reason}")
         return self._saved
 
     def buffer(self, name: str, shape: Shape, dtype: Any = None) -> Array:
-        """Array of ``shape``, C order, contents undefined, that lasts until the next feed.
+        """Array of ``shape``, C order, contents undefined, valid until the next feed.
 
-        The same name gives the same memory in the next pass, so nothing is allocated in a steady
-        training loop. Two buffers that live at the same time need two names.
+        The same name gives the same memory in the next pass, so a steady training loop allocates
+        nothing. Two buffers in use at the same time need two names.
         """
         if not self.keeps:
             return self.scratch(name, shape, dtype)
@@ -178,9 +178,9 @@ class Context:
         return held
 
     def scratch(self, name: str, shape: Shape, dtype: Any = None) -> Array:
-        """As ``buffer``, but lasting only until the method returns: other layers use it too.
+        """Like ``buffer``, but valid only until the method returns: other layers use it too.
 
-        What ``backprop`` returns may lie in it; what ``feed`` saves or returns may not.
+        The result of ``backprop`` may lie in it; what ``feed`` saves or returns may not.
         """
         self._scratched = True
         key = (name, shape) if dtype is None else (name, shape, np.dtype(dtype))
@@ -191,20 +191,20 @@ class Context:
         return held
 
     def bound(self, bind: Callable[[Given, Context], Made], given: Given) -> Made:
-        """What ``bind(given, self)`` gives, made once and given again while it holds.
+        """The result of ``bind(given, self)``, made once and reused while it is valid.
 
-        ``bind`` is a method of a layer. It takes memory and makes views, and gives a function in
-        which nothing is left but the computing: a pass of the next batch starts there. It is
-        called anew when it would take other memory, that is for another number of rows, for
-        parameters or gradients that have moved, or in the other half of the scratch memory.
+        ``bind`` is a method of a layer. It takes memory, makes views and returns a function that
+        only computes, with which the pass of the next batch starts. It is called again when it
+        would take other memory: for another number of rows, for parameters or gradients that have
+        moved, or in the other half of the scratch memory.
 
         Parameters
         ----------
         bind
-            ``bind(given, ctx)``; what it gives must not hold ``ctx``, nor the arrays of one batch.
+            ``bind(given, ctx)``; its result must not hold ``ctx``, nor the arrays of one batch.
         given
-            In feed the number of rows, in backprop the very object that feed saved. Numbers are
-            compared, objects told by identity.
+            In feed the number of rows, in backprop the object that feed saved. Numbers are compared
+            by value, objects by identity.
         """
         if not self.keeps:  # all memory is scratch, and passes are few
             return bind(given, self)
@@ -228,7 +228,7 @@ class Context:
 
 
 def _empty(shape: Shape, dtype: Any) -> Array:
-    """As ``np.empty``, from a multiple of 64 bytes on: elementwise steps are up to 1.4x as fast."""
+    """Like ``np.empty``, aligned to 64 bytes: elementwise steps are up to 1.4 times as fast."""
     size = math.prod(shape) * np.dtype(dtype).itemsize
     memory = np.empty(size + 64, np.uint8)
     start = -memory.ctypes.data % 64

@@ -1,9 +1,9 @@
-"""The contract of a layer: plan, feed, backprop, update.
+"""Layer: the contract of plan, feed, backprop and update.
 
-A layer stores its settings and nothing else of its own. ``plan`` says, before anything is
-allocated, what shapes and parameters it will have. The model hands out ``params`` and ``grads``,
-views into one flat vector each. What one pass leaves for its backprop lives in a ``Context``, so a
-layer can be fed from many threads and two feeds that overlap do not mix.
+A layer stores its settings and nothing else. ``plan`` says, before anything is allocated, what
+shapes and parameters it will have. The model sets ``params`` and ``grads``, views into one flat
+vector each. Feed keeps what backprop needs in a ``Context``, so several threads can feed a layer at
+once.
 
 Arrays are batch-first in shape, (n, *features). Their memory may be feature-major: a layer may
 return the transposed view of a (features, n) buffer, and the next one finds ``x.T`` contiguous.
@@ -26,7 +26,7 @@ __all__ = ["Arena", "Array", "Context", "Layer", "Param", "Plan", "Shape"]
 
 @dataclass(frozen=True)
 class Param:
-    """One array that a layer wants: its shape and how it starts.
+    """One array of a layer: its shape and how it starts.
 
     Parameters
     ----------
@@ -35,8 +35,8 @@ class Param:
     init
         Name or configuration of an initializer, or a number that fills the array.
     fan_in, fan_out
-        What an initializer scales by. By default the two axes of a matrix; for other ranks the
-        size and the size.
+        What an initializer scales by. By default the two axes of a matrix; for other ranks both
+        are the size.
     decay
         Whether weight decay applies; by default to matrices and larger, not to biases.
     """
@@ -66,7 +66,7 @@ class Param:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a layer will be for one input shape, known before anything is allocated.
+    """Shapes, parameters and cost of a layer for one input shape, before anything is allocated.
 
     Parameters
     ----------
@@ -79,10 +79,10 @@ class Plan:
     macs
         Multiply-accumulate operations of one feed for one row.
     joined
-        Name to parameter names that shall lie side by side along their last axis, so that one
-        matrix product serves them all: ``{"W": ("WH", "WT")}``. ``layer.joined["W"]`` is then the
-        whole and ``layer.params["WH"]`` its first columns. Optional; worth 1.1 to 1.3 of the
-        forward product on highway layers.
+        Name to names of parameters that lie side by side along their last axis, so that one matrix
+        product serves them all: ``{"W": ("WH", "WT")}``. ``layer.joined["W"]`` is then the whole
+        and ``layer.params["WH"]`` its first columns. Optional; makes the forward product of
+        highway layers 1.1 to 1.3 times as fast.
     """
 
     out_shape: Shape
@@ -93,12 +93,12 @@ class Plan:
 
 
 class Layer(Part, ABC):
-    """One layer: settings, parameters handed out by the model, and its three steps.
+    """One layer: settings, parameters that the model sets, and its steps.
 
     Attributes
     ----------
     params, grads
-        Name to array, in the order of the plan; ``grads`` is empty in a model that only infers.
+        Name to array, in the plan's order; ``grads`` is empty in a model that only infers.
     state
         Name to array that is kept but not trained.
     joined, joined_grads
@@ -110,7 +110,7 @@ class Layer(Part, ABC):
     """
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Drop inherited shortcuts of a feed or backprop that the subclass writes anew."""
+        """Drop inherited fast paths if the subclass overrides what they stand for."""
         super().__init_subclass__(**kwargs)
         if vars(cls).keys() & {"plan", "feed", "backprop"}:
             for name in {"program", "row_feed"}:
@@ -127,7 +127,7 @@ class Layer(Part, ABC):
     span: slice
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        """Make the layer with empty tables, so that constructors need not call super()."""
+        """Make the layer with empty arrays, so that constructors need not call super()."""
         layer = super().__new__(cls)
         layer.params, layer.grads, layer.state = {}, {}, {}
         layer.joined, layer.joined_grads = {}, {}
@@ -136,7 +136,7 @@ class Layer(Part, ABC):
 
     @abstractmethod
     def plan(self, in_shape: Shape) -> Plan:
-        """Shapes, parameters and cost for rows of ``in_shape``; pure, allocates nothing.
+        """The plan for rows of ``in_shape``; pure, allocates nothing.
 
         Raises
         ------
@@ -146,46 +146,45 @@ class Layer(Part, ABC):
 
     @abstractmethod
     def feed(self, x: Array, ctx: Context) -> Array:
-        """Outputs (n, *out_shape) for inputs x (n, *in_shape); never writes into x.
+        """Outputs (n, *out_shape) for inputs x (n, *in_shape); never writes to x.
 
-        A network runs its layers with NumPy's floating-point warnings off.
+        Networks run their layers with NumPy's floating-point warnings off.
         """
 
     @abstractmethod
     def backprop(self, dy: Array, ctx: Context) -> Array:
         """dL/dx (n, *in_shape) for dy = dL/dy (n, *out_shape), from the weights as they are now.
 
-        Writes (does not add) dL/dparam into ``self.grads[...]``. Never writes into dy.
+        Writes (does not add) dL/dparam to ``self.grads[...]``. Never writes to dy.
         """
 
     def row_feed(self) -> Callable[[Array], Array] | None:
-        """A function from one row (i,) to its output (o,), for one thread; None: there is none.
+        """A function from one row (i,) to its output (o,), for one thread, or None.
 
-        Optional. It binds the parameters and memory of its own, so that a single row costs no more
-        than its NumPy calls; where all layers of a network give one, ``predict`` uses them.
+        Optional. It binds the parameters and its own memory, so that a single row costs no more
+        than its NumPy calls; ``predict`` uses it if all layers of a network have one.
         """
         return None
 
     def program(self) -> tuple[Callable[..., Any], tuple[int, ...]] | None:
-        """Who makes the compiled program that this layer can be part of, and the layer in numbers.
+        """The maker of a compiled program with this layer, and the layer as numbers, or None.
 
-        Optional. Layers in a row that name the same maker run in one call where compiled kernels
-        are used, in float32; see ``layerkit.execution.runner`` for what a maker is given. None:
-        the layer runs by itself.
+        Optional. With compiled kernels, in float32, neighbours with the same maker run in one call;
+        see ``layerkit.execution.runner`` for what a maker gets.
         """
         return None
 
     def advice(self, ctx: Context) -> list[str]:
-        """What a user should know about the pass just fed through ``ctx``; usually nothing.
+        """Warnings about the pass just fed through ``ctx``, one sentence each; usually none.
 
-        Training asks once, after the first batch, and shows each sentence as a warning.
+        Training calls it once, after the first batch, and shows them.
         """
         return []
 
     def update(self, rule: Optimizer) -> None:
         """Let ``rule`` change this layer's parameters by their gradients.
 
-        A layer overrides this only to do something else, and says why.
+        Override it only for another kind of update, and say why.
         """
         if not self.freeze:
             rule.apply(self.span)

@@ -1,4 +1,4 @@
-"""Views of a layer's arrays that lie in a mapped file: looked up, joined and checked when used."""
+"""Views of a layer's arrays in a memory-mapped file: looked up, joined and checked when used."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["JoinedTensors", "LayerTensors"]
 
 
 class LayerTensors(Mapping[str, Array]):
-    """The tensors of one layer by their short names, out of all tensors of a file."""
+    """The tensors of one layer by their short names, among all tensors of a file."""
 
     def __init__(self, tensors: Mapping[str, Array], layer: str, names: Iterable[str]) -> None:
         self._tensors = tensors
@@ -29,7 +29,7 @@ class LayerTensors(Mapping[str, Array]):
 
 
 class JoinedTensors(Mapping[str, Array]):
-    """Joined parameters: in a file they lie apart, so the first use copies them together."""
+    """Joined parameters: separate tensors in a file, so the first use copies them together."""
 
     def __init__(self, params: Mapping[str, Array], groups: Mapping[str, tuple[str, ...]]) -> None:
         self._params = params

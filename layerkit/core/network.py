@@ -1,9 +1,9 @@
-"""The numbers of a model: layers in a row over one flat vector of parameters.
+"""Network: a sequence of layers over one flat vector of parameters.
 
-A ``Network`` keeps all parameters in one vector and all gradients in another, and hands each layer
-views into them, so that an optimizer's step is a few operations over whole vectors. A training step
-is feed, the loss's gradient, backprop in reverse, then update: every gradient is computed from the
-weights before the update.
+All parameters lie in one vector and all gradients in another, and each layer has views into them,
+so that an optimizer's step is a few operations over whole vectors. A training step is feed, the
+loss's gradient, backprop in reverse, then update: every gradient is computed from the weights
+before the update.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from layerkit.errors import LayerkitError, SpecError
 
 __all__ = ["Network", "is_read_only"]
 
-_owning = allocate_lock()
+_allocating = allocate_lock()
 
 
 class Network:
-    """Layers in a row, their parameters allocated.
+    """A sequence of layers with their parameters.
 
     Parameters
     ----------
@@ -39,8 +39,8 @@ class Network:
     dtype
         float32 or float64.
     mapped
-        Tensors by name to use as they are, without a copy: read-only arrays over a mapped file.
-        The first use of ``params`` copies them.
+        Tensors by name to use without a copy: read-only arrays over a mapped file. The first use
+        of ``params`` copies them.
 
     Attributes
     ----------
@@ -68,15 +68,15 @@ class Network:
             p.layer.span = slice(start, start + p.size)
             start += p.size
         if mapped is None:
-            self._own()
+            self._allocate()
         else:
             for p in self.planned:
                 p.layer.params = LayerTensors(mapped, p.name, p.plan.params)
                 p.layer.state = LayerTensors(mapped, p.name, p.plan.state)
                 p.layer.joined = JoinedTensors(p.layer.params, p.plan.joined)
 
-    def _own(self, values: Mapping[str, Array] | None = None) -> None:
-        """Allocate parameters and states of our own, zero or as in ``values``."""
+    def _allocate(self, values: Mapping[str, Array] | None = None) -> None:
+        """Allocate parameters and states, zero or as in ``values``."""
         params: Array = np.zeros(self.size, self.dtype)
         tables = []
         for p in self.planned:
@@ -85,7 +85,7 @@ class Network:
             for name, array in (views | state).items() if values is not None else ():
                 array[...] = values[f"{p.name}.{name}"]  # type: ignore[index]  # asked above
             tables.append((views, joined, state))
-        # All is filled before anything of it can be seen: another thread may be predicting.
+        # Everything is filled before any of it is visible: another thread may be predicting.
         for p, table in zip(self.planned, tables, strict=True):
             p.layer.params, p.layer.joined, p.layer.state = table
         self._params = params
@@ -97,12 +97,12 @@ class Network:
 
     @property
     def params(self) -> Array:
-        """(size,) all parameters; copied out of a mapped file when first asked for."""
+        """(size,) all parameters; copied out of a mapped file on first use."""
         if self._params is None:
-            with _owning:
+            with _allocating:
                 if self._params is None:
-                    self._own({name: array for name, (_, array) in self.tensors().items()})
-        assert self._params is not None  # noqa: S101  # _own allocates it
+                    self._allocate({name: array for name, (_, array) in self.tensors().items()})
+        assert self._params is not None  # noqa: S101  # _allocate sets it
         return self._params
 
     @property
@@ -118,7 +118,7 @@ class Network:
     def initialise(
         self, seed: int, initializer: Callable[[str | Mapping[str, Any]], Initializer]
     ) -> None:
-        """Start every parameter and state from its plan, each from a random stream of its own.
+        """Set every parameter and state to its start, each from its own random stream.
 
         ``initializer`` finds an initializer by its name or configuration.
 
@@ -128,8 +128,7 @@ class Network:
             If a start is not finite in this dtype.
         """
         for i, p in enumerate(self.planned):
-            wanted = [(p.layer.params, p.plan.params), (p.layer.state, p.plan.state)]
-            for arrays, params in wanted:
+            for arrays, params in (p.layer.params, p.plan.params), (p.layer.state, p.plan.state):
                 for name, param in params.items():
                     stream = random_stream(seed, "init", p.name, name)
                     with np.errstate(over="ignore"):
@@ -146,7 +145,7 @@ class Network:
                         )
 
     def allocate_grads(self) -> Array:
-        """The gradient vector, made on first use; a model that only infers has none."""
+        """The gradient vector, allocated on first use; a model that only infers has none."""
         if self.grads is None:
             self.grads = np.zeros(self.size, self.dtype)
             for p in self.planned:
@@ -161,11 +160,11 @@ class Network:
         wants_dx: bool = False,
         keeps: bool = True,
     ) -> list[Context]:
-        """One context a layer for a pass; reuse them and a steady loop allocates nothing.
+        """One context per layer for a pass; a loop that reuses them allocates nothing.
 
         ``streams`` gives each layer's random stream by its name; ``wants_dx`` says whether
-        ``backprop`` shall return the gradient of the network's own input. Without ``keeps`` there
-        can be no backprop, and the memory of a pass does not grow with the depth.
+        ``backprop`` returns the gradient of the network's input. Without ``keeps`` there can be no
+        backprop, and the memory of a pass does not grow with the depth.
         """
         arena = Arena()
         return [
@@ -186,22 +185,22 @@ class Network:
         Raises
         ------
         PluginLoadError
-            If a layer raises, or gives another shape or dtype than its plan says; it is named.
+            If a layer raises, or returns another shape or dtype than planned; it is named.
         """
         rows = len(x)
         arena = _shared_arena(contexts, rows)
         shapes, dtype = self._shapes(rows), self.dtype
-        # What overflows is told where it matters: at the loss, the outputs, the parameters.
+        # Overflows are reported where they matter: in the loss, the outputs, the parameters.
         with np.errstate(all="ignore"):
             for p, ctx, shape in zip(self.planned, contexts, shapes[1:], strict=True):
                 try:
                     y = p.layer.feed(x, ctx)
                 except (LayerkitError, MemoryError):
                     raise
-                except Exception as cause:  # whatever a plugin's own code raises
-                    raise unusable(p.name, p.layer, _told("feed", cause)) from cause
+                except Exception as cause:  # a plugin's code may raise anything
+                    raise unusable(p.name, p.layer, _reason("feed", cause)) from cause
                 if type(y) is not np.ndarray or y.shape != shape or y.dtype is not dtype:
-                    self._hold(p, "feed", y, shape)
+                    self._check_result(p, "feed", y, shape)
                 if not _shares(y, x):
                     arena.turn()
                 x = y
@@ -213,7 +212,7 @@ class Network:
         Raises
         ------
         PluginLoadError
-            As ``feed``.
+            Same as ``Network.feed``.
         """
         self.allocate_grads()
         rows = len(dy)
@@ -225,11 +224,11 @@ class Network:
                     dx = p.layer.backprop(dy, ctx)
                 except (LayerkitError, MemoryError):
                     raise
-                except Exception as cause:  # whatever a plugin's own code raises
-                    raise unusable(p.name, p.layer, _told("backprop", cause)) from cause
+                except Exception as cause:  # a plugin's code may raise anything
+                    raise unusable(p.name, p.layer, _reason("backprop", cause)) from cause
                 if ctx.wants_dx:
                     if type(dx) is not np.ndarray or dx.shape != shape or dx.dtype is not dtype:
-                        self._hold(p, "backprop", dx, shape)
+                        self._check_result(p, "backprop", dx, shape)
                     if not _shares(dx, dy):
                         arena.turn()
                 dy = dx
@@ -246,15 +245,15 @@ class Network:
             known = self._known_shapes[rows] = [(rows, *shape) for shape in inner]
         return known
 
-    def _hold(self, p: PlannedLayer, step: str, array: object, shape: Shape) -> None:
-        """Hold what a layer gave against its contract: a few nanoseconds beside its products."""
-        if isinstance(array, np.ndarray) and array.shape == shape and array.dtype == self.dtype:
-            return
-        came = quoted(array)
+    def _check_result(self, p: PlannedLayer, step: str, array: object, shape: Shape) -> None:
+        """Refuse an array that differs from the layer's plan."""
+        got = quoted(array)
         if isinstance(array, np.ndarray):
-            came = f"{array.dtype} of shape {list(array.shape)}"
-        wanted = f"{self.dtype} of shape {list(shape)}"
-        raise unusable(p.name, p.layer, f"{step} gave {came}, by its plan it is {wanted}")
+            if array.shape == shape and array.dtype == self.dtype:
+                return  # a subclass of ndarray, or an equal dtype that is another object
+            got = f"{array.dtype} of shape {list(array.shape)}"
+        planned = f"{self.dtype} of shape {list(shape)}"
+        raise unusable(p.name, p.layer, f"{step}: expected {planned} as planned, got {got}")
 
     def part(self, planned: list[PlannedLayer]) -> Network:
         """Some of the layers as a network that shares this one's parameters and gradients."""
@@ -263,13 +262,13 @@ class Network:
         return part
 
     def twin(self) -> Network:
-        """The same network over the same parameters, with gradients of its own."""
+        """The same network over the same parameters, with separate gradients."""
         twin = self.part([p._replace(layer=copy.copy(p.layer)) for p in self.planned])
         twin.grads = None
         return twin
 
     def update(self, rule: Optimizer, runs: Sequence[slice | Layer] | None = None) -> None:
-        """Let ``rule`` change the parameters, in ``runs`` (by default, those of ``runs()``)."""
+        """Let ``rule`` change the parameters in ``runs``, by default all of ``runs()``."""
         for run in self.runs() if runs is None else runs:
             if isinstance(run, slice):
                 rule.apply(run)
@@ -277,7 +276,7 @@ class Network:
                 run.update(rule)
 
     def runs(self) -> list[slice | Layer]:
-        """Spans that can be updated as one, and layers that override ``Layer.update``."""
+        """Spans to update as one, and layers that override ``Layer.update``."""
         runs: list[slice | Layer] = []
         for layer in self.layers:
             if type(layer).update is not Layer.update:
@@ -304,7 +303,7 @@ class Network:
         return mask
 
     def split(self, vector: Array) -> dict[str, Array]:
-        """A vector laid out as ``params`` (size,), as views by tensor name."""
+        """Views by tensor name of a vector (size,) laid out like ``params``."""
         named: dict[str, Array] = {}
         for p in self.planned:
             views, _ = views_of(vector[p.layer.span], p.plan)
@@ -312,14 +311,14 @@ class Network:
         return named
 
     def join(self, named: Mapping[str, Array]) -> Array:
-        """The opposite of ``split``: a new vector (size,)."""
+        """The inverse of ``split``: a new vector (size,)."""
         vector: Array = np.zeros(self.size, self.dtype)
         for name, view in self.split(vector).items():
             view[...] = named[name]
         return vector
 
     def tensors(self) -> dict[str, tuple[str, Array]]:
-        """Name (layer.parameter) to role ("param" or "state") and array, views of the live ones."""
+        """Name (layer.parameter) to role ("param" or "state") and the layer's own array."""
         named: dict[str, tuple[str, Array]] = {}
         for p in self.planned:
             named |= {f"{p.name}.{k}": ("param", v) for k, v in p.layer.params.items()}
@@ -336,26 +335,26 @@ def _extend(runs: list[Any], span: slice) -> None:
 
 
 def is_read_only(cause: BaseException | None) -> bool:
-    """Whether this is NumPy's refusal to write into an array that is not to be written."""
+    """Whether this is NumPy's error for writing to a read-only array."""
     refusals = ("read-only", "cannot set WRITEABLE flag")
     return isinstance(cause, ValueError) and any(words in str(cause) for words in refusals)
 
 
-def _told(step: str, cause: Exception) -> str:
+def _reason(step: str, cause: Exception) -> str:
     if is_read_only(cause):
-        return f"{step} wrote into its input or a parameter, which a layer never does ({cause})"
+        return f"{step} wrote into its input or a parameter, which a layer must never do ({cause})"
     return f"{step} raised {type(cause).__name__}: {cause}"
 
 
 def _shared_arena(contexts: Sequence[Context], rows: int) -> Arena:
-    """The scratch memory of a pass over ``rows`` rows; contexts made one by one share none."""
+    """The scratch memory of a pass over ``rows`` rows."""
     arena = contexts[0].arena if contexts else Arena()
     arena.begin(rows)
     return arena
 
 
 def _shares(y: Array, x: Array) -> bool:
-    """Whether ``y`` may lie in the memory of ``x``: identity, dropout and reshapes hand it on."""
+    """Whether ``y`` may lie in the memory of ``x``: identity, dropout and reshapes pass it on."""
     base = y.base
     if base is None:
         return y is x or x.base is y

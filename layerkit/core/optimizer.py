@@ -1,4 +1,4 @@
-"""The contract of an optimizer, and how its rule is applied to the flat vector of parameters."""
+"""Optimizer: the contract, and how a rule is applied to the flat vector of parameters."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from layerkit.threads import thread_count, together
 
 __all__ = ["Optimizer"]
 
-# A large update is cut into pieces for the cores. Its bits do not depend on that: a rule works
-# element by element. Below a million the wake-up and the scratch memory of each cost more.
+# A large update is cut into pieces for the cores. The bits do not change: a rule works element by
+# element. Below a million elements, waking a thread and its scratch memory cost more.
 _LARGE, _SHARES = 1 << 20, 4
 
 _Block = tuple[Array | None, Array, Array, list[Array], Array]  # mask, p, g, slots, scratch
@@ -40,13 +40,13 @@ class Optimizer(Part, ABC):
     """
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Drop the inherited shortcut of a rule that the subclass writes anew."""
+        """Drop an inherited compiled rule if the subclass overrides ``rule``."""
         super().__init_subclass__(**kwargs)
         if "rule" in vars(cls) and "compiled_rule" not in vars(cls):
             setattr(cls, "compiled_rule", vars(Optimizer)["compiled_rule"])  # noqa: B010
 
     slot_names: ClassVar[tuple[str, ...]] = ()
-    """Names of the vectors that the rule keeps for each parameter, all starting at 0."""
+    """Names of the vectors that the rule keeps, one number per parameter, starting at 0."""
 
     learning_rate: float
     rate: float
@@ -54,10 +54,10 @@ class Optimizer(Part, ABC):
     slots: Mapping[str, Array]
 
     block: ClassVar[int] = 262_144
-    """Elements a rule is given at a time: a few such blocks stay in the processor's cache."""
+    """Elements per call of a rule: a few such blocks stay in the processor's cache."""
 
     fast: bool = False
-    """Whether ``compiled_rule`` takes the place of ``rule``."""
+    """Whether ``compiled_rule`` is used instead of ``rule``."""
 
     decay: Array | float = 1.0
     """In a rule: 1 for the elements of this block that weight decay applies to, else 0."""
@@ -88,14 +88,14 @@ class Optimizer(Part, ABC):
         starts = range(span.start, span.stop, step)
         together(
             [
-                # A copy each, since ``decay`` is told through the attribute.
+                # A copy each, since ``decay`` is passed through the attribute.
                 partial(copy.copy(self)._apply, slice(at, min(at + step, span.stop)), share)
                 for share, at in enumerate(starts)
             ]
         )
 
     def _apply(self, span: slice, share: int) -> None:
-        """Change ``span`` block by block, with the scratch memory of that share."""
+        """Change ``span`` block by block, with the scratch memory of this share."""
         key = span.start, span.stop, share
         blocks = self._blocks.get(key)
         if blocks is None:
@@ -107,7 +107,7 @@ class Optimizer(Part, ABC):
             rule(p, g, slots, scratch)
 
     def _cut(self, span: slice) -> list[_Block]:
-        """Views of equal blocks, made once: they would cost as much as 10,000 elements a step."""
+        """Views of equal blocks, made once: per step they would cost as much as 10,000 elements."""
         size = span.stop - span.start
         step = max(1, -(-size // max(1, -(-size // self.block))))
         scratch = np.empty(step, self._params.dtype)
@@ -125,10 +125,10 @@ class Optimizer(Part, ABC):
         """Change p (m,) in place by its gradient g (m,), at ``self.rate``.
 
         ``slots`` are this block of the vectors in ``slot_names``, changed in place; ``scratch``
-        (m,) may be used freely; g may be overwritten. Several blocks may be worked on at once, so
-        a rule keeps nothing in ``self``.
+        (m,) may be used freely; g may be overwritten. Several blocks may be processed at once, so a
+        rule keeps nothing in ``self``.
         """
 
     def compiled_rule(self, p: Array, g: Array, slots: Sequence[Array], scratch: Array) -> None:
-        """``rule`` by a compiled kernel, called in its place where ``fast``. Optional."""
+        """``rule`` as a compiled kernel, called instead of it where ``fast``. Optional."""
         self.rule(p, g, slots, scratch)

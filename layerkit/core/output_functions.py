@@ -1,6 +1,6 @@
-"""What turns scores into predictions: softmax, sigmoid, identity.
+"""Output functions that turn scores into predictions: softmax, sigmoid, identity.
 
-The core has its own, so that a saved model predicts without the loss it was trained by.
+They are part of the core, so that a saved model predicts without the loss it was trained with.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def apply_link(link: Link, scores: Array, *, in_place: bool = False) -> Array:
     """
     out: Array = scores if in_place else np.array(scores, order="C")
     if link == "softmax":
-        with np.errstate(over="ignore"):  # a difference beyond the range is -inf, and exp of it 0
+        with np.errstate(over="ignore"):  # a difference may overflow to -inf; its exp is 0
             out -= np.maximum.reduce(out, -1, keepdims=True)
         np.exp(out, out)
         out /= np.add.reduce(out, -1, keepdims=True)
@@ -34,9 +34,9 @@ def apply_link(link: Link, scores: Array, *, in_place: bool = False) -> Array:
 
 
 def link_row(link: Link, scores: Array) -> Array:
-    """As ``apply_link`` for one row (k,), to the bit and in half its time: (1, k), a new array.
+    """``apply_link`` for one row (k,): (1, k), a new array, the same bits in half the time.
 
-    The caller has NumPy's floating-point warnings off.
+    The caller turns NumPy's floating-point warnings off.
     """
     if link != "softmax":
         return apply_link(link, scores[None])

@@ -1,8 +1,8 @@
-"""The contracts of parts: what all have in common, and those that are small.
+"""Parts: the contracts of activations, initializers, losses, schedules, metrics and data sources.
 
-Activation, initializer, loss, schedule, metric and data source. Each has no state beyond its
-settings and registers under the entry point group of its kind. Layers and optimizers have files of
-their own. Arrays are batch-first in shape; see ``layerkit.core.layer`` for their memory.
+A part has no state beyond its settings and registers under the entry point group of its kind.
+Layers and optimizers have their own files. Arrays are batch-first in shape; see
+``layerkit.core.layer`` for their memory.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ __all__ = [
 Target = Literal["class", "binary", "real"]
 """What a loss or metric compares with: class numbers (n,), 0/1 flags (n, k), numbers (n, k).
 
-Class numbers are always of rank 1 and flags of rank 2, so a metric for both tells them by ``ndim``.
+Class numbers have rank 1 and flags rank 2, so a metric for both can tell them apart by ``ndim``.
 """
 
 Link = Literal["softmax", "sigmoid", "identity"]
-"""What turns the last layer's scores into predictions: probabilities, or numbers as they are."""
+"""How the last layer's scores become predictions: probabilities, or numbers as they are."""
 
 
 class Part:
-    """What every registered thing has in common: settings that are its constructor's keywords.
+    """Base of every registered part: its settings are its constructor's keywords.
 
-    Subclasses give a keyword-only constructor that stores each argument under its own name and
-    does nothing else, but raises ValueError for settings that contradict each other.
+    A subclass has a keyword-only constructor that stores each argument under its name and does
+    nothing else, except raise ValueError for settings that contradict each other.
     """
 
     type_name: ClassVar[str]
@@ -56,14 +56,14 @@ class Part:
     """Version of the settings; raised when their meaning changes (see ``migrate``)."""
 
     contract_version: ClassVar[int] = 1
-    """Version of layerkit's contract that the class is written for; layerkit refuses a class that
-    is too new or too old for it (LK-105)."""
+    """Version of layerkit's contract that the class is written for; layerkit refuses a class whose
+    version it does not support (LK-105)."""
 
     @classmethod
     def settings(cls) -> dict[str, inspect.Parameter]:
         """The constructor's keyword-only parameters by name, in order."""
         if cls not in _SETTINGS:
-            # Without a constructor there are none, which inspect takes milliseconds to find out.
+            # Without a constructor there are none; inspect takes milliseconds to find that out.
             bare = cls.__init__ is object.__init__
             found = {} if bare else inspect.signature(cls).parameters
             keyword = inspect.Parameter.KEYWORD_ONLY
@@ -72,17 +72,17 @@ class Part:
 
     @property
     def config(self) -> dict[str, Any]:
-        """The settings as they stand: constructing from them gives an equal part."""
+        """The current settings: constructing from them gives an equal part."""
         return {name: getattr(self, name) for name in self.settings()}
 
     @classmethod
     def migrate(cls, config: dict[str, Any], from_version: int) -> dict[str, Any]:
-        """Settings of an older ``config_version``, turned into today's.
+        """Settings of an older ``config_version``, converted to the current one.
 
         Raises
         ------
         ValueError
-            By default: a part that raises its ``config_version`` says here how to read old ones.
+            By default. A part that raises its ``config_version`` overrides this to read old ones.
         """
         raise ValueError(
             f"{cls.__name__} cannot read settings of version {from_version}; "
@@ -102,17 +102,17 @@ class Activation(Part, ABC):
     """An elementwise function y = f(z) and the product of a gradient with its slope."""
 
     from_output: ClassVar[bool] = True
-    """True when f'(z) can be told from y alone, so that ``feed`` may overwrite z."""
+    """True when f'(z) can be computed from y alone, so that ``feed`` may overwrite z."""
 
     @abstractmethod
     def feed(self, z: Array, out: Array) -> Array:
-        """Write f(z) into ``out`` (may be z itself if ``from_output``) and return it; any shape."""
+        """Write f(z) to ``out`` (may be z itself if ``from_output``) and return it; any shape."""
 
     @abstractmethod
     def backprop(self, dy: Array, z: Array, y: Array, out: Array) -> Array:
-        """Write dy * f'(z) into ``out`` (may be dy itself, never z or y) and return it.
+        """Write dy * f'(z) to ``out`` (may be dy itself, never z or y) and return it.
 
-        When ``from_output``, z may be y; only y is to be used then.
+        If ``from_output``, z may be y; use only y then.
         """
 
 
@@ -131,14 +131,14 @@ class Loss(Part, ABC):
     link: ClassVar[Link]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Drop the inherited shortcut of a loss that the subclass writes anew."""
+        """Drop an inherited compiled kernel if the subclass overrides what it stands for."""
         super().__init_subclass__(**kwargs)
         if vars(cls).keys() & {"feed", "backprop"} and "compiled_judge" not in vars(cls):
             setattr(cls, "compiled_judge", vars(Loss)["compiled_judge"])  # noqa: B010
 
     @abstractmethod
     def feed(self, scores: Array, targets: Array, ctx: Context) -> Array:
-        """Loss of each row (n,) for scores (n, k); targets as ``target`` says."""
+        """Loss of each row (n,) for scores (n, k) and targets of kind ``target``."""
 
     @abstractmethod
     def backprop(self, weights: Array, ctx: Context) -> Array:
@@ -147,9 +147,9 @@ class Loss(Part, ABC):
     def compiled_judge(
         self, scores: Array, targets: Array, weights: Array, out: Array
     ) -> float | None:
-        """``feed`` and ``backprop`` by one compiled kernel: L, and dL/dscores in ``out`` (n, k).
+        """``feed`` and ``backprop`` in one compiled kernel: L, and dL/dscores in ``out`` (n, k).
 
-        Optional; None where there is no kernel for such arrays, and ``out`` is then as it was.
+        Optional; None where there is no kernel for such arrays, with ``out`` unchanged.
         """
         return None
 
@@ -159,10 +159,9 @@ class Schedule(Part, ABC):
 
     @abstractmethod
     def factor(self, epoch: float, epochs: int) -> float:
-        """What to multiply the base rate by at time ``epoch`` (0.5: half of the first) of
-        ``epochs`` in all.
+        """The factor of the base rate at time ``epoch`` (0.5: half of the first) of ``epochs``.
 
-        A schedule's settings cannot include one called ``factor``.
+        A schedule cannot have a setting called ``factor``.
         """
 
 
@@ -170,7 +169,7 @@ class Metric(Part, ABC):
     """One number that says how good predictions are."""
 
     target: ClassVar[tuple[Target, ...]]
-    """Kinds of target it can judge."""
+    """Kinds of target it supports."""
 
     higher_is_better: ClassVar[bool]
 
@@ -179,12 +178,12 @@ class Metric(Part, ABC):
         """The metric of predictions (n, k), probabilities or numbers, against targets.
 
         Targets are (n,) class numbers or (n, k) flags or numbers, in the units of the raw data;
-        weights (n,) count rows more or less. NaN where the rows do not define the metric.
+        weights (n,) give rows more or less weight. NaN where the rows do not define the metric.
         """
 
     @staticmethod
     def weighted_mean(values: Array, weights: Array | None) -> float:
-        """sum_i w_i v_i / sum_i w_i for values (n,), in float64; NaN where no row has a weight."""
+        """sum_i w_i v_i / sum_i w_i for values (n,), in float64; NaN if all weights are 0."""
         if len(values) == 0 or (weights is not None and not np.any(weights)):
             return math.nan
         return float(np.average(values.astype(np.float64), weights=weights))
@@ -206,5 +205,5 @@ class DataSource(Part, ABC):
         Raises
         ------
         DataSourceError
-            If it is not there, not whole, or cannot be downloaded.
+            If it is missing, incomplete, or cannot be downloaded.
         """

@@ -1,7 +1,7 @@
-"""What the layers of a network will be, before anything is allocated.
+"""Planning a network: shapes and parameters of its layers, before anything is allocated.
 
-``plan_layers`` asks each layer for its plan, for the shape that the one before it gives, and holds
-what it answers against the contract. ``views_of`` says where its parameters lie in a flat vector.
+``plan_layers`` asks each layer for its plan, for the output shape of the one before it, and checks
+the plan against the contract. ``views_of`` lays the parameters out in a flat vector.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _PARAM_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_:@-]*")  # what a model file c
 
 
 class PlannedLayer(NamedTuple):
-    """A layer with its name and its plan for the shape that reaches it."""
+    """A layer with its name, its input shape and its plan for that shape."""
 
     name: str
     layer: Layer
@@ -37,15 +37,15 @@ class PlannedLayer(NamedTuple):
 
 
 def plan_layers(layers: Sequence[tuple[str, Layer]], in_shape: Shape) -> list[PlannedLayer]:
-    """Plan each layer for the shape that the one before it gives; allocates nothing.
+    """Plan each layer for the output shape of the one before it; allocates nothing.
 
     Raises
     ------
     ShapeError
-        If a layer cannot take what reaches it; the message names both, ``location`` is
+        If a layer cannot take its input; the message names both layers, ``location`` is
         ``layers[i]``.
     PluginLoadError
-        If a layer's plan raises something else, or is not well formed.
+        If a layer's plan raises another error, or is malformed.
     """
     planned: list[PlannedLayer] = []
     shape, before = in_shape, "the input"
@@ -60,7 +60,7 @@ def plan_layers(layers: Sequence[tuple[str, Layer]], in_shape: Shape) -> list[Pl
             ) from error
         except SpecError:
             raise
-        except Exception as cause:  # whatever a plugin's own code raises
+        except Exception as cause:  # a plugin's code may raise anything
             raise unusable(name, layer, f"plan raised {type(cause).__name__}: {cause}") from cause
         _check_plan(name, layer, plan)
         planned.append(PlannedLayer(name, layer, shape, plan))
@@ -69,7 +69,7 @@ def plan_layers(layers: Sequence[tuple[str, Layer]], in_shape: Shape) -> list[Pl
 
 
 def unusable(name: str, layer: Layer, reason: str) -> PluginLoadError:
-    """The error for a layer that does not keep its contract."""
+    """The error for a layer that breaks its contract."""
     key = getattr(layer, "type_name", type(layer).__name__)
     return PluginLoadError(
         f"layer {name!r} of type {key!r}: {reason}", problems=[PluginProblem(key, reason)]
@@ -77,31 +77,33 @@ def unusable(name: str, layer: Layer, reason: str) -> PluginLoadError:
 
 
 def _check_plan(name: str, layer: Layer, plan: object) -> None:
-    """Hold what a plugin planned against the contract, before anything relies on it."""
+    """Check a plugin's plan against the contract, before anything relies on it."""
     if not isinstance(plan, Plan):
-        raise unusable(name, layer, f"plan gave {quoted(plan)}, no Plan")
+        raise unusable(name, layer, f"plan: expected a Plan, got {quoted(plan)}")
     arrays = [*plan.params.items(), *plan.state.items()]
     shapes = [plan.out_shape, *(param.shape for _, param in arrays)]
-    if any(type(d) is not int or d < 0 for shape in shapes for d in shape):
-        raise unusable(name, layer, "plan gave a size that is no whole number of at least 0")
+    sizes = [size for shape in shapes for size in shape if type(size) is not int or size < 0]
+    if sizes:
+        raise unusable(name, layer, f"plan: expected sizes >= 0, got {quoted(sizes[0])}")
     for key, _ in arrays:
         if not _PARAM_NAME.fullmatch(key):
-            raise unusable(name, layer, f"{key!r} is no name for a parameter")
-    if plan.params.keys() & plan.state.keys():
-        raise unusable(name, layer, "a name is that of a parameter and of a state")
+            reason = f"{key!r} cannot name a parameter: use letters, digits and _ : @ -"
+            raise unusable(name, layer, reason)
+    if both := plan.params.keys() & plan.state.keys():
+        raise unusable(name, layer, f"{min(both)!r} names both a parameter and a state")
     parts = [part for group in plan.joined.values() for part in group]
     if len(set(parts)) < len(parts) or not plan.params.keys() >= set(parts):
-        raise unusable(name, layer, "joined wants each name once, and parameters only")
+        raise unusable(name, layer, "joined must list parameters only, each of them once")
     for group in plan.joined.values():
         if len({plan.params[p].shape[:-1] for p in group}) != 1 or not plan.params[group[0]].shape:
-            reason = f"joined {group}: these may differ in their last axis only"
+            reason = f"joined {group}: their shapes may differ in the last axis only"
             raise unusable(name, layer, reason)
 
 
 def views_of(flat: Array, plan: Plan) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Views of ``flat`` (size,) by parameter name, and by the name of what is joined.
+    """Views of ``flat`` (size,) by parameter name, and of the joined matrices by their names.
 
-    Joined parameters are column blocks of one matrix; the others lie one after the other.
+    Joined parameters are column blocks of one matrix; the others follow one after the other.
     """
     views: dict[str, Array] = {}
     wholes: dict[str, Array] = {}

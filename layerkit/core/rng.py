@@ -1,4 +1,4 @@
-"""Named random streams: one seed, any number of independent generators."""
+"""Random streams by name: one seed, any number of independent generators."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["random_stream"]
 def random_stream(seed: int, *name: str) -> np.random.Generator:
     """The random stream called ``name`` of ``seed``: equal names give equal streams.
 
-    Streams of different names are independent, so a further layer changes no other layer's start.
+    Streams of different names are independent: adding a layer leaves the other layers' start alone.
     """
     digest = hashlib.sha256("/".join(name).encode()).digest()
     words = np.frombuffer(digest[:16], "<u4").tolist()

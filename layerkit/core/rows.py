@@ -1,4 +1,4 @@
-"""Raw rows as they come from a file, a table or a data source."""
+"""Rows: raw data from a file, a table or a data source."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Rows"]
 
 @dataclass(frozen=True)
 class Rows:
-    """Raw rows as they come from a source, before the data contract is applied.
+    """Raw rows from a source, before the data contract is applied.
 
     Exactly one of ``values`` and ``columns`` is given.
 
@@ -26,20 +26,20 @@ class Rows:
     columns
         Name to (n,) array of numbers or of str; the text "" is a missing value.
     labels
-        (n,) class labels or numbers, or (n, k), as the source spells them; None if it has none, or
-        if they are among ``columns``.
+        (n,) class labels or numbers, or (n, k), as the source spells them; None if there are none,
+        or if they are among ``columns``.
     source
-        Where they came from, for messages.
+        Where they come from, for messages.
     index
-        (n,) the number that each row had at its source, if some were taken; for messages.
+        (n,) the number of each row at its source, if only some were taken; for messages.
     label_text
-        (n,) str, the labels as the source spells them, where ``labels`` holds them as numbers that
-        may be spelled in several ways; None where ``labels`` are what was written.
+        (n,) str, the labels as written, where ``labels`` holds them as numbers that may be written
+        in several ways; None where ``labels`` are as written.
     spelling
-        From the name of one of ``columns`` to its cells (n,) as the source spells them, or None
-        where the column itself is what was written.
+        From a name in ``columns`` to its cells (n,) as written, or None where the column is as
+        written.
     notes
-        What was assumed of how the source is written, a line each.
+        Assumptions about how the source is written, one line each.
     """
 
     values: Array | None = None
@@ -55,7 +55,7 @@ class Rows:
         if self.values is not None:
             return len(self.values)
         if self.columns:
-            size = getattr(self.columns, "size", None)  # of columns that are read when asked for
+            size = getattr(self.columns, "size", None)  # of columns that are read on demand
             return len(next(iter(self.columns.values()))) if size is None else int(size)
         return 0 if self.labels is None else len(self.labels)
 

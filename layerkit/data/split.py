@@ -9,7 +9,7 @@ import numpy as np
 from layerkit.core.layer import Array
 from layerkit.core.rows import Rows
 from layerkit.datacontract.choose_columns import missing_column
-from layerkit.datacontract.labels import Names, distinct_labels, label_of
+from layerkit.datacontract.labels import LabelLookup, distinct_labels, label_of
 from layerkit.display import nearest, quoted
 from layerkit.errors import DataError
 
@@ -115,7 +115,7 @@ def split_by_column(rows: Rows, column: str, values: Sequence[str | float]) -> t
     different, inverse = distinct_labels(np.asarray(there[column]) if written is None else written)
     part = np.zeros(len(rows), np.bool_)
     for value in values:
-        name = Names([value])
+        name = LabelLookup([value])
         matches = np.array([name.find(cell) == 0 for cell in different], np.bool_)[inverse]
         if not matches.any():
             distinct = [str(label_of(cell)) for cell in different[:1000]]

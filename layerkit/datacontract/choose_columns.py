@@ -11,7 +11,7 @@ from layerkit.core.rows import Rows
 from layerkit.display import nearest, quoted
 from layerkit.errors import DataError, ShapeError, SpecError
 
-__all__ = ["column_names", "missing_column", "shape_of"]
+__all__ = ["column_names", "missing_column"]
 
 
 def column_names(
@@ -54,14 +54,6 @@ def _column_name(column: str | Mapping[str, Any], index: int) -> str:
     if set(column) - {"kind"} != {"name"} or not isinstance(column["name"], str):
         raise SpecError("expected a 'name', and at most a 'kind' beside it", location=at)
     return column["name"]
-
-
-def shape_of(rows: Rows, names: tuple[str, ...] | None) -> Shape:
-    """The shape of one row of the data, given the names of its columns or None."""
-    if names is not None:
-        return (len(names),)
-    shape: Shape = () if rows.values is None else rows.values.shape[1:]
-    return shape or (1,)
 
 
 def missing_column(absent: Sequence[str], there: list[str], source: str) -> DataError:

@@ -12,11 +12,10 @@ import numpy as np
 from layerkit.core.layer import Array, Shape
 from layerkit.core.rows import Rows
 from layerkit.datacontract.dataframes import as_array, cells_of, frame_columns
-from layerkit.datacontract.labels import label_of
 from layerkit.display import counted, quoted
 from layerkit.errors import DataError
 
-__all__ = ["as_rows", "at_source", "columns_of", "one_batch"]
+__all__ = ["as_rows", "at_source", "one_batch"]
 
 _EXACT = 2**53  # up to here every whole number is a float64
 
@@ -35,7 +34,7 @@ def as_rows(rows: object) -> Rows:
     if columns is not None:
         return _of_columns(columns)
     if isinstance(rows, Sequence) and len(rows) > 0 and isinstance(rows[0], Mapping):
-        return Rows(columns=columns_of(rows, "rows"))
+        return _of_records(rows)
     return Rows(values=as_array(rows))
 
 
@@ -57,51 +56,33 @@ def _of_columns(arrays: dict[str, Array]) -> Rows:
     return Rows(columns=arrays)
 
 
-def columns_of(
-    records: Sequence[object], source: str, *, truth_as_text: bool = False
-) -> dict[str, Array]:
-    """Records (mappings) as columns; a key that a record lacks is a missing value there.
-
-    A column of numbers becomes float64, one of text str; any other, and one with whole numbers
-    beyond 2**53, keeps its values, so that the contract can name the row that is not a number.
-
-    Parameters
-    ----------
-    records
-        One for each row.
-    source
-        Where they come from, for messages.
-    truth_as_text
-        Whether True and False are text, as they are in JSON.
-
-    Raises
-    ------
-    DataError
-        If a record is not a mapping, or a value is neither number nor text.
-    """
-    names: dict[str, None] = {}
+def _of_records(records: Sequence[object]) -> Rows:
+    """Records (mappings) as columns; a key that a record lacks is a missing value there."""
+    names: dict[object, None] = {}
     for row, record in enumerate(records):
         if not isinstance(record, Mapping):
             reason = f"expected an object, got {quoted(record)}"
-            raise DataError(reason, row=row, source=source)
+            raise DataError(reason, row=row, source="rows")
         names.update(dict.fromkeys(record))
     found: dict[str, Array] = {}
     for name in names:
         if str(name) in found:
-            raise DataError("two keys have this name as text", column=str(name), source=source)
-        cells = [r.get(name) for r in records]  # type: ignore[attr-defined]  # mappings
-        found[str(name)] = _column(cells, str(name), source, truth_as_text)
-    return found
+            raise DataError("two keys have this name as text", column=str(name), source="rows")
+        cells = [record.get(name) for record in records]  # type: ignore[attr-defined]  # mappings
+        found[str(name)] = _column(cells, str(name))
+    return Rows(columns=found)
 
 
-def _column(cells: list[Any], name: str, source: str, truth_as_text: bool) -> Array:
+def _column(cells: list[Any], name: str) -> Array:
+    """Cells as float64 or str; mixed ones, and whole numbers beyond 2**53, stay what they are.
+
+    So the contract can name the row that is not a number.
+    """
     for row, cell in enumerate(cells):
         if isinstance(cell, (Mapping, list, tuple, set, np.ndarray)):
             reason = f"expected a number or text, got {quoted(cell)}"
             hint = "each key of a record is one column: give one number or text per key"
-            raise DataError(reason, row=row, column=name, source=source, hint=hint)
-    if truth_as_text and any(isinstance(cell, bool) for cell in cells):
-        cells = [label_of(cell) if isinstance(cell, bool) else cell for cell in cells]
+            raise DataError(reason, row=row, column=name, source="rows", hint=hint)
     kinds = {type(cell) for cell in cells}
     if kinds <= {str, type(None)} and str in kinds:
         cells = ["" if cell is None else cell for cell in cells]

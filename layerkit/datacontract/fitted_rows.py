@@ -11,7 +11,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -21,9 +21,6 @@ from layerkit.datacontract import DataContract, at_source
 from layerkit.datacontract.labels import real_numbers
 from layerkit.display import quoted
 from layerkit.errors import SpecError
-
-if TYPE_CHECKING:
-    from layerkit.model import Model
 
 __all__ = ["Fit", "FittedRows", "fitted_rows", "kernels_used", "share_seen"]
 
@@ -141,10 +138,10 @@ def fitted_rows(contract: DataContract, rows: Rows) -> FittedRows:
     return FittedRows(len(hashes), digest, tuple(np.unique(hashes)[:_KEPT].tolist()))
 
 
-def share_seen(model: Model, rows: Rows) -> float | None:
-    """The estimated share of labelled ``rows`` that equal rows that ``model`` was fitted on.
+def share_seen(fit: Fit | None, contract: DataContract, rows: Rows) -> float | None:
+    """The estimated share of labelled ``rows`` that equal rows that a model was fitted on.
 
-    Exact where the model was fitted on at most 512 rows.
+    ``fit`` and ``contract`` are the model's. Exact for models fitted on at most 512 rows.
 
     Returns
     -------
@@ -156,12 +153,11 @@ def share_seen(model: Model, rows: Rows) -> float | None:
     DataError
         If the rows do not keep the model's data contract.
     """
-    if model.fit is None or len(rows) == 0:
+    if fit is None or len(rows) == 0:
         return None
-    fitted = model.fit.rows
-    sketch = np.array(fitted.sketch, np.uint64)
-    hashes = _hashes(model.contract, rows)
-    if not fitted.complete:
+    sketch = np.array(fit.rows.sketch, np.uint64)
+    hashes = _hashes(contract, rows)
+    if not fit.rows.complete:
         hashes = hashes[hashes <= sketch[-1]]
     return float(np.isin(hashes, sketch).mean()) if len(hashes) else None
 

@@ -18,7 +18,7 @@ import numpy as np
 from layerkit.core.layer import Array, Shape
 from layerkit.core.rows import Rows
 from layerkit.datacontract.cell_errors import not_a_number, unusable_number
-from layerkit.datacontract.choose_columns import column_names, missing_column, shape_of
+from layerkit.datacontract.choose_columns import column_names, missing_column
 from layerkit.datacontract.convert_rows import as_rows, one_batch
 from layerkit.datacontract.out_of_range import outside
 from layerkit.datacontract.parse_cells import as_numbers
@@ -352,8 +352,11 @@ class InputContract:
         if names is None and rows.columns is not None:  # by position: the shape has other axes
             kept = {k: v for k, v in rows.columns.items() if k not in exclude}
             rows = Rows(rows.values, kept, rows.labels, rows.source)
-        row = shape or shape_of(rows, names)
-        draft = cls(row, dtype, names, missing_values=tuple(missing_values))
+        if shape is None and names is not None:
+            shape = (len(names),)
+        elif shape is None:
+            shape = () if rows.values is None else rows.values.shape[1:]
+        draft = cls(shape or (1,), dtype, names, missing_values=tuple(missing_values))
         raw = draft._numbers(rows)
         draft = replace(draft, missing=fit_fill(missing, draft._by_element(raw), names))
         x = draft._filled(raw)

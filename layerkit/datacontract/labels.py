@@ -23,7 +23,7 @@ from layerkit.display import counted, quoted
 from layerkit.errors import DataError, ShapeError, SpecError
 
 __all__ = [
-    "Names",
+    "LabelLookup",
     "check_classes",
     "check_targets",
     "class_numbers",
@@ -69,7 +69,7 @@ def _whole(text: str) -> int | None:
     return value if value is not None and _LEAST <= value <= _MOST and text != "-0" else None
 
 
-class Names:
+class LabelLookup:
     """Finds labels among ``names``, text or numbers.
 
     Text is found by its exact spelling, a number by its value, and text and number match if one is
@@ -189,7 +189,7 @@ def class_numbers(
     labels = _one_per_row(labels, column, source)
     if len(labels) == 0:
         return np.empty(0, np.int64)
-    names = Names(classes)
+    names = LabelLookup(classes)
     different, inverse = distinct_labels(labels)
     places = [-1 if is_missing(v, spellings) else names.find(v) for v in different]
     numbers: Array = np.array(places, np.int64)[inverse]

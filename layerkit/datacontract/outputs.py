@@ -108,8 +108,8 @@ class OutputContract:
         """Whether ``rows`` carry the labels of this contract."""
         if rows.labels is not None:
             return True
-        wanted = self._label_columns()
-        return bool(wanted) and rows.columns is not None and set(wanted) <= set(rows.columns)
+        columns = self._label_columns()
+        return bool(columns) and set(columns) <= set(rows.columns or ())
 
     def encoded(self, rows: Rows) -> Array:
         """The labels of ``rows`` as what a loss compares with; see ``encode``.
@@ -137,10 +137,10 @@ class OutputContract:
         """The labels as text where the source may spell one number in several ways, else None."""
         if rows.labels is not None:
             return rows.label_text
-        wanted = self._label_columns()
-        if len(wanted) != 1 or rows.spelling is None or wanted[0] not in (rows.columns or {}):
+        columns = self._label_columns()
+        if len(columns) != 1 or rows.spelling is None or columns[0] not in (rows.columns or {}):
             return None
-        return rows.spelling(wanted[0])
+        return rows.spelling(columns[0])
 
     def labels_of(self, rows: Rows) -> Array:
         """The raw labels of ``rows``: their ``labels``, or the columns this contract names.
@@ -157,18 +157,18 @@ class OutputContract:
         """
         if rows.labels is not None:
             return rows.labels
-        wanted = self._label_columns()
+        columns = self._label_columns()
         there = rows.columns or {}
-        if not wanted:
+        if not columns:
             hint = f"name the label column; columns there: {', '.join(there)}" if there else None
             raise DataError("these rows have no labels", source=rows.source, hint=hint)
-        absent = [name for name in wanted if name not in there]
+        absent = [name for name in columns if name not in there]
         if absent:
             raise missing_column(absent, list(there), rows.source)
-        if len(wanted) == 1:
-            return np.asarray(there[wanted[0]])
-        columns = [real_numbers(there[c], c, rows.source, self.missing_values) for c in wanted]
-        return np.stack(columns, axis=1)
+        if len(columns) == 1:
+            return np.asarray(there[columns[0]])
+        numbers = [real_numbers(there[c], c, rows.source, self.missing_values) for c in columns]
+        return np.stack(numbers, axis=1)
 
     def _has_flags(self, rows: Rows) -> bool:
         """Whether each row has several yes-or-no answers, not one of some classes."""
@@ -177,9 +177,7 @@ class OutputContract:
         return rows.labels is not None and rows.labels.ndim == 2 and rows.labels.shape[1] > 1
 
     def _label_columns(self) -> tuple[str, ...]:
-        if self.label is not None:
-            return (self.label,)
-        return self.targets or ()
+        return (self.targets or ()) if self.label is None else (self.label,)
 
     def encode(self, labels: Array, *, source: str = "rows") -> Array:
         """Raw labels as what a loss compares with.
@@ -189,7 +187,7 @@ class OutputContract:
         labels
             (n,) or (n, 1) class labels, numbers or text; or (n,), (n, *shape) numbers.
         source
-            Where they came from, for messages.
+            Where they come from, for messages.
 
         Returns
         -------
@@ -203,12 +201,9 @@ class OutputContract:
         """
         labels = np.asarray(labels)
         if self.classes is not None:
+            column, spellings = self.label, self.missing_values
             return class_numbers(
-                labels,
-                self.classes,
-                column=self.label,
-                source=source,
-                spellings=self.missing_values,
+                labels, self.classes, column=column, source=source, spellings=spellings
             )
         return self.scaled(self._unscaled(labels, source))
 
@@ -250,8 +245,8 @@ class OutputContract:
     def decode(self, outputs: Array) -> Array:
         """Class numbers (n,) as labels (n,), text or int64; or outputs (n, *shape) in raw units.
 
-        Where outputs are scaled back they become float64: the raw unit may have more digits than
-        the model's dtype. Without a scaler they are returned as they are.
+        Scaled back, outputs become float64, since raw units may have more digits than the model's
+        dtype. Without a scaler they are returned as they are.
 
         Raises
         ------

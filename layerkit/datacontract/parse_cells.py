@@ -7,7 +7,7 @@ decides which cells hold no value; among numbers such a cell becomes NaN, among 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from itertools import product
 from numbers import Number
 
@@ -18,7 +18,6 @@ from layerkit.core.layer import Array
 __all__ = [
     "as_numbers",
     "is_missing",
-    "is_text",
     "missing_in",
     "missing_texts",
     "number",
@@ -77,7 +76,7 @@ def missing_in(cells: Array, spellings: Collection[str] = ()) -> Array:
         values = _values(spellings)
         missing: Array = np.isnan(cells) if kind == "f" else np.zeros(cells.shape, np.bool_)
         return missing | np.isin(cells, list(values)) if values and kind != "b" else missing
-    found = [is_missing(cell, spellings) for cell in _flat(cells)]
+    found = [is_missing(cell, spellings) for cell in cells.ravel().tolist()]
     return np.array(found, np.bool_).reshape(cells.shape)
 
 
@@ -122,11 +121,6 @@ def text_cell(cell: object, spellings: Collection[str] = ()) -> str:
     return _text(cell) if isinstance(cell, (str, bytes)) else str(cell).strip()
 
 
-def is_text(cells: Array) -> bool:
-    """Whether the array holds text or objects, so that its cells must be read one by one."""
-    return cells.dtype.kind in "USOT"
-
-
 def as_numbers(cells: Array, spellings: Collection[str] = ()) -> tuple[Array, int | None]:
     """``cells`` as an array of numbers, and the flat index of the first that is not a number.
 
@@ -146,17 +140,12 @@ def as_numbers(cells: Array, spellings: Collection[str] = ()) -> tuple[Array, in
     if cells.dtype.kind in "biuf":
         missing = missing_in(cells, spellings) if spellings else np.False_
         return (np.where(missing, np.nan, cells) if missing.any() else cells), None
-    if not is_text(cells):  # complex, dates, structured
+    if cells.dtype.kind not in "USOT":  # complex, dates, structured
         return cells, 0
     found: list[float] = []
-    for cell in _flat(cells):
+    for cell in cells.ravel().tolist():
         value = number(cell, spellings)
         if value is None:
             return cells, len(found)
         found.append(value)
     return np.array(found, np.float64).reshape(cells.shape), None
-
-
-def _flat(cells: Array) -> Iterable[object]:
-    flat: list[object] = cells.ravel().tolist()
-    return flat

@@ -1,9 +1,9 @@
-"""Matrix products and sums over the batch, as the layers use them.
+"""Matrix products and sums over the batch for layers: the results of plain NumPy, faster.
 
-Plain NumPy is as correct; these are faster. ``matmul`` and ``matmul_both`` let the cores share what
-takes a core 0.2 ms or more: a network of 256 units learns batches of 128 rows 1.2 times as fast,
-one of 512 units batches of 256 rows 1.5 times. How the work is cut follows from the shapes alone,
-so the bits of the result do not depend on the number of threads.
+``matmul`` and ``matmul_both`` share products that take a core 0.2 ms or more among the cores: a
+network of 256 units learns batches of 128 rows 1.2 times as fast, one of 512 units batches of 256
+rows 1.5 times. The pieces depend on the shapes alone, so the bits of a result do not depend on the
+number of threads.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ __all__ = ["matmul", "matmul_both", "sum_rows"]
 Product = tuple[Array, Array, Array]
 """a (m, k), b (k, n) and where their product goes, (m, n)."""
 
-_LARGE = 8_000_000  # multiply-adds, 0.2 ms: several times what it takes a helper to wake
-_AHEAD = 2_000_000  # the caller's are more by these: it need not wait for a helper that woke late
+_LARGE = 8_000_000  # multiply-adds, 0.2 ms: several times what a helper takes to wake
+_AHEAD = 2_000_000  # more for the caller, so that it need not wait for a helper that woke late
 
 
 def matmul(a: Array, b: Array, out: Array) -> Array:
@@ -40,12 +40,12 @@ def matmul(a: Array, b: Array, out: Array) -> Array:
 
 
 def matmul_both(first: Product, second: Product) -> None:
-    """Two products that do not need each other, as one piece of work for the cores.
+    """Two independent products, as one piece of work for the cores.
 
     Parameters
     ----------
     first, second
-        (a, b, out) each, as ``matmul`` takes them.
+        (a, b, out) each, see ``matmul``.
     """
     (a, b, out), (c, d, other) = first, second
     if a.size * b.shape[1] + c.size * d.shape[1] < _LARGE:
@@ -86,8 +86,8 @@ def _shares(shapes: tuple[tuple[int, int, int], ...]) -> list[Share]:
     before = 0
     for which, ((m, n, _), work) in enumerate(zip(shapes, works, strict=True)):
         size = max(m, n)
-        wanted = [_AHEAD + equal * i - before for i in range(1, count)]
-        inner = [16 * round(each * size / work / 16) for each in wanted]
+        ends = [_AHEAD + equal * i - before for i in range(1, count)]
+        inner = [16 * round(end * size / work / 16) for end in ends]
         cuts = [0, *(min(max(cut, 0), size) for cut in inner), size]
         for share, (start, stop) in zip(shares, pairwise(cuts), strict=True):
             if start < stop:
@@ -97,7 +97,7 @@ def _shares(shapes: tuple[tuple[int, int, int], ...]) -> list[Share]:
 
 
 def _count(work: int) -> int:
-    """2, 4, 8 or 16 shares: each packs its operands anew, so few and large ones are best."""
+    """2, 4, 8 or 16 shares: each packs its operands again, so few and large ones are best."""
     count = 2
     while count < 16 and work >= 10 * _LARGE:
         count, work = 2 * count, work // 4
@@ -105,9 +105,9 @@ def _count(work: int) -> int:
 
 
 def sum_rows(z: Array, out: Array) -> Array:
-    """Write the sums of the rows of z (d, n) into ``out`` (d,) and return it.
+    """Write the sums of the rows of z (d, n) to ``out`` (d,) and return it.
 
-    As a product with ones: four times as fast as ``np.sum`` along the last axis.
+    Computed as a product with ones: four times as fast as ``np.sum`` along the last axis.
     """
     return np.dot(z, _ones(z.shape[1], z.dtype), out)
 

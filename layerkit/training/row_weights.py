@@ -10,7 +10,7 @@ import numpy as np
 from layerkit.core.layer import Array
 from layerkit.core.rows import Rows
 from layerkit.datacontract import DataContract, at_source
-from layerkit.datacontract.labels import Names, real_numbers
+from layerkit.datacontract.labels import LabelLookup, real_numbers
 from layerkit.errors import DataError, SpecError
 
 __all__ = ["class_weights", "row_weights"]
@@ -64,7 +64,7 @@ def class_weights(choice: Any, classes: Sequence[Any] | None, y: Array) -> Array
     if choice == "balanced":
         by_class = len(y) / (count * np.maximum(np.bincount(numbers, minlength=count), 1))
     elif isinstance(choice, dict):
-        names, by_class = Names(classes), np.ones(count)
+        names, by_class = LabelLookup(classes), np.ones(count)
         for key, weight in choice.items():
             place = names.find(key)
             if place < 0:

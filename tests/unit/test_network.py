@@ -422,10 +422,16 @@ class Broken(layerkit.Layer):
     ("how", "words"),
     [
         ("feed raises", "feed raised IndexError: my own bug"),
-        ("feed promotes", "feed gave float64"),
+        ("feed promotes", "feed: expected float32 of shape [3, 2] as planned, got float64"),
         ("backprop raises", "backprop raised KeyError"),
-        ("backprop narrows", "backprop gave float32 of shape [3, 1]"),
-        ("backprop gives nothing", "backprop gave None"),
+        (
+            "backprop narrows",
+            "backprop: expected float32 of shape [3, 2] as planned, got float32 of shape [3, 1]",
+        ),
+        (
+            "backprop gives nothing",
+            "backprop: expected float32 of shape [3, 2] as planned, got None",
+        ),
     ],
 )
 def test_a_layer_that_breaks_the_contract_is_named(how: str, words: str) -> None:

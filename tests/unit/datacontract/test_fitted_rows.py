@@ -58,7 +58,7 @@ def test_one_other_cell_is_another_row(change: str) -> None:
     other[change][7] = "x" if change == "y" else 99.0
     assert model.fit is not None
     assert fitted_rows(model.contract, Rows(columns=other)).digest != model.fit.rows.digest
-    assert share_seen(model, Rows(columns=other)) == pytest.approx(39 / 40)
+    assert share_seen(model.fit, model.contract, Rows(columns=other)) == pytest.approx(39 / 40)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
@@ -68,7 +68,7 @@ def test_the_share_of_seen_rows(share: float, count: int) -> None:
     model = _trained(_taken(table, slice(0, count)))
     seen = int(share * count)
     judged = Rows(columns=_taken(table, np.r_[0:seen, count : 2 * count - seen]))
-    found = share_seen(model, judged)
+    found = share_seen(model.fit, model.contract, judged)
     assert found is not None
     # 512 of the fitted rows are kept: about as many of those judged count, at 4 deviations
     chance = 0.0 if count <= 512 else 4 * np.sqrt(share * (1 - share) / 512)
@@ -79,9 +79,12 @@ def test_nothing_is_claimed_without_a_record_or_a_sample() -> None:
     table = _table(20_000)
     model = _trained(table)
     assert model.fit is not None
-    assert share_seen(layerkit.build(SPEC), Rows(columns=table)) is None
+    unfitted = layerkit.build(SPEC)
+    assert share_seen(unfitted.fit, unfitted.contract, Rows(columns=table)) is None
     least = Rows(columns=_taken(table, slice(0, 1)))
-    assert share_seen(model, least) is None  # its hash is not among the smallest
+    assert (
+        share_seen(model.fit, model.contract, least) is None
+    )  # its hash is not among the smallest
 
 
 def test_training_on_adds_rows_and_the_same_rows_add_nothing() -> None:
@@ -96,7 +99,10 @@ def test_training_on_adds_rows_and_the_same_rows_add_nothing() -> None:
     assert model.fit.rows.count == 6000
     both = {name: np.concatenate([one[name], two[name]]) for name in one}
     assert model.fit.rows.sketch == fitted_rows(model.contract, Rows(columns=both)).sketch
-    assert [share_seen(model, Rows(columns=t)) for t in (one, two)] == [1.0, 1.0]
+    assert [share_seen(model.fit, model.contract, Rows(columns=t)) for t in (one, two)] == [
+        1.0,
+        1.0,
+    ]
 
 
 def test_the_record_is_kept_in_files_and_no_part_of_the_models_identity(tmp_path: Any) -> None:
