@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from layerkit.comparison.formatting import level_text
+from layerkit.comparison import formatting as fmt
 from layerkit.comparison.results import ComparisonResult
 from layerkit.comparison.timing import ROUNDS
 from layerkit.display import counted
@@ -63,7 +63,7 @@ def run_notes(result: ComparisonResult) -> list[str]:
         notes.append(
             f"{about}Not told apart from the best in {result.metric}: {names} ({len(best)} of "
             f"{len(result.contestants)}; all pairs compared, jointly at "
-            f"{level_text(result.confidence)})."
+            f"{fmt.level_text(result.confidence)})."
         )
     return notes
 
@@ -96,10 +96,10 @@ def interval_notes(result: ComparisonResult) -> list[Note]:
     notes.append(("Not covered", f"{text}settings may suit one contestant better."))
     if result.comparisons > 1:
         text = (
-            f"Each interval alone holds at {level_text(result.confidence)}; the joint one is wider "
-            f"(Bonferroni), so that all {result.comparisons} comparisons with the first hold at "
-            "once. The words better and worse hold at once too, settled in order of their evidence "
-            "(Holm)."
+            f"Each interval alone holds at {fmt.level_text(result.confidence)}; the joint one is "
+            f"wider (Bonferroni), so that all {result.comparisons} comparisons with the first hold "
+            "at once. The words better and worse hold at once too, settled in order of their "
+            "evidence (Holm)."
         )
         notes.append(("Jointly", text))
     if len(result.metrics) > 1:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 import layerkit
+from layerkit.comparison import formatting as fmt
 from layerkit.comparison.comparison import Comparison
 from layerkit.comparison.contestants import (
     ContestantLike,
@@ -27,7 +28,6 @@ from layerkit.comparison.contestants import (
     read_contestants,
 )
 from layerkit.comparison.data import ComparisonData, JudgedSplit, load_comparison_data
-from layerkit.comparison.formatting import percent
 from layerkit.comparison.judging import judge, shared_metrics
 from layerkit.comparison.metric_runs import metric_runs
 from layerkit.comparison.overlap import Overlap, overlap_cautions
@@ -282,7 +282,7 @@ def _cautions(entries: Sequence[Entry], overlaps: Sequence[Overlap | None]) -> l
             numbers = "the numbers are of the others" if e.models else "it has no numbers"
             cautions.append(
                 f"{e.name}: {len(e.failures)} of {len(e.failures) + len(e.models)} trainings "
-                f"diverged (95 % interval {100 * low:.0f} to {percent(high)}); {numbers}."
+                f"diverged (95 % interval {100 * low:.0f} to {fmt.percent(high)}); {numbers}."
             )
     names, trained = [e.name for e in entries], [e.kind == "spec" for e in entries]
     return cautions + overlap_cautions(names, overlaps, trained_here=trained)

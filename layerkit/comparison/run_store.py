@@ -11,8 +11,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 
 import layerkit
+from layerkit.codec.atomic import replace_file
 from layerkit.core.rows import Rows
 from layerkit.errors import LayerkitError
 from layerkit.file.load import load
@@ -56,10 +56,19 @@ class StoredRun:
 
 
 class RunStore:
-    """The folder of finished trainings; with None, nothing is stored."""
+    """The folder of finished trainings; with None, nothing is stored.
 
-    def __init__(self, folder: Path | None, splits: Mapping[str, Rows]) -> None:
+    ``warn`` gets what cannot be read or written.
+    """
+
+    def __init__(
+        self,
+        folder: Path | None,
+        splits: Mapping[str, Rows],
+        warn: Callable[[str], object] = str,
+    ) -> None:
         self.folder = folder
+        self._warn = warn
         self._rows = "" if folder is None else rows_digest(splits)
         self._saved: set[Path] = set()
 
@@ -68,30 +77,31 @@ class RunStore:
         assert self.folder is not None  # noqa: S101  # called only where there is one
         return self.folder / f"{_key(spec, seed, self._rows)}.layerkit"
 
-    def load(self, spec: Spec, seed: int) -> tuple[StoredRun | None, str | None]:
-        """The stored training, if there is a sound one; and what is wrong with an unsound one."""
+    def load(self, spec: Spec, seed: int) -> StoredRun | None:
+        """The stored training, if there is a sound one."""
         if self.folder is None:
-            return None, None
+            return None
         path = self.path(spec, seed)
         if path in self._saved:  # in this comparison, by a contestant of the same recipe
-            return None, None
+            return None
         details = _read_details(path.with_suffix(".json"))
         notices = tuple(details.get("notices", ()))
         if details.get("diverged"):
-            return StoredRun(None, None, notices, details["diverged"]), None
+            return StoredRun(None, None, notices, details["diverged"])
         if not path.exists():
-            return None, None
+            return None
         try:
             model = load(path)
         except (LayerkitError, OSError) as error:
-            return None, f"{path} cannot be used, so its run is trained again ({error})"
-        model.spec = spec.with_train(seed=seed)  # it may have been trained under another name
-        return StoredRun(model, details.get("seconds"), notices), None
-
-    def save(self, spec: Spec, seed: int, run: StoredRun) -> str | None:
-        """Store a training; why that failed, if it did."""
-        if self.folder is None:
+            self._warn(f"{path} cannot be used, so its run is trained again ({error})")
             return None
+        model.spec = spec.with_train(seed=seed)  # it may have been trained under another name
+        return StoredRun(model, details.get("seconds"), notices)
+
+    def save(self, spec: Spec, seed: int, run: StoredRun) -> None:
+        """Store a training."""
+        if self.folder is None:
+            return
         details = {
             "name": spec.name,
             "seed": seed,
@@ -104,7 +114,8 @@ class RunStore:
         try:
             if not self.folder.is_file():  # writing into it then fails with the clearer message
                 self.folder.mkdir(parents=True, exist_ok=True)
-            _replace(path.with_suffix(".json"), json.dumps(details, indent=2).encode())
+            content = json.dumps(details, indent=2).encode()
+            replace_file(path.with_suffix(".json"), lambda out: out.put(content), durable=False)
             if run.model is not None:
                 origin = run.model.path, run.model.file_id
                 save(run.model, path)
@@ -112,19 +123,9 @@ class RunStore:
         except OSError as error:
             reason = f"{self.folder}: {error.strerror or error}"
             self.folder = None
-            return f"trainings cannot be kept ({reason}), so an interruption would lose them"
+            self._warn(f"trainings cannot be kept ({reason}), so an interruption would lose them")
         except LayerkitError as error:
-            return f"{spec.name}, seed {seed}: the training could not be kept ({error})"
-        return None
-
-
-def _replace(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+            self._warn(f"{spec.name}, seed {seed}: the training could not be kept ({error})")
 
 
 def _read_details(path: Path) -> dict[str, Any]:

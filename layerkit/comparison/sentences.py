@@ -9,15 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from layerkit.comparison.formatting import (
-    difference_ends,
-    difference_text,
-    interval_basis,
-    level_text,
-    mean_and_sd,
-    percent,
-    summary_ends,
-)
+from layerkit.comparison import formatting as fmt
 from layerkit.comparison.results import ComparisonResult, Contestant, Difference, Kind
 from layerkit.comparison.statistics.estimates import VarianceShares
 from layerkit.comparison.statistics.intervals import Interval, Levels
@@ -68,18 +60,18 @@ def full_sentence(d: Difference) -> str:
 
 def _alone(contestant: Contestant, metric: str) -> str:
     summary = contestant.metrics[metric]
-    text = f"{contestant.name}: {metric} {mean_and_sd(summary)}"
+    text = f"{contestant.name}: {metric} {fmt.mean_and_sd(summary)}"
     if contestant.failures:
         total = len(contestant.failures) + len(contestant.seeds)
         text += f", {len(contestant.failures)} of {counted(total, 'run')} diverged"
     if summary.interval is None:
         return text + "."
-    return f"{text} (interval {summary_ends(summary)}; {interval_basis(summary.interval)})."
+    return f"{text} (interval {fmt.summary_ends(summary)}; {fmt.interval_basis(summary.interval)})."
 
 
 def seen_sentence(name: str, share: float) -> str:
     """``B was fitted on about 75 % of these rows``."""
-    return f"{name} was fitted on about {percent(share)} of these rows"
+    return f"{name} was fitted on about {fmt.percent(share)} of these rows"
 
 
 def difference_sentence(
@@ -100,7 +92,7 @@ def _claim(first: ContestantLabel, other: ContestantLabel, d: Difference, levels
     if d.mean != d.mean:
         return f"{d.metric} of {other.name} minus {first.name} is not defined"
     gap = f"{other.name} minus {first.name} in {d.metric}"
-    amount = f"{difference_text(d)}{_evidence(d.interval, d, levels)}"
+    amount = f"{fmt.difference_text(d)}{_evidence(d.interval, d, levels)}"
     if d.verdict is None:
         return f"{gap}: {amount}"
     if d.verdict == "open" and d.covers == "architecture":
@@ -109,10 +101,10 @@ def _claim(first: ContestantLabel, other: ContestantLabel, d: Difference, levels
     if d.verdict == "open":
         return (
             f"Not settled: {other.these_runs} minus {first.these_runs} in {d.metric} is "
-            f"{difference_text(d)} on {rows}{_evidence(d.interval, d, levels)}"
+            f"{fmt.difference_text(d)} on {rows}{_evidence(d.interval, d, levels)}"
         )
     interval = d.interval if d.interval is None or d.mean >= 0 else _mirrored(d.interval)
-    size = f"{difference_text(d, sign=False)}{_evidence(interval, d, levels, sign=False)}"
+    size = f"{fmt.difference_text(d, sign=False)}{_evidence(interval, d, levels, sign=False)}"
     if d.covers == "architecture":
         return f"{other.name} is {d.verdict} than {first.name} in {d.metric} by {size}"
     side = "higher" if d.mean > 0 else "lower"
@@ -141,9 +133,9 @@ def _evidence(
         return ""
     joint = levels.comparisons > 1 and d.verdict is not None
     jointly = f", jointly over {levels.comparisons} comparisons" if joint else ""
-    ends = difference_ends(interval, d, joint=joint, sign=sign)
-    basis = interval_basis(interval)
-    return f" ({level_text(levels.confidence)} interval {ends}{jointly}; {basis})"
+    ends = fmt.difference_ends(interval, d, joint=joint, sign=sign)
+    basis = fmt.interval_basis(interval)
+    return f" ({fmt.level_text(levels.confidence)} interval {ends}{jointly}; {basis})"
 
 
 def _diverged(label: ContestantLabel, d: Difference) -> str:
@@ -161,10 +153,10 @@ def _caveats(first: ContestantLabel, other: ContestantLabel, d: Difference) -> l
     caveats = []
     if d.verdict is not None:
         if d.improvement is not None:
-            win, low, high = d.improvement.probability, d.improvement.low, d.improvement.high
+            wins, low = fmt.percent(d.improvement.probability), 100 * d.improvement.low
             caveats.append(
-                f"A new run of {other.name} beats a new run of {first.name} in {percent(win)} of "
-                f"cases ({100 * low:.0f} to {percent(high)})."
+                f"A new run of {other.name} beats a new run of {first.name} in {wins} of cases "
+                f"({low:.0f} to {fmt.percent(d.improvement.high)})."
             )
         if d.covers == "files" and d.mean == d.mean:
             reason = _why_only_files(first, other, d)
@@ -172,7 +164,7 @@ def _caveats(first: ContestantLabel, other: ContestantLabel, d: Difference) -> l
     shown = d.interval
     if shown is not None and d.verdict == "open" and not shown.excludes_zero:
         if shown.low > 0 or shown.high < 0:
-            ends = difference_ends(shown, d)
+            ends = fmt.difference_ends(shown, d)
             caveats.append(f"Taken alone, its interval would exclude zero ({ends}).")
         if d.both is not None and d.seeds is not None and d.seeds.excludes_zero:
             caveats.append(
@@ -183,7 +175,7 @@ def _caveats(first: ContestantLabel, other: ContestantLabel, d: Difference) -> l
                 "These models would differ on other rows too, but other training runs might not."
             )
     if d.share and shown is not None and shown.joint_high - shown.joint_low > 1:
-        caveats.append(f"Too few to tell: {interval_basis(shown)}.")
+        caveats.append(f"Too few to tell: {fmt.interval_basis(shown)}.")
     if d.verdict is not None and not d.counted and other.diverged:
         caveats.append(
             f"Diverged runs have no {d.metric}, so the finished runs of {other.name} give it no "
@@ -225,7 +217,6 @@ def _variance_sentence(parts: VarianceShares) -> str:
     if parts.rows_times is not None and parts.rows_times <= _MOST_ROWS:
         cures.append(f"{parts.rows_times:g} times the rows")
     cure = " or ".join(cures) or "only more seeds and more rows together"
-    return (
-        f"Most of the interval's width comes from {largest} ({percent(sources[largest])} of the "
-        f"variance): {cure} would halve it."
-    )
+    share = fmt.percent(sources[largest])
+    width = f"Most of the interval's width comes from {largest} ({share} of the variance)"
+    return f"{width}: {cure} would halve it."

@@ -5,16 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from layerkit.comparison import formatting as fmt
 from layerkit.comparison.footnotes import footnotes, training_warnings
-from layerkit.comparison.formatting import (
-    difference_ends,
-    difference_text,
-    duration,
-    level_text,
-    mean_and_sd,
-    percent,
-    ratio_text,
-)
 from layerkit.comparison.results import ComparisonResult, Contestant, Difference, Summary
 from layerkit.comparison.sentences import headline
 from layerkit.data.spreadsheet import line
@@ -33,7 +25,7 @@ def terminal_table(result: ComparisonResult) -> list[list[str]]:
     mixed = any(d is not None and d.both is None for d in differences)
     timed = any(c.timing for c in result.contestants)
     heads = ["contestant", "seeds", "parameters", "MACs/row", "file", "training", *result.metrics]
-    heads += [f"{metric} − {first}", f"{level_text(result.confidence)} interval"]
+    heads += [f"{metric} − {first}", f"{fmt.level_text(result.confidence)} interval"]
     heads += ["over", "a new run wins"] if mixed else ["a new run wins"]
     heads += ["one row", "row in batch"] if timed else []
     table = [heads]
@@ -47,7 +39,7 @@ def terminal_table(result: ComparisonResult) -> list[list[str]]:
             NONE if c.file_bytes is None else byte_size(c.file_bytes),
             seconds_text(c.training_seconds),
         ]
-        cells += [mean_and_sd(c.metrics[m]) if m in c.metrics else NONE for m in result.metrics]
+        cells += [fmt.mean_and_sd(c.metrics[m]) if m in c.metrics else NONE for m in result.metrics]
         amount, ends, over, wins = _difference_cells(d)
         cells += [amount, ends, over, wins] if mixed else [amount, ends, wins]
         cells += _time_cells(c) if timed else []
@@ -61,24 +53,24 @@ def _difference_cells(d: Difference | None) -> tuple[str, str, str, str]:
         return NONE, NONE, NONE, NONE
     ends = over = NONE
     if d.interval is not None:
-        ends = difference_ends(d.interval, d)
+        ends = fmt.difference_ends(d.interval, d)
         over = "seeds and rows" if d.interval.over == "both" else d.interval.over
-    wins = NONE if d.improvement is None else percent(d.improvement.probability)
-    return difference_text(d), ends, over, wins
+    wins = NONE if d.improvement is None else fmt.percent(d.improvement.probability)
+    return fmt.difference_text(d), ends, over, wins
 
 
 def _time_cells(c: Contestant) -> list[str]:
     if c.timing is None:
         return [NONE, NONE]
     return [
-        f"{duration(c.timing.single)} ({ratio_text(c.timing.single_ratio)})",
-        f"{duration(c.timing.batch)} ({ratio_text(c.timing.batch_ratio)})",
+        f"{fmt.duration(c.timing.single)} ({fmt.ratio_text(c.timing.single_ratio)})",
+        f"{fmt.duration(c.timing.batch)} ({fmt.ratio_text(c.timing.batch_ratio)})",
     ]
 
 
 def seconds_text(summary: Summary | None) -> str:
     """``1.33 ± 0.05 s``, or a dash for models that were not trained here."""
-    return NONE if summary is None else f"{mean_and_sd(summary)} s"
+    return NONE if summary is None else f"{fmt.mean_and_sd(summary)} s"
 
 
 def csv_text(result: ComparisonResult) -> str:

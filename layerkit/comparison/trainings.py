@@ -104,7 +104,7 @@ def train_entries(
     specs = [e for e in entries if e.kind == "spec"]
     base = (entries[0].spec.train or {}).get("seed", 0)
     due = [(entry, seed) for seed in range(base, base + seeds) for entry in specs]
-    store = RunStore(folder if due else None, splits)
+    store = RunStore(folder if due else None, splits, listener.notice)
     recorder = NoticeRecorder(listener)
     for i, (entry, seed) in enumerate(due):
         try:
@@ -133,9 +133,7 @@ def _train(
 ) -> StoredRun | None:
     """One training, or the stored one; None if the listener stopped it."""
     recorder.start_run(entry.name)
-    stored, fault = store.load(entry.spec, seed)
-    if fault is not None:
-        recorder.listener.notice(fault)
+    stored = store.load(entry.spec, seed)
     if stored is not None:
         entry.kept.append(seed)
         for text in stored.notices:
@@ -151,9 +149,7 @@ def _train(
         if trained.ended == "interrupted":
             return None
         run = StoredRun(trained.model, trained.seconds, tuple(recorder.notices))
-    fault = store.save(entry.spec, seed, run)
-    if fault is not None:
-        recorder.listener.notice(fault)
+    store.save(entry.spec, seed, run)
     return run
 
 

@@ -5,12 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from layerkit.comparison.formatting import (
-    difference_text,
-    interval_basis,
-    mean_and_sd,
-    summary_ends,
-)
+from layerkit.comparison import formatting as fmt
 from layerkit.comparison.report import svg
 from layerkit.comparison.report.svg import Scale, Strips
 from layerkit.comparison.results import Contestant, Difference, Summary
@@ -50,15 +45,15 @@ def dot_plot(contestants: Sequence[Contestant], metric: str, key: str, width: fl
 
 
 def _in_words(s: Summary) -> str:
-    text = mean_and_sd(s)
+    text = fmt.mean_and_sd(s)
     if s.interval is None:
         return text
-    return f"{text}, interval {summary_ends(s)}, {interval_basis(s.interval)}"
+    return f"{text}, interval {fmt.summary_ends(s)}, {fmt.interval_basis(s.interval)}"
 
 
 def _dot_lane(i: int, name: str, s: Summary | None, scale: Scale, width: float) -> str:
     top = svg.MARGIN + _LANE * i
-    head = _lane_head(top + 15, name, "no value" if s is None else mean_and_sd(s), width)
+    head = _lane_head(top + 15, name, "no value" if s is None else fmt.mean_and_sd(s), width)
     if s is None:
         return head
     middle = top + 31
@@ -127,7 +122,7 @@ def _sides(zero: float, width: float, *, higher_is_better: bool) -> str:
 
 def _forest_lane(k: int, i: int, name: str, d: Difference, scale: Scale, width: float) -> str:
     top = _FOREST_TOP + _FOREST_LANE * k
-    marks = [_lane_head(top + 17, name, difference_text(d), width)]
+    marks = [_lane_head(top + 17, name, fmt.difference_text(d), width)]
     lines = (("both", d.both, 36), ("seeds", d.seeds, 58), ("rows", d.rows, 80))
     for label, interval, below in lines:
         y = top + below
@@ -178,9 +173,9 @@ def _range(values: Iterable[float], pad: float, least: float | None = None) -> t
 
 
 def _scale(low: float, high: float, start: float, width: float, *, share: bool) -> Scale:
-    wanted = 4 if svg.is_narrow(width) else 7
+    count = 4 if svg.is_narrow(width) else 7
     end = width - svg.MARGIN - 10
-    return svg.linear(low, high, start, end, wanted=wanted, factor=100 if share else 1)
+    return svg.linear(low, high, start, end, count=count, factor=100 if share else 1)
 
 
 def _strips(lanes: int, top: float, height: float, head: float) -> Strips:

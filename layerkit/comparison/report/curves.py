@@ -83,8 +83,8 @@ def _value_scale(low: float, high: float, foot: float, *, log: bool, factor: flo
 
 def _epoch_scale(epochs: int, width: float) -> Scale:
     """Ticks only at whole epochs, the first among them."""
-    wanted = 5 if svg.is_narrow(width) else 8
-    x = svg.linear(1, epochs, _LEFT, width - _RIGHT, wanted=wanted, whole=True)
+    count = 5 if svg.is_narrow(width) else 8
+    x = svg.linear(1, epochs, _LEFT, width - _RIGHT, count=count, whole=True)
     ticks = {v: label for v, label in x.ticks if v == int(v) and v >= 1}
     second = min((v for v in ticks if v > 1), default=None)
     if second is None or second - 1 > 0.06 * (x.high - x.low):

@@ -5,17 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
-from layerkit.comparison.formatting import (
-    difference_ends,
-    difference_text,
-    duration,
-    interval_basis,
-    level_text,
-    mean_and_sd,
-    percent,
-    ratio_text,
-    summary_ends,
-)
+from layerkit.comparison import formatting as fmt
 from layerkit.comparison.report.curves import swatch
 from layerkit.comparison.report.markup import element, escape
 from layerkit.comparison.results import (
@@ -84,7 +74,7 @@ def metric_table(result: ComparisonResult, metric: str) -> str:
     heads = ["contestant", "mean ± deviation"]
     if result.compared:
         heads.append(f"minus {result.contestants[0].name}")
-        heads += [f"{level_text(result.confidence)} interval", "seeds alone", "rows alone"]
+        heads += [f"{fmt.level_text(result.confidence)} interval", "seeds alone", "rows alone"]
         heads += ["a new run wins"] if metric == result.metric else []
     rows = []
     for i, (c, s) in enumerate(zip(result.contestants, summaries, strict=True)):
@@ -99,24 +89,24 @@ def metric_table(result: ComparisonResult, metric: str) -> str:
 
 
 def _summary(s: Summary) -> str:
-    basis = "" if s.interval is None else interval_basis(s.interval)
-    return _cell(mean_and_sd(s), summary_ends(s) or "", basis)
+    basis = "" if s.interval is None else fmt.interval_basis(s.interval)
+    return _cell(fmt.mean_and_sd(s), fmt.summary_ends(s) or "", basis)
 
 
 def _difference_cells(d: Difference, result: ComparisonResult) -> list[str]:
     joint = shares = better = worse = ""
     if d.interval is not None and result.comparisons > 1 and d.verdict is not None:
-        joint = f"joint {difference_ends(d.interval, d, joint=True)}"
+        joint = f"joint {fmt.difference_ends(d.interval, d, joint=True)}"
     if d.parts is not None:
-        shares = f"{percent(d.parts.seeds)} seeds, {percent(d.parts.rows)} rows"
+        shares = f"{fmt.percent(d.parts.seeds)} seeds, {fmt.percent(d.parts.rows)} rows"
     if d.rows_better is not None:
         better, worse = f"better on {d.rows_better:,}", f"worse on {d.rows_worse:,}"
     wins = _NOT_MEASURABLE
     if d.improvement is not None:
-        low, high = 100 * d.improvement.low, percent(d.improvement.high)
-        wins = _cell(percent(d.improvement.probability), f"{low:.0f} to {high}")
+        low, high = 100 * d.improvement.low, fmt.percent(d.improvement.high)
+        wins = _cell(fmt.percent(d.improvement.probability), f"{low:.0f} to {high}")
     return [
-        _cell(difference_text(d), "" if d.verdict is None else verdict_badge(d.verdict)),
+        _cell(fmt.difference_text(d), "" if d.verdict is None else verdict_badge(d.verdict)),
         _ends(d, d.interval, joint) + _cell("", shares),
         _ends(d, d.seeds),
         _ends(d, d.rows) + _cell("", better, worse),
@@ -127,7 +117,7 @@ def _difference_cells(d: Difference, result: ComparisonResult) -> list[str]:
 def _ends(d: Difference, interval: Interval | None, joint: str = "") -> str:
     if interval is None:
         return _NOT_MEASURABLE
-    return _cell(difference_ends(interval, d), joint, interval_basis(interval))
+    return _cell(fmt.difference_ends(interval, d), joint, fmt.interval_basis(interval))
 
 
 def cost_table(result: ComparisonResult) -> str:
@@ -147,8 +137,8 @@ def cost_table(result: ComparisonResult) -> str:
             _cell(seconds_text(seconds), trained),
         ]
         if t is not None:
-            cells.append(_cell(duration(t.single), ratio_text(t.single_ratio)))
-            cells.append(_cell(duration(t.batch), ratio_text(t.batch_ratio)))
+            cells.append(_cell(fmt.duration(t.single), fmt.ratio_text(t.single_ratio)))
+            cells.append(_cell(fmt.duration(t.batch), fmt.ratio_text(t.batch_ratio)))
         rows.append(cells + [NONE] * (len(heads) - len(cells)))
     return _table("Cost", "times are of this machine", heads, rows)
 

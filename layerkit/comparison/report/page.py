@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from importlib.resources import files
 
+from layerkit.comparison import formatting as fmt
 from layerkit.comparison.footnotes import (
     cost_notes,
     interval_notes,
@@ -14,7 +15,6 @@ from layerkit.comparison.footnotes import (
     training_warnings,
     unsteady_note,
 )
-from layerkit.comparison.formatting import level_text
 from layerkit.comparison.report.charts import dot_plot, forest_plot
 from layerkit.comparison.report.curves import curve_plot, has_curve, swatch
 from layerkit.comparison.report.html_tables import (
@@ -74,7 +74,7 @@ def _header(r: ComparisonResult) -> str:
         f"data: {r.data}",
         counted(r.rows, f"{r.on} row"),
         f"{'' if set(runs) <= {most} else 'up to '}{counted(most, 'seed')} each",
-        f"{level_text(r.confidence)} intervals",
+        f"{fmt.level_text(r.confidence)} intervals",
     ]
     return element(
         "header",

@@ -77,18 +77,18 @@ def linear(
     start: float,
     end: float,
     *,
-    wanted: int = 5,
+    count: int = 5,
     factor: float = 1,
     whole: bool = False,
 ) -> Scale:
-    """A linear scale with about ``wanted`` round ticks.
+    """A linear scale with about ``count`` round ticks.
 
     ``factor`` turns values into what labels show: 100 for per cent. ``whole`` keeps ticks at
     integers.
     """
     if not high > low:
         low, high = low - (abs(low) or 1) / 2, high + (abs(high) or 1) / 2
-    rough = (high - low) * factor / max(1, wanted)
+    rough = (high - low) * factor / max(1, count)
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(k * power for k in (1, 2, 5, 10) if k * power >= 0.7 * rough)
     step = max(1.0, step) if whole else step
@@ -98,10 +98,10 @@ def linear(
     return Scale(low, high, start, end, ticks)
 
 
-def logarithmic(low: float, high: float, start: float, end: float, *, wanted: int = 5) -> Scale:
+def logarithmic(low: float, high: float, start: float, end: float, *, count: int = 5) -> Scale:
     """A logarithmic scale for 0 < ``low`` < ``high``: powers of ten, with 2s and 5s if few."""
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    stride = max(1, math.ceil((len(decades) - 1) / max(1, wanted)))
+    stride = max(1, math.ceil((len(decades) - 1) / max(1, count)))
     factors = (1, 2, 5) if high / low < 200 else (1,)
     values = [k * 10.0**d for d in decades if d % stride == 0 for k in factors]
     ticks = tuple((v, f"{v:g}") for v in values if low * 0.999 <= v <= high * 1.001)
@@ -115,15 +115,12 @@ def is_narrow(width: float) -> bool:
 
 def text(x: float, y: float, content: str, class_: str, anchor: str | None = None) -> str:
     """Text with its baseline at y; ``content`` is escaped."""
-    return element(
-        "text", escape(content), x=float(x), y=float(y), class_=class_, text_anchor=anchor
-    )
+    return element("text", escape(content), x=x, y=y, class_=class_, text_anchor=anchor)
 
 
 def line(x1: float, y1: float, x2: float, y2: float, class_: str, dash: str | None = None) -> str:
     """A straight line."""
-    ends = {"x1": float(x1), "y1": float(y1), "x2": float(x2), "y2": float(y2)}
-    return element("line", **ends, class_=class_, stroke_dasharray=dash)
+    return element("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=class_, stroke_dasharray=dash)
 
 
 def vertical(x: float, strips: Strips, class_: str) -> str:
@@ -133,13 +130,13 @@ def vertical(x: float, strips: Strips, class_: str) -> str:
 
 def path(points: Sequence[tuple[float, float]], class_: str, dash: str | None = None) -> str:
     """An open line through ``points``."""
-    steps = "L".join(f"{short(float(x))} {short(float(y))}" for x, y in points)
+    steps = "L".join(f"{short(x)} {short(y)}" for x, y in points)
     return element("path", d=f"M{steps}", fill="none", class_=class_, stroke_dasharray=dash)
 
 
 def dot(x: float, y: float, r: float, class_: str = "dot") -> str:
     """A circle."""
-    return element("circle", cx=float(x), cy=float(y), r=float(r), class_=class_)
+    return element("circle", cx=x, cy=y, r=r, class_=class_)
 
 
 def marker(index: int, x: float, y: float, r: float, class_: str = "mean") -> str:

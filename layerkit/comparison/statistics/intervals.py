@@ -10,7 +10,7 @@ train/test split (Bouthillier et al., "Accounting for Variance in Machine Learni
 MLSys 2021, vary them all). On validation rows each seed draws its own split, and the interval is
 widened because such splits overlap.
 
-Each interval comes twice: at the confidence asked for, and widened by Bonferroni's rule so that all
+Each interval comes twice: at the requested confidence, and widened by Bonferroni's rule so that all
 comparisons with the first contestant hold *jointly* at that confidence.
 """
 
@@ -69,7 +69,7 @@ class Interval:
     Attributes
     ----------
     low, high
-        At the confidence asked for, for this interval alone.
+        At the requested confidence, for this interval alone.
     joint_low, joint_high
         Wider, so that all comparisons hold together; the same if there is only one.
     over
