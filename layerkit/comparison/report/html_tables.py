@@ -70,21 +70,22 @@ _NOT_MEASURABLE = _cell(NONE, "not measurable")
 
 def metric_table(result: ComparisonResult, metric: str) -> str:
     """Mean and spread of one metric, and the difference from the first with its intervals."""
-    summaries = [c.metrics.get(metric) for c in result.contestants]
     heads = ["contestant", "mean ± deviation"]
     if result.compared:
         heads.append(f"minus {result.contestants[0].name}")
         heads += [f"{fmt.level_text(result.confidence)} interval", "seeds alone", "rows alone"]
         heads += ["a new run wins"] if metric == result.metric else []
+    higher = False
     rows = []
-    for i, (c, s) in enumerate(zip(result.contestants, summaries, strict=True)):
+    for i, c in enumerate(result.contestants):
+        s, d = c.metrics.get(metric), c.differences.get(metric)
+        higher |= s is not None and s.higher_is_better
         cells = [_name(i, c), NONE if s is None else _summary(s)]
-        if result.compared:
-            d = c.differences.get(metric)
-            cells += _difference_cells(d, result) if d else [NONE if i else "reference"]
-            cells += [NONE if i and not d else ""] * (len(heads) - len(cells))
-        rows.append(cells[: len(heads)])
-    higher = any(s.higher_is_better for s in summaries if s is not None)
+        if d is not None:
+            cells += _difference_cells(d, result)
+        else:
+            cells += ["reference", "", "", "", ""] if i == 0 else [NONE] * 5
+        rows.append(cells[: len(heads)])  # the last column belongs to the main metric
     return _table(metric, "higher is better" if higher else "lower is better", heads, rows)
 
 
@@ -128,7 +129,8 @@ def cost_table(result: ComparisonResult) -> str:
     rows = []
     for i, c in enumerate(result.contestants):
         seconds, t = c.training_seconds, c.timing
-        trained = "not trained here" if seconds is None else f"per seed, {seconds.n} trained"
+        trained = "every run diverged" if c.failures else "not trained here"
+        trained = trained if seconds is None else f"per seed, {seconds.n} trained"
         cells = [
             _name(i, c),
             f"{c.parameters:,}",
