@@ -161,7 +161,7 @@ def _library() -> Any:
 
 
 def blas_symbol(name: str) -> Any:
-    """The function ``name`` of NumPy's own OpenBLAS, for ctypes; None if there is none."""
+    """The function ``name`` of NumPy's own OpenBLAS, for ctypes, or None."""
     return getattr(_library(), name, None)
 
 

@@ -83,7 +83,7 @@ class Network:
             views, joined = views_of(params[p.layer.span], p.plan)
             state = {n: np.zeros(s.shape, self.dtype) for n, s in p.plan.state.items()}
             for name, array in (views | state).items() if values is not None else ():
-                array[...] = values[f"{p.name}.{name}"]  # type: ignore[index]  # asked above
+                array[...] = values[f"{p.name}.{name}"]  # type: ignore[index]  # not None, see above
             tables.append((views, joined, state))
         # Everything is filled before any of it is visible: another thread may be predicting.
         for p, table in zip(self.planned, tables, strict=True):

@@ -1,6 +1,6 @@
 """Tables of other libraries, column by column: pandas, polars, pyarrow, structured arrays.
 
-None of them is imported here; they are told by what they can do.
+None of these libraries is imported here; their types are recognised by their attributes.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ def from_fields(fields: Mapping[str, Any], at: str) -> dict[str, Any]:
     Raises
     ------
     SpecError
-        If there is no size or an open one, or models do not compute in the dtype.
+        If the shape is empty or open, or models do not compute in the dtype.
     """
     dtype, shape = fields["dtype"], fields["shape"]
     if dtype not in _FROM_FILE:
@@ -109,9 +109,9 @@ def freeze_numbers(
     Raises
     ------
     ShapeError
-        If one has another length.
+        If one has a length that is not allowed.
     SpecError
-        If one is missing or not finite.
+        If one is missing or not finite, or they differ in length.
     """
     given = [getattr(contract, field) for field in fields]
     if all(value is None for value in given):
@@ -122,12 +122,14 @@ def freeze_numbers(
         if value is None:
             raise SpecError(f"expected both {' and '.join(fields)}", location=where)
         array = np.array(value, np.float64)
-        if array.ndim != 1 or len(array) not in (allowed if not arrays else (len(arrays[0]),)):
-            wanted = counted(len(arrays[0]) if arrays else allowed[0], "number")
-            raise ShapeError(f"expected {wanted}, got shape {list(array.shape)}", location=where)
+        if array.ndim != 1 or len(array) not in allowed:
+            reason = f"expected {counted(allowed[0], 'number')}, got shape {list(array.shape)}"
+            raise ShapeError(reason, location=where)
         if not np.isfinite(array).all():
             raise SpecError("expected finite numbers", location=where)
         array.flags.writeable = False
         object.__setattr__(contract, field, array)
         arrays.append(array)
+    if len({*map(len, arrays)}) > 1:
+        raise SpecError(f"expected equal lengths of {' and '.join(fields)}", location=at)
     return arrays

@@ -42,9 +42,9 @@ class Pass(Protocol):
         """Scores (n, k) for x (n, i), valid until the next feed; ``params`` are the network's."""
 
     def backprop(self, params: Array, dy: Array, grads: Array, *, wants_dx: bool) -> Array:
-        """Gradient for x (n, i), if wanted, for dy (n, k); writes the layers' part of ``grads``.
+        """Gradient for x (n, i), if ``wants_dx``, for dy (n, k); fills its part of ``grads``.
 
-        ``params`` and x are as ``feed`` was given them.
+        ``params`` and x are those of the last feed.
         """
 
 
@@ -146,8 +146,8 @@ class Chain:
         Gives scores (n, *out) for x (n, *in), valid until the next feed; raises what
         ``Network.feed`` raises.
     backprop
-        Fills the network's gradients for dy (n, *out) and gives dL/dx (n, *in), of use where
-        wanted; raises what ``Network.backprop`` raises.
+        Fills the network's gradients for dy (n, *out) and gives dL/dx (n, *in), valid only if
+        ``wants_dx``; raises what ``Network.backprop`` raises.
     contexts
         By the layer's name, of those that run one by one.
     """
