@@ -7,7 +7,6 @@ It is fitted to the training rows once and never changes; rows that do not keep 
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -39,7 +38,8 @@ from layerkit.datacontract.shared_fields import (
     lengths,
     to_fields,
 )
-from layerkit.display import counted, quoted
+from layerkit.datacontract.table_fields import read_fills, write_fills
+from layerkit.display import counted
 from layerkit.errors import DataError, ShapeError, SpecError
 
 __all__ = ["InputContract", "all_finite"]
@@ -383,18 +383,8 @@ class InputContract:
         return spec
 
     def table(self) -> list[dict[str, Any]] | None:
-        """The ``fields`` of the file's ``table`` map, one per raw field; None without fill values.
-
-        The kind of a field is "numeric"; "categorical" is reserved.
-        """
-        if self.missing is None:
-            return None
-        fields: list[dict[str, Any]] = [
-            {"kind": "numeric", "fill": value} for value in self.missing.tolist()
-        ]
-        for name, field in zip(self.columns or (), fields, strict=False):
-            field["name"] = name
-        return fields
+        """The ``fields`` of the file's ``table`` map; None without fill values."""
+        return None if self.missing is None else write_fills(self.missing, self.columns)
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any], fields: object = None) -> Self:
@@ -415,29 +405,4 @@ class InputContract:
         )
         if fields is None:
             return inputs
-        return replace(inputs, missing=_fills(fields, columns, inputs.width))
-
-
-def _fills(fields: object, columns: tuple[str, ...] | None, width: int) -> Array:
-    """The fill values in the ``fields`` of the file's ``table`` map."""
-    from layerkit.codec.contract import closed_map  # 5 ms, and only for files
-
-    at = "spec.data.table.fields"
-    if not isinstance(fields, list) or len(fields) not in lengths(width, columns):
-        raise SpecError(f"expected a list of {width} maps, got {quoted(fields)}", location=at)
-    found = []
-    for i, field in enumerate(fields):
-        where = f"{at}[{i}]"
-        if isinstance(field, dict) and field.get("kind", "numeric") != "numeric":
-            reason = f"unknown kind {quoted(field['kind'])}: it needs a newer layerkit"
-            raise SpecError(reason, location=f"{where}.kind")
-        field = closed_map(field, where, ("kind", "fill"), ("name",))
-        name, fill = columns[i] if columns else None, field["fill"]
-        if field.get("name") != name:
-            reason = f"expected the name of this column, {quoted(name)}, got "
-            raise SpecError(reason + quoted(field.get("name")), location=f"{where}.name")
-        if type(fill) not in (int, float) or not abs(fill) <= sys.float_info.max:
-            reason = f"expected a finite number, got {quoted(fill)}"
-            raise SpecError(reason, location=f"{where}.fill")
-        found.append(fill)
-    return np.array(found, np.float64)
+        return replace(inputs, missing=read_fills(fields, columns, inputs.width))
