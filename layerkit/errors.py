@@ -1,8 +1,8 @@
-"""Every error layerkit raises on purpose.
+"""Every error that layerkit raises on purpose.
 
-A message says where, what was wanted, what came, and what to do. Data are attributes, so a program
-need not parse text; ``code`` names the page that ``layerkit explain CODE`` prints, which is the
-docstring of the class.
+A message says where the mistake is, what was expected, what was found, and what to do. The same
+facts are attributes, so programs need not parse the text. ``layerkit explain CODE`` prints the
+docstring of the class with that ``code``.
 
 ::
 
@@ -31,8 +31,8 @@ docstring of the class.
     |- TrainingDivergedError (ArithmeticError) LK-401
     `- MissingExtraError (ImportError)         LK-501
 
-A fault that can arise with or without a file (a spec typed as JSON, a plugin look-up) has one
-class; without a file its ``path`` is None.
+Errors that can occur with or without a file (in a spec, in a plugin) have a ``path``, which is None
+without a file.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ _MESSAGE_LIMIT = 4000
 
 
 class LayerkitError(Exception):
-    """Base of all errors that layerkit raises on purpose; catch it to catch them all."""
+    """Base class of all errors that layerkit raises on purpose; catch it to catch them all."""
 
     code: ClassVar[str] = "LK-000"
 
@@ -93,9 +93,9 @@ class LayerkitError(Exception):
 
 
 class ModelFileError(LayerkitError, ValueError):
-    """Something is wrong with a model file, or with the spec it would hold.
+    """A model file, or the spec it would hold, cannot be used.
 
-    Attributes: ``path`` of the file or None, ``offset`` in bytes or None, ``hint`` or None.
+    Attributes: ``path`` of the file, ``offset`` in bytes, ``hint``; each may be None.
     """
 
     code = "LK-300"
@@ -121,16 +121,16 @@ class NotAModelFileError(ModelFileError):
     """The file does not start with the ten bytes of a layerkit file.
 
     The hint says what it looks like instead: a web page saved by mistake, a Git LFS pointer, a
-    model of another framework. Ask for the file again, or convert it.
+    model of another framework. Download the file again, or convert it.
     """
 
     code = "LK-301"
 
 
 class TruncatedFileError(ModelFileError):
-    """The file is shorter than its own header says: a copy or a download broke off.
+    """The file is shorter than its header says: a copy or a download was interrupted.
 
-    Attributes: ``have`` and ``want``, in bytes. Fetch the file again.
+    Attributes: ``have`` and ``want``, in bytes. Copy or download the file again.
     """
 
     code = "LK-301"
@@ -142,7 +142,7 @@ class TruncatedFileError(ModelFileError):
 
 
 class MalformedFileError(ModelFileError):
-    """The file breaks a rule of the format, so it was not written by a correct writer.
+    """The file violates a rule of the format: the program that wrote it has a bug.
 
     Attributes: ``where`` (a field path or a byte range) and ``reason``.
     """
@@ -156,9 +156,9 @@ class MalformedFileError(ModelFileError):
 
 
 class CorruptFileError(ModelFileError):
-    """Bytes of the file changed after it was written: a SHA-256 digest does not match.
+    """The file changed after it was written: a SHA-256 digest does not match.
 
-    Attributes: ``tensor`` (a name, or "header"), ``expected``, ``actual``. Fetch the file again.
+    Attributes: ``tensor`` (a name, or "header"), ``expected``, ``actual``. Download the file again.
     """
 
     code = "LK-301"
@@ -173,11 +173,11 @@ class CorruptFileError(ModelFileError):
 
 
 class LimitExceededError(ModelFileError):
-    """The file asks for more than a limit allows. Raise the limit only for a file you trust.
+    """The file exceeds a limit. Raise the limit only for a file you trust.
 
-    When a model is saved, or about to be trained, the same bounds are asked of it: ``where`` then
-    names what is too large. Attributes: ``limit`` (the field of ``Limits``), ``value``,
-    ``allowed``, ``where`` (a field, or empty).
+    The same limits apply to a model before it is trained or saved; ``where`` then names the field
+    that is too large. Attributes: ``limit`` (the field of ``Limits``), ``value``, ``allowed``,
+    ``where`` (a field, or empty).
     """
 
     code = "LK-301"
@@ -202,7 +202,7 @@ class LimitExceededError(ModelFileError):
 
     @classmethod
     def of_model(cls, limit: str, value: int, allowed: int, at: str) -> Self:
-        """The error for a model that would not fit into a file, because ``at`` is too large."""
+        """The error for a model that cannot be saved because ``at`` is too large."""
         unit = {"items": "items", "depth": "levels"}.get(
             limit, "bytes" if "bytes" in limit else limit
         )
@@ -214,14 +214,14 @@ class LimitExceededError(ModelFileError):
             message=f"{at}: {value} {unit} do not fit into a model file: Limits.{limit} allows "
             f"{allowed}",
             hint=f"--limit {limit}=N, or limits=layerkit.Limits({limit}=N), raises the limit; "
-            "whoever reads the file has to raise it too",
+            "readers of the file must raise it too",
         )
 
 
 class UnsupportedFormatError(ModelFileError):
-    """The file was written by a newer layerkit and needs something this one does not know.
+    """The file was written by a newer layerkit and needs features that this one does not have.
 
-    Attribute: ``needs``, every unknown thing by name. Upgrade layerkit.
+    Attribute: ``needs``, the names of these features. Upgrade layerkit.
     """
 
     code = "LK-302"
@@ -232,10 +232,10 @@ class UnsupportedFormatError(ModelFileError):
 
 
 class SelfTestError(ModelFileError):
-    """The model, loaded here, does not give the outputs it gave when it was saved.
+    """The loaded model does not give the same outputs as when it was saved.
 
-    A plugin changed what it computes, or the numerical libraries differ by more than the
-    tolerance in the file. Attributes: ``max_abs``, the largest difference, and ``index`` of it.
+    A plugin computes something else now, or the numerical libraries differ by more than the
+    tolerance in the file. Attributes: ``max_abs``, the largest difference, and its ``index``.
     """
 
     code = "LK-303"
@@ -249,9 +249,9 @@ class SelfTestError(ModelFileError):
 
 
 class TensorMismatchError(ModelFileError):
-    """The tensors in the file are not those that its spec implies.
+    """The tensors in the file do not match its spec.
 
-    Attributes: ``missing``, ``unexpected`` (names) and ``mismatched`` (name, wanted, found).
+    Attributes: ``missing``, ``unexpected`` (names) and ``mismatched`` (name, expected, found).
     """
 
     code = "LK-304"
@@ -272,12 +272,12 @@ class TensorMismatchError(ModelFileError):
 
 
 class SpecError(ModelFileError):
-    """A field of the spec is not what it must be.
+    """A field of the spec has a wrong value.
 
     The message gives the path of the field, its line in the JSON file or the override that set it
-    (``--set``, ``settings``), what was wanted, what is there and, for a misspelt word, the nearest
-    one. Attributes: ``location``, ``reason``, ``line`` (or None), ``setting`` (the override, or
-    None), and ``faults``, all (location, reason) pairs when there are several.
+    (``--set``, ``settings``), what was expected, what was found and, for a misspelt word, the
+    nearest one. Attributes: ``location``, ``reason``, ``line`` and ``setting`` (the override), each
+    None if there is none, and ``faults``, all (location, reason) pairs.
     """
 
     code = "LK-201"
@@ -302,17 +302,17 @@ class SpecError(ModelFileError):
 
 
 def place(location: str, line: int | None, setting: str | None) -> str:
-    """Where in a spec: the override that set a field, and the field if that is not the same."""
+    """The place of a mistake in a spec, for messages: a field and its line, or an override."""
     if setting is None:
-        told = "" if line is None else f" (line {line})" if location else f"line {line}"
-        return location + told
+        shown = "" if line is None else f" (line {line})" if location else f"line {line}"
+        return location + shown
     dotted = location.replace("[", ".").replace("]", "")
     same = re.search(r"(\A|[ '\"])" + re.escape(dotted) + r"\s*=", setting)
     return setting if same or not location else f"{setting}: {location}"
 
 
 class ShapeError(SpecError):
-    """Two neighbouring layers, or the data and a layer, do not fit together.
+    """Two neighbouring layers, or the data and a layer, have shapes that do not fit together.
 
     The message names both and the usual fixes: change ``units``, put a ``dense`` layer between
     them, or use ``projection``, whose carry changes the width.
@@ -323,9 +323,10 @@ class ShapeError(SpecError):
 
 @dataclass(frozen=True)
 class PluginProblem:
-    """What is wrong with one type: its ``key``, ``where`` the spec uses it, what was ``claimed``
-    (distribution and version the file names, or None), what is ``installed`` instead, and the
-    ``reason`` in words.
+    """What is wrong with one type.
+
+    Its ``key``, the ``reason`` in words, ``where`` the spec uses it, the distribution and version
+    that the file names (``claimed``, or None), and what is ``installed`` instead.
     """
 
     key: str
@@ -336,9 +337,9 @@ class PluginProblem:
 
 
 class PluginError(ModelFileError):
-    """A layer type (or another part) that the spec names cannot be used here.
+    """A layer type (or another part) that the spec names cannot be used.
 
-    Attribute: ``problems``, one ``PluginProblem`` a type.
+    Attribute: ``problems``, one ``PluginProblem`` per type.
     """
 
     code = "LK-100"
@@ -353,36 +354,36 @@ class PluginError(ModelFileError):
 class PluginMissingError(PluginError, LookupError):
     """No installed distribution offers the type that the file names.
 
-    Install the distributions with the pip line in the message. Until then ``layerkit inspect``
-    and ``layerkit.load_tensors`` still read the file.
+    Install them with the pip command in the message. Until then ``layerkit inspect`` and
+    ``layerkit.load_tensors`` still read the file.
     """
 
     code = "LK-102"
 
 
 class UnknownTypeError(PluginMissingError):
-    """No installed distribution offers a part of this name; the message gives the nearest names.
+    """No installed distribution offers a part with this name; the message gives the nearest names.
 
-    ``layerkit plugins list`` shows all that is installed.
+    ``layerkit plugins list`` shows everything that is installed.
     """
 
     code = "LK-101"
 
 
 class PluginLoadError(PluginError):
-    """A plugin was found, but it cannot be used: importing it or making its object raised (the
-    cause is chained), or it does not keep the contract.
+    """A plugin was found but cannot be used.
 
-    ``layerkit plugins why TYPE`` shows its traceback. Other parts are not affected.
+    Importing or constructing it raised (the cause is chained), or its class breaks a rule for
+    plugins. ``layerkit plugins why TYPE`` shows the traceback. Other parts are not affected.
     """
 
     code = "LK-103"
 
 
 class PluginAmbiguousError(PluginError):
-    """Two installed distributions offer the same type. Only that type is refused.
+    """Two installed distributions offer the same type, so that type cannot be used.
 
-    Uninstall one of them, name the other in LAYERKIT_PLUGINS, or ask one of the authors to prefix
+    Uninstall one of them, name the other in LAYERKIT_PLUGINS, or ask an author to add a prefix to
     the name (``acme.spline``).
     """
 
@@ -390,16 +391,17 @@ class PluginAmbiguousError(PluginError):
 
 
 class PluginVersionError(PluginError):
-    """A plugin is made for another layerkit (by its requirement or its ``contract_version``), or a
-    file holds settings that are newer than the plugin's class or that it cannot migrate. Upgrade
-    one side.
+    """A plugin is made for another version of layerkit, or a file for another version of a plugin.
+
+    Either the plugin's requirement or its ``contract_version`` does not match, or its class cannot
+    read the settings in the file. Upgrade what the message names.
     """
 
     code = "LK-105"
 
 
 class PluginNotAllowedError(PluginError):
-    """The type's distribution is not among those that ``allow_plugins`` or LAYERKIT_PLUGINS lists.
+    """The distribution of the type is not listed in ``allow_plugins`` or LAYERKIT_PLUGINS.
 
     If you trust it, add it there. Nothing of it has been imported.
     """
@@ -428,11 +430,11 @@ def joined_plugin_errors(errors: Sequence[PluginError], message: str, **where: A
 
 
 class DataError(LayerkitError, ValueError):
-    """A row does not keep the data contract of the model: a column is missing, a value is not a
-    number, a label is none of the classes, the width differs.
+    """Data do not match the data contract of the model.
 
-    Rows are counted from 0, without a header line. Attributes: ``row`` (or None), ``column`` (name,
-    index or None), ``source``.
+    A column is missing, a value is not a number, a label is not one of the classes, the number of
+    columns differs. Rows are counted from 0, without the header line. Attributes: ``row``,
+    ``column`` (a name or an index), ``source``; each may be None.
     """
 
     code = "LK-203"
@@ -465,11 +467,11 @@ class DataSourceError(LayerkitError, OSError):
 
 
 class PathError(LayerkitError, OSError):
-    """A path names no file, a folder where a file is wanted, or a place that cannot be written.
+    """A file does not exist, is a folder, or cannot be read or written.
 
-    Check the name, or make its folder first. Besides, the error is the FileNotFoundError,
+    Check the name, or create its folder first. The error is also the FileNotFoundError,
     IsADirectoryError, NotADirectoryError, FileExistsError or PermissionError that Python would
-    raise. Attributes: ``path``, and as ever ``filename`` and ``errno``.
+    raise. Attributes: ``path``, ``filename``, ``errno``.
     """
 
     code = "LK-305"
@@ -492,8 +494,8 @@ class TrainingDivergedError(LayerkitError, ArithmeticError):
     """The loss became NaN or infinite. The last good state is kept and named in the message.
 
     Lower ``learning_rate``, set ``clip_norm``, or check the scale of the input. Attributes:
-    ``epoch`` and ``batch``, counted from 1, and ``last_good``, the model as it was after the epoch
-    before, or None in the first.
+    ``epoch`` and ``batch``, counted from 1, and ``last_good``, the model after the previous epoch
+    (None in the first).
     """
 
     code = "LK-401"
@@ -506,7 +508,7 @@ class TrainingDivergedError(LayerkitError, ArithmeticError):
 
 
 class MissingExtraError(LayerkitError, ImportError):
-    """An optional package is needed; the message gives the pip line that installs it."""
+    """An optional package is not installed; the message gives the pip command that installs it."""
 
     code = "LK-501"
 

@@ -1,4 +1,4 @@
-"""Paths as people write them, and in layerkit's own words what is wrong with one."""
+"""Opening files by the paths users give, and errors that explain what is wrong with a path."""
 
 from __future__ import annotations
 
@@ -23,31 +23,31 @@ __all__ = [
 ]
 
 CHECKPOINT = "-checkpoint"
-"""Between name and ending of the file that a training saves as it goes."""
+"""Added to the stem of a model's file name for the checkpoint of its training."""
 
 
 class MissingPathError(PathError, FileNotFoundError):
-    """There is nothing at the path."""
+    """The file does not exist."""
 
 
 class FolderPathError(PathError, IsADirectoryError):
-    """A folder where a file is wanted."""
+    """The path is a folder, not a file."""
 
 
 class NoFolderPathError(PathError, NotADirectoryError):
-    """A file where a folder is wanted."""
+    """Part of the path is a file, not a folder."""
 
 
 class ExistingPathError(PathError, FileExistsError):
-    """What is there is not to be replaced."""
+    """The file exists and must not be replaced."""
 
 
 class ForbiddenPathError(PathError, PermissionError):
-    """It may not be read or written."""
+    """No permission to read or write the file."""
 
 
 def expanded(path: str) -> str:
-    """``path`` with a leading ``~`` or ``~user`` replaced by that home folder, where there is one.
+    """``path`` with a leading ``~`` or ``~user`` replaced by the home folder, if there is one.
 
     >>> expanded("a~.layerkit")
     'a~.layerkit'
@@ -59,41 +59,41 @@ def expanded(path: str) -> str:
 def path_errors(
     path: str | None = None, *, writing: bool = False, example: str | None = None
 ) -> Iterator[None]:
-    """Turn what the operating system says of a path into a ``PathError``.
+    """Turn an error of the operating system into a ``PathError``.
 
     Parameters
     ----------
     path
-        Of the file at work, for errors that name none.
+        Path of the file, for errors that do not name one.
     writing
-        Whether it was to be written.
+        Whether the file was to be written.
     example
-        What a file in a folder may be called, for those who named the folder.
+        A file name to suggest if the path is a folder.
     """
     try:
         yield
     except OSError as error:
-        told = explained(error, path, writing=writing, example=example)
-        if told is error:
+        explanation = explained(error, path, writing=writing, example=example)
+        if explanation is error:
             raise
-        raise told from error
+        raise explanation from error
 
 
 def given_descriptor(path: str) -> bool:
-    """Whether ``path`` names a file that this process was started with, be it a pipe."""
+    """Whether ``path`` is a descriptor that this process was started with, perhaps a pipe."""
     return path == "/dev/stdin" or path.startswith(("/dev/fd/", "/proc/self/fd/"))
 
 
 def open_input(path: str) -> BinaryIO:
-    """Open a file for reading, without waiting where nobody may ever write.
+    """Open a file for reading.
 
-    A descriptor that the caller was started with (``/dev/stdin``, ``/dev/fd/63``) may be anything;
-    a pipe or a device by its own name is refused.
+    Pipes and devices are refused, since reading one may wait forever, except descriptors that the
+    process was started with (``/dev/stdin``, ``/dev/fd/63``).
 
     Raises
     ------
     PathError
-        If it is missing, no file, or cannot be read.
+        If it does not exist, is not a file, or cannot be read.
     """
     with path_errors(path):
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -113,8 +113,8 @@ def _require_file(mode: int, path: str) -> None:
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
     if not (stat.S_ISREG(mode) or given_descriptor(path)):
-        told = f"{path} is a pipe or device where a file is wanted"
-        raise _made(OSError(errno.EINVAL, ""), told, path, "- reads standard input")
+        reason = f"{path} is a pipe or device, not a file"
+        raise _made(OSError(errno.EINVAL, ""), reason, path, "- reads standard input")
 
 
 def explained(
@@ -124,9 +124,9 @@ def explained(
     writing: bool = False,
     example: str | None = None,
 ) -> OSError:
-    """``error`` as a ``PathError``; itself if it is of layerkit already, or of no path.
+    """``error`` as a ``PathError``; unchanged if layerkit raised it or it has no path.
 
-    Parameters are those of ``path_errors``.
+    The parameters are those of ``path_errors``.
     """
     name = path if error.filename is None else error.filename
     passing = (LayerkitError, BlockingIOError, InterruptedError, ConnectionError)
@@ -140,42 +140,41 @@ def explained(
     if isinstance(error, FileNotFoundError):
         return _missing(error, name, writing=writing)
     if isinstance(error, IsADirectoryError):
-        told = f"{name} is a folder where one file is wanted"
         such = f", such as {os.path.join(name, example)}" if example else ""  # noqa: PTH118
         hint = f"name a file in it{such}" if writing else folder_hint(name)
-        return _made(error, told, name, hint)
+        return _made(error, f"{name} is a folder, not a file", name, hint)
     if isinstance(error, NotADirectoryError):
-        return _made(error, f"{name}: what should be its folder is a file", name, None)
+        return _made(error, f"{name}: its folder is a file", name, None)
     if isinstance(error, FileExistsError):
-        return _made(error, f"{name} is there already", name, "name another file")
+        return _made(error, f"{name} exists already", name, "name another file")
     return _made(
         error, f"{name} cannot be {'written' if writing else 'read'}: {reason}", name, None
     )
 
 
 def check_folder(path: str) -> None:
-    """Refuse a file whose folder is not there or cannot be written into.
+    """Check that the folder of a file to be written exists and is writable.
 
     Raises
     ------
     PathError
-        If so.
+        If it does not or is not.
     """
     folder = os.path.dirname(path) or "."  # noqa: PTH120
     if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113
-        return  # a device or pipe: nothing is put beside it
+        return  # a device or pipe: nothing is written beside it
     if not os.path.exists(folder):  # noqa: PTH110
         raise _no_folder(FileNotFoundError(), path, folder, writing=True)
     if not os.path.isdir(folder):  # noqa: PTH112
-        told = f"{folder} is a file, so {path} cannot be written"
-        raise _made(NotADirectoryError(), told, path, "name a file in a folder")
+        reason = f"{folder} is a file, so {path} cannot be written"
+        raise _made(NotADirectoryError(), reason, path, "name a file in a folder")
     if not os.access(folder, os.W_OK | os.X_OK):
-        told = f"{path} cannot be written: no permission to write into the folder {folder}"
-        raise _made(PermissionError(), told, path, "name a file elsewhere")
+        reason = f"{path} cannot be written: no permission to write into the folder {folder}"
+        raise _made(PermissionError(), reason, path, "name a file in another folder")
 
 
 def folder_hint(folder: str) -> str:
-    """What to name instead of a folder: the model files in it."""
+    """The hint for a folder given instead of a file: the model files in it."""
     found = [name for name in _names_in(folder) if name.endswith(".layerkit")]
     if not found:
         return "name a file in it"
@@ -192,7 +191,7 @@ def _missing(error: OSError, name: str, *, writing: bool) -> PathError:
     checkpoint = f"{stem}{CHECKPOINT}{ending}"
     if checkpoint in there:
         other = os.path.join(folder, checkpoint)  # noqa: PTH118
-        hint = f"a training of it did not end; this goes on with it: layerkit resume {other}"
+        hint = f"its training was interrupted; continue it with: layerkit resume {other}"
         return _made(error, f"there is no file {name}", name, hint)
     return _made(error, f"there is no file {name}{_near(stem, ending, there)}", name, None)
 
@@ -200,13 +199,13 @@ def _missing(error: OSError, name: str, *, writing: bool) -> PathError:
 def _no_folder(error: OSError, name: str, folder: str, *, writing: bool) -> PathError:
     if not writing:
         return _made(error, f"there is no file {name}, nor its folder {folder}", name, None)
-    told = f"there is no folder {folder}, so {name} cannot be written"
-    return _made(error, told, name, f"make it first: mkdir -p {folder}")
+    reason = f"there is no folder {folder}, so {name} cannot be written"
+    return _made(error, reason, name, f"create it first: mkdir -p {folder}")
 
 
 def _near(stem: str, ending: str, there: list[str]) -> str:
-    """A file of nearly that name, one of the same ending first, as the end of a sentence."""
-    import difflib  # not for those who load a model that is there
+    """The suggestion of a file with nearly the same name and the same ending."""
+    import difflib  # slow, and only needed for mistakes
 
     names = [name for name in there if not ending or name.endswith(ending)]
     stems = [os.path.splitext(name)[0] for name in names]  # noqa: PTH122
@@ -232,5 +231,5 @@ _KINDS: dict[type[OSError], type[PathError]] = {
 
 def _made(error: OSError, message: str, name: str, hint: str | None) -> PathError:
     kind = next((own for base, own in _KINDS.items() if isinstance(error, base)), PathError)
-    hint = getattr(error, "hint", None) or hint  # where a model is that cannot be saved here
+    hint = getattr(error, "hint", None) or hint  # says where an unsaved model went
     return kind(message, path=name, errno=error.errno, hint=hint)

@@ -13,7 +13,7 @@ from layerkit.cli.plugins_list import Limit
 from layerkit.display import byte_size, counted, printable
 
 if TYPE_CHECKING:
-    from layerkit.discovery.tools.metadata_findings import Finding
+    from layerkit.discovery.tools.metadata_checks import Issue
 
 __all__ = ["EXAMPLE", "doctor"]
 
@@ -67,13 +67,13 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _left_over(folder: Path) -> list[Finding]:
+def _left_over(folder: Path) -> list[Issue]:
     """A notice for each temporary file of ``folder`` that a save which was killed has left."""
-    from layerkit.discovery.tools.metadata_findings import Finding
+    from layerkit.discovery.tools.metadata_checks import Issue
 
     found = sorted(path for path in folder.iterdir() if _TEMPORARY.fullmatch(path.name))
     return [
-        Finding(
+        Issue(
             "notice",
             "left-over file",
             str(path),

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from layerkit.cli import console, options
+from layerkit.discovery.candidates import Group
 from layerkit.display import printable
 
 if TYPE_CHECKING:
     from layerkit.discovery.candidates import Candidate
-    from layerkit.discovery.tools.listing import Listed
+    from layerkit.discovery.tools.listing import TypeEntry
     from layerkit.discovery.tools.trial_import import Trial
 
 __all__ = ["EXAMPLE", "Group", "Limit", "list_"]
@@ -21,16 +22,6 @@ EXAMPLE = console.example(
     "layerkit plugins list --group layers --json",
     "layerkit plugins list --check                also import each one, in another process",
 )
-Group = Literal[
-    "layers",
-    "activations",
-    "initializers",
-    "losses",
-    "optimizers",
-    "schedules",
-    "metrics",
-    "data",
-]
 Limit = Annotated[
     float,
     typer.Option("--limit", min=0.1, metavar="SECONDS", help="What one import may take."),
@@ -51,17 +42,17 @@ def list_(
     Without --check no plugin is imported: the list is what installed distributions declare. With
     it, the exit code is 1 if any cannot be used.
     """
-    from layerkit.discovery.tools.listing import listing
+    from layerkit.discovery.tools.listing import list_types
 
-    rows = listing(group)
+    rows = list_types(group)
     trials: dict[Candidate, Trial] = {}
     if check:
-        from layerkit.discovery.tools.trial_import import try_out
+        from layerkit.discovery.tools.trial_import import try_imports
 
         candidates = [
             row.candidate for row in rows if row.allowed and row.candidate.dist is not None
         ]
-        trials = {trial.candidate: trial for trial in try_out(candidates, limit=limit)}
+        trials = {trial.candidate: trial for trial in try_imports(candidates, limit=limit)}
     if as_json:
         told = [_told(row, trials.get(row.candidate)) if check else row.to_json() for row in rows]
         console.emit_json({"plugins": told})
@@ -71,7 +62,7 @@ def list_(
         raise typer.Exit(1)
 
 
-def _told(row: Listed, trial: Trial | None) -> dict[str, Any]:
+def _told(row: TypeEntry, trial: Trial | None) -> dict[str, Any]:
     """A row with what came of importing it; None where it was not imported."""
     told = row.to_json()
     keys = ("seconds", "code", "message", "hint", "printed")
@@ -79,7 +70,7 @@ def _told(row: Listed, trial: Trial | None) -> dict[str, Any]:
     return {**told, **tried, "status": _status(row, trial)}
 
 
-def _status(row: Listed, trial: Trial | None) -> str:
+def _status(row: TypeEntry, trial: Trial | None) -> str:
     if row.status != "not checked" or trial is None:
         return row.status
     if trial.code is not None:
@@ -87,7 +78,7 @@ def _status(row: Listed, trial: Trial | None) -> str:
     return f"slow ({trial.seconds:.1f} s)" if trial.slow else "ok"
 
 
-def _show(rows: list[Listed], trials: dict[Candidate, Trial], *, check: bool) -> None:
+def _show(rows: list[TypeEntry], trials: dict[Candidate, Trial], *, check: bool) -> None:
     head = ["type", "group", "distribution", "version", "origin"]
     odd = check or any(row.status not in ("not checked", "ok") for row in rows)
     cells = [

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from layerkit.cli import console, failures, options
+from layerkit.discovery.candidates import Kind
 from layerkit.display import printable
 
 __all__ = ["EXAMPLE", "new"]
@@ -15,8 +16,6 @@ EXAMPLE = console.example(
     "layerkit plugins new acme.spline",
     'layerkit plugins new acme.softsign --kind activation --author "Ada Lovelace"',
 )
-
-Kind = Literal["layer", "activation", "initializer", "loss", "optimizer", "schedule", "metric"]
 
 
 def new(

@@ -11,7 +11,7 @@ from layerkit.cli.plugins_list import Group, Limit
 from layerkit.display import printable
 
 if TYPE_CHECKING:
-    from layerkit.discovery.tools.why import Claim, Reason
+    from layerkit.discovery.tools.why import Claim, Explanation
 
 __all__ = ["EXAMPLE", "why"]
 
@@ -41,7 +41,7 @@ def why(
         raise typer.Exit(1)
 
 
-def _lines(reason: Reason) -> list[str]:
+def _lines(reason: Explanation) -> list[str]:
     title = f"{reason.name} ({reason.kind})"
     if reason.used is not None:
         lines = [printable(f"{title}: {reason.used}")]

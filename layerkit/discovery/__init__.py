@@ -1,1 +1,1 @@
-"""Discovery: finding, choosing and importing plugins."""
+"""Finding, choosing and importing plugins."""

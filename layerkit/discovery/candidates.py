@@ -1,45 +1,57 @@
-"""Parts that installed distributions provide, by their metadata alone: nothing is imported."""
+"""Parts that installed distributions declare in their metadata; nothing is imported."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
-from layerkit.discovery.metadata import declared, normalised
+from layerkit.discovery.metadata import entry_points, normalised
 
 __all__ = [
     "ALLOW_VARIABLE",
     "FIRST_PARTY",
     "GROUPS",
+    "KINDS",
     "Candidate",
+    "Group",
+    "Kind",
     "Permit",
     "allow_list",
     "anyone",
     "installed",
     "may_import",
     "normalised",
-    "usable",
+    "usable_candidates",
 ]
 
-GROUPS = (
-    "layers", "activations", "initializers", "losses", "optimizers", "schedules", "metrics", "data",
-)  # fmt: skip
-"""The kinds of parts; the entry point group of each is ``layerkit.KIND``."""
+Group = Literal[
+    "layers", "activations", "initializers", "losses", "optimizers", "schedules", "metrics", "data"
+]
+"""A kind of parts; its entry point group is ``layerkit.GROUP``."""
+
+GROUPS: tuple[Group, ...] = get_args(Group)
+"""All kinds of parts."""
+
+Kind = Literal["layer", "activation", "initializer", "loss", "optimizer", "schedule", "metric"]
+"""The singular of each group, in the same order; "data" has none."""
+
+KINDS: dict[Kind, Group] = dict(zip(get_args(Kind), GROUPS, strict=False))
+"""Kind to group, such as "loss" to "losses"."""
 
 FIRST_PARTY = "layerkit"
-"""The distribution whose parts are always allowed."""
+"""The name of layerkit's own distribution, whose parts are always allowed."""
 
 ALLOW_VARIABLE = "LAYERKIT_PLUGINS"
-"""Environment variable: distributions whose parts may be imported, separated by commas."""
+"""Environment variable: the distributions that may be imported, separated by commas."""
 
 
 class Candidate(NamedTuple):
-    """A distribution's claim to provide a name, before anything is imported.
+    """A distribution that offers a part under a name; nothing of it has been imported.
 
-    ``dist`` and ``version`` are None for a class registered in the process; ``value`` is the
-    entry point's target, module:Class.
+    ``dist`` and ``version`` are None for a class registered in this process; ``value`` is the
+    target of the entry point, module:Class.
     """
 
     group: str
@@ -64,7 +76,7 @@ def anyone(candidate: Candidate) -> bool:
 def allow_list() -> frozenset[str] | None:
     """The distributions that LAYERKIT_PLUGINS names, normalised; None if it is not set.
 
-    Set but empty, it allows layerkit's own parts only.
+    If it is empty, only layerkit's own parts are allowed.
     """
     given = os.environ.get(ALLOW_VARIABLE)
     if given is None:
@@ -73,19 +85,19 @@ def allow_list() -> frozenset[str] | None:
 
 
 def may_import(candidate: Candidate) -> bool:
-    """Whether LAYERKIT_PLUGINS lets the part behind ``candidate`` be imported.
+    """Whether LAYERKIT_PLUGINS allows ``candidate`` to be imported.
 
-    layerkit's own parts and classes registered in this process always may.
+    layerkit's own parts and classes registered in this process are always allowed.
     """
     allowed = allow_list()
     return allowed is None or candidate.dist in (None, FIRST_PARTY) or candidate.dist in allowed
 
 
-def usable(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """The candidates for one name that may be used: one, none, or several that collide.
+def usable_candidates(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Which of the candidates for one name may be used: one, none, or several that collide.
 
-    A class registered in this process comes first, then layerkit's own part: a stranger who claims
-    one of its names hurts nobody. Of the others, those that LAYERKIT_PLUGINS allows.
+    A class registered in this process comes first, then layerkit's own part, so that no other
+    distribution can take its names; then all others that LAYERKIT_PLUGINS allows.
     """
     for own in (None, FIRST_PARTY):
         found = [candidate for candidate in candidates if candidate.dist == own]
@@ -96,9 +108,9 @@ def usable(candidates: Sequence[Candidate]) -> list[Candidate]:
 
 @cache
 def installed() -> dict[str, dict[str, tuple[Candidate, ...]]]:
-    """Group to name to candidates, of all installed distributions, sorted for determinism."""
+    """Group to name to candidates, of all installed distributions, in a fixed order."""
     found: dict[str, dict[str, set[Candidate]]] = {}
-    for ep in declared("layerkit."):
+    for ep in entry_points("layerkit."):
         candidate = Candidate(ep.group, ep.name, ep.target, ep.dist, ep.version)
         found.setdefault(ep.group, {}).setdefault(ep.name, set()).add(candidate)
     return {

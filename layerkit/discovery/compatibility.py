@@ -1,18 +1,27 @@
-"""Whether a distribution's own requirement on layerkit admits the one that runs.
+"""Which versions of layerkit a plugin's distribution requires.
 
-pip warns of such a conflict and installs all the same. Only the numbers of a release count here,
-so a development version of 0.2 counts as 0.2; a form that is not understood is no conflict.
+pip warns about a conflict but installs the plugin all the same. Only release numbers are compared
+here, so a development version of 0.2 counts as 0.2; a clause in an unknown form is no conflict.
 """
 
 from __future__ import annotations
 
+import operator
 import re
-from collections.abc import Callable
 
-__all__ = ["admits", "requirement"]
+__all__ = ["allows", "requirement"]
 
 _REQUIREMENT = re.compile(r"layerkit\s*(?:\[[^\]]*\])?\s*\(?\s*([<>=!~][^;()]*)\)?\s*(;.*)?$", re.I)
 _CLAUSE = re.compile(r"(~=|==|!=|<=|>=|<|>)\s*v?(\d+(?:\.\d+)*)([^\s,]*)")
+
+_SIGNS = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<=": operator.le,
+    ">=": operator.ge,
+    "<": operator.lt,
+    ">": operator.gt,
+}
 
 Numbers = tuple[int, ...]
 
@@ -20,7 +29,7 @@ Numbers = tuple[int, ...]
 def requirement(dist: str) -> str | None:
     """The versions of layerkit that an installed distribution requires, such as ``>=0.1,<0.2``.
 
-    None if it names none, or only under a condition (an extra, a platform).
+    None if it requires none, or only under a condition (an extra, a platform).
     """
     from importlib.metadata import PackageNotFoundError, distribution
 
@@ -32,14 +41,14 @@ def requirement(dist: str) -> str | None:
     return ",".join(found) or None
 
 
-def admits(wanted: str, version: str) -> bool:
-    """Whether ``version`` is among the versions ``wanted``.
+def allows(required: str, version: str) -> bool:
+    """Whether ``version`` is among the versions ``required``.
 
-    >>> admits(">=0.1,<0.2", "0.1.7"), admits(">=0.3", "0.1.7"), admits("==0.1.*", "0.1.7")
+    >>> allows(">=0.1,<0.2", "0.1.7"), allows(">=0.3", "0.1.7"), allows("==0.1.*", "0.1.7")
     (True, False, True)
     """
     have = _numbers(version)
-    return have is None or all(_holds(have, clause.strip()) for clause in wanted.split(","))
+    return have is None or all(_holds(have, clause.strip()) for clause in required.split(","))
 
 
 def _holds(have: Numbers, clause: str) -> bool:
@@ -48,33 +57,13 @@ def _holds(have: Numbers, clause: str) -> bool:
         return True
     sign, text, rest = found.groups()
     given = _numbers(text) or ()
+    size = max(len(have), len(given))
+    a, b = (numbers + (0,) * (size - len(numbers)) for numbers in (have, given))
     if sign in ("==", "!=") and rest == ".*":
-        return (_filled(have, len(given))[: len(given)] == given) == (sign == "==")
+        return (a[: len(given)] == given) == (sign == "==")
     if sign == "~=":
-        return (
-            _compare(have, given) >= 0 and _filled(have, len(given))[: len(given) - 1] == given[:-1]
-        )
-    return _SIGNS[sign](_compare(have, given))
-
-
-_SIGNS: dict[str, Callable[[int], bool]] = {
-    "==": lambda c: c == 0,
-    "!=": lambda c: c != 0,
-    "<=": lambda c: c <= 0,
-    ">=": lambda c: c >= 0,
-    "<": lambda c: c < 0,
-    ">": lambda c: c > 0,
-}
-
-
-def _compare(a: Numbers, b: Numbers) -> int:
-    size = max(len(a), len(b))
-    x, y = _filled(a, size), _filled(b, size)
-    return (x > y) - (x < y)
-
-
-def _filled(numbers: Numbers, size: int) -> Numbers:
-    return numbers + (0,) * (size - len(numbers))
+        return a >= b and a[: len(given) - 1] == given[:-1]
+    return bool(_SIGNS[sign](a, b))
 
 
 def _numbers(version: str) -> Numbers | None:

@@ -1,7 +1,7 @@
 """Importing the class behind an entry point, isolated from everything else.
 
-Whatever a plugin does while it is imported (raise, exit, print) reaches only whoever asked for it,
-as one error that names the distribution and keeps the cause.
+If a plugin raises or exits while it is imported, only the code that needs it gets an error, which
+names the distribution and keeps the cause.
 """
 
 from __future__ import annotations
@@ -15,30 +15,30 @@ from typing import Any
 
 from layerkit.core.parts import Part
 from layerkit.discovery.candidates import FIRST_PARTY, Candidate
-from layerkit.discovery.compatibility import admits, requirement
+from layerkit.discovery.compatibility import allows, requirement
 from layerkit.errors import PluginError, PluginLoadError, PluginProblem, PluginVersionError
 
 __all__ = ["CONTRACT_VERSION", "OLDEST_CONTRACT", "import_part"]
 
 CONTRACT_VERSION = 1
-"""Version of the contracts in ``layerkit.core``; raised when a part that was written for it would
-no longer work."""
+"""Version of the base classes in ``layerkit.core``; raised when a part written for the previous one
+would no longer work."""
 
 OLDEST_CONTRACT = 1
 """The oldest version whose parts still work here."""
 
 
 def import_part(candidate: Candidate, base: type[Part], singular: str) -> Any:
-    """The class behind ``candidate``, which inherits ``base``; ``singular`` is its kind in words.
+    """Import the class behind ``candidate``, a subclass of ``base``; ``singular`` is its kind.
 
-    What the module prints goes to standard error: standard output is the caller's.
+    What the module prints to standard output goes to standard error.
 
     Raises
     ------
     PluginLoadError
-        If its module raises (SystemExit too; the cause is chained) or is no such part.
+        If the import raises (even SystemExit; the cause is chained), or gives something else.
     PluginVersionError
-        If it is made for another layerkit, by its distribution's requirement or its own word.
+        If the part is made for another version of layerkit.
     """
     _check_requirement(candidate, singular)
     module, _, attribute = candidate.value.partition(":")
@@ -48,15 +48,17 @@ def import_part(candidate: Candidate, base: type[Part], singular: str) -> Any:
             for step in attribute.split("."):
                 found = getattr(found, step)
     except KeyboardInterrupt:
-        raise  # of the user, as far as anyone can tell
+        raise  # most likely from the user
     except BaseException as cause:
-        reason = f"importing {candidate.value} raised {type(cause).__name__}: {_words(cause)}"
+        reason = f"importing {candidate.value} raised {type(cause).__name__}: {_message(cause)}"
         raise _broken(candidate, singular, reason, cause) from cause
     if not (isinstance(found, type) and issubclass(found, base)):
-        raise _broken(candidate, singular, f"{candidate.value} is not a {base.__name__}")
-    named = getattr(found, "type_name", None)
-    if named != candidate.name:
-        reason = f"{candidate.value} has type_name {named!r}, not {candidate.name!r}"
+        raise _broken(
+            candidate, singular, f"{candidate.value} is not a subclass of {base.__name__}"
+        )
+    type_name = getattr(found, "type_name", None)
+    if type_name != candidate.name:
+        reason = f"{candidate.value} has type_name {type_name!r}, not {candidate.name!r}"
         raise _broken(candidate, singular, reason)
     _check_contract(candidate, singular, found.contract_version)
     return found
@@ -64,7 +66,7 @@ def import_part(candidate: Candidate, base: type[Part], singular: str) -> Any:
 
 @contextlib.contextmanager
 def _prints_to_stderr(candidate: Candidate) -> Iterator[None]:
-    """Send to standard error what Python prints; of a stranger, also what is written lower down."""
+    """Send standard output to standard error; for other distributions, the descriptor too."""
     kept = None
     if candidate.dist != FIRST_PARTY:
         with contextlib.suppress(OSError, ValueError):  # a process without the descriptors
@@ -80,11 +82,11 @@ def _prints_to_stderr(candidate: Candidate) -> Iterator[None]:
             os.close(kept)
 
 
-def _words(error: BaseException) -> str:
-    """Its message; a class of a plugin may fail even at that."""
+def _message(error: BaseException) -> str:
+    """The message of an error; ``str`` of a plugin's exception may itself raise."""
     try:
         return str(error)
-    except Exception:  # noqa: BLE001  # whatever a plugin's own code raises
+    except Exception:  # noqa: BLE001  # anything that a plugin's code raises
         return "(its message cannot be shown)"
 
 
@@ -93,12 +95,17 @@ def _broken(
 ) -> PluginError:
     hint = f"fix or uninstall {candidate.dist}; other parts are not affected"
     if isinstance(cause, ImportError) and (cause.name or "").partition(".")[0] == "layerkit":
-        hint = (
-            f"{candidate.dist} may be made for another version of layerkit: {_upgrade(candidate)}"
-        )
+        upgrade = f"python -m pip install --upgrade layerkit {candidate.dist}"
+        hint = f"{candidate.dist} may be made for another version of layerkit: {upgrade}"
+    return _unusable(PluginLoadError, candidate, singular, reason, hint)
+
+
+def _unusable(
+    kind: type[PluginError], candidate: Candidate, singular: str, reason: str, hint: str
+) -> PluginError:
     message = f"{singular} {candidate.name!r} of {candidate} cannot be used: {reason}"
     problem = PluginProblem(candidate.name, message, installed=(str(candidate),))
-    return PluginLoadError(message, hint=hint, problems=[problem])
+    return kind(message, hint=hint, problems=[problem])
 
 
 def _check_requirement(candidate: Candidate, singular: str) -> None:
@@ -106,34 +113,30 @@ def _check_requirement(candidate: Candidate, singular: str) -> None:
 
     if candidate.dist in (None, FIRST_PARTY):
         return
-    wanted = requirement(candidate.dist or "")
-    if wanted is not None and not admits(wanted, __version__):
-        reason = f"it requires layerkit{wanted}, this is layerkit {__version__}"
-        raise _mismatched(candidate, singular, reason, _upgrade(candidate))
+    required = requirement(candidate.dist or "")
+    if required is not None and not allows(required, __version__):
+        reason = f"it requires layerkit{required}, this is layerkit {__version__}"
+        raise _conflict(candidate, singular, reason, f"layerkit {candidate.dist}")
 
 
 def _check_contract(candidate: Candidate, singular: str, version: object) -> None:
     from layerkit import __version__
 
     if type(version) is not int:
-        reason = f"its contract_version is {version!r:.80}, a whole number is wanted"
+        reason = f"expected an integer as its contract_version, got {version!r:.80}"
         raise _broken(candidate, singular, reason)
     if OLDEST_CONTRACT <= version <= CONTRACT_VERSION:
         return
-    known = str(CONTRACT_VERSION)
+    supported = str(CONTRACT_VERSION)
     if OLDEST_CONTRACT < CONTRACT_VERSION:
-        known = f"{OLDEST_CONTRACT} to {CONTRACT_VERSION}"
-    reason = f"it is made for contract version {version}, layerkit {__version__} knows {known}"
+        supported = f"{OLDEST_CONTRACT} to {CONTRACT_VERSION}"
+    reason = (
+        f"it is made for contract version {version}, layerkit {__version__} supports {supported}"
+    )
     old = candidate.dist if version < OLDEST_CONTRACT else FIRST_PARTY
-    raise _mismatched(candidate, singular, reason, f"python -m pip install --upgrade {old}")
+    raise _conflict(candidate, singular, reason, str(old))
 
 
-def _upgrade(candidate: Candidate) -> str:
-    return f"python -m pip install --upgrade layerkit {candidate.dist}"
-
-
-def _mismatched(candidate: Candidate, singular: str, reason: str, line: str) -> PluginVersionError:
-    message = f"{singular} {candidate.name!r} of {candidate} cannot be used: {reason}"
-    problem = PluginProblem(candidate.name, message, installed=(str(candidate),))
-    hint = f"bring the two together with: {line}"
-    return PluginVersionError(message, hint=hint, problems=[problem])
+def _conflict(candidate: Candidate, singular: str, reason: str, outdated: str) -> PluginError:
+    hint = f"upgrade with: python -m pip install --upgrade {outdated}"
+    return _unusable(PluginVersionError, candidate, singular, reason, hint)

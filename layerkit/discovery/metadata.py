@@ -1,9 +1,8 @@
-"""What installed distributions declare as entry points, read from their folders on ``sys.path``.
+"""The entry points of installed distributions, read from their folders on ``sys.path``.
 
-``importlib.metadata`` gives the same, and is asked where the path holds more than plain folders.
-But it takes 25 ms to import and half a millisecond for each distribution's metadata, which is as
-long as all else that loading a model does. Here only ``entry_points.txt`` is read, and ``METADATA``
-where it declares something.
+``importlib.metadata`` gives the same, and is used where the path holds anything but folders. But it
+takes 25 ms to import and half a millisecond per distribution, as long as everything else that
+loading a model does. Here only ``entry_points.txt`` is read, and ``METADATA`` if that has entries.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from importlib.metadata import Distribution
 
-__all__ = ["EntryPoint", "asked", "declared", "normalised", "scanned"]
+__all__ = ["EntryPoint", "entry_points", "normalised", "read_folders", "read_importlib"]
 
 _TARGET = re.compile(r"([\w.]+)\s*(?::\s*([\w.]+)\s*)?(?:\[.*\]\s*)?$")
 
@@ -33,19 +32,19 @@ class EntryPoint(NamedTuple):
     version: str | None
 
 
-def declared(prefix: str) -> list[EntryPoint]:
-    """The entry points of groups that begin with ``prefix``.
+def entry_points(prefix: str) -> list[EntryPoint]:
+    """The entry points in groups that start with ``prefix``.
 
-    Of several distributions of one name only the first on ``sys.path`` counts: it is the one that
-    is imported. One whose metadata cannot be parsed declares nothing, and hurts nobody else.
+    Of several distributions with one name only the first on ``sys.path`` counts, since that one is
+    imported. A distribution whose metadata cannot be parsed has no entry points.
     """
     others = [f for f in sys.meta_path if hasattr(f, "find_distributions") and f is not PathFinder]
-    found = None if others else scanned(sys.path, prefix)
-    return asked(prefix) if found is None else found
+    found = None if others else read_folders(sys.path, prefix)
+    return read_importlib(prefix) if found is None else found
 
 
-def scanned(path: Iterable[str], prefix: str) -> list[EntryPoint] | None:
-    """``declared`` for the folders of ``path``; None if it holds a file, such as a zip."""
+def read_folders(path: Iterable[str], prefix: str) -> list[EntryPoint] | None:
+    """``entry_points`` of the folders on ``path``; None if it holds a file, such as a zip."""
     found: list[EntryPoint] = []
     seen: set[str] = set()
     for folder in path:
@@ -53,7 +52,7 @@ def scanned(path: Iterable[str], prefix: str) -> list[EntryPoint] | None:
             entries = os.listdir(folder or ".")  # noqa: PTH208  # pathlib takes 5 ms to import
         except NotADirectoryError:
             return None
-        except OSError:  # what is not there or cannot be read is passed over by imports too
+        except OSError:  # missing or unreadable: imports skip it too
             continue
         for entry in entries:
             if entry.lower().endswith((".dist-info", ".egg-info", "egg-info")):
@@ -62,7 +61,7 @@ def scanned(path: Iterable[str], prefix: str) -> list[EntryPoint] | None:
 
 
 def _of_folder(folder: str, prefix: str, seen: set[str]) -> list[EntryPoint]:
-    """The entry points of one distribution whose name is not among ``seen``, where it is added."""
+    """The entry points of one distribution, unless its name is in ``seen``; adds it there."""
     text = _read(folder, "entry_points.txt")
     stem = re.split(r"[\\/]", folder)[-1].partition("-")[0]
     if prefix not in text:
@@ -98,7 +97,7 @@ def _name_and_version(text: str) -> tuple[str | None, str | None]:
 
 
 def _parsed(text: str, prefix: str) -> Iterator[tuple[str, str, str]]:
-    """(group, name, target) of the lines in groups that begin with ``prefix``."""
+    """(group, name, target) of the lines in groups that start with ``prefix``."""
     group = ""
     for line in map(str.strip, text.splitlines()):
         if line.startswith("[") and line.endswith("]"):
@@ -112,8 +111,8 @@ def _parsed(text: str, prefix: str) -> Iterator[tuple[str, str, str]]:
                 yield group, name.strip(), f"{target[1]}:{target[2]}"
 
 
-def asked(prefix: str) -> list[EntryPoint]:
-    """``declared``, asked of importlib.metadata: zip files and finders of other kinds too."""
+def read_importlib(prefix: str) -> list[EntryPoint]:
+    """``entry_points`` by importlib.metadata, which also knows zip files and other finders."""
     from importlib.metadata import distributions
 
     found: list[EntryPoint] = []
@@ -130,10 +129,10 @@ def asked(prefix: str) -> list[EntryPoint]:
 def _of_distribution(dist: Distribution, prefix: str) -> list[tuple[str, str, str]]:
     try:
         return list(_parsed(dist.read_text("entry_points.txt") or "", prefix))
-    except Exception:  # noqa: BLE001  # finders raise whatever they meet
+    except Exception:  # noqa: BLE001  # finders may raise anything
         return []
 
 
 def normalised(name: str) -> str:
-    """A distribution's name in the one spelling of PEP 503."""
+    """The name of a distribution as PEP 503 normalises it."""
     return re.sub(r"[-_.]+", "-", name).lower()

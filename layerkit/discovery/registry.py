@@ -1,14 +1,13 @@
-"""Where parts come from: one ``Registry`` class for all groups of entry points.
+"""Registries: find parts by name, one ``Registry`` per group of entry points.
 
-Metadata first: listing names reads what the installed distributions declare and imports nothing;
-asking for one name imports that one module. A broken, slow or colliding plugin hurts only whoever
-asks for it. Classes registered in the process (a notebook) come beside the installed ones.
+Listing names reads metadata and imports nothing; looking up a name imports that one module. So a
+broken, slow or colliding plugin affects only code that uses it. Classes registered in the process
+(in a notebook) are found beside the installed ones.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import warnings
 from collections.abc import Mapping
 from functools import lru_cache
@@ -20,10 +19,12 @@ from layerkit.core.parts import Activation, DataSource, Initializer, Loss, Metri
 from layerkit.discovery.candidates import (
     ALLOW_VARIABLE,
     FIRST_PARTY,
+    KINDS,
     Candidate,
+    Group,
     installed,
     may_import,
-    usable,
+    usable_candidates,
 )
 from layerkit.discovery.importing import import_part
 from layerkit.display import nearest, quoted
@@ -47,8 +48,6 @@ __all__ = [
 
 P = TypeVar("P", bound=Part)
 
-TYPE_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,126}[a-z0-9])?")  # that of the model file
-
 
 class Registry(Generic[P]):
     """The parts of one kind: ``registry["dense"]`` is a class, ``registry.create(...)`` a part.
@@ -56,12 +55,12 @@ class Registry(Generic[P]):
     Parameters
     ----------
     kind
-        Plural word that names the kind and its entry point group, ``layerkit.<kind>``.
+        Plural name of the kind; the entry point group is ``layerkit.<kind>``.
     base
-        The contract class that its parts inherit.
+        The base class of its parts.
     """
 
-    def __init__(self, kind: str, base: type[P]) -> None:
+    def __init__(self, kind: Group, base: type[P]) -> None:
         self.kind = kind
         self.group = f"layerkit.{kind}"
         self.base = base
@@ -69,33 +68,28 @@ class Registry(Generic[P]):
         self._loaded: dict[Candidate, type[P]] = {}
 
     def names(self) -> list[str]:
-        """All names on offer, sorted; imports nothing."""
+        """All names, sorted; imports nothing."""
         return sorted({*installed().get(self.group, {}), *self._local})
 
     def candidates(self, name: str) -> list[Candidate]:
-        """Who provides ``name``; a class registered in the process comes first."""
-        local = self._local.get(name)
-        here = (
-            []
-            if local is None
-            else [
-                Candidate(self.group, name, f"{local.__module__}:{local.__qualname__}", None, None)
-            ]
-        )
-        return [*here, *installed().get(self.group, {}).get(name, ())]
+        """Everything that provides ``name``; a class registered in the process comes first."""
+        local = [self._registered(part) for key, part in self._local.items() if key == name]
+        return [*local, *installed().get(self.group, {}).get(name, ())]
 
     def choose(self, name: str, *, where: str = "") -> Candidate:
-        """The one candidate for ``name``: one registered in the process wins over layerkit's own,
-        and that over a stranger's, with a warning.
+        """The candidate that ``name`` stands for.
+
+        A class registered in the process wins over layerkit's own part, and that over another
+        distribution's, with a warning.
 
         Raises
         ------
         UnknownTypeError
-            If nobody offers it; the message gives the nearest names.
+            If there is no such part; the message gives the nearest names.
         PluginAmbiguousError
-            If several distributions do.
+            If several distributions offer it.
         PluginNotAllowedError
-            If LAYERKIT_PLUGINS names none of those that do.
+            If only distributions offer it that LAYERKIT_PLUGINS does not name.
         """
         candidates = self.candidates(name)
         if not candidates:
@@ -106,17 +100,15 @@ class Registry(Generic[P]):
                 hint=f"installed {self.kind}: {', '.join(known) or 'none'}",
                 problems=[PluginProblem(name, reason, where)],
             )
-        chosen = usable(candidates)
+        chosen = usable_candidates(candidates)
         if not chosen:
             raise self._not_listed(candidates[0])
         if len(chosen) > 1:
             raise self.ambiguous(name, chosen, where)
         if len(candidates) > 1 and chosen[0].dist == FIRST_PARTY:
-            others = " and ".join(
-                str(candidate) for candidate in candidates if candidate not in chosen
-            )
+            others = " and ".join(str(one) for one in candidates if one not in chosen)
             warnings.warn(
-                f"{self.singular} {name!r} is layerkit's own; that of {others} is not used",
+                f"{self.singular} {name!r} is layerkit's own; the one in {others} is not used",
                 stacklevel=2,
             )
         return chosen[0]
@@ -124,19 +116,19 @@ class Registry(Generic[P]):
     def ambiguous(
         self, name: str, candidates: list[Candidate], where: str = ""
     ) -> PluginAmbiguousError:
-        """The error that says which distributions claim ``name``."""
+        """The error for a ``name`` that several distributions offer."""
         claims = tuple(map(str, candidates))
         reason = f"{self.singular} {quoted(name)} is offered by {' and by '.join(claims)}"
         return PluginAmbiguousError(
             f"{where}: {reason}" if where else reason,
-            hint=f"uninstall all but one of them, or name those to use in {ALLOW_VARIABLE}",
+            hint=f"uninstall all but one of them, or name the ones to use in {ALLOW_VARIABLE}",
             problems=[PluginProblem(name, reason, where, installed=claims)],
         )
 
     def refused(
         self, candidate: Candidate, reason: str, hint: str | None = None
     ) -> PluginNotAllowedError:
-        """The error for a candidate that the caller does not allow."""
+        """The error for a candidate that is not allowed."""
         problem = PluginProblem(candidate.name, reason, installed=(str(candidate),))
         return PluginNotAllowedError(
             f"{self.singular} {candidate.name!r}: {reason}",
@@ -147,15 +139,15 @@ class Registry(Generic[P]):
     def _not_listed(self, candidate: Candidate) -> PluginNotAllowedError:
         return self.refused(
             candidate,
-            f"{candidate} is not among the distributions that {ALLOW_VARIABLE} names",
+            f"{candidate} is not among the distributions in {ALLOW_VARIABLE}",
             f"if you trust it, add {candidate.dist} to {ALLOW_VARIABLE}, or unset that variable",
         )
 
     @property
     def singular(self) -> str:
-        """The kind as a word for one part, for messages."""
-        irregular = {"layers": "layer type", "losses": "loss", "data": "data set"}
-        return irregular.get(self.kind, self.kind.removesuffix("s"))
+        """What messages call one part of this kind."""
+        nouns = {plural: noun for noun, plural in KINDS.items()}
+        return {**nouns, "layers": "layer type", "data": "data set"}[self.kind]
 
     def load(self, candidate: Candidate) -> type[P]:
         """Import the class behind ``candidate``.
@@ -163,7 +155,7 @@ class Registry(Generic[P]):
         Raises
         ------
         PluginLoadError, PluginVersionError
-            As ``importing.import_part``.
+            Same as ``importing.import_part``.
         PluginNotAllowedError
             If LAYERKIT_PLUGINS does not name its distribution.
         """
@@ -176,10 +168,14 @@ class Registry(Generic[P]):
         return self._loaded[candidate]
 
     def origin(self, part: type[P]) -> Candidate:
-        """Who provides the class ``part``: a distribution, or this process."""
+        """The candidate behind the class ``part``: of a distribution, or of this process."""
         for candidate, loaded in self._loaded.items():
             if loaded is part:
                 return candidate
+        return self._registered(part)
+
+    def _registered(self, part: type[P]) -> Candidate:
+        """The candidate for a class of this process."""
         value = f"{part.__module__}:{part.__qualname__}"
         return Candidate(self.group, part.type_name, value, None, None)
 
@@ -190,80 +186,74 @@ class Registry(Generic[P]):
         return isinstance(name, str) and bool(self.candidates(name))
 
     def register(self, part: type[P]) -> type[P]:
-        """Make ``part`` known in this process, in place of one of the same name."""
+        """Register ``part`` in this process; it replaces one of the same name."""
         self._local[part.type_name] = part
         _forget()
         return part
 
     def unregister(self, name: str) -> None:
-        """Forget a class registered in this process."""
+        """Remove a class registered in this process."""
         self._local.pop(name, None)
         _forget()
 
     def create(self, config: str | Mapping[str, Any]) -> P:
-        """A part from its name, or from its settings with the name under "type".
+        """Construct a part from its name, or from its settings with the name under "type".
 
         Raises
         ------
         PluginError
             If there is no such part, or it cannot be imported.
         SpecError
-            If the part refuses the settings.
+            If its constructor does not accept the settings.
         """
         name, settings = split_config(config)
         try:
             return self[name](**settings)
         except TypeError as cause:
-            raise SpecError(f"{self.singular} {name!r} refuses its settings: {cause}") from cause
+            raise SpecError(
+                f"{self.singular} {name!r} does not accept its settings: {cause}"
+            ) from cause
 
     def migrated(
         self, part: type[P], config: dict[str, Any], version: int, *, where: str = ""
     ) -> dict[str, Any]:
-        """``config`` of settings version ``version`` brought to that of the class.
+        """``config`` converted from settings version ``version`` to that of the class.
 
         Raises
         ------
         PluginVersionError
-            If the settings are newer than the class, or older and it cannot read them.
+            If the settings are newer than the class, or it cannot convert them.
         """
         if version == part.config_version:
             return config
         reason = f"settings of version {version}; {part.__name__} has {part.config_version}"
         problem = PluginProblem(part.type_name, reason, where)
-        if version > part.config_version:
-            raise PluginVersionError(
-                f"{where}: {part.type_name!r} is too old here: the file holds {reason}",
-                hint=f"python -m pip install --upgrade {self.origin(part).dist or part.__module__}",
-                problems=[problem],
-            )
         candidate = self.origin(part)
+        dist = candidate.dist or part.__module__
+
+        def error(text: str, hint: str) -> PluginVersionError:
+            message = f"{where}: {part.type_name!r} {text}"
+            return PluginVersionError(message, hint=hint, problems=[problem])
+
+        if version > part.config_version:
+            hint = f"python -m pip install --upgrade {dist}"
+            raise error(f"is too old here: the file holds {reason}", hint)
         hint = (
-            f"another version of {candidate.dist or part.__module__} may read them; the file "
-            "itself is sound, and inspect, verify and load_tensors work without the plugin"
+            f"another version of {dist} may read them; the file itself is sound, and inspect, "
+            "verify and load_tensors work without the plugin"
         )
+        failure = f"cannot migrate {reason}: {part.__name__}.migrate of {candidate}"
         try:
             found = part.migrate(dict(config), version)
-        except (Exception, SystemExit) as cause:  # whatever a plugin's own code raises
-            raised = (
-                f"{part.__name__}.migrate of {candidate} raised {type(cause).__name__}: {cause}"
-            )
-            raise PluginVersionError(
-                f"{where}: {part.type_name!r} cannot migrate {reason}: {raised}",
-                hint=hint,
-                problems=[problem],
-            ) from cause
+        except (Exception, SystemExit) as cause:  # anything that a plugin's code raises
+            raise error(f"{failure} raised {type(cause).__name__}: {cause}", hint) from cause
         if not isinstance(found, dict):
-            raise PluginVersionError(
-                f"{where}: {part.type_name!r} cannot migrate {reason}: {part.__name__}.migrate of "
-                f"{candidate} gave {quoted(found)}, not the new settings",
-                hint=hint,
-                problems=[problem],
-            )
+            raise error(f"{failure} returned {quoted(found)}, not the new settings", hint)
         return found
 
 
 def split_config(config: str | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """("tanh", {}) for "tanh"; the name under "type" and the rest for a mapping."""
+    """The name of a part and its settings: ("tanh", {}) for "tanh"."""
     if isinstance(config, str):
         return config, {}
     rest = dict(config)
@@ -286,7 +276,7 @@ REGISTRIES: dict[str, Registry[Any]] = {
 
 
 def _shared(kind: str, config: str | Mapping[str, Any]) -> Any:
-    """One object for equal configurations; layers ask for their activations at every feed."""
+    """One object for equal configurations: layers look up their activations in every feed."""
     if isinstance(config, str):
         return _named(kind, config)
     return _configured(kind, json.dumps(config, sort_keys=True))
@@ -303,53 +293,53 @@ def _configured(kind: str, config: str) -> Any:
 
 
 def _forget() -> None:
-    """After a class was registered or taken back: make the shared objects anew."""
+    """Drop the shared objects, after a class was registered or removed."""
     _named.cache_clear()
     _configured.cache_clear()
 
 
 def activation(config: str | Mapping[str, Any]) -> Activation:
-    """The activation of that name or configuration; the same object for equal ones.
+    """The activation with this name or configuration; equal ones are the same object.
 
     Raises
     ------
     PluginError, SpecError
-        As ``Registry.create``.
+        Same as ``Registry.create``.
     """
     part: Activation = _shared("activations", config)
     return part
 
 
 def initializer(config: str | Mapping[str, Any]) -> Initializer:
-    """The initializer of that name or configuration; the same object for equal ones.
+    """The initializer with this name or configuration; equal ones are the same object.
 
     Raises
     ------
     PluginError, SpecError
-        As ``Registry.create``.
+        Same as ``Registry.create``.
     """
     part: Initializer = _shared("initializers", config)
     return part
 
 
 def schedule(config: str | Mapping[str, Any]) -> Schedule:
-    """The schedule of that name or configuration; the same object for equal ones.
+    """The schedule with this name or configuration; equal ones are the same object.
 
     Raises
     ------
     PluginError, SpecError
-        As ``Registry.create``.
+        Same as ``Registry.create``.
     """
     part: Schedule = _shared("schedules", config)
     return part
 
 
 def register(part: type[P]) -> type[P]:
-    """Class decorator: make a part known in this process, for notebooks and tests.
+    """Class decorator that registers a part in this process, for notebooks and tests.
 
-    A model file records such a layer as unpackaged: another process must register it too before
-    it can load the file. A class whose name is that of an installed part hides it in this process,
-    which a warning says.
+    Model files record such a layer as unpackaged: another process must register it too before it
+    can load the file. A class with the name of an installed part hides that part in this process,
+    with a warning.
 
     Returns
     -------
@@ -359,16 +349,18 @@ def register(part: type[P]) -> type[P]:
     Raises
     ------
     TypeError
-        If the class inherits none of the contracts, or has no type_name.
+        If the class is not a subclass of a part's base class, or has no type_name.
     ValueError
-        If its type_name is not made of lower-case letters, digits, ".", "_" and "-".
+        If its type_name has other characters than lower-case letters, digits, ".", "_" and "-".
     """
+    from layerkit.codec.names import TYPE_KEY  # loads slowly, and only registering needs it
+
     name = getattr(part, "type_name", None)
     if not isinstance(name, str):
-        raise TypeError(f"{part.__name__} needs a class attribute type_name, its registry name")
-    if not TYPE_NAME.fullmatch(name):
+        raise TypeError(f"{part.__name__} needs a class attribute type_name, its name in specs")
+    if not TYPE_KEY.fullmatch(name):
         raise ValueError(
-            f"type_name {name!r}: lower-case letters, digits, '.', '_', '-' are wanted"
+            f"expected lower-case letters, digits, '.', '_' and '-' as type_name, got {name!r}"
         )
     for registry in REGISTRIES.values():
         if issubclass(part, registry.base):
@@ -382,4 +374,4 @@ def register(part: type[P]) -> type[P]:
                 )
             registry.register(part)
             return part
-    raise TypeError(f"{part.__name__} inherits none of the contracts of layerkit's parts")
+    raise TypeError(f"{part.__name__} must inherit a base class of parts, such as layerkit.Layer")

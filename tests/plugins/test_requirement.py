@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
 
-from layerkit.discovery.compatibility import admits
+from layerkit.discovery.compatibility import allows
 
 NUMBERS = st.lists(st.integers(0, 3), min_size=1, max_size=3).map(lambda n: ".".join(map(str, n)))
 TWO = st.lists(st.integers(0, 3), min_size=2, max_size=3).map(lambda n: ".".join(map(str, n)))
@@ -21,7 +21,7 @@ CLAUSES = st.one_of(
 @given(st.lists(CLAUSES, min_size=1, max_size=3), NUMBERS)
 def test_releases_are_compared_as_pip_compares_them(clauses: list[str], version: str) -> None:
     wanted = ",".join(clauses)
-    assert admits(wanted, version) == SpecifierSet(wanted).contains(version)
+    assert allows(wanted, version) == SpecifierSet(wanted).contains(version)
 
 
 @pytest.mark.parametrize(
@@ -40,4 +40,4 @@ def test_releases_are_compared_as_pip_compares_them(clauses: list[str], version:
     ],
 )
 def test_lengths_and_what_is_not_a_plain_release(wanted: str, version: str, good: bool) -> None:
-    assert admits(wanted, version) is good
+    assert allows(wanted, version) is good

@@ -105,7 +105,7 @@ def test_layerkits_own_names_cannot_be_taken(crowd: Site, spec: Spec) -> None:
     assert (done.code, done.err) == (0, "")
     assert not done.marks
     told = crowd.run("build", crowd.folder.parent / "dense.json", "--dry-run")
-    text = "warning: layer type 'dense' is layerkit's own; that of acme-thief 1.0 is not used\n"
+    text = "warning: layer type 'dense' is layerkit's own; the one in acme-thief 1.0 is not used\n"
     assert told.err == text
 
 

@@ -137,7 +137,7 @@ def test_an_editable_install_behind_its_pyproject(site: Site, tmp_path: Path) ->
     (project / "pyproject.toml").unlink()
     project.rmdir()
     (found,) = findings(site, "stale entry points")
-    assert "is not there any more" in found["message"]
+    assert "which no longer exists" in found["message"]
 
 
 def test_an_editable_install_that_is_up_to_date(site: Site, tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_entry_points_that_cannot_be_read_are_found(site: Site) -> None:
 def test_a_bare_name_is_worth_a_notice(site: Site) -> None:
     site.add("acme-parts", {"spline": "acme_spline:Part"})
     (found,) = findings(site, "bare name")
-    assert (found["level"], found["fix"]) == ("notice", "its author can call it acme.spline")
+    assert (found["level"], found["fix"]) == ("notice", "its author can rename it to acme.spline")
 
 
 def test_classes_registered_here_are_listed_and_may_hide_others(site: Site) -> None:
@@ -182,13 +182,13 @@ def test_classes_registered_here_are_listed_and_may_hide_others(site: Site) -> N
 import warnings, layerkit
 from acme_good import Part
 from layerkit.discovery.tools.doctor import examine
-from layerkit.discovery.tools.listing import listing
+from layerkit.discovery.tools.listing import list_types
 from layerkit.discovery.tools.why import why
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     layerkit.register(type("Mine", (Part,), {"type_name": "acme.good"}))
     layerkit.register(type("Mine", (Part,), {"type_name": "acme.mine"}))
-for row in listing("layers"):
+for row in list_types("layers"):
     if row.candidate.name.startswith("acme"):
         print(row.candidate.name, row.candidate.dist, row.origin, row.status, row.hidden_by)
 print(*[(f.level, f.check) for f in examine().findings])

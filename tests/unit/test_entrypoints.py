@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from layerkit.discovery import metadata as entrypoints
-from layerkit.discovery.metadata import EntryPoint, asked, declared, scanned
+from layerkit.discovery.metadata import EntryPoint, entry_points, read_folders, read_importlib
 
 PREFIX = "layerkit."
 LAYER = "[layerkit.layers]\nacme.one = acme.one:One\n"
@@ -35,15 +35,15 @@ def install(
 def both(path: list[Path], monkeypatch: pytest.MonkeyPatch) -> list[EntryPoint]:
     """What the folders declare, read in both ways."""
     monkeypatch.setattr(sys, "path", [str(p) for p in path])
-    found = scanned(sys.path, PREFIX)
-    assert found == asked(PREFIX)
-    assert declared(PREFIX) == found
+    found = read_folders(sys.path, PREFIX)
+    assert found == read_importlib(PREFIX)
+    assert entry_points(PREFIX) == found
     return found
 
 
 def test_this_environment() -> None:
-    found = declared(PREFIX)
-    assert found == asked(PREFIX)
+    found = entry_points(PREFIX)
+    assert found == read_importlib(PREFIX)
     assert EntryPoint(
         "layerkit.layers", "dense", "layerkit_plugins.layers.dense:Dense", "layerkit", "0.1.0"
     ) in [ep._replace(version="0.1.0") for ep in found]
@@ -132,7 +132,7 @@ def test_headers_as_they_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_metadata_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The folder's own name stands in; importlib.metadata knows no name then."""
     monkeypatch.setattr(sys, "path", [str(install(tmp_path, "a_b-1.dist-info", LAYER, None))])
-    (found,) = declared(PREFIX)
+    (found,) = entry_points(PREFIX)
     assert (found.dist, found.version) == ("a-b", None)
 
 
@@ -155,7 +155,7 @@ def test_odd_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(both([tmp_path / "nowhere", tmp_path], monkeypatch)) == 1
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [""])
-    assert [ep.dist for ep in declared(PREFIX)] == ["acme"]
+    assert [ep.dist for ep in entry_points(PREFIX)] == ["acme"]
 
 
 def test_a_zip_file_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,8 +164,8 @@ def test_a_zip_file_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         z.writestr("acme-2.dist-info/entry_points.txt", LAYER)
         z.writestr("acme-2.dist-info/METADATA", "Name: acme\nVersion: 2\n")
     monkeypatch.setattr(sys, "path", [str(archive)])
-    assert scanned(sys.path, PREFIX) is None
-    assert [ep.dist for ep in declared(PREFIX)] == ["acme"]
+    assert read_folders(sys.path, PREFIX) is None
+    assert [ep.dist for ep in entry_points(PREFIX)] == ["acme"]
 
 
 def test_another_finder_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,9 +178,9 @@ def test_another_finder_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             return PathFinder.find_distributions(type(context)(path=[str(site)]))
 
     monkeypatch.setattr(sys, "path", [])
-    assert declared(PREFIX) == []
+    assert entry_points(PREFIX) == []
     monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Elsewhere])
-    assert [ep.dist for ep in declared(PREFIX)] == ["acme"]
+    assert [ep.dist for ep in entry_points(PREFIX)] == ["acme"]
 
 
 def test_a_finder_that_breaks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,9 +66,9 @@ def test_places_that_cannot_be_written(model: layerkit.Model) -> None:
     Path("folder").mkdir()
     Path("file").write_text("text")
     wanted = {
-        "none/m.layerkit": (FileNotFoundError, "make it first: mkdir -p none"),
+        "none/m.layerkit": (FileNotFoundError, "create it first: mkdir -p none"),
         "folder": (IsADirectoryError, f"such as {Path('folder/model.layerkit')}"),
-        "file/m.layerkit": (NotADirectoryError, "what should be its folder is a file"),
+        "file/m.layerkit": (NotADirectoryError, "its folder is a file"),
         "n" * 300: (OSError, "cannot be written"),
     }
     for path, (kind, told) in wanted.items():
@@ -77,7 +77,7 @@ def test_places_that_cannot_be_written(model: layerkit.Model) -> None:
         assert isinstance(caught.value, kind)
         assert caught.value.filename == caught.value.path
         assert caught.value.errno
-    with pytest.raises(PathError, match="file is there already") as caught:
+    with pytest.raises(PathError, match="file exists already") as caught:
         layerkit.save(model, "file", overwrite=False)
     assert isinstance(caught.value, FileExistsError)
     assert caught.value.errno == errno.EEXIST

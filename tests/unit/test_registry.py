@@ -117,9 +117,9 @@ def test_create_by_name_and_by_settings() -> None:
 
 
 def test_refused_settings_are_a_spec_error() -> None:
-    with pytest.raises(SpecError, match="layer type 'dense' refuses its settings"):
+    with pytest.raises(SpecError, match="layer type 'dense' does not accept its settings"):
         LAYERS.create("dense")
-    with pytest.raises(SpecError, match="'tanh' refuses"):
+    with pytest.raises(SpecError, match="'tanh' does not accept"):
         ACTIVATIONS.create({"type": "tanh", "slope": 1})
 
 
@@ -394,7 +394,7 @@ def test_the_registry_forgets_nothing_between_tests() -> None:
     [
         ("raise KeyError('boom')", "raised KeyError: 'boom'"),
         ("raise SystemExit(4)", "raised SystemExit: 4"),
-        ("return None", "gave None, not the new settings"),
+        ("return None", "returned None, not the new settings"),
     ],
 )
 def test_a_migration_that_fails_is_told_as_the_plugins(body: str, words: str) -> None:

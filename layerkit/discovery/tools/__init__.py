@@ -1,7 +1,7 @@
-"""Living with plugins: what is installed, where it came from, what is wrong with it, a new one.
+"""Inspecting installed plugins, finding what is wrong with them, and creating a new one.
 
-``listing`` reads metadata and imports nothing. Whatever has to import a plugin does so in a process
-of its own (``trial`` starts it, ``probe`` runs in it), so that a plugin which breaks, prints, hangs
-or exits reaches nobody. ``why`` explains one type, ``doctor`` all of them. ``scaffold`` makes a new
-distribution from the files in ``templates``.
+``listing`` reads metadata and imports nothing. Plugins are imported only in another process
+(``trial_import`` starts it, ``probe`` runs in it), so one that raises, prints, hangs or exits does
+no harm. ``why`` explains one type, ``doctor`` checks all. ``scaffold`` creates a distribution from
+``templates``.
 """

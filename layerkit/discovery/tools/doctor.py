@@ -1,7 +1,7 @@
-"""What is wrong with the plugins installed here, and the line that mends each.
+"""What is wrong with the installed plugins, and how to fix each issue.
 
-``examine`` looks at metadata first and then imports every part, each distribution in a process of
-its own. A *problem* stops somebody; a *notice* is worth knowing.
+``examine`` reads metadata, then imports every part, with one process per distribution. A *problem*
+makes a part unusable; a *notice* is worth knowing.
 """
 
 from __future__ import annotations
@@ -11,36 +11,36 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from layerkit.discovery.candidates import FIRST_PARTY, GROUPS, Candidate, installed
-from layerkit.discovery.compatibility import admits, requirement
-from layerkit.discovery.tools.listing import Listed, listing
-from layerkit.discovery.tools.metadata_findings import (
-    Finding,
-    allowances,
-    collisions,
-    outdated,
-    reinstall,
-    requirements,
+from layerkit.discovery.compatibility import allows, requirement
+from layerkit.discovery.tools.listing import TypeEntry, list_types
+from layerkit.discovery.tools.metadata_checks import (
+    Issue,
+    allow_list_issues,
+    name_collisions,
+    reinstall_command,
+    stale_editables,
     unknown_groups,
-    unreadable,
+    unreadable_metadata,
+    version_conflicts,
 )
-from layerkit.discovery.tools.trial_import import LIMIT, SLOW, Trial, try_out
+from layerkit.discovery.tools.trial_import import LIMIT, SLOW, Trial, try_imports
 
 __all__ = ["Examination", "examine"]
 
 
 @dataclass(frozen=True)
 class Examination:
-    """All findings, problems first, and what was looked at."""
+    """All issues, problems first, and what was examined."""
 
-    findings: tuple[Finding, ...]
+    findings: tuple[Issue, ...]
     types: int
     distributions: int
     imported: int
     seconds: dict[str, float]
 
     @property
-    def problems(self) -> list[Finding]:
-        """Those that stop somebody."""
+    def problems(self) -> list[Issue]:
+        """The issues that make a part unusable."""
         return [finding for finding in self.findings if finding.level == "problem"]
 
     def to_json(self) -> dict[str, Any]:
@@ -56,24 +56,24 @@ class Examination:
 
 
 def examine(*, limit: float = LIMIT) -> Examination:
-    """Look at every plugin that is installed.
+    """Examine every installed plugin.
 
     Parameters
     ----------
     limit
         Seconds that one import may take.
     """
-    rows = [row for row in listing() if row.candidate.dist is not None]
-    dists = sorted({str(row.candidate.dist) for row in rows} | set(_strangers()))
+    rows = [row for row in list_types() if row.candidate.dist is not None]
+    dists = sorted({str(row.candidate.dist) for row in rows} | set(_in_unknown_groups()))
     requiring = {dist: requirement(dist) for dist in dists if dist != FIRST_PARTY}
-    trials = list(try_out((row.candidate for row in rows if row.allowed), limit=limit))
+    trials = list(try_imports((row.candidate for row in rows if row.allowed), limit=limit))
     found = [
-        *unreadable(),
-        *allowances(rows, dists),
+        *unreadable_metadata(),
+        *allow_list_issues(rows, dists),
         *unknown_groups(),
-        *collisions(rows),
-        *requirements(requiring),
-        *outdated(dists),
+        *name_collisions(rows),
+        *version_conflicts(requiring),
+        *stale_editables(dists),
         *_imports(trials),
         *_bare_names(rows),
     ]
@@ -85,8 +85,8 @@ def examine(*, limit: float = LIMIT) -> Examination:
     return Examination(tuple(found), len(rows), len(dists), len(trials), seconds)
 
 
-def _strangers() -> Iterator[str]:
-    """Distributions that have entry points for layerkit in no group that it knows."""
+def _in_unknown_groups() -> Iterator[str]:
+    """Distributions with entry points in groups that layerkit does not know."""
     known = {f"layerkit.{kind}" for kind in GROUPS}
     for group, names in installed().items():
         if group not in known:
@@ -95,54 +95,54 @@ def _strangers() -> Iterator[str]:
             )
 
 
-def _imports(trials: Iterable[Trial]) -> Iterator[Finding]:
+def _imports(trials: Iterable[Trial]) -> Iterator[Issue]:
     for trial in trials:
         candidate = trial.candidate
         subject = f"{candidate.name} ({candidate})"
         if trial.stale:
-            message = f"its entry point leads nowhere: there is no {candidate.value}"
-            fix = reinstall(str(candidate.dist))
-            yield Finding("problem", "stale entry points", subject, message, fix, trial.code)
+            message = f"its entry point names {candidate.value}, which does not exist"
+            fix = reinstall_command(str(candidate.dist))
+            yield Issue("problem", "stale entry points", subject, message, fix, trial.code)
         elif not trial.ok and not _is_requirement(candidate, trial):
             check = "contract version" if trial.code == "LK-105" else "import"
             message, fix = trial.message or "", trial.hint or ""
-            yield Finding("problem", check, subject, message, fix, trial.code)
+            yield Issue("problem", check, subject, message, fix, trial.code)
         if trial.slow:
-            yield Finding(
+            yield Issue(
                 "notice",
                 "slow import",
                 subject,
                 f"importing it took {trial.seconds:.1f} s ({len(trial.modules)} modules); "
-                f"{SLOW:g} s is much",
-                f"its author can import heavy modules inside functions; "
+                f"less than {SLOW:g} s is normal",
+                "its author can import heavy modules inside functions; "
                 f"python -X importtime -c 'import {candidate.value.partition(':')[0]}' shows which",
             )
         if trial.printed:
-            yield Finding(
+            yield Issue(
                 "notice",
                 "prints",
                 subject,
-                f"it writes while it is imported: {trial.printed[:80]!r}",
-                "tell its author; layerkit sends it to standard error",
+                f"it prints while it is imported: {trial.printed[:80]!r}",
+                "tell its author; layerkit sends the text to standard error",
             )
 
 
 def _is_requirement(candidate: Candidate, trial: Trial) -> bool:
-    """Whether the distribution as a whole has been told of already."""
+    """Whether the whole distribution is reported already."""
     from layerkit import __version__
 
-    wanted = requirement(str(candidate.dist)) if trial.code == "LK-105" else None
-    return wanted is not None and not admits(wanted, __version__)
+    required = requirement(str(candidate.dist)) if trial.code == "LK-105" else None
+    return required is not None and not allows(required, __version__)
 
 
-def _bare_names(rows: list[Listed]) -> Iterator[Finding]:
+def _bare_names(rows: list[TypeEntry]) -> Iterator[Issue]:
     for row in rows:
         name, dist = row.candidate.name, str(row.candidate.dist)
         if dist != FIRST_PARTY and "." not in name and not row.hidden_by:
-            yield Finding(
+            yield Issue(
                 "notice",
                 "bare name",
                 f"{name} ({row.candidate})",
-                "a type of a third party without a prefix may collide with one of layerkit's own",
-                f"its author can call it {dist.partition('-')[0]}.{name}",
+                "without a prefix, the type name may collide with one of layerkit's own",
+                f"its author can rename it to {dist.partition('-')[0]}.{name}",
             )

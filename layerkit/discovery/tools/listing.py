@@ -1,4 +1,4 @@
-"""All available types and where each is installed, by metadata alone: no plugin is imported."""
+"""All available types and where each is installed; reads metadata and imports no plugin."""
 
 from __future__ import annotations
 
@@ -15,34 +15,33 @@ from layerkit.discovery.candidates import (
     Candidate,
     installed,
     may_import,
-    usable,
+    usable_candidates,
 )
 
-__all__ = ["Listed", "editable_folder", "listing", "origin"]
+__all__ = ["TypeEntry", "editable_folder", "list_types", "origin"]
 
 _REGISTRY = "layerkit.discovery.registry"
 _HIDES = {None: "a class registered in this process", FIRST_PARTY: "layerkit's own"}
 
 
 @dataclass(frozen=True)
-class Listed:
-    """One claim to a type.
+class TypeEntry:
+    """One type, as offered by one distribution.
 
     Attributes
     ----------
     candidate
-        Who claims it.
+        The distribution and its entry point.
     kind
         Its group, such as "layers".
     origin
-        Where it is installed, in words.
+        Where it is installed, for display.
     allowed
-        Whether LAYERKIT_PLUGINS lets it be imported.
+        Whether LAYERKIT_PLUGINS allows it.
     hidden_by
-        What has the name in its place: "layerkit's own" part, "a class registered in this process",
-        or "".
+        What takes precedence: "layerkit's own" part, "a class registered in this process", or "".
     rivals
-        Other distributions that claim the type with equal right, as "name version".
+        Other distributions that offer the type with the same precedence, as "name version".
     """
 
     candidate: Candidate
@@ -54,16 +53,14 @@ class Listed:
 
     @property
     def status(self) -> str:
-        """What metadata says: "not checked", "not allowed", "hidden", "claimed twice" or "ok"."""
+        """From metadata only: "not checked", "not allowed", "hidden", "claimed twice" or "ok"."""
         if not self.allowed:
             return "not allowed"
         if self.hidden_by:
             return "hidden"
         if self.rivals:
             return "claimed twice"
-        return (
-            "ok" if self.candidate.dist is None else "not checked"
-        )  # a class of this process is there
+        return "ok" if self.candidate.dist is None else "not checked"
 
     def to_json(self) -> dict[str, Any]:
         """All of it as JSON values."""
@@ -80,13 +77,13 @@ class Listed:
         }
 
 
-def listing(kind: str | None = None) -> list[Listed]:
-    """Every claim to a type of ``kind``, or of all kinds, sorted by kind, type and distribution."""
+def list_types(kind: str | None = None) -> list[TypeEntry]:
+    """All types of ``kind``, or of all kinds, sorted by kind, type and distribution."""
     origins: dict[str | None, str] = {}
     found = []
     for one in GROUPS if kind is None else (kind,):
         for candidates in _claims(one).values():
-            chosen = usable(candidates)
+            chosen = usable_candidates(candidates)
             for candidate in candidates:
                 if candidate.dist not in origins:
                     origins[candidate.dist] = origin(candidate.dist)
@@ -95,16 +92,15 @@ def listing(kind: str | None = None) -> list[Listed]:
                 allowed = may_import(candidate)
                 hidden = _HIDES[chosen[0].dist] if allowed and not mates else ""
                 found.append(
-                    Listed(candidate, one, origins[candidate.dist], allowed, hidden, rivals)
+                    TypeEntry(candidate, one, origins[candidate.dist], allowed, hidden, rivals)
                 )
     return found
 
 
 def _claims(kind: str) -> dict[str, list[Candidate]]:
-    """Name to candidates, sorted by name; those registered in this process too.
+    """Name to candidates, sorted by name, with those registered in this process.
 
-    Only the registry can hold such classes, and it loads NumPy: it is asked only where it is
-    loaded already.
+    Those are in the registry, which imports NumPy, so it is used only if it is loaded already.
     """
     names = {
         n: list(candidates) for n, candidates in installed().get(f"layerkit.{kind}", {}).items()
@@ -116,14 +112,14 @@ def _claims(kind: str) -> dict[str, list[Candidate]]:
 
 
 def origin(dist: str | None) -> str:
-    """Where a distribution lies: "first-party", "editable: FOLDER" or the folder it is in.
+    """Where a distribution is installed: "first-party", "editable: FOLDER", or its folder.
 
     None stands for a class registered in this process.
     """
-    if dist is None:
-        return "in this process"
     from importlib.metadata import PackageNotFoundError, distribution
 
+    if dist is None:
+        return "in this process"
     if dist == FIRST_PARTY:
         return "first-party"
     folder = editable_folder(dist)
@@ -136,13 +132,13 @@ def origin(dist: str | None) -> str:
 
 
 def editable_folder(dist: str) -> Path | None:
-    """The project folder of an editable install, else None."""
+    """The project folder of an editable install, or None."""
     from importlib.metadata import PackageNotFoundError, distribution
     from urllib.request import url2pathname
 
     try:
-        told = json.loads(distribution(dist).read_text("direct_url.json") or "{}")
-        url, editable = str(told["url"]), told["dir_info"]["editable"] is True
+        given = json.loads(distribution(dist).read_text("direct_url.json") or "{}")
+        url, editable = str(given["url"]), given["dir_info"]["editable"] is True
     except (PackageNotFoundError, ValueError, LookupError, TypeError):
         return None
     parts = urlsplit(url)

@@ -1,8 +1,8 @@
-"""Runs in a process of its own: imports parts one after another and reports on each.
+"""The program that ``trial_import`` runs: it imports parts and reports on each.
 
-``python -m layerkit.discovery.tools.probe JOB`` with JOB a JSON object: ``path``, the sys.path to
-use, and ``candidates``, what to import. One JSON line on standard output answers each. What the
-plugins themselves write, in Python or in C, is caught in a file and becomes part of the answer.
+``python -m layerkit.discovery.tools.probe JOB``, where JOB is a JSON object: ``path``, the sys.path
+to use, and ``candidates``, what to import. Each gets one JSON line on standard output. What plugins
+print, in Python or in C, is captured in a file and becomes part of the report.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from typing import Any, BinaryIO
 
 __all__ = ["main"]
 
-_LIMIT = 4000  # characters of what a plugin prints; the rest is cut
+_LIMIT = 4000  # characters kept of what a plugin prints
 
 
 def main(job: str) -> None:
-    """Answer every candidate of ``job``."""
+    """Report on every candidate of ``job``."""
     given = json.loads(job)
     sys.path[:] = given["path"]
-    with os.fdopen(os.dup(1), "wb") as answers, tempfile.TemporaryFile() as printed:
+    with os.fdopen(os.dup(1), "wb") as reports, tempfile.TemporaryFile() as printed:
         for stream in (1, 2):
             os.dup2(printed.fileno(), stream)
         from layerkit.discovery.candidates import Candidate
@@ -34,7 +34,7 @@ def main(job: str) -> None:
         from layerkit.discovery.importing import import_part
         from layerkit.discovery.registry import REGISTRIES
 
-        requirement("layerkit")  # loads what reads metadata: that is no cost of a plugin
+        requirement("layerkit")  # imports importlib.metadata, so that no plugin is charged for it
         for fields in given["candidates"]:
             candidate = Candidate(**fields)
             registry = REGISTRIES[candidate.group.removeprefix("layerkit.")]
@@ -42,61 +42,53 @@ def main(job: str) -> None:
             def load(candidate: Candidate = candidate, registry: Any = registry) -> Any:
                 return import_part(candidate, registry.base, registry.singular)
 
-            answer = _tried(load, candidate.value, printed)
-            answers.write(json.dumps(answer).encode() + b"\n")
-            answers.flush()
+            report = _tried(load, candidate.value, printed)
+            reports.write(json.dumps(report).encode() + b"\n")
+            reports.flush()
 
 
 def _tried(load: Callable[[], Any], target: str, printed: BinaryIO) -> dict[str, Any]:
-    """What came of one import: seconds, new modules, what was printed, and the error."""
+    """The report on one import: the fields of a ``Trial``."""
     printed.seek(0)
     printed.truncate()
     before = set(sys.modules)
-    answer: dict[str, Any] = {"error": None, "contract_version": None, "config_version": None}
+    report: dict[str, Any] = {}
     start = time.perf_counter()
     try:
         part = load()
-    except BaseException as error:  # noqa: BLE001  # whatever it was, it is the answer
-        answer["error"] = _told(error, target)
+    except BaseException as error:  # noqa: BLE001  # any error is part of the report
+        report = _described(error, target)
     else:
-        answer |= {key: getattr(part, key, None) for key in ("contract_version", "config_version")}
-    answer["seconds"] = time.perf_counter() - start
+        report = {key: getattr(part, key, None) for key in ("contract_version", "config_version")}
+    report["seconds"] = time.perf_counter() - start
     new = set(sys.modules) - before
-    answer["modules"] = sorted(m for m in new if m.partition(".")[0] not in ("layerkit", "numpy"))
-    answer["printed"] = _caught(printed)
-    return answer
-
-
-def _caught(printed: BinaryIO) -> str:
+    report["modules"] = sorted(m for m in new if m.partition(".")[0] not in ("layerkit", "numpy"))
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     printed.seek(0)
-    return printed.read(4 * _LIMIT).decode("utf-8", "replace")[:_LIMIT]
+    report["printed"] = printed.read(4 * _LIMIT).decode("utf-8", "replace")[:_LIMIT]
+    return report
 
 
-def _told(error: BaseException, target: str) -> dict[str, Any]:
+def _described(error: BaseException, target: str) -> dict[str, Any]:
     from layerkit.errors import PluginError
 
-    told = {
-        "class": type(error).__name__,
+    report: dict[str, Any] = {
         "code": "LK-103",
         "message": f"importing it raised {type(error).__name__}",
-        "hint": None,
-        "traceback": None,
-        "stale": False,
     }
     cause: BaseException | None = error
     if isinstance(error, PluginError):
-        told |= {"code": error.code, "message": error.message, "hint": error.hint}
+        report = {"code": error.code, "message": error.message, "hint": error.hint}
         cause = error.__cause__
-    if cause is not None:
-        told["traceback"] = "".join(traceback.format_exception(None, cause, _own_frames(cause)))
-        told["stale"] = _is_stale(cause, target)
-    return told
+    if cause is None:
+        return report
+    lines = traceback.format_exception(None, cause, _own_frames(cause))
+    return {**report, "traceback": "".join(lines), "stale": _is_stale(cause, target)}
 
 
 def _own_frames(cause: BaseException) -> TracebackType | None:
-    """The traceback without the frames that lead into the plugin: they are always the same."""
+    """The traceback without layerkit's own frames before the plugin's."""
     frame = cause.__traceback__
     while frame is not None:
         name = frame.tb_frame.f_globals.get("__name__", "")
@@ -107,7 +99,7 @@ def _own_frames(cause: BaseException) -> TracebackType | None:
 
 
 def _is_stale(cause: BaseException, target: str) -> bool:
-    """Whether the entry point leads nowhere: its module or its attribute is not there."""
+    """Whether the module or the attribute that the entry point names does not exist."""
     module, _, attribute = target.partition(":")
     if isinstance(cause, ModuleNotFoundError):
         return cause.name is not None and f"{module}.".startswith(f"{cause.name}.")

@@ -1,4 +1,4 @@
-"""A new plugin: a complete distribution around one part, from the files in ``templates``."""
+"""Create a new plugin: a complete distribution with one part, from ``templates``."""
 
 from __future__ import annotations
 
@@ -13,16 +13,12 @@ from dataclasses import dataclass
 from datetime import date
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal, get_args
 
 import layerkit
 from layerkit import fields
-from layerkit.discovery.candidates import FIRST_PARTY
+from layerkit.discovery.candidates import FIRST_PARTY, KINDS, Kind
 
-__all__ = ["Kind", "Names", "Scaffold", "names", "scaffold"]
-
-Kind = Literal["layer", "activation", "initializer", "loss", "optimizer", "schedule", "metric"]
-"""The kinds of parts that there is a template for."""
+__all__ = ["Names", "Scaffold", "names", "scaffold"]
 
 _FILES = {
     "pyproject.toml": "pyproject.toml",
@@ -38,13 +34,13 @@ _FILES = {
 }
 _SEGMENT = re.compile(r"[a-z]([a-z0-9_-]*[a-z0-9])?")
 _HOLE = re.compile(r"<<(\w+)>>")
-_LONGEST = 64  # letters of a type's name: it becomes that of folders and files
-_TAKEN = {*layerkit.__all__, *fields.__all__, "Any"}  # names that the templates use
+_LONGEST = 64  # characters of a type name, which folders and files are named after
+_TAKEN = {*layerkit.__all__, *fields.__all__, "Any"}  # names that templates import
 
 
 @dataclass(frozen=True)
 class Names:
-    """What a type's name gives: acme.spline, acme-spline, acme_spline, spline, Spline."""
+    """The names derived from a type name: acme.spline, acme-spline, acme_spline, spline, Spline."""
 
     type: str
     dist: str
@@ -55,7 +51,7 @@ class Names:
 
 @dataclass(frozen=True)
 class Scaffold:
-    """A new distribution: its names, its folder, and its files relative to that."""
+    """A new distribution: its names, its folder, and its files relative to the folder."""
 
     names: Names
     folder: Path
@@ -63,7 +59,7 @@ class Scaffold:
 
 
 def names(type_name: str) -> Names:
-    """The names that follow from that of the type.
+    """The names derived from the name of a type.
 
     >>> names("acme.spline").package
     'acme_spline'
@@ -71,31 +67,33 @@ def names(type_name: str) -> Names:
     Raises
     ------
     ValueError
-        If the name has no prefix, or could not be that of a distribution and a module.
+        If the name has no prefix, or does not make valid names of a distribution and a module.
     """
     prefix, dot, rest = type_name.partition(".")
     if type_name != type_name.lower():
-        raise ValueError(f"{type_name!r}: a type is in lower case: {type_name.lower()}")
+        raise ValueError(f"{type_name!r}: a type name must be in lower case: {type_name.lower()}")
     if not dot:
         raise ValueError(
-            f"{type_name!r} has no prefix: names without one are layerkit's own. Put one before "
-            f"it that is yours, such as a project or a nickname: acme.{type_name or 'spline'}"
+            f"{type_name!r} has no prefix: names without one are reserved for layerkit. Add your "
+            f"own, such as a project or a nickname: acme.{type_name or 'spline'}"
         )
     for segment in type_name.split("."):
         if not _SEGMENT.fullmatch(segment):
             raise ValueError(
-                f"{type_name!r}: each part of the name begins with a letter and is made of "
-                f"lower-case letters, digits, '-' and '_': acme.spline; {segment!r} is not"
+                f"{type_name!r}: each part of the name must start with a letter and consist of "
+                f"lower-case letters, digits, '-' and '_', as in acme.spline; {segment!r} does not"
             )
     if prefix == FIRST_PARTY:
-        raise ValueError(f"{type_name!r}: the prefix 'layerkit' is layerkit's own: acme.{rest}")
+        raise ValueError(
+            f"{type_name!r}: the prefix 'layerkit' is reserved; use your own, as in acme.{rest}"
+        )
     if len(type_name) > _LONGEST:
-        raise ValueError(f"{type_name!r:.80}: a name of at most {_LONGEST} letters is wanted")
+        raise ValueError(f"{type_name!r:.80}: a type name has at most {_LONGEST} characters")
     package, module = (re.sub(r"[.-]", "_", text) for text in (type_name, rest))
     if keyword.iskeyword(module) or package in sys.stdlib_module_names:
-        raise ValueError(f"{type_name!r}: Python has a use of its own for {rest!r}; rename it")
+        raise ValueError(f"{type_name!r}: {rest!r} is a name that Python uses; choose another")
     cls = _camel(rest)
-    if cls in _TAKEN:  # acme.layer: the class would hide the contract that it inherits
+    if cls in _TAKEN:  # acme.layer: the class would hide the base class it inherits
         cls = _camel(prefix) + cls
     return Names(type_name, re.sub(r"[-_.]+", "-", type_name), package, module, cls)
 
@@ -107,40 +105,39 @@ def _camel(text: str) -> str:
 def scaffold(
     type_name: str, *, out: str | Path = ".", kind: Kind = "layer", author: str | None = None
 ) -> Scaffold:
-    """Make a distribution for a new part, in a folder of its own; whole, or not at all.
+    """Create a distribution for a new part in a new folder: all of it, or nothing.
 
     Parameters
     ----------
     type_name
         With a prefix: ``acme.spline`` gives ``acme-spline/`` and the package ``acme_spline``.
     out
-        The folder to make it in.
+        The folder to create it in.
     kind
-        Of part.
+        The kind of part.
     author
-        Who holds the copyright; by default "the acme-spline authors".
+        The copyright holder; by default "the acme-spline authors".
 
     Raises
     ------
     ValueError
-        If the name, the kind or the author cannot be used.
+        If the name, the kind or the author is not valid.
     FileExistsError
-        If the folder is there already; nothing is written.
+        If the folder exists already; nothing is written.
     OSError
-        If it cannot be written.
+        If the folder cannot be written.
     """
-    if kind not in get_args(Kind):
-        known = ", ".join(get_args(Kind))
-        raise ValueError(f"there is no template for the kind {kind!r}; there is for: {known}")
+    if kind not in KINDS:
+        raise ValueError(f"expected one of {', '.join(KINDS)} as kind, got {kind!r}")
     named = names(type_name)
     author = f"the {named.dist} authors" if author is None else author.strip()
     if not author or not author.isprintable():
-        raise ValueError(f"author {author!r}: a line of text is wanted")
+        raise ValueError(f"expected one line of text as author, got {author!r}")
     folder = Path(out) / named.dist
     if not Path(out).is_dir():
-        raise FileNotFoundError(errno.ENOENT, "there is no such folder to make it in", str(out))
+        raise FileNotFoundError(errno.ENOENT, "the folder to create it in does not exist", str(out))
     if folder.exists() or folder.is_symlink():
-        reason = "it is there already and is left as it is; --out names another folder"
+        reason = "the folder exists already and is not changed; choose another with --out"
         raise FileExistsError(errno.EEXIST, reason, str(folder))
     made = {
         _filled(target, holes): _filled(_template(_filled(source, holes)), holes)
@@ -161,7 +158,7 @@ def _holes(named: Names, kind: Kind, author: str) -> dict[str, str]:
         "module": named.module,
         "class": named.cls,
         "kind": kind,
-        "group": "losses" if kind == "loss" else f"{kind}s",
+        "group": KINDS[kind],
         "requires": f">={major}.{minor},<{breaking}",
         "author": author,
         "author_toml": json.dumps(author, ensure_ascii=False),
@@ -178,14 +175,14 @@ def _filled(text: str, holes: dict[str, str]) -> str:
 
 
 def _write(folder: Path, made: dict[str, str]) -> None:
-    """All files beside the folder first, then one rename."""
+    """Write all files to a temporary folder next to it, then rename that."""
     beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         for name, text in made.items():
             path = beside / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, "utf-8", newline="\n")
-        beside.chmod(0o755)  # mkdtemp's is for its owner alone
+        beside.chmod(0o755)  # mkdtemp allows only the owner
         beside.rename(folder)
     except BaseException:
         shutil.rmtree(beside, ignore_errors=True)

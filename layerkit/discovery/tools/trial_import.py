@@ -1,4 +1,4 @@
-"""Imports of plugins in processes of their own: nothing they do can reach this one."""
+"""Trial imports of plugins in another process, where they can do no harm."""
 
 from __future__ import annotations
 
@@ -10,39 +10,39 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO
 
 from layerkit.discovery.candidates import Candidate
 
-__all__ = ["LIMIT", "SLOW", "Trial", "try_out"]
+__all__ = ["LIMIT", "SLOW", "Trial", "try_imports"]
 
 LIMIT = 30.0
-"""Seconds that one import may take before its process is ended."""
+"""Seconds that one import may take before its process is killed."""
 
 SLOW = 1.0
-"""Seconds of an import from which it is called slow."""
+"""An import that takes this many seconds is slow."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What came of importing one candidate.
+    """The result of importing one candidate.
 
     Attributes
     ----------
     candidate
         What was imported.
     seconds
-        How long it took; None if the process ended before it could say.
+        How long it took; None if the process ended first.
     modules
-        The modules that it brought with it, NumPy and layerkit's own not counted.
+        The modules it imported, other than NumPy's and layerkit's.
     printed
-        What it wrote to standard output and error.
+        What it wrote to standard output and standard error.
     code, message, hint, traceback
-        What is wrong with it; None if nothing is.
+        What is wrong; None if nothing is.
     stale
-        Whether its entry point leads nowhere.
+        Whether its entry point names a module or attribute that does not exist.
     contract_version, config_version
-        Those of the class; None if there is none.
+        The versions of the class; None if there is no class.
     """
 
     candidate: Candidate
@@ -64,17 +64,17 @@ class Trial:
 
     @property
     def slow(self) -> bool:
-        """Whether the import took longer than it should."""
+        """Whether the import took too long."""
         return self.seconds is not None and self.seconds >= SLOW
 
 
-def try_out(candidates: Iterable[Candidate], *, limit: float = LIMIT) -> Iterator[Trial]:
-    """Import each of ``candidates``, those of one distribution in one process after another.
+def try_imports(candidates: Iterable[Candidate], *, limit: float = LIMIT) -> Iterator[Trial]:
+    """Import each of ``candidates``, with one process per distribution.
 
     Parameters
     ----------
     candidates
-        Of installed distributions.
+        From installed distributions.
     limit
         Seconds that one import may take.
     """
@@ -88,10 +88,10 @@ def try_out(candidates: Iterable[Candidate], *, limit: float = LIMIT) -> Iterato
 
 
 def _in_one_process(candidates: Sequence[Candidate], limit: float) -> Iterator[Trial]:
-    """Trials until the process ends, one at least."""
+    """Trials until the process ends; at least one."""
     job = {"path": sys.path, "candidates": [candidate._asdict() for candidate in candidates]}
     path = os.pathsep.join(entry for entry in sys.path if entry)
-    with subprocess.Popen(  # noqa: S603  # this Python and a module of our own
+    with subprocess.Popen(  # noqa: S603  # this Python, and a module of layerkit
         [sys.executable, "-P", "-m", "layerkit.discovery.tools.probe", json.dumps(job)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -116,7 +116,8 @@ def _in_one_process(candidates: Sequence[Candidate], limit: float) -> Iterator[T
                         candidate, f"importing {candidate.value} ended the process with {end}"
                     )
                     return
-                yield _trial(candidate, json.loads(line))
+                report = json.loads(line)
+                yield Trial(candidate, **{**report, "modules": tuple(report["modules"])})
         finally:
             process.kill()
             reader.join(timeout=1.0)
@@ -131,18 +132,3 @@ def _read(stream: IO[bytes], lines: queue.SimpleQueue[bytes]) -> None:
 def _ended(candidate: Candidate, message: str) -> Trial:
     hint = f"fix or uninstall {candidate.dist}; other parts are not affected"
     return Trial(candidate, None, code="LK-103", message=message, hint=hint)
-
-
-def _trial(candidate: Candidate, answer: dict[str, Any]) -> Trial:
-    error = answer["error"] or {}
-    told = {key: error[key] for key in ("code", "message", "hint", "traceback") if key in error}
-    return Trial(
-        candidate,
-        answer["seconds"],
-        tuple(answer["modules"]),
-        answer["printed"],
-        stale=error.get("stale", False),
-        contract_version=answer["contract_version"],
-        config_version=answer["config_version"],
-        **told,
-    )

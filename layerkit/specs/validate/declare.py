@@ -16,7 +16,6 @@ from layerkit.core.parts import Part
 from layerkit.fields import PartOf
 
 __all__ = [
-    "REQUIRED",
     "Constraint",
     "Field",
     "Section",
@@ -26,8 +25,7 @@ __all__ = [
     "section_in",
 ]
 
-REQUIRED: Any = object()
-"""The default of a field that has none."""
+_REQUIRED: Any = object()  # the default of a field without one
 
 
 class Field:
@@ -42,7 +40,7 @@ class Field:
 
     def is_required(self) -> bool:
         """Whether it has no default."""
-        return self.default is REQUIRED
+        return self.default is _REQUIRED
 
     def get_default(self) -> Any:
         """A copy of the default; for a section, all of its defaults."""
@@ -50,7 +48,7 @@ class Field:
         return section.defaults() if section and self.default == {} else copy.copy(self.default)
 
 
-def field(default: Any = REQUIRED, *, description: str) -> Any:
+def field(default: Any = _REQUIRED, *, description: str) -> Any:
     """Declare a field: ``epochs: Size = field(10, description="...")``."""
     return Field(default, description)
 
@@ -96,7 +94,7 @@ def fields_of(owner: type[Part] | type[Section]) -> Mapping[str, Field]:
     if owner not in _SETTINGS:
         hints = get_type_hints(owner.__init__, include_extras=True)
         _SETTINGS[owner] = {
-            name: Field(REQUIRED if p.default is p.empty else p.default, "", hints.get(name, Any))
+            name: Field(_REQUIRED if p.default is p.empty else p.default, "", hints.get(name, Any))
             for name, p in owner.settings().items()
         }
     return _SETTINGS[owner]

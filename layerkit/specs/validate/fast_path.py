@@ -174,9 +174,9 @@ def _marked(base: Any, marks: tuple[Any, ...]) -> Check:
     def check(value: Any) -> Any:
         checked = check_base(value)
         for mark in known:
-            if not (
-                mark.holds(checked) if isinstance(mark, Constraint) else _within(checked, mark)
-            ):
+            if isinstance(mark, Range) and not _within(checked, mark):
+                raise NotPlainError
+            if isinstance(mark, Constraint) and not mark.holds(checked):
                 raise NotPlainError
         return checked
 

@@ -7,8 +7,8 @@ import re
 import sys
 from collections.abc import Mapping
 
+from layerkit.codec.names import TYPE_KEY
 from layerkit.discovery.importing import CONTRACT_VERSION, OLDEST_CONTRACT
-from layerkit.discovery.registry import TYPE_NAME
 from layerkit.display import quoted
 from layerkit.testing.rules import Battery
 from layerkit.testing.subject import Subject
@@ -33,7 +33,7 @@ def _type_name(subject: Subject) -> None:
     name = vars(subject.part).get("type_name", getattr(subject.part, "type_name", None))
     if not isinstance(name, str):
         raise Failed(f"{subject.part.__name__} has no type_name")
-    if not TYPE_NAME.fullmatch(name):
+    if not TYPE_KEY.fullmatch(name):
         raise Failed(
             "type_name: expected 1 to 128 lower-case letters, digits, '.', '_' and '-', with a "
             f"letter or digit at both ends, got {quoted(name)}"

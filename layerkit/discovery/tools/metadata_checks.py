@@ -1,4 +1,4 @@
-"""What is wrong with installed plugins as far as their metadata tells: nothing is imported."""
+"""Issues with installed plugins that show in their metadata; nothing is imported."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from layerkit.discovery.candidates import (
     installed,
     normalised,
 )
-from layerkit.discovery.compatibility import admits
-from layerkit.discovery.tools.listing import Listed, editable_folder
+from layerkit.discovery.compatibility import allows
+from layerkit.discovery.tools.listing import TypeEntry, editable_folder
 from layerkit.display import nearest
 
 __all__ = [
-    "Finding",
-    "allowances",
-    "collisions",
-    "outdated",
-    "reinstall",
-    "requirements",
+    "Issue",
+    "allow_list_issues",
+    "name_collisions",
+    "reinstall_command",
+    "stale_editables",
     "unknown_groups",
-    "unreadable",
+    "unreadable_metadata",
+    "version_conflicts",
 ]
 
 _SECTION = re.compile(r"^\s*\[\s*layerkit\.", re.MULTILINE)
@@ -39,10 +39,10 @@ Targets = dict[tuple[str, str], str]
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One thing found: which check, about what, in words, and the line that mends it.
+class Issue:
+    """One issue: the check that found it, what it is about, a message, and how to fix it.
 
-    ``code`` is that of the error which using the part raises, if it does.
+    ``code`` is the code of the error that using the part raises, if any.
     """
 
     level: Level
@@ -53,7 +53,7 @@ class Finding:
     code: str | None = None
 
 
-def unreadable() -> Iterator[Finding]:
+def unreadable_metadata() -> Iterator[Issue]:
     """Distributions whose entry points for layerkit cannot be parsed."""
     from importlib.metadata import distributions
 
@@ -62,43 +62,42 @@ def unreadable() -> Iterator[Finding]:
             if not _SECTION.search(dist.read_text("entry_points.txt") or ""):
                 continue
             found = any(ep.group.startswith("layerkit.") for ep in dist.entry_points)
-            reason = "" if found else "no line of it is an entry point"
-        except Exception as error:  # noqa: BLE001  # a broken file raises whatever its parser meets
+            reason = "" if found else "it has no valid line"
+        except Exception as error:  # noqa: BLE001  # a broken file may raise anything
             reason = f"{type(error).__name__}: {error}"
         if reason:
-            yield Finding(
+            yield Issue(
                 "problem",
                 "entry points",
                 str(dist.name),
                 f"its entry_points.txt cannot be read, so its types are not found: {reason}",
-                reinstall(str(dist.name)),
+                reinstall_command(str(dist.name)),
             )
 
 
-def reinstall(dist: str) -> str:
-    """The line that installs a distribution anew."""
+def reinstall_command(dist: str) -> str:
+    """The command that reinstalls a distribution."""
     folder = editable_folder(dist)
     if folder is not None:
         return f"python -m pip install --no-deps -e {folder}"
     return f"python -m pip install --force-reinstall --no-deps {dist}"
 
 
-def allowances(rows: list[Listed], dists: list[str]) -> Iterator[Finding]:
-    """What LAYERKIT_PLUGINS names in vain, and whom it keeps out."""
+def allow_list_issues(rows: list[TypeEntry], dists: list[str]) -> Iterator[Issue]:
+    """Names in LAYERKIT_PLUGINS that are not installed, and distributions it does not name."""
     allowed = allow_list()
     if allowed is None:
         return
     for name in sorted(allowed - set(dists) - {FIRST_PARTY}):
-        yield Finding(
+        yield Issue(
             "problem",
             "allow-list",
             ALLOW_VARIABLE,
-            f"it names {name!r}, which is not installed or offers nothing here"
-            f"{nearest(name, dists)}",
-            f"install {name}, or take it out of {ALLOW_VARIABLE}",
+            f"it names {name!r}, which is not installed or offers no part{nearest(name, dists)}",
+            f"install {name}, or remove it from {ALLOW_VARIABLE}",
         )
     for dist in sorted({str(row.candidate.dist) for row in rows if not row.allowed}):
-        yield Finding(
+        yield Issue(
             "notice",
             "allow-list",
             dist,
@@ -108,79 +107,79 @@ def allowances(rows: list[Listed], dists: list[str]) -> Iterator[Finding]:
         )
 
 
-def unknown_groups() -> Iterator[Finding]:
-    """Entry points in a group that nothing reads."""
+def unknown_groups() -> Iterator[Issue]:
+    """Entry points in a group that layerkit does not know."""
     known = [f"layerkit.{kind}" for kind in GROUPS]
     for group, names in installed().items():
         if group in known:
             continue
         for name, candidates in names.items():
             for candidate in candidates:
-                yield Finding(
+                yield Issue(
                     "problem",
                     "entry points",
                     f"{name} ({candidate})",
-                    f"no part of layerkit reads the entry point group {group!r}"
+                    f"layerkit does not know the entry point group {group!r}"
                     f"{nearest(group, known)}",
                     f"correct the group in the pyproject.toml of {candidate.dist}; "
                     f"the groups are {', '.join(known)}",
                 )
 
 
-def collisions(rows: list[Listed]) -> Iterator[Finding]:
-    """Types that several distributions claim."""
+def name_collisions(rows: list[TypeEntry]) -> Iterator[Issue]:
+    """Types that several distributions offer."""
     for row in rows:
         claims = sorted([str(row.candidate), *row.rivals])
         if row.rivals and claims[0] == str(row.candidate):
-            yield Finding(
+            yield Issue(
                 "problem",
                 "collision",
                 f"{row.candidate.name} ({row.kind})",
-                f"it is offered by {' and by '.join(claims)}, so it is refused",
+                f"it is offered by {' and by '.join(claims)}, so it cannot be used",
                 f"python -m pip uninstall {row.candidate.dist}   (or one of the others), "
-                f"or name those to use in {ALLOW_VARIABLE}",
+                f"or name the ones to use in {ALLOW_VARIABLE}",
                 "LK-104",
             )
         elif row.hidden_by:
             ours = "this process" in row.hidden_by
-            yield Finding(
+            yield Issue(
                 "notice" if ours else "problem",
                 "collision",
                 f"{row.candidate.name} ({row.kind})",
-                f"that of {row.candidate} is not used: {row.hidden_by} has the name",
-                "another type_name in the class that is registered here keeps both"
+                f"the one in {row.candidate} is not used: {row.hidden_by} has the same name",
+                "change the type_name of the class registered here to use both"
                 if ours
                 else f"ask the author of {row.candidate.dist} to prefix the name; until then, "
                 f"python -m pip uninstall {row.candidate.dist}",
             )
 
 
-def requirements(requiring: Mapping[str, str | None]) -> Iterator[Finding]:
-    """Distributions that require another layerkit."""
+def version_conflicts(requiring: Mapping[str, str | None]) -> Iterator[Issue]:
+    """Distributions that require another version of layerkit."""
     from layerkit import __version__
 
-    for dist, wanted in requiring.items():
-        if wanted is not None and not admits(wanted, __version__):
-            yield Finding(
+    for dist, required in requiring.items():
+        if required is not None and not allows(required, __version__):
+            yield Issue(
                 "problem",
                 "contract version",
                 dist,
-                f"it requires layerkit{wanted}, this is layerkit {__version__}",
+                f"it requires layerkit{required}, this is layerkit {__version__}",
                 f"python -m pip install --upgrade layerkit {dist}",
                 "LK-105",
             )
 
 
-def outdated(dists: Iterable[str]) -> Iterator[Finding]:
-    """Editable installs whose pyproject.toml has changed since, or whose folder is gone."""
+def stale_editables(dists: Iterable[str]) -> Iterator[Issue]:
+    """Editable installs whose pyproject.toml has changed, or whose folder is gone."""
     for dist in dists:
         folder = editable_folder(dist)
         if folder is None:
             continue
         if not folder.is_dir():
-            message = f"it is an editable install of {folder}, which is not there any more"
+            message = f"it is an editable install of {folder}, which no longer exists"
             fix = f"python -m pip uninstall {dist}"
-            yield Finding("problem", "stale entry points", dist, message, fix)
+            yield Issue("problem", "stale entry points", dist, message, fix)
             continue
         declared = _declared(folder / "pyproject.toml", dist)
         if declared is None:
@@ -196,18 +195,18 @@ def outdated(dists: Iterable[str]) -> Iterator[Finding]:
             if keys
         ]
         if changes:
-            yield Finding(
+            yield Issue(
                 "problem",
                 "stale entry points",
                 dist,
-                f"its pyproject.toml has other entry points than are installed; "
+                f"the entry points in its pyproject.toml differ from those installed; "
                 f"{'; '.join(changes)}",
                 f"python -m pip install --no-deps -e {folder}",
             )
 
 
 def _declared(path: Path, dist: str) -> Targets | None:
-    """(Group, name) to target, as a pyproject.toml has them; None if it does not say."""
+    """(Group, name) to target, as in a pyproject.toml; None if it does not list them."""
     try:
         project = tomllib.loads(path.read_text("utf-8"))["project"]
         if normalised(project["name"]) != dist or "entry-points" in project.get("dynamic", ()):
