@@ -1,7 +1,7 @@
-"""Pages made from the code: a line ``<!-- generated: WHAT -->`` becomes Markdown at build time.
+"""Pages generated from the code: a line ``<!-- generated: WHAT -->`` becomes Markdown.
 
-So the reference cannot drift: fields come from the spec's sections, settings from constructors,
-error codes from the error classes, and the commands from the command line's own objects.
+So the reference is always up to date: fields come from the sections of specs, settings from
+constructors, error codes from the error classes, and commands from the command line's own objects.
 """
 
 from __future__ import annotations
@@ -15,20 +15,9 @@ from typing import Any, get_args
 
 _MARK = re.compile(r"^<!-- generated: ([a-z]+)(?: ([a-z]+))? -->$", re.MULTILINE)
 
-_CONTRACTS = {
-    "layers": "Layer",
-    "activations": "Activation",
-    "initializers": "Initializer",
-    "losses": "Loss",
-    "optimizers": "Optimizer",
-    "schedules": "Schedule",
-    "metrics": "Metric",
-    "data": "DataSource",
-}
-
 
 def expand(text: str) -> str:
-    """``text`` with every mark replaced by what it asks for."""
+    """``text`` with every mark replaced by the page it names."""
     return _MARK.sub(lambda m: PAGES[m[1]](*filter(None, [m[2]])), text)
 
 
@@ -61,7 +50,7 @@ def _words(annotation: Any) -> str:
 
 
 def spec_fields() -> str:
-    """Every section of a spec: its fields, what they take, their defaults and meanings."""
+    """Every section of a spec: its fields, their values, defaults and meanings."""
     from layerkit.specs.document import annotation_at
     from layerkit.specs.sections import SECTIONS
 
@@ -296,7 +285,7 @@ def checks(kind: str) -> str:
 
 
 def _unmarked(text: str) -> str:
-    """Text with code in it, safe in a table cell of Markdown."""
+    """Text that may contain code, safe in a table cell of Markdown."""
     return text if "`" in text else re.sub(r"([*_<])", r"\\\1", text)
 
 

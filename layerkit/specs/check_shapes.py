@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["check_fit"]
 
 
-def check_fit(spec: Spec, faults: Faults) -> None:
+def check_fit(spec: Spec, faults: Faults) -> list[PlannedLayer]:
     """Plan the layers; note an output shape or a size in memory that does not fit."""
     try:
         planned = spec.plan()
@@ -28,7 +28,7 @@ def check_fit(spec: Spec, faults: Faults) -> None:
         found = re.fullmatch(r"layers\[(\d+)\]", error.location)
         origin = spec.layers[int(found.group(1))].origin if found else 0
         faults.add(("layers", origin), error.reason, error)
-        return
+        return []
     out = planned[-1].plan.out_shape if planned else spec.in_shape
     for key in ("classes", "targets"):
         names = spec.output[key]
@@ -45,6 +45,7 @@ def check_fit(spec: Spec, faults: Faults) -> None:
             origin = spec.layers[-1].origin if spec.layers else 0
             faults.add(("layers", origin) if spec.layers else ("layers",), misfit.reason, misfit)
     _check_memory(spec, planned, faults)
+    return planned
 
 
 def _remedy(spec: Spec, units: int, shown: str) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, get_args
 
 from layerkit.core.parts import Part
-from layerkit.discovery.registry import LAYERS, REGISTRIES
+from layerkit.discovery.registry import REGISTRIES
 from layerkit.errors import PluginError
 from layerkit.specs.sections import SECTIONS, SpecDocument
 from layerkit.specs.validate.settings import part_group, setting_types
@@ -25,10 +26,11 @@ def json_schema() -> dict[str, Any]:
     definitions = schema.setdefault("$defs", {})
     for name, section in (("Input", "input"), ("Output", "output"), ("Train", "train")):
         _name_parts(definitions[name], SECTIONS[section].model_fields)
-    for kind, registry in REGISTRIES.items():
+    for kind in REGISTRIES:
         if kind not in ("layers", "data"):
-            definitions[f"{kind}-part"] = _choice(kind, registry.names())
-    definitions["layer"] = {"oneOf": [_layer(name) for name in LAYERS.names() if _found(name)]}
+            definitions[f"{kind}-part"] = _choice(_parts(kind))
+    layers = _parts("layers")
+    definitions["layer"] = {"oneOf": [_layer(name, part) for name, part in layers.items()]}
     schema["properties"]["layers"]["items"] = {"$ref": "#/$defs/layer"}
     schema["properties"]["$schema"] = {"type": "string"}
     schema["title"] = "layerkit spec"
@@ -49,26 +51,19 @@ def _name_parts(section: dict[str, Any], fields: Any) -> None:
             held["anyOf"] = [items, {"type": "null"}]
 
 
-def _found(name: str) -> bool:
-    try:
-        LAYERS[name]
-    except PluginError:
-        return False
-    return True
+def _parts(kind: str) -> dict[str, type[Part]]:
+    """Name to class of all parts that can be imported."""
+    found = {}
+    for name in REGISTRIES[kind].names():
+        with suppress(PluginError):
+            found[name] = REGISTRIES[kind][name]
+    return found
 
 
-def _choice(kind: str, names: list[str]) -> dict[str, Any]:
+def _choice(parts: dict[str, type[Part]]) -> dict[str, Any]:
     """A part by name, or as an object with its settings."""
-    objects = []
-    known = []
-    for name in names:
-        try:
-            part = REGISTRIES[kind][name]
-        except PluginError:
-            continue
-        known.append(name)
-        objects.append(_object(part, {"type": {"const": name}}, ["type"]))
-    return {"anyOf": [{"enum": known}, *objects]}
+    objects = [_object(part, {"type": {"const": name}}, ["type"]) for name, part in parts.items()]
+    return {"anyOf": [{"enum": list(parts)}, *objects]}
 
 
 def _object(part: type[Part], beside: dict[str, Any], required: list[str]) -> dict[str, Any]:
@@ -96,9 +91,8 @@ def _settings(part: type[Part]) -> dict[str, Any]:
     return schema
 
 
-def _layer(name: str) -> dict[str, Any]:
-    """One layer entry: its settings flat, or under ``config`` as a saved file has them."""
-    part = LAYERS[name]
+def _layer(name: str, part: type[Part]) -> dict[str, Any]:
+    """One layer entry: its settings flat, or under ``config`` as in a saved file."""
     beside = {
         "type": {"const": name},
         "name": {"type": "string", "pattern": "^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$"},
@@ -106,16 +100,8 @@ def _layer(name: str) -> dict[str, Any]:
     }
     resolved = {
         "type": "object",
-        "properties": {**beside, "config": {"type": "object", **_closed(_settings(part))}},
+        "properties": {**beside, "config": _object(part, {}, [])},
         "required": ["type", "config"],
         "additionalProperties": False,
     }
     return {"oneOf": [_object(part, beside, ["type"]), resolved]}
-
-
-def _closed(settings: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "properties": settings["properties"],
-        "required": settings.get("required", []),
-        "additionalProperties": False,
-    }

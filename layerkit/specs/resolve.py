@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from layerkit.core.layer import Shape
@@ -50,6 +50,9 @@ class Spec:
     output: dict[str, Any]
     link: Link
     train: dict[str, Any] | None
+    _planned: list[list[PlannedLayer]] = field(
+        default_factory=list, init=False, repr=False, compare=False
+    )
 
     @property
     def in_shape(self) -> Shape:
@@ -67,6 +70,8 @@ class Spec:
         SpecError
             If the settings of a layer contradict each other.
         """
+        if self._planned:  # by ``check_fit``; nobody else has these layers
+            return self._planned.pop()
         layers = []
         for i, record in enumerate(self.layers):
             try:
@@ -201,7 +206,7 @@ def _resolved(source: JsonSource, faults: Faults, lenient: bool, lookup: Lookup)
     assert document is not None  # noqa: S101  # raise_any has raised otherwise
     spec = _sections(document, tuple(layers), faults, lenient=lenient)
     faults.raise_any()
-    check_fit(spec, faults)
+    spec._planned.append(check_fit(spec, faults))
     faults.raise_any()
     return spec
 
