@@ -1,4 +1,4 @@
-"""How things look in messages: values, numbers of things, sizes, near misses, JSON."""
+"""How messages show things: values, counts, sizes, similar names, JSON."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import Any
 
 __all__ = ["byte_size", "counted", "jsonable", "nearest", "printable", "quoted"]
 
-_LONGEST = 200  # characters of a word that may be a slip of the finger
-_MOST = 5_000  # words to compare with: a quarter of a second
+_LONGEST = 200  # characters of a word that may be misspelt
+_MOST = 5_000  # words to compare with, which takes a quarter of a second
 
 
 def quoted(value: object, limit: int = 80) -> str:
-    """``value`` as repr, cut to ``limit`` characters: how a value out of a file is shown."""
+    """``value`` as repr, cut to ``limit`` characters and without characters that do not print."""
     value = _start(value, limit)
     text = ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
 def _start(value: object, limit: int) -> object:
-    """As much of ``value`` as ``limit`` characters of its repr can show: a file may hold more."""
+    """The start of ``value``, enough for ``limit`` characters of its repr: it may be huge."""
     if type(value) in (str, bytes):
-        return value[: limit + 1]  # type: ignore[index]  # text, as the line above asks
+        return value[: limit + 1]  # type: ignore[index]  # str or bytes, see the line above
     if type(value) in (list, tuple):
         short = [_start(item, limit) for item in value[: limit + 1]]  # type: ignore[index]
         return short if type(value) is list else tuple(short)
@@ -34,17 +34,17 @@ def _start(value: object, limit: int) -> object:
 
 
 def nearest(word: str, known: list[str]) -> str:
-    """``; did you mean 'x'?`` for the known words nearest to ``word``, or the empty string."""
+    """``; did you mean 'x'?`` for known words similar to ``word``, or an empty string."""
     if len(word) > _LONGEST:
         return ""
-    import difflib  # 2 ms, and only for a mistake
+    import difflib  # takes 2 ms, and only mistakes need it
 
     close = difflib.get_close_matches(word.lower(), known[:_MOST], n=2, cutoff=0.6)
     return f"; did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
 
 
 def counted(count: int, noun: str) -> str:
-    """A number of things.
+    """A count with its noun.
 
     >>> counted(1, "row"), counted(1200, "row")
     ('1 row', '1,200 rows')

@@ -1,9 +1,8 @@
-"""Types for the settings of parts: what a constructor's annotations may say.
+"""Annotations for the settings of parts: ranges of numbers, and names of other parts.
 
-A part's keyword-only constructor is the one list of its settings. Its annotations are ordinary
-Python types, or the names below, which add a range or say that the setting names another part.
-``layerkit.specs`` turns them into a strict validator and into JSON Schema; a plugin needs nothing
-but this module.
+The keyword-only arguments of a part's constructor are its settings, annotated with ordinary Python
+types or the names below. ``layerkit.specs`` turns the annotations into a strict validator and JSON
+Schema; plugins need only this module.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Range:
-    """Bounds of a number; None means no bound."""
+    """Bounds of a number; None stands for no bound."""
 
     ge: float | None = None
     gt: float | None = None
@@ -36,21 +35,22 @@ class Range:
 
 @dataclass(frozen=True)
 class PartOf:
-    """The setting names a part of ``group``: ``"tanh"``, or a mapping with its own settings,
-    ``{"type": "leaky_relu", "slope": 0.1}``, when it has any.
+    """The setting names a part of ``group``, such as "tanh".
+
+    It may also be a mapping with settings: ``{"type": "leaky_relu", "slope": 0.1}``.
     """
 
     group: str
 
 
 Size = Annotated[int, Range(ge=1, lt=2**63)]
-"""A positive count: units, features; below 2**63, as a model file holds it."""
+"""A positive count, such as units; below 2**63, the limit of model files."""
 
 Positive = Annotated[float, Range(gt=0)]
-"""A finite number above 0."""
+"""A finite number > 0."""
 
 Fraction = Annotated[float, Range(ge=0, lt=1)]
-"""A number in [0, 1)."""
+"""A number >= 0 and < 1."""
 
 ActivationName = Annotated[str | Mapping[str, Any], PartOf("activations")]
 InitializerName = Annotated[str | Mapping[str, Any], PartOf("initializers")]

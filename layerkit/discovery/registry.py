@@ -58,12 +58,16 @@ class Registry(Generic[P]):
         Plural name of the kind; the entry point group is ``layerkit.<kind>``.
     base
         The base class of its parts.
+
+    Messages call one of its parts a ``singular``.
     """
 
     def __init__(self, kind: Group, base: type[P]) -> None:
         self.kind = kind
         self.group = f"layerkit.{kind}"
         self.base = base
+        nouns = {plural: noun for noun, plural in KINDS.items()}
+        self.singular = {**nouns, "layers": "layer type", "data": "data set"}[kind]
         self._local: dict[str, type[P]] = {}
         self._loaded: dict[Candidate, type[P]] = {}
 
@@ -142,12 +146,6 @@ class Registry(Generic[P]):
             f"{candidate} is not among the distributions in {ALLOW_VARIABLE}",
             f"if you trust it, add {candidate.dist} to {ALLOW_VARIABLE}, or unset that variable",
         )
-
-    @property
-    def singular(self) -> str:
-        """What messages call one part of this kind."""
-        nouns = {plural: noun for noun, plural in KINDS.items()}
-        return {**nouns, "layers": "layer type", "data": "data set"}[self.kind]
 
     def load(self, candidate: Candidate) -> type[P]:
         """Import the class behind ``candidate``.

@@ -119,9 +119,7 @@ def _layer(
         faults.add(path, mismatch('an object such as {"type": "dense"}', item))
         return None
     fields = dict(item)
-    kind, name, repeat = (
-        fields.pop(k, d) for k, d in (("type", None), ("name", None), ("repeat", 1))
-    )
+    kind, name, repeat = fields.pop("type", None), fields.pop("name", None), fields.pop("repeat", 1)
     if not isinstance(kind, str):
         expected = "the name of a layer type"
         reason = f"missing required field 'type' ({expected})"

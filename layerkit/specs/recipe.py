@@ -8,12 +8,11 @@ from layerkit.core.parts import Link, Loss, Target
 from layerkit.discovery.registry import LOSSES, METRICS, split_config
 from layerkit.display import quoted
 from layerkit.errors import PluginError
-from layerkit.specs.document import annotation_at
 from layerkit.specs.json_source import Path
 from layerkit.specs.messages import Faults, describe, distinct_names, mismatch
 from layerkit.specs.sections import DIALECT, SECTIONS
 from layerkit.specs.validate.fast_path import NotPlainError, checker
-from layerkit.specs.validate.settings import part_group, validate_part
+from layerkit.specs.validate.settings import validate_part
 
 __all__ = ["check_output", "link_of", "read_recipe"]
 
@@ -54,9 +53,7 @@ def read_recipe(
         train["loss"] = "softmax_cross_entropy" if output["targets"] is None else "mse"
     _check_data(train["data"], faults)
     target: Target | None = None
-    for key in ("loss", "optimizer", "schedule"):
-        group = part_group(annotation_at(("train", key)))
-        assert group is not None  # noqa: S101  # these three fields name parts
+    for key, group in (("loss", "losses"), ("optimizer", "optimizers"), ("schedule", "schedules")):
         before = faults.count
         train[key] = validate_part(group, train[key], ("train", key), faults, lenient=lenient)
         if key == "loss" and faults.count == before and (loss := _loss(train["loss"])):

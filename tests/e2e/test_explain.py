@@ -39,7 +39,7 @@ def test_a_code_shared_by_several_classes_shows_them_all(cli: Cli) -> None:
     out = cli("explain", "lk-301").out
     for name in ("NotAModelFileError", "TruncatedFileError", "CorruptFileError"):
         assert f"LK-301 {name} (error)\n" in out
-    assert "fetch the file again" in out.lower()
+    assert "download the file again" in out.lower()
 
 
 @pytest.mark.parametrize("term", ["train.epochs", "epochs"])

@@ -46,9 +46,9 @@ def validate(
     if found is None:
         return dict(config)
     resolved: dict[str, Any] = strict_json(found)
-    for name, annotation in setting_types(part).items():
-        group = part_group(annotation)
-        if group is not None and not (resolved[name] is None and _optional(annotation)):
+    for name, one in fields_of(part).items():
+        group = part_group(one.annotation)
+        if group is not None and not (resolved[name] is None and _optional(one.annotation)):
             resolved[name] = validate_part(
                 group, resolved[name], (*path, name), faults, lenient=lenient
             )
