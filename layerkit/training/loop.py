@@ -111,12 +111,8 @@ class Loop:
             batch_scores, loss, share = self._step(index, rate)
             if not math.isfinite(loss):
                 batch = start // recipe.batch_size + 1
-                raise TrainingDivergedError(
-                    f"the loss became {loss} in epoch {number + 1}, batch {batch}",
-                    epoch=number + 1,
-                    batch=batch,
-                    hint=_CALM if number or start else _SCALE,
-                )
+                fault = f"the loss became {loss} in epoch {number + 1}, batch {batch}"
+                raise _diverged(fault, number, batch, _CALM if number or start else _SCALE)
             if scores is None:
                 scores = np.empty((len(data), *batch_scores.shape[1:]), batch_scores.dtype)
             scores[done : done + len(index)] = batch_scores
@@ -132,12 +128,8 @@ class Loop:
                     return None
         self.seconds += time.perf_counter() - began
         if not np.isfinite(self.network.params).all():
-            raise TrainingDivergedError(
-                f"parameters are no longer finite after epoch {number + 1}",
-                epoch=number + 1,
-                batch=-(-len(data) // recipe.batch_size),
-                hint=_CALM,
-            )
+            fault = f"parameters are no longer finite after epoch {number + 1}"
+            raise _diverged(fault, number, -(-len(data) // recipe.batch_size), _CALM)
         values = {"loss": total / weight if weight else 0.0}
         if scores is not None:
             values |= self.judge(scores[:done], data.truth[order[:done]])
@@ -198,6 +190,10 @@ class Loop:
                     advice.setdefault(text, []).append(planned.name)
         for text, names in advice.items():
             self.listener.notice(f"{', '.join(names)}: {text}")
+
+
+def _diverged(fault: str, number: int, batch: int, hint: str) -> TrainingDivergedError:
+    return TrainingDivergedError(fault, epoch=number + 1, batch=batch, hint=hint)
 
 
 def _norm(grads: Array, spans: list[slice]) -> float:

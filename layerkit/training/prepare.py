@@ -98,35 +98,26 @@ def prepare(
     SpecError
         If the recipe and the data do not fit together.
     """
-    recipe = model.spec.train or {}
     rows, test = test_split(splits, model.spec)
-    apart = len(rows) < len(splits["train"])
     validation = validation_rows
-    if validation is None and recipe.get("validation"):
-        stream = random_stream(seed, "validation")
-        rows, validation = split_rows(
-            rows,
-            recipe["validation"],
-            stream,
-            stratify=_strata(model, rows, loss),
-            spare=_classes(model.spec, rows),
-        )
-        apart = True
+    if validation is None:
+        rows, validation = _validation_split(model, rows, loss, seed)
     if len(rows) == 0:
         raise DataError("no rows to train on", source=splits["train"].source)
     if not model.fitted:
         refuse_unlearned(model.spec, rows, test, "test")
         refuse_unlearned(model.spec, rows, validation, "validation")
-    given = [*splits.values(), *([] if validation is None else [validation])]
     with at_source(rows):
         contract = model.contract if model.fitted else _fit(model, rows, loss)
     train = to_arrays(contract, rows, loss)
+    given = [*splits.values(), *([] if validation is None else [validation])]
     notices: list[str | None] = [note for each in given for note in each.notes]
-    notices.append(lone_classes(model.spec, splits["train"]) if apart else None)
+    if len(rows) < len(splits["train"]):
+        notices.append(lone_classes(model.spec, splits["train"]))
     notices.append(input_precision_loss(contract.input, rows))
     if loss.target == "real" and contract.output is not None:
         notices.append(target_precision_loss(contract.output, train.truth, train.y))
-    weights = row_weights(recipe, contract, rows, train.y)
+    weights = row_weights(model.spec.train or {}, contract, rows, train.y)
     if weights is not None:
         train = replace(train, weights=weights.astype(train.x.dtype))
     return Prepared(
@@ -136,6 +127,20 @@ def prepare(
         None if validation is None else to_arrays(contract, validation, loss),
         None if test is None else to_arrays(contract, test, loss),
         tuple(text for text in dict.fromkeys(notices) if text),
+    )
+
+
+def _validation_split(model: Model, rows: Rows, loss: Loss, seed: int) -> tuple[Rows, Rows | None]:
+    """(training rows, validation rows or None), by the recipe's fraction."""
+    fraction = (model.spec.train or {}).get("validation")
+    if not fraction:
+        return rows, None
+    return split_rows(
+        rows,
+        fraction,
+        random_stream(seed, "validation"),
+        stratify=_strata(model, rows, loss),
+        spare=_classes(model.spec, rows),
     )
 
 

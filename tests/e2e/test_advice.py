@@ -438,7 +438,7 @@ def all_of_dogs(desk: Desk) -> None:
 
 
 def name_classes(desk: Desk, text: str) -> None:
-    assert "name every class under output.classes" in text
+    assert "name every class in output.classes" in text
     lost = re.findall(r"'(\w+)'", told(r"class(.*) are test rows", text))
     desk.spec["output"]["classes"] = ["cat", *lost]
 

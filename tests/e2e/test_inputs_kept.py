@@ -135,4 +135,4 @@ def test_resume_with_nothing_left_changes_nothing(
     with unchanged():
         done = cli("resume", "pets.layerkit", "--data", "pets.csv", "--epochs", epochs)
     assert done.code == 1
-    assert "3 epochs are done" in done.err
+    assert "3 epochs done" in done.err

@@ -27,7 +27,7 @@ def read_csv(
     text: str,
     source: str,
     dialect: Dialect,
-    wanted: Sequence[str] | None = None,
+    columns: Sequence[str] | None = None,
     labels: Sequence[str] = (),
 ) -> Rows:
     """Delimited text as ``columns`` if it has a header or text, else ``values`` (n, w) float64.
@@ -38,7 +38,7 @@ def read_csv(
         With line feeds only.
     dialect
         How it is written; the rest is detected.
-    wanted, labels
+    columns, labels
         Names of columns that will be used, and of label columns: a first line with all of them is a
         header.
 
@@ -49,7 +49,7 @@ def read_csv(
         there are no rows.
     """
     head, whole = _head(text)
-    used = [*(wanted or ()), *labels]
+    used = [*(columns or ()), *labels]
     table = detect_table(head, dialect, source, whole=whole, used=used)
     polars = is_large(text)
     pieces = pieces_of(text, table.body, large=polars)
@@ -57,14 +57,14 @@ def read_csv(
     blocks = list(blocks_of(pieces, table.fmt, table.width, source, line=line, polars=polars))
     if not blocks:
         raise DataError("a header and no rows", source=source)
-    return _rows(blocks, table, source, wanted)
+    return _rows(blocks, table, source, columns)
 
 
 def csv_blocks(
     texts: Iterable[str],
     source: str,
     dialect: Dialect,
-    wanted: Sequence[str] | None = None,
+    columns: Sequence[str] | None = None,
     labels: Sequence[str] = (),
 ) -> Iterator[Rows]:
     """The rows of a text that comes in pieces of any length, in blocks.
@@ -84,12 +84,12 @@ def csv_blocks(
     following = next(pieces, None)
     head, whole = _head(start)
     whole = whole and following is None
-    table = detect_table(head, dialect, source, whole=whole, used=[*(wanted or ()), *labels])
+    table = detect_table(head, dialect, source, whole=whole, used=[*(columns or ()), *labels])
     line = start.count("\n", 0, table.body)
     rest = chain([start[table.body :]], () if following is None else (following,), pieces)
     block = None
     for block in blocks_of(rest, table.fmt, table.width, source, line=line):
-        yield _rows([block], table, source, wanted)
+        yield _rows([block], table, source, columns)
     if block is None:
         raise DataError("a header and no rows", source=source)
 
@@ -108,18 +108,21 @@ def _head(text: str) -> tuple[str, bool]:
 
 
 def _rows(
-    blocks: Sequence[Block], table: TableFormat, source: str, wanted: Sequence[str] | None
+    blocks: Sequence[Block], table: TableFormat, source: str, columns: Sequence[str] | None
 ) -> Rows:
     names = table.names or [str(j) for j in range(table.width)]
     positions = {name: j for j, name in enumerate(names)}
-    used = None
-    if wanted is not None and table.names is not None:
-        used = [positions[name] for name in wanted if name in positions] or None
-    cells = Table(blocks, table.fmt, names, source, used)
-    columns = Columns(cells, positions)
-    by_position = bool(wanted) and set(wanted or ()) <= set(names)
-    if table.names is None and not by_position:
-        values = cells.all_numbers()
-        if values is not None:
-            return Rows(values, source=source, spelling=columns.spelling, notes=table.notes)
-    return Rows(columns=columns, source=source, spelling=columns.spelling, notes=table.notes)
+    together = None
+    if columns is not None and table.names is not None:
+        together = [positions[name] for name in columns if name in positions] or None
+    cells = Table(blocks, table.fmt, names, source, together)
+    found = Columns(cells, positions)
+    by_position = bool(columns) and set(columns or ()) <= set(names)
+    values = None if table.names is not None or by_position else cells.all_numbers()
+    return Rows(
+        values,
+        columns=found if values is None else None,
+        source=source,
+        spelling=found.spelling,
+        notes=table.notes,
+    )

@@ -77,6 +77,39 @@ def detect_table(
         If there are no rows, or the header is wrong.
     """
     assumed: list[str] = []
+    draft, start = _separators(head, dialect, assumed)
+    sample = list(islice(records_of(head[start:], draft, source, lenient=not whole), _SAMPLE))
+    if not sample:
+        raise DataError("no rows: all lines are blank", source=source)
+    records = [record for _, record in sample]
+    first = records[0]
+    _refuse_blanks(first, source)
+    cells = [cell.strip() for record in records for cell in record]
+    decimal, thousands = _number_marks(cells, dialect, draft.delimiter, assumed)
+    missing = dialect.missing_values
+    fmt = replace(draft, decimal=decimal, thousands=thousands, missing_values=missing)
+    alike = [record for record in records[1:] if len(record) == len(first)]
+    header, note = has_header(first, alike, fmt, dialect.header, used)
+    if note:
+        assumed.append(note)
+    if header and len(records) == 1 and whole:
+        raise DataError(
+            f"a header and no rows: {quoted(fmt.delimiter.join(first))}",
+            source=source,
+            hint="if the first line is a row: header=False, --no-header",
+        )
+    notes = f"assumed of {source}: {', '.join(assumed)} (see --delimiter, --decimal, --header)"
+    return TableFormat(
+        fmt,
+        _column_names(first, source) if header else None,
+        len(first),
+        start + (sample[0][0] if header else 0),
+        (notes,) if assumed else (),
+    )
+
+
+def _separators(head: str, dialect: Dialect, assumed: list[str]) -> tuple[CellFormat, int]:
+    """(delimiter, quote and comment; where the table begins after Excel's ``sep=``)."""
     start = 0
     delimiter, quote = dialect.delimiter, '"' if dialect.quote is None else dialect.quote or None
     stated = _SEP.match(head)
@@ -92,33 +125,7 @@ def detect_table(
         if delimiter != "," and delimiter in text:
             assumed.append(f"cells are separated by {_NAMES.get(delimiter, quoted(delimiter))}")
         draft = replace(draft, delimiter=delimiter)
-    sample = list(islice(records_of(text, draft, source, lenient=not whole), _SAMPLE))
-    if not sample:
-        raise DataError("no rows: all lines are blank", source=source)
-    records = [record for _, record in sample]
-    first = records[0]
-    _refuse_blanks(first, source)
-    cells = [cell.strip() for record in records for cell in record]
-    decimal, thousands = _number_marks(cells, dialect, delimiter, assumed)
-    fmt = CellFormat(delimiter, decimal, thousands, quote, comment, dialect.missing_values)
-    alike = [record for record in records[1:] if len(record) == len(first)]
-    header, note = has_header(first, alike, fmt, dialect.header, used)
-    if note:
-        assumed.append(note)
-    if header and len(records) == 1 and whole:
-        raise DataError(
-            f"a header and no rows: {quoted(delimiter.join(first))}",
-            source=source,
-            hint="if the first line is a row: header=False, --no-header",
-        )
-    notes = f"assumed of {source}: {', '.join(assumed)} (see --delimiter, --decimal, --header)"
-    return TableFormat(
-        fmt,
-        _column_names(first, source) if header else None,
-        len(first),
-        start + (sample[0][0] if header else 0),
-        (notes,) if assumed else (),
-    )
+    return draft, start
 
 
 def records_of(

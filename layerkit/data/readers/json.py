@@ -107,21 +107,22 @@ def _first_line(text: str) -> list[Any] | None:
     return found if isinstance(found, list) else None
 
 
-def _document(text: str, source: str, wanted: bool | None) -> list[Any] | None:
+def _document(text: str, source: str, document: bool | None) -> list[Any] | None:
     """The rows if the text is one array of them, or None if it is lines."""
     start = text.lstrip()
-    if wanted is False or start[:1] != "[":
+    if document is False or start[:1] != "[":
         return None
-    first = _first_line(start)
-    if not wanted and first is not None and not _all_objects(first):
-        return None
+    if not document:
+        first = _first_line(start)
+        if first is not None and not (first and all(isinstance(item, dict) for item in first)):
+            return None
     try:
         found = json.loads(text, object_pairs_hook=_distinct_keys)
     except json.JSONDecodeError as cause:
-        if first is not None and cause.msg == "Extra data":
+        if cause.msg == "Extra data" and _first_line(start) is not None:
             return None
         # The fault of a single line is reported as that of a line.
-        if not wanted and "\n" not in text.strip():
+        if not document and "\n" not in text.strip():
             return None
         raise _not_json(f"{cause.msg} at character {cause.colno}", cause.lineno, source) from None
     except (RecursionError, ValueError) as cause:
@@ -130,10 +131,6 @@ def _document(text: str, source: str, wanted: bool | None) -> list[Any] | None:
         reason = _DEEP if isinstance(cause, RecursionError) else str(cause)
         raise _not_json(reason, 1, source) from None
     return found if isinstance(found, list) else None
-
-
-def _all_objects(items: list[Any]) -> bool:
-    return bool(items) and all(isinstance(item, dict) for item in items)
 
 
 def _not_json(reason: str, line: int, source: str) -> DataError:
