@@ -32,7 +32,7 @@ PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal
 test: $(STAMP)  ## run the tests of every change: about 5 minutes on two cores
 	$(PYTEST) -m "not slow"
 
-test-all: $(STAMP)  ## run all tests, the slow ones too: about 7 minutes on two cores
+test-all: $(STAMP)  ## run all tests, the slow ones too: about 8 minutes on two cores
 	$(PYTEST)
 
 check: $(STAMP)  ## lint, format, types, import contracts, spelling

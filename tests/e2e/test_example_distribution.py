@@ -253,3 +253,11 @@ def test_the_tutorial_on_layers_works_from_an_empty_folder(clean: Clean, tmp_pat
             clean.pip("uninstall", "-y", "acme-spline")
     pages.hold(TUTORIAL, told)
     assert sum(block.mark == "output" for block in pages.blocks(TUTORIAL)) > 10
+
+
+def test_the_readme_works_from_an_empty_folder(clean: Clean, tmp_path: Path) -> None:
+    pages = docs()
+    readme = ROOT / "README.md"
+    pages.hold(readme, pages.run_page(readme, tmp_path, clean.python))
+    demo = clean.layerkit("demo", "--seeds", 1, "--set", "train.epochs=1", "-q")
+    assert "open demo-out/report.html in a browser" in demo.out, demo.err
