@@ -47,8 +47,8 @@ def train(
     Parameters
     ----------
     spec
-        Path of a JSON spec, the parsed object, a resolved ``Spec``, or a ``Model``, which is
-        changed in place.
+        Path of a JSON spec, name of a ready one, the parsed object, a resolved ``Spec``, or a
+        ``Model``, which is changed in place.
     data
         Path of the data; a pair (x, y) of rows and labels; a table with named columns, the labels
         among them; any of these by split ("train", perhaps "test"); or None for what the recipe
