@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -73,49 +73,51 @@ def save(
         For a URL, if the extra ``remote`` is not installed.
     """
     check_sections(model.spec, prefix="spec.model")
-    arrays = model.network.tensors()
-    digests = tensor_digests(arrays)
-    aliases = {
-        alias: target
-        for alias, target in model.leftovers.aliases.items()
-        if digests[alias] == digests[target]
-    }
-    for alias in aliases:
-        del arrays[alias]
-    kept, history = model.leftovers, model.history
-    if weights_only:
-        kept, history = kept._replace(training=None, tensors={}), {}
-    arrays |= {f"history/{k}": ("history", v.astype(np.float64)) for k, v in history.items()}
-    arrays |= {k: ("optimizer", v) for k, v in kept.tensors.items()}
-    test = (
-        kept.selftest
-        if kept.fingerprint == fingerprint_of(model, digests)
-        else make_selftest(model)
-    )
-    if test is not None:
-        arrays["selftest/input"] = ("selftest", test.rows)
-        arrays["selftest/output"] = ("selftest", test.outputs)
     file_id = write(
         target,
-        spec=file_spec(model),
-        types=provenance(model.spec.layers, model.spec.train),
-        tensors=arrays,
-        aliases=aliases,
-        metadata=model.metadata,
-        history={name: kept.units.get(name, "epoch") for name in history},
-        metrics=model.metrics,
-        training=kept.training,
-        selftest=None if test is None else {"rtol": test.rtol, "atol": test.atol},
         durable=durable,
         overwrite=overwrite,
         follow_symlinks=follow_symlinks,
         atomic=atomic,
         check=check,
         limits=limits,
-        digests=digests,
+        **_content(model, weights_only=weights_only),
     )
     model.file_id = file_id
     model.path = None
     if isinstance(target, (str, os.PathLike)):
         model.path = expanded(os.fspath(target))
     return file_id
+
+
+def _content(model: Model, *, weights_only: bool) -> dict[str, Any]:
+    """Tensors, their digests and the sections of the header, as ``write`` takes them."""
+    arrays = model.network.tensors()
+    digests = tensor_digests(arrays)
+    kept, history = model.leftovers, model.history
+    aliases = {
+        alias: target for alias, target in kept.aliases.items() if digests[alias] == digests[target]
+    }
+    for alias in aliases:
+        del arrays[alias]
+    if weights_only:
+        kept, history = kept._replace(training=None, tensors={}), {}
+    arrays |= {f"history/{k}": ("history", v.astype(np.float64)) for k, v in history.items()}
+    arrays |= {k: ("optimizer", v) for k, v in kept.tensors.items()}
+    unchanged = kept.fingerprint == fingerprint_of(model, digests)
+    test = kept.selftest if unchanged else make_selftest(model)
+    if test is not None:
+        arrays["selftest/input"] = ("selftest", test.rows)
+        arrays["selftest/output"] = ("selftest", test.outputs)
+    return {
+        "tensors": arrays,
+        "digests": digests,
+        "aliases": aliases,
+        "spec": file_spec(model),
+        "types": provenance(model.spec.layers, model.spec.train),
+        "metadata": model.metadata,
+        "history": {name: kept.units.get(name, "epoch") for name in history},
+        "metrics": model.metrics,
+        "training": kept.training,
+        "selftest": None if test is None else {"rtol": test.rtol, "atol": test.atol},
+    }

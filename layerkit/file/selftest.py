@@ -110,38 +110,23 @@ def run_selftest(model: Model, test: SelfTest) -> None:
     LayerkitError, MissingExtraError, MemoryError
         If the process cannot run any model, because of an invalid environment variable, say.
     """
-    advice = "load with selftest=False only to inspect the model"
-    shape = model.contract.input.shape
+    shape, expected = model.contract.input.shape, test.outputs
     if test.rows.shape[1:] != shape:  # predict would accept flattened rows
-        raise SelfTestError(
-            f"the self-test: expected rows of shape {list(shape)}, got {list(test.rows.shape[1:])} "
-            f"({advice})",
-            max_abs=float("inf"),
-            index=None,
-        )
+        found = list(test.rows.shape[1:])
+        raise _failed(f"the self-test: expected rows of shape {list(shape)}, got {found}")
     try:
         with np.errstate(all="ignore"):
             got = model.predict(test.rows)
     except MemoryError:
         raise
     except Exception as cause:  # a plugin's own code may raise anything
-        if type(cause) in (
-            LayerkitError,
-            MissingExtraError,
-        ):  # not the model's fault
+        if type(cause) in (LayerkitError, MissingExtraError):  # not the model's fault
             raise
-        raise SelfTestError(
-            f"the self-test raised {type(cause).__name__}: {cause} ({advice})",
-            max_abs=float("inf"),
-            index=None,
-        ) from cause
-    expected = test.outputs
+        raise _failed(f"the self-test raised {type(cause).__name__}: {cause}") from cause
     if got.shape != expected.shape:
-        raise SelfTestError(
+        raise _failed(
             f"the self-test: expected outputs of shape {list(expected.shape)}, got "
-            f"{list(got.shape)} ({advice})",
-            max_abs=float("inf"),
-            index=None,
+            f"{list(got.shape)}"
         )
     with np.errstate(all="ignore"):
         same = (got == expected) | (np.isnan(got) & np.isnan(expected))
@@ -154,9 +139,21 @@ def run_selftest(model: Model, test: SelfTest) -> None:
     gap = np.where(np.isnan(gap), np.inf, gap)
     flat = int(np.where(same | near, -1.0, gap).argmax())
     index = tuple(int(i) for i in np.unravel_index(flat, got.shape))
-    raise SelfTestError(
+    raise _failed(
         f"the model's outputs are not those from when it was saved: largest difference "
-        f"{gap[index]:.3g} at {list(index)} (atol {test.atol:g}, rtol {test.rtol:g}; {advice})",
+        f"{gap[index]:.3g} at {list(index)}",
+        f"atol {test.atol:g}, rtol {test.rtol:g}; ",
         max_abs=float(gap[index]),
         index=index,
     )
+
+
+def _failed(
+    reason: str,
+    tolerance: str = "",
+    *,
+    max_abs: float = float("inf"),
+    index: tuple[int, ...] | None = None,
+) -> SelfTestError:
+    advice = "load with selftest=False only to inspect the model"
+    return SelfTestError(f"{reason} ({tolerance}{advice})", max_abs=max_abs, index=index)
