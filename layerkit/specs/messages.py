@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import types
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
@@ -89,7 +90,7 @@ def mismatch(expected: str, value: Any) -> str:
 def distinct_names(least: int, names: Sequence[Any]) -> str:
     """The sentence about a list of names that is too short or has one twice."""
     many = {1: "one", 2: "two"}[least]
-    twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
     found = counted(len(names), "name") if twice is None else f"{quoted(twice)} twice"
     return f"expected {many} or more distinct names, got {found}"
 

@@ -70,7 +70,7 @@ class Spec:
         SpecError
             If the settings of a layer contradict each other.
         """
-        if self._planned:  # by ``check_fit``; nobody else has these layers
+        with suppress(IndexError):  # ``check_fit`` has planned them, and they are handed out once
             return self._planned.pop()
         layers = []
         for i, record in enumerate(self.layers):

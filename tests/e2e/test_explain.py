@@ -66,7 +66,7 @@ def test_a_setting_of_a_part(cli: Cli, term: str) -> None:
     (topic,) = cli("explain", term, "--json").json["topics"]
     assert topic["name"] == "highway.gate_bias"
     assert topic["kind"] == "setting of the layer type highway"
-    assert topic["description"].startswith("Where bT starts: -1 to -3 usually")
+    assert topic["description"].startswith("Initial bT: usually -1 to -3")
     assert (topic["type"], topic["default"]) == ("a number", "-2.0")
 
 
