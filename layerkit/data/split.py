@@ -10,7 +10,7 @@ from layerkit.core.layer import Array
 from layerkit.core.rows import Rows
 from layerkit.datacontract.choose_columns import missing_column
 from layerkit.datacontract.labels import LabelLookup, distinct_labels, label_of
-from layerkit.display import nearest, quoted
+from layerkit.display import counted, nearest, quoted
 from layerkit.errors import DataError
 
 __all__ = ["split_by_column", "split_rows"]
@@ -49,13 +49,13 @@ def split_rows(
     if not 0 < fraction < 1:
         raise DataError(f"expected a fraction between 0 and 1, got {fraction}", source=rows.source)
     if n < 2:
-        raise DataError(f"{n} rows cannot be split in two", source=rows.source)
+        raise DataError(f"{counted(n, 'row')} cannot be split in two", source=rows.source)
     size = min(max(int(n * fraction + 0.5), 1), n - 1)
     order = rng.permutation(n)
     taken = np.arange(n) < size
     if stratify is not None:
         if len(stratify) != n:
-            reason = f"{len(stratify)} labels to stratify {n} rows by"
+            reason = f"expected {counted(n, 'label')} to stratify by, got {len(stratify)}"
             raise DataError(reason, source=rows.source)
         _, classes = np.unique(stratify[order], return_inverse=True)
         counts = np.bincount(classes.reshape(-1))

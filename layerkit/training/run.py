@@ -92,7 +92,15 @@ def train(
         if seed is not None and resolved.train is not None:
             resolved = resolved.with_train(seed=seed)
         model = build(resolved)
-    return _session(model, data, validation_data, listener, checkpoint, every).run()
+    session = _session(
+        model,
+        data=data,
+        validation_data=validation_data,
+        listener=listener,
+        checkpoint=checkpoint,
+        every=every,
+    )
+    return session.run()
 
 
 def resume(
@@ -153,15 +161,11 @@ def resume(
 def resumed_session(
     model: Model,
     *,
-    data: DataLike = None,
-    validation_data: ValidationData = None,
     epochs: int | None = None,
     schedule: OnNewTotal | None = None,
-    listener: Listener | None = None,
-    checkpoint: Checkpoint | None = None,
-    every: float = 30.0,
+    **options: Any,
 ) -> Session:
-    """The session of ``resume``, not yet running.
+    """The session of ``resume``, not yet running; ``options`` are its further arguments.
 
     Raises
     ------
@@ -172,7 +176,7 @@ def resumed_session(
     if epochs is not None:
         _check("epochs", epochs, 1)
         model.spec = model.spec.with_train(epochs=epochs)
-    session = _session(model, data, validation_data, listener, checkpoint, every, resumed=True)
+    session = _session(model, resumed=True, **options)
     if epochs is not None and epochs <= session.done:
         raise SpecError(
             f"expected a total above the {session.done} epochs done, got {epochs}",
@@ -229,12 +233,12 @@ def train_seeds(
 
 def _session(
     model: Model,
-    data: DataLike,
-    validation_data: ValidationData,
-    listener: Listener | None,
-    checkpoint: Checkpoint | None,
-    every: float,
     *,
+    data: DataLike = None,
+    validation_data: ValidationData = None,
+    listener: Listener | None = None,
+    checkpoint: Checkpoint | None = None,
+    every: float = 30.0,
     resumed: bool = False,
 ) -> Session:
     """Read and prepare the rows for ``model``, and make the session that trains it on them."""

@@ -307,12 +307,9 @@ class Session:
         )
 
     def _all_metrics(self) -> dict[str, float]:
-        p = self.prepared
-        return {
-            **self._judged("train", p.train),
-            **self._judged("val", p.validation),
-            **self._judged("test", p.test),
-        }
+        data = self.prepared
+        splits = (("train", data.train), ("val", data.validation), ("test", data.test))
+        return {k: v for name, arrays in splits for k, v in self._judged(name, arrays).items()}
 
     def _judged(self, prefix: str, arrays: Arrays | None) -> dict[str, float]:
         """Loss and metrics on ``arrays``, their names prefixed; nothing for None."""

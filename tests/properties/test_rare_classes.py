@@ -81,7 +81,7 @@ def test_a_single_row_is_trained_on_and_said(share: dict[str, Any], kinds: str) 
     told = Told()
     run = layerkit.train(spec(3, **share), data=table(kinds), listener=told)
     assert run.model.classes == ("a", "b", "c")
-    assert [text for text in told.notices if "'c'" in text and "kept for training" in text]
+    assert [text for text in told.notices if "'c'" in text and "used for training" in text]
 
 
 @pytest.mark.parametrize("units", [2, 3])
@@ -107,5 +107,5 @@ def test_numbers_are_split_as_ever() -> None:
     given["output"] = {"targets": ["y"]}
     told = Told()
     run = layerkit.train(given, data={"x": np.arange(4.0), "y": np.arange(4.0)}, listener=told)
-    assert not [text for text in told.notices if "kept for training" in text]
+    assert not [text for text in told.notices if "used for training" in text]
     assert "test_mae" in run.metrics

@@ -66,9 +66,9 @@ def test_fraction_out_of_range(fraction: float) -> None:
 
 
 def test_too_few_rows_or_labels() -> None:
-    with pytest.raises(DataError, match="1 rows cannot be split"):
+    with pytest.raises(DataError, match="1 row cannot be split"):
         split_rows(TEN.take(slice(0, 1)), 0.5, rng())
-    with pytest.raises(DataError, match="3 labels to stratify 10 rows"):
+    with pytest.raises(DataError, match="expected 10 labels to stratify by, got 3"):
         split_rows(TEN, 0.5, rng(), stratify=np.zeros(3))
 
 
