@@ -260,7 +260,7 @@ def _command(command: Any, context: Any, name: str) -> list[str]:
 
 
 def _metavar(argument: Any) -> str:
-    return str(argument.metavar or argument.name.upper())
+    return str(argument.metavar or argument.name.upper()) + ("..." if argument.nargs < 0 else "")
 
 
 def _help(text: str | None) -> str:

@@ -1,4 +1,4 @@
-"""The list of commands, and the one door through which all of them run."""
+"""The list of commands, and ``run``, which runs one of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated, TextIO
+from typing import Annotated, Any
 
 import typer
 
@@ -17,6 +17,7 @@ from layerkit.cli import (
     compare,
     console,
     demo,
+    deploy,
     diff,
     evaluate,
     explain,
@@ -30,14 +31,12 @@ from layerkit.cli import (
     plugins_new,
     plugins_why,
     resume,
-    rewrite,
     schema,
     train,
+    upgrade,
     verify,
 )
-from layerkit.cli.limits import limited
-from layerkit.cli.options import tabular
-from layerkit.display import printable
+from layerkit.cli.options import with_dialect, with_limits
 
 __all__ = ["app", "run"]
 
@@ -47,17 +46,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=console.example(
-        "layerkit demo                            see all of it on handwritten digits",
-        "layerkit build net.json                  check a spec, see its layers",
-        "layerkit train net.json                  writes NAME.layerkit",
-        "layerkit infer NAME.layerkit rows.csv    a class or numbers for every row",
-        "layerkit explain LK-201                  what an error means",
+        "layerkit demo                           all of it, on handwritten digits",
+        "layerkit build net.json                 check a spec, show its layers",
+        "layerkit train net.json                 save the model as NAME.layerkit",
+        "layerkit infer NAME.layerkit rows.csv   predict each row",
+        "layerkit explain LK-201                 what an error means",
     ),
 )
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(given: bool) -> None:
+    if given:
         console.out(f"layerkit {__version__}")
         raise typer.Exit
 
@@ -69,39 +68,40 @@ def layerkit(
         bool,
         typer.Option(
             "--debug",
-            help="Show the traceback of an error; may stand anywhere, or set LAYERKIT_DEBUG=1.",
+            help="Show the traceback of an error, in any command. Same as LAYERKIT_DEBUG=1.",
         ),
     ] = False,
     version: Annotated[
-        bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)
+        bool,
+        typer.Option(
+            "--version", help="Show the version and exit.", callback=_version, is_eager=True
+        ),
     ] = False,
 ) -> None:
     """Define, train, compare, save and run neural networks made of plugin layers.
 
-    Exit codes: 0 fine, 1 an error, 2 wrong usage, 130 interrupted, 143 terminated.
+    Exit codes: 0 success, 1 error, 2 wrong usage, 130 Ctrl-C, 143 SIGTERM.
     """
 
 
-plugin_commands = typer.Typer(
-    rich_markup_mode=None, help="What is installed and from where, what is wrong, and a new one."
-)
+plugin_commands = typer.Typer(rich_markup_mode=None, help="List, check, explain and make plugins.")
 plugin_commands.command("list", epilog=plugins_list.EXAMPLE)(plugins_list.list_)
 plugin_commands.command("new", epilog=plugins_new.EXAMPLE)(plugins_new.new)
 plugin_commands.command("check", epilog=plugins_check.EXAMPLE)(plugins_check.check)
 plugin_commands.command("why", epilog=plugins_why.EXAMPLE)(plugins_why.why)
 plugin_commands.command("doctor", epilog=plugins_doctor.EXAMPLE)(plugins_doctor.doctor)
 
-app.command("build", epilog=build.EXAMPLE)(limited(build.build))
-app.command("train", epilog=train.EXAMPLE)(limited(tabular(train.train)))
-app.command("resume", epilog=resume.EXAMPLE)(limited(tabular(resume.resume)))
-app.command("eval", epilog=evaluate.EXAMPLE)(limited(tabular(evaluate.evaluate)))
-app.command("infer", epilog=infer.EXAMPLE)(limited(tabular(infer.infer)))
-app.command("compare", epilog=compare.EXAMPLE)(limited(tabular(compare.compare)))
-app.command("inspect", epilog=inspect.EXAMPLE)(limited(inspect.inspect))
-app.command("verify", epilog=verify.EXAMPLE)(limited(verify.verify))
-app.command("diff", epilog=diff.EXAMPLE)(limited(diff.diff))
-app.command("upgrade", epilog=rewrite.UPGRADE_EXAMPLE)(limited(rewrite.upgrade))
-app.command("deploy", epilog=rewrite.DEPLOY_EXAMPLE)(limited(rewrite.deploy))
+app.command("build", epilog=build.EXAMPLE)(with_limits(build.build))
+app.command("train", epilog=train.EXAMPLE)(with_limits(with_dialect(train.train)))
+app.command("resume", epilog=resume.EXAMPLE)(with_limits(with_dialect(resume.resume)))
+app.command("eval", epilog=evaluate.EXAMPLE)(with_limits(with_dialect(evaluate.evaluate)))
+app.command("infer", epilog=infer.EXAMPLE)(with_limits(with_dialect(infer.infer)))
+app.command("compare", epilog=compare.EXAMPLE)(with_limits(with_dialect(compare.compare)))
+app.command("inspect", epilog=inspect.EXAMPLE)(with_limits(inspect.inspect))
+app.command("verify", epilog=verify.EXAMPLE)(with_limits(verify.verify))
+app.command("diff", epilog=diff.EXAMPLE)(with_limits(diff.diff))
+app.command("upgrade", epilog=upgrade.EXAMPLE)(with_limits(upgrade.upgrade))
+app.command("deploy", epilog=deploy.EXAMPLE)(with_limits(deploy.deploy))
 app.command("models", epilog=models.EXAMPLE)(models.models)
 app.command("schema", epilog=schema.EXAMPLE)(schema.schema)
 app.command("explain", epilog=explain.EXAMPLE)(explain.explain)
@@ -110,11 +110,12 @@ app.command("demo", epilog=demo.EXAMPLE)(demo.demo)
 
 
 def run(argv: Sequence[str]) -> int:
-    """Run one command; returns its exit code. Nothing is raised, whatever happens."""
+    """Run one command and return its exit code; never raises."""
     console.prepare()
-    options, rest = _split(argv)
+    end = argv.index("--") if "--" in argv else len(argv)
+    options, rest = argv[:end], argv[end:]
     debug = "--debug" in options or os.environ.get("LAYERKIT_DEBUG", "") not in ("", "0")
-    words = [word for word in options if word != "--debug"] + rest
+    words = [*(word for word in options if word != "--debug"), *rest]
     try:
         command = typer.main.get_command(app)
         with (
@@ -123,38 +124,24 @@ def run(argv: Sequence[str]) -> int:
         ):
             command.invoke(context)
         sys.stdout.flush()
-    except BaseException as error:  # noqa: BLE001  # the last door: one message, never a traceback
+    except BaseException as error:  # noqa: BLE001  # reported as one message, never a traceback
         return failures.report(error, as_json="--json" in options, debug=debug)
     return 0
 
 
 @contextmanager
 def _warnings(*, as_json: bool) -> Iterator[None]:
-    """Warnings of layerkit itself as plain lines, or not at all beside JSON."""
+    """Print layerkit's own warnings as plain lines; with JSON, not at all."""
     with warnings.catch_warnings():
         if as_json:
             warnings.filterwarnings("ignore", category=UserWarning, module=r"layerkit\.")
         shown = warnings.showwarning
 
-        def show(
-            message: Warning | str,
-            category: type[Warning],
-            filename: str,
-            lineno: int,
-            file: TextIO | None = None,
-            line: str | None = None,
-        ) -> None:
+        def show(message: Any, category: Any, *place: Any, **more: Any) -> None:
             if category is UserWarning:
-                console.note(f"warning: {printable(message)}")
+                console.warning(message)
             else:
-                shown(message, category, filename, lineno, file, line)
+                shown(message, category, *place, **more)
 
         warnings.showwarning = show
         yield
-
-
-def _split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The words before ``--``, among which options may be, and the rest."""
-    words = list(argv)
-    end = words.index("--") if "--" in words else len(words)
-    return words[:end], words[end:]

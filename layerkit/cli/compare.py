@@ -1,4 +1,4 @@
-"""``layerkit compare``: architectures trained and judged alike, with intervals."""
+"""``layerkit compare``: train and judge models alike; differences come with intervals."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from layerkit.cli import console, options
-from layerkit.display import printable
+from layerkit.display import counted, printable
 
 if TYPE_CHECKING:
-    from layerkit.cli.progress import Quiet
+    from layerkit.cli.progress import TrainingProgress
     from layerkit.comparison import Comparison
 
 __all__ = ["EXAMPLE", "compare", "show"]
@@ -28,32 +28,35 @@ EXAMPLE = console.example(
 )
 
 _WIDTH = 100
-_KEPT = Path("compare-runs")
-_NAMED = 6  # unfinished trainings that are named
+_KEEP = Path("compare-runs")
+_LISTED = 6  # unfinished trainings
 
 
 def compare(
     contestants: Annotated[
         list[str],
         typer.Argument(
-            metavar="MODEL|SPEC...",
-            help="Specs are trained here, models only judged; the others are compared with the "
-            "first. Models that differ in their seed alone are one contestant.",
+            metavar="MODEL|SPEC",
+            help="Specs to train and models to judge; the first is the baseline. Models that "
+            "differ only in their seed count as one.",
         ),
     ],
     *,
     data: options.Data = None,
-    seeds: Annotated[int, typer.Option(min=1, help="How often each spec is trained.")] = 5,
+    seeds: Annotated[int, typer.Option(min=1, metavar="N", help="Train each spec N times.")] = 5,
     on: Annotated[
         Literal["test", "validation"],
-        typer.Option(help="Rows to judge on; validation to choose without touching the test rows."),
+        typer.Option(help="Rows to judge on; validation leaves the test rows untouched."),
     ] = "test",
-    confidence: Annotated[float, typer.Option(min=0.5, max=0.999, help="Of each interval.")] = 0.95,
+    confidence: Annotated[
+        float,
+        typer.Option(min=0.5, max=0.999, metavar="P", help="Confidence level of the intervals."),
+    ] = 0.95,
     csv: Annotated[
-        str | None, typer.Option("--csv", metavar="FILE", help="Write all numbers as CSV.")
+        str | None, typer.Option("--csv", metavar="FILE", help="Save all numbers as CSV.")
     ] = None,
     html: Annotated[
-        str | None, typer.Option("--html", metavar="FILE", help="Write a report, one HTML page.")
+        str | None, typer.Option("--html", metavar="FILE", help="Save a report as an HTML page.")
     ] = None,
     timing: Annotated[
         bool, typer.Option("--timing/--no-timing", help="Whether to time inference.")
@@ -61,14 +64,10 @@ def compare(
     dialect: options.Dialect,
     keep: Annotated[
         Path,
-        typer.Option(
-            metavar="DIR",
-            help="Where every training is kept as soon as it is done; those that are there are not "
-            "done again.",
-        ),
-    ] = _KEPT,
+        typer.Option(metavar="DIR", help="Keep trained models here, and reuse those found here."),
+    ] = _KEEP,
     no_keep: Annotated[
-        bool, typer.Option("--no-keep", help="Keep no training, and use none that was kept.")
+        bool, typer.Option("--no-keep", help="Neither keep nor reuse trained models.")
     ] = False,
     settings: options.Settings = None,
     quiet: options.Quiet = False,
@@ -76,27 +75,28 @@ def compare(
 ) -> None:
     """Compare specs and models on the same rows.
 
-    Differences come with intervals. A difference counts only if it would hold for another training
-    and for other test rows.
+    Each difference comes with an interval. It counts only if it would hold for another training and
+    for other test rows.
     """
-    from layerkit import compare as judge
+    from layerkit import compare as compare_all
     from layerkit.cli import files
-    from layerkit.cli.progress import watcher
+    from layerkit.cli.progress import training_progress
 
-    for path in (csv, html):
-        if path is not None:
-            files.check_folder(Path(path))
-    files.keep_inputs([csv, html], [*contestants, data])
-    files.keep_others([csv, html])
-    with watcher(quiet=quiet, as_json=as_json) as watch, _told_what_is_left(keep, watch):
-        watch.promise = "then stopping"
-        found = judge(
+    files.check_not_inputs([csv, html], [*contestants, data])
+    for output in (csv, html):
+        files.check_output(output)
+    with (
+        training_progress(quiet=quiet, as_json=as_json) as progress,
+        _explain_interruption(keep, progress),
+    ):
+        progress.after_stop = "exiting"
+        found = compare_all(
             contestants,
             data=data,
             dialect=dialect,
             seeds=seeds,
             settings=settings or (),
-            listener=watch,
+            listener=progress,
             confidence=confidence,
             timing=timing,
             on=on,
@@ -107,46 +107,44 @@ def compare(
     if html is not None:
         console.write_file(Path(html), [found.to_html()])
     if as_json:
-        console.emit_json({**found.to_json(), "notices": watch.notices})
+        console.emit_json({**found.to_json(), "notices": progress.notices})
         return
     show(found)
     trained = sum(len(c.seeds) - len(c.kept) for c in found.contestants if c.kind == "spec")
     if trained and not no_keep and not quiet:
-        models = "model" if trained == 1 else "models"
-        console.note(f"kept {trained} trained {models} in {printable(str(keep))}")
-    for path in (csv, html):
-        if path is not None:
-            console.note(f"wrote {printable(path)}")
+        console.err(f"kept {counted(trained, 'trained model')} in {printable(keep)}")
+    for output in filter(None, (csv, html)):
+        console.err(f"wrote {printable(output)}")
 
 
 @contextmanager
-def _told_what_is_left(keep: Path, watch: Quiet) -> Iterator[None]:
-    """After an interruption, say which trainings are done, which are not, and how to go on."""
-    from layerkit.cli import failures
+def _explain_interruption(keep: Path, progress: TrainingProgress) -> Iterator[None]:
+    """After a signal, say which trainings are finished and how to continue."""
+    from layerkit.cli.failures import TerminationSignal
     from layerkit.comparison import ComparisonStoppedError
 
     try:
         yield
     except ComparisonStoppedError as stopped:
-        total = len(stopped.finished) + len(stopped.unfinished)
-        where = f", kept in {stopped.folder}" if stopped.folder and stopped.finished else ""
-        left = ", ".join(f"{name} seed {seed}" for name, seed in stopped.unfinished[:_NAMED])
-        more = len(stopped.unfinished) - _NAMED
-        left += f" and {more} more" if more > 0 else ""
-        message = f"{len(stopped.finished)} of {total} trainings are finished{where}; not: {left}"
-        chosen = "" if keep == _KEPT else f" --keep {shlex.quote(str(keep))}"
-        hint = "" if stopped.folder is None else f"go on with: {stopped.command}{chosen}"
-        if not watch.silent:
+        finished, unfinished = stopped.finished, stopped.unfinished
+        where = f", kept in {stopped.folder}" if stopped.folder and finished else ""
+        names = ", ".join(f"{name} seed {seed}" for name, seed in unfinished[:_LISTED])
+        more = f" and {len(unfinished) - _LISTED} more" if len(unfinished) > _LISTED else ""
+        total = len(finished) + len(unfinished)
+        message = f"trainings finished: {len(finished)} of {total}{where}; not: {names}{more}"
+        option = "" if keep == _KEEP else f" --keep {shlex.quote(str(keep))}"
+        hint = "" if stopped.folder is None else f"continue with: {stopped.command}{option}"
+        if not progress.silent:
             for line in (message, hint):
-                console.note(printable(line))
-        kind = failures.Terminated if watch.signal == signal.SIGTERM else KeyboardInterrupt
+                console.err(printable(line))
+        kind = TerminationSignal if progress.signal == signal.SIGTERM else KeyboardInterrupt
         error = kind(message)
-        error.hint = hint  # type: ignore[attr-defined]  # told by --json
+        error.hint = hint  # type: ignore[attr-defined]  # for --json
         raise error from stopped
 
 
 def show(found: Comparison) -> None:
-    """The table, what came out, and what the numbers do not mean."""
+    """Print the table, the result in words, and its limits."""
     head, *rows = found.table()
     console.out(console.table(head, rows, "l" + "r" * (len(head) - 1)))
     for block in (found.headline, found.footnotes):

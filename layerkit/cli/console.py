@@ -1,7 +1,8 @@
-"""All that reaches a terminal or a pipe: text made safe, numbers, tables, JSON, whole files.
+"""Everything a command writes: lines, tables, JSON, files.
 
-Human text has no colour and is the same in a pipe. Strings that may come out of a file pass through
-``safe``: no control character, escape sequence or change of writing direction gets through.
+Text for people has no colour and is the same in a pipe. Whatever may come from a file passes
+through ``display.printable``, so no control character, escape sequence or change of writing
+direction reaches a terminal.
 """
 
 from __future__ import annotations
@@ -23,13 +24,16 @@ from layerkit.display import jsonable, printable
 
 __all__ = [
     "emit_json",
+    "err",
     "example",
+    "labelled",
     "metric",
     "note",
     "number",
     "out",
     "prepare",
     "table",
+    "warning",
     "write_file",
 ]
 
@@ -37,9 +41,9 @@ _SHARE = re.compile(r"(accuracy|top_k)(_\d+)?$")
 
 
 def prepare() -> None:
-    """Make both streams able to write any text: UTF-8 for ASCII, else escapes for what is alien.
+    """Make both streams accept any text: UTF-8 instead of ASCII, escapes in any other encoding.
 
-    A stream that was closed before we started (``>&-``) becomes one that leads nowhere.
+    A stream that was closed before we started (``>&-``) is replaced by the null device.
     """
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
@@ -52,17 +56,32 @@ def prepare() -> None:
 
 
 def out(text: str = "") -> None:
-    """A line of the result, to standard output."""
+    """Write a line of the result to standard output."""
     typer.echo(text)
 
 
-def note(text: str = "") -> None:
-    """A line about the work, to standard error."""
+def err(text: str) -> None:
+    """Write a line about the work to standard error."""
     typer.echo(text, err=True)
 
 
+def note(text: object) -> None:
+    """Write "note: TEXT" to standard error: what the user may want to know."""
+    err(labelled("note", text))
+
+
+def warning(text: object) -> None:
+    """Write "warning: TEXT" to standard error: what may spoil the result."""
+    err(labelled("warning", text))
+
+
+def labelled(label: str, text: object) -> str:
+    """``text``, made printable, behind its label; further lines are indented."""
+    return f"{label}: " + "\n  ".join(map(printable, str(text).split("\n")))
+
+
 def number(value: float) -> str:
-    """Thousands separators for whole numbers, 4 significant digits for others.
+    """An integer with thousands separators, a float with 4 significant digits.
 
     >>> number(19306), number(0.05), number(1.0), number(12345.678)
     ('19,306', '0.05000', '1.000', '12,346')
@@ -75,7 +94,7 @@ def number(value: float) -> str:
 
 
 def metric(name: str, value: float) -> str:
-    """A share of right answers in per cent, any other value in 4 significant digits.
+    """An accuracy in per cent, any other metric with 4 significant digits.
 
     >>> metric("test_accuracy", 0.9673), metric("test_loss", 0.12), metric("r2", math.nan)
     ('96.73 %', '0.1200', 'not defined')
@@ -88,11 +107,11 @@ def metric(name: str, value: float) -> str:
 
 
 def table(
-    head: Sequence[str], rows: Iterable[Sequence[object]], right: str, *, total: bool = False
+    head: Sequence[str], rows: Iterable[Sequence[object]], align: str, *, total: bool = False
 ) -> str:
-    """Aligned columns; ``right`` has "r" for a column of numbers, "l" for text.
+    """A table of text; ``align`` has one letter per column, "l" or "r".
 
-    ``total`` sets the last row apart from the others.
+    ``total`` draws a line above the last row.
     """
     cells = [[printable(cell) for cell in row] for row in (head, *rows)]
     widths = [max(len(row[j]) for row in cells) for j in range(len(head))]
@@ -100,7 +119,7 @@ def table(
     lines = [
         "  ".join(
             cell.rjust(width) if side == "r" else cell.ljust(width)
-            for cell, width, side in zip(row, widths, right, strict=True)
+            for cell, width, side in zip(row, widths, align, strict=True)
         ).rstrip()
         for row in cells
     ]
@@ -111,24 +130,19 @@ def table(
 
 
 def example(*lines: str) -> str:
-    """The end of a command's help: lines that are not to be wrapped."""
+    """The examples at the end of a command's help, which typer must not wrap."""
     return "\b\nExamples:\n  " + "\n  ".join(lines)
 
 
 def emit_json(value: Any, *, err: bool = False) -> None:
-    """One JSON document, in ASCII: no terminal and no locale can change what it means."""
+    """Write one JSON document, in ASCII so that no terminal or locale can garble it."""
     typer.echo(json.dumps(jsonable(value), indent=2, allow_nan=False), err=err)
 
 
 def write_file(target: Path, pieces: Iterable[str]) -> None:
-    """Write UTF-8 text, all of it or nothing: an old file stays until the new one is whole.
+    """Write UTF-8 text to a file, all of it or nothing: an old file stays until the end.
 
-    A link is followed. A pipe or device is written to as it is.
-
-    Raises
-    ------
-    PathError
-        If it cannot be written.
+    A link is followed; a pipe or device is written piece by piece. Raises PathError.
     """
     from layerkit.codec.atomic import replace_file
     from layerkit.codec.gather import Gather

@@ -13,7 +13,7 @@ from layerkit.display import printable
 
 if TYPE_CHECKING:
     from layerkit import Model
-    from layerkit.cli.progress import Quiet
+    from layerkit.cli.progress import TrainingProgress
 
 __all__ = ["EXAMPLE", "SPECS", "demo"]
 
@@ -44,10 +44,10 @@ def demo(
     train.optimizer.learning_rate=0.001 shows.
     """
     from layerkit import compare as judge
-    from layerkit.cli.progress import watcher
+    from layerkit.cli.progress import training_progress
 
     out.mkdir(parents=True, exist_ok=True)
-    with watcher(quiet=quiet, as_json=as_json) as watch:
+    with training_progress(quiet=quiet, as_json=as_json) as watch:
         watch.silent = as_json
         files = _trained(out, seeds, settings or (), watch)
         told = _answers(files[seeds], rows := out / "rows.csv")
@@ -66,13 +66,13 @@ def demo(
     console.out(printable(f"open {report} in a browser: {report.resolve().as_uri()}"))
 
 
-def _say(watch: Quiet, command: str) -> None:
+def _say(watch: TrainingProgress, command: str) -> None:
     """Show the command that the next step stands for."""
     if not watch.silent:
         console.out(printable(f"$ {command}"))
 
 
-def _trained(out: Path, seeds: int, settings: Sequence[str], watch: Quiet) -> list[Path]:
+def _trained(out: Path, seeds: int, settings: Sequence[str], watch: TrainingProgress) -> list[Path]:
     """Each spec built, shown, trained with every seed and saved."""
     from layerkit import build
     from layerkit.cli import summary

@@ -1,4 +1,4 @@
-"""``layerkit diff``: what differs between two model files."""
+"""``layerkit diff``: show what differs between two model files."""
 
 from __future__ import annotations
 
@@ -7,38 +7,39 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from layerkit.cli import console, options
+from layerkit.display import counted
 
 if TYPE_CHECKING:
-    from layerkit.file.diff import Change, FileDiff
+    from layerkit.file.diff import Change, Disagreement, FileDiff, TensorChange
 
 __all__ = ["EXAMPLE", "diff"]
 
 EXAMPLE = console.example(
     "layerkit diff before.layerkit after.layerkit",
-    "layerkit diff a.layerkit b.layerkit --data rows.csv    and how often they disagree",
+    "layerkit diff a.layerkit b.layerkit --data rows.csv    compare predictions too",
 )
+_WIDTH = 60  # of a value
 
 
 def diff(
     before: Annotated[str, typer.Argument(metavar="A", help="A model file.")],
-    after: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
+    after: Annotated[str, typer.Argument(metavar="B", help="Another model file.")],
     *,
     data: Annotated[
-        str | None,
-        typer.Option(metavar="ROWS", help="Rows on which to compare predictions as well."),
+        str | None, typer.Option(metavar="ROWS", help="Also compare predictions on these rows.")
     ] = None,
     as_json: options.Json = False,
 ) -> None:
     """Show what differs between two model files.
 
-    Spec, layer versions, tensors, metrics and the other sections, each where they differ. No plugin
-    is imported and equal tensors are not read, unless --data asks for predictions.
+    Compares spec, layer versions, tensors, metrics and the other sections. Without --data, imports
+    no plugin and skips equal tensors.
     """
-    from layerkit import diff as compare_files
+    from layerkit import diff as diff_files
     from layerkit import read_rows
 
     rows = None if data is None else read_rows(data)
-    found = compare_files(before, after, rows=rows)
+    found = diff_files(before, after, rows=rows)
     if as_json:
         console.emit_json(found.to_json())
     elif found.same:
@@ -48,48 +49,41 @@ def diff(
 
 
 def _parts(found: FileDiff) -> list[str]:
-    parts = [
-        _changes(title, changes)
-        for title, changes in (
-            ("spec", found.spec),
-            ("types", found.types),
-            ("metrics", found.metrics),
-            ("other sections", found.others),
-        )
-        if changes
-    ]
+    sections = {
+        "spec": found.spec,
+        "types": found.types,
+        "metrics": found.metrics,
+        "other sections": found.others,
+    }
+    parts = [_changes(title, changes) for title, changes in sections.items() if changes]
     if found.tensors:
-        head = ["tensor", "", "A", "B", "elements", "|A|", "|B - A|", "largest"]
-        rows = [
-            [
-                t.name,
-                t.kind,
-                t.before,
-                "" if t.after == t.before else t.after,
-                *map(_cell, (t.elements, t.norm, t.distance, t.largest)),
-            ]
-            for t in found.tensors
-        ]
-        parts.insert(0, console.table(head, rows, "llllrrrr"))
+        parts.insert(0, _tensors(found.tensors))
     if found.predictions is not None:
-        p = found.predictions
-        told = f"predictions on {p.rows:,} rows: largest difference {console.number(p.largest)}"
-        told += f", mean {console.number(p.mean)}"
-        if p.labels is not None:
-            told += f"; {p.labels:,} rows get another class"
-        parts.append(told)
+        parts.append(_predictions(found.predictions))
     return parts
 
 
-def _cell(value: Any) -> str:
-    return "" if value is None else console.number(value)
+def _tensors(tensors: list[TensorChange]) -> str:
+    head = ["tensor", "", "A", "B", "elements", "|A|", "|B - A|", "largest"]
+    rows = []
+    for t in tensors:
+        numbers = (t.elements, t.norm, t.distance, t.largest)
+        cells = ["" if n is None else console.number(n) for n in numbers]
+        rows.append([t.name, t.kind, t.before, "" if t.after == t.before else t.after, *cells])
+    return console.table(head, rows, "llllrrrr")
+
+
+def _predictions(p: Disagreement) -> str:
+    largest, mean = console.number(p.largest), console.number(p.mean)
+    text = f"predictions on {counted(p.rows, 'row')}: largest difference {largest}, mean {mean}"
+    return text if p.labels is None else f"{text}; class differs in {counted(p.labels, 'row')}"
 
 
 def _changes(title: str, changes: list[Change]) -> str:
-    rows = [[c.path, _word(c.before), _word(c.after)] for c in changes]
+    rows = [[c.path, _short(c.before), _short(c.after)] for c in changes]
     return console.table([title, "A", "B"], rows, "lll")
 
 
-def _word(value: Any) -> str:
+def _short(value: Any) -> str:
     text = console.number(value) if isinstance(value, float) else str(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return text if len(text) <= _WIDTH else text[: _WIDTH - 3] + "..."

@@ -1,4 +1,4 @@
-"""``layerkit eval``: how good a model is on rows whose answers are known."""
+"""``layerkit eval``: loss and metrics of a model on labelled rows."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def evaluate(
     split: Annotated[
         Split | None,
         typer.Option(
-            help="Which rows: by default all of a single file given by --data, else test, or all "
-            "where neither the data nor the recipe of the model sets test rows apart."
+            help="Rows to judge on.",
+            show_default="all rows of a file given by --data, else test rows if any, else all",
         ),
     ] = None,
     dialect: options.Dialect,
@@ -38,44 +38,42 @@ def evaluate(
 ) -> None:
     """Judge a model on labelled rows.
 
-    Shows the loss and the metrics of the model's own recipe.
+    Prints the loss and the metrics that the model's recipe names.
     """
-    from layerkit import evaluate as judge
+    from layerkit import evaluate as metrics_of
     from layerkit.cli import files
     from layerkit.datacontract.fitted_rows import share_seen
 
     loaded = files.load_model(model)
-    rows, taken = _rows(loaded, data, split, dialect)
-    for assumed in rows.notes:
-        console.note(f"note: {printable(assumed)}")
-    metrics = judge(loaded, rows)
+    rows, split = _rows(loaded, data, split, dialect)
+    for note in rows.notes:
+        console.note(note)
+    metrics = metrics_of(loaded, rows)
     seen = share_seen(loaded.fit, loaded.contract, rows)
-    told = {"name": loaded.name, "source": rows.source, "split": taken, "rows": len(rows)}
-    told["share_seen"] = seen
     if as_json:
-        console.emit_json({**told, "metrics": metrics})
+        values = {"name": loaded.name, "source": rows.source, "split": split, "rows": len(rows)}
+        console.emit_json({**values, "share_seen": seen, "metrics": metrics})
         return
     count = counted(len(rows), "row")
-    whole = count if len(rows) == 1 else f"all {count}"
-    which = whole if taken == "all" else f"{taken} split, {count}"
-    console.out(printable(f"{loaded.name} on {rows.source}, {which}") + "\n")
-    console.out(
-        console.table(
-            list(metrics), [[console.metric(*pair) for pair in metrics.items()]], "r" * len(metrics)
-        )
-    )
+    if split == "all":
+        count = count if len(rows) == 1 else f"all {count}"
+    else:
+        count = f"{split} split, {count}"
+    console.out(printable(f"{loaded.name} on {rows.source}, {count}") + "\n")
+    row = [console.metric(name, value) for name, value in metrics.items()]
+    console.out(console.table(list(metrics), [row], "r" * len(metrics)))
     if seen:
-        console.out("\n" + _caution(loaded, seen))
+        console.out("\n" + _seen_rows(loaded, seen))
 
 
-def _caution(model: Model, seen: float) -> str:
-    """What to make of numbers on rows that the model was fitted on."""
+def _seen_rows(model: Model, seen: float) -> str:
+    """A caution about rows that the model was fitted on."""
     exact = model.fit is not None and model.fit.rows.complete
     share = f"{100 * seen:.2g} %" if seen < 0.995 else "all" if exact else "nearly all"
     about = "" if exact or seen >= 0.995 else "about "
     return (
         f"{about}{share} of these rows equal rows that the model was fitted on, so the numbers "
-        "say less of rows that are new to it"
+        "say less about new rows"
     )
 
 
@@ -89,11 +87,13 @@ def _rows(
     from layerkit.training.prepare import test_split
 
     splits = splits_of(model.spec, data, dialect=dialect)
-    in_two = "test" in splits
-    if split == "all" and in_two:
-        raise failures.Misuse("the data come in two splits: --split test or --split train")
+    has_test = "test" in splits
+    if split == "all" and has_test:
+        raise failures.UsageError(
+            "the data have two splits: expected --split test or --split train"
+        )
     is_file = data is not None and files.path_of(data).is_file()
-    if split == "all" or (split is None and is_file and not in_two):
+    if split == "all" or (split is None and is_file and not has_test):
         return splits["train"], "all"
     train, test = test_split(splits, model.spec)
     if split == "train":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,7 +10,7 @@ from layerkit.cli import console, failures, options
 from layerkit.display import printable
 
 if TYPE_CHECKING:
-    from layerkit.cli.topics import Topic
+    from layerkit.cli.explain_topics import Topic
 
 __all__ = ["EXAMPLE", "explain"]
 
@@ -19,35 +18,27 @@ EXAMPLE = console.example(
     "layerkit explain LK-201",
     "layerkit explain train.optimizer",
     "layerkit explain highway",
-    "layerkit explain layers.highway.gate_bias",
+    "layerkit explain highway.gate_bias",
 )
-
-_FACTS = ("type", "default", "names", "provider", "settings")
 
 
 def explain(
     term: Annotated[
         str,
         typer.Argument(
-            metavar="CODE|FIELD",
-            help="LK-nnn; a field (train.epochs); a part (adam); its setting (adam.learning_rate).",
+            metavar="TERM",
+            help="An error code, a field of the spec, a part, or PART.SETTING.",
         ),
     ],
     *,
     as_json: options.Json = False,
 ) -> None:
-    """Explain an error, a field or a part.
+    """Explain an error code, a field or a part."""
+    from layerkit.cli.explain_topics import suggestion, topics
 
-    Also a setting of a part, as PART.SETTING.
-    """
-    from layerkit.cli import topics
-
-    if re.fullmatch(r"(?i)(lk-?)?\d{3}", term):
-        found = topics.errors(f"LK-{term[-3:]}")
-    else:
-        found = topics.fields(term)
+    found = topics(term)
     if not found:
-        raise failures.Misuse(f"nothing here is called {term!r}{topics.near(term)}")
+        raise failures.UsageError(f"unknown term {term!r}{suggestion(term)}")
     if as_json:
         console.emit_json({"term": term, "topics": found})
     else:
@@ -57,7 +48,8 @@ def explain(
 def _text(topic: Topic) -> str:
     lines = [f"{topic['name']} ({topic['kind']})", ""]
     lines += [f"  {line}".rstrip() for line in topic["description"].split("\n")]
-    facts: dict[str, Any] = {key: topic.get(key) for key in _FACTS}
-    told = [(k, v if isinstance(v, str) else ", ".join(v)) for k, v in facts.items() if v]
-    lines += ["", *(f"  {key:<8}  {value}" for key, value in told)] if told else []
+    keys = ("type", "default", "names", "provider", "settings")
+    facts: dict[str, Any] = {key: topic.get(key) for key in keys}
+    shown = {k: v if isinstance(v, str) else ", ".join(v) for k, v in facts.items() if v}
+    lines += ["", *(f"  {key:<8}  {text}" for key, text in shown.items())] if shown else []
     return "\n".join(map(printable, lines))

@@ -18,29 +18,31 @@ from layerkit.display import printable
 from layerkit.errors import LayerkitError
 from layerkit.paths import explained
 
-__all__ = ["Misuse", "Terminated", "describe", "lines", "report", "terminable"]
+__all__ = ["TerminationSignal", "UsageError", "describe", "lines", "report", "sigterm_interrupts"]
 
-_USAGE: Any = typer.BadParameter.__mro__[1]  # UsageError, whose module typer has moved
+_AnyUsageError: Any = typer.BadParameter.__mro__[1]  # typer does not always export it
+
+_ERROR, _USAGE, _INTERRUPTED, _PIPE, _TERMINATED = 1, 2, 130, 141, 143
 
 
-class Misuse(typer.BadParameter):
-    """A command was asked for what makes no sense: a usage error, exit code 2."""
+class UsageError(typer.BadParameter):
+    """Arguments that make no sense together; exit code 2."""
 
     def format_message(self) -> str:
-        """The message alone."""
+        """The message, without the name of an option in front."""
         return self.message
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM came: as Ctrl-C, but for the exit code."""
+class TerminationSignal(KeyboardInterrupt):
+    """SIGTERM: handled as Ctrl-C is, but with exit code 143."""
 
 
 @contextmanager
-def terminable() -> Iterator[None]:
-    """Let SIGTERM end the work as Ctrl-C does, so that nothing half-written is left behind."""
+def sigterm_interrupts() -> Iterator[None]:
+    """Make SIGTERM raise, as Ctrl-C does, so that no half-written file stays behind."""
 
     def stop(number: int, frame: FrameType | None) -> None:
-        raise Terminated
+        raise TerminationSignal
 
     before = signal.signal(signal.SIGTERM, stop)
     try:
@@ -49,75 +51,74 @@ def terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-_ERROR, _MISUSE, _INTERRUPTED, _PIPE, _TERMINATED = 1, 2, 130, 141, 143
-
-
 def report(error: BaseException, *, as_json: bool, debug: bool) -> int:
-    """Tell the user what went wrong, unless nothing did; returns the exit code."""
-    if isinstance(error, (typer.Exit, SystemExit)):
-        return _exit_code(error)
+    """Print what went wrong, if anything did; returns the exit code."""
+    if isinstance(error, typer.Exit):
+        return int(error.exit_code)
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else int(error.code is not None)
     if isinstance(error, BrokenPipeError):
         return _pipe_closed()
     if isinstance(error, OSError):
         error = explained(error)
     if debug:
         traceback.print_exception(error)
-    told = {"error": describe(error)}
     if as_json:
-        console.emit_json(told, err=True)
+        console.emit_json({"error": describe(error)}, err=True)
     else:
-        console.note("\n".join(lines(error)))
-    if isinstance(error, Terminated):
+        console.err("\n".join(lines(error)))
+    if isinstance(error, TerminationSignal):
         return _TERMINATED
     if isinstance(error, (KeyboardInterrupt, typer.Abort)):
         return _INTERRUPTED
-    return _MISUSE if isinstance(error, _USAGE) else _ERROR
+    return _USAGE if isinstance(error, _AnyUsageError) else _ERROR
 
 
 def lines(error: BaseException) -> list[str]:
-    """What a person reads: the message, what to do, and where to learn more."""
+    """The message for people, what to do, and where to learn more."""
+    message, more = _message(error), []
     if isinstance(error, LayerkitError):
-        first, *rest = str(error).split("\n")
-        more = [f"layerkit explain {error.code}"]
-        first = f"error {error.code}: {first}"
-    elif isinstance(error, _USAGE):
-        first, rest, more = f"usage error: {_message(error)}", _usage(error), []
+        message, *more = f"error {error.code}: {error}".split("\n")
+        more.append(f"layerkit explain {error.code}")
+    elif isinstance(error, _AnyUsageError):
+        message, more = f"usage error: {message}", _usage(error)
     elif isinstance(error, (KeyboardInterrupt, typer.Abort)):
         return ["interrupted"]
     elif isinstance(error, (OSError, MemoryError)):
         hint = getattr(error, "hint", None)  # where a model that could not be saved is
-        first, rest, more = f"error: {_message(error)}", [hint] if hint else [], []
+        message, more = f"error: {message}", [hint] if hint else []
     else:
-        first, rest = f"internal error: {type(error).__name__}: {_message(error)}", []
-        more = ["this is a fault of layerkit or of a plugin: run it again with --debug and "
+        message = f"internal error: {type(error).__name__}: {message}"
+        more = ["this is a bug in layerkit or in a plugin; run it again with --debug and "
                 "report what it prints"]  # fmt: skip
-    safe = [printable(line) for line in (*rest, *more)]
-    return [printable(first), *(line if line.startswith("  ") else f"  {line}" for line in safe)]
+    shown = map(printable, more)
+    return [printable(message), *(x if x.startswith("  ") else f"  {x}" for x in shown)]
 
 
 def describe(error: BaseException) -> dict[str, Any]:
-    """The same for programs: code, class, message, hint and the error's own data."""
-    told: dict[str, Any] = {
+    """The error as JSON values: code, class, message, hint and its own data."""
+    values: dict[str, Any] = {
         "code": getattr(error, "code", None) if isinstance(error, LayerkitError) else None,
         "class": type(error).__name__,
         "message": _message(error),
         "hint": getattr(error, "hint", None),
     }
     if isinstance(error, LayerkitError):
-        data = {k: v for k, v in vars(error).items() if k not in (*told, "last_good", "problems")}
-        told |= {k: v for k, v in data.items() if not k.startswith("_")}
+        hidden = (*values, "last_good", "problems")
+        data = {k: v for k, v in vars(error).items() if k not in hidden and k[0] != "_"}
+        values |= data
     elif isinstance(error, OSError):
-        told["path"] = error.filename
-    return told
+        values["path"] = error.filename
+    return values
 
 
 def _message(error: BaseException) -> str:
     if isinstance(error, LayerkitError):
         return error.message
-    if isinstance(error, _USAGE):
+    if isinstance(error, _AnyUsageError):
         return str(error.format_message()).replace("Value error, ", "")  # pydantic's, in typer
     if isinstance(error, MemoryError):
-        return " ".join(["not enough memory", *([f"({error})"] if str(error) else [])])
+        return f"not enough memory ({error})" if str(error) else "not enough memory"
     if isinstance(error, OSError) and error.strerror:
         name = "" if error.filename is None else f"{os.fspath(error.filename)}: "
         return f"{name}{error.strerror}"
@@ -131,14 +132,8 @@ def _usage(error: Any) -> list[str]:
     return [*context.get_usage().split("\n"), f"help:  {context.command_path} --help"]
 
 
-def _exit_code(error: typer.Exit | SystemExit) -> int:
-    if isinstance(error, typer.Exit):
-        return int(error.exit_code)
-    return error.code if isinstance(error.code, int) else int(error.code is not None)
-
-
 def _pipe_closed() -> int:
-    """Whoever read the output has had enough: end quietly, like any filter."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())  # what is still buffered has a place to go at exit
+    """The reader of the output, ``head`` for example, has left: end quietly, as filters do."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())  # where the rest of the buffer goes at exit
     return _PIPE

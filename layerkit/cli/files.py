@@ -1,4 +1,4 @@
-"""What an argument names, a spec or a model, and where a result goes."""
+"""Input and output files of commands: specs and models to read, targets to check and write."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from layerkit import paths
-from layerkit.cli import failures
+from layerkit.cli.failures import UsageError
 from layerkit.paths import expanded, given_descriptor, open_input, path_errors
 
 if TYPE_CHECKING:
@@ -22,39 +22,27 @@ if TYPE_CHECKING:
 __all__ = [
     "check_folder",
     "check_model_target",
+    "check_not_inputs",
+    "check_output",
+    "check_untrained",
     "destination",
-    "keep_inputs",
-    "keep_others",
-    "keep_trained",
     "load_model",
     "path_of",
     "read_source",
 ]
 
-_HEAD = 77  # bytes that tell a spec from a model
+_HEAD = 77  # bytes that distinguish a spec from a model
 
 
 def load_model(name: str) -> Model:
-    """The model in a file, or on standard input for "-".
-
-    Raises
-    ------
-    ModelFileError, OSError
-        If it cannot be loaded.
-    """
+    """Load a model from a file, or from standard input for "-"."""
     from layerkit import load
 
     return load(sys.stdin.buffer if name == "-" else name)
 
 
 def read_source(name: str, settings: Sequence[str]) -> Spec | Model:
-    """The spec (JSON) or the model that ``name`` holds, with ``settings`` applied.
-
-    Raises
-    ------
-    LayerkitError, OSError
-        If it cannot be read or is wrong.
-    """
+    """Read a spec (JSON) or a model and apply ``settings``."""
     from layerkit import load
     from layerkit.specs import read_spec
     from layerkit.specs.ready import open_spec
@@ -91,16 +79,16 @@ def _spec_text(raw: bytes, settings: Sequence[str]) -> Spec:
 
 
 def _changed(model: Model, settings: Sequence[str]) -> Model:
-    """``model`` with another recipe: its layers and its data contract are what they are."""
+    """``model`` with ``settings`` applied to its recipe; nothing else of a model can change."""
     from layerkit.specs import read_spec
 
     if not settings:
         return model
     for setting in settings:
         if not setting.startswith("train."):
-            raise failures.Misuse(
-                f"--set {setting}: of a trained model only train.* can change; to change its "
-                "layers start from a spec (layerkit inspect MODEL --spec)"
+            raise UsageError(
+                f"--set {setting}: only train.* can be changed in a trained model; to change its "
+                "layers, start from its spec (layerkit inspect MODEL --spec)"
             )
     given = read_spec(model.spec.to_document(), settings=settings)
     model.spec = replace(model.spec, train=given.train)
@@ -108,19 +96,13 @@ def _changed(model: Model, settings: Sequence[str]) -> Model:
 
 
 def path_of(name: str) -> Path:
-    """The path that an argument names; ``~`` is the home folder also behind ``--output=``."""
+    """The path that an argument names; expands ``~``, which a shell leaves in ``--output=~/x``."""
     return Path(expanded(name))
 
 
-def destination(wanted: str | None, name: str) -> Path:
-    """Where a model called ``name`` goes: a file, or into a folder; checked before any work.
-
-    Raises
-    ------
-    OSError
-        If no file can be written there.
-    """
-    path = Path(f"{name}.layerkit") if wanted is None else path_of(wanted)
+def destination(output: str | None, name: str) -> Path:
+    """The file for a model called ``name``, given a file, a folder or nothing; checked."""
+    path = Path(f"{name}.layerkit") if output is None else path_of(output)
     if path.is_dir():
         path /= f"{name}.layerkit"
     check_model_target(path)
@@ -128,102 +110,78 @@ def destination(wanted: str | None, name: str) -> Path:
 
 
 def check_model_target(path: Path) -> None:
-    """Refuse to put a model where no file can be written, or where another kind of file is.
+    """Check, before any work, that a model can be written to ``path``.
 
-    Raises
-    ------
-    OSError
-        If so.
-    Misuse
-        If it is ``-``.
+    Raises OSError if no file can be written there or a file of another kind would be replaced, and
+    UsageError for ``-``.
     """
-    from layerkit.codec.atomic import destination as behind
+    from layerkit.codec.atomic import destination as link_target
     from layerkit.codec.layout import MAGIC
 
     if str(path) == "-":
-        raise failures.Misuse("a model goes into a file, not to standard output: -o FILE names one")
-    check_folder(behind(path))
+        raise UsageError("a model cannot be written to standard output; use -o FILE")
+    check_folder(link_target(path))
     if path.exists() and not path.is_file():
-        reason = "it is a pipe or device, which a model cannot replace; -o names a file"
-        raise FileExistsError(errno.EEXIST, reason, str(path))
-    if path.is_file() and path.stat().st_size:
-        with path.open("rb") as file:
-            if file.read(len(MAGIC)) != MAGIC:
-                reason = "it is there already and is no model file; -o names another"
-                raise FileExistsError(errno.EEXIST, reason, str(path))
+        raise _exists(path, "a model cannot replace a pipe or device; use -o FILE")
+    if path.is_file() and path.stat().st_size and not _head(path).startswith(MAGIC):
+        raise _exists(path, "already exists and is not a model file; use -o FILE")
 
 
-def keep_inputs(outputs: Sequence[str | None], inputs: Sequence[str | None]) -> None:
-    """Refuse to write over what is read.
-
-    Raises
-    ------
-    Misuse
-        If an output is the same file as an input.
-    """
-    for output in outputs:
-        for given in inputs:
-            if output and given and _same(path_of(output), path_of(given)):
-                raise failures.Misuse(f"{output} is read by this command, so it cannot be written")
-
-
-def keep_others(outputs: Sequence[str | None]) -> None:
-    """Refuse to put a table or a report where a model or a spec is.
-
-    Raises
-    ------
-    FileExistsError
-        If an output is such a file.
-    Misuse
-        If it is ``-``.
-    """
-    from layerkit.codec.layout import MAGIC
-
-    for output in outputs:
-        if output == "-":
-            raise failures.Misuse("this output goes into a file, not to standard output: name one")
-        if output and path_of(output).is_file():
-            with path_of(output).open("rb") as file:
-                head = file.read(4096)
-            if head.startswith(MAGIC) or (_is_spec(head) and b'"layerkit"' in head):
-                kind = "model" if head.startswith(MAGIC) else "spec"
-                reason = f"it is a {kind}, which this output would replace; name another file"
-                raise FileExistsError(errno.EEXIST, reason, output)
-
-
-def _same(one: Path, two: Path) -> bool:
-    return one.is_file() and two.is_file() and one.samefile(two)
-
-
-def keep_trained(path: Path) -> None:
-    """Refuse to put initial weights where trained ones are, unless the user named the file.
-
-    Raises
-    ------
-    FileExistsError
-        If ``path`` holds a trained model.
-    """
+def check_untrained(path: Path) -> None:
+    """Raise FileExistsError if initial weights would replace the trained model in ``path``."""
     from layerkit import LayerkitError, inspect
 
     try:
         trained = path.exists() and "history" in inspect(path).header
-    except LayerkitError:  # no model, so none is lost
+    except LayerkitError:  # not a model: no training is lost
         trained = False
     if trained:
-        reason = "it holds a trained model; -o FILE writes elsewhere, or replaces it"
-        raise FileExistsError(errno.EEXIST, reason, str(path))
+        raise _exists(path, "holds a trained model; -o FILE writes elsewhere, or replaces it")
+
+
+def check_not_inputs(outputs: Sequence[str | None], inputs: Sequence[str | None]) -> None:
+    """Raise UsageError if an output is the same file as an input."""
+    for output in filter(None, outputs):
+        for given in filter(None, inputs):
+            one, two = path_of(output), path_of(given)
+            if one.is_file() and two.is_file() and one.samefile(two):
+                raise UsageError(f"cannot write to {output}: it is read by this command")
+
+
+def check_output(output: str | None) -> None:
+    """Check, before any work, that a table or report can be written to ``output``.
+
+    Raises OSError if no file can be written there or a model or a spec would be replaced, and
+    UsageError for ``-``.
+    """
+    from layerkit.codec.layout import MAGIC
+
+    if output is None:
+        return
+    if output == "-":
+        raise UsageError("expected a file for this output, got - (standard output)")
+    path = path_of(output)
+    if path.is_file():
+        head = _head(path)
+        if head.startswith(MAGIC) or (_is_spec(head) and b'"layerkit"' in head):
+            kind = "model" if head.startswith(MAGIC) else "spec"
+            raise _exists(path, f"this output would replace a {kind}; name another file")
+    check_folder(path)
 
 
 def check_folder(path: Path) -> None:
-    """Refuse a file whose folder is not there or cannot be written into, or that is a folder.
-
-    Raises
-    ------
-    PathError
-        If so.
-    """
+    """Raise PathError for a folder (IsADirectoryError), or if its own is missing or read-only."""
     place = expanded(str(path))
     paths.check_folder(place)
     if Path(place).is_dir():
         with path_errors(place, writing=True):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), place)
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(4096)
+
+
+def _exists(path: Path, reason: str) -> FileExistsError:
+    return FileExistsError(errno.EEXIST, reason, str(path))

@@ -1,6 +1,6 @@
-"""``layerkit infer``: raw rows in, classes with probabilities or numbers out, row by row.
+"""``layerkit infer``: predict raw rows, one line of output per row.
 
-Rows are read, predicted and written in blocks, so that memory does not grow with their number.
+Rows are read, predicted and written in blocks, so memory does not grow with their number.
 """
 
 from __future__ import annotations
@@ -13,20 +13,19 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from layerkit.cli import console, failures, files, options
-from layerkit.cli.rowbar import RowBar
 from layerkit.display import counted, printable
 from layerkit.errors import LayerkitError, PathError
 
 if TYPE_CHECKING:
     from layerkit import Array, Model, Rows
-    from layerkit.cli.answers import Answers, Form
+    from layerkit.cli.prediction_text import Form, PredictionText
     from layerkit.datacontract.out_of_range import OutOfRangeCount
 
 __all__ = ["EXAMPLE", "infer"]
 
 EXAMPLE = console.example(
     "layerkit infer iris.layerkit rows.csv",
-    "layerkit infer iris.layerkit rows.jsonl --to jsonl -o answers.jsonl",
+    "layerkit infer iris.layerkit rows.jsonl --to jsonl -o predictions.jsonl",
     "cat rows.csv | layerkit infer iris.layerkit - --format csv",
 )
 Outside = Literal["error", "warn", "ignore"]
@@ -37,38 +36,49 @@ def infer(
     rows: Annotated[
         str,
         typer.Argument(
-            metavar="ROWS", help="CSV, JSON lines, npy, npz or IDX, perhaps .gz; - for stdin."
+            metavar="ROWS",
+            help="CSV, JSON lines, npy, npz or IDX, optionally gzipped; - reads stdin.",
         ),
     ],
     *,
     form: Annotated[
         str | None,
-        typer.Option("--format", help="Of ROWS: csv, tsv, jsonl, npy, npz, idx; else as it looks."),
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            help="Format of ROWS: csv, tsv, jsonl, npy, npz or idx.",
+            show_default="detected",
+        ),
     ] = None,
     label: Annotated[
         str | None,
         typer.Option(
-            metavar="COLUMN", help="A column of ROWS that is no input (name or position)."
+            metavar="COLUMN",
+            help="Column of ROWS to ignore, by name or position, such as the label.",
         ),
     ] = None,
     to: Annotated[
         Literal["csv", "jsonl"] | None,
-        typer.Option("--to", help="Form of the output; by default csv, or by OUT."),
+        typer.Option(
+            "--to", help="Format of the output.", show_default="by the name of OUT, else csv"
+        ),
     ] = None,
     output: Annotated[
-        str | None, typer.Option("--output", "-o", metavar="OUT", help="A file; else stdout.")
+        str | None,
+        typer.Option(
+            "--output", "-o", metavar="OUT", help="Save to this file.", show_default="stdout"
+        ),
     ] = None,
     outside: Annotated[
-        Outside, typer.Option(help="What to do about rows outside the range of training.")
+        Outside, typer.Option(help="What to do if rows lie outside the range of training.")
     ] = "warn",
     flag: Annotated[
-        bool,
-        typer.Option("--flag", help="Add a column that names what of a row is outside that range."),
+        bool, typer.Option("--flag", help="Add a column that names what is outside that range.")
     ] = False,
     raw: Annotated[
         bool,
         typer.Option(
-            "--raw", help="Put no ' before texts of CSV that a spreadsheet would run as formulas."
+            "--raw", help="Do not escape CSV text that a spreadsheet would run as a formula."
         ),
     ] = False,
     quiet: options.Quiet = False,
@@ -76,95 +86,99 @@ def infer(
     as_json: Annotated[
         bool,
         typer.Option(
-            "--json", help="One JSON object a row; with OUT, one about the whole. Errors as JSON."
+            "--json",
+            help="Print one JSON object per row; with OUT, one in total. Errors as JSON too.",
         ),
     ] = False,
 ) -> None:
-    """Predict each row: its class, or numbers.
+    """Predict the class or the target values of each row.
 
-    With classes the output has the class and the probability of each, else the target values. Rows
-    keep their order. One bad row is an error: OUT is then left as it was, while on standard output
-    the rows of earlier blocks are out already, and the message says how many.
+    Prints one line per row, in order: the class and the probability of every class, or the target
+    values. A bad row is an error: OUT stays as it was; standard output ends before the block of
+    that row, and the message says after how many rows.
     """
-    from layerkit.cli.answers import Answers
+    from layerkit.cli.prediction_text import PredictionText
+    from layerkit.cli.progress import RowCounter
     from layerkit.data.read import read_blocks
     from layerkit.training.training_data import read_options
 
     target = _target(output, model, rows)
-    chosen = _form(to, target, as_json=as_json)
+    form_out = _output_form(to, target, as_json=as_json)
     loaded = files.load_model(model)
     given = {"format": form, "labels": label, **read_options(loaded.spec, dialect)}
     blocks = read_blocks(rows, rows=loaded.block_rows, **given)
-    work = _Work(loaded, Answers(loaded, chosen, raw=raw, flag=flag), outside)
+    work = _Prediction(loaded, PredictionText(loaded, form_out, raw=raw, flag=flag), outside)
     shown = not quiet and (target is not None or not sys.stdout.isatty())
-    with failures.terminable(), RowBar(shown=shown) as bar:
-        _write(target, bar.watched(work.texts(blocks), work.tally), work.tally)
-    if outside == "warn" and (told := work.tally.sentence()):
-        console.note(f"warning: {printable(told)}")
-    if target is not None:
-        _tell(target, loaded, work.tally, as_json=as_json, quiet=quiet)
+    with failures.sigterm_interrupts(), RowCounter(shown=shown) as counter:
+        _write(target, counter.watched(work.texts(blocks), work.tally), work.tally)
+    if outside == "warn" and (sentence := work.tally.sentence()):
+        console.warning(sentence)
+    if target is not None and as_json:
+        tally = work.tally
+        values = {"name": loaded.name, "rows": tally.rows, "file": str(target)}
+        counts = {"rows": tally.outside, "columns": tally.columns}
+        console.emit_json({**values, "outside": counts})
+    elif target is not None and not quiet:
+        console.err(f"wrote {counted(work.tally.rows, 'row')} to {printable(target)}")
 
 
 def _target(output: str | None, model: str, rows: str) -> Path | None:
     """The file to write, checked before any work; None for standard output."""
     if model == rows == "-":
-        raise failures.Misuse("MODEL and ROWS cannot both be standard input")
+        raise failures.UsageError("MODEL and ROWS cannot both be standard input")
     if output is None or output == "-":
         return None
-    target = files.path_of(output)
-    files.keep_inputs([str(target)], [model, rows])
-    files.keep_others([str(target)])
-    files.check_folder(target)
-    return target
+    files.check_not_inputs([output], [model, rows])
+    files.check_output(output)
+    return files.path_of(output)
 
 
-def _form(to: Form | None, target: Path | None, *, as_json: bool) -> Form:
+def _output_form(to: Form | None, target: Path | None, *, as_json: bool) -> Form:
     if target is None and as_json:
         if to == "csv":
-            raise failures.Misuse("--json writes JSON lines to standard output: leave out --to csv")
+            raise failures.UsageError("give either --json or --to csv: --json prints JSON lines")
         return "jsonl"
     by_name: Form = "jsonl" if target and target.suffix in (".jsonl", ".ndjson") else "csv"
     return to or by_name
 
 
-class _Work:
-    """Blocks of rows to text, and what there is to tell of them."""
+class _Prediction:
+    """Turns blocks of rows into text, and counts rows outside the range of training."""
 
-    def __init__(self, model: Model, answers: Answers, policy: Outside) -> None:
+    def __init__(self, model: Model, formatter: PredictionText, policy: Outside) -> None:
         from layerkit.datacontract.out_of_range import OutOfRangeCount
 
-        self._model, self._answers, self._policy = model, answers, policy
+        self._model, self._formatter, self._policy = model, formatter, policy
         self._source = ""
-        self.tally: OutOfRangeCount = OutOfRangeCount(model.contract.input)
+        self.tally = OutOfRangeCount(model.contract.input)
 
     def texts(self, blocks: Iterable[Rows]) -> Iterator[str]:
-        """The text of the output, in pieces; ``tally`` has the rows up to the last one."""
+        """The output, piece by piece; ``tally`` has counted the rows of all pieces so far."""
         if not self._model.ready:
-            self._model.predict([])  # says what it lacks
+            self._model.predict([])  # raises the error that says what is missing
         begun = False
         for x in self._chunks(blocks):
-            predictions, outside = self._predicted(x)
+            predictions, outside = self._predict(x)
             if not begun:
-                yield self._answers.head()
+                yield self._formatter.head()
             begun = True
-            yield from self._answers.lines(predictions, outside)
+            yield from self._formatter.lines(predictions, outside)
         if not begun:
-            yield self._answers.head()
+            yield self._formatter.head()
 
     def _chunks(self, blocks: Iterable[Rows]) -> Iterator[Array]:
-        """The rows as the model takes them, ``block_rows`` at a time, however many a block has."""
+        """The model's input, ``block_rows`` rows at a time, however many a block has."""
         import numpy as np
 
         from layerkit.datacontract import at_source
 
         size = self._model.block_rows
         held: list[Array] = []
-        told = False
         for block in blocks:
+            if not self._source:
+                for note in block.notes:
+                    console.note(note)
             self._source = block.source
-            for assumed in () if told else block.notes:
-                console.note(f"note: {printable(assumed)}")
-            told = True
             with at_source(block):
                 held.append(self._model.contract.input.matrix(block))
             if sum(map(len, held)) >= size:
@@ -175,7 +189,7 @@ class _Work:
         if any(map(len, held)):
             yield np.concatenate(held)
 
-    def _predicted(self, x: Array) -> tuple[Array, Array]:
+    def _predict(self, x: Array) -> tuple[Array, Array]:
         """Predictions, and which numbers of the rows are outside the range of training."""
         from layerkit.datacontract.out_of_range import out_of_range_error
 
@@ -189,7 +203,7 @@ class _Work:
 
 
 def _write(target: Path | None, texts: Iterator[str], tally: OutOfRangeCount) -> None:
-    """All of it to a file or nothing, or each piece at once to a pipe, terminal or device."""
+    """Write a file as a whole or not at all; a pipe, terminal or device piece by piece."""
     try:
         if target is None:
             _to_stdout(texts)
@@ -198,25 +212,13 @@ def _write(target: Path | None, texts: Iterator[str], tally: OutOfRangeCount) ->
     except LayerkitError as error:
         in_pieces = target is None or (target.exists() and not target.is_file())
         if in_pieces and tally.rows and not isinstance(error, PathError):
-            told = f"{counted(tally.rows, 'row')} before it are written already"
-            error.hint = told if error.hint is None else f"{error.hint}\n{told}"
+            hint = f"already written: {counted(tally.rows, 'row')}"
+            error.hint = hint if error.hint is None else f"{error.hint}\n{hint}"
         raise
 
 
-def _tell(
-    target: Path, model: Model, tally: OutOfRangeCount, *, as_json: bool, quiet: bool
-) -> None:
-    """What was written into a file."""
-    if as_json:
-        told = {"name": model.name, "rows": tally.rows, "file": str(target)}
-        told["outside"] = {"rows": tally.outside, "columns": tally.columns}
-        console.emit_json(told)
-    elif not quiet:
-        console.note(f"{counted(tally.rows, 'row')} to {printable(target)}")
-
-
 def _to_stdout(texts: Iterable[str]) -> None:
-    """Data as they are into a pipe, at once; made safe for a terminal."""
+    """Write data to a pipe as they are, to a terminal made printable."""
     safe = sys.stdout.isatty()
     for text in texts:
         shown = "".join(f"{printable(x)}\n" for x in text.split("\n")[:-1]) if safe else text

@@ -1,7 +1,8 @@
-"""``layerkit inspect``: what a model file says of itself."""
+"""``layerkit inspect``: show what a model file holds."""
 
 from __future__ import annotations
 
+import math
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,29 +18,28 @@ __all__ = ["EXAMPLE", "inspect"]
 
 EXAMPLE = console.example(
     "layerkit inspect highway-digits.layerkit",
-    "layerkit inspect old.layerkit --spec > net.json     a spec to build or to change",
+    "layerkit inspect old.layerkit --spec > net.json    a spec to build or change",
 )
-
-_WIDTH = 60  # of a list of classes, say: --json has all of it
+_WIDTH = 60  # of a list, such as the classes; --json shows all of it
 
 
 def inspect(
     model: options.ModelFile,
     *,
     spec: Annotated[
-        bool, typer.Option("--spec", help="Print the spec as JSON that build takes.")
+        bool, typer.Option("--spec", help="Print the spec, as JSON that layerkit build reads.")
     ] = False,
-    tensors: Annotated[bool, typer.Option("--tensors", help="List every array.")] = False,
+    tensors: Annotated[bool, typer.Option("--tensors", help="List every tensor.")] = False,
     as_json: options.Json = False,
 ) -> None:
     """Show what a model file holds.
 
-    No plugin is imported and no weight is read. The header is checked against its digest; verify
+    Imports no plugin and reads no weights. Checks the header against its digest; layerkit verify
     checks the weights too.
     """
-    from layerkit import inspect as look
+    from layerkit import inspect as inspect_file
 
-    seen = look(sys.stdin.buffer if model == "-" else model)
+    seen = inspect_file(sys.stdin.buffer if model == "-" else model)
     if spec:
         console.emit_json(seen.document)
     elif as_json:
@@ -60,50 +60,50 @@ def _facts(seen: Inspection) -> list[str]:
         "size": f"{byte_size(seen.size)}, format {major}.{minor}",
         "written by": " ".join(map(str, producer.values())),
         "parameters": console.number(seen.parameters),
-        "input": _half(seen, "input", "columns"),
-        "output": _half(seen, "output", "classes", "targets"),
+        "input": _contract(seen, "input", "columns"),
+        "output": _contract(seen, "output", "classes", "targets"),
         "fitted": _fitted(seen),
-        "metadata": _words(seen.header["metadata"]),
+        "metadata": _listed(seen.header["metadata"]),
         "ignored": ", ".join(seen.unknown_fields),
     }
     return [f"{name:<10}  {printable(fact)}" for name, fact in facts.items() if fact]
 
 
 def _at(tree: Any, *keys: str) -> Any:
-    """The value at ``keys``, or None: a file by another writer may lack any of it."""
+    """The value at ``keys``, or None: files of other writers may lack any of them."""
     for key in keys:
         tree = tree.get(key) if isinstance(tree, dict) else None
     return tree
 
 
-def _half(seen: Inspection, half: str, *names: str) -> str:
-    """A half of the data contract in words; empty if the file says nothing of it."""
+def _contract(seen: Inspection, half: str, *names: str) -> str:
+    """The input or output half of the data contract in words; "" if the file has none."""
     shape = _at(seen.header, "spec", "data", half, "shape")
-    words = [] if shape is None else [_cut(shape)]
+    words = [] if shape is None else [_short(shape)]
     for name in names:
         listed = _at(seen.header, "spec", "data", half, name)
-        words += [] if listed is None else [f"{name} {_cut(listed)}"]
+        words += [] if listed is None else [f"{name} {_short(listed)}"]
     return ", ".join(words)
 
 
 def _fitted(seen: Inspection) -> str:
-    """On how many rows and with which kernels; empty if the file says nothing of it."""
+    """On how many rows and with which kernels; "" if the file does not say."""
     count, kernels = (
         _at(seen.header, "spec", "fit", *keys) for keys in (("rows", "count"), ("kernels",))
     )
     if type(count) is not int or not isinstance(kernels, dict):
         return ""
-    return f"on {console.number(count)} rows, with {_words(kernels)}"
+    return f"on {console.number(count)} rows, with {_listed(kernels)}"
 
 
-def _cut(value: Any) -> str:
+def _short(value: Any) -> str:
     text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
     return text if len(text) <= _WIDTH else text[: _WIDTH - 3] + "..."
 
 
-def _words(facts: Any) -> str:
+def _listed(facts: Any) -> str:
     items = facts.items() if isinstance(facts, dict) else ()
-    return ", ".join(f"{name} {_cut(value)}" for name, value in items)
+    return ", ".join(f"{name} {_short(value)}" for name, value in items)
 
 
 def _layers(seen: Inspection) -> str:
@@ -114,10 +114,7 @@ def _layers(seen: Inspection) -> str:
     for record in seen.tensors.values():
         if record.role == "param":
             owner = record.name.rpartition(".")[0]
-            size = 1
-            for length in record.shape:
-                size *= length
-            counts[owner] = counts.get(owner, 0) + size
+            counts[owner] = counts.get(owner, 0) + math.prod(record.shape)
     rows = []
     for layer in layer_records(seen.header):
         kind = layer.record["type"]

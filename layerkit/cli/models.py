@@ -36,7 +36,7 @@ def models(
     known = ready_specs()
     if name is not None and name not in known:
         close = nearest(name, list(known)) or "; 'layerkit models' lists them"
-        raise failures.Misuse(f"there is no ready spec {name!r}{close}")
+        raise failures.UsageError(f"there is no ready spec {name!r}{close}")
     if name is not None:
         text = Path(known[name]).read_text("utf-8")
         console.out(text.rstrip("\n"))

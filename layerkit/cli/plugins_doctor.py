@@ -1,4 +1,4 @@
-"""``layerkit plugins doctor``: what is wrong with the plugins here, and how to mend it."""
+"""``layerkit plugins doctor``: find problems of installed plugins and say how to fix them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from layerkit.cli import console, options
-from layerkit.cli.plugins_list import Limit
 from layerkit.display import byte_size, counted, printable
 
 if TYPE_CHECKING:
@@ -28,47 +27,48 @@ _TEMPORARY = re.compile(r"\..*\.layerkit-[0-9a-f]{16}\.tmp")
 
 def doctor(
     *,
-    limit: Limit = 30.0,
+    limit: options.ImportLimit = 30.0,
     folder: Annotated[
         Path,
-        typer.Option(metavar="DIR", help="Where files of killed commands are looked for."),
+        typer.Option(metavar="DIR", help="Look here for temporary files of killed commands."),
     ] = Path(),
     as_json: options.Json = False,
 ) -> None:
-    """Find what is wrong with the installed plugins, and what killed commands have left.
+    """Find problems of installed plugins.
 
-    Entry points that lead nowhere or are out of date, types claimed twice, imports that fail, are
-    slow or print, versions that do not fit, and what LAYERKIT_PLUGINS keeps out. Every plugin is
-    imported, in another process. Temporary files of commands that were killed while they saved are
-    named; none is deleted. The exit code is 1 if there is a problem; notices do not count.
+    Reports entry points that lead nowhere or are out of date, types claimed twice, imports that
+    fail, take long or print, versions that do not fit, and what LAYERKIT_PLUGINS excludes. Imports
+    every plugin, in another process. Also reports, but does not delete, temporary files of commands
+    that were killed while saving. Exits with 1 if there is a problem; notices do not count.
     """
     from dataclasses import replace
 
     from layerkit.discovery.tools.doctor import examine
 
-    seen = examine(limit=limit)
-    seen = replace(seen, findings=(*seen.findings, *_left_over(folder)))
+    diagnosis = examine(limit=limit)
+    diagnosis = replace(diagnosis, findings=(*diagnosis.findings, *_left_over(folder)))
     if as_json:
-        console.emit_json(seen.to_json())
+        console.emit_json(diagnosis.to_json())
     else:
-        for finding in seen.findings:
+        for finding in diagnosis.findings:
             code = f" {finding.code}" if finding.code else ""
             title = f"{finding.level}{code} ({finding.check}): {finding.subject}"
             console.out(printable(title))
             console.out(f"  {printable(finding.message)}")
             console.out(f"  fix: {printable(finding.fix)}\n")
-        notices = len(seen.findings) - len(seen.problems)
+        notices = len(diagnosis.findings) - len(diagnosis.problems)
+        types = counted(diagnosis.types, "type")
         console.out(
-            f"{counted(seen.types, 'type')} of {counted(seen.distributions, 'distribution')}, "
-            f"{seen.imported} imported: {counted(len(seen.problems), 'problem')}, "
+            f"{types} of {counted(diagnosis.distributions, 'distribution')}, "
+            f"{diagnosis.imported} imported: {counted(len(diagnosis.problems), 'problem')}, "
             f"{counted(notices, 'notice')}"
         )
-    if seen.problems:
+    if diagnosis.problems:
         raise typer.Exit(1)
 
 
 def _left_over(folder: Path) -> list[Issue]:
-    """A notice for each temporary file of ``folder`` that a save which was killed has left."""
+    """A notice for each temporary file in ``folder`` that a killed save has left."""
     from layerkit.discovery.tools.metadata_checks import Issue
 
     found = sorted(path for path in folder.iterdir() if _TEMPORARY.fullmatch(path.name))
@@ -77,8 +77,8 @@ def _left_over(folder: Path) -> list[Issue]:
             "notice",
             "left-over file",
             str(path),
-            f"a save that did not end has left it ({byte_size(path.stat().st_size)})",
-            "delete it, unless a command is saving there now",
+            f"left over from a save that was interrupted ({byte_size(path.stat().st_size)})",
+            "delete it, unless a command is saving there right now",
         )
         for path in found
     ]

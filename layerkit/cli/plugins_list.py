@@ -1,4 +1,4 @@
-"""``layerkit plugins list``: what the installed distributions offer."""
+"""``layerkit plugins list``: list the parts that installed distributions provide."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from layerkit.cli import console, options
-from layerkit.discovery.candidates import Group
 from layerkit.display import printable
 
 if TYPE_CHECKING:
@@ -15,32 +14,29 @@ if TYPE_CHECKING:
     from layerkit.discovery.tools.listing import TypeEntry
     from layerkit.discovery.tools.trial_import import Trial
 
-__all__ = ["EXAMPLE", "Group", "Limit", "list_"]
+__all__ = ["EXAMPLE", "list_"]
 
 EXAMPLE = console.example(
     "layerkit plugins list",
     "layerkit plugins list --group layers --json",
-    "layerkit plugins list --check                also import each one, in another process",
+    "layerkit plugins list --check    also import each part",
 )
-Limit = Annotated[
-    float,
-    typer.Option("--limit", min=0.1, metavar="SECONDS", help="What one import may take."),
-]
 
 
 def list_(
     *,
-    group: Annotated[Group | None, typer.Option(help="Only parts of this kind.")] = None,
+    group: Annotated[options.Group | None, options.group_option("List one kind only")] = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Import each one in another process, and say how it is.")
+        bool,
+        typer.Option("--check", help="Import each part, in another process."),
     ] = False,
-    limit: Limit = 30.0,
+    limit: options.ImportLimit = 30.0,
     as_json: options.Json = False,
 ) -> None:
-    """List all types and who provides them.
+    """List all parts and who provides them.
 
-    Without --check no plugin is imported: the list is what installed distributions declare. With
-    it, the exit code is 1 if any cannot be used.
+    Without --check, reads metadata only and imports no plugin. With it, exits with 1 if any part
+    cannot be used.
     """
     from layerkit.discovery.tools.listing import list_types
 
@@ -54,20 +50,19 @@ def list_(
         ]
         trials = {trial.candidate: trial for trial in try_imports(candidates, limit=limit)}
     if as_json:
-        told = [_told(row, trials.get(row.candidate)) if check else row.to_json() for row in rows]
-        console.emit_json({"plugins": told})
+        values = [_values(r, trials.get(r.candidate)) if check else r.to_json() for r in rows]
+        console.emit_json({"plugins": values})
     else:
         _show(rows, trials, check=check)
     if any(not trial.ok for trial in trials.values()) or (check and any(r.rivals for r in rows)):
         raise typer.Exit(1)
 
 
-def _told(row: TypeEntry, trial: Trial | None) -> dict[str, Any]:
-    """A row with what came of importing it; None where it was not imported."""
-    told = row.to_json()
+def _values(row: TypeEntry, trial: Trial | None) -> dict[str, Any]:
+    """A row and the result of its import; None where it was not imported."""
     keys = ("seconds", "code", "message", "hint", "printed")
     tried = {key: None if trial is None else getattr(trial, key) for key in keys}
-    return {**told, **tried, "status": _status(row, trial)}
+    return {**row.to_json(), **tried, "status": _status(row, trial)}
 
 
 def _status(row: TypeEntry, trial: Trial | None) -> str:
@@ -80,33 +75,24 @@ def _status(row: TypeEntry, trial: Trial | None) -> str:
 
 def _show(rows: list[TypeEntry], trials: dict[Candidate, Trial], *, check: bool) -> None:
     head = ["type", "group", "distribution", "version", "origin"]
-    odd = check or any(row.status not in ("not checked", "ok") for row in rows)
     cells = [
-        [
-            row.candidate.name,
-            row.kind,
-            row.candidate.dist or "",
-            row.candidate.version or "",
-            row.origin,
-            *([_status(row, trials.get(row.candidate))] if odd else []),
-        ]
-        for row in rows
+        [r.candidate.name, r.kind, r.candidate.dist or "", r.candidate.version or "", r.origin]
+        for r in rows
     ]
-    head += ["status"] if odd else []
+    if check or any(row.status not in ("not checked", "ok") for row in rows):
+        head.append("status")
+        for row, line in zip(rows, cells, strict=True):
+            line.append(_status(row, trials.get(row.candidate)))
     console.out(console.table(head, cells, "l" * len(head)))
     for row in rows:
         trial = trials.get(row.candidate)
+        claim = f"{row.candidate.name} of {row.candidate}"
         if row.rivals:
             rivals = " and ".join(row.rivals)
-            told = f"{row.candidate.name} of {row.candidate} is offered by {rivals} too (LK-104)"
-            console.note(f"warning: {printable(told)}")
+            console.warning(f"{claim} is also provided by {rivals} (LK-104)")
         elif row.hidden_by:
-            told = (
-                f"{row.candidate.name} of {row.candidate} is not used: {row.hidden_by} has the name"
-            )
-            console.note(f"warning: {printable(told)}")
+            console.warning(f"{claim} is not used: {row.hidden_by} has the name")
         elif trial is not None and trial.code is not None:
-            told = f"{row.candidate.name} of {row.candidate}: {trial.message} ({trial.code})"
-            console.note(f"warning: {printable(told)}")
+            console.warning(f"{claim}: {trial.message} ({trial.code})")
             if trial.hint:
-                console.note(f"  {printable(trial.hint)}")
+                console.err(f"  {printable(trial.hint)}")

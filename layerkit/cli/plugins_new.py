@@ -1,4 +1,4 @@
-"""``layerkit plugins new``: a complete distribution around one new part."""
+"""``layerkit plugins new``: make a plugin, a distribution around one part."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import typer
 
 from layerkit.cli import console, failures, options
 from layerkit.discovery.candidates import Kind
-from layerkit.display import printable
+from layerkit.display import counted, printable
 
 __all__ = ["EXAMPLE", "new"]
 
@@ -23,28 +23,35 @@ def new(
         str, typer.Argument(metavar="TYPE", help="Its name in specs, with a prefix: acme.spline.")
     ],
     *,
-    out: Annotated[str, typer.Option(metavar="DIR", help="The folder to make it in.")] = ".",
-    kind: Annotated[Kind, typer.Option(help="What it is.")] = "layer",
+    out: Annotated[
+        str, typer.Option(metavar="DIR", help="Make the plugin's folder in this one.")
+    ] = ".",
+    kind: Annotated[
+        Kind,
+        typer.Option(
+            metavar="KIND",
+            help="layer, activation, initializer, loss, optimizer, schedule or metric.",
+        ),
+    ] = "layer",
     author: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Who holds the copyright.")
+        str | None, typer.Option(metavar="NAME", help="Name the copyright holder.")
     ] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Make a new plugin: a distribution that works at once.
+    """Make a new plugin that works at once.
 
-    One part with its equations, tests that run the conformance kit, a spec that uses it, the entry
-    point, README, licence and CI. Nothing that is there is written over.
+    Creates a distribution with one part, its equations, tests with the conformance kit, a spec that
+    uses it, its entry point, README, licence and CI. Replaces no existing file.
     """
     from layerkit.discovery.tools.scaffold import scaffold
 
     try:
         made = scaffold(name, out=out, kind=kind, author=author)
     except ValueError as error:
-        raise failures.Misuse(str(error)) from error
+        raise failures.UsageError(str(error)) from error
     if as_json:
-        told = {"type": name, "folder": str(made.folder), "files": list(made.files)}
-        console.emit_json(told)
+        console.emit_json({"type": name, "folder": str(made.folder), "files": list(made.files)})
         return
-    console.out(printable(f"{made.folder}: {len(made.files)} files"))
+    console.out(printable(f"{made.folder}: {counted(len(made.files), 'file')}"))
     console.out(f"\nNext:\n  cd {printable(made.folder)}")
     console.out('  python -m pip install -e ".[test]"\n  pytest')

@@ -1,4 +1,4 @@
-"""``layerkit plugins why``: where a type comes from, and what is wrong with it."""
+"""``layerkit plugins why``: show where a part comes from and why it cannot be used."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from layerkit.cli import console, options
-from layerkit.cli.plugins_list import Group, Limit
 from layerkit.display import printable
 
 if TYPE_CHECKING:
@@ -21,14 +20,14 @@ EXAMPLE = console.example("layerkit plugins why highway", "layerkit plugins why 
 def why(
     name: Annotated[str, typer.Argument(metavar="TYPE", help="Its name in a spec.")],
     *,
-    group: Annotated[Group | None, typer.Option(help="Only the part of this kind.")] = None,
-    limit: Limit = 30.0,
+    group: Annotated[options.Group | None, options.group_option("Look in one kind only")] = None,
+    limit: options.ImportLimit = 30.0,
     as_json: options.Json = False,
 ) -> None:
-    """Say where a type comes from and how it loads.
+    """Show where a part comes from and how it loads.
 
-    Who else claims it, how long its import takes, what it prints, and the traceback if it raises.
-    It is imported in another process. The exit code is 1 if the type cannot be used.
+    Imports the part in another process. Prints who provides it, how long its import takes, what it
+    prints, and the traceback if it fails. Exits with 1 if the part cannot be used.
     """
     from layerkit.discovery.tools.why import why as explain
 
@@ -64,20 +63,19 @@ def _claim(claim: Claim, *, alone: bool) -> list[str]:
     if claim.requires:
         facts["requires"] = f"layerkit{claim.requires}"
     if trial is None:
-        facts["import"] = "not tried: " + (
-            "it is in this process" if listed.allowed else "LAYERKIT_PLUGINS does not name it"
-        )
+        reason = "in this process" if listed.allowed else "LAYERKIT_PLUGINS does not name it"
+        facts["import"] = f"not tried: {reason}"
     else:
-        facts["import"] = "did not end" if trial.seconds is None else _import(trial.seconds)
+        facts["import"] = "did not finish" if trial.seconds is None else _import(trial.seconds)
         facts["modules"] = _modules(trial.modules)
         if trial.ok:
             facts["contract"] = str(trial.contract_version)
             facts["settings"] = f"version {trial.config_version}"
-        elif not alone:  # else it is told above
+        elif not alone:  # else it is shown above
             facts["error"] = f"{trial.code}: {trial.message}"
     lines = [f"  {name:<9} {printable(fact)}" for name, fact in facts.items() if fact]
     if trial is not None:
-        for title, text in (("it prints", trial.printed), ("traceback", trial.traceback)):
+        for title, text in (("output", trial.printed), ("traceback", trial.traceback)):
             if text:
                 lines += [f"  {title}:", *(f"    {printable(t)}" for t in text.splitlines())]
     return lines
@@ -88,12 +86,12 @@ def _import(seconds: float) -> str:
 
 
 def _modules(names: tuple[str, ...]) -> str:
-    """How many modules an import brings, by package."""
+    """How many modules an import loads, by package."""
     counts: dict[str, int] = {}
     for name in names:
         package = name.partition(".")[0]
         counts[package] = counts.get(package, 0) + 1
     most = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    told = ", ".join(f"{package} {count}" for package, count in most[:8])
+    shown = ", ".join(f"{package} {count}" for package, count in most[:8])
     more = f", and {len(most) - 8} other packages" if len(most) > 8 else ""
-    return f"{len(names)} ({told}{more})" if names else "none"
+    return f"{len(names)} ({shown}{more})" if names else "none"

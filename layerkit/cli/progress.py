@@ -1,175 +1,175 @@
-"""Training as it is watched: a bar on a terminal, a line an epoch elsewhere, and signals."""
+"""Progress of a training or a prediction on standard error, and what a signal does meanwhile."""
 
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from layerkit.cli import console, failures
-from layerkit.display import printable
+from layerkit.cli import console
+from layerkit.cli.failures import TerminationSignal
+from layerkit.display import counted, printable
 from layerkit.training import Listener
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-__all__ = ["Bar", "Lines", "Quiet", "watcher"]
+__all__ = ["ProgressBar", "ProgressLines", "RowCounter", "TrainingProgress", "training_progress"]
+
+_ASSUMED = re.compile(r"(.+: )?assumed of ")  # how data.detect begins what it assumed of a table
+_MOMENT = 0.5  # seconds
 
 
-def watcher(*, quiet: bool, as_json: bool) -> Quiet:
+def training_progress(*, quiet: bool, as_json: bool) -> TrainingProgress:
     """The listener that suits where standard error goes."""
     if quiet or as_json:
-        return Quiet(silent=as_json)
+        return TrainingProgress(silent=as_json)
+    return ProgressBar() if _on_terminal() else ProgressLines()
+
+
+def _on_terminal() -> bool:
     dumb = bool(os.environ.get("CI")) or os.environ.get("TERM") == "dumb"
-    return Lines() if dumb or not sys.stderr.isatty() else Bar()
+    return sys.stderr.isatty() and not dumb
 
 
-class Quiet(Listener):
-    """Shows nothing but notices, and stops a training at the first signal; a context manager.
+class TrainingProgress(Listener):
+    """Stops a training at the first signal and shows notices only; a context manager.
 
     Signals are SIGINT (Ctrl-C) and SIGTERM. Before a training has begun, and the second time, they
-    raise KeyboardInterrupt at once. ``notices`` keeps what there was to tell.
+    raise KeyboardInterrupt at once. ``notices`` collects all notices; ``silent`` shows none.
     """
 
     def __init__(self, *, silent: bool = False) -> None:
         self.silent = silent
-        self.promise = "then saving"
+        self.after_stop = "saving"
         self.interrupted = False
         self.signal: int = signal.SIGINT
         self.notices: list[str] = []
         self.epochs = 0
         self.label = ""
         self._begun = False
-        self._before: dict[int, Any] = {}
+        self._handlers: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
         for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._stopped)
+            self._handlers[number] = signal.signal(number, self._on_signal)
         return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> None:
+        while self._handlers:
+            signal.signal(*self._handlers.popitem())
+        if kind is KeyboardInterrupt and self.signal == signal.SIGTERM:
+            raise TerminationSignal from error
 
     @property
     def exit_code(self) -> int:
-        """How a command ends that a signal stopped."""
+        """The exit code of a command that a signal stopped."""
         return 128 + self.signal
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        while self._before:
-            signal.signal(*self._before.popitem())
-        if kind is KeyboardInterrupt and self.signal == signal.SIGTERM:
-            raise failures.Terminated from error
 
     def begin(self, name: str, *, seed: int, epochs: int, rows: int) -> None:
         """From here on a signal leaves something worth saving."""
         self.epochs, self.label = epochs, f"{printable(name)} seed {seed}"
         self._begun = True
 
-    def _stopped(self, number: int, frame: FrameType | None) -> None:
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self.signal = number
         again = self.interrupted
-        self.interrupted = True  # also where it raises: a C callback (of numba) may lose that
+        self.interrupted = True  # before raising: a C callback (of numba) may swallow the exception
         if again or not self._begun:
-            raise failures.Terminated if number == signal.SIGTERM else KeyboardInterrupt
+            raise TerminationSignal if number == signal.SIGTERM else KeyboardInterrupt
         if not self.silent:
-            more = "Ctrl-C again" if number == signal.SIGINT else "a second signal"
+            second = "Ctrl-C again" if number == signal.SIGINT else "a second signal"
+            text = f"stopping after this batch, then {self.after_stop}; {second} stops at once"
             with suppress(OSError):  # print is not allowed in a signal handler
-                text = f"\nstopping after this batch, {self.promise}; {more} stops at once\n"
-                os.write(2, text.encode())
+                os.write(2, f"\n{text}\n".encode())
 
     def stop(self) -> bool:
-        """Whether a signal came."""
+        """Whether a signal was received."""
         return self.interrupted
 
     def notice(self, text: str) -> None:
-        """Show it on standard error, as a warning; what several runs have to tell, once."""
-        told = text in self.notices
+        """Show a note or a warning, once even if several runs give it."""
+        known = text in self.notices
         self.notices.append(text)
-        if not (told or self.silent):
-            self.show("warning: " + "\n".join(map(printable, text.split("\n"))))
+        if not (known or self.silent):
+            self.show(console.labelled("note" if _ASSUMED.match(text) else "warning", text))
 
     def show(self, text: str) -> None:
-        """One line, on standard error."""
-        console.note(text)
+        """Write a line to standard error."""
+        console.err(text)
 
 
-class Lines(Quiet):
-    """One line an epoch, on standard error."""
+class ProgressLines(TrainingProgress):
+    """One line per epoch."""
 
     def begin(self, name: str, *, seed: int, epochs: int, rows: int) -> None:
-        """Say what is trained."""
+        """Show what is trained."""
         super().begin(name, seed=seed, epochs=epochs, rows=rows)
-        self.show(f"{self.label}: {console.number(rows)} rows, {console.number(epochs)} epochs")
+        self.show(f"{self.label}: {counted(rows, 'row')}, {counted(epochs, 'epoch')}")
 
     def epoch(self, epoch: int, values: Mapping[str, float]) -> None:
-        """Say what came of it."""
-        self.show(f"epoch {epoch:>{len(str(self.epochs))}}/{self.epochs}  {_told(values)}")
+        """Show the epoch's values."""
+        self.show(f"epoch {epoch:>{len(str(self.epochs))}}/{self.epochs}  {_metrics(values)}")
 
 
-class Bar(Quiet):
-    """A progress bar on standard error, one for each run."""
+class ProgressBar(TrainingProgress):
+    """One progress bar per run."""
 
     def __init__(self) -> None:
         super().__init__()
         self._bar: Progress | None = None
-        self._task: Any = None
         self._rows = 0
 
     def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
     ) -> None:
         self._close()
         super().__exit__(kind, error, trace)
 
     def begin(self, name: str, *, seed: int, epochs: int, rows: int) -> None:
         """Draw the bar at zero."""
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
         super().begin(name, seed=seed, epochs=epochs, rows=rows)
         self._close()
         self._rows = rows
-        self._bar = Progress(
+        self._bar = _rich_progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}", markup=False),
-            TextColumn("{task.fields[told]}", markup=False),
+            TextColumn("{task.fields[metrics]}", markup=False),
             TimeRemainingColumn(elapsed_when_finished=True),
-            console=Console(stderr=True, markup=False, emoji=False, highlight=False),
         )
-        self._task = self._bar.add_task(
-            self.label, total=rows * epochs, epoch=0, epochs=epochs, told=""
-        )
+        self._bar.add_task(self.label, total=rows * epochs, epoch=0, epochs=epochs, metrics="")
         self._bar.start()
 
     def batch(self, done: int, rows: int) -> None:
         """Move the bar."""
         if self._bar is not None:
-            epoch = self._bar.tasks[0].fields["epoch"]
-            self._bar.update(self._task, completed=epoch * rows + done)
+            task = self._bar.tasks[0]
+            self._bar.update(task.id, completed=task.fields["epoch"] * rows + done)
 
     def epoch(self, epoch: int, values: Mapping[str, float]) -> None:
         """Show the epoch's values beside the bar."""
         if self._bar is not None:
             done = None if self.interrupted else epoch * self._rows
-            self._bar.update(self._task, completed=done, epoch=epoch, told=_told(values))
+            task = self._bar.tasks[0].id
+            self._bar.update(task, completed=done, epoch=epoch, metrics=_metrics(values))
 
     def end(self, seconds: float) -> None:
         """Leave the bar as it is."""
         self._close()
 
     def show(self, text: str) -> None:
-        """One line, above the bar."""
+        """Write a line above the bar."""
         if self._bar is None:
             super().show(text)
         else:
@@ -181,10 +181,61 @@ class Bar(Quiet):
             self._bar = None
 
 
-def _told(values: Mapping[str, float]) -> str:
-    """The epoch's values in a line; the learning rate is in the history of the model."""
+def _metrics(values: Mapping[str, float]) -> str:
+    """The epoch's values in one line, without the learning rate."""
     return "  ".join(
         f"{printable(name)} {console.metric(name, value)}"
         for name, value in values.items()
         if name != "learning_rate"
     )
+
+
+def _rich_progress(*columns: Any, transient: bool = False) -> Progress:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    stderr = Console(stderr=True, markup=False, emoji=False, highlight=False)
+    return Progress(*columns, console=stderr, transient=transient)
+
+
+class _HasRows(Protocol):
+    rows: int
+
+
+class RowCounter:
+    """Counts rows on a terminal, once a prediction takes longer than a moment; a context manager.
+
+    Parameters
+    ----------
+    shown
+        Whether to show it where standard error is a terminal.
+    """
+
+    def __init__(self, *, shown: bool) -> None:
+        self._shown = shown and _on_terminal()
+        self._began = time.monotonic()
+        self._bar: Progress | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def watched(self, texts: Iterator[str], tally: _HasRows) -> Iterator[str]:
+        """Pass ``texts`` on; after each, ``tally.rows`` is the number of rows done."""
+        for text in texts:
+            yield text
+            if self._shown and time.monotonic() - self._began > _MOMENT:
+                self._show(tally.rows)
+
+    def _show(self, rows: int) -> None:
+        if self._bar is None:
+            from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
+
+            text = TextColumn("{task.fields[rows]}", markup=False)
+            self._bar = _rich_progress(SpinnerColumn(), text, TimeElapsedColumn(), transient=True)
+            self._bar.add_task("", total=None, rows="")
+            self._bar.start()
+        self._bar.update(self._bar.tasks[0].id, rows=counted(rows, "row"))

@@ -1,8 +1,7 @@
-"""``layerkit resume``: a training that was interrupted, to the very bits it would have reached."""
+"""``layerkit resume``: continue an interrupted training."""
 
 from __future__ import annotations
 
-import math
 from typing import Annotated, Literal
 
 import typer
@@ -19,7 +18,7 @@ EXAMPLE = console.example(
 
 def resume(
     model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="A model file that a training was saved to.")
+        str, typer.Argument(metavar="MODEL", help="A model file or a checkpoint of a training.")
     ],
     *,
     output: Annotated[
@@ -28,80 +27,70 @@ def resume(
             "--output",
             "-o",
             metavar="OUT",
-            help="File or folder; by default MODEL, of NAME-checkpoint.layerkit NAME.layerkit.",
+            help="Save to this file or folder.",
+            show_default="MODEL; for a checkpoint, the file it belongs to",
         ),
     ] = None,
     data: options.Data = None,
-    validation: Annotated[
-        str | None, typer.Option(metavar="PATH", help="The validation rows, if they were a file.")
-    ] = None,
+    validation: options.Validation = None,
     epochs: Annotated[
         int | None,
-        typer.Option(min=1, max=2**63 - 1, help="A new total, in place of train.epochs."),
+        typer.Option(
+            min=1,
+            max=2**63 - 1,
+            metavar="N",
+            help="Train until N epochs are done in total, not train.epochs.",
+        ),
     ] = None,
     schedule: Annotated[
         Literal["continue", "restart"] | None,
         typer.Option(
-            help="With a new total: go on as the schedule of that total has it, or begin it anew."
+            help="With --epochs: continue the learning-rate schedule as planned for the new total, "
+            "or restart it."
         ),
     ] = None,
-    checkpoint: Annotated[
-        float,
-        typer.Option(
-            min=0, metavar="SECONDS", help="How often to save NAME-checkpoint.layerkit; 0: never."
-        ),
-    ] = 30.0,
-    replace: Annotated[
-        bool, typer.Option("--replace", help="Replace OUT even if it is a model of another spec.")
-    ] = False,
+    checkpoint: options.Checkpoint = 30.0,
+    replace: options.Replace = False,
     dialect: options.Dialect,
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
-    """Go on with an interrupted training.
+    """Continue an interrupted training.
 
-    Given the same rows, it ends with the very bits that an uninterrupted training would have
-    reached. MODEL is replaced when it is done, unless -o names another file; a checkpoint becomes
-    the file that it is a checkpoint of. Where the schedule depends on the total of epochs, as
-    cosine does, a new total needs --schedule. Signals and checkpoints are as for train.
+    Given the same rows, the result is bit for bit that of an uninterrupted training. A schedule
+    that depends on the total number of epochs, such as cosine, needs --schedule with --epochs.
+    Signals and checkpoints work as in layerkit train.
     """
-    from layerkit import resume as go_on
-    from layerkit.cli import files, runs
-    from layerkit.cli.keeping import Place, finished_name
-    from layerkit.cli.progress import watcher
+    from layerkit import resume as resume_training
+    from layerkit.cli import files, run_summary, runs
+    from layerkit.cli.progress import training_progress
+    from layerkit.cli.run_file import RunFile, finished_path
     from layerkit.training.training_data import labelled_rows, splits_of
 
     if model == "-":
-        raise failures.Misuse("resume needs a file: it is where the result goes")
+        raise failures.UsageError("expected a model file, got - (standard input)")
     loaded = files.load_model(model)
-    held = None
-    if validation is not None:
-        held = labelled_rows(loaded.spec, validation, dialect=dialect)
+    spec = loaded.spec
+    held_out = validation and labelled_rows(spec, validation, dialect=dialect)
     if output:
         target = files.destination(output, loaded.name)
     else:
-        files.check_model_target(target := finished_name(files.path_of(model)))
-    place = Place(target, loaded.spec, replace=replace, every=checkpoint)
-    for path in (target, place.spare):
+        files.check_model_target(target := finished_path(files.path_of(model)))
+    file = RunFile(target, spec, replace=replace, every=checkpoint)
+    for path in (target, file.checkpoint):
         if path.exists() and path.samefile(files.path_of(model)):
-            place.own(path)
-    place.check()
-    with watcher(quiet=quiet, as_json=as_json) as watch:
-        with runs.last_good_kept(place):
-            run = go_on(
+            file.own(path)
+    file.check()
+    with training_progress(quiet=quiet, as_json=as_json) as progress:
+        with runs.keep_last_good(file):
+            run = resume_training(
                 loaded,
-                data=splits_of(loaded.spec, data, dialect=dialect),
-                validation_data=held,
+                data=splits_of(spec, data, dialect=dialect),
+                validation_data=held_out,
                 epochs=epochs,
                 schedule=schedule,
-                listener=watch,
-                checkpoint=place.checkpoint,
-                every=checkpoint or math.inf,
+                listener=progress,
+                **runs.checkpointing(file),
             )
-        done = runs.save_run(run, place)
-    if as_json:
-        runs.emit(loaded.name, [done], watch)
-    else:
-        runs.show(done)
-    if watch.interrupted:
-        raise typer.Exit(watch.exit_code)
+        saved = runs.save_run(run, file)
+    run_summary.finish(loaded.name, [saved], progress, as_json=as_json)

@@ -1,4 +1,4 @@
-"""``layerkit schema``: the JSON Schema of specs, for editors."""
+"""``layerkit schema``: print the JSON Schema of specs, for editors."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ __all__ = ["EXAMPLE", "schema"]
 
 EXAMPLE = console.example(
     "layerkit schema > layerkit.schema.json",
-    'then begin a spec with {"$schema": "./layerkit.schema.json", "layerkit": 1, ...',
 )
 
 
 def schema(*, as_json: options.Json = False) -> None:
     """Print the JSON Schema of specs.
 
-    It covers every layer that is installed here. Editors complete and check a spec that names it as
-    "$schema". The output is JSON with or without --json.
+    It covers all installed layers. Editors use it to complete and check a spec that begins with
+    {"$schema": "./layerkit.schema.json", ... The output is JSON with or without --json.
     """
     from layerkit.specs.jsonschema import json_schema
 

@@ -1,11 +1,12 @@
-"""A model in rows: what each layer is, where it comes from, and what it costs."""
+"""Tables about a model: its layers and their costs, its metrics, its file."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from layerkit.cli import console
-from layerkit.display import byte_size
+from layerkit.display import byte_size, printable
 
 if TYPE_CHECKING:
     from layerkit import Model
@@ -14,7 +15,7 @@ __all__ = ["layer_table", "metric_table", "saved", "shape", "summarise"]
 
 
 def summarise(model: Model) -> dict[str, Any]:
-    """Layers and totals as JSON values."""
+    """The layers and totals of a model as JSON values."""
     from layerkit.discovery.registry import REGISTRIES
 
     layers = REGISTRIES["layers"]
@@ -39,7 +40,7 @@ def summarise(model: Model) -> dict[str, Any]:
 
 
 def layer_table(summary: dict[str, Any]) -> str:
-    """``summarise`` as a table."""
+    """The table of ``summarise``."""
     rows: list[list[object]] = [
         [row["name"], row["type"], _provider(row["provider"]), shape(row["out_shape"]), *_cost(row)]
         for row in summary["layers"]
@@ -60,15 +61,11 @@ def _provider(given: dict[str, Any]) -> str:
 
 
 def _cost(row: dict[str, Any]) -> list[str]:
-    return [
-        console.number(row["parameters"]),
-        console.number(row["macs"]),
-        byte_size(row["bytes"]),
-    ]
+    return [f"{row['parameters']:,}", f"{row['macs']:,}", byte_size(row["bytes"])]
 
 
 def metric_table(metrics: dict[str, float]) -> str:
-    """Final values, one row a split; the name of each is SPLIT_METRIC."""
+    """Final metrics, named SPLIT_METRIC, as one row per split."""
     splits: dict[str, dict[str, float]] = {}
     for name, value in metrics.items():
         split, _, metric = name.partition("_")
@@ -81,9 +78,7 @@ def metric_table(metrics: dict[str, float]) -> str:
     return console.table(["rows", *columns], rows, "l" + "r" * len(columns))
 
 
-def saved(path: Any, file_id: str, *, replaced: bool) -> str:
-    """The sentence that says where the file is."""
-    from pathlib import Path
-
+def saved(path: Path, file_id: str, *, replaced: bool) -> str:
+    """The line that says where a model was saved."""
     old = ", replacing the file that was there" if replaced else ""
-    return f"saved {path} ({byte_size(Path(path).stat().st_size)}, {file_id[:19]}...){old}"
+    return printable(f"saved {path} ({byte_size(path.stat().st_size)}, {file_id[:19]}...){old}")

@@ -1,4 +1,4 @@
-"""``layerkit train``: a spec from the start, or a model from its present weights."""
+"""``layerkit train``: train a spec, or continue a model from its weights."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ __all__ = ["EXAMPLE", "train"]
 EXAMPLE = console.example(
     "layerkit train highway-digits",
     "layerkit train net.json --data iris.csv --epochs 50 -o runs/",
-    "layerkit train net.json --seeds 5           five models, and how much they differ",
-    "layerkit train trained.layerkit --set train.optimizer.learning_rate=0.0003",
+    "layerkit train net.json --seeds 5    five models, to compare",
+    "layerkit train iris.layerkit --set train.optimizer.learning_rate=0.0003",
 )
 
 
@@ -23,56 +23,48 @@ def train(
         str,
         typer.Argument(
             metavar="SPEC|MODEL",
-            help="A JSON spec, the name of a ready one, or a model to train further; - for stdin.",
+            help="A JSON spec, the name of a ready one, or a model file; - reads stdin.",
         ),
     ],
     *,
-    output: Annotated[
-        str | None,
-        typer.Option(
-            "--output", "-o", metavar="OUT", help="File or folder; by default ./NAME.layerkit."
-        ),
-    ] = None,
+    output: options.ModelOutput = None,
     data: options.Data = None,
-    validation: Annotated[
-        str | None,
-        typer.Option(metavar="PATH", help="Rows to validate on, in place of train.validation."),
-    ] = None,
+    validation: options.Validation = None,
     seeds: Annotated[
         int | None,
-        typer.Option(min=1, help="Train N times from seeds that follow each other; -sSEED files."),
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Train N times with consecutive seeds; saves NAME-sSEED.layerkit.",
+        ),
     ] = None,
     seed: Annotated[
         int | None,
-        typer.Option(min=0, help="In place of train.seed, the first if several."),
+        typer.Option(min=0, metavar="N", help="Use this seed, or first seed, not train.seed."),
     ] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="In place of train.epochs.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Train N epochs, not train.epochs.")
+    ] = None,
     settings: options.Settings = None,
-    checkpoint: Annotated[
-        float,
-        typer.Option(
-            min=0, metavar="SECONDS", help="How often to save NAME-checkpoint.layerkit; 0: never."
-        ),
-    ] = 30.0,
-    replace: Annotated[
-        bool, typer.Option("--replace", help="Replace OUT even if it is a model of another spec.")
-    ] = False,
+    checkpoint: options.Checkpoint = 30.0,
+    replace: options.Replace = False,
     dialect: options.Dialect,
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
-    """Train a spec or a model, and save it.
+    """Train a spec, or continue a model.
 
-    A spec starts from its initial weights, a model from those it has. Progress goes to standard
-    error: a bar on a terminal, one line an epoch elsewhere. Ctrl-C finishes the batch, undoes the
-    epoch that it cuts short, saves the model and exits with 130 (SIGTERM: 143); layerkit resume
-    goes on from there. A second Ctrl-C stops at once. A training that is killed leaves its last
-    checkpoint, which layerkit resume takes as well. With --seeds, the same command again keeps what
-    is finished and goes on with what is not.
+    A spec starts from initial weights, a model from its own. Progress goes to stderr: a bar on a
+    terminal, else one line per epoch.
+
+    Ctrl-C finishes the batch, discards the incomplete epoch, saves the model and exits with 130
+    (SIGTERM: 143); a second Ctrl-C stops at once. Continue with layerkit resume, which also takes
+    the last checkpoint of a training that was killed. With --seeds, repeat the command: it keeps
+    finished models and continues the others.
     """
-    from layerkit.cli import files, runs
-    from layerkit.cli.progress import watcher
-    from layerkit.specs import Spec
+    from layerkit import Model
+    from layerkit.cli import files, run_summary, runs
+    from layerkit.cli.progress import training_progress
     from layerkit.specs.overrides import Setting
 
     changes = [*(settings or ())]
@@ -80,31 +72,20 @@ def train(
         if value is not None:
             changes.append(Setting(f"train.{name}={value}", f"--{name} {value}"))
     given = files.read_source(source, changes)
-    if seeds is not None and not isinstance(given, Spec):
-        raise failures.Misuse("--seeds starts from a spec: a model has its weights already")
+    if seeds is not None and isinstance(given, Model):
+        raise failures.UsageError("--seeds needs a spec: a model already has its weights")
     target = files.destination(output, given.name)
-    recipe = (given if isinstance(given, Spec) else given.spec).train or {}
-    first: int = recipe.get("seed", 0) if seed is None else seed
-    with watcher(quiet=quiet, as_json=as_json) as watch:
+    with training_progress(quiet=quiet, as_json=as_json) as progress:
         done = runs.run_all(
             given,
             target,
-            watch,
+            progress,
             data=data,
             validation=validation,
             dialect=dialect,
-            seed=seed,
             seeds=seeds,
             every=checkpoint,
             replace=replace,
         )
-    wanted = range(first, first + seeds) if seeds is not None else []
-    left = runs.unfinished_of(done, wanted)
-    if as_json:
-        runs.emit(given.name, done, watch, unfinished=left)
-    elif seeds is not None:
-        runs.show_seeds(done, unfinished=left)
-    else:
-        runs.show(done[0])
-    if watch.interrupted:
-        raise typer.Exit(watch.exit_code)
+    wanted = () if seeds is None else runs.seeds_of(given, seeds)
+    run_summary.finish(given.name, done, progress, seeds=wanted, as_json=as_json)

@@ -85,7 +85,7 @@ def test_a_trained_model_is_not_lost_by_default(cli: Cli, pets: Path, unchanged:
     with unchanged():
         done = cli("build", "pets.json")
     assert done.code == 1
-    assert "pets.layerkit: it holds a trained model; -o FILE writes elsewhere" in done.err
+    assert "pets.layerkit: holds a trained model; -o FILE writes elsewhere" in done.err
     named = cli("build", "pets.json", "-o", "pets.layerkit")
     assert named.code == 0
     assert "replacing the file that was there" in named.out
@@ -99,7 +99,7 @@ def test_an_untrained_model_is_replaced_and_another_kind_of_file_is_kept(
     Path("pets.layerkit").write_text("no model")
     done = cli("build", "pets.json")
     assert done.code == 1
-    assert "pets.layerkit: it is there already and is no model file" in done.err
+    assert "pets.layerkit: already exists and is not a model file" in done.err
     assert Path("pets.layerkit").read_text() == "no model"
 
 
@@ -199,7 +199,7 @@ def test_a_missing_spec_gets_the_nearest_name(cli: Cli, unchanged: Unchanged) ->
 def test_a_model_is_no_spec(cli: Cli, pets: Path) -> None:
     done = cli("build", "pets.layerkit")
     assert done.code == 2
-    assert "pets.layerkit is a model already: layerkit inspect shows it" in done.err
+    assert "pets.layerkit is already a model; layerkit inspect shows it" in done.err
 
 
 @pytest.mark.parametrize(

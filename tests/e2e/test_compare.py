@@ -18,7 +18,7 @@ import pytest
 
 import layerkit
 from layerkit.cli.demo import SPECS
-from layerkit.cli.progress import Quiet
+from layerkit.cli.progress import TrainingProgress
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Cli, Unchanged
@@ -82,16 +82,18 @@ def test_unwritable_reports_are_told_before_any_training(
 def test_an_interrupted_comparison_says_what_is_left(
     cli: Cli, two: tuple[str, str], unchanged: Unchanged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("layerkit.cli.progress.Quiet.stop", lambda self: True)
+    monkeypatch.setattr("layerkit.cli.progress.TrainingProgress.stop", lambda self: True)
     with unchanged():
         done = cli("compare", *two, "--data", "pets.csv", "--html", "x.html", "-q")
     assert (done.code, done.out) == (130, "")
     first, second, last = done.err.splitlines()
-    assert first.startswith("0 of 10 trainings are finished; not: plain seed 0, pets seed 0, ")
-    assert second == "go on with: layerkit compare plain.json pets.json --seeds 5 --data pets.csv"
+    assert first.startswith("trainings finished: 0 of 10; not: plain seed 0, pets seed 0, ")
+    assert (
+        second == "continue with: layerkit compare plain.json pets.json --seeds 5 --data pets.csv"
+    )
     assert last == "interrupted"
     told = json.loads(cli("compare", *two, "--data", "pets.csv", "--json").err)["error"]
-    assert told["message"].startswith("0 of 10 trainings are finished; not: plain seed 0")
+    assert told["message"].startswith("trainings finished: 0 of 10; not: plain seed 0")
     assert told["hint"] == second
     dialect = "--delimiter , --header --missing-value NA"
     read = cli("compare", *two, "--data", "pets.csv", *dialect.split(), "--json").err
@@ -125,18 +127,18 @@ def test_finished_trainings_are_kept_and_not_done_again(
     fresh = cli(*given, "--json", "--no-keep").json
     assert not Path("compare-runs").exists()
     began: list[int] = []
-    begin = Quiet.begin
+    begin = TrainingProgress.begin
 
-    def counted(self: Quiet, name: str, **told: int) -> None:
+    def counted(self: TrainingProgress, name: str, **told: int) -> None:
         began.append(told["seed"])
         begin(self, name, **told)
 
-    monkeypatch.setattr(Quiet, "begin", counted)
+    monkeypatch.setattr(TrainingProgress, "begin", counted)
     with monkeypatch.context() as stopping:
-        stopping.setattr(Quiet, "stop", lambda self: len(began) > 2)
+        stopping.setattr(TrainingProgress, "stop", lambda self: len(began) > 2)
         done = cli(*given, "-q", "--keep", "here")
     assert done.code == 130
-    assert "2 of 4 trainings are finished, kept in here; not: plain seed 1, pets seed 1" in done.err
+    assert "trainings finished: 2 of 4, kept in here; not: plain seed 1, pets seed 1" in done.err
     assert "--keep here" in done.err
     for damaged in (0, 1):
         began.clear()

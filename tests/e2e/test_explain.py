@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 
 import layerkit.errors
-from layerkit.cli.plugins_list import Group
+from layerkit.cli.options import Group
 from layerkit.discovery import candidates as candidates
 from layerkit.discovery.registry import REGISTRIES
 
@@ -89,13 +89,13 @@ def test_a_part_by_name_by_group_and_by_field(cli: Cli) -> None:
         ("highway.gatebias", "did you mean 'highway.gate_bias'"),
         ("highwy.gate_bia", "did you mean 'highway.gate_bias'"),
         ("LK-999", f"the codes are {', '.join(CODES)}"),
-        ("layers[1].gate_bias", "a setting of a part is written PART.SETTING"),
+        ("layers[1].gate_bias", "write a setting of a part as PART.SETTING"),
     ],
 )
 def test_an_unknown_term_gets_the_nearest_names(cli: Cli, term: str, wanted: str) -> None:
     done = cli("explain", term)
     assert (done.code, done.out) == (2, "")
-    assert done.err.startswith(f"usage error: nothing here is called '{term}'")
+    assert done.err.startswith(f"usage error: unknown term '{term}'")
     assert wanted in done.err
 
 

@@ -107,7 +107,7 @@ def test_an_output_file_is_replaced_and_its_name_gives_the_form(
 ) -> None:
     Path("answers.jsonl").write_text("old")
     done = cli("infer", "pets.layerkit", "-", "-o", "answers.jsonl", stdin=ROWS.encode())
-    assert (done.code, done.out, done.err) == (0, "", "2 rows to answers.jsonl\n")
+    assert (done.code, done.out, done.err) == (0, "", "wrote 2 rows to answers.jsonl\n")
     assert [json.loads(x)["class"] for x in Path("answers.jsonl").read_text().splitlines()] == [
         "dog",
         "cat",

@@ -78,7 +78,7 @@ def test_a_bad_row_far_down_says_what_is_written_already(
     assert done.code == 1
     assert done.out.count("\n") == 8193
     assert done.err.startswith("error LK-203: standard input, row 8193, column 'height': 'tall'")
-    assert "8,192 rows before it are written already" in done.err
+    assert "already written: 8,192 rows" in done.err
     Path("out.csv").write_text("old")
     with unchanged():
         done = cli("infer", "pets.layerkit", "-", "-o", "out.csv", stdin=BAD.encode())

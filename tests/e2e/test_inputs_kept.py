@@ -48,7 +48,7 @@ def test_a_model_replaces_no_other_kind_of_file(
     with unchanged():
         done = cli(*words)
     assert done.code == 1
-    assert "is no model file" in done.err
+    assert "is not a model file" in done.err
 
 
 def test_answers_go_through_a_link_to_a_pipe(cli: Cli, pets: Path) -> None:
@@ -125,7 +125,7 @@ def test_no_table_replaces_a_model_or_a_spec(
     with unchanged():
         done = cli(*words)
     assert done.code == 1
-    assert "which this output would replace" in done.err
+    assert "this output would replace a" in done.err
 
 
 @pytest.mark.parametrize("epochs", [1, 3])

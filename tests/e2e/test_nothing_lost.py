@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import layerkit
-from layerkit.cli.failures import Terminated
-from layerkit.cli.progress import Quiet
+from layerkit.cli.failures import TerminationSignal
+from layerkit.cli.progress import TrainingProgress
 from layerkit.codec.layout import MAGIC
 
 if TYPE_CHECKING:
@@ -34,12 +34,12 @@ def signalled(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     def press(batch: int, number: int = signal.SIGTERM) -> None:
         left = iter(range(batch - 1, -1, -1))
 
-        def stop(watch: Quiet) -> bool:
+        def stop(watch: TrainingProgress) -> bool:
             if next(left, 1) == 0:
                 os.kill(os.getpid(), number)
             return watch.interrupted
 
-        monkeypatch.setattr("layerkit.cli.progress.Quiet.stop", stop)
+        monkeypatch.setattr("layerkit.cli.progress.TrainingProgress.stop", stop)
 
     return press
 
@@ -74,12 +74,12 @@ def test_a_stopped_training_leaves_the_finished_model_of_before(
     signalled(1)
     done = cli("train", "pets.json", *DATA, "-q")
     assert (done.code, pets.read_bytes()) == (143, before)
-    assert "nothing was saved: pets.layerkit is as it was" in done.out
+    assert "nothing was saved: pets.layerkit is unchanged" in done.out
     assert not SPARE.exists()
     signalled(3)
     done = cli("train", "pets.json", *DATA, "-q")
     assert (done.code, pets.read_bytes()) == (143, before)
-    assert f"go on with: layerkit resume {SPARE}" in done.out
+    assert f"continue with: layerkit resume {SPARE}" in done.out
     signalled(1000)
     done = cli("resume", SPARE, *DATA, "-q")
     assert (done.code, pets.read_bytes()) == (0, before)  # equal trainings, equal bytes
@@ -96,7 +96,7 @@ def test_seeds_go_on_where_they_were_stopped(
     done = cli(*words)
     assert done.code == 143
     finished = batch // 6
-    assert "go on with the same command" in done.out
+    assert "continue with the same command" in done.out
     assert f"seed {finished} " in done.out.split("not finished: ")[1]
     there = {f"pets-s{k}.layerkit": Path(f"pets-s{k}.layerkit").stat() for k in range(finished)}
     signalled(1000)
@@ -151,7 +151,8 @@ def test_another_runs_checkpoint_is_neither_replaced_nor_removed(
     assert "--checkpoint 0" in done.err
     if content is None:
         assert (
-            f"another training after epoch 3; go on with it (layerkit resume {SPARE})" in done.err
+            f"another training, stopped after epoch 3; continue it (layerkit resume {SPARE})"
+            in done.err
         )
     before = SPARE.read_bytes()
     assert cli("train", "pets.json", *DATA, "-q", "--checkpoint", 0).code == 0
@@ -183,7 +184,7 @@ def test_resume_checkpoints_as_train_does(
     signalled(1000)
     seen: list[int] = []
     monkeypatch.setattr(
-        "layerkit.cli.progress.Quiet.epoch",
+        "layerkit.cli.progress.TrainingProgress.epoch",
         lambda *_: seen.append(epochs_in(SPARE) if SPARE.exists() else 0),
     )
     assert cli("resume", "pets.layerkit", *DATA, "-q", "--checkpoint", 1e-9).code == 0
@@ -202,7 +203,7 @@ def test_a_model_of_another_spec_is_not_replaced_silently(
         for words in ((), ("-o", "pets.layerkit")):
             done = cli("train", "other.json", *DATA, "-q", *words)
             assert done.code == 1
-            assert "it holds a 'pets' of another spec" in done.err
+            assert "holds the model 'pets' of another spec" in done.err
             assert "--replace" in done.err
     assert cli("train", "other.json", *DATA, "-q", "-o", "other.layerkit").code == 0
     done = cli("train", "other.json", *DATA, "-q", "--replace")
@@ -221,7 +222,7 @@ def test_a_model_that_appears_meanwhile_is_not_replaced(
     spec("other.json", layers=[{"type": "dense", "units": 2}])
     other = layerkit.train("other.json", data="pets.csv").model
     monkeypatch.setattr(
-        "layerkit.cli.progress.Quiet.end",
+        "layerkit.cli.progress.TrainingProgress.end",
         lambda *_: layerkit.save(other, "pets.layerkit"),
     )
     done = cli("train", "pets.json", *DATA, "-q")
@@ -261,7 +262,7 @@ def test_a_seed_that_no_spec_can_hold_is_refused(cli: Cli, unchanged: Unchanged)
 
 
 def test_signals_outside_of_a_training_stop_at_once() -> None:
-    def sent(watch: Quiet, *, begun: bool) -> None:
+    def sent(watch: TrainingProgress, *, begun: bool) -> None:
         with watch:
             if begun:
                 watch.begin("x", seed=0, epochs=1, rows=1)
@@ -271,23 +272,23 @@ def test_signals_outside_of_a_training_stop_at_once() -> None:
 
     before = signal.getsignal(signal.SIGTERM)
     for begun in (False, True):
-        with pytest.raises(Terminated):
-            sent(Quiet(silent=True), begun=begun)
+        with pytest.raises(TerminationSignal):
+            sent(TrainingProgress(silent=True), begun=begun)
         assert signal.getsignal(signal.SIGTERM) is before
-    with pytest.raises(Terminated):  # a command that ends as Ctrl-C does
+    with pytest.raises(TerminationSignal):  # a command that ends as Ctrl-C does
         _given_up()
 
 
 def test_a_signal_that_a_callback_swallows_still_stops_the_training() -> None:
-    with Quiet(silent=True) as watch:
-        with suppress(Terminated):  # as ctypes does, under which numba compiles
+    with TrainingProgress(silent=True) as watch:
+        with suppress(TerminationSignal):  # as ctypes does, under which numba compiles
             os.kill(os.getpid(), signal.SIGTERM)
         watch.begin("x", seed=0, epochs=1, rows=1)
         assert watch.stop()
 
 
 def _given_up() -> None:
-    with Quiet(silent=True) as watch:
+    with TrainingProgress(silent=True) as watch:
         watch.begin("x", seed=0, epochs=1, rows=1)
         os.kill(os.getpid(), signal.SIGTERM)
         raise KeyboardInterrupt
@@ -298,4 +299,4 @@ def test_what_every_seed_has_to_tell_is_told_once(cli: Cli) -> None:
     Path("bars.csv").write_text(table.replace(",", "|"))
     done = cli("train", "pets.json", "--data", "bars.csv", "--seeds", 2, "-q")
     assert done.code == 0
-    assert done.err.count("assumed of") == 1
+    assert done.err.count("note: assumed of bars.csv: ") == done.err.count("assumed of") == 1

@@ -94,7 +94,7 @@ def test_deploy_keeps_the_predictions_and_drops_the_rest(cli: Cli, pets: Path) -
 
 def test_upgrade_of_a_file_of_today_changes_no_byte(cli: Cli, pets: Path) -> None:
     before = pets.read_bytes()
-    assert "up to date already" in cli("upgrade", "pets.layerkit").out
+    assert "already up to date" in cli("upgrade", "pets.layerkit").out
     assert pets.read_bytes() == before
 
 

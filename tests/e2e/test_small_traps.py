@@ -171,8 +171,8 @@ def test_a_model_is_never_aimed_at_a_stream_nor_a_device(
     os.mkfifo(folder / "pipe")
     (folder / "link").symlink_to("/dev/null")
     refused = cli(command, "pets.json", "-o", "-")
-    assert (refused.code, "goes into a file" in refused.err) == (2, True)
+    assert (refused.code, "cannot be written to standard output" in refused.err) == (2, True)
     assert not (folder / "-").exists()
     for name in ("pipe", "link"):
         refused = cli(command, "pets.json", "-o", name)
-        assert (refused.code, "it is a pipe or device" in refused.err) == (1, True)
+        assert (refused.code, "cannot replace a pipe or device" in refused.err) == (1, True)

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 import layerkit
+from layerkit.display import counted
 
 if TYPE_CHECKING:
-    from layerkit.cli.progress import Quiet
+    from layerkit.cli.progress import TrainingProgress
     from tests.e2e.conftest import Cli, Unchanged
 
 REGRESSION: dict[str, Any] = {
@@ -109,8 +110,8 @@ def test_of_a_model_only_the_recipe_can_change(cli: Cli, pets: Path, unchanged: 
         done = cli("train", "pets.layerkit", "--data", "pets.csv", "--set", "layers.0.units=5")
         seeds = cli("train", "pets.layerkit", "--data", "pets.csv", "--seeds", 2)
     assert (done.code, seeds.code) == (2, 2)
-    assert "of a trained model only train.* can change" in done.err
-    assert "--seeds starts from a spec" in seeds.err
+    assert "only train.* can be changed in a trained model" in done.err
+    assert "--seeds needs a spec" in seeds.err
 
 
 def test_notices_go_to_standard_error_and_into_json(
@@ -251,11 +252,11 @@ def ctrl_c(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     def press(batch: int) -> None:
         left = iter(range(batch - 1, -1, -1))
 
-        def stop(watch: Quiet) -> bool:
+        def stop(watch: TrainingProgress) -> bool:
             watch.interrupted = next(left, 1) == 0
             return watch.interrupted
 
-        monkeypatch.setattr("layerkit.cli.progress.Quiet.stop", stop)
+        monkeypatch.setattr("layerkit.cli.progress.TrainingProgress.stop", stop)
 
     return press
 
@@ -272,9 +273,9 @@ def test_resume_reaches_the_bits_of_a_training_without_a_stop(
         assert Path("cut.layerkit").read_bytes() == pets.read_bytes()
         return
     epochs = (batch - 1) // 2
-    assert done.out.startswith(f"pets: interrupted after {epochs} epochs, ")
+    assert done.out.startswith(f"pets: interrupted after {counted(epochs, 'epoch')}, ")
     word = "resume" if epochs else "train"
-    assert done.out.endswith(f"go on with: layerkit {word} cut.layerkit\n")
+    assert done.out.endswith(f"continue with: layerkit {word} cut.layerkit\n")
     ctrl_c(1000)
     done = cli(word, "cut.layerkit", "--data", "pets.csv", "-o", "cut.layerkit", "-q")
     assert (done.code, done.err) == (0, "")
@@ -305,9 +306,9 @@ def test_resume_refuses_what_has_no_training(cli: Cli, unchanged: Unchanged) -> 
 
 def test_a_second_ctrl_c_stops_at_once(folder: Path) -> None:
     """The first signal is taken by the listener, the second by Python itself."""
-    from layerkit.cli.progress import Quiet
+    from layerkit.cli.progress import TrainingProgress
 
-    watch = Quiet(silent=True)
+    watch = TrainingProgress(silent=True)
     before = signal.getsignal(signal.SIGINT)
     with watch:
         watch.begin("x", seed=0, epochs=1, rows=1)

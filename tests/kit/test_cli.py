@@ -77,7 +77,7 @@ def test_a_part_that_does_not_conform(capsys: pytest.CaptureFixture[str]) -> Non
         (["pathlib:Path"], "inherits none of the base classes"),
         (["dense", "--only", "gradients"], "no check is called 'gradients'"),
         (["dense", "--all"], "either a part or --all"),
-        ([], "name a part, or --all"),
+        ([], "name a part, or use --all"),
     ],
     ids=str,
 )

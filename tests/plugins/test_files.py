@@ -112,7 +112,7 @@ def test_an_orphan_can_be_saved_again_byte_for_byte(site: Site, orphan: Path) ->
     assert "upgrade --as-is" in refused.err
     done = site.run("upgrade", orphan, "--as-is", "-o", "copy.layerkit")
     assert (done.code, done.err) == (0, "")
-    assert "up to date already" in done.out
+    assert "already up to date" in done.out
     assert orphan.with_name("copy.layerkit").read_bytes() == raw
     told = layerkit.upgrade(orphan, as_is=True)
     assert not told.changed

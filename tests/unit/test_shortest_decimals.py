@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from layerkit.cli.decimals import shortest
+from layerkit.cli.shortest_decimals import shortest_decimals
 
 _RNG = np.random.default_rng(7)
 _N = 20_000
@@ -26,5 +26,5 @@ _N = 20_000
     ],
 )
 def test_as_numpy_spells_them(x: np.ndarray) -> None:
-    found = [repr(v) for v in shortest(x).tolist()]
+    found = [repr(v) for v in shortest_decimals(x).tolist()]
     assert found == [repr(float(v)) for v in x.astype(str).tolist()]
