@@ -32,6 +32,7 @@ __all__ = [
     "number",
     "out",
     "prepare",
+    "shortened",
     "table",
     "warning",
     "write_file",
@@ -104,6 +105,11 @@ def metric(name: str, value: float) -> str:
     if _SHARE.search(name) and math.isfinite(value):
         return f"{100 * value:.2f} %"
     return number(value)
+
+
+def shortened(text: str) -> str:
+    """``text`` cut to 60 characters, for a table; --json shows all of it."""
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def table(

@@ -16,9 +16,8 @@ __all__ = ["EXAMPLE", "diff"]
 
 EXAMPLE = console.example(
     "layerkit diff before.layerkit after.layerkit",
-    "layerkit diff a.layerkit b.layerkit --data rows.csv    compare predictions too",
+    "layerkit diff a.layerkit b.layerkit --data rows.csv    predictions too",
 )
-_WIDTH = 60  # of a value
 
 
 def diff(
@@ -85,5 +84,4 @@ def _changes(title: str, changes: list[Change]) -> str:
 
 
 def _short(value: Any) -> str:
-    text = console.number(value) if isinstance(value, float) else str(value)
-    return text if len(text) <= _WIDTH else text[: _WIDTH - 3] + "..."
+    return console.shortened(console.number(value) if isinstance(value, float) else str(value))

@@ -7,6 +7,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,29 +48,22 @@ def read_source(name: str, settings: Sequence[str]) -> Spec | Model:
     from layerkit.specs import read_spec
     from layerkit.specs.ready import open_spec
 
-    if name == "-":
-        raw = sys.stdin.buffer.read()
-        return _spec_text(raw, settings) if _is_spec(raw) else _changed(_from(raw), settings)
-    if given_descriptor(name):  # what has been read of a pipe cannot be read again
-        with open_input(name) as file:
+    if name == "-" or given_descriptor(name):  # a pipe cannot be read twice
+        with nullcontext(sys.stdin.buffer) if name == "-" else open_input(name) as file:
             raw = file.read()
-        return _spec_text(raw, settings) if _is_spec(raw) else _changed(_from(raw), settings)
+        if _is_spec(raw):
+            return _parse_spec(raw, settings)
+        return _with_settings(load(io.BytesIO(raw)), settings)
     with open_spec(name) as file:
         is_spec = _is_spec(file.read(_HEAD)) or name.endswith(".json")
-    return read_spec(name, settings=settings) if is_spec else _changed(load(name), settings)
-
-
-def _from(raw: bytes) -> Model:
-    from layerkit import load
-
-    return load(io.BytesIO(raw))
+    return read_spec(name, settings=settings) if is_spec else _with_settings(load(name), settings)
 
 
 def _is_spec(head: bytes) -> bool:
     return head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"[")
 
 
-def _spec_text(raw: bytes, settings: Sequence[str]) -> Spec:
+def _parse_spec(raw: bytes, settings: Sequence[str]) -> Spec:
     from layerkit.specs import resolve
     from layerkit.specs.json_source import parse
     from layerkit.specs.resolve import overridden
@@ -78,7 +72,7 @@ def _spec_text(raw: bytes, settings: Sequence[str]) -> Spec:
     return resolve(overridden(source, settings) if settings else source)
 
 
-def _changed(model: Model, settings: Sequence[str]) -> Model:
+def _with_settings(model: Model, settings: Sequence[str]) -> Model:
     """``model`` with ``settings`` applied to its recipe; nothing else of a model can change."""
     from layerkit.specs import read_spec
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from layerkit.cli import console, options
-from layerkit.display import byte_size, printable
+from layerkit.display import byte_size, counted, printable
 
 if TYPE_CHECKING:
     from layerkit.file.inspection import Inspection
@@ -20,7 +20,6 @@ EXAMPLE = console.example(
     "layerkit inspect highway-digits.layerkit",
     "layerkit inspect old.layerkit --spec > net.json    a spec to build or change",
 )
-_WIDTH = 60  # of a list, such as the classes; --json shows all of it
 
 
 def inspect(
@@ -93,12 +92,11 @@ def _fitted(seen: Inspection) -> str:
     )
     if type(count) is not int or not isinstance(kernels, dict):
         return ""
-    return f"on {console.number(count)} rows, with {_listed(kernels)}"
+    return f"on {counted(count, 'row')}, with {_listed(kernels)}"
 
 
 def _short(value: Any) -> str:
-    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-    return text if len(text) <= _WIDTH else text[: _WIDTH - 3] + "..."
+    return console.shortened(", ".join(map(str, value)) if isinstance(value, list) else str(value))
 
 
 def _listed(facts: Any) -> str:

@@ -93,9 +93,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 ModelFile = Annotated[str, typer.Argument(metavar="MODEL", help="A model file; - reads stdin.")]
 ImportLimit = Annotated[
     float,
-    typer.Option(
-        "--limit", min=0.1, metavar="SECONDS", help="Give up an import that takes longer."
-    ),
+    typer.Option("--limit", min=0.1, metavar="SECONDS", help="Give up an import after SECONDS."),
 ]
 
 
@@ -111,18 +109,10 @@ def _extended(
     *,
     replaced: str = "",
 ) -> Callable[..., None]:
-    """``run`` with the arguments and docstring of ``command``, plus further options.
+    """``run``, which calls ``command``, with the signature and docstring of ``command``.
 
-    Parameters
-    ----------
-    command
-        A command, documented and annotated.
-    run
-        Calls it.
-    options
-        Annotation of each further option by name; their default is None.
-    replaced
-        The argument of ``command``, if any, in whose place they stand.
+    Further ``options``, name to annotation, take the place of the argument ``replaced``, or come
+    last; their default is None.
     """
     signature = inspect.signature(command, eval_str=True)
     further = [

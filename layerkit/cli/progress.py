@@ -203,13 +203,7 @@ class _HasRows(Protocol):
 
 
 class RowCounter:
-    """Counts rows on a terminal, once a prediction takes longer than a moment; a context manager.
-
-    Parameters
-    ----------
-    shown
-        Whether to show it where standard error is a terminal.
-    """
+    """Counts rows on a terminal once a prediction takes a while; a context manager."""
 
     def __init__(self, *, shown: bool) -> None:
         self._shown = shown and _on_terminal()

@@ -12,7 +12,7 @@ __all__ = ["EXAMPLE", "resume"]
 
 EXAMPLE = console.example(
     "layerkit resume highway-digits.layerkit",
-    "layerkit resume pets.layerkit --data pets.csv --epochs 100 -o longer.layerkit",
+    "layerkit resume pets.layerkit --epochs 100 -o longer.layerkit",
 )
 
 

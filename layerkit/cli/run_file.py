@@ -42,16 +42,8 @@ def finished_path(path: Path) -> Path:
 class RunFile:
     """The file that one run is saved in, and its checkpoint.
 
-    Parameters
-    ----------
-    path
-        The model file.
-    spec
-        What the run trains.
-    replace
-        Whether a model of another spec may be replaced.
-    every
-        Seconds between checkpoints; 0 for none.
+    ``path`` is the file and ``spec`` what the run trains. ``replace`` allows to replace a model of
+    another spec. ``every`` is in seconds: how often to save a checkpoint, 0 for never.
     """
 
     def __init__(

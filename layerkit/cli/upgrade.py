@@ -14,7 +14,7 @@ __all__ = ["EXAMPLE", "upgrade"]
 EXAMPLE = console.example(
     "layerkit upgrade old.layerkit",
     "layerkit upgrade old.layerkit -o new.layerkit",
-    "layerkit upgrade old.layerkit --as-is -o copy.layerkit    if a plugin is missing",
+    "layerkit upgrade old.layerkit --as-is -o copy.layerkit    needs no plugin",
 )
 
 
@@ -28,7 +28,10 @@ def upgrade(
         ),
     ] = None,
     as_is: Annotated[
-        bool, typer.Option("--as-is", help="Migrate and run nothing; needs no plugin.")
+        bool,
+        typer.Option(
+            "--as-is", help="Neither migrate settings nor run the self-test; needs no plugin."
+        ),
     ] = False,
     as_json: options.Json = False,
 ) -> None:

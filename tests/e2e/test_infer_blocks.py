@@ -77,7 +77,9 @@ def test_a_bad_row_far_down_says_what_is_written_already(
     done = cli("infer", "pets.layerkit", "-", stdin=BAD.encode())
     assert done.code == 1
     assert done.out.count("\n") == 8193
-    assert done.err.startswith("error LK-203: standard input, row 8193, column 'height': 'tall'")
+    assert done.err.startswith(
+        "error LK-203: standard input, row 8193, column 'height': expected a "
+    )
     assert "already written: 8,192 rows" in done.err
     Path("out.csv").write_text("old")
     with unchanged():
