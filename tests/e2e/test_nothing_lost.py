@@ -173,7 +173,7 @@ def test_a_finished_model_by_a_checkpoints_name_survives(cli: Cli, pets: Path) -
 def test_a_checkpoint_is_pointed_to_where_its_model_is_missing(cli: Cli, pets: Path) -> None:
     pets.rename(SPARE)
     for words in (("resume", "pets.layerkit"), ("eval", "pets.layerkit")):
-        assert f"this goes on with it: layerkit resume {SPARE}" in cli(*words, *DATA).err
+        assert f"continue it with: layerkit resume {SPARE}" in cli(*words, *DATA).err
 
 
 def test_resume_checkpoints_as_train_does(
