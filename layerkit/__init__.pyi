@@ -6,12 +6,9 @@ Type checkers read this file; ``__init__.py`` takes ``__all__`` and its lazy imp
 from layerkit.codec import Limits as Limits
 from layerkit.codec import load_tensors as load_tensors
 from layerkit.comparison import compare as compare
-from layerkit.core.layer import (
-    Array as Array,
-)
-from layerkit.core.layer import (
-    Context as Context,
-)
+from layerkit.core.context import Array as Array
+from layerkit.core.context import Context as Context
+from layerkit.core.context import Shape as Shape
 from layerkit.core.layer import (
     Layer as Layer,
 )
@@ -20,9 +17,6 @@ from layerkit.core.layer import (
 )
 from layerkit.core.layer import (
     Plan as Plan,
-)
-from layerkit.core.layer import (
-    Shape as Shape,
 )
 from layerkit.core.optimizer import Optimizer as Optimizer
 from layerkit.core.parts import (

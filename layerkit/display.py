@@ -7,8 +7,6 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["byte_size", "counted", "jsonable", "nearest", "printable", "quoted"]
-
 _LONGEST = 200  # characters of a word that may be misspelt
 _MOST = 5_000  # words to compare with, which takes a quarter of a second
 

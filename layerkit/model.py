@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from layerkit.core.layer import Array
+from layerkit.core.context import Array
 from layerkit.core.network import Network
 from layerkit.core.planning import PlannedLayer
 from layerkit.datacontract import DataContract, InputContract
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from layerkit.datacontract.fitted_rows import Fit
-
-__all__ = ["Model", "RawRows", "SelfTest", "build"]
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 

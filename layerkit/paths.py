@@ -11,17 +11,6 @@ from typing import BinaryIO
 
 from layerkit.errors import LayerkitError, PathError
 
-__all__ = [
-    "CHECKPOINT",
-    "check_folder",
-    "expanded",
-    "explained",
-    "folder_hint",
-    "given_descriptor",
-    "open_input",
-    "path_errors",
-]
-
 CHECKPOINT = "-checkpoint"
 """Added to the stem of a model's file name for the checkpoint of its training."""
 

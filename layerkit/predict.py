@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from layerkit.core.layer import Array
+from layerkit.core.context import Array
 from layerkit.core.network import Network, is_read_only
 from layerkit.core.output_functions import apply_link, link_row
 from layerkit.core.parts import Link
@@ -25,8 +25,6 @@ from layerkit.errors import PluginLoadError
 from layerkit.execution.kernels import kernels_for_inference, require_numba
 from layerkit.execution.runner import Chain, Program, program_of
 from layerkit.threads import single_blas, together
-
-__all__ = ["Predictor", "RawRows", "RowChain"]
 
 RawRows = Rows | Array | Sequence[Any] | Mapping[str, Any]
 """Raw rows: an array (n, *shape), nested lists, named columns, or what a reader gave."""

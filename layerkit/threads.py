@@ -25,8 +25,6 @@ import numpy as np
 from layerkit.display import quoted
 from layerkit.errors import LayerkitError
 
-__all__ = ["blas_symbol", "single_blas", "thread_count", "together"]
-
 Task = Callable[[], object]
 
 

@@ -78,7 +78,7 @@ def spec_fields() -> str:
 
 
 def _takes(annotation: Any) -> str:
-    from layerkit.specs.validate.settings import part_group
+    from layerkit.specs.validate.declare import part_group
 
     for one in (annotation, *get_args(annotation)):
         group = part_group(one)

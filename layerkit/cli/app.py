@@ -38,8 +38,6 @@ from layerkit.cli import (
 )
 from layerkit.cli.options import with_dialect, with_limits
 
-__all__ = ["app", "run"]
-
 app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,  # plain help: the same in a terminal and in a pipe, and fast

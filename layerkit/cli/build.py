@@ -8,8 +8,6 @@ import typer
 
 from layerkit.cli import console, failures, options
 
-__all__ = ["EXAMPLE", "build"]
-
 EXAMPLE = console.example(
     "layerkit build highway-digits",
     "layerkit build net.json --set layers.1.repeat=20 --dry-run",

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from layerkit.cli.progress import TrainingProgress
     from layerkit.comparison import Comparison
 
-__all__ = ["EXAMPLE", "compare", "show"]
-
 EXAMPLE = console.example(
     "layerkit compare plain.json highway.json --seeds 5 --html report.html",
     "layerkit compare runs/plain-s*.layerkit runs/highway-s*.layerkit",

@@ -22,22 +22,6 @@ import typer
 
 from layerkit.display import jsonable, printable
 
-__all__ = [
-    "emit_json",
-    "err",
-    "example",
-    "labelled",
-    "metric",
-    "note",
-    "number",
-    "out",
-    "prepare",
-    "shortened",
-    "table",
-    "warning",
-    "write_file",
-]
-
 _SHARE = re.compile(r"(accuracy|top_k)(_\d+)?$")
 
 

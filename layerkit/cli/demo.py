@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from layerkit import Model
     from layerkit.cli.progress import TrainingProgress
 
-__all__ = ["EXAMPLE", "SPECS", "demo"]
-
 EXAMPLE = console.example(
     "layerkit demo",
     "layerkit demo --out slow-demo --set train.optimizer.learning_rate=0.001",

@@ -11,8 +11,6 @@ import typer
 from layerkit.cli import console, failures, files, options
 from layerkit.display import byte_size, printable
 
-__all__ = ["EXAMPLE", "deploy"]
-
 EXAMPLE = console.example("layerkit deploy trained.layerkit -o small.layerkit")
 
 

@@ -12,8 +12,6 @@ from layerkit.display import counted
 if TYPE_CHECKING:
     from layerkit.file.diff import Change, Disagreement, FileDiff, TensorChange
 
-__all__ = ["EXAMPLE", "diff"]
-
 EXAMPLE = console.example(
     "layerkit diff before.layerkit after.layerkit",
     "layerkit diff a.layerkit b.layerkit --data rows.csv    predictions too",

@@ -11,9 +11,6 @@ from layerkit.display import counted, printable
 
 if TYPE_CHECKING:
     from layerkit import Model, Rows
-    from layerkit.data import Dialect
-
-__all__ = ["EXAMPLE", "evaluate"]
 
 EXAMPLE = console.example(
     "layerkit eval highway-digits.layerkit",
@@ -78,7 +75,7 @@ def _seen_rows(model: Model, seen: float) -> str:
 
 
 def _rows(
-    model: Model, data: str | None, split: Split | None, dialect: Dialect
+    model: Model, data: str | None, split: Split | None, dialect: options.Dialect
 ) -> tuple[Rows, Split]:
     """The rows to judge, and which split they are."""
     from layerkit import DataError

@@ -12,8 +12,6 @@ from layerkit.display import printable
 if TYPE_CHECKING:
     from layerkit.cli.explain_topics import Topic
 
-__all__ = ["EXAMPLE", "explain"]
-
 EXAMPLE = console.example(
     "layerkit explain LK-201",
     "layerkit explain train.optimizer",

@@ -16,8 +16,6 @@ from typing import Any, NotRequired, TypedDict
 import layerkit.errors
 from layerkit.display import nearest
 
-__all__ = ["Topic", "suggestion", "topics"]
-
 _CODE = re.compile(r"(?i)(lk-?)?\d{3}")
 _REQUIRED = "none: it is required"
 
@@ -104,7 +102,7 @@ def _field(path: str) -> Topic:
     from layerkit.specs.document import annotation_at
     from layerkit.specs.messages import describe
     from layerkit.specs.sections import SECTIONS
-    from layerkit.specs.validate.settings import part_group
+    from layerkit.specs.validate.declare import part_group
 
     section, _, name = path.rpartition(".")
     info = SECTIONS[section].model_fields[name]
@@ -133,7 +131,7 @@ def _parts_named(path: str) -> list[tuple[str, str]]:
     """
     from layerkit.discovery.registry import REGISTRIES
     from layerkit.specs.document import annotation_at
-    from layerkit.specs.validate.settings import part_group
+    from layerkit.specs.validate.declare import part_group
 
     found = []
     for kind, registry in REGISTRIES.items():
@@ -176,7 +174,8 @@ def _signature(parameter: inspect.Parameter) -> str:
 def _settings(path: str) -> list[Topic]:
     from layerkit.discovery.registry import REGISTRIES
     from layerkit.specs.messages import describe
-    from layerkit.specs.validate.settings import part_group, setting_types
+    from layerkit.specs.validate.declare import part_group
+    from layerkit.specs.validate.settings import setting_types
 
     owner, _, setting = path.rpartition(".")
     found = []

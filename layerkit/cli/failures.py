@@ -18,8 +18,6 @@ from layerkit.display import printable
 from layerkit.errors import LayerkitError
 from layerkit.paths import explained
 
-__all__ = ["TerminationSignal", "UsageError", "describe", "lines", "report", "sigterm_interrupts"]
-
 _AnyUsageError: Any = typer.BadParameter.__mro__[1]  # typer does not always export it
 
 _ERROR, _USAGE, _INTERRUPTED, _PIPE, _TERMINATED = 1, 2, 130, 141, 143

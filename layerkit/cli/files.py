@@ -20,18 +20,6 @@ if TYPE_CHECKING:
     from layerkit import Model
     from layerkit.specs import Spec
 
-__all__ = [
-    "check_folder",
-    "check_model_target",
-    "check_not_inputs",
-    "check_output",
-    "check_untrained",
-    "destination",
-    "load_model",
-    "path_of",
-    "read_source",
-]
-
 _HEAD = 77  # bytes that distinguish a spec from a model
 
 

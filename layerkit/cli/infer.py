@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from layerkit.cli.prediction_text import Form, PredictionText
     from layerkit.datacontract.out_of_range import OutOfRangeCount
 
-__all__ = ["EXAMPLE", "infer"]
-
 EXAMPLE = console.example(
     "layerkit infer iris.layerkit rows.csv",
     "layerkit infer iris.layerkit rows.jsonl --to jsonl -o predictions.jsonl",

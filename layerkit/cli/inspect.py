@@ -14,8 +14,6 @@ from layerkit.display import byte_size, counted, printable
 if TYPE_CHECKING:
     from layerkit.file.inspection import Inspection
 
-__all__ = ["EXAMPLE", "inspect"]
-
 EXAMPLE = console.example(
     "layerkit inspect highway-digits.layerkit",
     "layerkit inspect old.layerkit --spec > net.json    a spec to build or change",

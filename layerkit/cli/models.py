@@ -9,8 +9,6 @@ import typer
 
 from layerkit.cli import console, failures, options
 
-__all__ = ["EXAMPLE", "models"]
-
 EXAMPLE = console.example(
     "layerkit models",
     "layerkit models highway-digits > net.json    a copy to change",

@@ -11,31 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from layerkit.cli.failures import UsageError
-from layerkit.discovery.candidates import GROUPS, Group
+from layerkit.discovery.candidates import GROUPS
+from layerkit.discovery.candidates import Group as Group
 
 if TYPE_CHECKING:
     from layerkit import Limits
-    from layerkit.data import Dialect
+    from layerkit.data import Dialect as Dialect
 else:
     Dialect = object  # not imported for --help
-
-__all__ = [
-    "Checkpoint",
-    "Data",
-    "Dialect",
-    "Group",
-    "ImportLimit",
-    "Json",
-    "ModelFile",
-    "ModelOutput",
-    "Quiet",
-    "Replace",
-    "Settings",
-    "Validation",
-    "group_option",
-    "with_dialect",
-    "with_limits",
-]
 
 _KINDS = f"{', '.join(GROUPS[:-1])} or {GROUPS[-1]}"
 

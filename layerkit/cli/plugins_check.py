@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from layerkit.core.parts import Part
     from layerkit.testing import Report
 
-__all__ = ["EXAMPLE", "check"]
-
 EXAMPLE = console.example(
     "layerkit plugins check acme.spline",
     "layerkit plugins check acme_spline:Spline     a class that is not installed",

@@ -14,8 +14,6 @@ from layerkit.display import byte_size, counted, printable
 if TYPE_CHECKING:
     from layerkit.discovery.tools.metadata_checks import Issue
 
-__all__ = ["EXAMPLE", "doctor"]
-
 EXAMPLE = console.example(
     "layerkit plugins doctor",
     "layerkit plugins doctor --folder runs",

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from layerkit.discovery.tools.listing import TypeEntry
     from layerkit.discovery.tools.trial_import import Trial
 
-__all__ = ["EXAMPLE", "list_"]
-
 EXAMPLE = console.example(
     "layerkit plugins list",
     "layerkit plugins list --group layers --json",

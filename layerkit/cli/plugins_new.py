@@ -10,8 +10,6 @@ from layerkit.cli import console, failures, options
 from layerkit.discovery.candidates import Kind
 from layerkit.display import counted, printable
 
-__all__ = ["EXAMPLE", "new"]
-
 EXAMPLE = console.example(
     "layerkit plugins new acme.spline",
     'layerkit plugins new acme.softsign --kind activation --author "Ada Lovelace"',

@@ -12,8 +12,6 @@ from layerkit.display import printable
 if TYPE_CHECKING:
     from layerkit.discovery.tools.why import Claim, Explanation
 
-__all__ = ["EXAMPLE", "why"]
-
 EXAMPLE = console.example("layerkit plugins why highway", "layerkit plugins why acme.spline --json")
 
 

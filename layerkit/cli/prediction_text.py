@@ -19,8 +19,6 @@ from layerkit.data import spreadsheet
 if TYPE_CHECKING:
     from layerkit import Array, Model
 
-__all__ = ["Form", "PredictionText"]
-
 Form = Literal["csv", "jsonl"]
 _NUMBERS = 1 << 16  # numbers per template
 _LISTED = 8  # names in a cell of CSV

@@ -20,8 +20,6 @@ from layerkit.training import Listener
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-__all__ = ["ProgressBar", "ProgressLines", "RowCounter", "TrainingProgress", "training_progress"]
-
 _ASSUMED = re.compile(r"(.+: )?assumed of ")  # how data.detect begins what it assumed of a table
 _MOMENT = 0.5  # seconds
 

@@ -8,8 +8,6 @@ import typer
 
 from layerkit.cli import console, failures, options
 
-__all__ = ["EXAMPLE", "resume"]
-
 EXAMPLE = console.example(
     "layerkit resume highway-digits.layerkit",
     "layerkit resume pets.layerkit --epochs 100 -o longer.layerkit",

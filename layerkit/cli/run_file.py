@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from layerkit import Model
     from layerkit.specs import Spec
 
-__all__ = ["RunFile", "SaveResult", "finished_path"]
-
 SaveResult = Literal["new", "replaced", "kept", "nothing"]
 """What happened to the file of a run; "kept" and "nothing": it was not written."""
 

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from layerkit.cli.progress import TrainingProgress
     from layerkit.cli.runs import SavedRun
 
-__all__ = ["finish"]
-
 
 def finish(
     name: str,

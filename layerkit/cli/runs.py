@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from layerkit.specs import Spec
     from layerkit.training.session import Outcome
 
-__all__ = ["SavedRun", "checkpointing", "keep_last_good", "run_all", "save_run", "seeds_of"]
-
 
 @dataclass(frozen=True)
 class SavedRun:

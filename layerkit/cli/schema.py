@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from layerkit.cli import console, options
 
-__all__ = ["EXAMPLE", "schema"]
-
 EXAMPLE = console.example(
     "layerkit schema > layerkit.schema.json",
 )

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from layerkit.core.layer import Array
-
-__all__ = ["shortest_decimals"]
+from layerkit.core.context import Array
 
 _SMALLEST, _LARGEST = 1e-14, 1e15  # between them the powers of ten below are exact in float64
 _DIGITS = (6, 7, 8, 9)  # 6 always survive in float32, 9 distinguish all float32

@@ -11,8 +11,6 @@ from layerkit.display import byte_size, printable
 if TYPE_CHECKING:
     from layerkit import Model
 
-__all__ = ["layer_table", "metric_table", "saved", "shape", "summarise"]
-
 
 def summarise(model: Model) -> dict[str, Any]:
     """The layers and totals of a model as JSON values."""

@@ -8,8 +8,6 @@ import typer
 
 from layerkit.cli import console, failures, options
 
-__all__ = ["EXAMPLE", "train"]
-
 EXAMPLE = console.example(
     "layerkit train highway-digits",
     "layerkit train net.json --data iris.csv --epochs 50 -o runs/",

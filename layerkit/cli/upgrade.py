@@ -9,8 +9,6 @@ import typer
 from layerkit.cli import console, failures, files, options
 from layerkit.display import printable
 
-__all__ = ["EXAMPLE", "upgrade"]
-
 EXAMPLE = console.example(
     "layerkit upgrade old.layerkit",
     "layerkit upgrade old.layerkit -o new.layerkit",

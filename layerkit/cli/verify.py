@@ -10,8 +10,6 @@ import typer
 from layerkit.cli import console, failures, files, options
 from layerkit.display import printable
 
-__all__ = ["EXAMPLE", "verify"]
-
 EXAMPLE = console.example("layerkit verify *.layerkit", "layerkit verify --selftest model.layerkit")
 
 

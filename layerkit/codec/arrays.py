@@ -16,8 +16,6 @@ from layerkit.codec.names import DTYPES, format_dtype
 from layerkit.display import quoted
 from layerkit.errors import MalformedFileError
 
-__all__ = ["blocks", "dtype_name"]
-
 _BLOCK = 1 << 20
 
 

@@ -15,8 +15,6 @@ from layerkit.codec.gather import Gather
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["destination", "replace_file"]
-
 _NAME_BYTES = 200
 _IRREGULAR = "only a regular file can be replaced"
 

@@ -23,15 +23,6 @@ from layerkit.codec.reader import check_header
 from layerkit.display import quoted
 from layerkit.errors import LimitExceededError, MalformedFileError, TensorMismatchError
 
-__all__ = [
-    "Sections",
-    "Shaped",
-    "check_content",
-    "check_names",
-    "encoded_header",
-    "plain_sections",
-]
-
 
 class Shaped(NamedTuple):
     """A tensor without its values: its role, the format's name of its dtype, shape and size."""

@@ -13,8 +13,6 @@ from layerkit.codec.names import DTYPES, describe, is_finite_float, is_int
 from layerkit.display import counted
 from layerkit.errors import SpecError
 
-__all__ = ["check_data_contract", "closed_map"]
-
 _AT = "spec.data"
 
 

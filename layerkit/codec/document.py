@@ -22,8 +22,6 @@ from layerkit.codec.relations import TensorRecord
 from layerkit.codec.source import MappedSource, Source
 from layerkit.errors import ModelFileError
 
-__all__ = ["Document", "LazyTensors", "located"]
-
 Tensor = NDArray[Any]
 
 

@@ -8,19 +8,6 @@ from typing import Any, NamedTuple, NoReturn
 from layerkit.codec.names import below, describe
 from layerkit.errors import MalformedFileError
 
-__all__ = [
-    "ARRAY",
-    "MAP",
-    "Check",
-    "Fields",
-    "Table",
-    "ascending",
-    "check",
-    "check_fields",
-    "entries",
-    "refuse",
-]
-
 
 class Check(NamedTuple):
     """What a value must be.

@@ -6,8 +6,6 @@ import errno
 import io
 from collections.abc import Callable
 
-__all__ = ["Gather"]
-
 _SMALL = 1 << 16
 _FULL = 1 << 20
 

@@ -46,8 +46,6 @@ from layerkit.codec.names import (
 from layerkit.display import quoted
 from layerkit.errors import UnsupportedFormatError
 
-__all__ = ["check_features", "check_sections"]
-
 
 def _text(pattern: re.Pattern[str], expected: str) -> Check:
     return Check(lambda value: matches(value, pattern), expected)

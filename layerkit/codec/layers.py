@@ -10,8 +10,6 @@ from layerkit.codec.names import LAYER_NAME, TYPE_KEY, describe, is_int, matches
 from layerkit.display import quoted
 from layerkit.errors import MalformedFileError, SpecError, UnsupportedFormatError
 
-__all__ = ["LayerEntry", "layer_records", "unowned_tensors"]
-
 SCHEMA = 1
 
 

@@ -14,8 +14,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-__all__ = ["ALIGN", "HEADER_START", "MAGIC", "MAX_CHUNK", "TAIL", "Frame", "align", "lay_out"]
-
 MAGIC = b"\x83\xa8layerkit"
 HEADER_START = 77
 TAIL = b"\xa4data\xdd"

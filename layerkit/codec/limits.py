@@ -12,8 +12,6 @@ from dataclasses import dataclass, fields
 
 from layerkit.errors import LimitExceededError
 
-__all__ = ["Limits", "limits_in_use", "using_limits"]
-
 _CEILINGS = {"header_bytes": 64 << 20, "depth": 256}
 
 

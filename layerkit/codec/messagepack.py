@@ -26,8 +26,6 @@ from layerkit.codec.names import below, leaves
 from layerkit.display import quoted
 from layerkit.errors import LimitExceededError, MalformedFileError
 
-__all__ = ["Decoded", "decode", "encode"]
-
 _NAN_BITS = bytes.fromhex("7ff8000000000000")
 _NAN: float = struct.unpack(">d", _NAN_BITS)[0]
 _SCALARS = frozenset({type(None), bool, int, float, str})

@@ -14,28 +14,6 @@ import numpy as np
 
 from layerkit.display import quoted
 
-__all__ = [
-    "DIST",
-    "DTYPES",
-    "FEATURE",
-    "GROUPS",
-    "HEX32",
-    "LAYER_NAME",
-    "PRODUCER",
-    "ROLES",
-    "TYPE_KEY",
-    "VERSION",
-    "below",
-    "describe",
-    "format_dtype",
-    "is_finite_float",
-    "is_int",
-    "is_param_name",
-    "is_tensor_name",
-    "leaves",
-    "matches",
-]
-
 # Rule 4.1: format name -> NumPy dtype, little-endian on every machine.
 DTYPES: dict[str, np.dtype[Any]] = {
     "bool": np.dtype("?"),

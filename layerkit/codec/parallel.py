@@ -8,8 +8,6 @@ from typing import TypeVar
 
 from layerkit.threads import together
 
-__all__ = ["each"]
-
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 

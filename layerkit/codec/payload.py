@@ -19,8 +19,6 @@ from layerkit.codec.source import STEP, MappedSource, Source
 from layerkit.display import quoted
 from layerkit.errors import CorruptFileError, MalformedFileError
 
-__all__ = ["Buffer", "copy_tensor", "fill_tensor", "map_tensor", "scan_tensor", "skip_tensor"]
-
 # Small enough that a block is still in the cache when it is hashed.
 _BLOCK = 1 << 20
 

@@ -16,8 +16,6 @@ from layerkit.codec.limits import Limits
 from layerkit.codec.names import below
 from layerkit.errors import LimitExceededError, MalformedFileError, ModelFileError, SpecError
 
-__all__ = ["fault", "plain"]
-
 
 def fault(where: str, reason: str) -> ModelFileError:
     """The error for a value at ``where`` that cannot be saved: a SpecError inside the spec."""

@@ -31,8 +31,6 @@ from layerkit.errors import (
 )
 from layerkit.paths import path_errors
 
-__all__ = ["check_header", "load_tensors", "open_document"]
-
 _CONSTANTS = ((10, b"\x96"), (13, b"\xcf"), (22, b"\xce"), (27, b"\xcf"), (36, b"\xc4\x20"))
 _HEADER_KEY = (70, b"\xa6header")
 

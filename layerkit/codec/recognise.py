@@ -9,8 +9,6 @@ import stat
 
 from layerkit.codec.layout import MAGIC
 
-__all__ = ["kind_hint", "mode_hint"]
-
 _SIGNATURES = (
     (b"version https://git-lfs", "a Git LFS pointer: run `git lfs pull` to fetch the file"),
     (b"PK\x03\x04", "a zip archive, such as a .keras, .pt or .npz file"),

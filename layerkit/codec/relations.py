@@ -13,8 +13,6 @@ from layerkit.codec.messagepack import Decoded
 from layerkit.codec.names import below, leaves
 from layerkit.display import quoted
 
-__all__ = ["TensorRecord", "check_places", "check_relations", "place_tensors"]
-
 _DIGEST = re.compile(r"tensors\[[0-9]+\]\.sha256")
 _SELFTEST_ROWS = 64
 _SELFTEST_BYTES = 1 << 20

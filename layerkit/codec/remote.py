@@ -16,8 +16,6 @@ from layerkit.codec.source import StreamSource
 from layerkit.errors import LayerkitError, MissingExtraError
 from layerkit.paths import expanded
 
-__all__ = ["Remote", "RemoteSource", "locate", "write_remote"]
-
 # Two letters at least and both slashes: "C:\\m", "c:/m", "a:b" and "C://m" are paths.
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 

@@ -17,8 +17,6 @@ from layerkit.codec.recognise import mode_hint
 from layerkit.errors import MalformedFileError, NotAModelFileError, TruncatedFileError
 from layerkit.paths import folder_hint
 
-__all__ = ["STEP", "FileSource", "MappedSource", "Source", "StreamSource", "open_path"]
-
 STEP = 16 << 20
 """Bytes by which the buffer for a stream may grow in one step (rule 10.1)."""
 

@@ -31,8 +31,6 @@ from layerkit.codec.reader import open_document
 from layerkit.codec.remote import Remote, locate, write_remote
 from layerkit.paths import path_errors
 
-__all__ = ["tensor_digests", "write"]
-
 Tensors = Mapping[str, tuple[str, NDArray[Any]]]
 
 

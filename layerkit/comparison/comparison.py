@@ -10,8 +10,6 @@ from layerkit.comparison.results import ComparisonResult
 from layerkit.comparison.sentences import headline
 from layerkit.comparison.tables import csv_text, json_values, terminal_table
 
-__all__ = ["Comparison"]
-
 
 class Comparison(ComparisonResult):
     """A finished comparison; its fields are those of ``ComparisonResult``."""

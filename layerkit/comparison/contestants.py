@@ -19,8 +19,6 @@ from layerkit.specs import Spec, read_spec
 from layerkit.specs.ready import open_spec
 from layerkit.training.recipe import loss_and_metrics
 
-__all__ = ["ContestantLike", "Entry", "check_same_task", "read_contestants"]
-
 ContestantLike = str | Path | Mapping[str, Any] | Spec | Model
 
 _MAGIC = b"\x83\xa8layerkit"  # the first bytes of every model file

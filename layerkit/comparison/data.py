@@ -19,8 +19,6 @@ from layerkit.model import Model, build
 from layerkit.training.prepare import Arrays, prepare, test_split, to_arrays
 from layerkit.training.training_data import DataLike, splits_of
 
-__all__ = ["ComparisonData", "JudgedSplit", "load_comparison_data"]
-
 JudgedSplit = Literal["test", "validation"]
 
 

@@ -7,15 +7,6 @@ from layerkit.comparison.results import ComparisonResult
 from layerkit.comparison.timing import ROUNDS
 from layerkit.display import counted
 
-__all__ = [
-    "cost_notes",
-    "footnotes",
-    "interval_notes",
-    "run_notes",
-    "training_warnings",
-    "unsteady_note",
-]
-
 Note = tuple[str, str]
 """A title, which may be a question, and the text."""
 

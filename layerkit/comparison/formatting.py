@@ -8,22 +8,6 @@ from layerkit.comparison.results import Difference, Summary
 from layerkit.comparison.statistics.intervals import Interval
 from layerkit.display import counted
 
-__all__ = [
-    "decimals_for",
-    "difference_ends",
-    "difference_text",
-    "duration",
-    "fixed",
-    "interval_basis",
-    "interval_ends",
-    "level_text",
-    "mean_and_sd",
-    "percent",
-    "ratio_text",
-    "row_decimals",
-    "summary_ends",
-]
-
 MINUS = "\N{MINUS SIGN}"
 _DEFAULT_DIGITS = 4
 _LARGE = 1e15  # larger numbers have more digits than a double holds

@@ -13,7 +13,7 @@ import numpy as np
 from layerkit.comparison.contestants import Entry
 from layerkit.comparison.data import ComparisonData
 from layerkit.comparison.statistics.resampling import GROUPS, resample_weights, row_groups
-from layerkit.core.layer import Array, Context
+from layerkit.core.context import Array, Context
 from layerkit.core.output_functions import apply_link
 from layerkit.core.parts import Loss, Metric
 from layerkit.discovery.registry import METRICS, split_config
@@ -21,16 +21,6 @@ from layerkit.model import Model
 from layerkit.training.evaluation import decoded, metric_value
 from layerkit.training.prepare import Arrays
 from layerkit.training.recipe import loss_and_metrics
-
-__all__ = [
-    "Evaluation",
-    "Evaluations",
-    "evaluate_on",
-    "judge",
-    "resample_metric",
-    "row_values",
-    "shared_metrics",
-]
 
 _JACKKNIFE = 256  # groups left out one by one, each of which computes the metric again
 

@@ -15,10 +15,8 @@ from layerkit.comparison.statistics.estimates import (
     estimate_from_shares,
     estimate_from_validation,
 )
-from layerkit.core.layer import Array
+from layerkit.core.context import Array
 from layerkit.core.parts import Metric
-
-__all__ = ["MetricRuns", "PairedRuns", "metric_runs", "pair_runs"]
 
 
 @dataclass(frozen=True)

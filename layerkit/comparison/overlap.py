@@ -16,8 +16,6 @@ from layerkit.datacontract.fitted_rows import share_seen
 from layerkit.errors import DataError
 from layerkit.model import Model
 
-__all__ = ["Overlap", "expected_overlap", "measure_overlap", "overlap_cautions"]
-
 _SAMPLE = 2000  # judged rows in which equal ones are counted
 _TOLERANCE = 0.02  # beyond what equal rows explain
 

@@ -8,20 +8,7 @@ from typing import Any, Literal
 
 from layerkit.comparison.statistics.estimates import VarianceShares
 from layerkit.comparison.statistics.intervals import Improvement, Interval
-from layerkit.core.layer import Array
-
-__all__ = [
-    "ComparisonResult",
-    "Contestant",
-    "Covers",
-    "Difference",
-    "Kind",
-    "LayerRow",
-    "Notice",
-    "Summary",
-    "Timing",
-    "Verdict",
-]
+from layerkit.core.context import Array
 
 Verdict = Literal["better", "worse", "open", "files_better", "files_worse"]
 """Settled either way or open, about the architectures; or settled about these files alone."""

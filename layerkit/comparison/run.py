@@ -50,8 +50,6 @@ from layerkit.model import Model
 from layerkit.training import Listener
 from layerkit.training.training_data import DataLike
 
-__all__ = ["compare"]
-
 
 def compare(
     contestants: Sequence[ContestantLike],

@@ -30,8 +30,6 @@ from layerkit.model import Model
 from layerkit.specs import Spec
 from layerkit.training.recipe import Recipe
 
-__all__ = ["RunStore", "StoredRun", "rows_digest"]
-
 
 @dataclass(frozen=True)
 class StoredRun:

@@ -15,14 +15,6 @@ from layerkit.comparison.statistics.estimates import VarianceShares
 from layerkit.comparison.statistics.intervals import Interval, Levels
 from layerkit.display import counted
 
-__all__ = [
-    "ContestantLabel",
-    "difference_sentence",
-    "full_sentence",
-    "headline",
-    "seen_sentence",
-]
-
 _MOST_SEEDS, _MOST_ROWS = 200, 20  # more seeds, or more times the rows, are no useful advice
 
 

@@ -12,8 +12,6 @@ from layerkit.comparison.sentences import headline
 from layerkit.data.spreadsheet import line
 from layerkit.display import byte_size, jsonable
 
-__all__ = ["NONE", "csv_text", "json_values", "seconds_text", "terminal_table"]
-
 NONE = "–"
 
 

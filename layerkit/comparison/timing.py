@@ -21,8 +21,6 @@ from layerkit.core.rows import Rows
 from layerkit.model import Model
 from layerkit.threads import single_blas
 
-__all__ = ["BATCH_ROWS", "ROUNDS", "Timings", "is_steady", "take_turns", "time_models"]
-
 BATCH_ROWS = 1024
 ROUNDS = 25
 _BLOCK_SECONDS = 0.004

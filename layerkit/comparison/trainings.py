@@ -14,8 +14,6 @@ from layerkit.core.rows import Rows
 from layerkit.errors import TrainingDivergedError
 from layerkit.training import Listener, train
 
-__all__ = ["ComparisonStoppedError", "notices_by_text", "train_entries"]
-
 
 class ComparisonStoppedError(KeyboardInterrupt):
     """The listener stopped a comparison before all trainings were done.

@@ -18,16 +18,7 @@ from layerkit.comparison.statistics.intervals import (
     probability_of_improvement,
 )
 from layerkit.comparison.statistics.multiple_comparisons import best_set, holm_signs
-from layerkit.core.layer import Array
-
-__all__ = [
-    "ContestantRuns",
-    "best_contestants",
-    "differences",
-    "settled_signs",
-    "summarise",
-    "summarise_seconds",
-]
+from layerkit.core.context import Array
 
 
 @dataclass(frozen=True)

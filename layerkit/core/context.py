@@ -14,8 +14,6 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Arena", "Array", "Context", "Shape"]
-
 Array = NDArray[Any]
 Shape = tuple[int, ...]
 

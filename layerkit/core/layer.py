@@ -17,11 +17,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from layerkit.core.context import Arena, Array, Context, Shape
+from layerkit.core.context import Array, Context, Shape
 from layerkit.core.optimizer import Optimizer
 from layerkit.core.parts import Part
-
-__all__ = ["Arena", "Array", "Context", "Layer", "Param", "Plan", "Shape"]
 
 
 @dataclass(frozen=True)

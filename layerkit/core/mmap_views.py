@@ -6,9 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
-from layerkit.core.layer import Array
-
-__all__ = ["JoinedTensors", "LayerTensors"]
+from layerkit.core.context import Array
 
 
 class LayerTensors(Mapping[str, Array]):

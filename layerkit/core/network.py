@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from layerkit.core.layer import Arena, Array, Context, Layer, Shape
+from layerkit.core.context import Arena, Array, Context, Shape
+from layerkit.core.layer import Layer
 from layerkit.core.mmap_views import JoinedTensors, LayerTensors
 from layerkit.core.optimizer import Optimizer
 from layerkit.core.parts import Initializer
@@ -23,8 +24,6 @@ from layerkit.core.planning import PlannedLayer, unusable, views_of
 from layerkit.core.rng import random_stream
 from layerkit.display import quoted
 from layerkit.errors import LayerkitError, SpecError
-
-__all__ = ["Network", "is_read_only"]
 
 _allocating = allocate_lock()
 

@@ -14,8 +14,6 @@ from layerkit.core.context import Array
 from layerkit.core.parts import Part
 from layerkit.threads import thread_count, together
 
-__all__ = ["Optimizer"]
-
 # A large update is cut into pieces for the cores. The bits do not change: a rule works element by
 # element. Below a million elements, waking a thread and its scratch memory cost more.
 _LARGE, _SHARES = 1 << 20, 4

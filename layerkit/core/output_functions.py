@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from layerkit.core.layer import Array
+from layerkit.core.context import Array
 from layerkit.core.parts import Link
-
-__all__ = ["apply_link", "link_row"]
 
 
 def apply_link(link: Link, scores: Array, *, in_place: bool = False) -> Array:

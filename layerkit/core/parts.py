@@ -20,18 +20,6 @@ from layerkit.core.rows import Rows
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = [
-    "Activation",
-    "DataSource",
-    "Initializer",
-    "Link",
-    "Loss",
-    "Metric",
-    "Part",
-    "Schedule",
-    "Target",
-]
-
 Target = Literal["class", "binary", "real"]
 """What a loss or metric compares with: class numbers (n,), 0/1 flags (n, k), numbers (n, k).
 

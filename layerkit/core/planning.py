@@ -13,11 +13,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from layerkit.core.layer import Array, Layer, Plan, Shape
+from layerkit.core.context import Array, Shape
+from layerkit.core.layer import Layer, Plan
 from layerkit.display import quoted
 from layerkit.errors import PluginLoadError, PluginProblem, ShapeError, SpecError
-
-__all__ = ["PlannedLayer", "plan_layers", "unusable", "views_of"]
 
 _PARAM_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_:@-]*")  # what a model file can hold
 

@@ -6,8 +6,6 @@ import hashlib
 
 import numpy as np
 
-__all__ = ["random_stream"]
-
 
 def random_stream(seed: int, *name: str) -> np.random.Generator:
     """The random stream called ``name`` of ``seed``: equal names give equal streams.

@@ -10,8 +10,6 @@ import numpy as np
 
 from layerkit.core.context import Array
 
-__all__ = ["Rows"]
-
 
 @dataclass(frozen=True)
 class Rows:

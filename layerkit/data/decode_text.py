@@ -8,8 +8,6 @@ from collections.abc import Iterable, Iterator
 
 from layerkit.errors import DataError
 
-__all__ = ["decoded", "decoded_pieces", "whole_lines"]
-
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 

@@ -13,8 +13,6 @@ from typing import Any, Self
 from layerkit.display import quoted
 from layerkit.errors import DataError
 
-__all__ = ["DIALECT_KEYS", "Dialect"]
-
 _NAMED = {"\\t": "\t", "tab": "\t"}
 _FORBIDDEN = "\n\r\0"
 

@@ -15,8 +15,6 @@ from pathlib import Path
 from layerkit.errors import DataSourceError, MissingExtraError
 from layerkit.paths import expanded
 
-__all__ = ["data_home", "fetch_files"]
-
 
 def data_home() -> Path | None:
     """The folder that the environment variable ``LAYERKIT_DATA`` names, or None."""

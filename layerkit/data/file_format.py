@@ -8,8 +8,6 @@ from layerkit.data.read_bytes import refuse_web_page
 from layerkit.display import nearest, quoted
 from layerkit.errors import DataSourceError
 
-__all__ = ["EXTENSIONS", "SNIFFED", "detect_format"]
-
 EXTENSIONS = {
     ".csv": "csv",
     ".data": "csv",

@@ -7,13 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from layerkit.core.layer import Array
+from layerkit.core.context import Array
 from layerkit.core.rows import Rows
 from layerkit.data.readers.csv_cells import CellFormat
 from layerkit.datacontract.choose_columns import missing_column
 from layerkit.errors import DataError
-
-__all__ = ["Labels", "label_names", "take_labels"]
 
 Labels = str | int | Sequence[str | int] | None
 """One or several columns, each by name or by position from 0."""

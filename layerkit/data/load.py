@@ -20,8 +20,6 @@ from layerkit.display import nearest, quoted
 from layerkit.errors import DataError, DataSourceError, UnknownTypeError
 from layerkit.paths import expanded
 
-__all__ = ["load_data"]
-
 Labels = str | Sequence[str] | None
 Options = dict[str, Any]
 """Keyword arguments of ``read_rows``."""

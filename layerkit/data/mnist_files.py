@@ -11,8 +11,6 @@ from layerkit.data.fetch import data_home, fetch_files
 from layerkit.data.read import read_rows
 from layerkit.errors import DataSourceError
 
-__all__ = ["contents", "has_idx", "load_idx", "load_idx_set"]
-
 _STEMS = {"train": ("train",), "test": ("t10k", "test")}
 _ENDINGS = {
     "images": ("-images-idx3-ubyte", "-images.idx3-ubyte", "-images.idx3", "-images.idx"),

@@ -23,8 +23,6 @@ from layerkit.data.readers.json import json_blocks, read_json
 from layerkit.data.readers.numpy import npy_blocks, read_npy, read_npz
 from layerkit.errors import DataError
 
-__all__ = ["read_blocks", "read_rows"]
-
 
 def read_rows(
     source: Source,

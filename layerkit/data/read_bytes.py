@@ -15,8 +15,6 @@ from layerkit.display import nearest
 from layerkit.errors import DataSourceError, PathError
 from layerkit.paths import expanded, open_input
 
-__all__ = ["Source", "byte_pieces", "read_bytes", "refuse_web_page"]
-
 Source = str | os.PathLike[str] | BinaryIO | TextIO
 
 _GZIP = b"\x1f\x8b"

@@ -6,14 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from layerkit.core.layer import Array
+from layerkit.core.context import Array
 from layerkit.core.rows import Rows
 from layerkit.datacontract.choose_columns import missing_column
 from layerkit.datacontract.labels import LabelLookup, distinct_labels, label_of
 from layerkit.display import counted, nearest, quoted
 from layerkit.errors import DataError
-
-__all__ = ["split_by_column", "split_rows"]
 
 
 def split_rows(

@@ -11,8 +11,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-__all__ = ["cell", "line", "original"]
-
 # Some spreadsheets skip blanks before the sign; the wide signs come from East Asian keyboards.
 _FORMULA = re.compile(r"'*[\t\r\n]|['\s]*[=+\-@\uff1d\uff0b\uff0d\uff20]")
 _NUMBER = re.compile(r" *[+-]?(\d[\d.,' ]*|[.,]\d+)(e[+-]?\d+)? *%? *", re.I | re.A)

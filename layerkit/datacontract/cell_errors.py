@@ -11,8 +11,6 @@ import numpy as np
 from layerkit.display import quoted
 from layerkit.errors import DataError
 
-__all__ = ["not_a_number", "unusable_number"]
-
 _TEXT_HINT = (
     "correct the cell, or if it stands for a missing value name it in input.missing_values; text "
     "columns (categories) cannot be inputs yet: list the columns to use under input.columns"

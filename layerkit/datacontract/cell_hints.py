@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["looks_like"]
-
 _D = r"[0-9]"
 _MISSING = {
     "na", "n/a", "n.a.", "n.a", "<na>", "#n/a", "#na", "null", "none", "nil", "nat", "-", "--",

@@ -6,12 +6,10 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from layerkit.core.layer import Shape
+from layerkit.core.context import Shape
 from layerkit.core.rows import Rows
 from layerkit.display import nearest, quoted
 from layerkit.errors import DataError, ShapeError, SpecError
-
-__all__ = ["column_names", "missing_column"]
 
 
 def column_names(

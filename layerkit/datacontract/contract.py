@@ -13,14 +13,12 @@ from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 
-from layerkit.core.layer import Shape
+from layerkit.core.context import Shape
 from layerkit.datacontract.inputs import InputContract
 from layerkit.datacontract.outputs import OutputContract
 from layerkit.datacontract.scaling import fit_fill, fit_scaler
 from layerkit.display import quoted
 from layerkit.errors import SpecError
-
-__all__ = ["DataContract", "InputContract", "OutputContract"]
 
 
 class DataContract(NamedTuple):

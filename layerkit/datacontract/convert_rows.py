@@ -9,13 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from layerkit.core.layer import Array, Shape
+from layerkit.core.context import Array, Shape
 from layerkit.core.rows import Rows
 from layerkit.datacontract.dataframes import as_array, cells_of, frame_columns
 from layerkit.display import counted, quoted
 from layerkit.errors import DataError
-
-__all__ = ["as_rows", "at_source", "one_batch"]
 
 _EXACT = 2**53  # up to here every whole number is a float64
 

@@ -10,11 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from layerkit.core.layer import Array
+from layerkit.core.context import Array
 from layerkit.display import counted, quoted
 from layerkit.errors import DataError
-
-__all__ = ["as_array", "cells_of", "frame_columns", "label_cells"]
 
 _FORMS = (
     "rows are a NumPy array, nested lists, a mapping from column names to cells, or a pandas, "

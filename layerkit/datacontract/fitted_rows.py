@@ -15,14 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from layerkit.core.layer import Array
+from layerkit.core.context import Array
 from layerkit.core.rows import Rows
 from layerkit.datacontract import DataContract, at_source
 from layerkit.datacontract.labels import real_numbers
 from layerkit.display import quoted
 from layerkit.errors import SpecError
-
-__all__ = ["Fit", "FittedRows", "fitted_rows", "kernels_used", "share_seen"]
 
 _KEPT = 512  # hashes
 _BLOCK = 1 << 16  # numbers hashed at a time: they stay in the processor's cache

@@ -14,7 +14,7 @@ from typing import Any, Literal, Self, TypeGuard
 
 import numpy as np
 
-from layerkit.core.layer import Array, Shape
+from layerkit.core.context import Array, Shape
 from layerkit.core.rows import Rows
 from layerkit.datacontract.cell_errors import not_a_number, unusable_number
 from layerkit.datacontract.choose_columns import column_names, missing_column
@@ -41,8 +41,6 @@ from layerkit.datacontract.shared_fields import (
 from layerkit.datacontract.table_fields import read_fills, write_fills
 from layerkit.display import counted
 from layerkit.errors import DataError, ShapeError, SpecError
-
-__all__ = ["InputContract", "all_finite"]
 
 _DTYPES: dict[str, np.dtype[Any]] = {
     "float32": np.dtype(np.float32),

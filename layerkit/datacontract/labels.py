@@ -14,24 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from layerkit.core.layer import Array
+from layerkit.core.context import Array
 from layerkit.core.parts import Target
 from layerkit.datacontract.cell_errors import not_a_number
 from layerkit.datacontract.parse_cells import as_numbers, is_missing, number
 from layerkit.datacontract.shared_fields import check_distinct
 from layerkit.display import counted, quoted
 from layerkit.errors import DataError, ShapeError, SpecError
-
-__all__ = [
-    "LabelLookup",
-    "check_classes",
-    "check_targets",
-    "class_numbers",
-    "classes_in",
-    "distinct_labels",
-    "label_of",
-    "real_numbers",
-]
 
 _WHOLE = re.compile(r"-?(0|[1-9][0-9]*)")
 _TRUTH = ("true", "false")

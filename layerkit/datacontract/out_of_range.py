@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from layerkit.core.layer import Array
+from layerkit.core.context import Array
 from layerkit.display import counted
 from layerkit.errors import DataError
 
 if TYPE_CHECKING:
     from layerkit.datacontract.inputs import InputContract
-
-__all__ = ["OutOfRangeCount", "out_of_range_error", "outside"]
 
 
 def outside(inputs: InputContract, x: Array) -> Array:

@@ -13,7 +13,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
-from layerkit.core.layer import Array, Shape
+from layerkit.core.context import Array, Shape
 from layerkit.core.parts import Target
 from layerkit.core.rows import Rows
 from layerkit.datacontract.choose_columns import missing_column
@@ -35,8 +35,6 @@ from layerkit.datacontract.shared_fields import (
 )
 from layerkit.display import counted
 from layerkit.errors import DataError, ShapeError, SpecError
-
-__all__ = ["OutputContract"]
 
 
 @dataclass(frozen=True, eq=False)

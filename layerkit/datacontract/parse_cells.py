@@ -13,16 +13,7 @@ from numbers import Number
 
 import numpy as np
 
-from layerkit.core.layer import Array
-
-__all__ = [
-    "as_numbers",
-    "is_missing",
-    "missing_in",
-    "missing_texts",
-    "number",
-    "text_cell",
-]
+from layerkit.core.context import Array
 
 _MISSING = ("", "?")
 _NAN = frozenset(

@@ -7,14 +7,12 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from layerkit.core.layer import Array
+from layerkit.core.context import Array
 from layerkit.core.rows import Rows
 from layerkit.datacontract.inputs import InputContract
 from layerkit.datacontract.outputs import OutputContract
 from layerkit.datacontract.parse_cells import as_numbers
 from layerkit.display import quoted
-
-__all__ = ["input_precision_loss", "target_precision_loss"]
 
 _ROWS, _CELLS = 1024, 1 << 20  # looked at
 _KEPT = 0.75  # share of the distinct values that must stay distinct

@@ -10,11 +10,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from layerkit.core.layer import Array
+from layerkit.core.context import Array
 from layerkit.display import nearest, quoted
 from layerkit.errors import DataError, SpecError
-
-__all__ = ["Missing", "Scale", "centered", "fit_fill", "fit_scaler", "min_and_max"]
 
 Scale = Literal["standardize", "minmax"] | Mapping[str, Any] | None
 """The user's choice: None, "standardize", "minmax", {"divide": one number, or one per column} or

@@ -7,19 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from layerkit.core.layer import Array, Shape
+from layerkit.core.context import Array, Shape
 from layerkit.display import counted, quoted
 from layerkit.errors import ShapeError, SpecError
-
-__all__ = [
-    "MOST_NUMBERS",
-    "check_distinct",
-    "freeze_numbers",
-    "freeze_scaler",
-    "from_fields",
-    "lengths",
-    "to_fields",
-]
 
 _IN_FILE = {"float32": "f32", "float64": "f64"}
 _FROM_FILE = {short: name for name, short in _IN_FILE.items()}

@@ -10,12 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from layerkit.core.layer import Array
+from layerkit.core.context import Array
 from layerkit.datacontract.shared_fields import lengths
 from layerkit.display import quoted
 from layerkit.errors import SpecError
-
-__all__ = ["read_fills", "write_fills"]
 
 
 def write_fills(missing: Array, columns: tuple[str, ...] | None) -> list[dict[str, Any]]:

@@ -9,23 +9,6 @@ from typing import Literal, NamedTuple, get_args
 
 from layerkit.discovery.metadata import entry_points, normalised
 
-__all__ = [
-    "ALLOW_VARIABLE",
-    "FIRST_PARTY",
-    "GROUPS",
-    "KINDS",
-    "Candidate",
-    "Group",
-    "Kind",
-    "Permit",
-    "allow_list",
-    "anyone",
-    "installed",
-    "may_import",
-    "normalised",
-    "usable_candidates",
-]
-
 Group = Literal[
     "layers", "activations", "initializers", "losses", "optimizers", "schedules", "metrics", "data"
 ]

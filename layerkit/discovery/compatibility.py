@@ -9,8 +9,6 @@ from __future__ import annotations
 import operator
 import re
 
-__all__ = ["allows", "requirement"]
-
 _REQUIREMENT = re.compile(r"layerkit\s*(?:\[[^\]]*\])?\s*\(?\s*([<>=!~][^;()]*)\)?\s*(;.*)?$", re.I)
 _CLAUSE = re.compile(r"(~=|==|!=|<=|>=|<|>)\s*v?(\d+(?:\.\d+)*)([^\s,]*)")
 

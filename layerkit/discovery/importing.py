@@ -18,8 +18,6 @@ from layerkit.discovery.candidates import FIRST_PARTY, Candidate
 from layerkit.discovery.compatibility import allows, requirement
 from layerkit.errors import PluginError, PluginLoadError, PluginProblem, PluginVersionError
 
-__all__ = ["CONTRACT_VERSION", "OLDEST_CONTRACT", "import_part"]
-
 CONTRACT_VERSION = 1
 """Version of the base classes in ``layerkit.core``; raised when a part written for the previous one
 would no longer work."""

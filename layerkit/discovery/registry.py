@@ -37,15 +37,6 @@ from layerkit.errors import (
     UnknownTypeError,
 )
 
-__all__ = [
-    "REGISTRIES",
-    "Registry",
-    "activation",
-    "initializer",
-    "register",
-    "schedule",
-]
-
 P = TypeVar("P", bound=Part)
 
 

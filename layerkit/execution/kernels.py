@@ -17,9 +17,6 @@ from functools import cache
 from layerkit.display import quoted
 from layerkit.errors import LayerkitError, MissingExtraError
 
-__all__ = ["fast_setting", "kernels_for_inference", "kernels_for_training", "require_numba"]
-
-
 _COST = 1.0  # seconds: importing numba and loading compiled kernels, and some to spare
 
 

@@ -13,10 +13,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from layerkit.core.layer import Array
+from layerkit.core.context import Array
 from layerkit.threads import together
-
-__all__ = ["matmul", "matmul_both", "sum_rows"]
 
 Product = tuple[Array, Array, Array]
 """a (m, k), b (k, n) and where their product goes, (m, n)."""

@@ -16,14 +16,12 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from layerkit.core.layer import Array, Context
+from layerkit.core.context import Array, Context
 from layerkit.core.network import Network
 from layerkit.core.parts import Link
 from layerkit.core.planning import PlannedLayer, unusable
 from layerkit.errors import LayerkitError
-from layerkit.threads import blas_symbol
-
-__all__ = ["Chain", "Line", "Link", "Pass", "Program", "blas_symbol", "program_of"]
+from layerkit.threads import blas_symbol as blas_symbol  # compiled kernels ask for it here
 
 
 class Line(NamedTuple):

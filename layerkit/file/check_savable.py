@@ -23,8 +23,6 @@ from layerkit.file.provenance import provenance
 from layerkit.model import Model
 from layerkit.specs import check_sections
 
-__all__ = ["check_savable"]
-
 
 def check_savable(model: Model, *, limits: Limits | None = None) -> None:
     """Raise what ``save`` would raise for ``model`` at the end of the training in its spec.

@@ -8,8 +8,6 @@ from layerkit.codec import Document, format_dtype
 from layerkit.core.planning import PlannedLayer
 from layerkit.errors import SpecError, TensorMismatchError
 
-__all__ = ["check_copies", "check_tensors"]
-
 _COPIES = 256 << 20  # bytes, or 8 times the file
 
 

@@ -15,13 +15,11 @@ from typing import Any, Literal
 import numpy as np
 
 from layerkit.codec import load_tensors
-from layerkit.core.layer import Array
+from layerkit.core.context import Array
 from layerkit.errors import DataError
 from layerkit.file.inspection import Inspection, inspect
 from layerkit.file.load import load
-from layerkit.model import RawRows
-
-__all__ = ["Change", "Disagreement", "FileDiff", "TensorChange", "changes", "diff"]
+from layerkit.predict import RawRows
 
 PathLike = str | os.PathLike[str]
 Kind = Literal["added", "removed", "changed", "reshaped"]

@@ -10,8 +10,6 @@ from typing import Any
 from layerkit.datacontract import DataContract
 from layerkit.model import Model
 
-__all__ = ["file_spec", "fingerprint_of", "known_training"]
-
 _TRAINING = ("callbacks", "epoch", "optimizer", "rng", "step")
 _OPTIMIZER = ("config", "slots", "state", "type")
 _STREAM = ("bit_generator", "has_uint32", "inc", "state", "uinteger")

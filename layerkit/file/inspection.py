@@ -9,8 +9,6 @@ from typing import Any, BinaryIO
 
 from layerkit.codec import Limits, TensorRecord, open_document
 
-__all__ = ["Inspection", "inspect"]
-
 
 @dataclass(frozen=True)
 class Inspection:

@@ -10,7 +10,8 @@ import numpy as np
 
 from layerkit.codec import Document, Limits, open_document
 from layerkit.codec.document import located
-from layerkit.core.layer import Array, Layer
+from layerkit.core.context import Array
+from layerkit.core.layer import Layer
 from layerkit.core.network import Network
 from layerkit.core.planning import PlannedLayer
 from layerkit.datacontract import DataContract
@@ -24,8 +25,6 @@ from layerkit.file.selftest import run_selftest
 from layerkit.model import FileLeftovers, Model, SelfTest, declared_contract
 from layerkit.specs import Spec, resolve
 from layerkit.specs.json_source import JsonSource, spell
-
-__all__ = ["load"]
 
 
 def load(

@@ -13,14 +13,8 @@ from typing import Any, Literal, TypeVar
 from layerkit.codec import LayerEntry, Limits, layer_records
 from layerkit.core.layer import Layer
 from layerkit.core.parts import Part
-from layerkit.discovery.candidates import (
-    FIRST_PARTY,
-    Candidate,
-    Permit,
-    allow_list,
-    anyone,
-    normalised,
-)
+from layerkit.discovery.candidates import FIRST_PARTY, Candidate, Permit, allow_list, anyone
+from layerkit.discovery.metadata import normalised
 from layerkit.discovery.registry import ACTIVATIONS, LAYERS, REGISTRIES, Registry, split_config
 from layerkit.display import quoted
 from layerkit.errors import (
@@ -32,9 +26,8 @@ from layerkit.errors import (
     joined_plugin_errors,
 )
 from layerkit.specs import LayerRecord
-from layerkit.specs.validate.settings import part_group, setting_types
-
-__all__ = ["AllowPlugins", "permission", "provenance", "resolve_types"]
+from layerkit.specs.validate.declare import part_group
+from layerkit.specs.validate.settings import setting_types
 
 AllowPlugins = Collection[str] | Literal[False] | None
 """Distributions whose parts may be imported: None for all, False for layerkit's own only."""

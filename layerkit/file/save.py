@@ -15,8 +15,6 @@ from layerkit.model import Model
 from layerkit.paths import expanded
 from layerkit.specs import check_sections
 
-__all__ = ["save"]
-
 
 def save(
     model: Model,

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from layerkit.core.layer import Array
+from layerkit.core.context import Array
 from layerkit.core.planning import unusable
 from layerkit.core.rng import random_stream
 from layerkit.errors import LayerkitError, MissingExtraError, PluginLoadError, SelfTestError
 from layerkit.model import Model, SelfTest
-
-__all__ = ["make_selftest", "run_selftest"]
 
 _TOLERANCE = {"float32": (1e-4, 1e-5), "float64": (1e-8, 1e-10)}  # rtol, atol: FORMAT.md 9.8
 _ROUNDING = 1e-14  # float64 rounding when outputs are scaled back

@@ -12,8 +12,6 @@ from layerkit.file.inspection import inspect
 from layerkit.file.load import load
 from layerkit.file.save import save
 
-__all__ = ["Upgrade", "upgrade"]
-
 PathLike = str | os.PathLike[str]
 
 

@@ -17,8 +17,6 @@ from layerkit.specs.messages import Faults
 if TYPE_CHECKING:
     from layerkit.specs.resolve import Spec
 
-__all__ = ["check_fit"]
-
 
 def check_fit(spec: Spec, faults: Faults) -> list[PlannedLayer]:
     """Plan the layers; note an output shape or a size in memory that does not fit."""

@@ -9,8 +9,6 @@ from layerkit.specs.messages import Faults, got
 from layerkit.specs.sections import SpecDocument
 from layerkit.specs.validate.check_fields import annotation_in, check_fields
 
-__all__ = ["annotation_at", "read_document"]
-
 
 def read_document(source: JsonSource, faults: Faults) -> dict[str, Any] | None:
     """The sections of a spec with their defaults filled in, without its layers.

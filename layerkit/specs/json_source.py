@@ -15,8 +15,6 @@ import numpy as np
 from layerkit.display import quoted
 from layerkit.errors import SpecError
 
-__all__ = ["Change", "JsonSource", "Path", "decode", "parse", "spell", "strict_json"]
-
 _LARGEST = 10**300  # integers beyond it do not convert to float, and no spec needs them
 
 Path = tuple[str | int, ...]

@@ -9,10 +9,9 @@ from layerkit.core.parts import Part
 from layerkit.discovery.registry import REGISTRIES
 from layerkit.errors import PluginError
 from layerkit.specs.sections import SECTIONS, SpecDocument
-from layerkit.specs.validate.settings import part_group, setting_types
+from layerkit.specs.validate.declare import part_group
+from layerkit.specs.validate.settings import setting_types
 from layerkit.specs.validate.strict import model_of
-
-__all__ = ["json_schema"]
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

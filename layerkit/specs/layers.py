@@ -18,8 +18,6 @@ from layerkit.specs.json_source import Path
 from layerkit.specs.messages import Faults, mismatch
 from layerkit.specs.validate.settings import validate
 
-__all__ = ["LayerRecord", "read_layers"]
-
 _LAYER_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
 _LAYER_LIMIT = 10_000  # of the model file; a spec beyond it could not be saved
 

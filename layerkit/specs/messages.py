@@ -19,8 +19,6 @@ from layerkit.fields import PartOf, Range
 from layerkit.specs.json_source import JsonSource, Path, spell
 from layerkit.specs.overrides import blamed
 
-__all__ = ["Fault", "Faults", "describe", "distinct_names", "got", "mismatch"]
-
 _NOUNS = {
     int: "an integer",
     float: "a number",

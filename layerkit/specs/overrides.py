@@ -11,8 +11,6 @@ from layerkit.display import counted, nearest, quoted
 from layerkit.errors import SpecError
 from layerkit.specs.json_source import Change, Path, decode, strict_json
 
-__all__ = ["Setting", "blamed", "override"]
-
 _MOST = 3  # overrides blamed for one mistake
 
 

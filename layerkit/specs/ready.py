@@ -12,8 +12,6 @@ from layerkit.display import nearest
 from layerkit.errors import PathError
 from layerkit.paths import expanded, open_input
 
-__all__ = ["folder", "open_spec", "ready_specs"]
-
 
 def folder() -> str:
     """The folder of the ready specs."""

@@ -14,8 +14,6 @@ from layerkit.specs.sections import DIALECT, SECTIONS
 from layerkit.specs.validate.fast_path import NotPlainError, checker
 from layerkit.specs.validate.settings import validate_part
 
-__all__ = ["check_output", "link_of", "read_recipe"]
-
 
 def check_output(output: dict[str, Any], faults: Faults) -> None:
     """Note fields of the output section that contradict each other."""

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from layerkit.core.layer import Shape
+from layerkit.core.context import Shape
 from layerkit.core.parts import Link
 from layerkit.core.planning import PlannedLayer, plan_layers
 from layerkit.discovery.candidates import Permit, anyone
@@ -31,8 +31,6 @@ from layerkit.specs.sections import DIALECT, SECTIONS
 
 if TYPE_CHECKING:
     from pathlib import Path as FilePath
-
-__all__ = ["LayerRecord", "Spec", "as_spec", "check_sections", "overridden", "read_spec", "resolve"]
 
 
 @dataclass(frozen=True)

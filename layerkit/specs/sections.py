@@ -11,8 +11,6 @@ from typing import Annotated, Any, Literal
 from layerkit.fields import PartOf, Range, Size
 from layerkit.specs.validate.declare import Constraint, Section, field
 
-__all__ = ["DIALECT", "SECTIONS", "EarlyStopping", "Input", "Output", "SpecDocument", "Train"]
-
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}"
 
 

@@ -9,10 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from layerkit.core.layer import Array
+from layerkit.core.context import Array
 from layerkit.testing.verdicts import Failed
-
-__all__ = ["close", "equal", "layouts", "unchanged"]
 
 
 def equal(a: Array, b: Array) -> bool:

@@ -12,9 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from layerkit.core.layer import Array
-
-__all__ = ["Slopes", "kink_note", "slopes", "slopes_of"]
+from layerkit.core.context import Array
 
 _STEP, _SMALL = 1e-5, 1e-7
 _BEND = 1e-4  # one-sided slopes that differ by less, relative to the largest, are of a smooth place

@@ -20,11 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from layerkit.core.layer import Array, Context
+from layerkit.core.context import Array, Context
 from layerkit.testing.layer_trial import LayerTrial
 from layerkit.testing.verdicts import Failed
-
-__all__ = ["Counter", "Unobservable", "count"]
 
 
 class Unobservable(Exception):  # noqa: N818  # a verdict, not an error of the kit

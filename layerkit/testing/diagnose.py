@@ -7,12 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from layerkit.core.layer import Array
+from layerkit.core.context import Array
 from layerkit.testing.gradient_check import WrongGradient, check_gradients
 from layerkit.testing.layer_trial import LayerTrial
 from layerkit.testing.setting_variants import settings_naming
-
-__all__ = ["likely_causes"]
 
 _NEAR = 1e-5
 

@@ -11,8 +11,6 @@ from layerkit.discovery.registry import REGISTRIES
 from layerkit.display import nearest, quoted
 from layerkit.testing.subject import registry_of
 
-__all__ = ["find_part", "installed_parts"]
-
 
 def find_part(target: str, group: str | None = None) -> type[Part]:
     """The class that ``target`` names.

@@ -8,12 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from layerkit.core.layer import Array
+from layerkit.core.context import Array
 from layerkit.testing.central_differences import slopes, slopes_of
 from layerkit.testing.layer_trial import F64, LayerTrial
 from layerkit.testing.verdicts import Failed
-
-__all__ = ["GradientCheck", "WrongGradient", "check_all_gradients", "check_gradients"]
 
 _TOLERANCE = 1e-6  # of the largest slope; central differences in float64 are good to 1e-9
 _MOST, _FEW = 160, 16  # coordinates of one array that are tried one by one

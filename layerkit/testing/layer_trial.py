@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from layerkit.core.layer import Array, Context, Layer, Plan, Shape
+from layerkit.core.context import Array, Context, Shape
+from layerkit.core.layer import Layer, Plan
 from layerkit.core.network import Network
 from layerkit.core.planning import plan_layers
 from layerkit.discovery.registry import initializer
@@ -17,8 +18,6 @@ from layerkit.errors import LayerkitError
 from layerkit.testing.arrays import close, equal
 from layerkit.testing.subject import Example, Subject, Trial
 from layerkit.testing.verdicts import Failed
-
-__all__ = ["F32", "F64", "LayerTrial", "Pass", "float32_trial"]
 
 F32 = np.dtype(np.float32)
 F64 = np.dtype(np.float64)

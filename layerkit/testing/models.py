@@ -7,15 +7,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from layerkit.core.layer import Shape
+from layerkit.core.context import Shape
 from layerkit.errors import LayerkitError
 from layerkit.testing.subject import Example, Subject
 from layerkit.testing.verdicts import Failed
 
 if TYPE_CHECKING:
     from layerkit.model import Model
-
-__all__ = ["loaded", "model_of", "saved", "spec_of"]
 
 
 def spec_of(subject: Subject, config: Mapping[str, Any], shape: Shape) -> dict[str, Any]:

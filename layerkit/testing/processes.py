@@ -22,8 +22,6 @@ from layerkit.testing.models import spec_of
 from layerkit.testing.subject import Example, Subject
 from layerkit.testing.verdicts import Failed
 
-__all__ = ["import_again", "import_in_child", "importable", "predict_in_child"]
-
 _HERE = Path(__file__).parent
 _LIMIT = 120.0  # seconds of one child; a part whose import hangs must not hang the kit
 

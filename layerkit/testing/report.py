@@ -14,8 +14,6 @@ from typing import Any, Literal
 from layerkit import __version__
 from layerkit.display import counted
 
-__all__ = ["ConformanceError", "Outcome", "Report", "Status"]
-
 Status = Literal["passed", "failed", "skipped", "expected failure", "unexpected pass", "not run"]
 _BAD: tuple[Status, ...] = ("failed", "unexpected pass", "not run")
 _RAN: tuple[Status, ...] = ("passed", "failed", "expected failure", "unexpected pass")

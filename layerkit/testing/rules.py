@@ -15,8 +15,6 @@ from typing import Any
 from layerkit.testing.subject import Example, Subject, Trial
 from layerkit.testing.verdicts import Skipped, at
 
-__all__ = ["INTACT", "Battery", "Rule"]
-
 INTACT = ("input.unchanged", "cotangent.unchanged", "update.order")
 """Rules behind any comparison of numbers: a layer changes neither its inputs nor its parameters."""
 

@@ -30,8 +30,6 @@ from layerkit.testing.rules import Rule
 from layerkit.testing.subject import Subject
 from layerkit.testing.verdicts import Failed, Skipped, describe_error
 
-__all__ = ["Check", "check_layer", "check_part", "checks", "rules_for"]
-
 _LAYERS = (
     *("plans", "gradients", "backprop", "randomness", "batches", "memory", "concurrency"),
     *("updates", "files"),

@@ -16,8 +16,6 @@ from layerkit.specs.messages import Fault, Faults
 from layerkit.specs.validate.settings import setting_types, validate
 from layerkit.testing.subject import Example, Subject
 
-__all__ = ["fault_in", "kinds_named", "settings_naming", "variants"]
-
 
 def variants(subject: Subject) -> Iterator[Example]:
     """The examples, then the first one with a single setting changed, for each of its settings."""

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from layerkit.core.layer import Layer, Plan, Shape
+from layerkit.core.context import Shape
+from layerkit.core.layer import Layer, Plan
 from layerkit.core.parts import Part
 from layerkit.core.rng import random_stream
 from layerkit.discovery.candidates import Candidate
@@ -19,8 +20,6 @@ from layerkit.discovery.registry import REGISTRIES, Registry
 from layerkit.display import quoted
 from layerkit.errors import LayerkitError, ShapeError
 from layerkit.testing.verdicts import Failed, catch_errors
-
-__all__ = ["Example", "Subject", "Trial", "registry_of"]
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,6 @@ from pathlib import Path
 
 from layerkit.core.parts import Part
 
-__all__ = ["Failed", "Skipped", "at", "catch_errors", "describe_error"]
-
 
 class Failed(Exception):  # noqa: N818  # a verdict, not an error of the kit
     """The part breaks the rule; ``hint`` replaces the rule's usual advice."""

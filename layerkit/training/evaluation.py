@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from layerkit.core.layer import Array, Context
+from layerkit.core.context import Array, Context
 from layerkit.core.output_functions import apply_link
 from layerkit.core.parts import Link, Loss, Metric
 from layerkit.core.rows import Rows
@@ -16,8 +16,6 @@ from layerkit.model import Model
 from layerkit.training.prepare import encode_targets
 from layerkit.training.recipe import loss_and_metrics
 from layerkit.training.training_data import Pair, Table, given_rows
-
-__all__ = ["decoded", "evaluate", "mean_loss", "metric_value", "metric_values"]
 
 _BATCH = 1024
 

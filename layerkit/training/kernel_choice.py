@@ -18,8 +18,6 @@ from layerkit.execution.kernels import fast_setting, kernels_for_training
 from layerkit.model import Model
 from layerkit.training.recipe import Recipe
 
-__all__ = ["kernels_changed", "kernels_pay", "kernels_to_resume"]
-
 # Seconds that kernels save, measured on nets of 1 to 10 layers with 20 to 100,000 parameters.
 _PER_LAYER, _PER_PARAMETER, _PER_OUTPUT = 14e-6, 1e-9, 3e-9
 

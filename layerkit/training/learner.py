@@ -14,13 +14,11 @@ from functools import partial
 
 import numpy as np
 
-from layerkit.core.layer import Array, Context
+from layerkit.core.context import Array, Context
 from layerkit.core.network import Network
 from layerkit.core.parts import Loss
 from layerkit.execution.runner import Chain
 from layerkit.threads import together
-
-__all__ = ["Learner", "RowGetter"]
 
 RowGetter = Callable[[slice], Array]
 """Returns rows of a batch, (n, *in); called once per piece, perhaps by two threads at once."""

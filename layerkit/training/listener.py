@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-__all__ = ["Listener"]
-
 
 class Listener:
     """Callback interface: override the methods you need."""

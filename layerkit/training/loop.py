@@ -15,7 +15,8 @@ from functools import partial
 
 import numpy as np
 
-from layerkit.core.layer import Array, Layer
+from layerkit.core.context import Array
+from layerkit.core.layer import Layer
 from layerkit.core.network import Network
 from layerkit.core.rng import random_stream
 from layerkit.errors import TrainingDivergedError
@@ -24,8 +25,6 @@ from layerkit.training.learner import Learner
 from layerkit.training.listener import Listener
 from layerkit.training.prepare import Arrays
 from layerkit.training.recipe import Recipe
-
-__all__ = ["Loop"]
 
 _CALM = "lower train.optimizer.learning_rate, set train.clip_norm (1.0, say), or scale the input"
 _SCALE = (  # before the first step, which no rate and no clipping has affected

@@ -13,8 +13,6 @@ import numpy as np
 from layerkit.errors import SpecError
 from layerkit.training.session import Session
 
-__all__ = ["OnNewTotal", "settle_schedule"]
-
 OnNewTotal = Literal["continue", "restart"]
 
 _SAMPLED = 5000  # the most steps whose rates are compared

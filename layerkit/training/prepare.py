@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from layerkit.core.layer import Array
+from layerkit.core.context import Array
 from layerkit.core.parts import Loss
 from layerkit.core.rng import random_stream
 from layerkit.core.rows import Rows
@@ -21,8 +21,6 @@ from layerkit.model import Model
 from layerkit.specs import Spec
 from layerkit.training.rare_classes import class_labels, lone_classes, refuse_unlearned
 from layerkit.training.row_weights import row_weights
-
-__all__ = ["Arrays", "Prepared", "encode_targets", "prepare", "test_split", "to_arrays"]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from layerkit.core.layer import Array
+from layerkit.core.context import Array
 from layerkit.core.rows import Rows
 from layerkit.datacontract import OutputContract
 from layerkit.datacontract.labels import distinct_labels, label_of
@@ -14,8 +14,6 @@ from layerkit.discovery.registry import LOSSES, split_config
 from layerkit.display import quoted
 from layerkit.errors import DataError
 from layerkit.specs import Spec
-
-__all__ = ["class_labels", "lone_classes", "refuse_unlearned"]
 
 _SHOWN = 5
 

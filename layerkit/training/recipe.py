@@ -11,8 +11,6 @@ from layerkit.discovery.registry import LOSSES, METRICS, OPTIMIZERS, SCHEDULES, 
 from layerkit.errors import SpecError
 from layerkit.specs import Spec
 
-__all__ = ["Recipe", "loss_and_metrics"]
-
 
 @dataclass(frozen=True)
 class Recipe:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from layerkit.core.layer import Array
+from layerkit.core.context import Array
 from layerkit.core.network import Network
 from layerkit.core.optimizer import Optimizer
 from layerkit.discovery.registry import split_config
@@ -23,8 +23,6 @@ from layerkit.display import quoted
 from layerkit.errors import SpecError, TensorMismatchError
 from layerkit.model import FileLeftovers, Model
 from layerkit.training.prepare import Prepared
-
-__all__ = ["Position", "Snapshot", "read_state", "rows_digest", "write_state"]
 
 _LAST = "last"  # the slot of the latest weights in files
 

@@ -7,13 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from layerkit.core.layer import Array
+from layerkit.core.context import Array
 from layerkit.core.rows import Rows
 from layerkit.datacontract import DataContract, at_source
 from layerkit.datacontract.labels import LabelLookup, real_numbers
 from layerkit.errors import DataError, SpecError
-
-__all__ = ["class_weights", "row_weights"]
 
 
 def row_weights(

@@ -23,8 +23,6 @@ from layerkit.training.recipe import Recipe
 from layerkit.training.session import Run, Session
 from layerkit.training.training_data import DataLike, Pair, labelled_rows, splits_of
 
-__all__ = ["resume", "resumed_session", "train", "train_seeds"]
-
 ValidationData = str | os.PathLike[str] | Rows | Pair | None
 
 Checkpoint = str | os.PathLike[str] | Callable[[Model], object]

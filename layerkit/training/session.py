@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from layerkit.core.layer import Array
+from layerkit.core.context import Array
 from layerkit.datacontract.fitted_rows import Fit, kernels_used
 from layerkit.errors import PluginLoadError, SpecError, TrainingDivergedError
 from layerkit.file.check_savable import check_savable
@@ -24,8 +24,6 @@ from layerkit.training.loop import Loop
 from layerkit.training.prepare import Arrays, Prepared
 from layerkit.training.recipe import Recipe
 from layerkit.training.resume_state import Position, Snapshot, read_state, rows_digest, write_state
-
-__all__ = ["Outcome", "Run", "Session"]
 
 Outcome = Literal["finished", "early", "interrupted"]
 

@@ -15,16 +15,6 @@ from layerkit.errors import DataError
 from layerkit.specs import Spec
 from layerkit.training.prepare import test_split
 
-__all__ = [
-    "DataLike",
-    "Pair",
-    "given_rows",
-    "judged_rows",
-    "labelled_rows",
-    "read_options",
-    "splits_of",
-]
-
 Pair = tuple[Any, Any]
 """Rows and their labels: arrays or lists (n, *shape) and (n,) or (n, k); columns by name."""
 

@@ -11,8 +11,8 @@ import jsonschema
 import pytest
 
 import layerkit.errors
-from layerkit.cli.options import Group
 from layerkit.discovery import candidates as candidates
+from layerkit.discovery.candidates import Group
 from layerkit.discovery.registry import REGISTRIES
 
 if TYPE_CHECKING:

@@ -11,8 +11,6 @@ from layerkit.comparison.report.svg import Scale, Strips
 from layerkit.comparison.results import Contestant, Difference, Summary
 from layerkit.comparison.statistics.intervals import Interval
 
-__all__ = ["dot_plot", "forest_plot"]
-
 _LANE, _DOT = 62, 4.0  # height of a contestant's lane, and radius of a run's dot
 _FOREST_LANE, _FOREST_TOP = 104, 30
 _GUTTER = 48  # left of the forest plot, for what a line covers

@@ -12,9 +12,7 @@ from layerkit.comparison.report import svg
 from layerkit.comparison.report.markup import element
 from layerkit.comparison.report.svg import Scale
 from layerkit.comparison.results import Contestant
-from layerkit.core.layer import Array
-
-__all__ = ["curve_plot", "has_curve", "swatch"]
+from layerkit.core.context import Array
 
 _LEFT, _RIGHT, _TOP, _FOOT = 54, 12, 12, 44
 _POINTS = 160  # more points than this cannot be seen

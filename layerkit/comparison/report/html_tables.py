@@ -20,8 +20,6 @@ from layerkit.comparison.statistics.intervals import Interval
 from layerkit.comparison.tables import NONE, seconds_text
 from layerkit.display import byte_size
 
-__all__ = ["VERDICTS", "architecture_card", "cost_table", "metric_table", "verdict_badge"]
-
 VERDICTS: dict[Verdict, str] = {
     "better": "better",
     "worse": "worse",

@@ -6,8 +6,6 @@ import html
 
 from layerkit.display import printable
 
-__all__ = ["element", "escape", "short"]
-
 
 def escape(text: str) -> str:
     r"""``text`` as HTML; characters that do not print (controls, bidi) are spelled out.

@@ -29,8 +29,6 @@ from layerkit.comparison.results import ComparisonResult
 from layerkit.comparison.sentences import full_sentence, headline
 from layerkit.display import counted
 
-__all__ = ["html_page"]
-
 _WIDE, _NARROW = 520.0, 350.0  # of charts, for desktop and phone
 
 

@@ -12,27 +12,6 @@ from dataclasses import dataclass
 from layerkit.comparison.formatting import fixed
 from layerkit.comparison.report.markup import element, escape, short
 
-__all__ = [
-    "MARGIN",
-    "Scale",
-    "Strips",
-    "contestant_group",
-    "dash_of",
-    "dot",
-    "drawing",
-    "fit",
-    "is_narrow",
-    "line",
-    "linear",
-    "logarithmic",
-    "marker",
-    "path",
-    "text",
-    "vertical",
-    "wants_log",
-    "x_axis",
-]
-
 MARGIN = 12
 _LOG_FROM = 30.0  # a range of more than this factor is drawn on a logarithmic scale
 _DASHES = ("", "8 4", "2 3", "10 3 2 3", "5 2", "1 4", "12 5", "4 2 1 2")

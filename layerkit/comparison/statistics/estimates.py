@@ -39,17 +39,7 @@ from layerkit.comparison.statistics.intervals import (
 )
 from layerkit.comparison.statistics.resampling import RESAMPLES, bca, bootstrap_t, expanded
 from layerkit.comparison.statistics.student_t import t_quantile
-from layerkit.core.layer import Array
-
-__all__ = [
-    "Estimate",
-    "VarianceShares",
-    "estimate_from_resamples",
-    "estimate_from_rows",
-    "estimate_from_runs",
-    "estimate_from_shares",
-    "estimate_from_validation",
-]
+from layerkit.core.context import Array
 
 _MORE_SEEDS = (1, 2, 3, 5, 10, 15, 20, 30, 40, 60, 80, 100, 150, 200, 300, 500, 1000)
 _MORE_ROWS = np.geomspace(1.5, 1000, 60)

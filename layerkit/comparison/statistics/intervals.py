@@ -25,20 +25,7 @@ from typing import Literal
 import numpy as np
 
 from layerkit.comparison.statistics.student_t import t_quantile
-from layerkit.core.layer import Array
-
-__all__ = [
-    "Bounds",
-    "Improvement",
-    "Interval",
-    "Levels",
-    "Source",
-    "has_no_spread",
-    "normal_quantile",
-    "paired_share_bounds",
-    "probability_of_improvement",
-    "wilson_bounds",
-]
+from layerkit.core.context import Array
 
 Source = Literal["both", "seeds", "rows"]
 """The source of variation that an interval covers."""

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 
 from layerkit.comparison.statistics.intervals import Bounds, Levels
 
-__all__ = ["best_set", "holm_signs"]
-
 
 def holm_signs(bounds: Sequence[Bounds | None], confidence: float) -> list[int]:
     """The sign of each difference: 1 (above zero), -1 (below) or 0 (open), all holding jointly.

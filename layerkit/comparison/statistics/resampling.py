@@ -14,18 +14,8 @@ import numpy as np
 
 from layerkit.comparison.statistics.intervals import Bounds
 from layerkit.comparison.statistics.student_t import t_quantile
-from layerkit.core.layer import Array
+from layerkit.core.context import Array
 from layerkit.core.rng import random_stream
-
-__all__ = [
-    "GROUPS",
-    "RESAMPLES",
-    "bca",
-    "bootstrap_t",
-    "expanded",
-    "resample_weights",
-    "row_groups",
-]
 
 RESAMPLES = 2000
 GROUPS = 4096  # more rows than this are drawn in groups, which bounds time and memory

@@ -15,8 +15,6 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
-__all__ = ["t_probability", "t_quantile"]
-
 
 def t_probability(t: float, df: int) -> float:
     """The probability that T lies between -``t`` and ``t``, A(t|df) above.

@@ -17,8 +17,6 @@ from layerkit.data.readers.csv_columns import Columns, Table
 from layerkit.data.readers.csv_dialect import TableFormat, detect_table
 from layerkit.errors import DataError
 
-__all__ = ["csv_blocks", "read_csv"]
-
 _HEAD = 1 << 16  # characters that the dialect is detected from
 _LINES = 20
 

@@ -13,14 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from layerkit.core.layer import Array
+from layerkit.core.context import Array
 from layerkit.data.readers import csv_polars
 from layerkit.data.readers.csv_cells import CellFormat
 from layerkit.data.readers.csv_dialect import is_blank_or_comment, records_of
 from layerkit.display import counted
 from layerkit.errors import DataError
-
-__all__ = ["Block", "blocks_of", "is_large", "pieces_of"]
 
 _PIECE = 1 << 17  # characters
 _LARGE = 1 << 25  # from here on polars saves more time than its import takes

@@ -10,10 +10,8 @@ from functools import cached_property
 
 import numpy as np
 
-from layerkit.core.layer import Array
+from layerkit.core.context import Array
 from layerkit.datacontract.parse_cells import missing_texts, number
-
-__all__ = ["CellFormat"]
 
 _PLAIN_INT = re.compile(r"-?(?:0|[1-9][0-9]{0,18})\Z")
 _INT64 = np.iinfo(np.int64)

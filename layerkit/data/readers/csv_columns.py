@@ -7,14 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from layerkit.core.layer import Array
+from layerkit.core.context import Array
 from layerkit.data.readers.csv_blocks import Block
 from layerkit.data.readers.csv_cells import CellFormat
 from layerkit.datacontract.parse_cells import number
 from layerkit.display import quoted
 from layerkit.errors import DataError
-
-__all__ = ["Columns", "Table"]
 
 
 class Table:

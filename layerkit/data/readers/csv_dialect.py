@@ -14,8 +14,6 @@ from layerkit.data.readers.csv_header import has_header
 from layerkit.display import quoted
 from layerkit.errors import DataError
 
-__all__ = ["TableFormat", "detect_table", "is_blank_or_comment", "records_of"]
-
 _DELIMITERS = (",", ";", "\t", "|")
 _NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _SEP = re.compile(r'"?sep=(.)"?[ \t]*\n', re.IGNORECASE)

@@ -9,10 +9,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from layerkit.core.layer import Array
+from layerkit.core.context import Array
 from layerkit.data.readers.csv_cells import CellFormat
-
-__all__ = ["has_header"]
 
 _PLAIN = re.compile(r"(?:0|[1-9][0-9]{0,8})\Z")
 _FAR = 3  # a number further from a column than this many times its range is a header

@@ -13,10 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from layerkit.core.layer import Array
+from layerkit.core.context import Array
 from layerkit.data.readers.csv_cells import CellFormat
-
-__all__ = ["Cells", "is_installed"]
 
 
 @cache

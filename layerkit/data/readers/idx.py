@@ -13,8 +13,6 @@ import numpy as np
 from layerkit.core.rows import Rows
 from layerkit.errors import DataError
 
-__all__ = ["read_idx"]
-
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
 

@@ -10,14 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from layerkit.core.layer import Array, Shape
+from layerkit.core.context import Array, Shape
 from layerkit.core.rows import Rows
 from layerkit.data.decode_text import whole_lines
 from layerkit.datacontract.parse_cells import text_cell
 from layerkit.display import quoted
 from layerkit.errors import DataError
-
-__all__ = ["json_blocks", "read_json"]
 
 _KIND: dict[type, str] = {dict: "an object", list: "an array"}
 _DEEP = "nested too deeply"

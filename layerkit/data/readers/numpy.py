@@ -12,12 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from layerkit.core.layer import Array
+from layerkit.core.context import Array
 from layerkit.core.rows import Rows
 from layerkit.display import quoted
 from layerkit.errors import DataError
-
-__all__ = ["load_npz", "npy_blocks", "read_npy", "read_npz"]
 
 _INPUT_KEYS = ("x", "rows", "features")
 _LABEL_KEYS = ("y", "labels")

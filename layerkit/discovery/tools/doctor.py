@@ -25,8 +25,6 @@ from layerkit.discovery.tools.metadata_checks import (
 )
 from layerkit.discovery.tools.trial_import import LIMIT, SLOW, Trial, try_imports
 
-__all__ = ["Examination", "examine"]
-
 
 @dataclass(frozen=True)
 class Examination:

@@ -18,8 +18,6 @@ from layerkit.discovery.candidates import (
     usable_candidates,
 )
 
-__all__ = ["TypeEntry", "editable_folder", "list_types", "origin"]
-
 _REGISTRY = "layerkit.discovery.registry"
 _HIDES = {None: "a class registered in this process", FIRST_PARTY: "layerkit's own"}
 

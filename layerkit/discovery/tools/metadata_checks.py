@@ -9,28 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from layerkit.discovery.candidates import (
-    ALLOW_VARIABLE,
-    FIRST_PARTY,
-    GROUPS,
-    allow_list,
-    installed,
-    normalised,
-)
+from layerkit.discovery.candidates import ALLOW_VARIABLE, FIRST_PARTY, GROUPS, allow_list, installed
 from layerkit.discovery.compatibility import allows
+from layerkit.discovery.metadata import normalised
 from layerkit.discovery.tools.listing import TypeEntry, editable_folder
 from layerkit.display import nearest
-
-__all__ = [
-    "Issue",
-    "allow_list_issues",
-    "name_collisions",
-    "reinstall_command",
-    "stale_editables",
-    "unknown_groups",
-    "unreadable_metadata",
-    "version_conflicts",
-]
 
 _SECTION = re.compile(r"^\s*\[\s*layerkit\.", re.MULTILINE)
 

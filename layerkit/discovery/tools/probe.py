@@ -17,8 +17,6 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, BinaryIO
 
-__all__ = ["main"]
-
 _LIMIT = 4000  # characters kept of what a plugin prints
 
 

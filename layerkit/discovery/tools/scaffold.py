@@ -18,8 +18,6 @@ import layerkit
 from layerkit import fields
 from layerkit.discovery.candidates import FIRST_PARTY, KINDS, Kind
 
-__all__ = ["Names", "Scaffold", "names", "scaffold"]
-
 _FILES = {
     "pyproject.toml": "pyproject.toml",
     "README.md": "README.md",

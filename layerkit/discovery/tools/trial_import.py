@@ -14,8 +14,6 @@ from typing import IO
 
 from layerkit.discovery.candidates import Candidate
 
-__all__ = ["LIMIT", "SLOW", "Trial", "try_imports"]
-
 LIMIT = 30.0
 """Seconds that one import may take before its process is killed."""
 

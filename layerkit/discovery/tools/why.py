@@ -13,8 +13,6 @@ from layerkit.discovery.tools.listing import TypeEntry, list_types
 from layerkit.discovery.tools.trial_import import LIMIT, Trial, try_imports
 from layerkit.errors import PluginError
 
-__all__ = ["Claim", "Explanation", "why"]
-
 
 @dataclass(frozen=True)
 class Claim:

@@ -16,8 +16,6 @@ from layerkit.specs.validate.fast_path import Check, NotPlainError, fields_check
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
-__all__ = ["annotation_in", "check_fields"]
-
 Owner = type[Part] | type[Section]
 
 _CHECKS: dict[Owner, Check] = {}  # made once per class

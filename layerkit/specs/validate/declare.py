@@ -15,16 +15,6 @@ from typing import Annotated, Any, ClassVar, Union, get_args, get_origin, get_ty
 from layerkit.core.parts import Part
 from layerkit.fields import PartOf
 
-__all__ = [
-    "Constraint",
-    "Field",
-    "Section",
-    "field",
-    "fields_of",
-    "part_group",
-    "section_in",
-]
-
 _REQUIRED: Any = object()  # the default of a field without one
 
 

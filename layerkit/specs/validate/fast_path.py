@@ -16,8 +16,6 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from layerkit.fields import Range
 from layerkit.specs.validate.declare import Constraint, Field, Section, fields_of, part_group
 
-__all__ = ["Check", "NotPlainError", "checker", "fields_checker"]
-
 _EXACT = 2**53  # integers up to here convert to float without rounding
 
 Check = Callable[[Any], Any]

@@ -20,8 +20,6 @@ from layerkit.specs.messages import Faults, describe, mismatch
 from layerkit.specs.validate.check_fields import check_fields
 from layerkit.specs.validate.declare import fields_of, part_group
 
-__all__ = ["part_group", "setting_types", "validate", "validate_part"]
-
 
 def setting_types(part: type[Part]) -> dict[str, Any]:
     """Setting name to annotation, of a part's constructor."""

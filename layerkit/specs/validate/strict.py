@@ -23,8 +23,6 @@ from layerkit.core.parts import Part
 from layerkit.fields import Range
 from layerkit.specs.validate.declare import Constraint, Section, fields_of, part_group, section_in
 
-__all__ = ["model_of"]
-
 _STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from layerkit.core.layer import Array
+from layerkit.core.context import Array
 from layerkit.core.parts import Activation
 from layerkit.display import quoted
 from layerkit.testing.arrays import close, equal, layouts, unchanged
@@ -13,8 +13,6 @@ from layerkit.testing.layer_trial import F32, F64
 from layerkit.testing.rules import Battery
 from layerkit.testing.subject import Trial
 from layerkit.testing.verdicts import Failed, at
-
-__all__ = ["BATTERY"]
 
 
 class _Trial(Trial):

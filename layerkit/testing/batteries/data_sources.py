@@ -10,8 +10,6 @@ from layerkit.testing.rules import Battery
 from layerkit.testing.subject import Trial
 from layerkit.testing.verdicts import Failed
 
-__all__ = ["BATTERY"]
-
 BATTERY = Battery("settings.constructor")
 
 

@@ -14,8 +14,6 @@ from layerkit.testing.rules import Battery
 from layerkit.testing.subject import Subject
 from layerkit.testing.verdicts import Failed
 
-__all__ = ["BATTERY"]
-
 BATTERY = Battery()
 
 _EQUATION = re.compile(r"^\s*\S.*[^=!<>:]=[^=].*\S", re.MULTILINE)

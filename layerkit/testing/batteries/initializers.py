@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from layerkit.core.layer import Array, Shape
+from layerkit.core.context import Array, Shape
 from layerkit.core.parts import Initializer
 from layerkit.display import quoted
 from layerkit.errors import ShapeError
@@ -14,8 +14,6 @@ from layerkit.testing.arrays import equal
 from layerkit.testing.rules import Battery
 from layerkit.testing.subject import Trial
 from layerkit.testing.verdicts import Failed
-
-__all__ = ["BATTERY"]
 
 _SHAPES: tuple[Shape, ...] = ((4, 3), (3, 4), (5, 5), (1, 1), (7,), (), (0, 3), (2, 3, 4))
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from layerkit.core.layer import Array
+from layerkit.core.context import Array
 from layerkit.discovery.registry import REGISTRIES
 from layerkit.execution.kernels import kernels_for_training
 from layerkit.execution.runner import Chain, program_of
@@ -20,8 +20,6 @@ from layerkit.testing.rules import INTACT, Battery
 from layerkit.testing.setting_variants import settings_naming
 from layerkit.testing.subject import Example, Subject
 from layerkit.testing.verdicts import Failed, Skipped
-
-__all__ = ["BATTERY"]
 
 BATTERY = Battery("dtype.float64", *INTACT, trial=LayerTrial)
 

@@ -9,8 +9,6 @@ from layerkit.testing.layer_trial import F32, LayerTrial
 from layerkit.testing.rules import INTACT, Battery
 from layerkit.testing.verdicts import Failed
 
-__all__ = ["BATTERY"]
-
 BATTERY = Battery("dtype.float64", "dtype.float32", *INTACT, trial=LayerTrial)
 
 _ROWS_APART = (

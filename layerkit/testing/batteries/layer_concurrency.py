@@ -9,7 +9,8 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from layerkit.core.layer import Array, Context, Layer
+from layerkit.core.context import Array, Context
+from layerkit.core.layer import Layer
 from layerkit.core.network import Network
 from layerkit.core.planning import plan_layers
 from layerkit.discovery.registry import initializer
@@ -19,8 +20,6 @@ from layerkit.testing.layer_trial import F64, LayerTrial, Pass
 from layerkit.testing.rules import INTACT, Battery
 from layerkit.testing.subject import Example, Subject
 from layerkit.testing.verdicts import Failed, Skipped, at
-
-__all__ = ["BATTERY"]
 
 BATTERY = Battery("dtype.float64", *INTACT, trial=LayerTrial)
 

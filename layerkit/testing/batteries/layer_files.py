@@ -19,8 +19,6 @@ from layerkit.testing.verdicts import Failed, Skipped, at
 if TYPE_CHECKING:
     from layerkit.model import Model
 
-__all__ = ["BATTERY"]
-
 BATTERY = Battery("dtype.float32", "declared.type_name", "settings.round_trip")
 
 

@@ -11,8 +11,6 @@ from layerkit.testing.rules import INTACT, Battery
 from layerkit.testing.subject import Subject
 from layerkit.testing.verdicts import Failed, Skipped, at
 
-__all__ = ["BATTERY"]
-
 BATTERY = Battery("dtype.float64", *INTACT)
 
 _FEW_KINKS = 0.05

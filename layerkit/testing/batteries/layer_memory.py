@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from layerkit.core.layer import Context
+from layerkit.core.context import Context
 from layerkit.testing.arrays import close, equal, layouts, unchanged
 from layerkit.testing.layer_trial import LayerTrial, Pass
 from layerkit.testing.rules import INTACT, Battery
 from layerkit.testing.verdicts import Failed, at
-
-__all__ = ["BATTERY"]
 
 BATTERY = Battery("dtype.float64", *INTACT, trial=LayerTrial)
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from layerkit.core.layer import Array, Layer, Plan, Shape
+from layerkit.core.context import Array, Shape
+from layerkit.core.layer import Layer, Plan
 from layerkit.core.planning import plan_layers
 from layerkit.display import byte_size, quoted
 from layerkit.errors import LayerkitError, ShapeError
@@ -19,8 +20,6 @@ from layerkit.testing.layer_trial import LayerTrial, float32_trial
 from layerkit.testing.rules import Battery
 from layerkit.testing.subject import Example, Subject, Trial
 from layerkit.testing.verdicts import Failed, Skipped, at
-
-__all__ = ["BATTERY"]
 
 BATTERY = Battery("plan.shape", trial=LayerTrial)
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from layerkit.core.layer import Array
+from layerkit.core.context import Array
 from layerkit.testing.arrays import equal
 from layerkit.testing.gradient_check import check_all_gradients
 from layerkit.testing.layer_trial import F32, LayerTrial, Pass
 from layerkit.testing.rules import INTACT, Battery
 from layerkit.testing.verdicts import Failed, at
-
-__all__ = ["BATTERY"]
 
 BATTERY = Battery("dtype.float64", "dtype.float32", *INTACT, trial=LayerTrial)
 

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from layerkit.core.layer import Array, Layer
+from layerkit.core.context import Array
+from layerkit.core.layer import Layer
 from layerkit.core.optimizer import Optimizer
 from layerkit.testing.arrays import equal
 from layerkit.testing.layer_trial import LayerTrial, float32_trial
 from layerkit.testing.rules import INTACT, Battery
 from layerkit.testing.verdicts import Failed, Skipped
-
-__all__ = ["BATTERY"]
 
 BATTERY = Battery("dtype.float64", "dtype.float32", *INTACT, trial=float32_trial)
 

@@ -6,7 +6,7 @@ from typing import NamedTuple, get_args
 
 import numpy as np
 
-from layerkit.core.layer import Array, Context
+from layerkit.core.context import Array, Context
 from layerkit.core.parts import Link, Loss, Target
 from layerkit.display import quoted
 from layerkit.execution.kernels import kernels_for_training
@@ -16,8 +16,6 @@ from layerkit.testing.layer_trial import F32, F64
 from layerkit.testing.rules import Battery
 from layerkit.testing.subject import Trial
 from layerkit.testing.verdicts import Failed, at
-
-__all__ = ["BATTERY"]
 
 
 class _Rows(NamedTuple):

@@ -9,15 +9,13 @@ from typing import get_args
 
 import numpy as np
 
-from layerkit.core.layer import Array
+from layerkit.core.context import Array
 from layerkit.core.parts import Metric, Target
 from layerkit.display import counted, quoted
 from layerkit.testing.arrays import unchanged
 from layerkit.testing.rules import Battery
 from layerkit.testing.subject import Example, Subject, Trial
 from layerkit.testing.verdicts import Failed
-
-__all__ = ["BATTERY"]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from layerkit.core.layer import Array
+from layerkit.core.context import Array
 from layerkit.core.optimizer import Optimizer
 from layerkit.display import quoted
 from layerkit.execution.kernels import kernels_for_training
@@ -15,8 +15,6 @@ from layerkit.testing.layer_trial import F32, F64
 from layerkit.testing.rules import Battery
 from layerkit.testing.subject import Trial
 from layerkit.testing.verdicts import Failed
-
-__all__ = ["BATTERY"]
 
 BATTERY = Battery("pass.runs")
 

@@ -10,8 +10,6 @@ from layerkit.testing.rules import Battery
 from layerkit.testing.subject import Trial
 from layerkit.testing.verdicts import Failed
 
-__all__ = ["BATTERY"]
-
 _SPANS = (1, 2, 10, 37)
 
 

@@ -21,8 +21,6 @@ from layerkit.testing.setting_variants import fault_in, kinds_named, variants
 from layerkit.testing.subject import Subject, Trial
 from layerkit.testing.verdicts import Failed, at, catch_errors, describe_error
 
-__all__ = ["BATTERY"]
-
 BATTERY = Battery("settings.constructor")
 
 _Kind = inspect.Parameter

@@ -18,8 +18,6 @@ from layerkit.testing.rules import Battery
 from layerkit.testing.subject import Subject
 from layerkit.testing.verdicts import Failed, Skipped
 
-__all__ = ["BATTERY"]
-
 BATTERY = Battery("settings.constructor")
 
 SECONDS = 0.5  # an import may take this long beyond layerkit's own

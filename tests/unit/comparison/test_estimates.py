@@ -13,7 +13,7 @@ from layerkit.comparison.statistics.estimates import (
     estimate_from_validation,
 )
 from layerkit.comparison.statistics.intervals import Levels
-from layerkit.core.layer import Array
+from layerkit.core.context import Array
 
 RNG = np.random.default_rng(5)
 

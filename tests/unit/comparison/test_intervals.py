@@ -14,7 +14,7 @@ from layerkit.comparison.statistics.intervals import (
     paired_share_bounds,
     wilson_bounds,
 )
-from layerkit.core.layer import Array
+from layerkit.core.context import Array
 
 
 def student_interval(values: Array, levels: Levels) -> Interval | None:

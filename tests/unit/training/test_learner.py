@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import layerkit
-from layerkit.core.layer import Array
+from layerkit.core.context import Array
 from layerkit.core.network import Network
 from layerkit.discovery.registry import LAYERS, LOSSES
 from layerkit.errors import PluginLoadError
