@@ -59,7 +59,7 @@ def test_what_exceeds_a_limit_is_refused_by_build_and_allowed_by_option(cli: Cli
         ("tensors=1e6", "expected an integer"),
         ("tensors=" + "9" * 5000, "expected an integer"),
         ("=3", "header_bytes, items, string_bytes, values, depth, tensors, layers"),
-        ("header_bytes=99999999999", "ceiling"),
+        ("header_bytes=99999999999", "expected at most 67108864"),
     ],
 )
 def test_a_limit_that_is_none_is_a_usage_error(cli: Cli, word: str, told: str) -> None:
