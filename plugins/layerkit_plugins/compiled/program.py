@@ -11,8 +11,7 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from layerkit import Array
-from layerkit.core.parts import Link
-from layerkit.execution.runner import Line
+from layerkit.execution.runner import Line, Link
 from layerkit_plugins.compiled import DENSE, HIGHWAY, KEEPS_SLOPE, RARE, batches, number_of, rows
 from layerkit_plugins.compiled.blas import address_of_sgemm
 
