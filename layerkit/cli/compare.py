@@ -80,9 +80,8 @@ def compare(
     from layerkit.cli import files
     from layerkit.cli.progress import training_progress
 
-    files.check_not_inputs([csv, html], [*contestants, data])
     for output in (csv, html):
-        files.check_output(output)
+        files.check_output(output, [*contestants, data])
     with (
         training_progress(quiet=quiet, as_json=as_json) as progress,
         _explain_interruption(keep, progress),

@@ -6,8 +6,6 @@ import io
 import sys
 from typing import Annotated
 
-import typer
-
 from layerkit.cli import console, failures, files, options
 from layerkit.display import byte_size, printable
 
@@ -17,16 +15,7 @@ EXAMPLE = console.example("layerkit deploy trained.layerkit -o small.layerkit")
 def deploy(
     model: options.ModelFile,
     *,
-    output: Annotated[
-        str | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="OUT",
-            help="Save to this file.",
-            show_default="MODEL-deploy.layerkit",
-        ),
-    ] = None,
+    output: Annotated[str | None, options.output_option("MODEL-deploy.layerkit")] = None,
     as_json: options.Json = False,
 ) -> None:
     """Save a model without its training state.

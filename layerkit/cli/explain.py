@@ -24,8 +24,7 @@ def explain(
     term: Annotated[
         str,
         typer.Argument(
-            metavar="TERM",
-            help="An error code, a field of the spec, a part, or PART.SETTING.",
+            metavar="TERM", help="An error code, a field of the spec, a part, or PART.SETTING."
         ),
     ],
     *,

@@ -121,28 +121,22 @@ def check_untrained(path: Path) -> None:
         raise _exists(path, "holds a trained model; -o FILE writes elsewhere, or replaces it")
 
 
-def check_not_inputs(outputs: Sequence[str | None], inputs: Sequence[str | None]) -> None:
-    """Raise UsageError if an output is the same file as an input."""
-    for output in filter(None, outputs):
-        for given in filter(None, inputs):
-            one, two = path_of(output), path_of(given)
-            if one.is_file() and two.is_file() and one.samefile(two):
-                raise UsageError(f"cannot write to {output}: it is read by this command")
-
-
-def check_output(output: str | None) -> None:
+def check_output(output: str | None, inputs: Sequence[str | None]) -> None:
     """Check, before any work, that a table or report can be written to ``output``.
 
     Raises OSError if no file can be written there or a model or a spec would be replaced, and
-    UsageError for ``-``.
+    UsageError for ``-`` and for one of ``inputs``.
     """
     from layerkit.codec.layout import MAGIC
 
     if output is None:
         return
+    path = path_of(output)
+    for given in map(path_of, filter(None, inputs)):
+        if path.is_file() and given.is_file() and path.samefile(given):
+            raise UsageError(f"cannot write to {output}: it is read by this command")
     if output == "-":
         raise UsageError("expected a file for this output, got - (standard output)")
-    path = path_of(output)
     if path.is_file():
         head = _head(path)
         if head.startswith(MAGIC) or (_is_spec(head) and b'"layerkit"' in head):

@@ -61,12 +61,7 @@ def infer(
             "--to", help="Format of the output.", show_default="by the name of OUT, else csv"
         ),
     ] = None,
-    output: Annotated[
-        str | None,
-        typer.Option(
-            "--output", "-o", metavar="OUT", help="Save to this file.", show_default="stdout"
-        ),
-    ] = None,
+    output: Annotated[str | None, options.output_option("stdout")] = None,
     outside: Annotated[
         Outside, typer.Option(help="What to do if rows lie outside the range of training.")
     ] = "warn",
@@ -126,8 +121,7 @@ def _target(output: str | None, model: str, rows: str) -> Path | None:
         raise failures.UsageError("MODEL and ROWS cannot both be standard input")
     if output is None or output == "-":
         return None
-    files.check_not_inputs([output], [model, rows])
-    files.check_output(output)
+    files.check_output(output, [model, rows])
     return files.path_of(output)
 
 

@@ -85,9 +85,8 @@ def _contract(seen: Inspection, half: str, *names: str) -> str:
 
 def _fitted(seen: Inspection) -> str:
     """On how many rows and with which kernels; "" if the file does not say."""
-    count, kernels = (
-        _at(seen.header, "spec", "fit", *keys) for keys in (("rows", "count"), ("kernels",))
-    )
+    count = _at(seen.header, "spec", "fit", "rows", "count")
+    kernels = _at(seen.header, "spec", "fit", "kernels")
     if type(count) is not int or not isinstance(kernels, dict):
         return ""
     return f"on {counted(count, 'row')}, with {_listed(kernels)}"

@@ -30,9 +30,13 @@ def _named_for_messages(settings: list[str] | None) -> list[str] | None:
     return settings and [Setting(text, f"--set {text}") for text in settings]
 
 
+def output_option(default: str, text: str = "Save to this file.") -> Any:
+    """The option ``--output``; ``default`` says where output goes without it."""
+    return typer.Option("--output", "-o", metavar="OUT", help=text, show_default=default)
+
+
 Json = Annotated[
-    bool,
-    typer.Option("--json", help="Print one JSON document; errors go to stderr, as JSON too."),
+    bool, typer.Option("--json", help="Print one JSON document; errors go to stderr, as JSON too.")
 ]
 Settings = Annotated[
     list[str] | None,
@@ -54,23 +58,14 @@ Validation = Annotated[
 Checkpoint = Annotated[
     float,
     typer.Option(
-        min=0,
-        metavar="SECONDS",
-        help="Save NAME-checkpoint.layerkit this often; 0 saves none.",
+        min=0, metavar="SECONDS", help="Save NAME-checkpoint.layerkit this often; 0 saves none."
     ),
 ]
 Replace = Annotated[
     bool, typer.Option("--replace", help="Replace OUT even if it holds a model of another spec.")
 ]
 ModelOutput = Annotated[
-    str | None,
-    typer.Option(
-        "--output",
-        "-o",
-        metavar="OUT",
-        help="Save to this file or folder.",
-        show_default="./NAME.layerkit",
-    ),
+    str | None, output_option("./NAME.layerkit", "Save to this file or folder.")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 ModelFile = Annotated[str, typer.Argument(metavar="MODEL", help="A model file; - reads stdin.")]

@@ -28,8 +28,7 @@ def check(
     target: Annotated[
         str | None,
         typer.Argument(
-            metavar="TYPE|MODULE:CLASS",
-            help="A part; the module may be in the current folder.",
+            metavar="TYPE|MODULE:CLASS", help="A part; the module may be in the current folder."
         ),
     ] = None,
     *,
@@ -44,8 +43,7 @@ def check(
     golden: Annotated[
         list[Path] | None,
         typer.Option(
-            metavar="PATH",
-            help="Files of older versions, or a folder of them. Repeatable.",
+            metavar="PATH", help="Files of older versions, or a folder of them. Repeatable."
         ),
     ] = None,
     all_: Annotated[bool, typer.Option("--all", help="Check all installed parts.")] = False,

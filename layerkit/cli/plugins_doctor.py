@@ -27,8 +27,7 @@ def doctor(
     *,
     limit: options.ImportLimit = 30.0,
     folder: Annotated[
-        Path,
-        typer.Option(metavar="DIR", help="Look here for temporary files of killed commands."),
+        Path, typer.Option(metavar="DIR", help="Look here for temporary files of killed commands.")
     ] = Path(),
     as_json: options.Json = False,
 ) -> None:

@@ -25,8 +25,7 @@ def list_(
     *,
     group: Annotated[options.Group | None, options.group_option("List one kind only")] = None,
     check: Annotated[
-        bool,
-        typer.Option("--check", help="Import each part, in another process."),
+        bool, typer.Option("--check", help="Import each part, in another process.")
     ] = False,
     limit: options.ImportLimit = 30.0,
     as_json: options.Json = False,

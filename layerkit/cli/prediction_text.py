@@ -27,14 +27,8 @@ _LISTED = 8  # names in a cell of CSV
 class PredictionText:
     """Formats the predictions of a model.
 
-    Parameters
-    ----------
-    form
-        "csv", with a header, or "jsonl", with one object per line.
-    raw
-        CSV: do not escape text that a spreadsheet would run as a formula.
-    flag
-        Whether each row names its columns that are outside the range of training.
+    ``raw`` CSV does not escape text that a spreadsheet would run as a formula. With ``flag``, each
+    row names its columns that are outside the range of training.
     """
 
     def __init__(self, model: Model, form: Form, *, raw: bool = False, flag: bool = False) -> None:
@@ -63,14 +57,9 @@ class PredictionText:
         return spreadsheet.line(names, raw=self._raw) + "\n"
 
     def lines(self, predictions: Array, outside: Array | None = None) -> Iterator[str]:
-        """The lines of some rows, in pieces.
+        """The lines of rows with ``predictions`` (n, *out), in pieces.
 
-        Parameters
-        ----------
-        predictions
-            (n, *out) of ``Model.predict``.
-        outside
-            (n, *shape) bool: which numbers are outside the range of training; for ``flag``.
+        ``outside`` (n, *shape) are the numbers outside the range of training, for ``flag``.
         """
         flat = predictions.reshape(len(predictions), math.prod(predictions.shape[1:]))
         starts = ["" if self._csv else "{"] * len(flat)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from layerkit.cli import console
 from layerkit.cli.failures import TerminationSignal
@@ -19,6 +19,8 @@ from layerkit.training import Listener
 
 if TYPE_CHECKING:
     from rich.progress import Progress
+
+    from layerkit.datacontract.out_of_range import OutOfRangeCount
 
 _ASSUMED = re.compile(r"(.+: )?assumed of ")  # how data.detect begins what it assumed of a table
 _MOMENT = 0.5  # seconds
@@ -196,10 +198,6 @@ def _rich_progress(*columns: Any, transient: bool = False) -> Progress:
     return Progress(*columns, console=stderr, transient=transient)
 
 
-class _HasRows(Protocol):
-    rows: int
-
-
 class RowCounter:
     """Counts rows on a terminal once a prediction takes a while; a context manager."""
 
@@ -215,7 +213,7 @@ class RowCounter:
         if self._bar is not None:
             self._bar.stop()
 
-    def watched(self, texts: Iterator[str], tally: _HasRows) -> Iterator[str]:
+    def watched(self, texts: Iterator[str], tally: OutOfRangeCount) -> Iterator[str]:
         """Pass ``texts`` on; after each, ``tally.rows`` is the number of rows done."""
         for text in texts:
             yield text

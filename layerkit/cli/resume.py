@@ -21,12 +21,8 @@ def resume(
     *,
     output: Annotated[
         str | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="OUT",
-            help="Save to this file or folder.",
-            show_default="MODEL; for a checkpoint, the file it belongs to",
+        options.output_option(
+            "MODEL; for a checkpoint, the file it belongs to", "Save to this file or folder."
         ),
     ] = None,
     data: options.Data = None,

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from layerkit.cli import console, options
 
-EXAMPLE = console.example(
-    "layerkit schema > layerkit.schema.json",
-)
+EXAMPLE = console.example("layerkit schema > layerkit.schema.json")
 
 
 def schema(*, as_json: options.Json = False) -> None:

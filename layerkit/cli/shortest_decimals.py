@@ -15,17 +15,7 @@ _DIGITS = (6, 7, 8, 9)  # 6 always survive in float32, 9 distinguish all float32
 
 
 def shortest_decimals(x: Array) -> Array:
-    """float64 numbers whose ``repr`` is the shortest decimal that reads back as ``x``.
-
-    Parameters
-    ----------
-    x
-        (n,) float32 or float64.
-
-    Returns
-    -------
-    Array
-        (n,) float64.
+    """(n,) float64 whose ``repr`` is the shortest decimal that reads back as the float ``x`` (n,).
 
     >>> shortest_decimals(np.array([0.1, 1 / 3, 16777216], np.float32)).tolist()
     [0.1, 0.33333334, 16777216.0]

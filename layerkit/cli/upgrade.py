@@ -19,12 +19,7 @@ EXAMPLE = console.example(
 def upgrade(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A model file.")],
     *,
-    output: Annotated[
-        str | None,
-        typer.Option(
-            "--output", "-o", metavar="OUT", help="Save to this file.", show_default="MODEL itself"
-        ),
-    ] = None,
+    output: Annotated[str | None, options.output_option("MODEL itself")] = None,
     as_is: Annotated[
         bool,
         typer.Option(

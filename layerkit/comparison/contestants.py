@@ -26,11 +26,7 @@ _MAGIC = b"\x83\xa8layerkit"  # the first bytes of every model file
 
 @dataclass
 class Entry:
-    """A contestant before it is judged: its spec and, by seed, its models.
-
-    Training fills in ``models``, ``failures``, ``seconds`` and ``notices`` by seed, and ``kept``:
-    the seeds whose runs were kept from an earlier comparison.
-    """
+    """A contestant before it is judged; training fills in what is kept by seed."""
 
     name: str
     kind: Kind
@@ -40,7 +36,7 @@ class Entry:
     failures: dict[int, str] = field(default_factory=dict)
     seconds: dict[int, float] = field(default_factory=dict)
     notices: dict[int, tuple[str, ...]] = field(default_factory=dict)
-    kept: list[int] = field(default_factory=list)
+    kept: list[int] = field(default_factory=list)  # seeds stored by an earlier comparison
 
     @property
     def first_model(self) -> Model | None:
@@ -51,12 +47,9 @@ class Entry:
 def read_contestants(
     contestants: Sequence[ContestantLike], settings: Sequence[str] = ()
 ) -> list[Entry]:
-    """Read all contestants; models that differ only in their seed become one.
+    """Read all contestants; models that differ only in name and seed become one.
 
-    Raises
-    ------
-    SpecError, ModelFileError, OSError
-        If one cannot be read, if there are none, or if ``settings`` have no spec to change.
+    Raises SpecError if there are none, or no spec that ``settings`` could change.
     """
     entries: list[Entry] = []
     by_recipe: dict[str, Entry] = {}
@@ -138,13 +131,7 @@ def _make_names_unique(entries: list[Entry]) -> None:
 
 
 def check_same_task(entries: Sequence[Entry]) -> None:
-    """Refuse contestants that have different tasks.
-
-    Raises
-    ------
-    DataError
-        If classes, targets or input differ; the message names both contestants and both values.
-    """
+    """Raise DataError, naming both contestants, if classes, targets or input differ."""
     tasks = [_task(e) for e in entries]
     for entry, task in zip(entries[1:], tasks[1:], strict=True):
         for what, expected in tasks[0].items():

@@ -24,30 +24,13 @@ JudgedSplit = Literal["test", "validation"]
 
 @dataclass(frozen=True)
 class ComparisonData:
-    """The data of a comparison.
-
-    Attributes
-    ----------
-    splits
-        The rows that specs are trained on, by name.
-    on
-        "test": the same rows for all; "validation": those that each seed holds out of training.
-    rows
-        The test rows, or None on "validation".
-    name
-        The name of the data in reports.
-    cautions
-        What a reader must know about them.
-    validation
-        The share of training rows that each seed holds out, on "validation".
-    """
+    """The rows that specs are trained on, and those that all contestants are judged on."""
 
     splits: Mapping[str, Rows]
-    on: JudgedSplit
-    rows: Rows | None
-    name: str
+    rows: Rows | None  # the judged rows; None for those that each seed holds out of training
+    name: str  # in reports
     cautions: tuple[str, ...] = ()
-    validation: float = 0.0
+    validation: float = 0.0  # the share of training rows that each seed holds out, if rows is None
 
     def arrays(self, model: Model, seed: int | None, loss: Loss) -> Arrays:
         """The judged rows as ``model`` sees them."""
@@ -79,18 +62,13 @@ def load_comparison_data(
 ) -> ComparisonData:
     """Load the data once for all contestants, and choose the rows that they are judged on.
 
-    Raises
-    ------
-    DataError
-        If the contestants have different tasks, or name different data and none are given, or if
-        there are no such rows.
-    SpecError
-        If their splits differ.
+    Raises DataError for different tasks, for different data where ``data`` is None, and if there
+    are no such rows; SpecError for different splits.
     """
     check_same_task(entries)
     splits, name = _load_splits(entries, data, dialect)
     if on == "validation":
-        return ComparisonData(splits, on, None, name, validation=_validation_share(entries))
+        return ComparisonData(splits, None, name, validation=_validation_share(entries))
     if splits.get("test") is None:
         _common_split(entries, "test")
     _, rows = test_split(splits, next((e.spec for e in entries if e.spec.train), entries[0].spec))
@@ -99,14 +77,14 @@ def load_comparison_data(
             "The data have no test split, so all rows were judged: a model that was trained on "
             "them looks better than it is."
         )
-        return ComparisonData(splits, on, splits["train"], name, (caution,))
+        return ComparisonData(splits, splits["train"], name, (caution,))
     if rows is None or len(rows) == 0:
         raise DataError(
             f"{name}: no test rows to compare on",
             hint="keep some, for example with --set train.test=0.2, or compare on the validation "
             "rows",
         )
-    return ComparisonData(splits, on, rows, name)
+    return ComparisonData(splits, rows, name)
 
 
 def _load_splits(
@@ -137,13 +115,7 @@ def _data_name(config: Any) -> str:
 
 
 def _common_split(entries: Sequence[Entry], key: str) -> Any:
-    """The value that all recipes give to ``key``, so that all are judged on the same rows.
-
-    Raises
-    ------
-    SpecError
-        If they differ.
-    """
+    """The value that all recipes give to ``key``; raises SpecError if they differ."""
     found = {
         json.dumps(e.spec.train.get(key), sort_keys=True): e.name for e in entries if e.spec.train
     }

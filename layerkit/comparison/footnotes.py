@@ -18,8 +18,7 @@ def footnotes(result: ComparisonResult) -> list[str]:
         f"{title} {text}" if title.endswith("?") else f"{title}: {text}"
         for title, text in interval_notes(result)
     ]
-    unsteady = unsteady_note(result)
-    return [*lines, *cost_notes(result), *([unsteady] if unsteady else [])]
+    return [*lines, *cost_notes(result), *unsteady_notes(result)]
 
 
 def training_warnings(result: ComparisonResult) -> list[str]:
@@ -148,12 +147,12 @@ def cost_notes(result: ComparisonResult) -> list[str]:
     return notes
 
 
-def unsteady_note(result: ComparisonResult) -> str | None:
+def unsteady_notes(result: ComparisonResult) -> list[str]:
     """A warning if the machine was busy while inference was timed."""
     if all(c.timing.steady for c in result.contestants if c.timing):
-        return None
-    return (
+        return []
+    return [
         "The times are unsteady because the machine was busy (the first contestant differs from "
         "itself, or the rounds differ from each other): do not rely on these times and ratios; "
         "compare again when nothing else runs."
-    )
+    ]

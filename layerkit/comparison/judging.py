@@ -27,22 +27,12 @@ _JACKKNIFE = 256  # groups left out one by one, each of which computes the metri
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One model on the judged rows.
+    """One model on the judged rows."""
 
-    Attributes
-    ----------
-    predictions, targets
-        (n, k) and what ``Metric.value`` compares them with.
-    values
-        "loss" and each metric.
-    losses
-        (n,) the loss of each row.
-    """
-
-    predictions: Array
-    targets: Array
-    values: dict[str, float]
-    losses: Array
+    predictions: Array  # (n, k)
+    targets: Array  # what Metric.value compares them with
+    values: dict[str, float]  # "loss" and each metric
+    losses: Array  # (n,)
 
     def __len__(self) -> int:
         return len(self.losses)
@@ -53,13 +43,7 @@ Evaluations = Mapping[int | None, Evaluation]
 
 
 def shared_metrics(entries: Sequence[Entry]) -> dict[str, Metric]:
-    """Every metric that a contestant's recipe names and that applies to all contestants, by name.
-
-    Raises
-    ------
-    PluginError
-        If one is not installed.
-    """
+    """Every metric that a contestant's recipe names and that applies to all contestants."""
     configs: dict[str, Any] = {}
     kinds = []
     for e in entries:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,35 +23,20 @@ from layerkit.core.parts import Metric
 class MetricRuns:
     """One contestant's runs in one metric.
 
-    Attributes
-    ----------
-    seeds, values
-        Of the runs, and the metric of each (k,).
-    count
-        Number of rows that each run was judged on.
-    higher_is_better, share
-        What kind of metric it is; a share counts the rows that are right.
-    rows
-        (k, n) the metric row by row; None if it is no mean over rows, or each run has its own rows.
-    resamples, jackknife
-        (k, b) on rows drawn again and (k, g) with rows left out, if it is no mean over rows.
-    validation_ratio
-        n2/n1 if each run was judged on its own n2 validation rows, held out of n1 + n2.
-    diverged
-        Seeds of the runs that diverged. In a share they are among ``seeds``, with no row right;
-        other metrics have no worst value, so there these runs have none.
+    Seeds that ``diverged`` are among ``seeds`` in a share, with no row right; other metrics have no
+    worst value, so there these runs have none.
     """
 
     seeds: tuple[int | None, ...]
-    values: Array
-    count: int
+    values: Array  # (k,) of each run
+    count: int  # rows that each run was judged on
     higher_is_better: bool
-    share: bool
-    rows: Array | None = None
-    resamples: Array | None = None
-    jackknife: Array | None = None
-    validation_ratio: float | None = None
-    diverged: frozenset[int | None] = field(default_factory=frozenset)
+    share: bool  # whether the metric counts the rows that are right
+    rows: Array | None = None  # (k, n) row by row, if it is a mean over rows, the same in each run
+    resamples: Array | None = None  # (k, b) on rows drawn again, if it is no mean over rows
+    jackknife: Array | None = None  # (k, g) with rows left out, if it is no mean over rows
+    validation_ratio: float | None = None  # n2/n1 if each run has n2 of its n1 + n2 rows held out
+    diverged: frozenset[int | None] = frozenset()
 
     def finished(self) -> MetricRuns:
         """Without the runs that diverged."""
@@ -151,23 +136,14 @@ def _with_diverged(runs: MetricRuns) -> MetricRuns:
 
 @dataclass(frozen=True)
 class PairedRuns:
-    """One contestant minus another in one metric.
+    """One contestant minus another in one metric; without common seeds, the means of all runs.
 
-    Attributes
-    ----------
-    seeds
-        That both have; empty if none: then the means of all runs are compared.
-    gaps
-        (k,) the difference of each pair of runs.
-    estimate
-        Of the mean difference.
-    better, worse
-        Number of rows on which it is better and worse, averaged over runs; None if the metric is
-        no mean over rows.
+    ``better`` and ``worse`` count the rows on which its mean over runs is; None if the metric is no
+    mean over rows.
     """
 
-    seeds: tuple[int | None, ...]
-    gaps: Array
+    seeds: tuple[int | None, ...]  # that both have
+    gaps: Array  # (k,) of each pair of runs
     estimate: Estimate
     better: int | None = None
     worse: int | None = None

@@ -22,20 +22,14 @@ _TOLERANCE = 0.02  # beyond what equal rows explain
 
 @dataclass(frozen=True)
 class Overlap:
-    """The judged rows that a contestant was fitted on, as its files tell.
+    """The judged rows that a contestant was fitted on, by the record in its files.
 
-    Attributes
-    ----------
-    share
-        Share of the judged rows that equal fitted ones, the largest of its models.
-    expected
-        The share to expect by coincidence, as in small tables of integers.
-    digests
-        By seed, of the rows that a model was fitted on, in any order, and the columns it saw.
+    ``digests`` are, by seed, of the rows that a model was fitted on, in any order, and name the
+    columns it saw.
     """
 
-    share: float
-    expected: float
+    share: float  # of the judged rows that equal fitted ones, the largest of its models
+    expected: float  # the share to expect by coincidence, as in small tables of integers
     digests: dict[int | None, tuple[str, str]]
 
     @property
@@ -128,8 +122,6 @@ def overlap_cautions(
 
 def _fitted_differently(first: Overlap, other: Overlap) -> bool:
     """Whether two contestants were fitted on different rows with the same seed."""
-    for seed in first.digests.keys() & other.digests.keys():
-        (mine, columns), (theirs, others) = first.digests[seed], other.digests[seed]
-        if columns == others and mine != theirs:
-            return True
-    return False
+    common = first.digests.keys() & other.digests.keys()
+    pairs = [(*first.digests[seed], *other.digests[seed]) for seed in common]
+    return any(cols == others and mine != theirs for mine, cols, theirs, others in pairs)

@@ -21,19 +21,14 @@ import numpy as np
 import layerkit
 from layerkit.comparison import formatting as fmt
 from layerkit.comparison.comparison import Comparison
-from layerkit.comparison.contestants import (
-    ContestantLike,
-    Entry,
-    check_same_task,
-    read_contestants,
-)
+from layerkit.comparison.contestants import ContestantLike, Entry, check_same_task, read_contestants
 from layerkit.comparison.data import ComparisonData, JudgedSplit, load_comparison_data
 from layerkit.comparison.judging import judge, shared_metrics
 from layerkit.comparison.metric_runs import metric_runs
 from layerkit.comparison.overlap import Overlap, overlap_cautions
 from layerkit.comparison.results import Contestant, Difference, LayerRow, Summary, Timing
 from layerkit.comparison.statistics.intervals import Levels, wilson_bounds
-from layerkit.comparison.timing import BATCH_ROWS, Timings, time_models
+from layerkit.comparison.timing import BATCH_ROWS, time_models
 from layerkit.comparison.trainings import ComparisonStoppedError, notices_by_text, train_entries
 from layerkit.comparison.verdicts import (
     ContestantRuns,
@@ -131,7 +126,8 @@ def compare(
     main = next(iter(runs))
     best = best_contestants({i: r for i, r in enumerate(runs[main]) if r}, confidence)
     compared = _differences(entries, runs, main, confidence)
-    timings = _time(entries, judged) if timing else None
+    models = {e.name: e.first_model for e in entries if e.first_model is not None}
+    timings = time_models(models, judged.sample(BATCH_ROWS)) if timing and models else None
     return Comparison(
         contestants=tuple(
             _contestant(
@@ -197,12 +193,6 @@ def _differences(
             each = [r if same else None for r, same in zip(each, same_loss, strict=True)]
         found[name] = differences(each, name, levels, main=name == main)
     return found
-
-
-def _time(entries: Sequence[Entry], judged: ComparisonData) -> Timings | None:
-    """Inference of each contestant's first model, by contestant; None without models."""
-    models = {e.name: e.first_model for e in entries if e.first_model is not None}
-    return time_models(models, judged.sample(BATCH_ROWS)) if models else None
 
 
 def _contestant(

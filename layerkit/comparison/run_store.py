@@ -33,24 +33,12 @@ from layerkit.training.recipe import Recipe
 
 @dataclass(frozen=True)
 class StoredRun:
-    """One finished training.
+    """One finished training."""
 
-    Attributes
-    ----------
-    model
-        None if it diverged.
-    seconds
-        Of training; None if unknown.
-    notices
-        Its warnings.
-    diverged
-        Why it diverged, or None.
-    """
-
-    model: Model | None
-    seconds: float | None
+    model: Model | None  # None if it diverged
+    seconds: float | None  # None if unknown
     notices: tuple[str, ...] = ()
-    diverged: str | None = None
+    diverged: str | None = None  # why
 
 
 class RunStore:
@@ -60,10 +48,7 @@ class RunStore:
     """
 
     def __init__(
-        self,
-        folder: Path | None,
-        splits: Mapping[str, Rows],
-        warn: Callable[[str], object] = str,
+        self, folder: Path | None, splits: Mapping[str, Rows], warn: Callable[[str], object] = str
     ) -> None:
         self.folder = folder
         self._warn = warn

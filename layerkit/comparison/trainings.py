@@ -93,11 +93,7 @@ def train_entries(
     """Fill in ``models``, ``failures``, ``seconds``, ``notices`` and ``kept`` of each spec's entry.
 
     Contestants take turns within a seed, so that a machine that slows down slows all of them.
-
-    Raises
-    ------
-    ComparisonStoppedError
-        If the listener stops it; finished runs are kept in ``folder``, if there is one.
+    Raises ComparisonStoppedError if the listener stops it; ``folder`` keeps the finished runs.
     """
     specs = [e for e in entries if e.kind == "spec"]
     base = (entries[0].spec.train or {}).get("seed", 0)
@@ -123,11 +119,7 @@ def train_entries(
 
 
 def _train(
-    entry: Entry,
-    seed: int,
-    splits: Mapping[str, Rows],
-    store: RunStore,
-    recorder: NoticeRecorder,
+    entry: Entry, seed: int, splits: Mapping[str, Rows], store: RunStore, recorder: NoticeRecorder
 ) -> StoredRun | None:
     """One training, or the stored one; None if the listener stopped it."""
     recorder.start_run(entry.name)

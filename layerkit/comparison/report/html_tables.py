@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import groupby
 
 from layerkit.comparison import formatting as fmt
@@ -145,7 +146,8 @@ def cost_table(result: ComparisonResult) -> str:
 
 def architecture_card(i: int, c: Contestant) -> str:
     """A card with the layers of one contestant, equal neighbours joined."""
-    rows = [_layer_row(list(group)) for _, group in groupby(c.layers, key=_without_name)]
+    nameless = groupby(replace(layer, name="") for layer in c.layers)
+    rows = [_layer_row(row, len(list(group))) for row, group in nameless]
     heads = ("layer", "shape of a row", "parameters")
     top = element("tr", *(element("th", head, scope="col") for head in heads))
     providers = [
@@ -163,17 +165,8 @@ def architecture_card(i: int, c: Contestant) -> str:
     )
 
 
-def _without_name(row: LayerRow) -> tuple[object, ...]:
-    return row.type, row.in_shape, row.out_shape, row.parameters
-
-
-def _layer_row(group: list[LayerRow]) -> str:
-    row = group[0]
-    times = f"{len(group)} × " if len(group) > 1 else ""
+def _layer_row(row: LayerRow, count: int) -> str:
+    times = f"{count} × " if count > 1 else ""
     shapes = (" × ".join(map(str, shape)) or "1" for shape in (row.in_shape, row.out_shape))
-    cells = (
-        f"{times}{escape(row.type)}",
-        " → ".join(shapes),
-        f"{row.parameters * len(group):,}",
-    )
+    cells = (f"{times}{escape(row.type)}", " → ".join(shapes), f"{row.parameters * count:,}")
     return element("tr", *(element("td", cell) for cell in cells))

@@ -13,7 +13,7 @@ from layerkit.comparison.footnotes import (
     interval_notes,
     run_notes,
     training_warnings,
-    unsteady_note,
+    unsteady_notes,
 )
 from layerkit.comparison.report.charts import dot_plot, forest_plot
 from layerkit.comparison.report.curves import curve_plot, has_curve, swatch
@@ -143,13 +143,12 @@ def _charts(r: ComparisonResult) -> str:
 
 
 def _tables(r: ComparisonResult) -> str:
-    unsteady = unsteady_note(r)
     return "".join(
         [
             element("h2", "Numbers"),
             *(metric_table(r, metric) for metric in r.metrics),
             cost_table(r),
-            _paragraphs([unsteady] if unsteady else [], "caution"),
+            _paragraphs(unsteady_notes(r), "caution"),
             _paragraphs(cost_notes(r), "note"),
         ]
     )

@@ -70,33 +70,21 @@ class VarianceShares:
 class Estimate:
     """The mean of ``runs`` runs on ``rows`` rows, and its variance over both.
 
-    Attributes
-    ----------
-    seed_variance, row_variance
-        Variance of the mean: V_s and V_r; None where it cannot be measured.
-    residual
-        The part that V_s and V_r share.
-    row_bounds
-        The interval over rows, which may be skewed.
-    row_method
-        How it is computed, in words.
-    validation_ratio
-        n2/n1 if each run has its own rows; then ``seed_variance`` covers both sources of variation.
-    limits, min_width
-        The values that are possible, and the narrowest interval that is.
+    Variances are of the mean; None where they cannot be measured. With a ``validation_ratio``
+    (n2/n1, where each run has its own rows), ``seed_variance`` covers both sources of variation.
     """
 
     mean: float
     runs: int
     rows: int
-    seed_variance: float | None = None
-    row_variance: float | None = None
-    residual: float = 0.0
-    row_bounds: Bounds | None = None
-    row_method: str = ""
+    seed_variance: float | None = None  # V_s
+    row_variance: float | None = None  # V_r
+    residual: float = 0.0  # the part that V_s and V_r share
+    row_bounds: Bounds | None = None  # over rows; may be skewed
+    row_method: str = ""  # how they are computed, in words
     validation_ratio: float | None = None
-    limits: tuple[float, float] = (-math.inf, math.inf)
-    min_width: float = 0.0
+    limits: tuple[float, float] = (-math.inf, math.inf)  # of possible values
+    min_width: float = 0.0  # of an interval
 
     @property
     def covers_both(self) -> bool:

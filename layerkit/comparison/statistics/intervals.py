@@ -1,17 +1,11 @@
 """Confidence intervals, each saying which source of variation it covers.
 
-Two sources are kept apart. *Seeds*: would another training run differ? Answered by the spread
-between runs that differ only in initial weights, order of rows and dropout. *Rows*: would another
-test set differ? Answered for these models, judged on other rows drawn like the test rows. The
-interval that is printed covers both (``statistics.estimates``); the two here are its parts.
+*Seeds*: would another training run differ? Answered by the spread between runs that differ only in
+initial weights, order of rows and dropout. *Rows*: would another test set differ? Answered for
+these models, judged on other rows drawn like the test rows. ``statistics.estimates`` covers both.
 
-Neither covers other training rows or other recipe settings: on test rows all seeds share one
-train/test split (Bouthillier et al., "Accounting for Variance in Machine Learning Benchmarks",
-MLSys 2021, vary them all). On validation rows each seed draws its own split, and the interval is
-widened because such splits overlap.
-
-Each interval comes twice: at the requested confidence, and widened by Bonferroni's rule so that all
-comparisons with the first contestant hold *jointly* at that confidence.
+Neither covers other training rows or other recipe settings; Bouthillier et al., "Accounting for
+Variance in Machine Learning Benchmarks" (MLSys 2021), vary them all.
 """
 
 from __future__ import annotations

@@ -21,16 +21,14 @@ def holm_signs(bounds: Sequence[Bounds | None], confidence: float) -> list[int]:
     unsettled = {i: b for i, b in enumerate(bounds) if b is not None}
     while unsettled:
         level = Levels(confidence, len(unsettled)).joint
-        settled = []
-        for i, at in unsettled.items():
+        open_before = len(unsettled)
+        for i, at in list(unsettled.items()):
             low, high = at(level)
             if low > 0 or high < 0:
                 signs[i] = 1 if low > 0 else -1
-                settled.append(i)
-        if not settled:
+                del unsettled[i]
+        if len(unsettled) == open_before:
             break
-        for i in settled:
-            del unsettled[i]
     return signs
 
 

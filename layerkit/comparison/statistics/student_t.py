@@ -19,10 +19,7 @@ from functools import lru_cache
 def t_probability(t: float, df: int) -> float:
     """The probability that T lies between -``t`` and ``t``, A(t|df) above.
 
-    Raises
-    ------
-    ValueError
-        If ``df`` is below 1.
+    Raises ValueError for ``df`` below 1.
     """
     if df < 1:
         raise ValueError(f"df: expected at least 1 degree of freedom, got {df}")
@@ -38,15 +35,10 @@ def t_probability(t: float, df: int) -> float:
 
 @lru_cache(maxsize=4096)
 def t_quantile(confidence: float, df: int) -> float:
-    """The t > 0 for which P(-t <= T <= t) is ``confidence``.
+    """The t > 0 for which P(-t <= T <= t) is ``confidence``; ValueError outside (0, 1).
 
     >>> round(t_quantile(0.95, 4), 3)
     2.776
-
-    Raises
-    ------
-    ValueError
-        If ``confidence`` is not between 0 and 1, or ``df`` is below 1.
     """
     if not 0 < confidence < 1:
         raise ValueError(f"confidence: expected a number between 0 and 1, got {confidence}")
