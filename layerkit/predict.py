@@ -158,13 +158,7 @@ class Predictor:
         return self._fast
 
     def accelerate(self, *, on: bool) -> None:
-        """Use compiled kernels from now on, or NumPy again.
-
-        Raises
-        ------
-        MissingExtraError
-            If numba is not installed.
-        """
+        """Use compiled kernels from now on (MissingExtraError without numba), or NumPy again."""
         if on:
             require_numba()
         self._fast, self._program = on, None

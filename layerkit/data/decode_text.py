@@ -14,10 +14,7 @@ _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 def decoded(raw: bytes, source: str, encoding: str | None = None) -> str:
     """``raw`` as text without a byte order mark, its lines ending in a line feed.
 
-    Raises
-    ------
-    DataError
-        If it is not text in that encoding; the message gives the line.
+    Raises DataError, which gives the line, if it is not text in that encoding.
     """
     named = _encoding(raw, encoding)
     try:
@@ -31,13 +28,7 @@ def decoded(raw: bytes, source: str, encoding: str | None = None) -> str:
 def decoded_pieces(
     pieces: Iterable[bytes], source: str, encoding: str | None = None
 ) -> Iterator[str]:
-    """``decoded`` for bytes in pieces.
-
-    Raises
-    ------
-    DataError
-        Same as ``decoded``, with the piece that holds the fault.
-    """
+    """``decoded`` for bytes in pieces; an error is raised with the piece that holds the fault."""
     stream = iter(pieces)
     first = next(stream, b"")
     named = _encoding(first, encoding)

@@ -60,11 +60,9 @@ class Dialect:
     def __post_init__(self) -> None:
         if self.delimiter is not None:
             object.__setattr__(self, "delimiter", _NAMED.get(self.delimiter, self.delimiter))
-        if isinstance(self.missing_values, str) or self.missing_values is None:
-            given = () if self.missing_values is None else (self.missing_values,)
-            object.__setattr__(self, "missing_values", given)
-        cells = tuple(str(cell).strip() for cell in self.missing_values)
-        object.__setattr__(self, "missing_values", cells)
+        given: Any = () if self.missing_values is None else self.missing_values
+        cells = (given,) if isinstance(given, str) else given
+        object.__setattr__(self, "missing_values", tuple(str(cell).strip() for cell in cells))
         for name in ("delimiter", "decimal", "thousands", "quote"):
             _check_character(name, getattr(self, name))
         if self.decimal not in (None, ".", ","):
@@ -96,10 +94,7 @@ class Dialect:
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Self:
         """The dialect among ``settings``; their other keys are ignored."""
-        given = {k: settings[k] for k in DIALECT_KEYS if settings.get(k) is not None}
-        if "missing_values" in given and not isinstance(given["missing_values"], str):
-            given["missing_values"] = tuple(given["missing_values"])
-        return cls(**given)
+        return cls(**{k: settings[k] for k in DIALECT_KEYS if settings.get(k) is not None})
 
     def given(self) -> dict[str, Any]:
         """The fields that are set, by name: keyword arguments of ``read_rows``."""

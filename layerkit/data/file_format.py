@@ -31,21 +31,10 @@ _IDX_STARTS = tuple(bytes((0, 0, code)) for code in (0x08, 0x09, 0x0B, 0x0C, 0x0
 
 
 def detect_format(given: str | None, name: str, raw: bytes) -> str:
-    """One of the formats of ``read_rows``.
+    """The format, one of those of ``read_rows``: ``given`` by the user, else detected.
 
-    Parameters
-    ----------
-    given
-        The user's choice, which goes first.
-    name
-        Of the file; empty for a stream.
-    raw
-        Its first bytes.
-
-    Raises
-    ------
-    DataSourceError
-        If the format is unknown, or there is no reader for it.
+    It is detected from the file's ``name``, empty for a stream, or from the first bytes, ``raw``.
+    Raises DataSourceError if the format is unknown or has no reader.
     """
     if given is not None:
         short = given.lower().removeprefix(".").removesuffix(".gz")

@@ -27,12 +27,8 @@ def take_labels(rows: Rows, labels: Labels, fmt: CellFormat | None = None) -> Ro
     """``rows`` with the columns ``labels`` moved to their labels, unless they have labels already.
 
     One column gives labels (n,): integers if all cells are integers, numbers with their spelling if
-    all are numbers, else text. Several columns give (n, k) float64.
-
-    Raises
-    ------
-    DataError
-        If there is no such column, or one of several holds text.
+    all are numbers, else text. Several columns give (n, k) float64. Raises DataError if there is no
+    such column, or one of several holds text.
     """
     if labels is None or rows.labels is not None:
         return rows

@@ -126,13 +126,7 @@ def _from_mapping(data: Mapping[str, Any], base: Path | None, options: Options) 
 
 
 def _found(name: Any, base: Path | None) -> Path:
-    """The file or folder ``name``; ``base`` itself if the user gave one that does not contain it.
-
-    Raises
-    ------
-    UnknownTypeError, DataSourceError
-        If there is none.
-    """
+    """The file or folder ``name``; ``base`` itself if it is given and does not contain that."""
     home = data_home()
     parents = [base] if base is not None else [Path(), *([home] if home is not None else [])]
     for folder in parents:

@@ -36,12 +36,7 @@ def has_idx(folder: Path) -> bool:
 def load_idx(folder: Path) -> dict[str, Rows]:
     """The splits in ``folder``: images flat, (n, height * width), with their labels (n,).
 
-    Raises
-    ------
-    DataSourceError
-        If there is no training split, or images and labels do not match.
-    DataError
-        If a file is damaged.
+    Raises DataSourceError if there is no training split, or images and labels do not match.
     """
     splits = {split: rows for split in _STEMS if (rows := _split(folder, split)) is not None}
     if "train" not in splits:

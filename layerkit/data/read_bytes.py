@@ -24,10 +24,8 @@ _PIECE = 1 << 19
 def read_bytes(source: Source) -> tuple[bytes, str]:
     """The contents, decompressed, and a name for messages.
 
-    Raises
-    ------
-    DataSourceError
-        If the file does not exist, is a folder, cannot be read, or is damaged gzip.
+    Raises DataSourceError if the file does not exist, is a folder, cannot be read, or is damaged
+    gzip.
     """
     pieces, name = _open(source, size=-1)
     raw = b"".join(pieces)
@@ -38,13 +36,7 @@ def read_bytes(source: Source) -> tuple[bytes, str]:
 
 
 def byte_pieces(source: Source) -> tuple[Iterator[bytes], str]:
-    """The contents in pieces, decompressed, and a name for messages.
-
-    Raises
-    ------
-    DataSourceError
-        Same as ``read_bytes``; a fault in the contents is raised with the piece that holds it.
-    """
+    """``read_bytes`` in pieces; a fault in the contents is raised with the piece that holds it."""
     pieces, name = _open(source, _PIECE)
     return _decompressed(pieces, name), name
 
@@ -146,13 +138,7 @@ def _gzip_errors(name: str) -> Iterator[None]:
 
 
 def refuse_web_page(raw: bytes, name: str) -> None:
-    """Refuse what a failed download leaves in place of data.
-
-    Raises
-    ------
-    DataSourceError
-        If ``raw`` is a web page or a Git LFS pointer.
-    """
+    """Raise DataSourceError for what failed downloads leave: a web page or a Git LFS pointer."""
     start = raw[:200].lstrip().lower()
     if start.startswith((b"<!doctype", b"<html", b"<?xml")):
         hint = "it is a web page: the download failed"

@@ -22,26 +22,15 @@ def split_rows(
     stratify: Array | None = None,
     spare: Array | None = None,
 ) -> tuple[Rows, Rows]:
-    """Split off a random ``fraction`` of the rows: (rest, part), both shuffled.
+    """Split off a random ``fraction`` of the rows: (rest, part), both shuffled and never empty.
 
-    Parameters
-    ----------
-    fraction
-        Between 0 and 1; rounded to a number of rows that leaves at least 1 in each part.
-    rng
-        The only source of randomness: the same generator state gives the same split.
-    stratify
-        (n,) labels: each class gives its proportion; the rows left over by rounding come from the
-        classes with the largest remainders.
-    spare
-        (n,) class numbers: no class gives its last row. If the draw took all its rows, one stays
-        and a row of the class that has most left replaces it, if any has two.
+    The same state of ``rng`` gives the same split. With ``stratify``, labels (n,), each class gives
+    its proportion; the rows left over by rounding come from the classes with the largest
+    remainders. With ``spare``, class numbers (n,), no class gives its last row: if the draw took
+    all its rows, one stays and a row of the class that has most left replaces it, if any has two.
 
-    Raises
-    ------
-    DataError
-        If ``fraction`` is out of range, there are fewer than two rows, ``stratify`` has another
-        length, or each class of ``spare`` has one row only.
+    Raises DataError if ``fraction`` is out of range, there are fewer than two rows, ``stratify``
+    has another length, or each class of ``spare`` has one row only.
     """
     n = len(rows)
     if not 0 < fraction < 1:
@@ -99,12 +88,8 @@ def split_by_column(rows: Rows, column: str, values: Sequence[str | float]) -> t
     """Split off the rows whose ``column`` is in ``values``: (rest, part), both in order.
 
     The column stays in the rows: exclude it from the inputs (``InputContract.fit``,
-    ``exclude=[column]``).
-
-    Raises
-    ------
-    DataError
-        If there is no such column, a value does not occur in it, or one part is empty.
+    ``exclude=[column]``). Raises DataError if there is no such column, a value does not occur in
+    it, or one part is empty.
     """
     there = rows.columns or {}
     if column not in there:

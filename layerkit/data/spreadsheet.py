@@ -19,12 +19,7 @@ _QUOTED = re.compile(r"[\",;|\t\r\n]|^\s|\s$")  # any delimiter that a reader ma
 
 
 def cell(text: str, *, raw: bool = False) -> str:
-    """``text`` as one cell of CSV, escaped, and quoted if necessary.
-
-    Parameters
-    ----------
-    raw
-        Whether to leave out the escape.
+    """``text`` as one cell of CSV, escaped unless ``raw``, and quoted if necessary.
 
     >>> cell("=1+1"), cell("-1"), cell("a;b")
     ("'=1+1", '-1', '"a;b"')

@@ -20,10 +20,7 @@ def column_names(
 ) -> tuple[str, ...] | None:
     """The names of the contract, or None if it goes by position.
 
-    Raises
-    ------
-    ShapeError
-        If there are more or fewer columns than the model takes.
+    Raises ShapeError if there are more or fewer columns than the model takes.
     """
     if columns is not None:
         return tuple(_column_name(c, i) for i, c in enumerate(columns))

@@ -62,17 +62,8 @@ class DataContract(NamedTuple):
     ) -> Self:
         """What a spec alone says of the data, before any training rows are seen.
 
-        Parameters
-        ----------
-        given, output
-            The sections ``input`` and ``output`` of a resolved spec.
-        in_shape, out_shape
-            One row as the first layer sees it and as the last layer gives it.
-
-        Raises
-        ------
-        SpecError
-            If a choice is malformed.
+        ``given`` and ``output`` are the sections ``input`` and ``output`` of a resolved spec; the
+        shapes are those of one row as the first layer sees it and as the last layer gives it.
         """
         center = spread = fill = None
         columns = None if given["columns"] is None else tuple(given["columns"])
@@ -111,10 +102,7 @@ class DataContract(NamedTuple):
     def from_spec(cls, spec: object) -> Self:
         """The contract that ``to_spec`` wrote.
 
-        Raises
-        ------
-        SpecError
-            If ``spec`` does not keep rule 3.5 of FORMAT.md, or layerkit cannot use it.
+        Raises SpecError if ``spec`` does not keep rule 3.5 of FORMAT.md, or layerkit cannot use it.
         """
         from layerkit.codec.contract import check_data_contract, closed_map  # only for files
 

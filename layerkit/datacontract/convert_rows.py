@@ -21,10 +21,7 @@ _EXACT = 2**53  # up to here every whole number is a float64
 def as_rows(rows: object) -> Rows:
     """``rows`` as ``Rows``: an array, nested sequences, mappings, or a table of another library.
 
-    Raises
-    ------
-    DataError
-        If they are none of these, or nested sequences or columns differ in length.
+    Raises DataError if they are none of these, or nested sequences or columns differ in length.
     """
     if isinstance(rows, Rows):
         return rows
@@ -106,11 +103,8 @@ def at_source(rows: object) -> Iterator[None]:
 def one_batch(values: Array, shape: Shape, *, alone: bool) -> Array | None:
     """``values`` as (n, *shape), or None if they are not of that form.
 
-    Parameters
-    ----------
-    values
-        (n, *shape), (n, prod(shape)), for a shape of one axis also (n, ...) of as many numbers
-        (pictures), or, if ``alone``, one row of ``shape`` or all its numbers.
+    They may be (n, *shape), (n, prod(shape)), for a shape of one axis also (n, ...) of as many
+    numbers (pictures), or, if ``alone``, one row of ``shape`` or all its numbers.
     """
     flat = math.prod(shape)
     if alone and values.shape == shape:

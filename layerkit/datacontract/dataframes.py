@@ -25,10 +25,7 @@ _NOT_YET = {"collect": "LazyFrame", "compute": "DataFrame", "toPandas": "DataFra
 def frame_columns(rows: object) -> dict[str, Array] | None:
     """Columns (n,) by name of a table or a record with names; None if ``rows`` is neither.
 
-    Raises
-    ------
-    DataError
-        If two columns have one name, or the table is not computed yet.
+    Raises DataError if two columns have one name, or the table is not computed yet.
     """
     _refuse_lazy(rows)
     named = _named(rows) or _record(rows)
@@ -76,10 +73,7 @@ def _record(rows: Any) -> Iterator[tuple[object, object]] | None:
 def label_cells(given: object) -> Array:
     """Labels given beside rows, (n,) or (n, k), as an array that loses nothing.
 
-    Raises
-    ------
-    DataError
-        If they are not an array of cells, or of uneven lengths.
+    Raises DataError if they are not an array of cells, or of uneven lengths.
     """
     _refuse_lazy(given)
     named = _named(given)
@@ -104,12 +98,8 @@ def _refuse_lazy(rows: object) -> None:
 def cells_of(column: object, name: str | None = None) -> Array:
     """One column of a table, or the labels of a pair, as an array that loses nothing.
 
-    A list of mixed types stays a list of objects: NumPy would make all of it text or floats.
-
-    Raises
-    ------
-    DataError
-        If it is not an array of cells.
+    A list of mixed types stays a list of objects: NumPy would make all of it text or floats. Raises
+    DataError if ``column`` is not an array of cells.
     """
     if isinstance(column, (list, tuple)) and _mixed(column):
         cells = np.empty(len(column), object)
@@ -132,10 +122,7 @@ def _mixed(cells: list[Any] | tuple[Any, ...]) -> bool:
 def as_array(given: object, name: str | None = None) -> Array:
     """``given`` as an array, masked cells as missing values.
 
-    Raises
-    ------
-    DataError
-        If it cannot be one, or is nested with uneven lengths.
+    Raises DataError if it cannot be one, or is nested with uneven lengths.
     """
     _refuse_lazy(given)
     if _is_masked(given):

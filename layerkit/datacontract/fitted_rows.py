@@ -33,21 +33,11 @@ _AT = "spec.fit"
 
 @dataclass(frozen=True)
 class FittedRows:
-    """The rows that a model was fitted on.
+    """The rows that a model was fitted on."""
 
-    Attributes
-    ----------
-    count
-        How many; after several trainings on different rows, their sum.
-    digest
-        64 hex digits, the same for the same rows in any order.
-    sketch
-        The smallest distinct hashes, ascending, at most 512.
-    """
-
-    count: int
-    digest: str
-    sketch: tuple[int, ...]
+    count: int  # after several trainings on different rows, their sum
+    digest: str  # 64 hex digits, the same for the same rows in any order
+    sketch: tuple[int, ...]  # the smallest distinct hashes, ascending, at most 512
 
     @property
     def complete(self) -> bool:
@@ -80,13 +70,7 @@ class Fit:
 
     @classmethod
     def from_spec(cls, spec: object) -> Fit:
-        """The record that ``to_spec`` wrote.
-
-        Raises
-        ------
-        SpecError
-            If ``spec`` is malformed.
-        """
+        """The record that ``to_spec`` wrote; raises SpecError if ``spec`` is malformed."""
         from layerkit.codec.contract import closed_map  # only for files
         from layerkit.codec.names import matches
 
@@ -124,32 +108,17 @@ def kernels_used(*, fast: bool) -> dict[str, str]:
 
 
 def fitted_rows(contract: DataContract, rows: Rows) -> FittedRows:
-    """The record of labelled ``rows`` that a model of ``contract`` is fitted on.
-
-    Raises
-    ------
-    DataError
-        If they do not keep the contract.
-    """
+    """The record of labelled ``rows`` that a model of ``contract`` is fitted on."""
     hashes = np.sort(_hashes(contract, rows))
     digest = hashlib.sha256(hashes.astype("<u8").data).hexdigest()
     return FittedRows(len(hashes), digest, tuple(np.unique(hashes)[:_KEPT].tolist()))
 
 
 def share_seen(fit: Fit | None, contract: DataContract, rows: Rows) -> float | None:
-    """The estimated share of labelled ``rows`` that equal rows that a model was fitted on.
+    """The estimated share of labelled ``rows`` that equal rows that a model was fitted on, 0 to 1.
 
-    ``fit`` and ``contract`` are the model's. Exact for models fitted on at most 512 rows.
-
-    Returns
-    -------
-    float or None
-        0 to 1; None if the model has no record, or the record holds for none of these rows.
-
-    Raises
-    ------
-    DataError
-        If the rows do not keep the model's data contract.
+    ``fit`` and ``contract`` are the model's. Exact for models fitted on at most 512 rows; None if
+    the model has no record, or the record holds for none of these rows.
     """
     if fit is None or len(rows) == 0:
         return None

@@ -58,42 +58,21 @@ def all_finite(x: Array) -> bool:
 class InputContract:
     """What an input row must look like, and how it becomes numbers for the model.
 
-    Parameters
-    ----------
-    shape
-        One row, without the batch axis; its last axis, of size w, is that of the columns.
-    dtype
-        Of the arrays that the model is fed.
-    columns
-        Names of the w columns, in the model's order; None if columns go by position.
-    center, scale
-        (w,) float64 each, or both None: the model is fed (x - center) / scale.
-    low, high
-        (w,) float64 each, or both None: the range that training saw. Not enforced; see
-        ``outside``.
-    missing
-        (w,) float64 that replace missing values, or None: rows with one are refused.
-    missing_values
-        Further spellings of a missing value.
-
-    Without ``columns`` any of these may be (1,): one number for every element. Rows of more than
-    65,536 elements are described so, since a file has no place for more.
-
-    Raises
-    ------
-    SpecError
-        If the fields do not fit together.
+    The last axis of ``shape``, of size w, is that of the columns. The arrays are (w,) float64;
+    without ``columns`` they may be (1,): one number for every element. Rows of more than 65,536
+    elements are described so, since a file has no place for more. Raises SpecError or ShapeError if
+    the fields do not fit together.
     """
 
-    shape: Shape
-    dtype: Literal["float32", "float64"] = "float32"
-    columns: tuple[str, ...] | None = None
-    center: Array | None = None
+    shape: Shape  # of a row, without the batch axis
+    dtype: Literal["float32", "float64"] = "float32"  # that the model is fed
+    columns: tuple[str, ...] | None = None  # in the model's order; None: they go by position
+    center: Array | None = None  # with scale: the model is fed (x - center) / scale
     scale: Array | None = None
-    low: Array | None = None
+    low: Array | None = None  # with high: the range that training saw, not enforced
     high: Array | None = None
-    missing: Array | None = None
-    missing_values: tuple[str, ...] = ()
+    missing: Array | None = None  # replaces missing values; None: rows with one are refused
+    missing_values: tuple[str, ...] = ()  # further spellings of a missing value
 
     def __post_init__(self) -> None:
         if not self.shape or min(self.shape) < 0:
@@ -131,26 +110,16 @@ class InputContract:
     def matrix(self, rows: Rows | Array | Sequence[Any] | Mapping[str, Any]) -> Array:
         """Raw rows as (n, *shape), checked, missing values filled, not yet scaled.
 
-        In ``dtype``, or in float64 where subtracting the center would magnify its rounding.
+        In ``dtype``, or in float64 where subtracting the center would magnify its rounding. The
+        array may share memory with ``rows``, which is never written to.
 
-        Parameters
-        ----------
-        rows
-            ``Rows``; an array or nested sequence (n, *shape) or (n, prod(shape)), or one row of
-            ``shape``; a mapping, a table or sequence of mappings with named columns. Columns
-            are picked by name in the contract's order, others ignored; without names on either
-            side they go by position.
+        ``rows`` are ``Rows``; an array or nested sequence (n, *shape) or (n, prod(shape)), or one
+        row of ``shape``; a mapping, a table or sequence of mappings with named columns. Columns are
+        picked by name in the contract's order, others ignored; without names on either side they go
+        by position.
 
-        Returns
-        -------
-        Array
-            May share memory with ``rows``, which is never written to.
-
-        Raises
-        ------
-        DataError
-            If a column is missing, the width differs, or a cell is text, missing (unless the
-            contract has a value for it), infinite or too large for ``dtype``.
+        Raises DataError if a column is missing, the width differs, or a cell is text, missing
+        (unless the contract has a value for it), infinite or too large for ``dtype``.
         """
         if self.fits(rows) and not self.missing_values and self._sound(rows):
             return rows
@@ -161,10 +130,7 @@ class InputContract:
     def raw(self, rows: Rows | Array | Sequence[Any] | Mapping[str, Any]) -> Array:
         """Raw rows as (n, *shape) numbers of any real dtype, NaN where missing, not yet filled.
 
-        Raises
-        ------
-        DataError
-            Same as ``InputContract.matrix``, except for missing and infinite values, which stay.
+        Raises DataError as ``matrix`` does, except for missing and infinite values, which stay.
         """
         return self._numbers(as_rows(rows), alone=not isinstance(rows, Rows))
 
@@ -220,11 +186,6 @@ class InputContract:
 
         A number equal to the bound in ``dtype`` and a fill value are not outside. Without training
         rows there is no range, and nothing is outside.
-
-        Raises
-        ------
-        DataError
-            Same as ``InputContract.matrix``.
         """
         return outside(self, self.matrix(rows))
 
@@ -319,30 +280,14 @@ class InputContract:
     ) -> Self:
         """The contract of training rows under the user's choices; statistics come from them alone.
 
-        Parameters
-        ----------
-        rows
-            The training rows (n, ...), n >= 1; labels are ignored.
-        shape
-            The row that the model takes; by default that of the data.
-        columns
-            Names to use, in order, each a str or {"name": .., "kind": "numeric"}; by default all
-            columns of the data but ``exclude``.
-        exclude
-            Columns that are not inputs: the label, the column that rows are split by.
-        scale, missing
-            See ``layerkit.datacontract.scaling``.
-        missing_values
-            Further spellings of a missing value.
+        Labels are ignored. ``shape`` is by default that of the data. ``columns`` are those to use,
+        in order, each a str or {"name": .., "kind": "numeric"}; by default all columns of the data
+        but ``exclude``, those that are not inputs: the label, the column that rows are split by.
+        ``scale`` and ``missing``: see ``layerkit.datacontract.scaling``.
 
-        Raises
-        ------
-        DataError
-            If the rows do not keep the contract they would define.
-        ShapeError
-            If the number of columns does not fit ``shape``.
-        SpecError
-            If a choice is malformed.
+        Raises DataError if there are no rows or they do not keep the contract they would define,
+        ShapeError if the number of columns does not fit ``shape``, SpecError if a choice is
+        malformed.
         """
         if len(rows) == 0:
             raise DataError("no rows to fit the data contract to", source=rows.source)
@@ -388,10 +333,7 @@ class InputContract:
     def from_spec(cls, spec: Mapping[str, Any], fields: object = None) -> Self:
         """The contract that ``to_spec`` and ``table`` wrote; ``spec`` keeps rule 3.5.
 
-        Raises
-        ------
-        SpecError
-            If layerkit cannot use it, or ``fields`` are not of their form.
+        Raises SpecError if layerkit cannot use it, or ``fields`` are not of their form.
         """
         columns = tuple(spec["columns"]) if "columns" in spec else None
         limits = spec.get("range", {"min": None, "max": None})

@@ -99,11 +99,7 @@ def check_classes(classes: Sequence[str | int], width: int, target: Target | Non
     """Refuse classes that are not all text or all int, appear twice, or do not fit ``width``.
 
     A single number can stand for two classes, but not for a loss whose ``target`` is "class".
-
-    Raises
-    ------
-    SpecError, ShapeError
-        See above; ShapeError if they do not fit ``width``.
+    Raises ShapeError if they do not fit ``width``, else SpecError.
     """
     at = "output.classes"
     if {type(c) for c in classes} not in ({str}, {int}):
@@ -140,10 +136,7 @@ def check_targets(
 ) -> None:
     """Refuse targets (n, ..., k) that are not finite or, if they are flags, not 0 or 1.
 
-    Raises
-    ------
-    DataError
-        At the first one; ``name`` gives the column of a position on the last axis.
+    Raises DataError at the first one; ``name`` gives the column of a position on the last axis.
     """
     bad = np.argwhere((y != 0) & (y != 1) if flags else ~np.isfinite(y))
     if len(bad) == 0:
@@ -168,12 +161,8 @@ def class_numbers(
 ) -> Array:
     """The class number of each label: (n,) int64 for labels (n,) or (n, 1).
 
-    ``spellings`` of missing labels: see ``is_missing``.
-
-    Raises
-    ------
-    DataError
-        If a label is missing or none of the classes; ``row`` and ``column`` say where.
+    ``spellings`` of missing labels: see ``is_missing``. Raises DataError, with row and column, if a
+    label is missing or none of the classes.
     """
     labels = _one_per_row(labels, column, source)
     if len(labels) == 0:
@@ -233,10 +222,7 @@ def real_numbers(
 ) -> Array:
     """``labels`` as numbers of their shape, NaN where one is missing.
 
-    Raises
-    ------
-    DataError
-        If one is not a number.
+    Raises DataError if one is not a number.
     """
     numbers, bad = as_numbers(np.asarray(labels), spellings)
     if bad is not None:
@@ -279,19 +265,9 @@ def classes_in(
 ) -> tuple[str, ...] | tuple[int, ...]:
     """The distinct labels, sorted: whole numbers as int, text that is numbers by value.
 
-    Parameters
-    ----------
-    labels
-        (n,) or (n, 1).
-    untyped
-        Whether the source has no types (CSV), so that text of whole numbers means numbers.
-    spellings
-        Of missing labels: see ``is_missing``.
-
-    Raises
-    ------
-    DataError
-        If a label is missing or a fraction, or there are fewer than two classes.
+    ``labels`` are (n,) or (n, 1). ``untyped`` says that the source has no types (CSV), so that text
+    of whole numbers means numbers. ``spellings`` of missing labels: see ``is_missing``. Raises
+    DataError if a label is missing or a fraction, or there are fewer than two classes.
     """
     different, inverse = distinct_labels(_one_per_row(labels, column, source))
     found = [label_of(v, spellings) for v in different]

@@ -18,18 +18,11 @@ if TYPE_CHECKING:
 
 
 def outside(inputs: InputContract, x: Array) -> Array:
-    """Which numbers of ``x`` lie beyond the range that training saw.
+    """Which numbers of ``x`` lie beyond the range that training saw: (n, *shape) bool.
 
-    Parameters
-    ----------
-    x
-        (n, *shape) from ``InputContract.matrix``.
-
-    Returns
-    -------
-    Array
-        (n, *shape) bool. A number that the model cannot tell from the bound does not lie beyond
-        it, nor does one that stands in for a missing value. All False without a range.
+    ``x`` (n, *shape) is from ``InputContract.matrix``. A number that the model cannot tell from the
+    bound does not lie beyond it, nor does one that stands in for a missing value. All False without
+    a range.
     """
     low, high = inputs.low, inputs.high
     if low is None or high is None:

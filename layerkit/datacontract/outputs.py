@@ -41,38 +41,19 @@ from layerkit.errors import DataError, ShapeError, SpecError
 class OutputContract:
     """What a label must look like, and what an output of the model means.
 
-    Parameters
-    ----------
-    shape
-        One output of the model, without the batch axis; its last axis is of size k.
-    dtype
-        Of the model's outputs.
-    classes
-        The k classes in the order of the model's outputs (2 if k is 1), all str or all int; None
-        if the outputs are numbers.
-    targets
-        Names of the k numbers, or None.
-    center, scale
-        (k,) float64 each, or both None: y = y' * scale + center for a model output y'.
-    label
-        Name of the label column in files, if there is one (for numbers, ``targets`` name them).
-    missing_values
-        Further spellings of a missing label.
-
-    Raises
-    ------
-    SpecError
-        If the fields do not fit together.
+    The last axis of ``shape`` is of size k. Raises SpecError or ShapeError if the fields do not fit
+    together.
     """
 
-    shape: Shape
+    shape: Shape  # of one output, without the batch axis
     dtype: Literal["float32", "float64"] = "float32"
+    # The k classes in the order of the outputs (2 if k is 1); None if the outputs are numbers.
     classes: tuple[str, ...] | tuple[int, ...] | None = None
-    targets: tuple[str, ...] | None = None
-    center: Array | None = None
+    targets: tuple[str, ...] | None = None  # names of the k numbers
+    center: Array | None = None  # (k,) float64, like scale: y = y' * scale + center for output y'
     scale: Array | None = None
-    label: str | None = None
-    missing_values: tuple[str, ...] = ()
+    label: str | None = None  # the label column in files; for numbers, targets name them
+    missing_values: tuple[str, ...] = ()  # further spellings of a missing label
 
     def __post_init__(self) -> None:
         if not self.shape or min(self.shape) < 0:
@@ -110,24 +91,12 @@ class OutputContract:
         return bool(columns) and set(columns) <= set(rows.columns or ())
 
     def encoded(self, rows: Rows) -> Array:
-        """The labels of ``rows`` as what a loss compares with; see ``encode``.
-
-        Raises
-        ------
-        DataError
-            If the rows have none, or they do not keep this contract.
-        """
+        """The labels of ``rows`` as what a loss compares with; see ``encode``."""
         labels = self.labels_of(rows) if self.classes is None else self.written(rows)
         return self.encode(labels, source=rows.source)
 
     def written(self, rows: Rows) -> Array:
-        """The class labels (n,) of ``rows`` as their source spells them.
-
-        Raises
-        ------
-        DataError
-            If the rows have none.
-        """
+        """The class labels (n,) of ``rows`` as their source spells them."""
         found = self._text_of(rows)
         return self.labels_of(rows) if found is None else found
 
@@ -143,15 +112,7 @@ class OutputContract:
     def labels_of(self, rows: Rows) -> Array:
         """The raw labels of ``rows``: their ``labels``, or the columns this contract names.
 
-        Returns
-        -------
-        Array
-            (n,) numbers or text, or (n, k) for several targets.
-
-        Raises
-        ------
-        DataError
-            If the rows have none.
+        (n,) numbers or text, or (n, k) for several targets. Raises DataError if the rows have none.
         """
         if rows.labels is not None:
             return rows.labels
@@ -180,22 +141,9 @@ class OutputContract:
     def encode(self, labels: Array, *, source: str = "rows") -> Array:
         """Raw labels as what a loss compares with.
 
-        Parameters
-        ----------
-        labels
-            (n,) or (n, 1) class labels, numbers or text; or (n,), (n, *shape) numbers.
-        source
-            Where they come from, for messages.
-
-        Returns
-        -------
-        Array
-            (n,) int64 class numbers, or (n, *shape) numbers in ``dtype``, scaled.
-
-        Raises
-        ------
-        DataError
-            If a label is missing, none of the classes or not a number.
+        (n,) or (n, 1) class labels, numbers or text, become (n,) int64 class numbers; numbers (n,)
+        or (n, *shape) become (n, *shape) in ``dtype``, scaled. Raises DataError, which names
+        ``source``, if a label is missing, none of the classes or not a number.
         """
         labels = np.asarray(labels)
         if self.classes is not None:
@@ -206,13 +154,7 @@ class OutputContract:
         return self.scaled(self._unscaled(labels, source))
 
     def targets_of(self, rows: Rows) -> Array:
-        """The raw targets (n, *shape) of ``rows``, float64, for a contract without classes.
-
-        Raises
-        ------
-        DataError
-            If the rows have none, or one is missing or not a finite number.
-        """
+        """The raw targets (n, *shape) of ``rows``, float64 and finite; not for classes."""
         return self._unscaled(self.labels_of(rows), rows.source)
 
     def scaled(self, targets: Array) -> Array:
@@ -244,12 +186,8 @@ class OutputContract:
         """Class numbers (n,) as labels (n,), text or int64; or outputs (n, *shape) in raw units.
 
         Scaled back, outputs become float64, since raw units may have more digits than the model's
-        dtype. Without a scaler they are returned as they are.
-
-        Raises
-        ------
-        DataError
-            If a class number is out of range.
+        dtype. Without a scaler they are returned as they are. Raises DataError if a class number is
+        out of range.
         """
         if self.classes is not None:
             numbers = np.asarray(outputs)
@@ -280,34 +218,16 @@ class OutputContract:
         scale: Scale = None,
         missing_values: Sequence[str] = (),
     ) -> Self:
-        """The contract for training rows under the user's choices.
+        """The contract for labelled training rows under the user's choices.
 
-        Parameters
-        ----------
-        rows
-            The training rows with their labels.
-        shape
-            One output of the model.
-        target
-            What the loss compares with: "class"; "binary" with one output and two classes, or
-            with flags (0 or 1); "real".
-        classes
-            In the order of the outputs; by default those of the data, sorted.
-        targets, label
-            The columns of the numbers, or of the class.
-        scale
-            For "real" targets only: see ``layerkit.datacontract.scaling``.
-        missing_values
-            Further spellings of a missing label.
+        ``shape`` is that of one output. ``target`` is what the loss compares with: "class";
+        "binary" with one output and two classes, or with flags (0 or 1); "real". ``classes`` are in
+        the order of the outputs, by default those of the data, sorted. ``targets`` names the
+        columns of the numbers, ``label`` that of the class. ``scale``, for "real" only: see
+        ``layerkit.datacontract.scaling``.
 
-        Raises
-        ------
-        DataError
-            If labels are missing, or cannot be classes.
-        ShapeError
-            If the number of classes or targets does not fit ``shape``.
-        SpecError
-            If a choice is malformed.
+        Raises DataError if labels are missing or cannot be classes, ShapeError if the number of
+        classes or targets does not fit ``shape``, SpecError if a choice is malformed.
         """
         if target != "real" and scale is not None:
             raise SpecError("only numbers can be scaled, not classes", location="output.scale")
@@ -345,13 +265,7 @@ class OutputContract:
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any], label: str | None = None) -> Self:
-        """The contract that ``to_spec`` wrote, a map that keeps rule 3.5; ``label``: the table's.
-
-        Raises
-        ------
-        SpecError
-            If layerkit cannot use it.
-        """
+        """The contract that ``to_spec`` wrote, which keeps rule 3.5; ``label`` is the table's."""
         return cls(
             classes=tuple(spec["classes"]) if "classes" in spec else None,
             targets=tuple(spec["targets"]) if "targets" in spec else None,

@@ -26,17 +26,10 @@ _NOTHING = ("NAType", "NaTType", "MaskedConstant")
 def is_missing(cell: object, spellings: Collection[str] = ()) -> bool:
     """Whether a cell holds no value: the same for inputs, labels, targets and weights.
 
-    Parameters
-    ----------
-    cell
-        None, NaN, pandas' NA and NaT, NumPy's NaT and masked are missing; so is text that is
-        empty, ``?`` or a spelling of NaN (``nan``, ``NaN``) once blanks around it are cut.
-    spellings
-        Further spellings (``input.missing_values``): text that equals one, or a number of its
-        value.
+    None, NaN, pandas' NA and NaT, NumPy's NaT and masked are missing; so is text that is empty,
+    ``?`` or a spelling of NaN (``nan``, ``NaN``) once blanks around it are cut; and text that
+    equals one of ``spellings`` (``input.missing_values``), or a number of its value.
 
-    Examples
-    --------
     >>> is_missing(" ? "), is_missing(float("nan")), is_missing("NA"), is_missing("NA", ["NA"])
     (True, True, False, True)
     """
@@ -113,20 +106,11 @@ def text_cell(cell: object, spellings: Collection[str] = ()) -> str:
 
 
 def as_numbers(cells: Array, spellings: Collection[str] = ()) -> tuple[Array, int | None]:
-    """``cells`` as an array of numbers, and the flat index of the first that is not a number.
+    """``cells`` of any shape as numbers, and the flat index of the first that is not a number.
 
-    Parameters
-    ----------
-    cells
-        Any shape. Booleans, integers and floats are returned as they are; text and objects are
-        read cell by cell into float64, with NaN for a missing value.
-    spellings
-        See ``is_missing``.
-
-    Returns
-    -------
-    tuple
-        The numbers in the shape of ``cells``; the index is None if all cells are numbers.
+    The index is None if all are numbers. Booleans, integers and floats are returned as they are;
+    text and objects are read cell by cell into float64, with NaN for a missing value (see
+    ``is_missing``).
     """
     if cells.dtype.kind in "biuf":
         missing = missing_in(cells, spellings) if spellings else np.False_

@@ -23,15 +23,7 @@ _Loss = tuple[str | int, int, int]  # a column, its distinct values, and how man
 
 
 def input_precision_loss(inputs: InputContract, rows: Rows) -> str | None:
-    """A warning about input columns that lose values, or None.
-
-    Parameters
-    ----------
-    inputs
-        Fitted to ``rows``.
-    rows
-        The training rows; a sample of them is looked at.
-    """
+    """A warning about input columns that lose values in a sample of the training rows, or None."""
     count = min(_ROWS, max(32, _CELLS // max(1, math.prod(inputs.shape))), len(rows))
     sample = rows.take(np.linspace(0, len(rows) - 1, count).astype(np.int64))
     fed = inputs.scale_rows(inputs.matrix(sample)).reshape(count, -1)
@@ -53,10 +45,7 @@ def input_precision_loss(inputs: InputContract, rows: Rows) -> str | None:
 def target_precision_loss(output: OutputContract, raw: Array, y: Array) -> str | None:
     """A warning about target columns that lose values, or None.
 
-    Parameters
-    ----------
-    raw, y
-        (n, ..., k) in raw units, and scaled as the loss compares with them.
+    ``raw`` and ``y`` (n, ..., k) are in raw units, and scaled as the loss compares with them.
     """
     step = max(1, len(raw) // _ROWS)
     raw, y = (a[::step].reshape(-1, a.shape[-1]) for a in (raw, y))

@@ -55,14 +55,8 @@ def fit_scaler(
 ) -> tuple[Array, Array] | None:
     """(center, scale), (w,) float64 each, for rows x (n, ..., w) from ``low`` to ``high``.
 
-    A column that never changes gets scale 1.
-
-    Raises
-    ------
-    SpecError
-        If ``scale`` is malformed, or holds a zero.
-    DataError
-        If the values are too large for their statistics.
+    A column that never changes gets scale 1. Raises SpecError if ``scale`` is malformed or holds a
+    zero, DataError if the values are too large for their statistics.
     """
     width = low.size
     if scale is None:
@@ -151,19 +145,9 @@ def _vector(value: object, width: int, location: str, *, divisor: bool = False) 
 def fit_fill(missing: Missing, x: Array, names: tuple[str, ...] | None) -> Array | None:
     """The fill values for missing cells, (w,) float64, or None if rows with one are refused.
 
-    Parameters
-    ----------
-    missing
-        "error", "mean", "median", or a number for all columns.
-    x
-        (n, ..., w) training rows, NaN where a value is missing.
-
-    Raises
-    ------
-    DataError
-        If a column has no value to take the mean or median of.
-    SpecError
-        If ``missing`` is malformed.
+    ``missing`` is "error", "mean", "median", or a number for all columns; x (n, ..., w) are
+    training rows with NaN where a value is missing. Raises SpecError if ``missing`` is malformed,
+    DataError if a column has no value to take the mean or median of.
     """
     width = x.shape[-1]
     if missing == "error":

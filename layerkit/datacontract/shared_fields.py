@@ -31,10 +31,7 @@ def to_fields(
 def from_fields(fields: Mapping[str, Any], at: str) -> dict[str, Any]:
     """``dtype``, ``shape``, ``center`` and ``scale`` from a map that keeps rule 3.5.
 
-    Raises
-    ------
-    SpecError
-        If the shape is empty or open, or models do not compute in the dtype.
+    Raises SpecError if the shape is empty or open, or models do not compute in the dtype.
     """
     dtype, shape = fields["dtype"], fields["shape"]
     if dtype not in _FROM_FILE:
@@ -47,13 +44,7 @@ def from_fields(fields: Mapping[str, Any], at: str) -> dict[str, Any]:
 
 
 def check_distinct(names: Sequence[object], at: str) -> None:
-    """Refuse a name that appears twice.
-
-    Raises
-    ------
-    SpecError
-        If one does.
-    """
+    """Raise SpecError for a name that appears twice."""
     seen: set[object] = set()
     for name in names:
         if name in seen:
@@ -67,13 +58,7 @@ def lengths(width: int, names: object) -> tuple[int, ...]:
 
 
 def freeze_scaler(contract: object, allowed: tuple[int, ...], at: str) -> None:
-    """Freeze ``center`` and ``scale`` (see ``freeze_numbers``) and refuse a scale of 0.
-
-    Raises
-    ------
-    ShapeError, SpecError
-        Same as ``freeze_numbers``; SpecError also for a scale of 0.
-    """
+    """Freeze ``center`` and ``scale`` (see ``freeze_numbers``); SpecError also for a scale of 0."""
     arrays = freeze_numbers(contract, ("center", "scale"), allowed, at)
     if arrays and not arrays[1].all():
         raise SpecError("a scale must not be 0", location=f"{at}.scale")
@@ -82,26 +67,10 @@ def freeze_scaler(contract: object, allowed: tuple[int, ...], at: str) -> None:
 def freeze_numbers(
     contract: object, fields: tuple[str, ...], allowed: tuple[int, ...], at: str
 ) -> list[Array]:
-    """Turn fields of a frozen dataclass into read-only float64 arrays of one length.
+    """Turn fields of a frozen dataclass into read-only float64 arrays of one ``allowed`` length.
 
-    Parameters
-    ----------
-    fields
-        All of them None, or none of them.
-    allowed
-        The lengths that they may have.
-
-    Returns
-    -------
-    list of Array
-        The arrays; empty if the fields are None.
-
-    Raises
-    ------
-    ShapeError
-        If one has a length that is not allowed.
-    SpecError
-        If one is missing or not finite, or they differ in length.
+    Returns them; an empty list if all ``fields`` are None. Raises ShapeError for a length that is
+    not allowed, SpecError if one is missing or not finite, or they differ in length.
     """
     given = [getattr(contract, field) for field in fields]
     if all(value is None for value in given):

@@ -27,10 +27,7 @@ def write_fills(missing: Array, columns: tuple[str, ...] | None) -> list[dict[st
 def read_fills(fields: object, columns: tuple[str, ...] | None, width: int) -> Array:
     """The fill values that ``write_fills`` wrote, for ``width`` elements.
 
-    Raises
-    ------
-    SpecError
-        If ``fields`` are not of that form.
+    Raises SpecError if ``fields`` are malformed.
     """
     from layerkit.codec.contract import closed_map  # 5 ms, and only for files
 

@@ -23,13 +23,7 @@ _PER_LAYER, _PER_PARAMETER, _PER_OUTPUT = 14e-6, 1e-9, 3e-9
 
 
 def kernels_pay(network: Network, recipe: Recipe, rows: int) -> bool:
-    """Whether a training of ``network`` on ``rows`` rows uses compiled kernels.
-
-    Raises
-    ------
-    LayerkitError
-        If ``LAYERKIT_FAST`` is neither 0 nor 1.
-    """
+    """Whether a training of ``network`` on ``rows`` rows uses compiled kernels."""
     step = _PER_PARAMETER * network.size
     if network.dtype == np.float32:  # only float32 has programs
         batch = min(recipe.batch_size, rows)
@@ -41,13 +35,7 @@ def kernels_pay(network: Network, recipe: Recipe, rows: int) -> bool:
 
 
 def kernels_to_resume(model: Model, recipe: Recipe, rows: int) -> bool:
-    """Whether a resumed training uses compiled kernels: as before, if possible.
-
-    Raises
-    ------
-    LayerkitError
-        If ``LAYERKIT_FAST`` is neither 0 nor 1.
-    """
+    """Whether a resumed training uses compiled kernels: as before, if possible."""
     if fast_setting() is not None or model.fit is None:
         return kernels_pay(model.network, recipe, rows)
     return "numba" in model.fit.kernels and kernels_for_training()

@@ -30,14 +30,7 @@ _FEWEST = 32  # rows of a half: matrix products of fewer are slow
 class Learner:
     """Computes the gradients of ``network`` for ``loss``, batch by batch.
 
-    Parameters
-    ----------
-    network
-        Its vectors of parameters and gradients stay where they are.
-    loss
-        Of the scores.
-    fast
-        Whether compiled kernels are used.
+    The network's vectors of parameters and gradients stay where they are.
     """
 
     def __init__(self, network: Network, loss: Loss, *, fast: bool) -> None:
@@ -52,22 +45,11 @@ class Learner:
         return self._pieces[0].chain.contexts
 
     def learn(self, rows: RowGetter, targets: Array, weights: Array) -> tuple[Array, float]:
-        """Compute the network's gradients for one batch.
+        """Compute the network's gradients for one batch with weights (n,).
 
-        Parameters
-        ----------
-        rows
-            Returns the rows of the batch.
-        targets
-            (n,) or (n, k), as the loss expects.
-        weights
-            (n,) of the rows.
-
-        Returns
-        -------
-        tuple
-            Scores (n, *out), valid until the next batch, and the weighted sum of the rows' losses.
-            If that is not finite, the gradients are meaningless.
+        ``targets`` (n,) or (n, k) are as the loss expects. Returns the scores (n, *out), valid
+        until the next batch, and the weighted sum of the rows' losses. If that is not finite, the
+        gradients are meaningless.
         """
         parts = self._cut(len(weights))
         while len(self._pieces) < len(parts):

@@ -87,12 +87,8 @@ class Loop:
         """Train epoch ``number``, counted from 0, and return its loss and metrics.
 
         They are None if the listener stopped it. The loss is the mean over the batches as they were
-        trained, while the weights still change.
-
-        Raises
-        ------
-        TrainingDivergedError
-            If the loss is no longer finite.
+        trained, while the weights still change. Raises TrainingDivergedError if it is no longer
+        finite.
         """
         recipe, data = self.recipe, self.data
         for name, ctx in self.learner.contexts.items():

@@ -21,10 +21,7 @@ _SAMPLED = 5000  # the most steps whose rates are compared
 def settle_schedule(session: Session, before: int, choice: OnNewTotal | None) -> None:
     """Apply the user's ``choice`` to a resumed ``session`` whose total was ``before`` epochs.
 
-    Raises
-    ------
-    SpecError
-        If a choice is needed and not made, or unknown.
+    Raises SpecError if a choice is needed and not made, or unknown.
     """
     if choice not in (None, "continue", "restart"):
         raise SpecError(

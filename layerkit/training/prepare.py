@@ -55,12 +55,8 @@ def test_split(splits: Mapping[str, Rows], spec: Spec) -> tuple[Rows, Rows | Non
     """(training rows, test rows or None): the data set's own split, or that of ``train.test``.
 
     A fraction is drawn with its own random stream, not with the run's seed, so that runs of several
-    seeds are tested on the same rows. It never takes the last row of a class.
-
-    Raises
-    ------
-    DataError
-        If there is no split called "train", or the choice leaves no rows.
+    seeds are tested on the same rows. It never takes the last row of a class. Raises DataError if
+    there is no split called "train", or the choice leaves no rows.
     """
     if "train" not in splits:
         raise DataError(f"expected a split called 'train', got {', '.join(splits) or 'no split'}")
@@ -87,14 +83,9 @@ def prepare(
 ) -> Prepared:
     """Split, fit and encode rows for training ``model``.
 
-    A model that was trained before keeps its data contract, which its weights rely on.
-
-    Raises
-    ------
-    DataError
-        If rows do not keep the contract, or there are too few.
-    SpecError
-        If the recipe and the data do not fit together.
+    A model that was trained before keeps its data contract, which its weights rely on. Raises
+    DataError if rows do not keep the contract or there are too few, SpecError if the recipe and the
+    data do not fit together.
     """
     rows, test = test_split(splits, model.spec)
     validation = validation_rows
@@ -187,13 +178,7 @@ def _fit(model: Model, rows: Rows, loss: Loss) -> DataContract:
 
 
 def to_arrays(contract: DataContract, rows: Rows, loss: Loss) -> Arrays:
-    """``rows`` scaled and encoded by ``contract``.
-
-    Raises
-    ------
-    DataError
-        If a row or a label does not keep it.
-    """
+    """``rows`` scaled and encoded by ``contract``."""
     assert contract.output is not None  # noqa: S101  # build always declares one
     with at_source(rows):
         x = contract.input.scale_rows(contract.input.matrix(rows))
@@ -204,12 +189,8 @@ def encode_targets(output: OutputContract, rows: Rows, loss: Loss) -> tuple[Arra
     """(what ``loss`` compares with, what metrics compare predictions with).
 
     The first is class numbers (n,), flags (n, k) or scaled numbers (n, k); the second is the same,
-    or raw numbers in float64.
-
-    Raises
-    ------
-    DataError
-        If a label does not keep the contract, or the classes are not known yet.
+    or raw numbers in float64. Raises DataError if a label does not keep the contract, or the
+    classes are not known yet.
     """
     if loss.target == "class" and output.classes is None:
         raise DataError(

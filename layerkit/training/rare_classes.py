@@ -58,12 +58,9 @@ def lone_classes(spec: Spec, rows: Rows) -> str | None:
 
 
 def refuse_unlearned(spec: Spec, rows: Rows, apart: Rows | None, what: str) -> None:
-    """Refuse a split that leaves a class no training row; ``what`` names the rows ``apart``.
+    """Raise DataError if a split leaves a class no training row, unless the spec names the classes.
 
-    Raises
-    ------
-    DataError
-        If it does, unless the spec names the classes.
+    ``what`` names the rows ``apart``.
     """
     if apart is None or spec.output["classes"] is not None:
         return

@@ -30,15 +30,7 @@ class Recipe:
 
     @classmethod
     def of(cls, spec: Spec) -> Recipe:
-        """The recipe of ``spec``.
-
-        Raises
-        ------
-        SpecError
-            If the spec has no training section.
-        PluginError
-            If a part it names is not installed.
-        """
+        """The recipe of ``spec``; raises SpecError if it has no training section."""
         given = spec.train
         if given is None:
             raise SpecError("the spec has no 'train' section, which training needs")
@@ -65,13 +57,7 @@ class Recipe:
 
 
 def loss_and_metrics(spec: Spec) -> tuple[Loss, dict[str, Metric]]:
-    """The loss and the metrics by name of a spec; defaults if it has no training section.
-
-    Raises
-    ------
-    PluginError
-        If one is not installed.
-    """
+    """The loss and the metrics by name of a spec; defaults if it has no training section."""
     real = spec.output["targets"] is not None
     given = spec.train or {
         "loss": "mse" if real or spec.link == "identity" else "softmax_cross_entropy",

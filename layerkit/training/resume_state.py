@@ -118,12 +118,8 @@ def write_state(model: Model, rule: Optimizer, position: Position, rows: str) ->
 def read_state(model: Model, rule: Optimizer, rows: str) -> Position:
     """The position in the file that ``model`` was loaded from, as ``write_state`` wrote it.
 
-    Raises
-    ------
-    SpecError
-        If the file holds no training state, that of another optimizer, or of other rows.
-    TensorMismatchError
-        If its tensors do not fit the model.
+    Raises SpecError if the file holds no training state, that of another optimizer, or of other
+    rows; TensorMismatchError if its tensors do not fit the model.
     """
     training = model.leftovers.training
     if training is None:
@@ -192,10 +188,7 @@ def _snapshot(model: Model, rule: Optimizer, steps: int) -> Snapshot:
 def _slot(tensors: Mapping[str, Array], slot: str, like: Mapping[str, Array]) -> dict[str, Array]:
     """The tensors of one slot by parameter name.
 
-    Raises
-    ------
-    TensorMismatchError
-        If one is missing or not like its parameter in shape and dtype.
+    Raises TensorMismatchError if one is missing or not like its parameter in shape and dtype.
     """
     prefix = f"optimizer/{slot}/"
     _check({prefix + name: array for name, array in like.items()}, tensors)

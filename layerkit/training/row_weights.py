@@ -19,17 +19,9 @@ def row_weights(
 ) -> Array | None:
     """The weight of each row (n,) by the recipe's class and sample weights, or None.
 
-    Parameters
-    ----------
-    y
-        The encoded labels: class numbers (n,) or flags (n, k).
-
-    Raises
-    ------
-    SpecError
-        If the weights do not fit the classes, or the data have no such column.
-    DataError
-        If a weight is not finite or below 0, or all are 0.
+    ``y`` are class numbers (n,) or flags (n, k). Raises SpecError if the weights do not fit the
+    classes or the data have no such column, DataError if a weight is not finite or below 0, or all
+    are 0.
     """
     weights = None
     if recipe.get("class_weights") is not None:
@@ -45,14 +37,9 @@ def row_weights(
 
 
 def class_weights(choice: Any, classes: Sequence[Any] | None, y: Array) -> Array:
-    """The weight of each row (n,) by its class.
+    """The weight of each row (n,) by its class; SpecError if there is not one per class.
 
     ``balanced`` gives class c the weight n / (classes * rows of c).
-
-    Raises
-    ------
-    SpecError
-        If the weights are not one per class.
     """
     where = "train.class_weights"
     if classes is None:
@@ -81,12 +68,7 @@ def class_weights(choice: Any, classes: Sequence[Any] | None, y: Array) -> Array
 def sample_weights(rows: Rows, column: str, spellings: tuple[str, ...]) -> Array:
     """The weights (n,) in ``column``, float64.
 
-    Raises
-    ------
-    SpecError
-        If there is no such column.
-    DataError
-        If a weight is not finite or below 0.
+    Raises SpecError if there is no such column, DataError if a weight is not finite or below 0.
     """
     if rows.columns is None or column not in rows.columns:
         raise SpecError(f"the data have no column {column!r}", location="train.sample_weight")

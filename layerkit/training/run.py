@@ -165,10 +165,7 @@ def resumed_session(
 ) -> Session:
     """The session of ``resume``, not yet running; ``options`` are its further arguments.
 
-    Raises
-    ------
-    SpecError, DataError, DataSourceError
-        Same as ``resume``.
+    Raises SpecError if the model holds no training state or a new total cannot be used.
     """
     before = Recipe.of(model.spec).epochs
     if epochs is not None:
@@ -251,13 +248,7 @@ def _session(
 
 
 def _check(field: str, value: int, least: int) -> None:
-    """Refuse what a spec could not hold in this field of the recipe.
-
-    Raises
-    ------
-    SpecError
-        If so.
-    """
+    """Raise SpecError for a value that a spec could not hold in this field of the recipe."""
     if type(value) is not int or not least <= value < 2**63:
         raise SpecError(
             f"expected an integer >= {least} and below {2**63}, got {quoted(value)}",

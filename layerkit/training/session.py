@@ -99,13 +99,9 @@ class Session:
 
     ``checkpoint`` is called with the model, ready to be saved, after an epoch when ``every``
     seconds have passed since the last time. A session that is ``resumed`` begins at the training
-    state that the model was loaded with. ``done`` epochs are complete.
-
-    Raises
-    ------
-    SpecError
-        If early stopping has no validation rows, or a resumed model holds no training state or
-        that of another training.
+    state that the model was loaded with. ``done`` epochs are complete. Raises SpecError if early
+    stopping has no validation rows, or a resumed model holds no training state or that of another
+    training.
     """
 
     model: Model
@@ -152,10 +148,7 @@ class Session:
     def _check_layers(self) -> None:
         """Find a layer that no file can hold before the first batch, not after the last.
 
-        Raises
-        ------
-        PluginLoadError
-            If there is one and this training has checkpoints; otherwise the listener gets a notice.
+        Such a layer is an error if this training has checkpoints, else a notice.
         """
         try:
             make_selftest(self.model)
@@ -194,11 +187,8 @@ class Session:
     def run(self) -> Run:
         """Train until the recipe's epochs are done, patience runs out or the listener stops it.
 
-        Raises
-        ------
-        TrainingDivergedError
-            If the loss or a parameter is no longer finite; ``last_good`` is the model as it was
-            after the epoch before.
+        Raises TrainingDivergedError if the loss or a parameter is no longer finite; ``last_good``
+        is the model as it was after the epoch before.
         """
         recipe, rows = self.recipe, len(self.prepared.train)
         self.listener.begin(self.model.name, seed=recipe.seed, epochs=recipe.epochs, rows=rows)

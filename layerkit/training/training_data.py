@@ -59,11 +59,6 @@ def splits_of(
     """The splits "train" and perhaps "test" of ``data``, or of what the recipe names.
 
     ``dialect`` overrides what the spec says about how a table is written.
-
-    Raises
-    ------
-    DataError, DataSourceError
-        If they cannot be found or read.
     """
     if isinstance(data, Mapping) and _names_files(data):
         spec, data = spec.with_train(data=dict(data)), None
@@ -95,10 +90,7 @@ def _by_split(data: Mapping[str, Any]) -> bool:
 def given_rows(rows: Rows | Pair | Table) -> Rows:
     """``Rows`` of a pair (x, y) or of a table with the labels among its columns.
 
-    Raises
-    ------
-    DataError
-        If ``rows`` are neither, or x and y differ in length.
+    Raises DataError if ``rows`` are neither, or x and y differ in length.
     """
     if isinstance(rows, Rows):
         return rows
@@ -127,11 +119,6 @@ def labelled_rows(
     """The rows of one file with the labels that ``spec`` names; or the rows given.
 
     The file is read like that of ``train.data``; ``dialect`` overrides that.
-
-    Raises
-    ------
-    DataError, DataSourceError
-        If the file cannot be read.
     """
     if isinstance(source, (Rows, tuple)):
         return given_rows(source)
@@ -144,15 +131,10 @@ def labelled_rows(
 def judged_rows(
     spec: Spec, data: DataLike = None, split: str = "test", *, dialect: Dialect | None = None
 ) -> Rows:
-    """The rows of one split, as a training on the same data uses them.
+    """The rows of one split, as a training on the same data uses them; DataError if it is missing.
 
     "test" is the data set's own, or what the recipe's ``train.test`` chooses; without either, all
     rows of ``data``, if it is given.
-
-    Raises
-    ------
-    DataError
-        If there is no such split.
     """
     splits = splits_of(spec, data, dialect=dialect)
     rows, test = test_split(splits, spec)

@@ -30,21 +30,9 @@ def read_csv(
 ) -> Rows:
     """Delimited text as ``columns`` if it has a header or text, else ``values`` (n, w) float64.
 
-    Parameters
-    ----------
-    text
-        With line feeds only.
-    dialect
-        How it is written; the rest is detected.
-    columns, labels
-        Names of columns that will be used, and of label columns: a first line with all of them is a
-        header.
-
-    Raises
-    ------
-    DataError
-        If a row is not as wide as the first, a quote is not closed, two columns have one name, or
-        there are no rows.
+    ``text`` has line feeds only. What ``dialect`` leaves out is detected; a first line that holds
+    all of ``columns`` and ``labels`` is a header. Raises DataError if a row is not as wide as the
+    first, a quote is not closed, two columns have one name, or there are no rows.
     """
     head, whole = _head(text)
     used = [*(columns or ()), *labels]
@@ -65,12 +53,9 @@ def csv_blocks(
     columns: Sequence[str] | None = None,
     labels: Sequence[str] = (),
 ) -> Iterator[Rows]:
-    """The rows of a text that comes in pieces of any length, in blocks.
+    """``read_csv`` in blocks, for a text in pieces of any length.
 
-    Raises
-    ------
-    DataError
-        Same as ``read_csv``, with the piece that holds the fault.
+    Raises DataError with the piece that holds the fault.
     """
     pieces = whole_lines(texts)
     start = ""

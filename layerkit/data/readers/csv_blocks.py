@@ -41,13 +41,7 @@ def pieces_of(text: str, start: int = 0, *, large: bool = False) -> Iterator[str
 
 
 class Block:
-    """Some records of a table.
-
-    Attributes
-    ----------
-    size
-        Number of records.
-    """
+    """Some records of a table; ``size`` is how many."""
 
     def __init__(
         self,
@@ -179,17 +173,9 @@ def blocks_of(
 ) -> Iterator[Block]:
     """The records in ``pieces`` of text, each of whole lines.
 
-    Parameters
-    ----------
-    line
-        Number of lines before the first piece, for messages.
-    polars
-        Whether polars parses what NumPy would.
-
-    Raises
-    ------
-    DataError
-        If a record does not have ``width`` cells, or a quote is not closed.
+    ``line`` is the number of lines before the first piece, for messages. With ``polars``, polars
+    parses what NumPy would. Raises DataError if a record does not have ``width`` cells, or a quote
+    is not closed.
     """
     row, stream = 0, iter(pieces)
     text = next(stream, None)

@@ -19,17 +19,7 @@ _INT64 = np.iinfo(np.int64)
 
 @dataclass(frozen=True)
 class CellFormat:
-    """How the cells of one table are written.
-
-    Parameters
-    ----------
-    delimiter, decimal
-        One character each.
-    thousands, quote, comment
-        None if there is none.
-    missing_values
-        Further spellings of a missing value.
-    """
+    """How the cells of one table are written."""
 
     delimiter: str = ","
     decimal: str = "."

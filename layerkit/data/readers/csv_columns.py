@@ -16,19 +16,10 @@ from layerkit.errors import DataError
 
 
 class Table:
-    """The columns of a table by position, read from blocks of text.
+    """The columns of a table by position, read from blocks of text, which are in order.
 
-    Parameters
-    ----------
-    blocks
-        In order.
-    fmt
-        How cells are written.
-    names, source
-        Of the columns, and of the file.
-    together
-        Positions of columns that are used together: their numbers are read at once. By default
-        those that begin with a number or a missing value.
+    ``together`` are positions of columns that are used together: their numbers are read at once. By
+    default those that begin with a number or a missing value.
     """
 
     def __init__(
@@ -64,12 +55,8 @@ class Table:
         """A column with text whose numbers are written so that ``float`` reads them.
 
         A later error then names the cell that is text. Numbers that ``float`` reads correctly stay
-        as they are written.
-
-        Raises
-        ------
-        DataError
-            If ``float`` reads every cell, though one is not a number in this dialect.
+        as they are written. Raises DataError if ``float`` reads every cell, though one is not a
+        number in this dialect.
         """
         fmt, written = self.fmt, texts.tolist()
         values = [fmt.number_of(cell) if cell else None for cell in written]
@@ -131,13 +118,7 @@ class Table:
 
 
 class Columns(Mapping[str, Array]):
-    """Columns of a table by name, in all rows or some of them.
-
-    Attributes
-    ----------
-    size
-        Number of rows.
-    """
+    """Columns of a table by name, in all rows or some of them; ``size`` is how many."""
 
     def __init__(
         self, table: Table, positions: Mapping[str, int], index: Array | None = None

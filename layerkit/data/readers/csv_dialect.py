@@ -30,49 +30,23 @@ _SAMPLE = 200  # records
 
 @dataclass(frozen=True)
 class TableFormat:
-    """How a table is written, given or detected.
-
-    Attributes
-    ----------
-    fmt
-        How its cells are written.
-    names
-        Of the columns, from the header; None without a header.
-    width
-        Cells per record.
-    body
-        Where in the text the records begin.
-    notes
-        What was assumed, in words.
-    """
+    """How a table is written, given or detected."""
 
     fmt: CellFormat
-    names: list[str] | None
-    width: int
-    body: int
-    notes: tuple[str, ...]
+    names: list[str] | None  # of the columns; None without a header
+    width: int  # cells per record
+    body: int  # where in the text the records begin
+    notes: tuple[str, ...]  # what was assumed, in words
 
 
 def detect_table(
     head: str, dialect: Dialect, source: str, *, whole: bool, used: Sequence[str] = ()
 ) -> TableFormat:
-    """How the table that begins with ``head`` is written.
+    """How the table that begins with the lines ``head`` is written.
 
-    Parameters
-    ----------
-    head
-        The first lines, in full.
-    dialect
-        What the user gave; the rest is detected.
-    whole
-        Whether ``head`` is the whole file.
-    used
-        Names of columns: a first line that has them all is a header.
-
-    Raises
-    ------
-    DataError
-        If there are no rows, or the header is wrong.
+    What ``dialect`` leaves out is detected. ``whole`` says whether ``head`` is the whole file. A
+    first line that has all columns in ``used`` is a header. Raises DataError if there are no rows,
+    or the header is wrong.
     """
     assumed: list[str] = []
     draft, start = _separators(head, dialect, assumed)
@@ -131,17 +105,8 @@ def records_of(
 ) -> Iterator[tuple[int, list[str]]]:
     """(end in the text, cells) of each record; blank lines and comments are skipped.
 
-    Parameters
-    ----------
-    lenient
-        Whether to stop at a quote that is not closed, where the text may go on.
-    line
-        Number of lines before the text, for messages.
-
-    Raises
-    ------
-    DataError
-        If a quote is not closed or misplaced.
+    ``lenient`` stops at a quote that is not closed, where the text may go on. ``line`` is the
+    number of lines before the text. Raises DataError if a quote is not closed or misplaced.
     """
     lines = _Lines(text, fmt)
     reader = csv.reader(
@@ -171,12 +136,8 @@ def records_of(
 class _Lines:
     """The lines of a text for a csv reader, without blank ones and comments between records.
 
-    Attributes
-    ----------
-    at_record
-        Whether the next line begins a record; set by the caller.
-    at, number
-        Where the last line ends in the text, and its number from 1.
+    The caller sets ``at_record`` where the next line begins a record. ``at`` is where the last line
+    ends in the text, and ``number`` its number from 1.
     """
 
     def __init__(self, text: str, fmt: CellFormat) -> None:

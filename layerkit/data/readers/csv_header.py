@@ -25,14 +25,8 @@ def has_header(
 ) -> tuple[bool, str | None]:
     """(whether the first record names the columns, what to report about that).
 
-    Parameters
-    ----------
-    first, below
-        Cells of the first record, and of some of the others.
-    given
-        What the user said.
-    used
-        Names of columns that the spec uses.
+    ``below`` are the cells of some other records, ``given`` is the user's choice, and ``used`` are
+    the names of columns that the spec uses.
     """
     if given is not None:
         return given, None

@@ -19,10 +19,7 @@ _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E:
 def read_idx(raw: bytes, source: str) -> Rows:
     """The array in an IDX file as ``values`` (n, *shape); read-only, in native byte order.
 
-    Raises
-    ------
-    DataError
-        If it is not IDX, or not as long as its header says.
+    Raises DataError if it is not IDX, or not as long as its header says.
     """
     code, axes = (raw[2], raw[3]) if len(raw) >= 4 else (0, 0)
     if raw[:2] != b"\0\0" or code not in _TYPES or axes == 0:

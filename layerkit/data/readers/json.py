@@ -30,19 +30,10 @@ def read_json(
 ) -> Rows:
     """The rows of JSON: objects give ``columns``, arrays give ``values`` (n, *shape).
 
-    Parameters
-    ----------
-    text
-        With line feeds only.
-    document
-        Whether it is one array that holds the rows; by default yes if the first line is not a row.
-    missing
-        Texts that stand for a missing value, as null and an absent key do.
-
-    Raises
-    ------
-    DataError
-        If it is not JSON, rows differ in kind or shape, or a value is neither number nor text.
+    ``text`` has line feeds only. ``document`` says whether it is one array that holds the rows; by
+    default it is if the first line is not a row. Texts in ``missing`` stand for a missing value, as
+    null and an absent key do. Raises DataError if the text is not JSON, rows differ in kind or
+    shape, or a value is neither number nor text.
     """
     records = _document(text, source, document)
     is_document = records is not None
@@ -63,14 +54,10 @@ def json_blocks(
     document: bool | None = None,
     missing: Sequence[str] = (),
 ) -> Iterator[Rows]:
-    """The rows of JSON lines that come in pieces of any length, in blocks.
+    """``read_json`` in blocks, for JSON lines in pieces of any length.
 
-    One array that holds all rows is read whole.
-
-    Raises
-    ------
-    DataError
-        Same as ``read_json``, with the piece that holds the fault.
+    One array that holds all rows is read whole. Raises DataError with the piece that holds the
+    fault.
     """
     pieces = whole_lines(texts)
     first = next(pieces, "")

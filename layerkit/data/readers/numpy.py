@@ -29,10 +29,7 @@ _BROKEN = (ValueError, TypeError, OSError, EOFError, KeyError, SyntaxError, Memo
 def read_npy(raw: bytes, source: str) -> Rows:
     """The array in an npy file as ``values`` (n, *shape), in its own dtype.
 
-    Raises
-    ------
-    DataError
-        If it is damaged, a single value, or holds objects.
+    Raises DataError if it is damaged, a single value, or holds objects.
     """
     if not raw.startswith(b"\x93NUMPY"):
         raise DataError("not an npy file: it does not begin with \\x93NUMPY", source=source)
@@ -40,12 +37,9 @@ def read_npy(raw: bytes, source: str) -> Rows:
 
 
 def npy_blocks(pieces: Iterable[bytes], source: str) -> Iterator[Rows]:
-    """The rows of an npy file that comes in pieces of bytes, in blocks.
+    """``read_npy`` in blocks, for bytes in pieces.
 
-    Raises
-    ------
-    DataError
-        Same as ``read_npy``, with the piece that holds the fault.
+    An error is raised with the piece that holds the fault.
     """
     stream = iter(pieces)
     raw = b""
@@ -91,13 +85,7 @@ def _npy_start(raw: bytes) -> tuple[int, tuple[int, ...], bool, np.dtype[Any]] |
 
 
 def load_npz(raw: bytes, source: str) -> dict[str, Array]:
-    """All arrays in an npz file by key.
-
-    Raises
-    ------
-    DataError
-        If it is damaged, or an array holds objects.
-    """
+    """All arrays in an npz file by key; DataError if it is damaged or an array holds objects."""
     if not raw.startswith(b"PK"):
         raise DataError("not an npz file: it is not a zip archive", source=source)
     archive = _load(io.BytesIO(raw), source)
@@ -119,15 +107,8 @@ def _member(archive: Any, key: str, source: str) -> Array:
 def read_npz(raw: bytes, source: str, *, labels: str | None = None) -> Rows:
     """The inputs of an npz file as ``values``, with its labels if it has any.
 
-    Parameters
-    ----------
-    labels
-        Key of the labels; by default y, Y or labels.
-
-    Raises
-    ------
-    DataError
-        If it is damaged, or its keys do not say which array holds what.
+    ``labels`` is their key, by default y, Y or labels. Raises DataError if the file is damaged, or
+    its keys do not say which array holds what.
     """
     arrays = load_npz(raw, source)
     if labels is not None and labels not in arrays:
