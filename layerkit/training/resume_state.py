@@ -79,7 +79,7 @@ def rows_digest(prepared: Prepared) -> str:
     return digest.hexdigest()
 
 
-def write_state(model: Model, rule: Optimizer, position: Position, rows: str) -> FileLeftovers:
+def write_state(model: Model, position: Position, rows: str) -> FileLeftovers:
     """The training section and tensors of a file for ``model`` at ``position``."""
     network = model.network
     vectors = dict(position.now.slots)

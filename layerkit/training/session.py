@@ -279,11 +279,10 @@ class Session:
         With early stopping the weights are those of the best epoch. Only a finished model is
         evaluated on all splits.
         """
-        network, rule = self.model.network, self.recipe.rule
-        now = Snapshot.of(network, rule)
+        now = Snapshot.of(self.model.network, self.recipe.rule)
         watched = None
         if self.stopper is not None and self.stopper.kept is not None:
-            self.stopper.kept.restore(network)
+            self.stopper.kept.restore(self.model.network)
             watched = (self.stopper.best, self.stopper.best_epoch)
         self.model.metrics = self._all_metrics() if finished else {}
         self.model.history = _joined(self._earlier, self.series)
@@ -291,7 +290,7 @@ class Session:
             self.model.fit = self.fit
         position = Position(self.done, now, watched, self.loop.since)
         self.model.leftovers = (
-            write_state(self.model, rule, position, self.rows) if self.done else FileLeftovers()
+            write_state(self.model, position, self.rows) if self.done else FileLeftovers()
         )
 
     def _all_metrics(self) -> dict[str, float]:

@@ -30,8 +30,8 @@ class Table:
         source: str,
         together: Sequence[int] | None = None,
     ) -> None:
-        self._names, self._source, width = names, source, len(names)
-        self.blocks, self.fmt, self.width = list(blocks), fmt, width
+        self._names, self._source = names, source
+        self.blocks, self.fmt, self.width = list(blocks), fmt, len(names)
         self.size = sum(block.size for block in self.blocks)
         self._together = together
         self._numbers: dict[int, Array | None] = {}

@@ -87,7 +87,7 @@ def _separators(head: str, dialect: Dialect, assumed: list[str]) -> tuple[CellFo
     stated = _SEP.match(head)
     if stated and (delimiter is None or delimiter == stated[1]):
         delimiter, start = stated[1], stated.end()
-    comment = dialect.comment or _leading_comment(head, start, delimiter, quote)
+    comment = dialect.comment or _leading_comment(head, start, delimiter)
     if comment and not dialect.comment:
         assumed.append(f"lines that begin with {comment} are comments")
     text = head[start:]
@@ -191,7 +191,7 @@ def _delimiter_of(text: str, draft: CellFormat, marks: Sequence[str | None] = ()
     return best or max((d for d in _DELIMITERS if d not in marks), key=first.count)
 
 
-def _leading_comment(head: str, start: int, delimiter: str | None, quote: str | None) -> str | None:
+def _leading_comment(head: str, start: int, delimiter: str | None) -> str | None:
     """``#`` if the file begins with lines that begin with it and are no header."""
     lines = head[start:].lstrip("\n").split("\n")
     count = next((i for i, line in enumerate(lines) if not line.startswith("#")), len(lines))
