@@ -22,10 +22,7 @@ _BLOCK = 1 << 20
 def dtype_name(name: str, array: object) -> str:
     """The format's name for the dtype of ``array``.
 
-    Raises
-    ------
-    MalformedFileError
-        If it is not an array, is masked, or has a dtype that the format lacks (rule 4.1).
+    Raises MalformedFileError for a masked array, another type, or a dtype that rule 4.1 lacks.
     """
     where = f"tensor {quoted(name)}"
     if not isinstance(array, np.ndarray | np.generic):

@@ -28,31 +28,17 @@ def replace_file(
     follow_symlinks: bool = True,
     check: Callable[[str], None] | None = None,
 ) -> None:
-    """Write a file beside ``target``, then put it in its place.
+    """Write a file beside ``target`` with ``produce``, then put it in its place.
 
-    Parameters
-    ----------
-    target : Path
-        If it is a link, the file it points to is replaced or created, in that file's folder.
-    produce : callable
-        Writes the content.
-    durable : bool
-        Flush the file and its directory to the disk.
-    overwrite : bool
-        If false, an existing target is left alone, a dangling link too.
-    follow_symlinks : bool
-        If false, a link itself is replaced.
-    check : callable, optional
-        Called with the path of the finished temporary file before it replaces the target.
+    If ``target`` is a link, the file it points to is replaced or created, in that file's folder;
+    with ``follow_symlinks`` false, the link itself. ``durable`` flushes the file and its directory
+    to the disk. ``check`` is called with the path of the finished temporary file before it replaces
+    the target.
 
-    Raises
-    ------
-    FileExistsError
-        If the target exists and ``overwrite`` is false.
-    OSError
-        If the target is neither a file nor a link to one, links form a loop, or a write fails.
-        After any exception the target is unchanged and the temporary file is gone, except that
-        flushing the directory can fail after the replacement.
+    Raises FileExistsError if ``overwrite`` is false and the target exists, even as a dangling link;
+    OSError if it is neither a file nor a link to one, links form a loop, or a write fails. After
+    any exception the target is unchanged and the temporary file is gone, except that flushing the
+    directory can fail after the replacement.
     """
     if not overwrite and os.path.lexists(target):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
@@ -60,7 +46,8 @@ def replace_file(
         _refuse_device(target)
         target = destination(target) if follow_symlinks else target
     mode = _permissions(target)
-    temporary = target.with_name(_temporary_name(target.name))
+    start = os.fsdecode(os.fsencode(target.name)[:_NAME_BYTES])
+    temporary = target.with_name(f".{start}.layerkit-{os.urandom(8).hex()}.tmp")
     descriptor, opened = None, False
     try:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
@@ -72,16 +59,19 @@ def replace_file(
         os.close(closing)
         if check is not None:
             check(str(temporary))
-        _install(temporary, target, overwrite=overwrite)
+        if overwrite:
+            temporary.replace(target)
+        else:
+            target.hardlink_to(temporary)
+            temporary.unlink()
     except BaseException as error:
         if isinstance(error, OSError) and error.filename == str(temporary):
             error.filename = str(target)  # the caller does not know the temporary name
         if descriptor is not None:
             with suppress(OSError):
                 os.close(descriptor)
-        if opened or not isinstance(
-            error, OSError
-        ):  # after an interrupt, open may have succeeded unnoticed
+        # After an interrupt, open may have succeeded unnoticed.
+        if opened or not isinstance(error, OSError):
             with suppress(OSError):
                 temporary.unlink()
         raise
@@ -90,12 +80,9 @@ def replace_file(
 
 
 def destination(path: Path) -> Path:
-    """The file that writing to ``path`` replaces: the one behind the links, if it is a link.
+    """The file that writing to ``path`` replaces: ``path``, or the file behind its links.
 
-    Raises
-    ------
-    OSError
-        If links form a loop.
+    Raises OSError if links form a loop.
     """
     if not path.is_symlink():
         return path
@@ -129,11 +116,6 @@ def _permissions(target: Path) -> int | None:
     return stat.S_IMODE(mode) & 0o777
 
 
-def _temporary_name(name: str) -> str:
-    start = os.fsdecode(os.fsencode(name)[:_NAME_BYTES])
-    return f".{start}.layerkit-{os.urandom(8).hex()}.tmp"
-
-
 def _fill(
     descriptor: int, produce: Callable[[Gather], None], mode: int | None, *, durable: bool
 ) -> None:
@@ -144,14 +126,6 @@ def _fill(
     gather.flush()
     if durable:
         _sync(descriptor)
-
-
-def _install(temporary: Path, target: Path, *, overwrite: bool) -> None:
-    if overwrite:
-        temporary.replace(target)
-    else:
-        target.hardlink_to(temporary)
-        temporary.unlink()
 
 
 def _sync(descriptor: int) -> None:

@@ -11,6 +11,7 @@ from math import prod
 from numbers import Integral
 from typing import Any, NamedTuple, Required, TypedDict, Unpack
 
+from layerkit import __version__
 from layerkit.codec.contract import check_data_contract
 from layerkit.codec.fields import Fields
 from layerkit.codec.layers import layer_records, unowned_tensors
@@ -41,47 +42,24 @@ class Shaped(NamedTuple):
 def check_content(
     tensors: Mapping[str, Shaped], *, limits: Limits, **sections: Unpack[Sections]
 ) -> None:
-    """Raise what ``write`` would raise for these sections and tensors (by name) of these shapes.
-
-    Raises
-    ------
-    SpecError, MalformedFileError, LimitExceededError, TensorMismatchError
-        Same as ``write``.
-    """
+    """Raise what ``write`` would raise for these sections and tensors (by name) of these shapes."""
     plained = plain_sections(sections, limits)
     check_names({name: tensor.role for name, tensor in tensors.items()}, limits)
     encoded_header(plained, dict(sorted(tensors.items())), None, limits)
 
 
 class Sections(TypedDict, total=False):
-    """The header without its tensors, as callers give it; what is empty is left out.
+    """The header without its tensors, as callers give it; empty sections are left out."""
 
-    Attributes
-    ----------
-    spec : mapping
-        With ``schema`` and ``model``, resolved: defaults filled in.
-    types : mapping
-        Type key -> record with ``config_version``, ``dist``, ``version`` (rule 3.6);
-        ``entry_point`` may be left out.
-    aliases : mapping
-        Further name -> tensor (rule 3.8); the tensor is to have the name whose layer comes first.
-    metadata, metrics, training, selftest : mapping
-        The sections of those names (rules 3.9 to 3.12).
-    history : mapping
-        Series -> "epoch" or "step"; the tensors ``history/SERIES`` hold the values.
-    producer, features : mapping
-        Rules 3.2 and 3.3; default this layerkit, and none.
-    """
-
-    spec: Required[Mapping[str, Any]]
-    types: Required[Mapping[str, Mapping[str, Any]]]
-    aliases: Mapping[str, str] | None
+    spec: Required[Mapping[str, Any]]  # ``schema`` and ``model``, resolved: defaults filled in
+    types: Required[Mapping[str, Mapping[str, Any]]]  # rule 3.6; ``entry_point`` may be left out
+    aliases: Mapping[str, str] | None  # alias -> tensor, named after the first layer to have it
     metadata: Mapping[str, Any] | None
-    history: Mapping[str, str] | None
+    history: Mapping[str, str] | None  # series -> "epoch" or "step"; tensors hold the values
     metrics: Mapping[str, float] | None
     training: Mapping[str, Any] | None
     selftest: Mapping[str, float] | None
-    producer: Mapping[str, str] | None
+    producer: Mapping[str, str] | None  # default: this layerkit
     features: Mapping[str, Sequence[str]] | None
 
 
@@ -98,7 +76,7 @@ def plain_sections(given: Sections, limits: Limits) -> dict[str, Any]:
         "aliases": given.get("aliases") or {},
         "features": given.get("features") or {"optional": [], "required": []},
         "metadata": given.get("metadata") or {},
-        "producer": given.get("producer") or _this_producer(),
+        "producer": given.get("producer") or {"name": "layerkit", "version": __version__},
         "spec": given["spec"],
         "types": {key: _type_record(key, record) for key, record in types.items()},
         **{key: value for key, value in optional.items() if value},
@@ -107,12 +85,6 @@ def plain_sections(given: Sections, limits: Limits) -> dict[str, Any]:
         key: plain(value, key, limits, nonfinite=key in ("metrics", "training"))
         for key, value in header.items()
     }
-
-
-def _this_producer() -> dict[str, str]:
-    from layerkit import __version__
-
-    return {"name": "layerkit", "version": __version__}
 
 
 def _type_record(key: str, record: object) -> object:
@@ -148,14 +120,8 @@ def encoded_header(
 ) -> bytes:
     """The bytes of the header, which a reader with these limits accepts.
 
-    Parameters
-    ----------
-    plained
-        All sections but the tensors.
-    tensors
-        By name, sorted.
-    digests
-        By name; None before there is anything to hash.
+    ``plained`` has all sections but the tensors, which are given sorted by name; ``digests`` is
+    None before there is anything to hash.
     """
     places, _ = lay_out((tensor.nbytes for tensor in tensors.values()), 0)
     table = [

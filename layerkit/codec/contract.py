@@ -19,10 +19,7 @@ _AT = "spec.data"
 def check_data_contract(spec: Mapping[str, Any]) -> None:
     """Check ``spec["data"]``, if there is one.
 
-    Raises
-    ------
-    SpecError
-        With ``location`` such as ``spec.data.input.scaler.scale[1]``.
+    Raises SpecError with a ``location`` such as ``spec.data.input.scaler.scale[1]``.
     """
     if "data" not in spec:
         return
@@ -65,13 +62,7 @@ def closed_map(
     optional: tuple[str, ...] = (),
     rule: str = "3.5",
 ) -> dict[str, Any]:
-    """``value`` as a map with all required fields and no others but the optional ones.
-
-    Raises
-    ------
-    SpecError
-        If it is not one.
-    """
+    """``value``, or a SpecError unless it is a map of all required and some optional fields."""
     if not isinstance(value, dict):
         _refuse(where, f"expected a map, got {describe(value)}", rule)
     for key in required:

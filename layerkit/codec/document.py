@@ -11,13 +11,7 @@ from numpy.typing import NDArray
 
 from layerkit.codec.names import DTYPES
 from layerkit.codec.parallel import each
-from layerkit.codec.payload import (
-    copy_tensor,
-    fill_tensor,
-    map_tensor,
-    scan_tensor,
-    skip_tensor,
-)
+from layerkit.codec.payload import copy_tensor, fill_tensor, map_tensor, scan_tensor, skip_tensor
 from layerkit.codec.relations import TensorRecord
 from layerkit.codec.source import MappedSource, Source
 from layerkit.errors import ModelFileError
@@ -39,29 +33,7 @@ def located(path: str | None) -> Iterator[None]:
 class Document:
     """A model file after steps 1 to 13 of FORMAT.md section 6; a context manager.
 
-    Made by ``layerkit.codec.open_document``. Closing it closes a file that was opened by path;
-    arrays stay valid, mapped ones too.
-
-    Attributes
-    ----------
-    path : str or None
-        None for a stream.
-    size : int
-        Bytes of the whole file.
-    version : tuple of int
-        Major and minor format version.
-    file_id : str
-        ``"sha256:"`` and 64 hex digits that identify the whole content.
-    header_size : int
-        Bytes of the encoded header.
-    header : dict
-        The decoded header: plain dicts, lists, strings, numbers; digests are bytes.
-    tensors : dict of str to TensorRecord
-        In the order of the file.
-    aliases : dict of str to str
-        Alias -> name of a tensor.
-    unknown_fields : tuple of str
-        Fields of a newer minor version, which were ignored (rule 11.2).
+    Closing it closes a file that was opened by path; arrays stay valid, mapped ones too.
     """
 
     def __init__(
@@ -77,15 +49,15 @@ class Document:
         tensors: dict[str, TensorRecord],
         unknown_fields: tuple[str, ...],
     ) -> None:
-        self.path = path
-        self.size = size
-        self.version = version
-        self.file_id = file_id
-        self.header_size = header_size
-        self.header = header
-        self.tensors = tensors
-        self.aliases: dict[str, str] = header["aliases"]
-        self.unknown_fields = unknown_fields
+        self.path = path  # None for a stream
+        self.size = size  # bytes of the whole file
+        self.version = version  # (major, minor)
+        self.file_id = file_id  # "sha256:" and 64 hex digits: identifies the whole content
+        self.header_size = header_size  # bytes of the encoded header
+        self.header = header  # plain values; digests are bytes
+        self.tensors = tensors  # in the order of the file
+        self.aliases: dict[str, str] = header["aliases"]  # alias -> name of a tensor
+        self.unknown_fields = unknown_fields  # of a newer minor version, ignored (rule 11.2)
         self._source: Source | None = source
 
     def __repr__(self) -> str:
@@ -129,34 +101,11 @@ class Document:
         verify: bool | Literal["lazy"] = True,
         into: Mapping[str, Tensor] | None = None,
     ) -> dict[str, Tensor] | LazyTensors:
-        """Tensors by name (step 17).
+        """Tensors by name (step 17), as ``load_tensors`` describes them; a stream only once.
 
-        Parameters
-        ----------
-        names : iterable of str, optional
-            Tensors or aliases; default all, tensors in file order and then aliases. An alias
-            gives the same array object as its target. A stream can be read once only.
-        verify : True, False or "lazy"
-            True checks frames, digests and bool bytes; False skips the digests; "lazy", for a
-            mapped file, returns a mapping that checks each tensor on first access.
-        into : mapping of str to ndarray, optional
-            Existing arrays, of any strides, to read these names into. Their content is undefined
-            if ``read`` raises.
-
-        Returns
-        -------
-        Mapping of str to ndarray
-            A dict, or LazyTensors. Copies are writable and 64-byte aligned; arrays of a mapped
-            file are read-only views, except that empty and chunked tensors are copies.
-
-        Raises
-        ------
-        KeyError
-            For a name that is not in the file.
-        ValueError
-            For an array in ``into`` that is not writable or not of the tensor's shape and dtype.
-        TruncatedFileError, MalformedFileError, CorruptFileError
-            Rules 1.1, 1.7, 4.1 and 5.1, for the first bad tensor in file order.
+        ``into`` has arrays of any strides to read these names into; their content is undefined if
+        ``read`` raises. Raises ValueError for an array that is not writable or not of the tensor's
+        shape and dtype.
         """
         source = self._opened()
         targets = self._targets(names)
@@ -172,9 +121,8 @@ class Document:
         with located(self.path):
             loaded = self._load(source, set(targets.values()), places, digest=bool(verify))
         for name, array in given.items():
-            if (
-                array is not loaded[targets[name]]
-            ):  # an alias of a tensor that was read into another array
+            # Its tensor may have been read into the array of another name.
+            if array is not loaded[targets[name]]:
                 array[...] = loaded[targets[name]]
         return {name: given.get(name, loaded[target]) for name, target in targets.items()}
 

@@ -10,21 +10,11 @@ from layerkit.errors import MalformedFileError
 
 
 class Check(NamedTuple):
-    """What a value must be.
-
-    Attributes
-    ----------
-    good : callable
-        Whether a value is that.
-    words : str
-        The same in words, for messages.
-    rule : str
-        The rule it is from, if not that of the map around it.
-    """
+    """What a value must be, as a test and in words for messages."""
 
     good: Callable[[Any], bool]
     words: str
-    rule: str = ""
+    rule: str = ""  # if it is not that of the map around it
 
 
 Table = Mapping[str, Check]
@@ -73,17 +63,11 @@ def ascending(value: object, where: str, rule: str, expected: Check) -> None:
 
 
 class Fields:
-    """Checks closed maps; in a file of a newer minor version it collects unknown fields.
-
-    Attributes
-    ----------
-    unknown : list of str
-        Paths of the fields that were ignored (rule 11.2).
-    """
+    """Checks closed maps; in a file of a newer minor version it collects unknown fields."""
 
     def __init__(self, *, newer: bool) -> None:
         self.newer = newer
-        self.unknown: list[str] = []
+        self.unknown: list[str] = []  # paths of the fields that were ignored (rule 11.2)
 
     def closed(self, value: object, where: str, rule: str, table: Table) -> dict[str, Any]:
         """``value``, if it is a map that has the fields of ``table`` and passes its checks."""

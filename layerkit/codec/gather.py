@@ -13,10 +13,7 @@ _FULL = 1 << 20
 class Gather:
     """Joins small pieces; large ones are written without a copy.
 
-    Parameters
-    ----------
-    write : callable
-        Like ``os.write``: takes a memoryview, returns how many bytes were written.
+    ``write`` is like ``os.write``: it returns how many bytes were written.
     """
 
     def __init__(self, write: Callable[[memoryview], int | None]) -> None:

@@ -123,12 +123,7 @@ _GENERATOR: Table = {
 def check_features(header: dict[str, Any], fields: Fields) -> None:
     """Step 11: features come first, so that what is newer is not called malformed.
 
-    Raises
-    ------
-    MalformedFileError
-        Rule 3.3.
-    UnsupportedFormatError
-        For required features, naming each; 1.0 knows none.
+    Raises UnsupportedFormatError for required features, naming each; 1.0 knows none.
     """
     if "features" not in header:
         refuse("header", "3.1", "required field missing: features")
@@ -147,15 +142,7 @@ def check_features(header: dict[str, Any], fields: Fields) -> None:
 
 
 def check_sections(header: dict[str, Any], fields: Fields, limits: Limits) -> None:
-    """Step 12: the shape of every section but ``features``.
-
-    Raises
-    ------
-    MalformedFileError
-        Rules 3.1, 3.2, 3.6 to 3.12 and 4.1 to 4.3, with ``where`` the path of the field.
-    LimitExceededError
-        ``tensors``.
-    """
+    """Step 12: the shape of every section but ``features`` (rules 3.1 to 3.12 and 4.1 to 4.3)."""
     fields.with_keys(header, "header", "3.1", _REQUIRED, _OPTIONAL)
     fields.closed(header["producer"], "producer", "3.2", _PRODUCER)
     spec = check(header["spec"], "spec", "3.4", MAP)

@@ -14,39 +14,18 @@ SCHEMA = 1
 
 
 class LayerEntry(NamedTuple):
-    """One layer record of a spec.
+    """One layer record of a spec."""
 
-    Attributes
-    ----------
-    path : str
-        Names from the outermost layer down, joined by dots: the prefix of its tensor names.
-    where : str
-        Its place, such as ``"spec.model.layers[2]"``.
-    record : dict
-        The record: ``type``, ``name``, ``config`` and what the spec schema adds.
-    nested : tuple of LayerEntry
-        Its parts, if it is a composite.
-    """
-
-    path: str
-    where: str
-    record: dict[str, Any]
-    nested: tuple[LayerEntry, ...] = ()
+    path: str  # names from the outermost layer down, joined by dots: prefix of its tensor names
+    where: str  # such as "spec.model.layers[2]"
+    record: dict[str, Any]  # ``type``, ``name``, ``config`` and what the spec schema adds
 
 
 def layer_records(header: dict[str, Any], *, limits: Limits | None = None) -> list[LayerEntry]:
     """All layers of a header's spec, nested ones too, depth first, in order of application.
 
-    Raises
-    ------
-    UnsupportedFormatError
-        For a spec schema newer than this layerkit (rule 3.4).
-    SpecError
-        For anything wrong with a layer record (rule 3.4); ``location`` is its path.
-    LimitExceededError
-        ``layers``.
-    MalformedFileError
-        If ``types`` has an extra record or lacks one (rule 3.6).
+    Raises UnsupportedFormatError for a newer spec schema and SpecError for a bad layer record (rule
+    3.4), MalformedFileError if ``types`` has an extra record or lacks one (rule 3.6).
     """
     spec = header["spec"]
     schema = spec.get("schema")
@@ -68,17 +47,15 @@ def layer_records(header: dict[str, Any], *, limits: Limits | None = None) -> li
 
 def _walk(
     owner: dict[str, Any], where: str, prefix: str, found: list[LayerEntry], limits: Limits
-) -> tuple[LayerEntry, ...]:
-    """Append all layers of ``owner`` to ``found``; returns those directly in it."""
+) -> None:
+    """Append all layers of ``owner`` to ``found``."""
     layers = owner.get("layers")
     if not isinstance(layers, list):
         raise SpecError(f"expected an array, got {describe(layers)}", location=f"{where}.layers")
     names: set[str] = set()
-    below = []
     for index, record in enumerate(layers):
         here = f"{where}.layers[{index}]"
-        place = len(found)
-        limits.check("layers", place + 1)
+        limits.check("layers", len(found) + 1)
         name = _check_record(record, here)
         if name in names:
             raise SpecError(f"the name {quoted(name)} is repeated", location=f"{here}.name")
@@ -86,10 +63,7 @@ def _walk(
         path = prefix + name
         found.append(LayerEntry(path, here, record))
         if "layers" in record:
-            nested = _walk(record, here, path + ".", found, limits)
-            found[place] = LayerEntry(path, here, record, nested)
-        below.append(found[place])
-    return tuple(below)
+            _walk(record, here, path + ".", found, limits)
 
 
 def _check_record(record: object, where: str) -> str:

@@ -43,14 +43,9 @@ def align(position: int) -> int:
 
 
 def lay_out(sizes: Iterable[int], begin: int) -> tuple[list[tuple[Frame, ...]], int]:
-    """Frames of each tensor, and the end of the file.
+    """Frames of each tensor, in the order of ``sizes``, and the end of the file.
 
-    Parameters
-    ----------
-    sizes : iterable of int
-        Bytes of each tensor, in the order of the table.
-    begin : int
-        Where the first frame begins: 87 + H.
+    The first frame begins at ``begin``, which is 87 + H.
     """
     tensors = []
     for size in sizes:

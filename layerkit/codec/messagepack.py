@@ -54,14 +54,8 @@ class Decoded(NamedTuple):
 def encode(value: Any) -> bytes:
     """Encode plain data: None, bool, int, float, str, 32 bytes, list, dict with str keys.
 
-    Maps are written in ascending order of their keys' UTF-8.
-
-    Raises
-    ------
-    OverflowError
-        For an int beyond 64 bits.
-    TypeError
-        For any other type; ``layerkit.codec.plain`` converts values and gives their path.
+    Maps are written in ascending order of their keys' UTF-8. Raises OverflowError for an int beyond
+    64 bits, TypeError for any other type; ``layerkit.codec.plain`` converts values.
     """
     packed: bytes = msgpack.packb(_canonical(value), strict_types=True)
     return packed
@@ -84,12 +78,7 @@ def _canonical(value: Any) -> Any:
 def decode(raw: bytes, limits: Limits) -> Decoded:
     """Decode ``raw``, the header of a file: one canonical map that takes all of it.
 
-    Raises
-    ------
-    MalformedFileError
-        Rules 2.1 to 2.7; ``offset``, where it is known, is counted from the start of the file.
-    LimitExceededError
-        ``items``, ``string_bytes``, ``values``, ``depth`` or ``metadata_bytes``.
+    Raises MalformedFileError for rules 2.1 to 2.7; offsets count from the start of the file.
     """
     _check_whole(raw, limits)
     if len(raw) > limits.values:  # a value takes a byte at least
@@ -162,19 +151,10 @@ def _check_amount(raw: bytes, limits: Limits) -> None:
 
 
 class _Unpacked:
-    """A header as the library decodes it, with its checks.
-
-    Attributes
-    ----------
-    value : dict
-        The header.
-    misspelling : tuple of str
-        The first fault of spelling and its place, raised after the limits; or empty.
-    nonfinite, bins : int
-        See Decoded.
-    """
+    """A header as the library decodes it, with its checks."""
 
     def __init__(self, raw: bytes) -> None:
+        # The first fault of spelling and its place, raised after the limits; or empty.
         self.misspelling: tuple[str, ...] = ()
         self.nonfinite = self.bins = 0
         try:
@@ -205,13 +185,7 @@ class _Unpacked:
         return made
 
     def check_levels(self, limits: Limits, *, strings: bool) -> None:
-        """Check types, numbers and sizes, one level of nesting after the other.
-
-        Parameters
-        ----------
-        strings : bool
-            Whether to check the length of strings.
-        """
+        """Check types, numbers and sizes (of strings if ``strings``), one level after the other."""
         level, depth = [self.value], 0
         while level:
             depth += 1

@@ -19,19 +19,11 @@ _MOST = 8
 
 
 def each(task: Callable[[Item], Result], items: Sequence[Item], nbytes: int) -> list[Result]:
-    """``task(item)`` for every item, in the order of the items.
+    """``task(item)`` for every item, in the order of the items, on several threads at a time.
 
     Items are begun in order and none after a failure, so that of several failures the first
-    item's is raised, whichever thread was faster.
-
-    Parameters
-    ----------
-    task : callable
-        May run on several threads at a time.
-    items : sequence
-        What to call it with.
-    nbytes : int
-        How much there is to do in all, in bytes; little is done by the calling thread alone.
+    item's is raised, whichever thread was faster. ``nbytes`` is the size of all items together: the
+    calling thread does a small amount alone.
     """
     if nbytes < _WORTH:
         return [task(item) for item in items]

@@ -26,15 +26,10 @@ Tensor = NDArray[Any]
 
 
 class Buffer:
-    """Memory for one tensor, 64-byte aligned, filled from front to back.
+    """Memory for one tensor of ``size`` bytes, 64-byte aligned, filled from front to back.
 
-    Parameters
-    ----------
-    size : int
-        Bytes in the end; of a stream only a claim.
-    step : int or None
-        None allocates everything at once, for a size that was checked against a file's. Otherwise
-        ``window`` allocates as needed, at most ``step`` bytes at a time.
+    Without a ``step``, all of it is allocated at once: for a size that was checked against a
+    file's. Otherwise (a stream only claims its size) ``window`` grows it by at most ``step`` bytes.
     """
 
     def __init__(self, size: int, step: int | None = None) -> None:
@@ -67,14 +62,8 @@ class Buffer:
 def copy_tensor(source: Source, record: TensorRecord, *, digest: bool) -> Tensor:
     """A writable, 64-byte aligned copy of a tensor, of its dtype and shape.
 
-    Raises
-    ------
-    TruncatedFileError
-        If the file or stream ends before the tensor does.
-    MalformedFileError
-        Rule 1.7 for the frame, 4.1 for a bool byte that is neither 0 nor 1.
-    CorruptFileError
-        Rule 5.1, unless ``digest`` is false.
+    Raises TruncatedFileError at an early end, MalformedFileError for a frame (rule 1.7) or a bool
+    byte (rule 4.1), CorruptFileError for the digest (rule 5.1) unless ``digest`` is false.
     """
     streamed = source.size is None
     buffer = Buffer(record.nbytes, STEP if streamed else None)

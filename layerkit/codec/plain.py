@@ -24,27 +24,14 @@ def fault(where: str, reason: str) -> ModelFileError:
     return MalformedFileError(reason, at=where)
 
 
-def plain(value: object, where: str, limits: Limits, *, nonfinite: bool = False) -> Any:
+def plain(
+    value: object, where: str, limits: Limits, *, nonfinite: bool = False, depth: int = 1
+) -> Any:
     """``value`` as plain dicts, lists, strings, ints, floats, bools and None.
 
-    Parameters
-    ----------
-    where : str
-        Its path, for errors.
-    nonfinite : bool
-        Whether it may hold NaN and infinities (rule 2.6).
-
-    Raises
-    ------
-    SpecError, MalformedFileError
-        For a value that a file cannot hold.
-    LimitExceededError
-        ``depth`` (also for a container that contains itself), ``items`` or ``string_bytes``.
+    ``where`` is its path, for errors. NaN and infinities are allowed if ``nonfinite`` (rule 2.6).
+    Raises LimitExceededError, for ``depth`` also if a container contains itself.
     """
-    return _plain(value, where, limits, nonfinite, 1)
-
-
-def _plain(value: object, where: str, limits: Limits, nonfinite: bool, depth: int) -> Any:
     if isinstance(value, np.generic | np.ndarray):
         value = _from_numpy(value, where)
     if value is None or isinstance(value, bool):
@@ -69,11 +56,11 @@ def _plain(value: object, where: str, limits: Limits, nonfinite: bool, depth: in
     if isinstance(value, Mapping):
         pairs = [(_key(key, where, limits), item) for key, item in value.items()]
         return {
-            key: _plain(item, below(where, key), limits, nonfinite, depth + 1)
+            key: plain(item, below(where, key), limits, nonfinite=nonfinite, depth=depth + 1)
             for key, item in pairs
         }
     return [
-        _plain(item, f"{where}[{index}]", limits, nonfinite, depth + 1)
+        plain(item, f"{where}[{index}]", limits, nonfinite=nonfinite, depth=depth + 1)
         for index, item in enumerate(value)
     ]
 

@@ -51,33 +51,8 @@ def open_document(
 ) -> Document:
     """Open a model file and check everything but its tensors' bytes.
 
-    Parameters
-    ----------
-    source : path, URL, binary file object or bytes
-        A URL is a text with ``://``; a leading ``~`` is the home folder. A file object is read
-        forward from its position, and left open. Bytes are the content itself.
-    mmap : bool
-        Map the file instead of copying from it; it must not be truncated while arrays live.
-    expected_id : str, optional
-        The file id to accept; any other is refused.
-    limits : Limits, optional
-        Bounds on what the file may ask for.
-
-    Returns
-    -------
-    Document
-        A context manager.
-
-    Raises
-    ------
-    NotAModelFileError, UnsupportedFormatError, TruncatedFileError, MalformedFileError
-        See FORMAT.md section 8.
-    CorruptFileError
-        If the root digest or ``expected_id`` does not match.
-    LimitExceededError
-        If the file asks for more than ``limits`` allow.
-    OSError
-        If the file is missing or cannot be read.
+    The parameters are those of ``load_tensors``. Raises ValueError if ``mmap`` is set for anything
+    but a local file.
     """
     limits = limits_in_use(limits)
     if isinstance(source, bytes | bytearray | memoryview):
@@ -129,13 +104,43 @@ def load_tensors(
 ) -> dict[str, Tensor] | LazyTensors:
     """The tensors of a model file by name; needs no plugin for the layers.
 
-    Parameters are those of ``open_document`` and ``Document.read``.
+    Parameters
+    ----------
+    source
+        A path (``~`` is the home folder), a URL (a text with ``://``), a binary file object, which
+        is read forward from its position and left open, or the content as bytes.
+    names
+        Tensors or aliases; default all, tensors in file order and then aliases.
+    verify
+        Check the SHA-256 of every tensor; "lazy", with ``mmap``, on first use. The header is always
+        checked.
+    mmap
+        Map the file instead of copying from it; it must not be truncated while arrays live.
+    expected_id
+        The file id to accept; any other is refused.
+    limits
+        Bounds on what the file may ask for.
 
     Returns
     -------
     dict of str to ndarray
-        Tensors of all roles and aliases; an alias is the same array object as its target. With
-        ``verify="lazy"`` a LazyTensors mapping instead.
+        Tensors of all roles and aliases; an alias is the same array object as its target. Copies
+        are writable and 64-byte aligned; arrays of a mapped file are read-only views, except that
+        empty and chunked tensors are copies. With ``verify="lazy"`` a LazyTensors mapping instead.
+
+    Raises
+    ------
+    ModelFileError
+        A subclass for each fault (FORMAT.md section 8); of several bad tensors, for the first in
+        the file.
+    PathError
+        If the file is missing or cannot be read; it is an OSError.
+    KeyError
+        For a name that is not in the file.
+    ValueError
+        For ``mmap`` of anything but a local file, or "lazy" without ``mmap``.
+    MissingExtraError
+        For a URL, if the extra ``remote`` is not installed.
     """
     with open_document(source, mmap=mmap, expected_id=expected_id, limits=limits) as document:
         return document.read(names, verify=verify)

@@ -35,15 +35,7 @@ def mode_hint(mode: int) -> str:
 
 
 def kind_hint(head: bytes, size: int | None = None) -> str | None:
-    """What the first bytes look like, or None.
-
-    Parameters
-    ----------
-    head : bytes
-        Up to 77 bytes from the start of the file.
-    size : int, optional
-        Size of the whole file, to check the length in a safetensors header.
-    """
+    """What ``head``, up to 77 bytes from the start of a file of ``size`` bytes, looks like."""
     if not head:
         return "it is empty"
     if MAGIC.startswith(head):

@@ -19,34 +19,16 @@ _SELFTEST_BYTES = 1 << 20
 
 
 class TensorRecord(NamedTuple):
-    """One tensor as the header describes it.
-
-    Attributes
-    ----------
-    name, role : str
-        Rule 4.3.
-    dtype : str
-        The format's name, such as ``"f32"``.
-    shape : tuple of int
-        Empty for a scalar.
-    nbytes : int
-        Bytes of its payload.
-    offset : int
-        Where its first payload starts, counted from the first payload of the file.
-    sha256 : bytes
-        Digest of its payload, 32 bytes.
-    frames : tuple of Frame
-        Its chunks in the file.
-    """
+    """One tensor as the header describes it (rules 4.1 to 4.5)."""
 
     name: str
     role: str
-    dtype: str
+    dtype: str  # the format's name, such as "f32"
     shape: tuple[int, ...]
-    nbytes: int
-    offset: int
-    sha256: bytes
-    frames: tuple[Frame, ...]
+    nbytes: int  # of its payload
+    offset: int  # where its first payload starts, counted from the first payload of the file
+    sha256: bytes  # of its payload
+    frames: tuple[Frame, ...]  # its chunks in the file
 
     @property
     def file_offset(self) -> int:
@@ -69,13 +51,7 @@ def check_places(decoded: Decoded) -> None:
 
 
 def check_relations(header: dict[str, Any]) -> None:
-    """Rules 3.7 to 3.11 and the last column of 4.3.
-
-    Raises
-    ------
-    MalformedFileError
-        With ``where`` the section or tensor at odds with the rest.
-    """
+    """Rules 3.7 to 3.11 and the last column of 4.3."""
     tensors = header["tensors"]
     for before, after in pairwise(tensors):
         if not before["name"] < after["name"]:
@@ -135,10 +111,7 @@ def place_tensors(
 ) -> dict[str, TensorRecord]:
     """Records by name, with their places in the file (rules 1.6 to 1.8 and 4.5).
 
-    Parameters
-    ----------
-    header_bytes, file_size, slots : int
-        H, the size of the file and N, as the file states them.
+    ``header_bytes`` and ``slots`` are H and N; the file states all three numbers.
     """
     tensors = header["tensors"]
     total = sum(record["nbytes"] for record in tensors)

@@ -73,14 +73,8 @@ def locate(place: str | os.PathLike[str] | BinaryIO) -> str | Remote | BinaryIO:
     """The place a caller gave: a path as text, a remote file, or a file object.
 
     A text that begins with a scheme and ``://`` is a URL; a path object is always a path. A leading
-    ``~`` is the home folder.
-
-    Raises
-    ------
-    MissingExtraError
-        If fsspec, or a package it needs for the scheme, is not installed.
-    OSError
-        If the scheme has no file system.
+    ``~`` is the home folder. Raises MissingExtraError if fsspec, or a package it needs for the
+    scheme, is not installed, and OSError if the scheme has no file system.
     """
     if isinstance(place, str) and _URL.match(place):
         return _resolved(place)
@@ -104,25 +98,12 @@ def _resolved(url: str) -> str | Remote:
 def write_remote(
     remote: Remote, produce: Callable[[Gather], None], *, overwrite: bool, atomic: bool
 ) -> None:
-    """Write a remote file (rule 9.6).
+    """Write a remote file with ``produce`` (rule 9.6).
 
-    Parameters
-    ----------
-    remote : Remote
-        The target.
-    produce : callable
-        Writes the content.
-    overwrite : bool
-        If false, an existing target is left alone, unless it appears in the meantime.
-    atomic : bool
-        Refuse a file system that cannot keep the old file until the new one is complete.
-
-    Raises
-    ------
-    FileExistsError
-        If the target exists and ``overwrite`` is false.
-    OSError
-        If the file system fails; after a failed atomic write the old file is still there.
+    Raises FileExistsError if the target exists and ``overwrite`` is false (a target that appears in
+    the meantime is replaced), and OSError if the file system fails or, with ``atomic``, cannot keep
+    the old file until the new one is complete. After a failed atomic write the old file is still
+    there.
     """
     fs, path, url = remote
     with _os_errors(url):

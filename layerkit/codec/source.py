@@ -22,18 +22,10 @@ STEP = 16 << 20
 
 
 class Source(Protocol):
-    """What the reader needs of a source.
+    """What the reader needs of a source."""
 
-    Attributes
-    ----------
-    size : int or None
-        Size of the whole file; None for a stream, whose size is known at its end.
-    want : int
-        The size that the file claims, for the error if it is shorter.
-    """
-
-    size: int | None
-    want: int
+    size: int | None  # of the whole file; None for a stream, whose size is known at its end
+    want: int  # the size that the file claims, for the error if it is shorter
 
     def read(self, count: int, at: int) -> bytes:
         """Up to ``count`` bytes from position ``at``, fewer only at the end."""
@@ -49,27 +41,14 @@ class Source(Protocol):
 
 
 def _truncated(have: int, want: int) -> TruncatedFileError:
-    return TruncatedFileError(
-        f"the file is cut off: expected {want} bytes, got {have}",
-        have=have,
-        want=want,
-    )
+    message = f"the file is cut off: expected {want} bytes, got {have}"
+    return TruncatedFileError(message, have=have, want=want)
 
 
 def open_path(path: str) -> int:
-    """Open a regular file for reading, without blocking if it is a FIFO.
+    """The descriptor of a regular file opened for reading.
 
-    Returns
-    -------
-    int
-        The descriptor.
-
-    Raises
-    ------
-    NotAModelFileError
-        For a directory, device, FIFO or socket (step 1).
-    OSError
-        For a missing or unreadable file.
+    Raises NotAModelFileError for a directory, device, FIFO (without blocking) or socket (step 1).
     """
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
@@ -228,13 +207,7 @@ class StreamSource:
             done += len(part)
 
     def finish(self, at: int) -> None:
-        """Check that the stream ends here.
-
-        Raises
-        ------
-        MalformedFileError
-            If bytes follow the last payload.
-        """
+        """Raise MalformedFileError if bytes follow the last payload."""
         self._skip_to(at)
         if self._some(1):
             raise MalformedFileError(

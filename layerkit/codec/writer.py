@@ -16,13 +16,7 @@ from numpy.typing import NDArray
 
 from layerkit.codec.arrays import blocks, dtype_name
 from layerkit.codec.atomic import replace_file
-from layerkit.codec.content import (
-    Sections,
-    Shaped,
-    check_names,
-    encoded_header,
-    plain_sections,
-)
+from layerkit.codec.content import Sections, Shaped, check_names, encoded_header, plain_sections
 from layerkit.codec.gather import Gather
 from layerkit.codec.layout import MAGIC, TAIL, Frame, lay_out
 from layerkit.codec.limits import Limits, limits_in_use
@@ -55,42 +49,12 @@ def write(
     digests: Mapping[str, bytes] | None = None,
     **sections: Unpack[Sections],
 ) -> str:
-    """Write a model file and return its file id.
+    """Write a model file and return its file id; the options are those of ``layerkit.save``.
 
-    Parameters
-    ----------
-    target : path, URL or binary file object
-        A path or URL is replaced atomically; a file object is written forward, not atomically.
-    tensors : mapping
-        Name -> (role, array), arrays of any memory layout and byte order.
-    durable : bool
-        Flush the file to the disk before it replaces the target, and the directory after.
-    overwrite : bool
-        If false, raise FileExistsError when the target exists.
-    follow_symlinks : bool
-        If the target is a link, replace the file it points to; if false, the link itself.
-    atomic : bool
-        If false, allow a URL on a file system that cannot replace a file in one step.
-    check : bool
-        Read back and verify the temporary file before it replaces the target.
-    limits : Limits, optional
-        The limits of the readers that are to load the file.
-    digests : mapping, optional
-        Results of ``tensor_digests`` for some of these tensors; the others are hashed here.
-    **sections
-        See Sections; ``spec`` and ``types`` are required.
-
-    Returns
-    -------
-    str
-        ``"sha256:"`` and 64 hex digits.
-
-    Raises
-    ------
-    SpecError, MalformedFileError, LimitExceededError, TensorMismatchError
-        For content that a reader would refuse; nothing is written.
-    OSError
-        For a target that cannot be written; it is left unchanged.
+    ``tensors`` maps names to (role, array), arrays of any memory layout and byte order. ``digests``
+    has the results of ``tensor_digests`` for some of them; the others are hashed here. Nothing is
+    written if a reader would refuse the content. Raises ValueError if ``check`` is set for anything
+    but a local file.
     """
     limits = limits_in_use(limits)
     prepared = _prepare(sections, tensors, limits, digests or {})
@@ -144,13 +108,7 @@ def _prepare(
 
 
 def tensor_digests(tensors: Tensors) -> dict[str, bytes]:
-    """Name -> SHA-256 of the payload that ``write`` will give each tensor.
-
-    Raises
-    ------
-    MalformedFileError
-        For an array that cannot be saved.
-    """
+    """Name -> SHA-256 of the payload that ``write`` will give each tensor."""
     arrays = [array for _, array in tensors.values()]
     for name, array in zip(tensors, arrays, strict=True):
         dtype_name(name, array)

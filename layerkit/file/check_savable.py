@@ -27,20 +27,8 @@ from layerkit.specs import check_sections
 def check_savable(model: Model, *, limits: Limits | None = None) -> None:
     """Raise what ``save`` would raise for ``model`` at the end of the training in its spec.
 
-    Parameters
-    ----------
-    model
-        Built, or about to be trained. Its contract is used if it has been fitted; a model without
-        a recipe is checked as it is.
-    limits
-        The limits that ``save`` will get.
-
-    Raises
-    ------
-    SpecError, MalformedFileError, LimitExceededError
-        For content that a file cannot hold, with its path.
-    PluginError
-        If the optimizer or the loss is not installed.
+    Uses the model's contract if it has been fitted; a model without a recipe is checked as it is.
+    Raises PluginError if the optimizer or the loss is not installed.
     """
     check_sections(model.spec, prefix="spec.model")
     history, metrics = _reported(model)

@@ -12,12 +12,9 @@ _COPIES = 256 << 20  # bytes, or 8 times the file
 
 
 def check_tensors(document: Document, planned: list[PlannedLayer], dtype: str) -> None:
-    """Compare the tensors of the file with those that the plans imply; reports all differences.
+    """Compare the tensors of the file with those that the plans imply.
 
-    Raises
-    ------
-    TensorMismatchError
-        If a tensor is missing, unexpected, or has another role, dtype or shape.
+    Raises one TensorMismatchError for all names, roles, dtypes and shapes that differ.
     """
     kind = str(format_dtype(np.dtype(dtype)))
     expected = {
@@ -53,13 +50,7 @@ def check_tensors(document: Document, planned: list[PlannedLayer], dtype: str) -
 
 
 def check_copies(document: Document, planned: list[PlannedLayer], dtype: str) -> None:
-    """Compare the memory of tied weights, copied for each layer, with the size of the file.
-
-    Raises
-    ------
-    SpecError
-        If many layers share one large tensor, so that a small file would take gigabytes.
-    """
+    """Raise SpecError if copies of shared tensors, one per layer, take far more than the file."""
     size = sum(p.size + sum(s.size for s in p.plan.state.values()) for p in planned)
     needed, allowed = size * np.dtype(dtype).itemsize, max(_COPIES, 8 * document.size)
     if document.aliases and needed > document.size + allowed:

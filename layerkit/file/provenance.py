@@ -10,7 +10,7 @@ import copy
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Literal, TypeVar
 
-from layerkit.codec import LayerEntry, Limits, layer_records
+from layerkit.codec import Limits, layer_records
 from layerkit.core.layer import Layer
 from layerkit.core.parts import Part
 from layerkit.discovery.candidates import FIRST_PARTY, Candidate, Permit, allow_list, anyone
@@ -36,12 +36,8 @@ AllowPlugins = Collection[str] | Literal[False] | None
 def permission(allow: AllowPlugins) -> Permit:
     """Whether the part behind a candidate may be imported; names are compared normalised (PEP 503).
 
-    Parts registered in this process are always allowed: importing them runs no new code.
-
-    Raises
-    ------
-    ValueError
-        If ``allow`` has none of these forms.
+    Parts registered in this process are always allowed: importing them runs no new code. Raises
+    ValueError for any other value.
     """
     if allow is None:
         return anyone
@@ -57,9 +53,7 @@ def permission(allow: AllowPlugins) -> Permit:
 P = TypeVar("P", bound=Part)
 
 _LONGEST = 10  # distributions in a pip command
-
-_MOST = 1000
-"""Unusable types after which the others are not tried."""
+_MOST = 1000  # unusable types after which the others are not tried
 
 
 def provenance(
@@ -125,25 +119,14 @@ def _part(group: str, config: Any) -> Iterator[tuple[str, str, type[Part]]]:
 def resolve_types(
     header: dict[str, Any], allow: AllowPlugins, limits: Limits | None
 ) -> tuple[dict[str, type[Layer]], dict[int, dict[str, Any]]]:
-    """The classes of a file's types, and the settings that were migrated.
+    """Type key to class, and index of a layer to its settings, migrated to the class's version.
 
-    Returns
-    -------
-    tuple
-        Type key to class, and index of a layer to its settings for the class's version.
-
-    Raises
-    ------
-    PluginError
-        If a type cannot be used. All types are tried, until a thousand failed; the class is that
-        of the gravest fault, and ``problems`` lists all.
-    SpecError, UnsupportedFormatError
-        If the list of layers is malformed, or its schema is newer.
+    Raises PluginError if a type cannot be used. All types are tried, until a thousand failed; the
+    error is of the class of the gravest fault, and its ``problems`` lists all.
     """
-    records = layer_records(header, limits=limits)
     where: dict[str, str] = {}
-    for record in _flat(records):
-        where.setdefault(record.record["type"], record.where)
+    for layer in layer_records(header, limits=limits):
+        where.setdefault(layer.record["type"], layer.where)
     classes: dict[str, type[Layer]] = {}
     permit = permission(allow)
     faults: list[PluginError] = []
@@ -162,12 +145,6 @@ def resolve_types(
     if faults:
         raise _joined(faults, lure=allow is None)
     return classes, configs
-
-
-def _flat(records: Iterable[LayerEntry]) -> Iterable[LayerEntry]:
-    for record in records:
-        yield record
-        yield from _flat(record.nested)
 
 
 def _check_activation(name: str, claim: Mapping[str, Any], permit: Permit) -> None:

@@ -19,11 +19,8 @@ _BYTES = 1 << 20
 def make_selftest(model: Model) -> SelfTest | None:
     """Rows derived from the model, with its outputs for them; None if too large.
 
-    Raises
-    ------
-    PluginLoadError
-        If a layer's outputs for the same rows vary, or a prediction changes its state: the file
-        could not hold the model. The model is left unchanged.
+    Raises PluginLoadError, and leaves the model unchanged, if no file could hold it: if a layer's
+    outputs for the same rows vary, or a prediction changes its state.
     """
     if not model.ready:
         return None
@@ -101,12 +98,9 @@ def _unsteady(model: Model, raw: Array, cause: SelfTestError) -> PluginLoadError
 def run_selftest(model: Model, test: SelfTest) -> None:
     """Compare the outputs of ``model`` with those from when it was saved.
 
-    Raises
-    ------
-    SelfTestError
-        If it raises, or its outputs differ in shape or by more than the tolerance.
-    LayerkitError, MissingExtraError, MemoryError
-        If the process cannot run any model, because of an invalid environment variable, say.
+    Raises SelfTestError if the model raises, or its outputs differ in shape or by more than the
+    tolerance. Errors of a process that cannot run any model pass unchanged: a LayerkitError for an
+    invalid environment variable, MissingExtraError, MemoryError.
     """
     shape, expected = model.contract.input.shape, test.outputs
     if test.rows.shape[1:] != shape:  # predict would accept flattened rows
