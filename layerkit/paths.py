@@ -50,14 +50,7 @@ def path_errors(
 ) -> Iterator[None]:
     """Turn an error of the operating system into a ``PathError``.
 
-    Parameters
-    ----------
-    path
-        Path of the file, for errors that do not name one.
-    writing
-        Whether the file was to be written.
-    example
-        A file name to suggest if the path is a folder.
+    ``path`` is for errors that name no file; ``example`` is a file name to suggest for a folder.
     """
     try:
         yield
@@ -74,15 +67,10 @@ def given_descriptor(path: str) -> bool:
 
 
 def open_input(path: str) -> BinaryIO:
-    """Open a file for reading.
+    """Open a file for reading; PathError if that fails.
 
     Pipes and devices are refused, since reading one may wait forever, except descriptors that the
     process was started with (``/dev/stdin``, ``/dev/fd/63``).
-
-    Raises
-    ------
-    PathError
-        If it does not exist, is not a file, or cannot be read.
     """
     with path_errors(path):
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -142,13 +130,7 @@ def explained(
 
 
 def check_folder(path: str) -> None:
-    """Check that the folder of a file to be written exists and is writable.
-
-    Raises
-    ------
-    PathError
-        If it does not or is not.
-    """
+    """Raise PathError unless the folder of a file to be written exists and is writable."""
     folder = os.path.dirname(path) or "."  # noqa: PTH120
     if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113
         return  # a device or pipe: nothing is written beside it

@@ -31,10 +31,7 @@ Task = Callable[[], object]
 def thread_count() -> int:
     """Threads that share large pieces of work: ``LAYERKIT_THREADS``, or the cores we may use.
 
-    Raises
-    ------
-    LayerkitError
-        If the variable is not an integer >= 1.
+    Raises LayerkitError if the variable is not an integer >= 1.
     """
     word = os.environ.get("LAYERKIT_THREADS")
     if word is None:

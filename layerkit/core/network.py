@@ -29,24 +29,11 @@ _allocating = allocate_lock()
 
 
 class Network:
-    """A sequence of layers with their parameters.
+    """A sequence of layers with their parameters, float32 or float64.
 
-    Parameters
-    ----------
-    planned
-        From ``plan_layers``.
-    dtype
-        float32 or float64.
-    mapped
-        Tensors by name to use without a copy: read-only arrays over a mapped file. The first use
-        of ``params`` copies them.
-
-    Attributes
-    ----------
-    size
-        Number of trained parameters.
-    grads
-        (size,) all gradients, or None until ``allocate_grads``.
+    ``mapped`` holds tensors by name to use without a copy, read-only arrays over a mapped file; the
+    first use of ``params`` copies them. ``size`` is the number of trained parameters, ``grads``
+    (size,) all gradients, None until ``allocate_grads``.
     """
 
     def __init__(
@@ -119,12 +106,8 @@ class Network:
     ) -> None:
         """Set every parameter and state to its start, each from its own random stream.
 
-        ``initializer`` finds an initializer by its name or configuration.
-
-        Raises
-        ------
-        SpecError
-            If a start is not finite in this dtype.
+        ``initializer`` finds one by its name or configuration. Raises SpecError if a start is not
+        finite in this dtype.
         """
         for i, p in enumerate(self.planned):
             for arrays, params in (p.layer.params, p.plan.params), (p.layer.state, p.plan.state):
@@ -181,10 +164,8 @@ class Network:
     def feed(self, x: Array, contexts: Sequence[Context]) -> Array:
         """Scores (n, *out) for x (n, *in); valid until the next feed with these contexts.
 
-        Raises
-        ------
-        PluginLoadError
-            If a layer raises, or returns another shape or dtype than planned; it is named.
+        Raises PluginLoadError, which names the layer, if one raises or returns another shape or
+        dtype than planned.
         """
         rows = len(x)
         arena = _shared_arena(contexts, rows)
@@ -206,13 +187,7 @@ class Network:
         return x
 
     def backprop(self, dy: Array, contexts: Sequence[Context]) -> Array:
-        """Gradient dL/dx (n, *in) for dy = dL/dscores (n, *out); fills ``grads``.
-
-        Raises
-        ------
-        PluginLoadError
-            Same as ``Network.feed``.
-        """
+        """Gradient dL/dx (n, *in) for dy = dL/dscores (n, *out); fills ``grads``."""
         self.allocate_grads()
         rows = len(dy)
         arena = _shared_arena(contexts, rows)

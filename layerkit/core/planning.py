@@ -38,13 +38,8 @@ class PlannedLayer(NamedTuple):
 def plan_layers(layers: Sequence[tuple[str, Layer]], in_shape: Shape) -> list[PlannedLayer]:
     """Plan each layer for the output shape of the one before it; allocates nothing.
 
-    Raises
-    ------
-    ShapeError
-        If a layer cannot take its input; the message names both layers, ``location`` is
-        ``layers[i]``.
-    PluginLoadError
-        If a layer's plan raises another error, or is malformed.
+    Raises ShapeError (with ``location`` layers[i]) if two layers do not fit together,
+    PluginLoadError if a layer's plan raises another error or is malformed.
     """
     planned: list[PlannedLayer] = []
     shape, before = in_shape, "the input"

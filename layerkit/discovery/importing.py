@@ -29,14 +29,9 @@ OLDEST_CONTRACT = 1
 def import_part(candidate: Candidate, base: type[Part], singular: str) -> Any:
     """Import the class behind ``candidate``, a subclass of ``base``; ``singular`` is its kind.
 
-    What the module prints to standard output goes to standard error.
-
-    Raises
-    ------
-    PluginLoadError
-        If the import raises (even SystemExit; the cause is chained), or gives something else.
-    PluginVersionError
-        If the part is made for another version of layerkit.
+    What the module prints to standard output goes to standard error. Raises PluginLoadError if the
+    import raises (even SystemExit; the cause is chained) or gives something else,
+    PluginVersionError if the part is made for another version of layerkit.
     """
     _check_requirement(candidate, singular)
     module, _, attribute = candidate.value.partition(":")

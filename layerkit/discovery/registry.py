@@ -43,14 +43,7 @@ P = TypeVar("P", bound=Part)
 class Registry(Generic[P]):
     """The parts of one kind: ``registry["dense"]`` is a class, ``registry.create(...)`` a part.
 
-    Parameters
-    ----------
-    kind
-        Plural name of the kind; the entry point group is ``layerkit.<kind>``.
-    base
-        The base class of its parts.
-
-    Messages call one of its parts a ``singular``.
+    ``base`` is the base class of its parts; messages call one of them a ``singular``.
     """
 
     def __init__(self, kind: Group, base: type[P]) -> None:
@@ -75,16 +68,9 @@ class Registry(Generic[P]):
         """The candidate that ``name`` stands for.
 
         A class registered in the process wins over layerkit's own part, and that over another
-        distribution's, with a warning.
-
-        Raises
-        ------
-        UnknownTypeError
-            If there is no such part; the message gives the nearest names.
-        PluginAmbiguousError
-            If several distributions offer it.
-        PluginNotAllowedError
-            If only distributions offer it that LAYERKIT_PLUGINS does not name.
+        distribution's, with a warning. Raises UnknownTypeError, with the nearest names, if there is
+        none, PluginAmbiguousError if several distributions offer it, PluginNotAllowedError if
+        LAYERKIT_PLUGINS names none of those that do.
         """
         candidates = self.candidates(name)
         if not candidates:
@@ -139,15 +125,7 @@ class Registry(Generic[P]):
         )
 
     def load(self, candidate: Candidate) -> type[P]:
-        """Import the class behind ``candidate``.
-
-        Raises
-        ------
-        PluginLoadError, PluginVersionError
-            Same as ``importing.import_part``.
-        PluginNotAllowedError
-            If LAYERKIT_PLUGINS does not name its distribution.
-        """
+        """Import the class behind ``candidate``, if LAYERKIT_PLUGINS allows it."""
         if candidate.dist is None:
             return self._local[candidate.name]
         if not may_import(candidate):
@@ -188,12 +166,7 @@ class Registry(Generic[P]):
     def create(self, config: str | Mapping[str, Any]) -> P:
         """Construct a part from its name, or from its settings with the name under "type".
 
-        Raises
-        ------
-        PluginError
-            If there is no such part, or it cannot be imported.
-        SpecError
-            If its constructor does not accept the settings.
+        Raises PluginError if the part cannot be used, SpecError if it does not accept the settings.
         """
         name, settings = split_config(config)
         try:
@@ -208,10 +181,7 @@ class Registry(Generic[P]):
     ) -> dict[str, Any]:
         """``config`` converted from settings version ``version`` to that of the class.
 
-        Raises
-        ------
-        PluginVersionError
-            If the settings are newer than the class, or it cannot convert them.
+        Raises PluginVersionError if they are newer than the class, or it cannot convert them.
         """
         if version == part.config_version:
             return config

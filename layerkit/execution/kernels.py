@@ -21,13 +21,7 @@ _COST = 1.0  # seconds: importing numba and loading compiled kernels, and some t
 
 
 def fast_setting() -> bool | None:
-    """The value of ``LAYERKIT_FAST``: True, False, or None if it is not set.
-
-    Raises
-    ------
-    LayerkitError
-        If it is neither 0 nor 1.
-    """
+    """The value of ``LAYERKIT_FAST``, None if it is not set; LayerkitError if it is not 0 or 1."""
     word = os.environ.get("LAYERKIT_FAST", "")
     if word not in ("", "0", "1"):
         raise LayerkitError(f"LAYERKIT_FAST must be 0 (off) or 1 (on), not {quoted(word)}")
@@ -35,13 +29,7 @@ def fast_setting() -> bool | None:
 
 
 def kernels_for_training(saved: float = math.inf) -> bool:
-    """Whether to train with compiled kernels if they save ``saved`` seconds; imports numba if so.
-
-    Raises
-    ------
-    LayerkitError
-        Same as ``fast_setting``.
-    """
+    """Whether to train with kernels that save ``saved`` seconds; imports numba if so."""
     setting = fast_setting()
     if setting is None:
         return saved > _COST and _trouble() == ""
@@ -49,24 +37,12 @@ def kernels_for_training(saved: float = math.inf) -> bool:
 
 
 def kernels_for_inference() -> bool:
-    """Whether models predict with compiled kernels, ``Model.accelerate`` aside.
-
-    Raises
-    ------
-    LayerkitError
-        Same as ``fast_setting``.
-    """
+    """Whether models predict with compiled kernels, ``Model.accelerate`` aside."""
     return fast_setting() is True and _available()
 
 
 def require_numba() -> None:
-    """Check that the kernels can be used.
-
-    Raises
-    ------
-    MissingExtraError
-        If numba is not installed, or does not work.
-    """
+    """Raise MissingExtraError if numba is not installed, or does not work."""
     if _trouble():
         raise MissingExtraError("numba", "fast", f"accelerate ({_trouble()})")
 

@@ -68,13 +68,7 @@ Maker = Callable[[Sequence[Line]], Program | None]
 
 
 def program_of(network: Network) -> Program | None:
-    """The program of all layers of ``network``, if there is one.
-
-    Raises
-    ------
-    PluginLoadError
-        If ``Layer.program`` or making the program raises.
-    """
+    """The program of all layers of ``network``, if there is one."""
     stages = _stages(network)
     return stages[0][1] if len(stages) == 1 else None
 
@@ -129,25 +123,11 @@ def _naming(planned: list[PlannedLayer], step: str) -> Iterator[None]:
 class Chain:
     """A network with memory for one thread, run as compiled programs where ``fast``.
 
-    Parameters
-    ----------
-    network
-        Its parameters, and its gradients where ``keeps``, stay where they are.
-    fast
-        Whether compiled programs are used; else all layers run one by one.
-    training, keeps, wants_dx
-        See ``Network.contexts``.
-
-    Attributes
-    ----------
-    feed
-        Gives scores (n, *out) for x (n, *in), valid until the next feed; raises what
-        ``Network.feed`` raises.
-    backprop
-        Fills the network's gradients for dy (n, *out) and gives dL/dx (n, *in), valid only if
-        ``wants_dx``; raises what ``Network.backprop`` raises.
-    contexts
-        By the layer's name, of those that run one by one.
+    The network's parameters, and its gradients where ``keeps``, stay where they are; ``training``,
+    ``keeps`` and ``wants_dx`` are those of ``Network.contexts``. ``feed`` gives scores (n, *out)
+    for x (n, *in), valid until the next feed. ``backprop`` fills the network's gradients for dy
+    (n, *out) and gives dL/dx (n, *in), valid only if ``wants_dx``. ``contexts`` holds, by layer
+    name, those of the layers that run one by one.
     """
 
     feed: Callable[[Array], Array]

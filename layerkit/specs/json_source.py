@@ -80,13 +80,7 @@ def spell(path: Path, prefix: str = "") -> str:
 
 
 def parse(text: str, *, name: str | None = None) -> JsonSource:
-    """Parse JSON ``text`` of a spec.
-
-    Raises
-    ------
-    SpecError
-        If it is not JSON (with line and column), gives a field twice, or holds NaN or Infinity.
-    """
+    """Parse JSON ``text`` of a spec; raises SpecError, with line and column, if it is malformed."""
     try:
         tree = decode(text)
     except json.JSONDecodeError as error:
@@ -101,14 +95,9 @@ def parse(text: str, *, name: str | None = None) -> JsonSource:
 
 
 def decode(text: str) -> Any:
-    """JSON ``text`` as a tree.
+    """JSON ``text`` as a tree; raises json.JSONDecodeError if it is not JSON.
 
-    Raises
-    ------
-    SpecError
-        If it gives a field twice, holds NaN or a huge number, or is nested too deeply.
-    json.JSONDecodeError
-        If it is not JSON.
+    Raises SpecError if it gives a field twice, holds NaN or a huge number, or is nested too deeply.
     """
     try:
         return json.loads(
@@ -134,10 +123,7 @@ def _integer(digits: str) -> int:
 def strict_json(value: Any, depth: int = 0) -> Any:
     """A copy of ``value`` as JSON values: tuples become lists, NumPy numbers Python's.
 
-    Raises
-    ------
-    SpecError
-        If something in it is not a JSON value, is too large or is nested too deeply.
+    Raises SpecError if part of it is not a JSON value, is too large or is nested too deeply.
     """
     if depth > 100:
         raise SpecError("nested too deeply")

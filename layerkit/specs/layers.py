@@ -42,12 +42,8 @@ class LayerRecord:
     def make(self) -> Layer:
         """Construct the layer, without planning it.
 
-        Raises
-        ------
-        SpecError
-            If its settings contradict each other.
-        PluginLoadError
-            If its constructor raises anything else.
+        Raises SpecError if its settings contradict each other, PluginLoadError if its constructor
+        raises anything else.
         """
         try:
             return self.part(**self.config)

@@ -153,15 +153,7 @@ class Faults:
             self.add(path, unknown_field(str(path[-1]), known, suggest=few))
 
     def raise_any(self) -> None:
-        """Raise what was gathered, plugin errors first.
-
-        Raises
-        ------
-        PluginError
-            If a part is unknown or unusable; the class is that of the gravest error.
-        SpecError
-            For any other mistake.
-        """
+        """Raise what was gathered: the gravest PluginError if there is one, else a SpecError."""
         if not self.found:
             return
         plugin = [f for f in self.found if isinstance(f.error, PluginError)]

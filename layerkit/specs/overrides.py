@@ -39,18 +39,8 @@ def override(
 
     A value is read as JSON; what is not JSON is a string. Missing objects on the path are created.
     A part given by name only ("adam"), or left at its default (``parts``, by dotted path), becomes
-    {"type": "adam"} when one of its settings is set.
-
-    Returns
-    -------
-    tree, changes
-        ``changes`` holds the path that each override has set.
-
-    Raises
-    ------
-    SpecError
-        If an override has no "=", its value starts like JSON but is not valid, or its path leads
-        through something other than an object or a list.
+    {"type": "adam"} when one of its settings is set. Raises SpecError if an override has no "=",
+    its value starts like JSON but is not valid, or its path leads through a plain value.
     """
     tree = strict_json(tree)
     changes = []

@@ -32,10 +32,7 @@ def ready_specs() -> dict[str, str]:
 def open_spec(name: str) -> BinaryIO:
     """Open the file at the path ``name``, or else the ready spec of that name.
 
-    Raises
-    ------
-    PathError
-        Same as ``open_input``. The hint names the ready spec that may have been meant.
+    Raises PathError; its hint names the ready spec that may have been meant.
     """
     path = expanded(name)
     ready = None if os.path.lexists(path) else ready_specs().get(name)

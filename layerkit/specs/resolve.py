@@ -102,23 +102,11 @@ def _without_open_dialect(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_spec(spec: str | FilePath | Mapping[str, Any], *, settings: Sequence[str] = ()) -> Spec:
-    """Read and resolve a spec.
+    """Read and resolve a spec: a JSON file, a ready spec by name, or the parsed object itself.
 
-    Parameters
-    ----------
-    spec
-        Path of a JSON file, name of a ready spec, or the parsed object itself.
-    settings
-        Overrides such as ``layers.1.gate_bias=-3``, applied before validation.
-
-    Raises
-    ------
-    SpecError
-        If a field is wrong; the message gives its path, its line, and what is expected.
-    PluginError
-        If a part is unknown or cannot be used.
-    PathError
-        If the file cannot be read.
+    ``settings`` are overrides such as ``layers.1.gate_bias=-3``. Raises SpecError, with the path
+    and line of a wrong field, PluginError if a part cannot be used, PathError if a file cannot be
+    read.
     """
     if not isinstance(spec, (str, os.PathLike)):
         source = JsonSource(strict_json(spec))
@@ -139,13 +127,7 @@ def read_spec(spec: str | FilePath | Mapping[str, Any], *, settings: Sequence[st
 
 
 def as_spec(spec: str | FilePath | Mapping[str, Any] | Spec, settings: Sequence[str] = ()) -> Spec:
-    """A resolved spec from any of its forms, with overrides applied.
-
-    Raises
-    ------
-    SpecError, PluginError
-        If the spec is wrong, or a part it names cannot be used.
-    """
+    """A resolved spec from any of its forms, with overrides applied."""
     if not isinstance(spec, Spec):
         return read_spec(spec, settings=settings)
     return read_spec(spec.to_document(), settings=settings) if settings else spec
@@ -154,10 +136,7 @@ def as_spec(spec: str | FilePath | Mapping[str, Any] | Spec, settings: Sequence[
 def overridden(source: JsonSource, settings: Sequence[str]) -> JsonSource:
     """``source`` with overrides such as ``layers.1.gate_bias=-3`` applied.
 
-    Raises
-    ------
-    SpecError
-        If an override is malformed, or there is nothing at its path.
+    Raises SpecError if an override is malformed or leads nowhere.
     """
     fields = SECTIONS["train"].model_fields
     parts = {f"train.{key}": fields[key].default for key in ("optimizer", "schedule")}
@@ -172,16 +151,11 @@ def resolve(
     permit: Permit = anyone,
     lookup: Lookup = LAYERS.__getitem__,
 ) -> Spec:
-    """Validate the tree of ``source`` and fill in all defaults.
+    """Validate the tree of ``source`` and fill in all defaults; raises SpecError or PluginError.
 
     The keywords are for reading a model file: ``lenient`` keeps parts of the recipe that are not
     installed, ``prefix`` is the path of the spec in the file, ``permit`` says whose parts may be
     imported, ``lookup`` finds the layer classes.
-
-    Raises
-    ------
-    SpecError, PluginError
-        Same as ``read_spec``.
     """
     return _resolved(source, Faults(source, prefix, permit, _mistakes), lenient, lookup)
 
@@ -212,10 +186,7 @@ def _resolved(source: JsonSource, faults: Faults, lenient: bool, lookup: Lookup)
 def check_sections(spec: Spec, *, prefix: str = "") -> None:
     """Check all of ``spec`` but its layers again: its recipe may have changed (``with_train``).
 
-    Raises
-    ------
-    SpecError
-        If a field is wrong; ``prefix`` is the path of the spec in the file.
+    Raises SpecError if a field is wrong; ``prefix`` is the path of the spec in the file.
     """
     faults = Faults(JsonSource({**spec.to_document(), "layers": []}), prefix)
     read_document(faults.source, faults)

@@ -32,14 +32,8 @@ class Unobservable(Exception):  # noqa: N818  # a verdict, not an error of the k
 class Counter:
     """What was seen of one feed.
 
-    Attributes
-    ----------
-    products
-        Multiply-adds of products.
-    multiplied
-        Elements of elementwise products.
-    opaque
-        Functions whose multiply-adds are not known.
+    ``products`` are multiply-adds of products, ``multiplied`` elements of elementwise products,
+    ``opaque`` functions whose multiply-adds are not known.
     """
 
     def __init__(self) -> None:
@@ -201,10 +195,8 @@ def _wrapping(maker: Callable[..., Any]) -> Callable[..., Any]:
 def count(trial: LayerTrial, x: Array) -> Counter:
     """What one feed of x multiplies.
 
-    Raises
-    ------
-    Unobservable
-        If the layer does not run on watched arrays, or gives other numbers there.
+    Raises ``Unobservable`` if the layer does not run on watched arrays, or gives other numbers
+    there.
     """
     wanted = trial.feed(x, trial.context(training=False)).copy()
     layer, ctx, counter = trial.layer, trial.context(training=False), Counter()

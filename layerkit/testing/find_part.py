@@ -13,21 +13,10 @@ from layerkit.testing.subject import registry_of
 
 
 def find_part(target: str, group: str | None = None) -> type[Part]:
-    """The class that ``target`` names.
+    """The class with the type name ``target``, or at ``module:Class``.
 
-    Parameters
-    ----------
-    target
-        A type name, or ``module:Class``; the module must be importable.
-    group
-        "layers", "activations", ...; needed where several have a part of that name.
-
-    Raises
-    ------
-    ValueError
-        If no part, or more than one, has that name, or the class is not a part.
-    LayerkitError
-        If an installed part cannot be imported.
+    ``group`` ("layers", ...) is needed where several have a part of that name. Raises ValueError if
+    no part, or more than one, has the name, or the class is not a part.
     """
     if ":" in target:
         return _from_module(target)

@@ -164,13 +164,7 @@ class Subject:
 
 
 def registry_of(part: type[Part]) -> Registry[Any]:
-    """The registry of the base class that ``part`` inherits.
-
-    Raises
-    ------
-    TypeError
-        If it inherits none.
-    """
+    """The registry of the base class that ``part`` inherits; TypeError if it inherits none."""
     for registry in REGISTRIES.values():
         if isinstance(part, type) and issubclass(part, registry.base):
             return registry

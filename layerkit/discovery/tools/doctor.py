@@ -54,13 +54,7 @@ class Examination:
 
 
 def examine(*, limit: float = LIMIT) -> Examination:
-    """Examine every installed plugin.
-
-    Parameters
-    ----------
-    limit
-        Seconds that one import may take.
-    """
+    """Examine every installed plugin; ``limit`` is the seconds that one import may take."""
     rows = [row for row in list_types() if row.candidate.dist is not None]
     dists = sorted({str(row.candidate.dist) for row in rows} | set(_in_unknown_groups()))
     requiring = {dist: requirement(dist) for dist in dists if dist != FIRST_PARTY}

@@ -24,30 +24,14 @@ _HIDES = {None: "a class registered in this process", FIRST_PARTY: "layerkit's o
 
 @dataclass(frozen=True)
 class TypeEntry:
-    """One type, as offered by one distribution.
-
-    Attributes
-    ----------
-    candidate
-        The distribution and its entry point.
-    kind
-        Its group, such as "layers".
-    origin
-        Where it is installed, for display.
-    allowed
-        Whether LAYERKIT_PLUGINS allows it.
-    hidden_by
-        What takes precedence: "layerkit's own" part, "a class registered in this process", or "".
-    rivals
-        Other distributions that offer the type with the same precedence, as "name version".
-    """
+    """One type, as offered by one distribution."""
 
     candidate: Candidate
-    kind: str
-    origin: str
-    allowed: bool
-    hidden_by: str
-    rivals: tuple[str, ...]
+    kind: str  # its group, such as "layers"
+    origin: str  # where it is installed, for display
+    allowed: bool  # by LAYERKIT_PLUGINS
+    hidden_by: str  # what takes precedence: a value of _HIDES, or ""
+    rivals: tuple[str, ...]  # "name version" of others that offer it with the same precedence
 
     @property
     def status(self) -> str:

@@ -57,15 +57,10 @@ class Scaffold:
 
 
 def names(type_name: str) -> Names:
-    """The names derived from the name of a type.
+    """The names derived from a type name; ValueError if it has no prefix or makes invalid names.
 
     >>> names("acme.spline").package
     'acme_spline'
-
-    Raises
-    ------
-    ValueError
-        If the name has no prefix, or does not make valid names of a distribution and a module.
     """
     prefix, dot, rest = type_name.partition(".")
     if type_name != type_name.lower():
@@ -103,27 +98,11 @@ def _camel(text: str) -> str:
 def scaffold(
     type_name: str, *, out: str | Path = ".", kind: Kind = "layer", author: str | None = None
 ) -> Scaffold:
-    """Create a distribution for a new part in a new folder: all of it, or nothing.
+    """Create a distribution for a new part in a new folder of ``out``: all of it, or nothing.
 
-    Parameters
-    ----------
-    type_name
-        With a prefix: ``acme.spline`` gives ``acme-spline/`` and the package ``acme_spline``.
-    out
-        The folder to create it in.
-    kind
-        The kind of part.
-    author
-        The copyright holder; by default "the acme-spline authors".
-
-    Raises
-    ------
-    ValueError
-        If the name, the kind or the author is not valid.
-    FileExistsError
-        If the folder exists already; nothing is written.
-    OSError
-        If the folder cannot be written.
+    ``acme.spline`` gives ``acme-spline/`` and the package ``acme_spline``; ``author`` is the
+    copyright holder, by default "the acme-spline authors". Raises ValueError if an argument is not
+    valid, FileExistsError if the folder exists, FileNotFoundError if ``out`` does not.
     """
     if kind not in KINDS:
         raise ValueError(f"expected one of {', '.join(KINDS)} as kind, got {kind!r}")

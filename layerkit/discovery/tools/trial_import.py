@@ -23,36 +23,18 @@ SLOW = 1.0
 
 @dataclass(frozen=True)
 class Trial:
-    """The result of importing one candidate.
-
-    Attributes
-    ----------
-    candidate
-        What was imported.
-    seconds
-        How long it took; None if the process ended first.
-    modules
-        The modules it imported, other than NumPy's and layerkit's.
-    printed
-        What it wrote to standard output and standard error.
-    code, message, hint, traceback
-        What is wrong; None if nothing is.
-    stale
-        Whether its entry point names a module or attribute that does not exist.
-    contract_version, config_version
-        The versions of the class; None if there is no class.
-    """
+    """The result of importing one candidate."""
 
     candidate: Candidate
-    seconds: float | None
-    modules: tuple[str, ...] = ()
-    printed: str = ""
-    code: str | None = None
+    seconds: float | None  # None if the process ended first
+    modules: tuple[str, ...] = ()  # imported with it, other than NumPy's and layerkit's
+    printed: str = ""  # to standard output and standard error
+    code: str | None = None  # this and the next three: what is wrong; None if nothing is
     message: str | None = None
     hint: str | None = None
     traceback: str | None = None
-    stale: bool = False
-    contract_version: int | None = None
+    stale: bool = False  # its entry point names a module or attribute that does not exist
+    contract_version: int | None = None  # None if there is no class
     config_version: int | None = None
 
     @property
@@ -67,15 +49,7 @@ class Trial:
 
 
 def try_imports(candidates: Iterable[Candidate], *, limit: float = LIMIT) -> Iterator[Trial]:
-    """Import each of ``candidates``, with one process per distribution.
-
-    Parameters
-    ----------
-    candidates
-        From installed distributions.
-    limit
-        Seconds that one import may take.
-    """
+    """Import ``candidates``, with one process per distribution; ``limit`` seconds per import."""
     waiting = list(candidates)
     while waiting:
         mates = [candidate for candidate in waiting if candidate.dist == waiting[0].dist]

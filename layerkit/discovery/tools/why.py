@@ -37,27 +37,13 @@ class Claim:
 
 @dataclass(frozen=True)
 class Explanation:
-    """What a type name stands for, within one kind of parts.
+    """What a type name stands for, within one kind of parts."""
 
-    Attributes
-    ----------
-    kind
-        Its group, such as "layers".
-    name
-        The type name.
-    claims
-        All distributions that offer it.
-    used
-        The candidate behind the name; None if it cannot be used.
-    code, message, hint
-        Why not, as in the error that using it raises; None if it can be used.
-    """
-
-    kind: str
+    kind: str  # its group, such as "layers"
     name: str
     claims: tuple[Claim, ...]
-    used: Candidate | None
-    code: str | None = None
+    used: Candidate | None  # None if the name cannot be used
+    code: str | None = None  # this, message and hint are those of the error that using it raises
     message: str | None = None
     hint: str | None = None
 
@@ -78,19 +64,8 @@ class Explanation:
 def why(name: str, kind: str | None = None, *, limit: float = LIMIT) -> list[Explanation]:
     """Explain the type ``name``, for each kind that has one; imports it in another process.
 
-    Parameters
-    ----------
-    name
-        The type name.
-    kind
-        Only parts of this kind.
-    limit
-        Seconds that one import may take.
-
-    Raises
-    ------
-    UnknownTypeError
-        If there is no such type; the message gives the nearest names.
+    ``limit`` is the seconds that one import may take. Raises UnknownTypeError, with the nearest
+    names, if there is no such type.
     """
     kinds = GROUPS if kind is None else (kind,)
     found = [one for one in kinds if name in REGISTRIES[one]]

@@ -29,10 +29,7 @@ class NotPlainError(Exception):
 def fields_checker(fields: Mapping[str, Field]) -> Check:
     """A check of an object with these fields; it fills in defaults, in the order of ``fields``.
 
-    Raises
-    ------
-    NotPlainError
-        If an annotation or a default is of a kind not known here.
+    Raises NotPlainError if an annotation or a default is of a kind not known here.
     """
     checks = {name: checker(one.annotation) for name, one in fields.items()}
     defaults = {n: one.get_default() for n, one in fields.items() if not one.is_required()}
@@ -56,12 +53,7 @@ def fields_checker(fields: Mapping[str, Field]) -> Check:
 
 
 def checker(annotation: Any) -> Check:
-    """A check of values that ``annotation`` describes.
-
-    Raises
-    ------
-    NotPlainError
-        If it is of a kind not known here.
+    """A check of values that ``annotation`` describes; NotPlainError if its kind is not known here.
 
     >>> checker(float | None)(3)
     3.0
