@@ -100,3 +100,8 @@ def installed() -> dict[str, dict[str, tuple[Candidate, ...]]]:
         group: {n: tuple(sorted(candidates, key=str)) for n, candidates in sorted(names.items())}
         for group, names in found.items()
     }
+
+
+def all_installed() -> list[Candidate]:
+    """The candidates of ``installed`` in one list, also those in groups layerkit does not know."""
+    return [one for names in installed().values() for found in names.values() for one in found]

@@ -81,11 +81,13 @@ class Spec:
     def to_document(self) -> dict[str, Any]:
         """The resolved spec as a JSON object that ``build`` accepts."""
         layers = [{"type": r.type, "name": r.name, "config": r.config} for r in self.layers]
+        # Dialect fields left open have no default: they are detected.
+        given = {k: v for k, v in self.input.items() if k not in DIALECT or v not in (None, [])}
         document = {
             "layerkit": 1,
             "name": self.name,
             "dtype": self.dtype,
-            "input": _without_open_dialect(self.input),
+            "input": given,
             "layers": layers,
             "output": {**self.output, "link": self.link},
         }
@@ -94,11 +96,6 @@ class Spec:
     def with_train(self, **changes: Any) -> Spec:
         """The same spec with fields of its recipe replaced by values known to be valid."""
         return replace(self, train={**(self.train or {}), **changes})
-
-
-def _without_open_dialect(given: dict[str, Any]) -> dict[str, Any]:
-    """``input`` without the dialect fields left open: they have no default, they are detected."""
-    return {k: v for k, v in given.items() if k not in DIALECT or v not in (None, [])}
 
 
 def read_spec(spec: str | FilePath | Mapping[str, Any], *, settings: Sequence[str] = ()) -> Spec:

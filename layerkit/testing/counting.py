@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
@@ -67,9 +67,8 @@ class Watched(np.ndarray[Any, np.dtype[Any]]):
         plain = [_plain(a) for a in inputs]
         if out is not None:
             kwargs["out"] = tuple(_plain(a) for a in out)
-        for word in ("where",):
-            if word in kwargs:
-                kwargs[word] = _plain(kwargs[word])
+        if "where" in kwargs:
+            kwargs["where"] = _plain(kwargs["where"])
         result = getattr(ufunc, method)(*plain, **kwargs)
         _note_ufunc(ufunc, plain, result)
         if out is not None:
@@ -202,7 +201,7 @@ def count(trial: LayerTrial, x: Array) -> Counter:
     layer, ctx, counter = trial.layer, trial.context(training=False), Counter()
     kept = {word: getattr(layer, word) for word in ("params", "joined", "state")}
     for word, table in kept.items():
-        setattr(layer, word, _watch(table))
+        setattr(layer, word, {name: _watched(array) for name, array in table.items()})
     with _buffers(ctx):
         try:
             with _watching(counter, sys.modules.get(trial.subject.part.__module__)):
@@ -216,10 +215,6 @@ def count(trial: LayerTrial, x: Array) -> Counter:
     if not np.allclose(found, wanted, rtol=1e-9, atol=1e-9, equal_nan=True):
         raise Unobservable("on watched arrays the layer gives other numbers")
     return counter
-
-
-def _watch(table: Mapping[str, Array]) -> dict[str, Any]:
-    return {name: _watched(array) for name, array in table.items()}
 
 
 @contextmanager

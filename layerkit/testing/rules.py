@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from layerkit.testing.subject import Example, Subject, Trial
@@ -35,15 +36,11 @@ class Rule:
     needs: tuple[str, ...] = ()  # rules that must pass before this one means anything
 
 
-def _own_examples(subject: Subject) -> list[Example]:
-    return subject.examples
-
-
 class Battery:
     """Rules in the order in which they run and are shown, with defaults for ``rule``."""
 
     def __init__(
-        self, *needs: str, trial: MakeTrial = Trial, over: Examples = _own_examples
+        self, *needs: str, trial: MakeTrial = Trial, over: Examples = attrgetter("examples")
     ) -> None:
         self.rules: list[Rule] = []
         self._needs = needs

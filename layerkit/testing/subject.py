@@ -18,7 +18,7 @@ from layerkit.core.rng import random_stream
 from layerkit.discovery.candidates import Candidate
 from layerkit.discovery.registry import REGISTRIES, Registry
 from layerkit.display import quoted
-from layerkit.errors import LayerkitError, ShapeError
+from layerkit.errors import LayerkitError
 from layerkit.testing.verdicts import Failed, catch_errors
 
 
@@ -80,7 +80,7 @@ class Subject:
             named = f"only={check!r}, seed={self.seed}"
             return f"layerkit.testing.check_part({self.part.__name__}, {named})"
         group = ""
-        if self.candidate is not None and _kinds_with(self.name) > 1:
+        if self.candidate is not None and sum(self.name in one for one in REGISTRIES.values()) > 1:
             group = f" --group {self.kind}"
         return f"layerkit plugins check {target}{group} --only {check} --seed {self.seed}"
 
@@ -132,18 +132,14 @@ class Subject:
         layer = self.make(case.config)
         try:
             return isinstance(layer, Layer) and isinstance(layer.plan(case.shape), Plan)
-        except ShapeError:
-            return False
-        except Exception:  # noqa: BLE001  # plan.refuses reports it
+        except Exception:  # noqa: BLE001  # a ShapeError, or what plan.refuses reports
             return False
 
     @contextmanager
     def registered(self) -> Iterator[None]:
         """Inside, the registry gives this class for its type name."""
-        registry: Registry[Any] = self.registry
-        before = [
-            candidate for candidate in registry.candidates(self.name) if candidate.dist is None
-        ]
+        registry = self.registry
+        before = [one for one in registry.candidates(self.name) if one.dist is None]
         kept = registry.load(before[0]) if before else None
         if kept is None and self._is_found():
             yield
@@ -174,11 +170,6 @@ def registry_of(part: type[Part]) -> Registry[Any]:
         f"{name!r} inherits none of the base classes ({bases}): write for example "
         f"`class {name if isinstance(part, type) else 'Spline'}(layerkit.Layer):`"
     )
-
-
-def _kinds_with(name: str) -> int:
-    """How many kinds have a part called ``name``."""
-    return sum(name in registry for registry in REGISTRIES.values())
 
 
 def _is_example(pair: object) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from layerkit.discovery.candidates import FIRST_PARTY, GROUPS, Candidate, installed
+from layerkit.discovery.candidates import FIRST_PARTY, Candidate, all_installed
 from layerkit.discovery.compatibility import allows, requirement
 from layerkit.discovery.tools.listing import TypeEntry, list_types
 from layerkit.discovery.tools.metadata_checks import (
@@ -56,7 +56,7 @@ class Examination:
 def examine(*, limit: float = LIMIT) -> Examination:
     """Examine every installed plugin; ``limit`` is the seconds that one import may take."""
     rows = [row for row in list_types() if row.candidate.dist is not None]
-    dists = sorted({str(row.candidate.dist) for row in rows} | set(_in_unknown_groups()))
+    dists = sorted({str(candidate.dist) for candidate in all_installed()})
     requiring = {dist: requirement(dist) for dist in dists if dist != FIRST_PARTY}
     trials = list(try_imports((row.candidate for row in rows if row.allowed), limit=limit))
     found = [
@@ -75,16 +75,6 @@ def examine(*, limit: float = LIMIT) -> Examination:
         dist = str(trial.candidate.dist)
         seconds[dist] = seconds.get(dist, 0.0) + (trial.seconds or 0.0)
     return Examination(tuple(found), len(rows), len(dists), len(trials), seconds)
-
-
-def _in_unknown_groups() -> Iterator[str]:
-    """Distributions with entry points in groups that layerkit does not know."""
-    known = {f"layerkit.{kind}" for kind in GROUPS}
-    for group, names in installed().items():
-        if group not in known:
-            yield from (
-                str(candidate.dist) for candidates in names.values() for candidate in candidates
-            )
 
 
 def _imports(trials: Iterable[Trial]) -> Iterator[Issue]:

@@ -9,7 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from layerkit.discovery.candidates import ALLOW_VARIABLE, FIRST_PARTY, GROUPS, allow_list, installed
+from layerkit.discovery.candidates import (
+    ALLOW_VARIABLE,
+    FIRST_PARTY,
+    GROUPS,
+    all_installed,
+    allow_list,
+)
 from layerkit.discovery.compatibility import allows
 from layerkit.discovery.metadata import normalised
 from layerkit.discovery.tools.listing import TypeEntry, editable_folder
@@ -93,20 +99,17 @@ def allow_list_issues(rows: list[TypeEntry], dists: list[str]) -> Iterator[Issue
 def unknown_groups() -> Iterator[Issue]:
     """Entry points in a group that layerkit does not know."""
     known = [f"layerkit.{kind}" for kind in GROUPS]
-    for group, names in installed().items():
-        if group in known:
-            continue
-        for name, candidates in names.items():
-            for candidate in candidates:
-                yield Issue(
-                    "problem",
-                    "entry points",
-                    f"{name} ({candidate})",
-                    f"layerkit does not know the entry point group {group!r}"
-                    f"{nearest(group, known)}",
-                    f"correct the group in the pyproject.toml of {candidate.dist}; "
-                    f"the groups are {', '.join(known)}",
-                )
+    for candidate in all_installed():
+        group = candidate.group
+        if group not in known:
+            yield Issue(
+                "problem",
+                "entry points",
+                f"{candidate.name} ({candidate})",
+                f"layerkit does not know the entry point group {group!r}{nearest(group, known)}",
+                f"correct the group in the pyproject.toml of {candidate.dist}; "
+                f"the groups are {', '.join(known)}",
+            )
 
 
 def name_collisions(rows: list[TypeEntry]) -> Iterator[Issue]:
@@ -167,7 +170,7 @@ def stale_editables(dists: Iterable[str]) -> Iterator[Issue]:
         declared = _declared(folder / "pyproject.toml", dist)
         if declared is None:
             continue
-        held = _held(dist)
+        held = {(c.group, c.name): c.value for c in all_installed() if c.dist == dist}
         changes = [
             f"{word} {', '.join(f'{n} ({g})' for g, n in sorted(keys))}"
             for word, keys in (
@@ -202,13 +205,3 @@ def _declared(path: Path, dist: str) -> Targets | None:
         }
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
-
-
-def _held(dist: str) -> Targets:
-    return {
-        (group, name): candidate.value
-        for group, names in installed().items()
-        for name, candidates in names.items()
-        for candidate in candidates
-        if candidate.dist == dist
-    }

@@ -14,6 +14,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import Any, BinaryIO
 
@@ -36,10 +37,7 @@ def main(job: str) -> None:
         for fields in given["candidates"]:
             candidate = Candidate(**fields)
             registry = REGISTRIES[candidate.group.removeprefix("layerkit.")]
-
-            def load(candidate: Candidate = candidate, registry: Any = registry) -> Any:
-                return import_part(candidate, registry.base, registry.singular)
-
+            load = partial(import_part, candidate, registry.base, registry.singular)
             report = _tried(load, candidate.value, printed)
             reports.write(json.dumps(report).encode() + b"\n")
             reports.flush()
@@ -50,7 +48,6 @@ def _tried(load: Callable[[], Any], target: str, printed: BinaryIO) -> dict[str,
     printed.seek(0)
     printed.truncate()
     before = set(sys.modules)
-    report: dict[str, Any] = {}
     start = time.perf_counter()
     try:
         part = load()
