@@ -197,7 +197,7 @@ def count(trial: LayerTrial, x: Array) -> Counter:
     Raises ``Unobservable`` if the layer does not run on watched arrays, or gives other numbers
     there.
     """
-    wanted = trial.feed(x, trial.context(training=False)).copy()
+    expected = trial.feed(x, trial.context(training=False)).copy()
     layer, ctx, counter = trial.layer, trial.context(training=False), Counter()
     kept = {word: getattr(layer, word) for word in ("params", "joined", "state")}
     for word, table in kept.items():
@@ -212,7 +212,7 @@ def count(trial: LayerTrial, x: Array) -> Counter:
         finally:
             for word, table in kept.items():
                 setattr(layer, word, table)
-    if not np.allclose(found, wanted, rtol=1e-9, atol=1e-9, equal_nan=True):
+    if not np.allclose(found, expected, rtol=1e-9, atol=1e-9, equal_nan=True):
         raise Unobservable("on watched arrays the layer gives other numbers")
     return counter
 

@@ -36,7 +36,8 @@ def _type_name(subject: Subject) -> None:
             "type_name: expected 1 to 128 lower-case letters, digits, '.', '_' and '-', with a "
             f"letter or digit at both ends, got {quoted(name)}"
         )
-    for candidate in subject.registry.candidates(name):
+    registry = subject.registry
+    for candidate in registry.candidates(name):
         if candidate.dist is not None and candidate.value != subject.address:
             raise Failed(
                 f"the type name {name!r} belongs to {candidate.value} of {candidate}, not to "
@@ -44,20 +45,14 @@ def _type_name(subject: Subject) -> None:
                 "choose a name with your own prefix, such as "
                 f'`type_name = "acme.{name.rpartition(".")[2]}"`',
             )
-    offered = _entry_points(subject)
+    candidates = [c for known in registry.names() for c in registry.candidates(known)]
+    offered = [c.name for c in candidates if c.dist is not None and c.value == subject.address]
     if offered and name not in offered:
         raise Failed(
             f"the installed entry point calls {subject.address} {offered[0]!r}, but its type_name "
             f"is {name!r}",
             "make both the same, then install again: pip install -e .",
         )
-
-
-def _entry_points(subject: Subject) -> list[str]:
-    """Names under which installed distributions offer this class."""
-    registry = subject.registry
-    candidates = [candidate for name in registry.names() for candidate in registry.candidates(name)]
-    return [c.name for c in candidates if c.dist is not None and c.value == subject.address]
 
 
 @BATTERY.once(
