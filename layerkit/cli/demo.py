@@ -48,10 +48,10 @@ def demo(
     with training_progress(quiet=quiet, as_json=as_json) as watch:
         watch.silent = as_json
         files = _trained(out, seeds, settings or (), watch)
-        told = _answers(files[seeds], rows := out / "rows.csv")
+        answers = _answers(files[seeds], rows := out / "rows.csv")
         _say(watch, f"layerkit infer {files[seeds]} {rows}")
         if not as_json:
-            console.out(told + "\n")
+            console.out(answers + "\n")
         report = out / "report.html"
         models = " ".join(f"{out / name}-s*.layerkit" for name in SPECS)
         _say(watch, f"layerkit compare {models} --html {report}")
@@ -82,8 +82,8 @@ def _trained(out: Path, seeds: int, settings: Sequence[str], watch: TrainingProg
         target = out / f"{name}.layerkit"
         _say(watch, f"layerkit train {name} --seeds {seeds} -o {target}")
         if not watch.silent:
-            told = summary.summarise(model)
-            console.out(f"{len(told['layers'])} layers, {told['parameters']:,} parameters")
+            facts = summary.summarise(model)
+            console.out(f"{len(facts['layers'])} layers, {facts['parameters']:,} parameters")
         runs = run_all(model.spec, target, watch, seeds=seeds, replace=True)
         if watch.interrupted:
             raise KeyboardInterrupt

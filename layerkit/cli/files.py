@@ -33,14 +33,17 @@ def load_model(name: str) -> Model:
 def read_source(name: str, settings: Sequence[str]) -> Spec | Model:
     """Read a spec (JSON) or a model and apply ``settings``."""
     from layerkit import load
-    from layerkit.specs import read_spec
+    from layerkit.specs import read_spec, resolve
+    from layerkit.specs.json_source import parse
     from layerkit.specs.ready import open_spec
+    from layerkit.specs.resolve import overridden
 
     if name == "-" or given_descriptor(name):  # a pipe cannot be read twice
         with nullcontext(sys.stdin.buffer) if name == "-" else open_input(name) as file:
             raw = file.read()
         if _is_spec(raw):
-            return _parse_spec(raw, settings)
+            source = parse(raw.decode("utf-8-sig", "replace"), name="standard input")
+            return resolve(overridden(source, settings) if settings else source)
         return _with_settings(load(io.BytesIO(raw)), settings)
     with open_spec(name) as file:
         is_spec = _is_spec(file.read(_HEAD)) or name.endswith(".json")
@@ -49,15 +52,6 @@ def read_source(name: str, settings: Sequence[str]) -> Spec | Model:
 
 def _is_spec(head: bytes) -> bool:
     return head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"[")
-
-
-def _parse_spec(raw: bytes, settings: Sequence[str]) -> Spec:
-    from layerkit.specs import resolve
-    from layerkit.specs.json_source import parse
-    from layerkit.specs.resolve import overridden
-
-    source = parse(raw.decode("utf-8-sig", "replace"), name="standard input")
-    return resolve(overridden(source, settings) if settings else source)
 
 
 def _with_settings(model: Model, settings: Sequence[str]) -> Model:

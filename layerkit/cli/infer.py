@@ -148,15 +148,13 @@ class _Prediction:
         """The output, piece by piece; ``tally`` has counted the rows of all pieces so far."""
         if not self._model.ready:
             self._model.predict([])  # raises the error that says what is missing
-        begun = False
+        head = self._formatter.head()
         for x in self._chunks(blocks):
             predictions, outside = self._predict(x)
-            if not begun:
-                yield self._formatter.head()
-            begun = True
+            yield head  # only now: if the first block is bad, nothing is written
+            head = ""
             yield from self._formatter.lines(predictions, outside)
-        if not begun:
-            yield self._formatter.head()
+        yield head
 
     def _chunks(self, blocks: Iterable[Rows]) -> Iterator[Array]:
         """The model's input, ``block_rows`` rows at a time, however many a block has."""

@@ -40,8 +40,8 @@ def finished_path(path: Path) -> Path:
 class RunFile:
     """The file that one run is saved in, and its checkpoint.
 
-    ``path`` is the file and ``spec`` what the run trains. ``replace`` allows to replace a model of
-    another spec. ``every`` is in seconds: how often to save a checkpoint, 0 for never.
+    ``every`` is the number of seconds between checkpoints, 0 for none. ``replace`` allows replacing
+    a model of another spec.
     """
 
     def __init__(

@@ -46,13 +46,11 @@ def run_all(
     every: float = 30.0,
     replace: bool = False,
 ) -> list[SavedRun]:
-    """Train and save one run after the other, until all are done or a signal comes.
+    """Train and save one run after another, until all are done or a signal arrives.
 
     With ``seeds``, the file of each run is named after its seed, finished runs found there are kept
-    and unfinished ones resumed. ``every`` and ``replace`` are those of ``RunFile``.
-
-    Raises FileExistsError if a file or checkpoint of another training would be replaced, and what
-    ``layerkit.train`` and ``layerkit.save`` raise.
+    and unfinished ones resumed. ``every`` and ``replace`` are those of ``RunFile``. Raises
+    FileExistsError if a file or checkpoint of another training would be replaced.
     """
     from layerkit import Model, train
     from layerkit.training import splits_of

@@ -85,5 +85,5 @@ def train(
             every=checkpoint,
             replace=replace,
         )
-    wanted = () if seeds is None else runs.seeds_of(given, seeds)
-    run_summary.finish(given.name, done, progress, seeds=wanted, as_json=as_json)
+    all_seeds = () if seeds is None else runs.seeds_of(given, seeds)
+    run_summary.finish(given.name, done, progress, seeds=all_seeds, as_json=as_json)

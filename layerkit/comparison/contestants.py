@@ -26,7 +26,7 @@ _MAGIC = b"\x83\xa8layerkit"  # the first bytes of every model file
 
 @dataclass
 class Entry:
-    """A contestant before it is judged; training fills in what is kept by seed."""
+    """A contestant before it is judged; training a spec fills in its fields from ``models`` on."""
 
     name: str
     kind: Kind

@@ -111,8 +111,7 @@ def _value_on(model: Evaluation, metric: Metric, part: slice) -> float:
 def resample_metric(model: Evaluation, metric: Metric) -> tuple[Array, Array]:
     """A metric that is no mean over rows, on rows drawn again (b,) and with groups left out (g,).
 
-    The metric is computed each time, with rows weighted by how often they were drawn. All models
-    see the same draws.
+    Rows are weighted by how often they were drawn. All models see the same draws.
     """
     n = len(model)
     left_out = 1.0 - np.eye(min(n, _JACKKNIFE))

@@ -49,14 +49,9 @@ _MORE_ROWS = np.geomspace(1.5, 1000, 60)
 class VarianceShares:
     """What each source of variation contributes to the variance of a mean; they add up to 1.
 
-    Attributes
-    ----------
-    seeds, rows, residual
-        Shares of the training runs, of the test rows, and of what differs both from run to run and
-        from row to row, which more runs and more rows both reduce.
-    more_seeds, rows_times
-        How many more seeds, or how many times the rows, would halve the interval; None if even
-        a thousand (or a thousand times) would not.
+    ``residual`` differs both from run to run and from row to row; more runs and more rows both
+    reduce it. ``more_seeds``, or ``rows_times`` the rows, would halve the interval; None if even a
+    thousand would not.
     """
 
     seeds: float

@@ -4,8 +4,8 @@
 initial weights, order of rows and dropout. *Rows*: would another test set differ? Answered for
 these models, judged on other rows drawn like the test rows. ``statistics.estimates`` covers both.
 
-Neither covers other training rows or other recipe settings; Bouthillier et al., "Accounting for
-Variance in Machine Learning Benchmarks" (MLSys 2021), vary them all.
+Neither covers other training rows or other recipe settings: on test rows all seeds share one split.
+Bouthillier et al., "Accounting for Variance in Machine Learning Benchmarks" (MLSys 2021), vary all.
 """
 
 from __future__ import annotations
@@ -158,22 +158,12 @@ def wilson_bounds(share: float, n: int) -> Bounds:
 
 @dataclass(frozen=True)
 class Improvement:
-    """The probability that a new run beats a new run of the first contestant, on these rows.
+    """The probability that a new run beats a new run of the first contestant, on these rows."""
 
-    Attributes
-    ----------
-    probability
-        Share of all pairs of runs in which it does; ties count half.
-    low, high
-        Its interval.
-    runs
-        Number of runs of the first contestant, and of the other.
-    """
-
-    probability: float
+    probability: float  # the share of all pairs of runs in which it does; ties count half
     low: float
     high: float
-    runs: tuple[int, int]
+    runs: tuple[int, int]  # of the first contestant, and of the other
 
 
 def probability_of_improvement(

@@ -35,7 +35,7 @@ def t_probability(t: float, df: int) -> float:
 
 @lru_cache(maxsize=4096)
 def t_quantile(confidence: float, df: int) -> float:
-    """The t > 0 for which P(-t <= T <= t) is ``confidence``; ValueError outside (0, 1).
+    """The t > 0 for which P(-t <= T <= t) is ``confidence``; raises ValueError outside (0, 1).
 
     >>> round(t_quantile(0.95, 4), 3)
     2.776
