@@ -58,7 +58,7 @@ def byte_size(count: int) -> str:
     """
     if count < 1000:
         return f"{count} B"
-    if count >= 10**24:  # a float might not hold it
+    if count >= 10**24:  # a float may not hold it
         return "over 1,000,000 EB"
     value = float(count)
     for unit in ("kB", "MB", "GB", "TB", "PB"):

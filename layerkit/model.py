@@ -18,6 +18,7 @@ from layerkit.core.context import Array
 from layerkit.core.network import Network
 from layerkit.core.planning import PlannedLayer
 from layerkit.datacontract import DataContract, InputContract
+from layerkit.datacontract.out_of_range import outside
 from layerkit.discovery.registry import initializer
 from layerkit.errors import DataError
 from layerkit.predict import Predictor, RawRows
@@ -217,7 +218,7 @@ class Model:
         DataError
             If the rows do not keep the data contract.
         """
-        return self.contract.input.outside(rows)
+        return outside(self.contract.input, rows)
 
     def _inputs(self) -> InputContract:
         """The contract of the rows, if all that the spec asks to be fitted is fitted."""

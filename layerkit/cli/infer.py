@@ -181,12 +181,14 @@ class _Prediction:
 
     def _predict(self, x: Array) -> tuple[Array, Array]:
         """Predictions, and which numbers of the rows are outside the range of training."""
-        from layerkit.datacontract.out_of_range import out_of_range_error
+        from layerkit.datacontract import out_of_range
 
         inputs = self._model.contract.input
-        outside = inputs.outside(x)
+        outside = out_of_range.outside(inputs, x)
         if self._policy == "error" and outside.any():
-            raise out_of_range_error(inputs, x, outside, self._source, first=self.tally.rows)
+            raise out_of_range.out_of_range_error(
+                inputs, x, outside, self._source, first=self.tally.rows
+            )
         predictions = self._model.predict(x)
         self.tally.add(x, outside)
         return predictions, outside

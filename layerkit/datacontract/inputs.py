@@ -19,7 +19,6 @@ from layerkit.core.rows import Rows
 from layerkit.datacontract.cell_errors import not_a_number, unusable_number
 from layerkit.datacontract.choose_columns import column_names, missing_column
 from layerkit.datacontract.convert_rows import as_rows, one_batch
-from layerkit.datacontract.out_of_range import outside
 from layerkit.datacontract.parse_cells import as_numbers
 from layerkit.datacontract.scaling import (
     Missing,
@@ -180,14 +179,6 @@ class InputContract:
     def _divisor(self) -> Array | None:
         """``scale`` in ``dtype``; None if there is none."""
         return None if self.scale is None else self.scale.astype(self.dtype)
-
-    def outside(self, rows: Rows | Array | Sequence[Any] | Mapping[str, Any]) -> Array:
-        """Which numbers of ``rows`` lie outside the range that training saw: (n, *shape) bool.
-
-        A number equal to the bound in ``dtype`` and a fill value are not outside. Without training
-        rows there is no range, and nothing is outside.
-        """
-        return outside(self, self.matrix(rows))
 
     def _numbers(self, given: Rows, *, alone: bool = False) -> Array:
         """(n, *shape) numbers of any real dtype, NaN where missing; ``alone``: may be one row."""

@@ -5,25 +5,25 @@ Models predict such rows too, but extrapolate: ``layerkit infer`` counts, flags 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from layerkit.core.context import Array
+from layerkit.core.rows import Rows
+from layerkit.datacontract.inputs import InputContract
 from layerkit.display import counted
 from layerkit.errors import DataError
 
-if TYPE_CHECKING:
-    from layerkit.datacontract.inputs import InputContract
 
+def outside(inputs: InputContract, rows: Rows | Array | Sequence[Any] | Mapping[str, Any]) -> Array:
+    """Which numbers of ``rows`` lie beyond the range that training saw: (n, *shape) bool.
 
-def outside(inputs: InputContract, x: Array) -> Array:
-    """Which numbers of ``x`` lie beyond the range that training saw: (n, *shape) bool.
-
-    ``x`` (n, *shape) is from ``InputContract.matrix``. A number that the model cannot tell from the
-    bound does not lie beyond it, nor does one that stands in for a missing value. All False without
-    a range.
+    A number that the model cannot tell from the bound does not lie beyond it, nor does one that
+    stands in for a missing value. All False without a range.
     """
+    x = inputs.matrix(rows)
     low, high = inputs.low, inputs.high
     if low is None or high is None:
         return np.zeros(x.shape, np.bool_)

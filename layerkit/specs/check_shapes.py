@@ -7,15 +7,12 @@ import os
 import re
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from layerkit.core.planning import PlannedLayer
 from layerkit.display import byte_size
 from layerkit.errors import PluginError, ShapeError, SpecError
 from layerkit.specs.messages import Faults
-
-if TYPE_CHECKING:
-    from layerkit.specs.resolve import Spec
+from layerkit.specs.spec import Spec
 
 
 def check_fit(spec: Spec, faults: Faults) -> list[PlannedLayer]:

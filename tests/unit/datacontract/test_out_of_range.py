@@ -25,7 +25,7 @@ AGES = {"age": [17.0, 40, 90], "size": [1.0, 2, 3]}
 def test_the_bounds_are_inside_and_what_is_beyond_is_not(scale: Any, dtype: Any) -> None:
     inputs = fitted(AGES, scale=scale, dtype=dtype)
     rows = {"age": [17.0, 90, 91, 16.5], "size": [1.0, 3, 2, 4]}
-    assert inputs.outside(rows).tolist() == [[False] * 2, [False] * 2, [True, False], [True, True]]
+    assert outside(inputs, rows).tolist() == [[False] * 2, [False] * 2, [True, False], [True, True]]
 
 
 @pytest.mark.parametrize("scale", [None, "standardize"])
@@ -34,13 +34,13 @@ def test_rounding_to_the_dtype_is_not_outside(scale: Any, offset: float) -> None
     values = (offset + np.random.default_rng(0).normal(0, 30, 500)).tolist()
     inputs = fitted({"t": values}, scale=scale)
     for rows in (np.array(values), np.array(values, np.float32)):
-        assert not inputs.outside(rows[:, None]).any()
-    assert inputs.outside([[max(values) + 300], [min(values) - 300]]).all()
+        assert not outside(inputs, rows[:, None]).any()
+    assert outside(inputs, [[max(values) + 300], [min(values) - 300]]).all()
 
 
 def test_a_filled_value_is_not_outside() -> None:
     inputs = fitted({"a": [5.0, 6]}, missing=-1)
-    assert inputs.outside({"a": [np.nan, 5.5, 7]}).ravel().tolist() == [False, False, True]
+    assert outside(inputs, {"a": [np.nan, 5.5, 7]}).ravel().tolist() == [False, False, True]
 
 
 def test_one_number_may_stand_for_all_elements() -> None:
@@ -52,12 +52,12 @@ def test_one_number_may_stand_for_all_elements() -> None:
 
 
 def test_without_training_nothing_is_outside() -> None:
-    assert not InputContract((2,)).outside([[1e30, -1e30]]).any()
+    assert not outside(InputContract((2,)), [[1e30, -1e30]]).any()
 
 
 def test_rows_that_do_not_keep_the_contract_are_refused() -> None:
     with pytest.raises(DataError, match="size"):
-        fitted(AGES).outside({"age": [1.0]})
+        outside(fitted(AGES), {"age": [1.0]})
 
 
 def test_blocks_add_up_to_one_sentence() -> None:

@@ -1,0 +1,79 @@
+"""The resolved spec: JSON values with every default filled in."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from layerkit.core.context import Shape
+from layerkit.core.parts import Link
+from layerkit.core.planning import PlannedLayer, plan_layers
+from layerkit.errors import SpecError
+from layerkit.specs.layers import LayerRecord
+from layerkit.specs.sections import DIALECT
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A resolved spec: JSON values, with every default filled in.
+
+    ``train`` is None for a model that cannot be trained. ``link`` names the function that turns
+    scores into predictions.
+    """
+
+    name: str
+    dtype: Literal["float32", "float64"]
+    input: dict[str, Any]
+    layers: tuple[LayerRecord, ...]
+    output: dict[str, Any]
+    link: Link
+    train: dict[str, Any] | None
+    _planned: list[list[PlannedLayer]] = field(
+        default_factory=list, init=False, repr=False, compare=False
+    )
+
+    @property
+    def in_shape(self) -> Shape:
+        """Shape of one row as the first layer sees it."""
+        columns = self.input["columns"]
+        return tuple(self.input["shape"]) if columns is None else (len(columns),)
+
+    def plan(self) -> list[PlannedLayer]:
+        """Make the layers and plan them; allocates no parameters.
+
+        Raises
+        ------
+        ShapeError
+            If two neighbouring layers do not fit together.
+        SpecError
+            If the settings of a layer contradict each other.
+        """
+        with suppress(IndexError):  # ``check_fit`` has planned them, and they are handed out once
+            return self._planned.pop()
+        layers = []
+        for i, record in enumerate(self.layers):
+            try:
+                layers.append((record.name, record.make()))
+            except SpecError as error:
+                raise SpecError(error.reason, location=f"layers[{i}]") from error
+        return plan_layers(layers, self.in_shape)
+
+    def to_document(self) -> dict[str, Any]:
+        """The resolved spec as a JSON object that ``build`` accepts."""
+        layers = [{"type": r.type, "name": r.name, "config": r.config} for r in self.layers]
+        # Dialect fields left open have no default: they are detected.
+        given = {k: v for k, v in self.input.items() if k not in DIALECT or v not in (None, [])}
+        document = {
+            "layerkit": 1,
+            "name": self.name,
+            "dtype": self.dtype,
+            "input": given,
+            "layers": layers,
+            "output": {**self.output, "link": self.link},
+        }
+        return document if self.train is None else {**document, "train": self.train}
+
+    def with_train(self, **changes: Any) -> Spec:
+        """The same spec with fields of its recipe replaced by values known to be valid."""
+        return replace(self, train={**(self.train or {}), **changes})
