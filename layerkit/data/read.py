@@ -84,7 +84,7 @@ def read_rows(
         quote,
         has_header if header is None else header,
         comment,
-        tuple(missing_values),
+        missing_values,  # type: ignore[arg-type]  # made a tuple there, also one string
         encoding,
     )
     raw, name = read_bytes(source)

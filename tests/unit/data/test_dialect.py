@@ -88,6 +88,12 @@ def test_a_number_that_spells_a_missing_value_is_one_with_blanks_around_it(
     np.testing.assert_array_equal(rows.columns["b"], [2, 3, np.nan])
 
 
+def test_one_spelling_of_a_missing_value_may_be_given_as_a_string() -> None:
+    rows = read_rows(io.BytesIO(b"a\n1\nNA\nN\n"), missing_values="NA")
+    assert rows.columns is not None
+    assert rows.columns["a"].tolist() == ["1", "", "N"]
+
+
 @pytest.mark.parametrize("wide", [1, 300, 1500])
 @pytest.mark.parametrize("first", [5, 30, 60, 150])
 def test_pieces_of_a_file_are_read_as_the_whole(first: int, wide: int) -> None:
