@@ -17,7 +17,8 @@ from layerkit.codec.relations import TensorRecord
 
 if TYPE_CHECKING:
     from layerkit.codec.content import Shaped, check_content
-    from layerkit.codec.writer import tensor_digests, write
+    from layerkit.codec.digests import tensor_digests
+    from layerkit.codec.writer import write
 
 __all__ = [
     "DTYPES",

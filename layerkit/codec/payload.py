@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from layerkit.codec.digests import check_digest
 from layerkit.codec.layout import ALIGN, Frame
 from layerkit.codec.names import DTYPES
 from layerkit.codec.relations import TensorRecord
 from layerkit.codec.source import STEP, MappedSource, Source
 from layerkit.display import quoted
-from layerkit.errors import CorruptFileError, MalformedFileError
+from layerkit.errors import MalformedFileError
 
 # Small enough that a block is still in the cache when it is hashed.
 _BLOCK = 1 << 20
@@ -114,7 +115,7 @@ def map_tensor(source: MappedSource, record: TensorRecord, *, digest: bool) -> T
     _check_frame(source, record, frame)
     payload = np.frombuffer(source.mapping, np.uint8, frame.size, frame.start)
     if digest:
-        _check_digest(record, sha256(payload.data).digest())
+        check_digest(record, sha256(payload.data).digest())
     if record.dtype == "bool":
         _check_bool(record, int(payload.max()))
     return _shaped(record, payload)
@@ -163,7 +164,7 @@ class _Payload:
         for frame in self._frames:  # that of an empty tensor
             self._enter(frame)
         if self._hashed is not None:
-            _check_digest(self._record, self._hashed.digest())
+            check_digest(self._record, self._hashed.digest())
         _check_bool(self._record, self._top)
 
     def _enter(self, frame: Frame) -> None:
@@ -185,18 +186,6 @@ def _check_frame(source: Source, record: TensorRecord, frame: Frame) -> None:
             f"got {found.hex()}",
             at=f"bytes {frame.begin} to {frame.start - 1}",
             offset=frame.begin,
-        )
-
-
-def _check_digest(record: TensorRecord, actual: bytes) -> None:
-    if actual != record.sha256:
-        raise CorruptFileError(
-            f"tensor {quoted(record.name, 300)} is corrupt: its SHA-256 is {actual.hex()}, "
-            f"the file claims {record.sha256.hex()}",
-            tensor=record.name,
-            expected=record.sha256.hex(),
-            actual=actual.hex(),
-            offset=record.file_offset,
         )
 
 

@@ -17,15 +17,13 @@ from numpy.typing import NDArray
 from layerkit.codec.arrays import blocks, dtype_name
 from layerkit.codec.atomic import replace_file
 from layerkit.codec.content import Sections, Shaped, check_names, encoded_header, plain_sections
+from layerkit.codec.digests import Tensors, tensor_digests
 from layerkit.codec.gather import Gather
 from layerkit.codec.layout import MAGIC, TAIL, Frame, lay_out
 from layerkit.codec.limits import Limits, limits_in_use
-from layerkit.codec.parallel import each
 from layerkit.codec.reader import open_document
 from layerkit.codec.remote import Remote, locate, write_remote
 from layerkit.paths import path_errors
-
-Tensors = Mapping[str, tuple[str, NDArray[Any]]]
 
 
 class _Prepared(NamedTuple):
@@ -105,22 +103,6 @@ def _prepare(
     frames, size = lay_out((array.nbytes for array in arrays), 87 + len(encoded))
     head, file_id = _sign(encoded, size, 2 * sum(map(len, frames)))
     return _Prepared(head, list(zip(frames, arrays, strict=True)), file_id)
-
-
-def tensor_digests(tensors: Tensors) -> dict[str, bytes]:
-    """Name -> SHA-256 of the payload that ``write`` will give each tensor."""
-    arrays = [array for _, array in tensors.values()]
-    for name, array in zip(tensors, arrays, strict=True):
-        dtype_name(name, array)
-    hashed = each(_digest, arrays, sum(array.nbytes for array in arrays))
-    return dict(zip(tensors, hashed, strict=True))
-
-
-def _digest(array: NDArray[Any]) -> bytes:
-    hashed = sha256()
-    for block in blocks(array):
-        hashed.update(block)
-    return hashed.digest()
 
 
 def _sign(encoded: bytes, size: int, slots: int) -> tuple[bytes, str]:
