@@ -44,7 +44,7 @@ def infer(
         typer.Option(
             "--format",
             metavar="FORMAT",
-            help="Format of ROWS: csv, tsv, jsonl, npy, npz or idx.",
+            help="Format of ROWS: csv, tsv, jsonl, json, npy, npz or idx.",
             show_default="detected",
         ),
     ] = None,

@@ -37,10 +37,16 @@ def check_digest(record: TensorRecord, actual: bytes) -> None:
     """Raise CorruptFileError unless the payload of ``record`` has the SHA-256 that it claims."""
     if actual != record.sha256:
         raise CorruptFileError(
-            f"tensor {quoted(record.name, 300)} is corrupt: its SHA-256 is {actual.hex()}, "
-            f"the file claims {record.sha256.hex()}",
+            f"tensor {quoted(record.name, 300)} is corrupt: "
+            f"{digest_mismatch(record.sha256, actual)}",
             tensor=record.name,
             expected=record.sha256.hex(),
             actual=actual.hex(),
             offset=record.file_offset,
+            hint="copy or download the file again",
         )
+
+
+def digest_mismatch(expected: bytes, actual: bytes) -> str:
+    """The start of both digests, for a message."""
+    return f"expected SHA-256 {expected.hex()[:12]}..., got {actual.hex()[:12]}..."

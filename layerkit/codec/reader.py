@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from hashlib import sha256
 from typing import BinaryIO, Literal, NamedTuple, overload
 
+from layerkit.codec.digests import digest_mismatch
 from layerkit.codec.document import Document, LazyTensors, Tensor, located
 from layerkit.codec.fields import Fields
 from layerkit.codec.header import check_features, check_sections
@@ -22,6 +23,7 @@ from layerkit.codec.recognise import kind_hint
 from layerkit.codec.relations import check_places, check_relations, place_tensors
 from layerkit.codec.remote import Remote, locate
 from layerkit.codec.source import FileSource, Source, StreamSource, open_path
+from layerkit.display import quoted
 from layerkit.errors import (
     CorruptFileError,
     MalformedFileError,
@@ -207,17 +209,18 @@ def check_header(decoded: Decoded, fields: Fields, limits: Limits) -> None:
 def _read_prologue(head: bytes, source: Source) -> _Prologue:
     """Steps 2 to 4."""
     if head[:10] != MAGIC:
-        found = f"it starts with {head[:10].hex()}, not {MAGIC.hex()}" if head else "it is empty"
-        hint = kind_hint(head, source.size)
-        raise NotAModelFileError(f"not a layerkit file: {found}", hint=hint)
+        found = f"one that starts with {quoted(head[:10])}" if head else "an empty file"
+        hint = kind_hint(head, source.size) or "name the model file that layerkit train saved"
+        raise NotAModelFileError(f"expected a layerkit file, got {found}", hint=hint)
     _check_version(head)
     if len(head) < HEADER_START:
         claimed = int.from_bytes(head[14:22], "big") if len(head) >= 22 else HEADER_START
         want = max(claimed, HEADER_START)
         raise TruncatedFileError(
-            f"the file is cut off: expected {want} bytes, got {len(head)}",
+            f"the file is cut off: expected {want:,} bytes, got {len(head)}",
             have=len(head),
             want=want,
+            hint="copy or download it again",
         )
     for at, constant in (*_CONSTANTS, _HEADER_KEY):
         found_bytes = head[at : at + len(constant)]
@@ -268,9 +271,10 @@ def _check_sizes(prologue: _Prologue, source: Source, limits: Limits) -> None:
         limits.check("stream_bytes", claimed, offset=13)
     elif source.size < claimed:
         raise TruncatedFileError(
-            f"the file is cut off: it has {source.size} bytes and claims {claimed}",
+            f"the file is cut off: expected {claimed:,} bytes, got {source.size:,}",
             have=source.size,
             want=claimed,
+            hint="copy or download it again",
         )
     elif source.size > claimed:
         extra = source.size - claimed
@@ -289,11 +293,12 @@ def _check_root(head: bytes, rest: bytes, root: bytes, expected_id: str | None) 
     actual = hashed.digest()
     if actual != root:
         raise CorruptFileError(
-            f"the header is corrupt: its SHA-256 is {actual.hex()}, the file claims {root.hex()}",
+            f"the header is corrupt: {digest_mismatch(root, actual)}",
             tensor="header",
             expected=root.hex(),
             actual=actual.hex(),
             offset=38,
+            hint="copy or download the file again",
         )
     file_id = "sha256:" + actual.hex()
     if expected_id is not None and expected_id != file_id:

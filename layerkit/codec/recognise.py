@@ -19,25 +19,23 @@ _SIGNATURES = (
     (b"\0" * 10, "all zeros: the file was never written, or the disk lost its content"),
 )
 _MODES = (
-    (stat.S_ISDIR, "a directory"),
+    (stat.S_ISDIR, "a folder"),
     (stat.S_ISCHR, "a device"),
     (stat.S_ISBLK, "a device"),
-    (stat.S_ISFIFO, "a named pipe (FIFO): open it and pass the file object to read it as a stream"),
+    (stat.S_ISFIFO, "a named pipe"),
     (stat.S_ISSOCK, "a socket"),
 )
 
 
-def mode_hint(mode: int) -> str:
+def mode_noun(mode: int) -> str:
     """What a path that is not a regular file is, by its ``st_mode``."""
-    return next(
-        (f"it is {what}" for test, what in _MODES if test(mode)), "it is not a regular file"
-    )
+    return next((what for test, what in _MODES if test(mode)), "a file of an unknown kind")
 
 
 def kind_hint(head: bytes, size: int | None = None) -> str | None:
     """What ``head``, up to 77 bytes from the start of a file of ``size`` bytes, looks like."""
     if not head:
-        return "it is empty"
+        return "save the model again, or download it again"
     if MAGIC.startswith(head):
         return f"it is cut off after {len(head)} bytes"
     known = next((what for sign, what in _SIGNATURES if head.startswith(sign)), None)
@@ -61,6 +59,6 @@ def _text(head: bytes) -> str | None:
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n")
     if text.startswith(b"<"):
         return "an HTML or XML page, perhaps an error page saved by a download"
-    return (
-        "a JSON text, perhaps a spec: build it instead of loading it" if text[:1] == b"{" else None
-    )
+    if text.startswith(b"{"):
+        return "a spec (JSON): build or train it first, with layerkit build or layerkit train"
+    return None

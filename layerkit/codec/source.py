@@ -13,7 +13,7 @@ from contextlib import suppress
 from threading import Lock
 from typing import Any, BinaryIO, Protocol
 
-from layerkit.codec.recognise import mode_hint
+from layerkit.codec.recognise import mode_noun
 from layerkit.errors import MalformedFileError, NotAModelFileError, TruncatedFileError
 from layerkit.paths import folder_hint
 
@@ -41,8 +41,8 @@ class Source(Protocol):
 
 
 def _truncated(have: int, want: int) -> TruncatedFileError:
-    message = f"the file is cut off: expected {want} bytes, got {have}"
-    return TruncatedFileError(message, have=have, want=want)
+    message = f"the file is cut off: expected {want:,} bytes, got {have:,}"
+    return TruncatedFileError(message, have=have, want=want, hint="copy or download it again")
 
 
 def open_path(path: str) -> int:
@@ -69,10 +69,10 @@ def open_path(path: str) -> int:
 
 def _require_regular(mode: int, path: str) -> None:
     if not stat.S_ISREG(mode):
-        hint = mode_hint(mode)
-        if stat.S_ISDIR(mode):
-            hint = f"{hint}; {folder_hint(path)}"
-        raise NotAModelFileError("not a layerkit file: not a regular file", hint=hint)
+        hint = folder_hint(path) if stat.S_ISDIR(mode) else None
+        if stat.S_ISFIFO(mode):
+            hint = "open it and pass the file object to read it as a stream"
+        raise NotAModelFileError(f"expected a layerkit file, got {mode_noun(mode)}", hint=hint)
 
 
 class FileSource:

@@ -40,8 +40,9 @@ def detect_format(given: str | None, name: str, raw: bytes) -> str:
         short = given.lower().removeprefix(".").removesuffix(".gz")
         if short not in _FORMATS:
             raise DataSourceError(
-                f"unknown format {quoted(given)}{nearest(short, list(_FORMATS))}",
-                hint=f"formats: {', '.join(_FORMATS)}, each perhaps with .gz",
+                f"expected the format {', '.join(_FORMATS[:-1])} or {_FORMATS[-1]}, "
+                f"got {quoted(given)}{nearest(short, list(_FORMATS))}",
+                hint=".gz may be appended for a gzipped file, such as csv.gz",
             )
         return short
     refuse_web_page(raw, name)

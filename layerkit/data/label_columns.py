@@ -71,12 +71,12 @@ def _name(label: str | int, there: Mapping[str, Array], source: str) -> str:
     if position is None:
         raise missing_column([name], list(there), source)
     if not 0 <= position < len(there):
-        count = "is 1 column" if len(there) == 1 else f"are {len(there)} columns"
+        positions = f"a position from 0 to {len(there) - 1}" if there else "columns"
         raise DataError(
-            f"this column is missing: there {count}, counted from 0",
+            f"expected {positions}, got {position if there else 'none'}",
             column=name,
             source=source,
-            hint=None if not there else f"columns there: {', '.join(list(there)[:50])}",
+            hint=None if not there else f"columns found: {', '.join(list(there)[:50])}",
         )
     return list(there)[position]
 

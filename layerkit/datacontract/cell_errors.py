@@ -58,10 +58,11 @@ def unusable_number(
     """
     hint = None
     if math.isnan(value):
-        what = "a missing value, and this model has no rule for it"
-        hint = 'fill it in, or train with input.missing: "mean", "median" or a number'
+        what = "expected a number, got a missing value"
+        hint = 'fill it in, or set input.missing ("mean", "median" or a number) and train again'
     elif math.isinf(value):
-        what = "an infinite value"
+        what = f"expected a finite number, got {value}"
+        hint = "correct the cell or delete the row"
     else:
         what = f"{value!r} is too large for {dtype}{' once it is scaled' if scaled else ''}"
     return DataError(what, row=row, column=column, source=source, hint=hint)

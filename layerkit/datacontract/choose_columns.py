@@ -34,7 +34,7 @@ def column_names(
     raise ShapeError(
         f"the data have {len(names)} columns, the model takes {math.prod(shape)}",
         location="input.shape",
-        hint=f"columns there: {', '.join(names)}\nchange input.shape, or list the columns to use "
+        hint=f"columns found: {', '.join(names)}\nchange input.shape, or list the columns to use "
         "under input.columns",
     )
 
@@ -56,14 +56,17 @@ def missing_column(absent: Sequence[str], there: list[str], source: str) -> Data
     shown = ", ".join(map(quoted, absent))
     near = nearest(absent[0], there)
     more = f" ({len(absent)} missing: {shown})" if len(absent) > 1 else ""
-    reason = f"this column is missing{near}{more}"
-    hint = f"columns there: {', '.join(there) or 'none'}"
+    reason = f"not found{near}{more}"
+    hint = f"columns found: {', '.join(there) or 'none'}"
     mark = next((m for m in ",;\t|" if len(there) == 1 and m in there[0]), None)
     if there and not any(map(str.isdecimal, absent)) and all(map(str.isdecimal, there)):
         noun = "column" if len(absent) == 1 else "columns"
         reason = f"expected the {noun} {shown} by name, but these rows have no header"
         hint = "add a first line with the names of the columns"
     elif mark is not None:
-        reason = f"this column is missing: the only column is called {quoted(there[0])}"
-        hint = f"are the cells separated by {quoted(mark)}? use --delimiter, delimiter="
+        reason = f"not found: the only column is {quoted(there[0])}"
+        hint = (
+            f"if {quoted(mark)} separates the cells, give --delimiter {quoted(mark)} "
+            f"(in Python: delimiter={quoted(mark)})"
+        )
     return DataError(reason, column=absent[0], source=source, hint=hint)

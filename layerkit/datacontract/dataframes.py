@@ -37,7 +37,7 @@ def _columns(named: Iterator[tuple[object, object]]) -> dict[str, Array]:
     for label, column in named:
         name = str(label)
         if name in found:
-            hint = f"rename one or drop it; columns there: {', '.join(found)}"
+            hint = f"rename one or drop it; columns found: {', '.join(found)}"
             raise DataError("two columns have this name", column=name, hint=hint)
         found[name] = cells_of(column, name)
     return found

@@ -189,17 +189,25 @@ class InputContract:
             raise DataError("these rows have labels, but no input columns", source=given.source)
         batch = one_batch(values, self.shape, alone=alone)
         if batch is None:
-            raise DataError(
-                f"expected {self._row_size()} per row, got rows of shape {list(values.shape[1:])}",
-                source=given.source,
-                hint=f"the array given has shape {list(values.shape)}, rows first",
-            )
+            raise self._other_width(given, values.shape)
         numbers, bad = as_numbers(batch, self.missing_values)
         if bad is not None:
             row, place = divmod(bad, math.prod(self.shape))
             column, cell = self.name_of(place), batch.ravel()[bad]
             raise not_a_number(cell, row=row, column=column, source=given.source)
         return numbers
+
+    def _other_width(self, given: Rows, shape: Shape) -> DataError:
+        """The error for ``values`` (of ``shape``) that are not rows of this contract."""
+        table = len(self.shape) == 1 and len(shape) == 2
+        found = f"{shape[1]:,}" if table else f"rows of shape {list(shape[1:])}"
+        hint: str | None = f"the array given has shape {list(shape)}, rows first"
+        if table and given.spelling is not None:  # a text file
+            wider = shape[1] > self.shape[0]
+            hint = "remove the extra columns, or name the label column with --label"
+            hint = f"{hint} (in Python: labels=)" if wider else None
+        reason = f"expected {self._row_size()} per row, got {found}"
+        return DataError(reason, source=given.source, hint=hint)
 
     def _by_column(self, given: Rows) -> Array:
         there = given.columns or {}
@@ -210,7 +218,7 @@ class InputContract:
                 raise DataError(
                     f"expected {self._row_size()} per row, got {columns}",
                     source=given.source,
-                    hint=f"columns there: {', '.join(there)}\nthis model takes columns by "
+                    hint=f"columns found: {', '.join(there)}\nthis model takes columns by "
                     "position: leave out the others, or name the label column",
                 )
             names = tuple(there)

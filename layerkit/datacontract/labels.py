@@ -209,11 +209,11 @@ def _no_class(
     near = f"; did you mean {' or '.join(map(repr, close[:2]))}?" if close else ""
     shown = ", ".join(spelled[:20]) + (", ..." if len(spelled) > 20 else "")
     return DataError(
-        f"label {quoted(label)} is none of the {len(spelled)} classes{near}",
+        f"expected one of {len(spelled):,} classes, got {quoted(label)}{near}",
         row=row,
         column=column,
         source=source,
-        hint=f"classes: {shown}",
+        hint=f"classes: {shown}\ncorrect the label, or add it to output.classes and train again",
     )
 
 

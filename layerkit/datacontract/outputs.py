@@ -119,7 +119,7 @@ class OutputContract:
         columns = self._label_columns()
         there = rows.columns or {}
         if not columns:
-            hint = f"name the label column; columns there: {', '.join(there)}" if there else None
+            hint = f"name the label column; columns found: {', '.join(there)}" if there else None
             raise DataError("these rows have no labels", source=rows.source, hint=hint)
         absent = [name for name in columns if name not in there]
         if absent:

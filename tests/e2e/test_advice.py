@@ -220,7 +220,7 @@ case("no number", without_text, text_column)
 
 
 def fill(desk: Desk, text: str) -> None:
-    desk.spec["input"]["missing"] = told(r'input\.missing: "(\w+)"', text)
+    desk.spec["input"]["missing"] = told(r'input\.missing \("(\w+)"', text)
 
 
 def hole(desk: Desk) -> None:
@@ -230,13 +230,25 @@ def hole(desk: Desk) -> None:
 case("no value", fill, hole)
 
 
+def unbounded(desk: Desk) -> None:
+    desk.data["weight"][3] = np.inf
+
+
+def correct_cell(desk: Desk, text: str) -> None:
+    assert "correct the cell or delete the row" in text
+    desk.data["weight"][3] = 1.0
+
+
+case("no value", correct_cell, unbounded)
+
+
 def shape_three(desk: Desk) -> None:
     desk.spec["input"] = {"shape": [3]}
 
 
 def list_columns(desk: Desk, text: str) -> None:
     assert "list the columns to use under input.columns" in text
-    desk.spec["input"] = {"columns": listed(text, "columns there")}
+    desk.spec["input"] = {"columns": listed(text, "columns found")}
 
 
 def change_shape(desk: Desk, text: str) -> None:
@@ -312,7 +324,7 @@ case(
 )
 case(
     "missing column",
-    lambda desk, text: put(desk.spec, "input.columns.0", listed(text, "columns there")[0]),
+    lambda desk, text: put(desk.spec, "input.columns.0", listed(text, "columns found")[0]),
     lambda desk: put(desk.spec, "input.columns.0", "qqq"),
 )
 case(
@@ -329,7 +341,7 @@ def one_column(desk: Desk) -> None:
 
 def other_delimiter(desk: Desk, text: str) -> None:
     assert "--delimiter" in text
-    desk.spec["input"]["delimiter"] = told(r"are the cells separated by '(.)'\?", text)
+    desk.spec["input"]["delimiter"] = told(r"if '(.)' separates the cells", text)
 
 
 case("missing column", other_delimiter, one_column)
@@ -368,7 +380,7 @@ case("missing column", add_header, nameless)
 
 
 def label_by_name(desk: Desk, text: str) -> None:
-    desk.spec["output"] = {"column": listed(text, "columns there")[-1]}
+    desk.spec["output"] = {"column": listed(text, "columns found")[-1]}
 
 
 case("labels of", label_by_name, lambda desk: put(desk.spec, "output", {}))
@@ -380,7 +392,7 @@ def label_misspelt(desk: Desk) -> None:
 
 def spell_class(desk: Desk, text: str) -> None:
     desk.spec["output"]["classes"][listed(text, "classes").index(meant(text))] = told(
-        r"label '(\w+)' is none", text
+        r"classes, got '(\w+)'", text
     )
 
 
@@ -851,8 +863,10 @@ def case_of_text(site: str, words: str, follow: Callable[[Desk, str], object], s
     case(site, checked, spoil, rows_of)
 
 
-case_of_text("format of", "formats: csv", how(format="csv"),
+case_of_text("format of", "expected the format csv, ", how(format="csv"),
              holds("f.csv", "a\n1\n", format="xls"))  # fmt: skip
+case_of_text("format of", "such as csv.gz", how(format="csv.gz"),
+             holds("f", gzip.compress(b"a\n1\n"), format="gz"))  # fmt: skip
 case("format of", lambda desk, text: desk.options.update(how={"format": meant(text)}),
      holds("f.csv", "a\n1\n", format="cvs"), rows_of)  # fmt: skip
 case_of_text("parsed", "expected one JSON object or array per line",
@@ -936,6 +950,35 @@ def first_shape(desk: Desk, text: str) -> None:
 case("numbers", first_shape, given(np.ones((2, 5))), predicted)
 
 
+def bare_rows(desk: Desk) -> None:
+    Path("bare.csv").write_text("1,2,0\n2,1,1\n")
+    desk.options["rows"] = layerkit.read_rows("bare.csv", header=False)
+
+
+def name_label(desk: Desk, text: str) -> None:
+    assert "name the label column with --label" in text
+    assert "in Python: labels=" in text
+    desk.options["rows"] = layerkit.read_rows("bare.csv", header=False, labels=2)
+
+
+case("numbers", name_label, bare_rows, predicted)
+
+
+def flipped(desk: Desk) -> None:
+    half(desk)
+    raw = Path("net.layerkit").read_bytes()
+    Path("whole.layerkit").write_bytes(raw)
+    Path("net.layerkit").write_bytes(raw[:-1] + bytes([raw[-1] ^ 1]))
+
+
+def copy_again(desk: Desk, text: str) -> None:
+    assert "copy or download the file again" in text
+    Path("whole.layerkit").replace("net.layerkit")
+
+
+case("check digest", copy_again, flipped, lambda desk: passed(desk.cli("verify", "net.layerkit")))
+
+
 def by_position(desk: Desk) -> None:
     desk.spec["input"] = {"shape": [2]}
     x = np.stack([desk.data["weight"], desk.data["height"]], 1)
@@ -945,7 +988,7 @@ def by_position(desk: Desk) -> None:
 
 def leave_out(desk: Desk, text: str) -> None:
     assert "leave out the others" in text
-    keep = listed(text, "columns there")[:2]
+    keep = listed(text, "columns found")[:2]
     desk.options["rows"] = {name: desk.options["rows"][name] for name in keep}
 
 
@@ -1066,7 +1109,7 @@ case_of_text("format", "web page: the download failed", to_csv, holds("f.csv", "
 
 
 def a_position(desk: Desk, text: str) -> None:
-    there = listed(text, "columns there")
+    there = listed(text, "columns found")
     desk.options["how"] = {"labels": there[-1]}
 
 

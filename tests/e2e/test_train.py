@@ -140,15 +140,15 @@ def test_validation_rows_of_their_own(cli: Cli) -> None:
     [
         (
             "weight,kind\n1,cat\n2,dog\n3,cat\n4,dog\n",
-            "column 'height': this column is missing",
+            "column 'height': not found",
         ),
         (
             "weight,height,kind\n1,2,cat\n1,2,bird\n1,2,dog\n1,2,cat\n",
-            "column 'kind': label 'bird' is none of the 2 classes",
+            "column 'kind': expected one of 2 classes, got 'bird'",
         ),
         (
             "weight,height,kind\n1,2,cat\nnan,2,dog\n1,2,dog\n1,2,cat\n",
-            "column 'weight': a missing value, and this model has no rule for it",
+            "column 'weight': expected a number, got a missing value",
         ),
         (
             "weight,height,kind\n1,2,cat\n1,tall,dog\n1,2,dog\n1,2,cat\n",
@@ -387,7 +387,7 @@ def test_eval_refuses_what_it_cannot_judge(cli: Cli, pets: Path) -> None:
     done = cli("eval", "pets.layerkit", "--data", "bird.csv", "--split", "all")
     assert done.code == 1
     assert done.err.startswith(
-        "error LK-203: bird.csv, row 1, column 'kind': label 'bird' is none of the 2 classes\n"
+        "error LK-203: bird.csv, row 1, column 'kind': expected one of 2 classes, got 'bird'\n"
     )
     assert cli("eval", "pets.layerkit", "--split", "some").code == 2
 

@@ -42,7 +42,7 @@ def read_csv(
     line = text.count("\n", 0, table.body)
     blocks = list(blocks_of(pieces, table.fmt, table.width, source, line=line, polars=polars))
     if not blocks:
-        raise DataError("a header and no rows", source=source)
+        raise DataError("expected rows after the header, got none", source=source)
     return _rows(blocks, table, source, columns)
 
 
@@ -74,7 +74,7 @@ def csv_blocks(
     for block in blocks_of(rest, table.fmt, table.width, source, line=line):
         yield _rows([block], table, source, columns)
     if block is None:
-        raise DataError("a header and no rows", source=source)
+        raise DataError("expected rows after the header, got none", source=source)
 
 
 def _head(text: str) -> tuple[str, bool]:

@@ -312,5 +312,6 @@ def ragged(
             "complete the line; if the first line is not part of the table, delete it or give "
             "--comment; if another character separates the cells, give --delimiter"
         )
-    reason = f"line {line} has {counted(len(cells), 'cell')}, the first line has {width}"
+    expected = counted(width, "cell")
+    reason = f"expected {expected} in line {line}, as in the first line, got {len(cells)}"
     return DataError(reason, row=row, source=source, hint=hint)

@@ -66,9 +66,9 @@ def detect_table(
         assumed.append(note)
     if header and len(records) == 1 and whole:
         raise DataError(
-            f"a header and no rows: {quoted(fmt.delimiter.join(first))}",
+            f"expected rows after the header {quoted(fmt.delimiter.join(first))}, got none",
             source=source,
-            hint="if the first line is a row: header=False, --no-header",
+            hint="if the first line is data, give --no-header (in Python: header=False)",
         )
     notes = f"assumed of {source}: {', '.join(assumed)} (see --delimiter, --decimal, --header)"
     return TableFormat(
@@ -243,7 +243,8 @@ def _column_names(cells: Sequence[str], source: str) -> list[str]:
                 f"two columns have this name: {seen[name]} and {i}, counted from 0",
                 column=name,
                 source=source,
-                hint="rename one; if the first line is a row: header=False, --no-header",
+                hint="rename one; if the first line is data, give --no-header "
+                "(in Python: header=False)",
             )
     return names
 

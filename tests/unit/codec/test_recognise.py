@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from layerkit.codec.recognise import kind_hint, mode_hint
+from layerkit.codec.recognise import kind_hint, mode_noun
 
 SAFETENSORS = b'{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
 
@@ -13,7 +13,7 @@ SAFETENSORS = b'{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
 @pytest.mark.parametrize(
     ("head", "word"),
     [
-        (b"", "empty"),
+        (b"", "save the model again"),
         (b"\x83\xa8lay", "cut off"),
         (b"<!DOCTYPE html>", "HTML"),
         (b"\xef\xbb\xbf\r\n <html>", "HTML"),
@@ -45,13 +45,13 @@ def test_a_safetensors_length_beyond_the_file_is_none() -> None:
 @pytest.mark.parametrize(
     ("mode", "word"),
     [
-        (stat.S_IFDIR, "directory"),
+        (stat.S_IFDIR, "folder"),
         (stat.S_IFCHR, "device"),
         (stat.S_IFBLK, "device"),
         (stat.S_IFIFO, "pipe"),
         (stat.S_IFSOCK, "socket"),
-        (0, "not a regular file"),
+        (0, "unknown kind"),
     ],
 )
 def test_says_what_is_no_file(mode: int, word: str) -> None:
-    assert word in mode_hint(mode | 0o644)
+    assert word in mode_noun(mode | 0o644)

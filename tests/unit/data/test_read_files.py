@@ -77,7 +77,7 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
 
 
 def test_unknown_formats(tmp_path: Path) -> None:
-    with pytest.raises(DataSourceError, match=r"unknown format 'cvs'; did you mean 'csv'"):
+    with pytest.raises(DataSourceError, match=r"npz or idx, got 'cvs'; did you mean 'csv'"):
         read_rows(io.BytesIO(CSV), format="cvs")
     (tmp_path / "d.parquet").write_bytes(b"PAR1")
     with pytest.raises(DataSourceError, match=r"no reader for .parquet"):

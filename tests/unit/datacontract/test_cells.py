@@ -41,7 +41,9 @@ def test_what_is_missing_is_so_for_every_use(cell: Any) -> None:
     cells[:] = [1, cell]
     assert missing_in(cells).tolist() == [False, True]
     given = Rows(columns={"a": cells}, labels=cells)
-    with pytest.raises(DataError, match="row 1, column 'a': a missing value"):
+    with pytest.raises(
+        DataError, match="row 1, column 'a': expected a number, got a missing value"
+    ):
         InputContract((1,), columns=("a",)).matrix(given)
     with pytest.raises(DataError, match="row 1: the label is missing"):
         OutputContract((2,), classes=(0, 1)).encoded(given)

@@ -114,7 +114,7 @@ def test_missing_column_names_it_the_nearest_and_all_there() -> None:
     assert error.source == "rows.csv"
     assert "did you mean 'longth'" in str(error)
     assert "2 missing: 'length', 'width'" in str(error)
-    assert "columns there: longth, colour" in str(error)
+    assert "columns found: longth, colour" in str(error)
 
 
 def test_text_names_row_column_and_the_text() -> None:
@@ -130,11 +130,11 @@ def test_text_names_row_column_and_the_text() -> None:
         (np.array([[1, 2], [3, np.nan]]), 1, "b", "missing value"),
         (np.array([["1", "2"], ["", "3"]]), 1, "a", "missing value"),
         (np.array([[1, None]], object), 0, "b", "missing value"),
-        (np.array([[1, np.inf]]), 0, "b", "infinite"),
+        (np.array([[1, np.inf]]), 0, "b", "got inf"),
         (np.array([[1, 2], [-1e300, 2]]), 1, "a", "too large for float32"),
         (np.array([[1, "x"]], object), 0, "b", "expected a number, got 'x'"),
         (np.array([[1, (2,)], [1, 2]], object), 0, "b", "expected a number"),
-        (np.array([[1, 10**400]], object), 0, "b", "infinite"),
+        (np.array([[1, 10**400]], object), 0, "b", "got inf"),
     ],
 )
 def test_refused_values(rows: Any, row: int, column: str, words: str) -> None:
@@ -288,7 +288,7 @@ def test_missing_refused_by_default_in_training() -> None:
 
 
 def test_infinite_values_are_refused_under_a_missing_rule_too() -> None:
-    with pytest.raises(DataError, match="infinite"):
+    with pytest.raises(DataError, match="got inf"):
         InputContract.fit(columns(a=[1.0, np.inf]), missing="mean")
 
 

@@ -775,7 +775,7 @@ def test_evaluate_many_rows_in_batches() -> None:
 def test_evaluate_needs_labels() -> None:
     with pytest.raises(DataError, match="no labels"):
         layerkit.evaluate(started(spec()), Rows(X))
-    with pytest.raises(DataError, match="none of the 2 classes"):
+    with pytest.raises(DataError, match="expected one of 2 classes, got 'q'"):
         layerkit.evaluate(started(spec()), Rows(X[:1], labels=np.array(["q"])))
 
 
