@@ -38,7 +38,7 @@ def thread_count() -> int:
         return _cores()
     if not (word.isascii() and word.isdecimal() and len(word) < 10 and int(word) > 0):
         raise LayerkitError(
-            f"LAYERKIT_THREADS must be an integer from 1 to 999999999, not {quoted(word)}"
+            f"LAYERKIT_THREADS: expected an integer from 1 to 999,999,999, got {quoted(word)}"
         )
     return int(word)
 

@@ -42,14 +42,13 @@ def plan_layers(layers: Sequence[tuple[str, Layer]], in_shape: Shape) -> list[Pl
     PluginLoadError if a layer's plan raises another error or is malformed.
     """
     planned: list[PlannedLayer] = []
-    shape, before = in_shape, "the input"
+    shape, before = in_shape, f"the input (shape {list(in_shape)})"
     for i, (name, layer) in enumerate(layers):
         try:
             plan = layer.plan(shape)
         except ShapeError as error:
             raise ShapeError(
-                f"layer {name!r} does not fit after {before}, whose rows are of shape "
-                f"{list(shape)}: {error.reason}",
+                f"layer {name!r} does not fit after {before}: {error.reason}",
                 location=f"layers[{i}]",
             ) from error
         except SpecError:
@@ -58,7 +57,8 @@ def plan_layers(layers: Sequence[tuple[str, Layer]], in_shape: Shape) -> list[Pl
             raise unusable(name, layer, f"plan raised {type(cause).__name__}: {cause}") from cause
         _check_plan(name, layer, plan)
         planned.append(PlannedLayer(name, layer, shape, plan))
-        shape, before = plan.out_shape, repr(name)
+        shape = plan.out_shape
+        before = f"{name!r} (output shape {list(shape)})"
     return planned
 
 

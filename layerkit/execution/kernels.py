@@ -24,7 +24,7 @@ def fast_setting() -> bool | None:
     """The value of ``LAYERKIT_FAST``, None if it is not set; LayerkitError if it is not 0 or 1."""
     word = os.environ.get("LAYERKIT_FAST", "")
     if word not in ("", "0", "1"):
-        raise LayerkitError(f"LAYERKIT_FAST must be 0 (off) or 1 (on), not {quoted(word)}")
+        raise LayerkitError(f"LAYERKIT_FAST: expected 0 (off) or 1 (on), got {quoted(word)}")
     return word == "1" if word else None
 
 

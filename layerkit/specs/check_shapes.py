@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from layerkit.core.planning import PlannedLayer
-from layerkit.display import byte_size
+from layerkit.display import byte_size, counted
 from layerkit.errors import PluginError, ShapeError, SpecError
 from layerkit.specs.messages import Faults
 from layerkit.specs.spec import Spec
@@ -31,10 +31,12 @@ def check_fit(spec: Spec, faults: Faults) -> list[PlannedLayer]:
             continue
         two = key == "classes" and len(names) == 2 and spec.link == "sigmoid"
         if len(out) != 1 or out[0] not in ({1, 2} if two else {len(names)}):
-            last = planned[-1].name if planned else "the input"
+            last = repr(planned[-1].name) if planned else "the input"
+            per = "class" if key == "classes" else "target"
+            wanted = f"{counted(len(names), 'output')}, one per {per}"
             misfit = ShapeError(
-                f"{'there is 1 target' if len(names) == 1 else f'there are {len(names)} {key}'}, "
-                f"but {last!r} gives rows of shape {list(out)}: "
+                f"expected {'1 output (or 2) for 2 classes' if two else wanted}, "
+                f"got {out[0] if len(out) == 1 else f'shape {list(out)}'} from {last}: "
                 + _remedy(spec, 1 if two else len(names), "1 (or 2)" if two else str(len(names)))
             )
             origin = spec.layers[-1].origin if spec.layers else 0

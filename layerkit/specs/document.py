@@ -17,7 +17,7 @@ def read_document(source: JsonSource, faults: Faults) -> dict[str, Any] | None:
     """
     tree = source.tree
     if not isinstance(tree, dict):
-        faults.add((), f"a spec must be a JSON object, got {got(tree)}")
+        faults.add((), f"expected a JSON object, got {got(tree)}")
         return None
     tree = {key: value for key, value in tree.items() if key != "$schema"}
     checked = check_fields(SpecDocument, tree, (), faults)

@@ -116,7 +116,7 @@ def _layer(
     kind, name, repeat = fields.pop("type", None), fields.pop("name", None), fields.pop("repeat", 1)
     if not isinstance(kind, str):
         expected = "the name of a layer type"
-        reason = f"missing required field 'type' ({expected})"
+        reason = f"missing field 'type': expected {expected}"
         faults.add((*path, "type"), reason if kind is None else mismatch(expected, kind))
         return None
     if name is not None and not (isinstance(name, str) and _LAYER_NAME.fullmatch(name)):

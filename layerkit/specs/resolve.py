@@ -48,7 +48,7 @@ def read_spec(spec: str | FilePath | Mapping[str, Any], *, settings: Sequence[st
             text = raw.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise SpecError(
-                f"a spec must be a JSON file in UTF-8; byte {error.start} is not", path=str(spec)
+                f"expected UTF-8, got an invalid byte at position {error.start}", path=str(spec)
             ) from error
         source = parse(text, name=str(spec))
     if settings:

@@ -24,11 +24,11 @@ def find_part(target: str, group: str | None = None) -> type[Part]:
     found = [kind for kind in kinds if target in REGISTRIES[kind]]
     if not found:
         known = sorted({name for kind in kinds for name in REGISTRIES[kind].names()})
-        raise ValueError(
-            f"no installed part is called {quoted(target)}{nearest(target, known)}; write "
-            "module:Class for a class that is not installed; one that is installed needs an entry "
-            f'point in its pyproject.toml: [project.entry-points."layerkit.{kinds[0]}"]'
+        near = nearest(target, known) or (
+            "; for a class that is not installed, write MODULE:CLASS; one that is installed needs "
+            f'an entry point in its pyproject.toml: [project.entry-points."layerkit.{kinds[0]}"]'
         )
+        raise ValueError(f"unknown part {quoted(target)}{near}")
     if len(found) > 1:
         raise ValueError(f"several kinds ({', '.join(found)}) have a part {target!r}: add --group")
     part: type[Part] = REGISTRIES[found[0]][target]
@@ -46,6 +46,10 @@ def _from_module(target: str) -> type[Part]:
                 f"expected module:Class, got the path {quoted(target)}; for a class Spline in the "
                 "file spline.py of the current folder write spline:Spline"
             ) from error
+        if isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}."):
+            raise ValueError(
+                f"cannot import {module!r}: no such module, here or installed"
+            ) from error
         where = traceback.extract_tb(error.__traceback__)[-1]
         raise ValueError(
             f"importing {module!r} raised {type(error).__name__}: {error}{near}, "
@@ -54,7 +58,7 @@ def _from_module(target: str) -> type[Part]:
     for step in name.split("."):
         if not hasattr(found, step):
             classes = [k for k, v in vars(found).items() if isinstance(v, type)]
-            raise ValueError(f"{module!r} has no {name!r}{nearest(name, classes)}")
+            raise ValueError(f"module {module!r} has no class {name!r}{nearest(name, classes)}")
         found = getattr(found, step)
     try:
         registry_of(found)

@@ -273,7 +273,9 @@ def _chosen(rules: Mapping[str, Rule], only: str | Iterable[str] | None) -> list
     for pattern in patterns:
         if not any(fnmatchcase(check, pattern) for check in rules):
             near = nearest(pattern, list(rules))
-            raise ValueError(f"no check is called {pattern!r}{near}; checks: {', '.join(rules)}")
+            raise ValueError(
+                f"unknown check {pattern!r}{near} (list them with layerkit plugins check --list)"
+            )
     return [check for check in rules if any(fnmatchcase(check, p) for p in patterns)]
 
 

@@ -165,10 +165,10 @@ def registry_of(part: type[Part]) -> Registry[Any]:
         if isinstance(part, type) and issubclass(part, registry.base):
             return registry
     bases = ", ".join(registry.base.__name__ for registry in REGISTRIES.values())
-    name = getattr(part, "__name__", part)
+    name = part.__name__ if isinstance(part, type) else "Spline"
+    found = f"class {name}" if isinstance(part, type) else quoted(getattr(part, "__name__", part))
     raise TypeError(
-        f"{name!r} inherits none of the base classes ({bases}): write for example "
-        f"`class {name if isinstance(part, type) else 'Spline'}(layerkit.Layer):`"
+        f"expected a subclass of {bases}, got {found}; for example class {name}(layerkit.Layer):"
     )
 
 

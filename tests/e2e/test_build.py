@@ -139,12 +139,12 @@ def test_an_untrained_model_is_replaced_and_another_kind_of_file_is_kept(
         (
             "layers.1.units=5",
             "LK-202",
-            "layer 'highway_1' does not fit after 'dense_1', whose rows are of shape [4]",
+            "layer 'highway_1' does not fit after 'dense_1' (output shape [4]): expected units 4, ",
         ),
         (
             "layers.2.units=3",
             "LK-202",
-            "there are 2 classes, but 'dense_2' gives rows of shape [3]: set its units to 2",
+            "expected 2 outputs, one per class, got 3 from 'dense_2': set its units to 2",
         ),
         ("epochs", "LK-201", "--set epochs: expected PATH=VALUE, as in layers.1.gate_bias=-3"),
         (

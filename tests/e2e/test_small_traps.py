@@ -52,7 +52,7 @@ def test_a_mistyped_setting_of_the_process_is_no_broken_model(
     pets: Path, monkeypatch: pytest.MonkeyPatch, word: str
 ) -> None:
     monkeypatch.setenv("LAYERKIT_FAST", word)
-    with pytest.raises(LayerkitError, match="LAYERKIT_FAST must be") as caught:
+    with pytest.raises(LayerkitError, match="LAYERKIT_FAST: expected 0") as caught:
         layerkit.load(pets)
     assert not isinstance(caught.value, SelfTestError)
     assert len(str(caught.value)) < 300
@@ -65,7 +65,7 @@ def test_a_number_of_threads_that_is_none_is_told(
     monkeypatch.setenv("LAYERKIT_THREADS", word)
     done = cli("train", "pets.json", "--data", "pets.csv", "--epochs", "1")
     assert done.code == 1
-    assert "error LK-000: LAYERKIT_THREADS must be an integer " in done.err
+    assert "error LK-000: LAYERKIT_THREADS: expected an integer from 1 to " in done.err
     assert len(done.err) < 400
 
 

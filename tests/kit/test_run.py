@@ -162,7 +162,7 @@ def test_only_takes_patterns_and_refuses_what_is_no_check() -> None:
         "batch",
         "plan",
     }
-    with pytest.raises(ValueError, match=r"no check is called 'gradient.input'; did you mean"):
+    with pytest.raises(ValueError, match=r"unknown check 'gradient.input'; did you mean"):
         checks(Carry, only="gradient.input")
 
 

@@ -64,7 +64,9 @@ def names(type_name: str) -> Names:
     """
     prefix, dot, rest = type_name.partition(".")
     if type_name != type_name.lower():
-        raise ValueError(f"{type_name!r}: a type name must be in lower case: {type_name.lower()}")
+        raise ValueError(
+            f"expected a type name in lower case, such as acme.spline, got {type_name!r}"
+        )
     if not dot:
         raise ValueError(
             f"{type_name!r} has no prefix: names without one are reserved for layerkit. Add your "

@@ -78,7 +78,7 @@ def _strictly(
             if kind != "missing":
                 faults.add((*path, *at), mismatch(expected, _value_at(given, at)))
             elif not any(_misspelt(one, (*path, *at)) for one in unknown[:10]):
-                faults.add((*path, *at), f"missing required field {at[-1]!r} ({expected})")
+                faults.add((*path, *at), f"missing field {at[-1]!r}: expected {expected}")
         return None
     return made.model_dump(by_alias=True, warnings=False)
 

@@ -149,8 +149,8 @@ def _odd_shapes(subject: Subject) -> Iterator[Example]:
     "plan.refuses",
     why="A shape that a layer cannot take must be refused when the model is built, with a clear "
     "message, and not in the middle of a pass.",
-    fix="begin `plan` with `if len(in_shape) != 1: raise ShapeError('... takes rows of one axis, "
-    "got shape ...')`, or handle any number of axes",
+    fix="begin `plan` with `if len(in_shape) != 1: raise ShapeError('expected rows with "
+    "one axis, got shape ...')`, or handle any number of axes",
     over=_odd_shapes,
     trial=Trial,
 )

@@ -96,7 +96,10 @@ class Dense(Layer):
     def plan(self, in_shape: Shape) -> Plan:
         """W (i, o), b (o,); i o multiply-adds per row."""
         if len(in_shape) != 1:
-            raise ShapeError(f"dense takes rows of one axis, not of shape {list(in_shape)}")
+            raise ShapeError(
+                f"expected rows with one axis, got shape {list(in_shape)}; put a layer that "
+                "flattens before it"
+            )
         i, o = in_shape[0], self.units
         params = {"W": Param((i, o), self.initializer)}
         if self.use_bias:

@@ -107,13 +107,12 @@ class Highway(Layer):
     def plan(self, in_shape: Shape) -> Plan:
         """WH, WT (d, d), bH, bT (d,); 2 d^2 multiply-adds per row."""
         if len(in_shape) != 1:
-            raise ShapeError(f"highway takes rows of one axis, not of shape {list(in_shape)}")
+            raise ShapeError(f"expected rows with one axis, got shape {list(in_shape)}")
         d = in_shape[0]
         if self.units not in (None, d):
             raise ShapeError(
-                f"highway carries its input unchanged, so {self.units} units cannot follow an "
-                f"input of width {d}: use projection, whose carry changes the width, or put a "
-                f"dense layer of {self.units} units before it"
+                f"expected units {d}, the width of the input, got {self.units}; use projection to "
+                f"change the width, or put a dense layer of {self.units} units before it"
             )
         params = {
             "WH": Param((d, d), self.initializer),

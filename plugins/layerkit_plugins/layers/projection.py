@@ -127,7 +127,7 @@ class Projection(Layer):
     def plan(self, in_shape: Shape) -> Plan:
         """WH, WT, WA (i, o), bH, bT, bA (o,); 3 i o multiply-adds per row."""
         if len(in_shape) != 1:
-            raise ShapeError(f"projection takes rows of one axis, not of shape {list(in_shape)}")
+            raise ShapeError(f"expected rows with one axis, got shape {list(in_shape)}")
         i, o = in_shape[0], self.units
         params = {
             "WH": Param((i, o), self.initializer),

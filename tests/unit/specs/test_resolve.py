@@ -307,7 +307,7 @@ def test_wrong_values_of_every_kind(register: Register, name: str, value: Any, w
 
 def test_a_missing_setting(register: Register) -> None:
     register(Everything)
-    with pytest.raises(SpecError, match=r"missing required field 'size' \(an integer"):
+    with pytest.raises(SpecError, match=r"missing field 'size': expected an integer"):
         settings({"type": "test.everything"})
 
 

@@ -80,7 +80,7 @@ class MaxoutCarry(Layer):
     def plan(self, in_shape: Shape) -> Plan:
         """WH, WT (i, o), WA (i, k o), bH, bT (o,), bA (k o,); (2 + k) i o multiply-adds per row."""
         if len(in_shape) != 1:
-            raise ShapeError(f"{self.type_name} takes rows of one axis, got {list(in_shape)}")
+            raise ShapeError(f"expected rows with one axis, got shape {list(in_shape)}")
         i, o, k = in_shape[0], self.units, self.pieces
         W, WA = Param((i, o), self.initializer), Param((i, k * o), self.initializer, fan_out=o)
         params = {"WH": W, "WT": W, "WA": WA}
