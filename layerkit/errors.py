@@ -274,10 +274,11 @@ class TensorMismatchError(ModelFileError):
 class SpecError(ModelFileError):
     """A field of the spec has a wrong value.
 
-    The message gives the path of the field, its line in the JSON file or the override that set it
-    (``--set``, ``settings``), what was expected, what was found and, for a misspelt word, the
-    nearest one. Attributes: ``location``, ``reason``, ``line`` and ``setting`` (the override), each
-    None if there is none, and ``faults``, all (location, reason) pairs.
+    The message names the field, its line in the JSON file or the override that set it (``--set``,
+    ``settings``), what was expected and what it got; for a misspelt word, also the nearest one.
+    Correct that field; ``layerkit explain FIELD`` shows what it takes. Attributes: ``location``,
+    ``reason``, ``line``, ``setting`` (None where they do not apply) and ``faults``, a list of
+    (location, reason).
     """
 
     code = "LK-201"

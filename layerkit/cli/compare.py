@@ -44,7 +44,7 @@ def compare(
     seeds: Annotated[int, typer.Option(min=1, metavar="N", help="Train each spec N times.")] = 5,
     on: Annotated[
         Literal["test", "validation"],
-        typer.Option(help="Rows to judge on; validation leaves the test rows untouched."),
+        typer.Option(help="Rows to evaluate on; validation leaves the test rows untouched."),
     ] = "test",
     confidence: Annotated[
         float,

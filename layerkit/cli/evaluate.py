@@ -26,14 +26,14 @@ def evaluate(
     split: Annotated[
         Split | None,
         typer.Option(
-            help="Rows to judge on.",
+            help="Rows to evaluate on.",
             show_default="all rows of a file given by --data, else test rows if any, else all",
         ),
     ] = None,
     dialect: options.Dialect,
     as_json: options.Json = False,
 ) -> None:
-    """Judge a model on labelled rows.
+    """Evaluate a model on labelled rows.
 
     Prints the loss and the metrics that the model's recipe names.
     """

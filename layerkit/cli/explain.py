@@ -31,11 +31,12 @@ def explain(
     as_json: options.Json = False,
 ) -> None:
     """Explain an error code, a field or a part."""
-    from layerkit.cli.explain_topics import suggestion, topics
+    from layerkit.cli.explain_topics import is_code, suggestion, topics
 
     found = topics(term)
     if not found:
-        raise failures.UsageError(f"unknown term {term!r}{suggestion(term)}")
+        kind = "code" if is_code(term) else "term"
+        raise failures.UsageError(f"unknown {kind} {term!r}{suggestion(term)}")
     if as_json:
         console.emit_json({"term": term, "topics": found})
     else:
@@ -44,7 +45,8 @@ def explain(
 
 def _text(topic: Topic) -> str:
     lines = [f"{topic['name']} ({topic['kind']})", ""]
-    lines += [f"  {line}".rstrip() for line in topic["description"].split("\n")]
+    description = topic["description"].replace("``", "")  # the marks of reStructuredText
+    lines += [f"  {line}".rstrip() for line in description.split("\n")]
     keys = ("type", "default", "names", "provider", "settings")
     facts: dict[str, Any] = {key: topic.get(key) for key in keys}
     shown = {k: v if isinstance(v, str) else ", ".join(v) for k, v in facts.items() if v}

@@ -33,9 +33,14 @@ class Topic(TypedDict):
     settings: NotRequired[list[str]]
 
 
+def is_code(term: str) -> bool:
+    """Whether ``term`` is written as an error code is: LK-201, lk201 or 201."""
+    return _CODE.fullmatch(term) is not None
+
+
 def topics(term: str) -> list[Topic]:
     """What ``term`` means: an error code, a field by path or last word, a part, or PART.SETTING."""
-    if _CODE.fullmatch(term):
+    if is_code(term):
         return _errors(f"LK-{term[-3:]}")
     path = re.sub(r"\[\d+\]|\.\d+(?=\.|$)", "", term.strip())
     by_last_word = [p for p in _spec_paths() if p.rpartition(".")[2] == path]
@@ -49,8 +54,8 @@ def topics(term: str) -> list[Topic]:
 
 def suggestion(term: str) -> str:
     """The names nearest to an unknown ``term``, as the end of a sentence."""
-    if _CODE.fullmatch(term):
-        return f"; the codes are {', '.join(sorted({kind.code for kind in _error_classes()}))}"
+    if is_code(term):
+        return f"; known codes: {', '.join(sorted({kind.code for kind in _error_classes()}))}"
     return nearest(term, _known_names(term)) or (
         "; write a setting of a part as PART.SETTING, such as highway.gate_bias"
     )

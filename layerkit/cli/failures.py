@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, get_args
 
 import typer
 
 from layerkit.cli import console
-from layerkit.display import printable
+from layerkit.display import printable, quoted
 from layerkit.errors import LayerkitError
 from layerkit.paths import explained
 
@@ -114,13 +115,63 @@ def _message(error: BaseException) -> str:
     if isinstance(error, LayerkitError):
         return error.message
     if isinstance(error, _AnyUsageError):
-        return str(error.format_message()).replace("Value error, ", "")  # pydantic's, in typer
+        return _usage_message(error)
     if isinstance(error, MemoryError):
         return f"not enough memory ({error})" if str(error) else "not enough memory"
     if isinstance(error, OSError) and error.strerror:
         name = "" if error.filename is None else f"{os.fspath(error.filename)}: "
         return f"{name}{error.strerror}"
     return str(error) or type(error).__name__
+
+
+def _usage_message(error: Any) -> str:
+    """What typer says of wrong arguments, in layerkit's words where they are known."""
+    text = str(error.format_message()).replace("Value error, ", "")  # pydantic's, in typer
+    if isinstance(error, UsageError):
+        return text
+    name = getattr(error, "option_name", None)
+    if name is not None and hasattr(error, "possibilities"):
+        near = " or ".join(map(repr, sorted(error.possibilities or ())))
+        return f"unknown option {name}" + (f"; did you mean {near}?" if near else "")
+    if found := re.fullmatch(r"Missing (\w+) '(.+?)'\.", text):
+        return "missing {} {}".format(*found.groups())
+    if found := re.fullmatch(r"No such command (.+?)\.(?: Did you mean (.+)\?)?", text, re.DOTALL):
+        near = (found[2] or "").replace("', '", "' or '")
+        return f"unknown command {found[1]}" + (f"; did you mean {near}?" if near else "")
+    return _wrong_value(error) or text
+
+
+def _wrong_value(error: Any) -> str:
+    """The message for the value of an option that takes a number or one of some words, else ""."""
+    option = getattr(error, "param", None)
+    if option is None or not str(option.opts[0]).startswith("-"):
+        return ""
+    kind = getattr(option, "type", None)  # click's, which newer versions of typer do without
+    annotation = getattr(getattr(option, "type_descriptor", None), "annotation", None)
+    words = getattr(kind, "choices", None) or get_args(annotation)
+    number = str(getattr(kind, "name", None) or getattr(annotation, "__name__", ""))
+    if hasattr(error.__cause__, "errors"):  # pydantic's
+        value = str(error.__cause__.errors()[0]["input"])
+    elif found := re.match(r"'?(.*?)'? is not (?:a valid|in the range|one of) ", error.message):
+        value = found[1]
+    else:
+        return ""
+    if words and all(isinstance(word, str) for word in words):
+        expected, got = ", ".join(words[:-1]) + f" or {words[-1]}", quoted(value)
+    elif number.startswith(("int", "float")):
+        expected = "an integer" if number.startswith("int") else "a number"
+        limits = option if hasattr(option, "min") else kind
+        expected += _range(getattr(limits, "min", None), getattr(limits, "max", None))
+        got = value if re.fullmatch(r"-?[\d.]{1,40}", value) else quoted(value)
+    else:
+        return ""
+    return f"{option.opts[0]}: expected {expected}, got {got}"
+
+
+def _range(least: float | None, most: float | None) -> str:
+    if least is not None and most is not None:
+        return f" from {least} to {most}"
+    return f" >= {least}" if least is not None else f" <= {most}" if most is not None else ""
 
 
 def _usage(error: Any) -> list[str]:

@@ -112,7 +112,12 @@ def check_untrained(path: Path) -> None:
     except LayerkitError:  # not a model: no training is lost
         trained = False
     if trained:
-        raise _exists(path, "holds a trained model; -o FILE writes elsewhere, or replaces it")
+        raise paths.ExistingPathError(
+            f"{path} holds a trained model",
+            path=str(path),
+            errno=errno.EEXIST,
+            hint="save elsewhere with -o FILE, or replace it by naming it with -o",
+        )
 
 
 def check_output(output: str | None, inputs: Sequence[str | None]) -> None:

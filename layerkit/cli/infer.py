@@ -80,15 +80,16 @@ def infer(
         bool,
         typer.Option(
             "--json",
-            help="Print one JSON object per row; with OUT, one in total. Errors as JSON too.",
+            help="Print one JSON object per row; with -o, one summary. Errors go to stderr, as "
+            "JSON too.",
         ),
     ] = False,
 ) -> None:
     """Predict the class or the target values of each row.
 
     Prints one line per row, in order: the class and the probability of every class, or the target
-    values. A bad row is an error: OUT stays as it was; standard output ends before the block of
-    that row, and the message says after how many rows.
+    values. A bad row stops the command. OUT is left unchanged. Standard output stops before the
+    block that holds the row; the message says how many rows were written.
     """
     from layerkit.cli.prediction_text import PredictionText
     from layerkit.cli.progress import RowCounter

@@ -49,11 +49,13 @@ Settings = Annotated[
 ]
 Data = Annotated[
     str | None,
-    typer.Option(metavar="PATH", help="Read the data from this file or folder, not the spec's."),
+    typer.Option(
+        metavar="PATH", help="Read the data from this file or folder instead of the spec's."
+    ),
 ]
 Validation = Annotated[
     str | None,
-    typer.Option(metavar="PATH", help="Validate on the rows of this file, not the spec's."),
+    typer.Option(metavar="PATH", help="Validate on the rows of this file instead of the spec's."),
 ]
 Checkpoint = Annotated[
     float,
@@ -137,7 +139,7 @@ def _parse_limits(words: Sequence[str]) -> Limits:
     from dataclasses import fields
 
     from layerkit import Limits
-    from layerkit.display import nearest
+    from layerkit.display import nearest, quoted
 
     known = [field.name for field in fields(Limits)]
     limits: dict[str, int] = {}
@@ -149,7 +151,7 @@ def _parse_limits(words: Sequence[str]) -> Limits:
                 f"{nearest(field[:80], known)}; the fields are {', '.join(known)}"
             )
         if not re.fullmatch(r"[0-9][0-9_]{0,30}", number):
-            raise UsageError(f"--limit {word[:80]}: expected an integer for {field}")
+            raise UsageError(f"--limit {word[:80]}: expected an integer, got {quoted(number)}")
         limits[field] = int(number.replace("_", ""))
     try:
         return Limits(**limits)

@@ -33,7 +33,7 @@ def resume(
             min=1,
             max=2**63 - 1,
             metavar="N",
-            help="Train until N epochs are done in total, not train.epochs.",
+            help="Train until N epochs are done in total; overrides train.epochs.",
         ),
     ] = None,
     schedule: Annotated[

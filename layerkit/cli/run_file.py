@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from layerkit.paths import CHECKPOINT
+from layerkit.paths import CHECKPOINT, ExistingPathError
 
 if TYPE_CHECKING:
     from layerkit import Model
@@ -73,12 +73,20 @@ class RunFile:
                 self.own(path)
 
     def check(self) -> None:
-        """Raise FileExistsError if a model of another spec or another run's checkpoint is there."""
+        """Check that neither a model of another spec nor another run's checkpoint is there.
+
+        Raises ExistingPathError, a FileExistsError, for the model and FileExistsError for the
+        checkpoint.
+        """
         if self.path not in self._owned and not self._replace:
             reason = _of_another_spec(self.path, self.spec)
             if reason:
-                hint = "-o FILE writes elsewhere, --replace replaces it"
-                raise _exists(self.path, f"{reason}; {hint}")
+                raise ExistingPathError(
+                    f"{self.path} {reason}",
+                    path=str(self.path),
+                    errno=errno.EEXIST,
+                    hint="save elsewhere with -o FILE, or replace it with --replace",
+                )
         unowned = self.checkpoint not in self._owned and os.path.lexists(self.checkpoint)
         if self.every and unowned:
             raise _exists(self.checkpoint, _of_another_run(self.checkpoint))
@@ -204,8 +212,7 @@ def _of_another_spec(path: Path, spec: Spec) -> str:
         return ""
     fields = ", ".join(changed[:3])
     more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
-    verb = "differs" if len(changed) == 1 else "differ"
-    return f"holds the model {theirs.get('name')!r} of another spec ({fields}{more} {verb})"
+    return f"holds a model of another spec ({theirs.get('name')!r}; different: {fields}{more})"
 
 
 def _flat(document: dict[str, Any]) -> dict[str, Any]:

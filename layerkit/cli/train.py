@@ -38,10 +38,13 @@ def train(
     ] = None,
     seed: Annotated[
         int | None,
-        typer.Option(min=0, metavar="N", help="Use this seed, or first seed, not train.seed."),
+        typer.Option(
+            min=0, metavar="N", help="Seed, or first seed with --seeds; overrides train.seed."
+        ),
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Train N epochs, not train.epochs.")
+        int | None,
+        typer.Option(min=1, metavar="N", help="Number of epochs; overrides train.epochs."),
     ] = None,
     settings: options.Settings = None,
     checkpoint: options.Checkpoint = 30.0,

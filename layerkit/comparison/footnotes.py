@@ -76,8 +76,8 @@ def interval_notes(result: ComparisonResult) -> list[Note]:
         notes.append(("Over seeds: would another training run differ?", text))
     if any(d.improvement for d in differences):
         text = (
-            "The share of all pairs of runs in which the contestant beats the first, on these "
-            "rows, with Newcombe's interval; diverged runs lose."
+            "Share of run pairs in which the contestant beats the first on these rows, with "
+            "Newcombe's interval. Diverged runs count as losses."
         )
         notes.append(("A new run wins", text))
     split = ", another train/test split" if result.on == "test" else ""
@@ -121,23 +121,20 @@ def _both_note(result: ComparisonResult) -> Note:
 
 def cost_notes(result: ComparisonResult) -> list[str]:
     """How size and times were measured."""
-    notes = [
-        "File: the size of a model file with all that prediction needs, without training state "
-        "(weights_only)."
-    ]
+    notes = ["File: size of the model file without training state (weights_only)."]
     timings = [c.timing for c in result.contestants if c.timing]
     if timings:
         control = ""
         if result.control is not None:
             one, batch = (f"{ratio:.2f}" for ratio in result.control)
-            control = f"The first against itself: {one} for one row, {batch} for a batch. "
+            control = f"Control (the first timed twice): {one} for one row, {batch} for a batch. "
         notes.append(
             "Inference: predict() on raw rows, one row per call and "
             f"{max(t.batch_rows for t in timings):,} at once, on one thread. Contestants take "
             f"turns in short blocks; times are medians of {counted(ROUNDS, 'round')}, each started "
-            f"by a different contestant. {control}The seconds hold for this machine at this "
-            "moment; only the ratios to the first contestant compare. They are taken round by "
-            "round (in brackets the quartiles: far apart means that the machine was busy)."
+            f"by a different contestant. {control}Times depend on this machine and its load: "
+            "compare only the ratios to the first contestant. Ratios are taken per round; brackets "
+            "show the quartiles, and a wide gap means that the machine was busy."
         )
     if any(c.training_seconds is None for c in result.contestants):
         notes.append(

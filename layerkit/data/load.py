@@ -13,7 +13,7 @@ from layerkit.data.fetch import data_home
 from layerkit.data.file_format import EXTENSIONS
 from layerkit.data.mnist_files import contents, has_idx, load_idx
 from layerkit.data.read import read_rows
-from layerkit.data.read_bytes import read_bytes
+from layerkit.data.read_bytes import nearest_name, read_bytes
 from layerkit.data.readers.numpy import load_npz
 from layerkit.discovery.registry import DATA
 from layerkit.display import nearest, quoted
@@ -71,7 +71,7 @@ def load_data(
     """
     base = None if where is None else Path(expanded(os.fspath(where)))
     if base is not None and not base.exists():
-        raise DataSourceError(f"there is no file or folder {base}")
+        raise DataSourceError(f"there is no file or folder {base}{nearest_name(base)}")
     written = dialect or Dialect()
     if isinstance(data, Mapping) and "type" not in data:
         _check_keys(data)
@@ -82,8 +82,8 @@ def load_data(
         return _from_mapping(data, base, options)
     if data is None:
         if base is None:
-            hint = "set train.data in the spec (digits, say), or give --data PATH"
-            raise DataSourceError("no data named, and no path given", hint=hint)
+            hint = 'give --data PATH, or set train.data in the spec (for example "digits")'
+            raise DataSourceError("no data given", hint=hint)
         return _from_path(base, options)
     if isinstance(data, str) and data in DATA:
         return _from_source(data, base)
@@ -146,7 +146,8 @@ def _unknown(data: str | Path) -> UnknownTypeError | DataSourceError:
     searched = f"searched the current folder and LAYERKIT_DATA ({home or 'not set'})"
     if isinstance(data, Path) or Path(name).suffix or "/" in name or os.sep in name:
         return DataSourceError(
-            f"there is no file or folder {name}", hint=f"{searched}; give its path with --data PATH"
+            f"there is no file or folder {name}{nearest_name(Path(expanded(name)))}",
+            hint=f"{searched}; give its path with --data PATH",
         )
     try:
         DATA.choose(name)

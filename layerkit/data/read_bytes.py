@@ -103,6 +103,15 @@ class _PieceReader:
         return piece
 
 
+def nearest_name(path: Path) -> str:
+    """``; did you mean 'x'?`` for files in the folder of ``path``, or an empty string."""
+    try:
+        there = sorted(p.name for p in path.parent.iterdir())
+    except OSError:  # no such folder, or no permission to list it
+        return ""
+    return nearest(path.name, there)
+
+
 @contextmanager
 def _file_errors(path: Path) -> Iterator[None]:
     """Turn the system's errors into ``DataSourceError``."""
@@ -113,10 +122,8 @@ def _file_errors(path: Path) -> Iterator[None]:
             f"{path}: expected a file, got a folder", hint="name a file in it"
         ) from None
     except FileNotFoundError:
-        there = sorted(p.name for p in path.parent.iterdir()) if path.parent.is_dir() else []
-        near = nearest(path.name, there)
         where = "" if path.parent.is_dir() else f" (nor its folder {path.parent})"
-        raise DataSourceError(f"there is no file {path}{where}{near}") from None
+        raise DataSourceError(f"there is no file {path}{where}{nearest_name(path)}") from None
     except PathError as error:
         raise DataSourceError(error.message, hint=error.hint) from error
     except OSError as cause:

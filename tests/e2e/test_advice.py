@@ -548,7 +548,7 @@ def by_option(desk: Desk, text: str) -> None:
 
 
 def by_recipe(desk: Desk, text: str) -> None:
-    name = told(r"set train\.data in the spec \((\w+), say\)", text)
+    name = told(r'set train\.data in the spec \(for example "(\w+)"\)', text)
     desk.spec["input"] = {"shape": [64]}
     desk.spec["layers"] = [{"type": "dense", "units": 10}]
     desk.spec["output"] = {}
@@ -1214,6 +1214,41 @@ def left_checkpoint(desk: Desk) -> None:
 def go_on(desk: Desk, text: str) -> None:
     words = told(r"layerkit (resume \S+)", text).split()
     passed(desk.cli(*words, "--data", "own.csv", "--epochs", 3))
+
+
+def trained_there(*words: str) -> Step:
+    """A trained net.layerkit, and a command that would replace it by a model of another spec."""
+
+    def spoil(desk: Desk) -> None:
+        half(desk)
+        Path("net.json").write_text(json.dumps({**desk.spec, "name": "net"}))
+        desk.options["words"] = [*words, "net.json"]
+
+    return spoil
+
+
+def run(desk: Desk) -> None:
+    passed(desk.cli(*desk.options["words"]))
+
+
+def elsewhere(desk: Desk, text: str) -> None:
+    desk.options["words"] += [told(r"save elsewhere with (-o) FILE", text), "other.layerkit"]
+
+
+def replaced(desk: Desk, text: str) -> None:
+    desk.options["words"].append(told(r"replace it with (--replace)", text))
+
+
+def named(desk: Desk, text: str) -> None:
+    desk.options["words"] += [told(r"replace it by naming it with (-o)", text), "net.layerkit"]
+
+
+TRAINED = trained_there("train", "-q", "--data", "own.csv", "--set", "layers=[]")
+BUILT = trained_there("build")
+case("of another spec", elsewhere, TRAINED, run)
+case("of another spec", replaced, TRAINED, run)
+case("untrained", elsewhere, BUILT, run)
+case("untrained", named, BUILT, run)
 
 
 def seen(desk: Desk) -> None:

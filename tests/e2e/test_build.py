@@ -85,7 +85,9 @@ def test_a_trained_model_is_not_lost_by_default(cli: Cli, pets: Path, unchanged:
     with unchanged():
         done = cli("build", "pets.json")
     assert done.code == 1
-    assert "pets.layerkit: holds a trained model; -o FILE writes elsewhere" in done.err
+    first, hint, _ = done.err.split("\n", 2)
+    assert first == "error LK-305: pets.layerkit holds a trained model"
+    assert hint == "  save elsewhere with -o FILE, or replace it by naming it with -o"
     named = cli("build", "pets.json", "-o", "pets.layerkit")
     assert named.code == 0
     assert "replacing the file that was there" in named.out

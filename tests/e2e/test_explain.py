@@ -88,14 +88,15 @@ def test_a_part_by_name_by_group_and_by_field(cli: Cli) -> None:
         ("highwy", "did you mean 'highway'"),
         ("highway.gatebias", "did you mean 'highway.gate_bias'"),
         ("highwy.gate_bia", "did you mean 'highway.gate_bias'"),
-        ("LK-999", f"the codes are {', '.join(CODES)}"),
+        ("LK-999", f"known codes: {', '.join(CODES)}"),
         ("layers[1].gate_bias", "write a setting of a part as PART.SETTING"),
     ],
 )
 def test_an_unknown_term_gets_the_nearest_names(cli: Cli, term: str, wanted: str) -> None:
     done = cli("explain", term)
+    kind = "code" if term.startswith("LK-") else "term"
     assert (done.code, done.out) == (2, "")
-    assert done.err.startswith(f"usage error: unknown term '{term}'")
+    assert done.err.startswith(f"usage error: unknown {kind} '{term}'")
     assert wanted in done.err
 
 
@@ -127,7 +128,8 @@ def test_an_unknown_group_is_a_usage_error(cli: Cli) -> None:
     assert set(typing.get_args(Group)) == set(REGISTRIES)
     done = cli("plugins", "list", "--group", "layer")
     assert done.code == 2
-    assert "'layer' is not one of 'layers'" in done.err
+    assert "--group: expected layers, activations, " in done.err
+    assert "metrics or data, got 'layer'" in done.err
 
 
 def test_a_claim_to_a_name_of_layerkits_own_is_marked(

@@ -203,7 +203,7 @@ def test_a_model_of_another_spec_is_not_replaced_silently(
         for words in ((), ("-o", "pets.layerkit")):
             done = cli("train", "other.json", *DATA, "-q", *words)
             assert done.code == 1
-            assert "holds the model 'pets' of another spec" in done.err
+            assert "pets.layerkit holds a model of another spec ('pets'; different: " in done.err
             assert "--replace" in done.err
     assert cli("train", "other.json", *DATA, "-q", "-o", "other.layerkit").code == 0
     done = cli("train", "other.json", *DATA, "-q", "--replace")

@@ -125,14 +125,43 @@ def test_the_process_exits_with_the_code(shell: Cli) -> None:
 @pytest.mark.parametrize(
     ("words", "wanted"),
     [
-        (("bild",), "No such command 'bild'. Did you mean 'build'?"),
-        (("train", "pets.json", "--epoch", "3"), "No such option: --epoch"),
-        (("build",), "Missing argument 'SPEC'."),
-        (("train", "pets.json", "--epochs", "many"), "'--epochs'"),
-        (("train", "pets.json", "--epochs", "0"), "'--epochs'"),
+        (("bild",), "unknown command 'bild'; did you mean 'build'?"),
+        (("sing",), "unknown command 'sing'"),
+        (
+            ("train", "pets.json", "--epoch", "3"),
+            "unknown option --epoch; did you mean '--epochs' or '--replace'?",
+        ),
+        (("train", "pets.json", "--zzz"), "unknown option --zzz"),
+        (
+            ("infer", "pets.layerkit", "rows.csv", "--foo"),
+            "unknown option --foo; did you mean '--format' or '--to'?",
+        ),
+        (("build",), "missing argument SPEC"),
+        (
+            ("train", "pets.json", "--epochs", "many"),
+            "--epochs: expected an integer >= 1, got 'many'",
+        ),
+        (("train", "pets.json", "--epochs", "2.5"), "--epochs: expected an integer >= 1, got 2.5"),
+        (("train", "pets.json", "--epochs", "0"), "--epochs: expected an integer >= 1, got 0"),
+        (
+            ("train", "pets.json", "--checkpoint", "x"),
+            "--checkpoint: expected a number >= 0, got 'x'",
+        ),
+        (
+            ("compare", "a.json", "b.json", "--confidence", "2"),
+            "--confidence: expected a number from 0.5 to 0.999, got 2",
+        ),
         (
             ("eval", "pets.layerkit", "--split", "half"),
-            "'half' is not one of 'test', 'train', 'all'",
+            "--split: expected test, train or all, got 'half'",
+        ),
+        (
+            ("build", "pets.json", "--limit", "tensors=x"),
+            "--limit tensors=x: expected an integer, got 'x'",
+        ),
+        (
+            ("infer", "pets.layerkit", "rows.csv", "--to", "xml"),
+            "--to: expected csv or jsonl, got 'xml'",
         ),
     ],
 )
@@ -142,13 +171,12 @@ def test_usage_errors_exit_2_and_point_to_the_help(
     done = cli(*words)
     assert (done.code, done.out) == (2, "")
     first, usage, help_line = done.err.rstrip("\n").split("\n")
-    assert first.startswith("usage error: ")
-    assert wanted in first
+    assert first == f"usage error: {wanted}"
     assert usage.startswith("  Usage: layerkit")
     assert help_line.startswith("  help:  layerkit")
     told = cli(*words, "--json")
     assert told.code == 2
-    assert wanted in told.error["message"]
+    assert told.error["message"] == wanted
 
 
 @pytest.mark.parametrize("words", [("--debug", "build", "x.json"), ("build", "x.json", "--debug")])

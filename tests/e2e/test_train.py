@@ -182,7 +182,7 @@ def test_no_data_no_training(cli: Cli, unchanged: Unchanged) -> None:
         done = cli("train", "pets.json")
         wrong = cli("train", "pets.json", "--data", "pet.csv", "--json")
     assert done.code == wrong.code == 1
-    assert done.err.startswith("error LK-204: no data named, and no path given\n")
+    assert done.err.startswith("error LK-204: no data given\n")
     assert wrong.error["class"] == "DataSourceError"
 
 

@@ -217,12 +217,23 @@ def test_mapping_of_files(tmp_path: Path) -> None:
         ({"train": "absent.csv"}, "there is no file or folder absent.csv"),
         ("absent.csv", "--data PATH"),
         (Path("absent"), "there is no file or folder absent"),
-        (None, "no data named"),
+        (None, "no data given"),
     ],
 )
 def test_data_that_cannot_be_found(data: Any, words: str) -> None:
     with pytest.raises(DataSourceError, match=words):
         load_data(data)
+
+
+def test_a_misspelt_file_gets_the_nearest_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "fruit.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(DataSourceError, match=r"frut\.csv; did you mean 'fruit\.csv'\?"):
+        load_data(None, where=tmp_path / "frut.csv")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataSourceError, match=r"frut\.csv; did you mean 'fruit\.csv'\?"):
+        load_data("frut.csv")
 
 
 def test_where_must_be_there(tmp_path: Path) -> None:
