@@ -150,7 +150,7 @@ def test_columns_are_picked_by_name() -> None:
     table = {"b": [2.0, -1.0], "extra": ["p", "q"], "a": [1.0, 3.0]}
     np.testing.assert_allclose(model.predict(table), SCORES)
     np.testing.assert_allclose(model.predict({"a": 1.0, "b": 2.0}), SCORES[:1])
-    with pytest.raises(DataError, match="missing") as caught:
+    with pytest.raises(DataError, match="column 'b': not found") as caught:
         model.predict({"a": [1.0]})
     assert caught.value.column == "b"
 
