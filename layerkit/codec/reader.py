@@ -209,9 +209,9 @@ def check_header(decoded: Decoded, fields: Fields, limits: Limits) -> None:
 def _read_prologue(head: bytes, source: Source) -> _Prologue:
     """Steps 2 to 4."""
     if head[:10] != MAGIC:
-        found = f"one that starts with {quoted(head[:10])}" if head else "an empty file"
+        found = f"it starts with {quoted(head[:10])}" if head else "it is empty"
         hint = kind_hint(head, source.size) or "name the model file that layerkit train saved"
-        raise NotAModelFileError(f"expected a layerkit file, got {found}", hint=hint)
+        raise NotAModelFileError(f"not a layerkit file: {found}", hint=hint)
     _check_version(head)
     if len(head) < HEADER_START:
         claimed = int.from_bytes(head[14:22], "big") if len(head) >= 22 else HEADER_START

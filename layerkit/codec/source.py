@@ -72,7 +72,7 @@ def _require_regular(mode: int, path: str) -> None:
         hint = folder_hint(path) if stat.S_ISDIR(mode) else None
         if stat.S_ISFIFO(mode):
             hint = "open it and pass the file object to read it as a stream"
-        raise NotAModelFileError(f"expected a layerkit file, got {mode_noun(mode)}", hint=hint)
+        raise NotAModelFileError(f"not a layerkit file: it is {mode_noun(mode)}", hint=hint)
 
 
 class FileSource:

@@ -139,8 +139,8 @@ def test_verify_reports_every_bad_file_and_the_good_ones(cli: Cli, pets: Path) -
         "error LK-301: flipped.layerkit: tensor 'highway_1.WH' is corrupt: ",
         "error LK-301: cut.layerkit: the file is cut off: expected ",
         "error LK-301: head.layerkit: ",
-        "error LK-301: tiny.layerkit: expected a layerkit file, got ",
-        "error LK-301: text.layerkit: expected a layerkit file, got ",
+        "error LK-301: tiny.layerkit: not a layerkit file: ",
+        "error LK-301: text.layerkit: not a layerkit file: ",
         "error LK-305: there is no file none.layerkit",
     ]
     assert len(firsts) == len(starts)

@@ -64,7 +64,7 @@ def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path) -> None:
             (Path("/dev/zero"), "device"),
         ):
             with pytest.raises(
-                errors.NotAModelFileError, match=f"expected .*, got a .*{word}"
+                errors.NotAModelFileError, match=f"not a layerkit file: it is a .*{word}"
             ) as caught:
                 open_document(path)
             assert caught.value.path == str(path)
@@ -138,8 +138,8 @@ def test_neither_path_nor_stream_is_a_type_error() -> None:
 @pytest.mark.parametrize("size", range(10))
 def test_fewer_than_ten_bytes_are_no_model(tiny: bytes, size: int) -> None:
     error = refused(tiny[:size], errors.NotAModelFileError)
-    assert "expected a layerkit file, got " in str(error)
-    assert ("got an empty file" if size == 0 else "cut off") in str(error)
+    assert "not a layerkit file: " in str(error)
+    assert ("it is empty" if size == 0 else "cut off") in str(error)
     assert ("save the model again" if size == 0 else "cut off") in error.hint
 
 
@@ -147,7 +147,7 @@ def test_another_magic_is_no_model_whatever_follows(tiny: bytes) -> None:
     error = refused(b"<html>" + tiny[6:], errors.NotAModelFileError)
     assert "HTML" in str(error)
     other = refused(put(tiny, 0, b"\x84"), errors.NotAModelFileError)
-    assert str(other).startswith("expected a layerkit file, got one that starts with b'\\x84\\xa8")
+    assert str(other).startswith("not a layerkit file: it starts with b'\\x84\\xa8")
     assert other.hint == "name the model file that layerkit train saved"
 
 
