@@ -76,16 +76,16 @@ def each(
 BAD: list[tuple[tuple[str | int, ...], Any, str]] = [
     # the top
     *each(("layerkit",), (2, 0, "1", True, 1.0, None, [1]), "expected 1, got"),
-    (("layerkit",), GONE, "required"),
+    (("layerkit",), GONE, "missing field 'layerkit': expected 1"),
     *each(
         ("name",),
         (*NOT_TEXT, "", "a b", "-a", "a\n", "é", "x" * 65, "a/b", None),
         "a name of at most 64",
     ),
     *each(("dtype",), ("float16", "Float32", 32, None, True), "'float32', 'float64'"),
-    (("input",), GONE, "required"),
+    (("input",), GONE, "missing field 'input'"),
     *each(("input",), (None, 5, [4], "digits"), "object"),
-    (("layers",), GONE, "required"),
+    (("layers",), GONE, "missing field 'layers'"),
     *each(("layers",), (None, 5, {}, "dense"), "list"),
     *each(("output",), (5, [4], "x"), "object"),
     *each(("train",), (5, [4], "x", True), "object"),
@@ -128,7 +128,7 @@ BAD: list[tuple[tuple[str | int, ...], Any, str]] = [
     # layers
     *each(L0, (5, "dense", None, [], True), "object such as"),
     *each((*L0, "units"), (*NOT_WHOLE, 0, -1, 10**299 * -1), ">= 1"),
-    ((*L0, "units"), GONE, "required"),
+    ((*L0, "units"), GONE, "missing field 'units'"),
     *each((*L0, "activation"), (5, True, None, [], {}, {"slope": 1}), "activation"),
     *each((*L0, "use_bias"), (0, 1, "true", None), "true or false"),
     *each((*L0, "freeze"), (0, 1, "no", None), "true or false"),
@@ -234,7 +234,7 @@ COMBINED: list[tuple[dict[tuple[str | int, ...], Any], tuple[str | int, ...], st
     ({(*T, "schedule"): {"type": "warmup", "then": 5}}, (*T, "schedule", "then"), "schedule"),
     ({(*L1,): {"type": "dense", "config": {"units": 0}}}, (*L1, "config", "units"), ">= 1"),
     ({(*L1,): {"type": "dense", "config": [5]}}, (*L1, "config"), "object"),
-    ({(*L1,): {}}, (*L1, "type"), "required"),
+    ({(*L1,): {}}, (*L1, "type"), "missing field 'type'"),
     ({(*L1, "type"): 5}, (*L1, "type"), "name of a layer type"),
 ]  # fmt: skip
 
@@ -259,9 +259,9 @@ UNKNOWN: list[tuple[tuple[str | int, ...], Any, str]] = [
 SHAPES: list[tuple[dict[tuple[str | int, ...], Any], int, list[str]]] = [
     ({(*L1, "units"): 6}, 1, ["'highway_1'", "'dense_1'", "[5]", "projection", "dense"]),
     ({("input", "shape"): [2, 2]}, 0, ["'dense_1'", "the input", "[2, 2]"]),
-    ({("output", "classes"): ["a", "b"]}, 3, ["2 classes", "'dense_2'", "units"]),
+    ({("output", "classes"): ["a", "b"]}, 3, ["2 outputs, one per class", "'dense_2'", "units"]),
     ({("output", "classes"): GONE, ("output", "targets"): ["x"], (*T, "metrics"): ["mae"]}, 3,
-     ["1 target,", "'dense_2'", "units"]),
+     ["1 output, one per target", "'dense_2'", "units"]),
 ]  # fmt: skip
 
 FORBIDDEN = re.compile(
