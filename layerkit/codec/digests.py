@@ -48,5 +48,5 @@ def check_digest(record: TensorRecord, actual: bytes) -> None:
 
 
 def digest_mismatch(expected: bytes, actual: bytes) -> str:
-    """The start of both digests, for a message."""
-    return f"expected SHA-256 {expected.hex()[:12]}..., got {actual.hex()[:12]}..."
+    """Both digests, for a message."""
+    return f"expected SHA-256 {expected.hex()}, got {actual.hex()}"

@@ -209,7 +209,7 @@ def check_header(decoded: Decoded, fields: Fields, limits: Limits) -> None:
 def _read_prologue(head: bytes, source: Source) -> _Prologue:
     """Steps 2 to 4."""
     if head[:10] != MAGIC:
-        found = f"it starts with {quoted(head[:10])}" if head else "it is empty"
+        found = f"it starts with {quoted(head[:10])}" if head else "it has 0 bytes"
         hint = kind_hint(head, source.size) or "name the model file that layerkit train saved"
         raise NotAModelFileError(f"not a layerkit file: {found}", hint=hint)
     _check_version(head)
@@ -217,7 +217,7 @@ def _read_prologue(head: bytes, source: Source) -> _Prologue:
         claimed = int.from_bytes(head[14:22], "big") if len(head) >= 22 else HEADER_START
         want = max(claimed, HEADER_START)
         raise TruncatedFileError(
-            f"the file is cut off: expected {want:,} bytes, got {len(head)}",
+            f"the file is cut off: expected {want} bytes, got {len(head)}",
             have=len(head),
             want=want,
             hint="copy or download it again",
@@ -271,7 +271,7 @@ def _check_sizes(prologue: _Prologue, source: Source, limits: Limits) -> None:
         limits.check("stream_bytes", claimed, offset=13)
     elif source.size < claimed:
         raise TruncatedFileError(
-            f"the file is cut off: expected {claimed:,} bytes, got {source.size:,}",
+            f"the file is cut off: expected {claimed} bytes, got {source.size}",
             have=source.size,
             want=claimed,
             hint="copy or download it again",

@@ -19,7 +19,7 @@ _SIGNATURES = (
     (b"\0" * 10, "all zeros: the file was never written, or the disk lost its content"),
 )
 _MODES = (
-    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISDIR, "a directory"),
     (stat.S_ISCHR, "a device"),
     (stat.S_ISBLK, "a device"),
     (stat.S_ISFIFO, "a named pipe (FIFO)"),
@@ -35,7 +35,7 @@ def mode_noun(mode: int) -> str:
 def kind_hint(head: bytes, size: int | None = None) -> str | None:
     """What ``head``, up to 77 bytes from the start of a file of ``size`` bytes, looks like."""
     if not head:
-        return "save the model again, or download it again"
+        return "it is empty; save the model again, or download it again"
     if MAGIC.startswith(head):
         return f"it is cut off after {len(head)} bytes"
     known = next((what for sign, what in _SIGNATURES if head.startswith(sign)), None)

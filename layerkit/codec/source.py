@@ -41,7 +41,7 @@ class Source(Protocol):
 
 
 def _truncated(have: int, want: int) -> TruncatedFileError:
-    message = f"the file is cut off: expected {want:,} bytes, got {have:,}"
+    message = f"the file is cut off: expected {want} bytes, got {have}"
     return TruncatedFileError(message, have=have, want=want, hint="copy or download it again")
 
 
@@ -69,10 +69,12 @@ def open_path(path: str) -> int:
 
 def _require_regular(mode: int, path: str) -> None:
     if not stat.S_ISREG(mode):
-        hint = folder_hint(path) if stat.S_ISDIR(mode) else None
+        hint = f"it is {mode_noun(mode)}"
+        if stat.S_ISDIR(mode):
+            hint += f"; {folder_hint(path)}"
         if stat.S_ISFIFO(mode):
-            hint = "open it and pass the file object to read it as a stream"
-        raise NotAModelFileError(f"not a layerkit file: it is {mode_noun(mode)}", hint=hint)
+            hint += "; open it and pass the file object to read it as a stream"
+        raise NotAModelFileError("not a layerkit file: expected a regular file", hint=hint)
 
 
 class FileSource:

@@ -160,7 +160,7 @@ def listening(path: Path) -> None:
 
 
 KINDS: dict[str, Callable[[Path], None]] = {
-    "folder": Path.mkdir,
+    "directory": Path.mkdir,
     "FIFO": fifo,
     "socket": listening,
     "device": lambda path: path.symlink_to("/dev/zero"),

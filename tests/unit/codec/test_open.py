@@ -58,15 +58,14 @@ def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(listener))
         for path, word in (
-            (tmp_path, "folder"),
+            (tmp_path, "directory"),
             (fifo, "pipe"),
             (listener, "socket"),
             (Path("/dev/zero"), "device"),
         ):
-            with pytest.raises(
-                errors.NotAModelFileError, match=f"not a layerkit file: it is a .*{word}"
-            ) as caught:
+            with pytest.raises(errors.NotAModelFileError, match="not a layerkit file") as caught:
                 open_document(path)
+            assert word in str(caught.value.hint)
             assert caught.value.path == str(path)
 
 
@@ -139,7 +138,7 @@ def test_neither_path_nor_stream_is_a_type_error() -> None:
 def test_fewer_than_ten_bytes_are_no_model(tiny: bytes, size: int) -> None:
     error = refused(tiny[:size], errors.NotAModelFileError)
     assert "not a layerkit file: " in str(error)
-    assert ("it is empty" if size == 0 else "cut off") in str(error)
+    assert ("empty" if size == 0 else "cut off") in str(error.hint)
     assert ("save the model again" if size == 0 else "cut off") in error.hint
 
 
@@ -236,7 +235,7 @@ def test_the_data_marker_is_exact(tiny: bytes) -> None:
 def test_the_root_covers_version_header_and_slots(tiny: bytes, at: int) -> None:
     error = refused(put(tiny, at, bytes([tiny[at] ^ 1])), errors.CorruptFileError)
     assert error.tensor == "header"
-    assert f"expected SHA-256 {error.expected[:12]}..., got {error.actual[:12]}..." in str(error)
+    assert f"expected SHA-256 {error.expected}, got {error.actual}" in str(error)
     assert error.expected != error.actual
 
 

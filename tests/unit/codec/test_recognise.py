@@ -45,7 +45,7 @@ def test_a_safetensors_length_beyond_the_file_is_none() -> None:
 @pytest.mark.parametrize(
     ("mode", "word"),
     [
-        (stat.S_IFDIR, "folder"),
+        (stat.S_IFDIR, "directory"),
         (stat.S_IFCHR, "device"),
         (stat.S_IFBLK, "device"),
         (stat.S_IFIFO, "pipe"),
