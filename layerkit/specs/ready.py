@@ -39,7 +39,7 @@ def open_spec(name: str) -> BinaryIO:
     try:
         return open_input(ready or path)
     except FileNotFoundError as error:
-        if not isinstance(error, PathError) or error.hint or "did you mean" in error.message:
+        if not isinstance(error, PathError) or error.hint:
             raise
         kind, hint = type(error), _hint(path)
         raise kind(error.message, path=error.path, errno=error.errno, hint=hint) from error
@@ -51,4 +51,4 @@ def _hint(path: str) -> str | None:
     if stem in known:
         return f"{stem} is a ready spec: give its name alone, without a folder or .json"
     close = nearest(stem, known).removeprefix("; ") if stem == path else ""
-    return f"{close} 'layerkit models' lists the ready specs" if close else None
+    return f"among the ready specs, {close} 'layerkit models' lists them" if close else None

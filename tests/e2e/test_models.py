@@ -86,6 +86,13 @@ def test_a_missing_spec_names_the_ready_one(cli: Cli) -> None:
         assert cli(command, "quite-another.json", "--json").error["hint"] is None
 
 
+def test_a_file_of_a_near_name_does_not_hide_the_ready_spec(cli: Cli, folder: Path) -> None:
+    (folder / "digits.layerkit").touch()
+    done = cli("build", "highwaydigits")
+    assert "there is no file highwaydigits; did you mean 'digits.layerkit'?" in done.err
+    assert "among the ready specs, did you mean 'highway-digits'" in done.err
+
+
 def test_the_list_of_ready_specs_is_true_and_fits_a_terminal(cli: Cli) -> None:
     told = cli("models", "--json").json["models"]
     assert {m["name"] for m in told} == {path.stem for path in SPECS}
