@@ -1,7 +1,8 @@
 """layerkit: plugin layers for neural networks on NumPy alone.
 
 ``import layerkit`` loads nothing but this page; each name below is imported when it is first used.
-``__init__.pyi`` is the one list of public names; they and those of ``layerkit.fields`` are public;
+``__init__.pyi`` lists these names. They and those of ``layerkit.fields`` are public; everything
+else may change.
 
 >>> import layerkit
 >>> model = layerkit.build({

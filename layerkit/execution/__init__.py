@@ -1,1 +1,1 @@
-"""Execution: threads, matrix products, and how a network's layers are run."""
+"""Execution: matrix products, compiled kernels, and how a network's layers are run."""

@@ -18,10 +18,12 @@ import numpy as np
 
 from layerkit.core.context import Array, Context
 from layerkit.core.network import Network
-from layerkit.core.parts import Link as Link  # compiled kernels ask for it here
+from layerkit.core.parts import Link as Link
 from layerkit.core.planning import PlannedLayer, unusable
 from layerkit.errors import LayerkitError
-from layerkit.threads import blas_symbol as blas_symbol  # compiled kernels ask for it here
+from layerkit.threads import blas_symbol as blas_symbol
+
+# ``X as X`` exports a name: the makers of compiled programs import from this internal module only.
 
 
 class Line(NamedTuple):
