@@ -29,6 +29,7 @@ class Spec:
     output: dict[str, Any]
     link: Link
     train: dict[str, Any] | None
+    # The plan by which the spec was checked, until the first call of ``plan`` takes it.
     _planned: list[list[PlannedLayer]] = field(
         default_factory=list, init=False, repr=False, compare=False
     )
@@ -40,7 +41,9 @@ class Spec:
         return tuple(self.input["shape"]) if columns is None else (len(columns),)
 
     def plan(self) -> list[PlannedLayer]:
-        """Make the layers and plan them; allocates no parameters.
+        """Make the layers of one network and plan them; allocates no parameters.
+
+        Each call gives new layers, since a network puts its arrays into them.
 
         Raises
         ------
@@ -49,7 +52,7 @@ class Spec:
         SpecError
             If the settings of a layer contradict each other.
         """
-        with suppress(IndexError):  # ``check_fit`` has planned them, and they are handed out once
+        with suppress(IndexError):  # planned already, when the spec was read
             return self._planned.pop()
         layers = []
         for i, record in enumerate(self.layers):
