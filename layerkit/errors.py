@@ -71,7 +71,6 @@ __all__ = [
     "UnknownTypeError",
     "UnsupportedFormatError",
     "joined_plugin_errors",
-    "place",
 ]
 
 _MESSAGE_LIMIT = 4000
@@ -293,7 +292,7 @@ class SpecError(ModelFileError):
         faults: Sequence[tuple[str, str]] = (),
         **where: Any,
     ) -> None:
-        at = place(location, line, setting)
+        at = _place(location, line, setting)
         super().__init__(f"{at}: {reason}" if at else reason, **where)
         self.location = location
         self.reason = reason
@@ -302,8 +301,8 @@ class SpecError(ModelFileError):
         self.faults = tuple(faults) or ((location, reason),)
 
 
-def place(location: str, line: int | None, setting: str | None) -> str:
-    """The place of a mistake in a spec, for messages: a field and its line, or an override."""
+def _place(location: str, line: int | None, setting: str | None) -> str:
+    """The place of a mistake in a spec: a field and its line, or an override."""
     if setting is None:
         shown = "" if line is None else f" (line {line})" if location else f"line {line}"
         return location + shown

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 from layerkit.discovery.candidates import Permit, anyone
 from layerkit.discovery.registry import REGISTRIES
 from layerkit.display import counted, nearest, quoted
-from layerkit.errors import PluginError, SpecError, joined_plugin_errors, place
+from layerkit.errors import PluginError, SpecError, joined_plugin_errors
 from layerkit.fields import PartOf, Range
 from layerkit.specs.json_source import JsonSource, Path, spell
 from layerkit.specs.overrides import blamed
@@ -162,9 +162,9 @@ class Faults:
         found = self.source.lines([f.path for f in chosen])
         lines = [None if said else line for line, said in zip(found, settings, strict=True)]
         places = [spell(f.path, self.prefix) for f in chosen]
-        heads = list(map(place, places, lines, settings))
         sentences = [
-            ": ".join(filter(None, (at, f.reason))) for at, f in zip(heads, chosen, strict=True)
+            SpecError(f.reason, location=at, line=line, setting=setting).message
+            for f, at, line, setting in zip(chosen, places, lines, settings, strict=True)
         ]
         name = None if all(settings) else self.source.name
         if plugin:
