@@ -19,7 +19,7 @@ from typing import Any, Self
 
 from layerkit.core.context import Array, Context, Shape
 from layerkit.core.optimizer import Optimizer
-from layerkit.core.parts import Part
+from layerkit.core.parts import Part, drop_inherited
 
 
 @dataclass(frozen=True)
@@ -110,10 +110,7 @@ class Layer(Part, ABC):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Drop inherited fast paths if the subclass overrides what they stand for."""
         super().__init_subclass__(**kwargs)
-        if vars(cls).keys() & {"plan", "feed", "backprop"}:
-            for name in {"program", "row_feed"}:
-                if name not in vars(cls):
-                    setattr(cls, name, vars(Layer)[name])
+        drop_inherited(cls, Layer, ("program", "row_feed"), of=("plan", "feed", "backprop"))
 
     freeze: bool = False
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from layerkit.core.context import Array
-from layerkit.core.parts import Part
+from layerkit.core.parts import Part, drop_inherited
 from layerkit.threads import thread_count, together
 
 # A large update is cut into pieces for the cores. The bits do not change: a rule works element by
@@ -40,8 +40,7 @@ class Optimizer(Part, ABC):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Drop an inherited compiled rule if the subclass overrides ``rule``."""
         super().__init_subclass__(**kwargs)
-        if "rule" in vars(cls) and "compiled_rule" not in vars(cls):
-            setattr(cls, "compiled_rule", vars(Optimizer)["compiled_rule"])  # noqa: B010
+        drop_inherited(cls, Optimizer, ("compiled_rule",), of=("rule",))
 
     slot_names: ClassVar[tuple[str, ...]] = ()
     """Names of the vectors that the rule keeps, one number per parameter, starting at 0."""
