@@ -19,6 +19,7 @@ from layerkit.core.rows import Rows
 from layerkit.datacontract.cell_errors import not_a_number, unusable_number
 from layerkit.datacontract.choose_columns import column_names, missing_column
 from layerkit.datacontract.convert_rows import as_rows, one_batch
+from layerkit.datacontract.fill_values import read_fills, write_fills
 from layerkit.datacontract.parse_cells import as_numbers
 from layerkit.datacontract.scaling import (
     Missing,
@@ -37,7 +38,6 @@ from layerkit.datacontract.shared_fields import (
     lengths,
     to_fields,
 )
-from layerkit.datacontract.table_fields import read_fills, write_fills
 from layerkit.display import counted
 from layerkit.errors import DataError, ShapeError, SpecError
 
