@@ -91,7 +91,7 @@ def _require_file(mode: int, path: str) -> None:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
     if not (stat.S_ISREG(mode) or given_descriptor(path)):
         reason = f"{path} is a pipe or device, not a file"
-        raise _made(OSError(errno.EINVAL, ""), reason, path, "- reads standard input")
+        raise _path_error(OSError(errno.EINVAL, ""), reason, path, "- reads standard input")
 
 
 def explained(
@@ -113,18 +113,18 @@ def explained(
     reason = error.strerror or str(error) or type(error).__name__
     own_words = error.errno is None or reason != os.strerror(error.errno)
     if own_words or "://" in name:
-        return _made(error, f"{name}: {reason}", name, None)
+        return _path_error(error, f"{name}: {reason}", name, None)
     if isinstance(error, FileNotFoundError):
         return _missing(error, name, writing=writing)
     if isinstance(error, IsADirectoryError):
         such = f", such as {os.path.join(name, example)}" if example else ""  # noqa: PTH118
         hint = f"name a file in it{such}" if writing else folder_hint(name)
-        return _made(error, f"{name} is a folder, not a file", name, hint)
+        return _path_error(error, f"{name} is a folder, not a file", name, hint)
     if isinstance(error, NotADirectoryError):
-        return _made(error, f"{name}: its folder is a file", name, None)
+        return _path_error(error, f"{name}: its folder is a file", name, None)
     if isinstance(error, FileExistsError):
-        return _made(error, f"{name} exists already", name, "name another file")
-    return _made(
+        return _path_error(error, f"{name} exists already", name, "name another file")
+    return _path_error(
         error, f"{name} cannot be {'written' if writing else 'read'}: {reason}", name, None
     )
 
@@ -138,10 +138,10 @@ def check_folder(path: str) -> None:
         raise _no_folder(FileNotFoundError(), path, folder, writing=True)
     if not os.path.isdir(folder):  # noqa: PTH112
         reason = f"{folder} is a file, so {path} cannot be written"
-        raise _made(NotADirectoryError(), reason, path, "name a file in a folder")
+        raise _path_error(NotADirectoryError(), reason, path, "name a file in a folder")
     if not os.access(folder, os.W_OK | os.X_OK):
         reason = f"{path} cannot be written: no permission to write into the folder {folder}"
-        raise _made(PermissionError(), reason, path, "name a file in another folder")
+        raise _path_error(PermissionError(), reason, path, "name a file in another folder")
 
 
 def folder_hint(folder: str) -> str:
@@ -163,15 +163,15 @@ def _missing(error: OSError, name: str, *, writing: bool) -> PathError:
     if checkpoint in there:
         other = os.path.join(folder, checkpoint)  # noqa: PTH118
         hint = f"its training was interrupted; continue it with: layerkit resume {other}"
-        return _made(error, f"there is no file {name}", name, hint)
-    return _made(error, f"there is no file {name}{_near(stem, ending, there)}", name, None)
+        return _path_error(error, f"there is no file {name}", name, hint)
+    return _path_error(error, f"there is no file {name}{_near(stem, ending, there)}", name, None)
 
 
 def _no_folder(error: OSError, name: str, folder: str, *, writing: bool) -> PathError:
     if not writing:
-        return _made(error, f"there is no file {name}, nor its folder {folder}", name, None)
+        return _path_error(error, f"there is no file {name}, nor its folder {folder}", name, None)
     reason = f"there is no folder {folder}, so {name} cannot be written"
-    return _made(error, reason, name, f"create it first: mkdir -p {folder}")
+    return _path_error(error, reason, name, f"create it first: mkdir -p {folder}")
 
 
 def _near(stem: str, ending: str, there: list[str]) -> str:
@@ -200,7 +200,7 @@ _KINDS: dict[type[OSError], type[PathError]] = {
 }
 
 
-def _made(error: OSError, message: str, name: str, hint: str | None) -> PathError:
+def _path_error(error: OSError, message: str, name: str, hint: str | None) -> PathError:
     kind = next((own for base, own in _KINDS.items() if isinstance(error, base)), PathError)
     hint = getattr(error, "hint", None) or hint  # says where an unsaved model went
     return kind(message, path=name, errno=error.errno, hint=hint)

@@ -61,17 +61,17 @@ class Rows:
         """The rows at ``index``, in that order."""
         return Rows(
             None if self.values is None else self.values[index],
-            None if self.columns is None else _taken_columns(self.columns, index),
+            None if self.columns is None else _take_columns(self.columns, index),
             None if self.labels is None else self.labels[index],
             self.source,
             (np.arange(len(self)) if self.index is None else self.index)[index],
             None if self.label_text is None else self.label_text[index],
-            None if self.spelling is None else partial(_taken, self.spelling, index),
+            None if self.spelling is None else partial(_take_spelling, self.spelling, index),
             self.notes,
         )
 
 
-def _taken_columns(columns: Mapping[str, Array], index: Array | slice) -> Mapping[str, Array]:
+def _take_columns(columns: Mapping[str, Array], index: Array | slice) -> Mapping[str, Array]:
     take = getattr(columns, "take", None)
     if take is not None:
         taken: Mapping[str, Array] = take(index)
@@ -79,7 +79,7 @@ def _taken_columns(columns: Mapping[str, Array], index: Array | slice) -> Mappin
     return {name: column[index] for name, column in columns.items()}
 
 
-def _taken(
+def _take_spelling(
     spelling: Callable[[str], Array | None], index: Array | slice, name: str
 ) -> Array | None:
     cells = spelling(name)

@@ -78,22 +78,22 @@ class Fit:
         kernels = closed_map(found["kernels"], f"{_AT}.kernels", ("numpy",), ("numba",), "3.4")
         rows = closed_map(found["rows"], f"{_AT}.rows", ("count", "digest", "sketch"), rule="3.4")
         for name, version in kernels.items():
-            _want(matches(version, _VERSION), "a version", version, f"kernels.{name}")
+            _require(matches(version, _VERSION), "a version", version, f"kernels.{name}")
         count, digest, sketch = rows["count"], rows["digest"], rows["sketch"]
-        _want(type(count) is int and 0 < count < 2**63, "a number of rows", count, "rows.count")
-        _want(matches(digest, _DIGEST), "64 hex digits", digest, "rows.digest")
+        _require(type(count) is int and 0 < count < 2**63, "a number of rows", count, "rows.count")
+        _require(matches(digest, _DIGEST), "64 hex digits", digest, "rows.digest")
         most = min(count, _KEPT)
         good = isinstance(sketch, list) and 0 < len(sketch) <= most
-        _want(good, f"1 to {most} hashes", sketch, "rows.sketch")
+        _require(good, f"1 to {most} hashes", sketch, "rows.sketch")
         before = -1
         for i, one in enumerate(sketch):
             good = type(one) is int and before < one < 2**64
-            _want(good, "ascending 64-bit hashes", one, f"rows.sketch[{i}]")
+            _require(good, "ascending 64-bit hashes", one, f"rows.sketch[{i}]")
             before = one
         return cls(dict(kernels), FittedRows(count, digest, tuple(sketch)))
 
 
-def _want(good: bool, expected: str, value: object, where: str) -> None:
+def _require(good: bool, expected: str, value: object, where: str) -> None:
     if not good:
         raise SpecError(f"expected {expected}, got {quoted(value)}", location=f"{_AT}.{where}")
 

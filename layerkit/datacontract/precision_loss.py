@@ -29,7 +29,7 @@ def input_precision_loss(inputs: InputContract, rows: Rows) -> str | None:
     fed = inputs.scale_rows(inputs.matrix(sample)).reshape(count, -1)
     found = [
         (inputs.name_of(start + j), before, after)
-        for start, given in _given(inputs, sample)
+        for start, given in _raw_columns(inputs, sample)
         if not _is_exact(given, inputs)
         for j, before, after in _losses(given, fed[:, start : start + given.shape[1]])
     ]
@@ -57,7 +57,7 @@ def target_precision_loss(output: OutputContract, raw: Array, y: Array) -> str |
     return _warning("target", found, output.dtype, remedy)
 
 
-def _given(inputs: InputContract, sample: Rows) -> Iterator[tuple[int, Array]]:
+def _raw_columns(inputs: InputContract, sample: Rows) -> Iterator[tuple[int, Array]]:
     """The raw numbers (m, k) in their own type, and at which element of a row they begin."""
     if sample.columns is None or inputs.columns is None:
         raw = inputs.raw(sample)

@@ -62,7 +62,7 @@ def fit_scaler(
     if scale is None:
         return None
     if isinstance(scale, Mapping):
-        return _given(scale, width, location)
+        return _given_scaler(scale, width, location)
     varies = high > low
     if scale == "standardize":
         center, spread = _mean_and_deviation(x, low, high)
@@ -110,7 +110,7 @@ def _shares(x: Array, low: Array, span: Array) -> Iterator[Array]:
         yield block
 
 
-def _given(scale: Mapping[str, Any], width: int, location: str) -> tuple[Array, Array]:
+def _given_scaler(scale: Mapping[str, Any], width: int, location: str) -> tuple[Array, Array]:
     keys = set(scale)
     if keys == {"divide"}:
         divisor = _vector(scale["divide"], width, f"{location}.divide", divisor=True)

@@ -35,13 +35,13 @@ def check_fields(
     """
     try:
         if owner not in _CHECKS:
-            _CHECKS[owner] = _quick_check(owner)
+            _CHECKS[owner] = _fast_check(owner)
         return dict(_CHECKS[owner](given))
     except NotPlainError:
-        return _strictly(owner, given, path, faults, beside)
+        return _strict_check(owner, given, path, faults, beside)
 
 
-def _quick_check(owner: Owner) -> Check:
+def _fast_check(owner: Owner) -> Check:
     try:
         return fields_checker(fields_of(owner))
     except Exception:  # noqa: BLE001  # a plugin's annotations: the strict validator reports them
@@ -52,7 +52,7 @@ def _undecided(value: Any) -> Any:
     raise NotPlainError
 
 
-def _strictly(
+def _strict_check(
     owner: Owner, given: Mapping[str, Any], path: Path, faults: Faults, beside: Sequence[str]
 ) -> dict[str, Any] | None:
     try:

@@ -33,11 +33,11 @@ _MODELS: dict[type, type[BaseModel]] = {}
 def model_of(owner: type[Part] | type[Section]) -> type[BaseModel]:
     """The pydantic model of a section, or of a part's settings."""
     if owner not in _MODELS:
-        _MODELS[owner] = _made(owner)
+        _MODELS[owner] = _model(owner)
     return _MODELS[owner]
 
 
-def _made(owner: type[Part] | type[Section]) -> type[BaseModel]:
+def _model(owner: type[Part] | type[Section]) -> type[BaseModel]:
     fields: dict[str, Any] = {}
     for name, one in fields_of(owner).items():
         given: dict[str, Any] = {"default": ... if one.is_required() else one.default}

@@ -1,6 +1,6 @@
-"""The quick way takes nothing that the strict validator refuses, and gives the same.
+"""The fast path takes nothing that the strict validator refuses, and gives the same.
 
-What the quick way takes is held against pydantic: values for annotations of every kind, whole
+What the fast path takes is held against pydantic: values for annotations of every kind, whole
 documents, and damaged model files, read with and without it.
 """
 
@@ -116,7 +116,7 @@ def part(annotation: Any, *default: Any) -> type[Part]:
     return type("One", (Part,), {"type_name": "test.one", "__init__": init})
 
 
-def quick(kind: type[Part], config: Any) -> Any:
+def fast(kind: type[Part], config: Any) -> Any:
     """What the fast path makes of the settings; raises NotPlainError."""
     return fields_checker(fields_of(kind))(config)
 
@@ -134,7 +134,7 @@ KINDS = [part(annotation) for annotation in ANNOTATIONS]
 @given(value=values)
 def test_what_is_taken_the_strict_validator_takes_too(index: int, value: Any) -> None:
     try:
-        taken = quick(KINDS[index], {"x": value})
+        taken = fast(KINDS[index], {"x": value})
     except NotPlainError:
         return
     made = model_of(KINDS[index])(x=value).model_dump(by_alias=True, warnings=False)
@@ -152,7 +152,7 @@ def test_unions_of_any_kinds(data: st.DataObject) -> None:
     kind = part(joined)
     for value in data.draw(st.lists(values, min_size=1, max_size=6)):
         try:
-            taken = quick(kind, {"x": value})
+            taken = fast(kind, {"x": value})
         except NotPlainError:
             continue
         made = model_of(kind)(x=value).model_dump(by_alias=True, warnings=False)
@@ -216,20 +216,20 @@ def test_kinds_that_are_not_known_are_never_taken(annotation: Any) -> None:
 @pytest.mark.parametrize("default", [{1, 2}, [sentinel.unknown], b"x", {"a": 1}], ids=str)
 def test_an_odd_default_is_left_to_the_strict_validator(default: Any) -> None:
     with pytest.raises(NotPlainError):
-        quick(part(int, default), {})
+        fast(part(int, default), {})
 
 
 @pytest.mark.parametrize("default", [None, 3, "x", (1, 2), [0.5, [True]]], ids=str)
 def test_defaults_are_filled_in_as_they_stand(default: Any) -> None:
     kind = part(int, default)
     made = model_of(kind)().model_dump(by_alias=True, warnings=False)
-    assert same(strict_json(quick(kind, {})), strict_json(made))
+    assert same(strict_json(fast(kind, {})), strict_json(made))
 
 
 @pytest.mark.parametrize("config", [{}, {"x": 1, "y": 1}, {"X": 1}, [], None])
 def test_a_field_that_is_missing_or_too_many(config: Any) -> None:
     with pytest.raises(NotPlainError):
-        quick(part(int), config)
+        fast(part(int), config)
 
 
 @pytest.mark.parametrize("kind", list(REGISTRIES))
@@ -244,7 +244,7 @@ def test_every_part_of_our_own_is_known(kind: str) -> None:
 
 
 def held_against_the_strict(tree: Any) -> bool:
-    """Whether the quick way takes the document; the strict one must then give the same."""
+    """Whether the fast path takes the document; the strict one must then give the same."""
     try:
         taken = fields_checker(fields_of(SpecDocument))(tree)
     except NotPlainError:
@@ -302,13 +302,13 @@ def refuse(*_: Any) -> Any:
 
 @pytest.fixture
 def strictly(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
-    """Turns the quick way off and on."""
+    """Turns the fast path off and on."""
 
     def turn(off: bool) -> None:
         monkeypatch.undo()
         if off:
             monkeypatch.setattr(checking, "_CHECKS", {})
-            monkeypatch.setattr(checking, "_quick_check", lambda _: refuse)
+            monkeypatch.setattr(checking, "_fast_check", lambda _: refuse)
 
     return turn
 
