@@ -187,7 +187,10 @@ class Network:
         return x
 
     def backprop(self, dy: Array, contexts: Sequence[Context]) -> Array:
-        """Gradient dL/dx (n, *in) for dy = dL/dscores (n, *out); fills ``grads``."""
+        """Gradient dL/dx (n, *in) for dy = dL/dscores (n, *out); fills ``grads``.
+
+        Raises PluginLoadError, same as ``feed``.
+        """
         self.allocate_grads()
         rows = len(dy)
         arena = _shared_arena(contexts, rows)

@@ -108,7 +108,10 @@ def kernels_used(*, fast: bool) -> dict[str, str]:
 
 
 def fitted_rows(contract: DataContract, rows: Rows) -> FittedRows:
-    """The record of labelled ``rows`` that a model of ``contract`` is fitted on."""
+    """The record of labelled ``rows`` that a model of ``contract`` is fitted on.
+
+    Raises DataError if they do not keep the contract.
+    """
     hashes = np.sort(_hashes(contract, rows))
     digest = hashlib.sha256(hashes.astype("<u8").data).hexdigest()
     return FittedRows(len(hashes), digest, tuple(np.unique(hashes)[:_KEPT].tolist()))
@@ -118,7 +121,8 @@ def share_seen(fit: Fit | None, contract: DataContract, rows: Rows) -> float | N
     """The estimated share of labelled ``rows`` that equal rows that a model was fitted on, 0 to 1.
 
     ``fit`` and ``contract`` are the model's. Exact for models fitted on at most 512 rows; None if
-    the model has no record, or the record holds for none of these rows.
+    the model has no record, or the record holds for none of these rows. Raises DataError if they do
+    not keep the contract.
     """
     if fit is None or len(rows) == 0:
         return None

@@ -91,12 +91,15 @@ class OutputContract:
         return bool(columns) and set(columns) <= set(rows.columns or ())
 
     def encoded(self, rows: Rows) -> Array:
-        """The labels of ``rows`` as what a loss compares with; see ``encode``."""
+        """The labels of ``rows`` as what a loss compares with.
+
+        Raises DataError if they have none, or one is missing, none of the classes or not a number.
+        """
         labels = self.labels_of(rows) if self.classes is None else self.written(rows)
         return self.encode(labels, source=rows.source)
 
     def written(self, rows: Rows) -> Array:
-        """The class labels (n,) of ``rows`` as their source spells them."""
+        """The class labels (n,) of ``rows`` as their source spells them; DataError without any."""
         found = self._text_of(rows)
         return self.labels_of(rows) if found is None else found
 
@@ -154,7 +157,10 @@ class OutputContract:
         return self.scaled(self._unscaled(labels, source))
 
     def targets_of(self, rows: Rows) -> Array:
-        """The raw targets (n, *shape) of ``rows``, float64 and finite; not for classes."""
+        """The raw targets (n, *shape) of ``rows``, float64 and finite; not for classes.
+
+        Raises DataError if the rows have none, or one is missing or not a finite number.
+        """
         return self._unscaled(self.labels_of(rows), rows.source)
 
     def scaled(self, targets: Array) -> Array:
@@ -265,7 +271,10 @@ class OutputContract:
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any], label: str | None = None) -> Self:
-        """The contract that ``to_spec`` wrote, which keeps rule 3.5; ``label`` is the table's."""
+        """The contract that ``to_spec`` wrote, which keeps rule 3.5; ``label`` is the table's.
+
+        Raises SpecError if layerkit cannot use it.
+        """
         return cls(
             classes=tuple(spec["classes"]) if "classes" in spec else None,
             targets=tuple(spec["targets"]) if "targets" in spec else None,

@@ -125,7 +125,11 @@ class Registry(Generic[P]):
         )
 
     def load(self, candidate: Candidate) -> type[P]:
-        """Import the class behind ``candidate``, if LAYERKIT_PLUGINS allows it."""
+        """Import the class behind ``candidate``.
+
+        Raises PluginNotAllowedError if LAYERKIT_PLUGINS does not name its distribution,
+        PluginLoadError and PluginVersionError same as ``import_part``.
+        """
         if candidate.dist is None:
             return self._local[candidate.name]
         if not may_import(candidate):

@@ -29,7 +29,10 @@ def fast_setting() -> bool | None:
 
 
 def kernels_for_training(saved: float = math.inf) -> bool:
-    """Whether to train with kernels that save ``saved`` seconds; imports numba if so."""
+    """Whether to train with kernels that save ``saved`` seconds; imports numba if so.
+
+    Raises LayerkitError, same as ``fast_setting``.
+    """
     setting = fast_setting()
     if setting is None:
         return saved > _COST and _trouble() == ""
@@ -37,7 +40,10 @@ def kernels_for_training(saved: float = math.inf) -> bool:
 
 
 def kernels_for_inference() -> bool:
-    """Whether models predict with compiled kernels, ``Model.accelerate`` aside."""
+    """Whether models predict with compiled kernels, ``Model.accelerate`` aside.
+
+    Raises LayerkitError, same as ``fast_setting``.
+    """
     return fast_setting() is True and _available()
 
 

@@ -70,7 +70,10 @@ Maker = Callable[[Sequence[Line]], Program | None]
 
 
 def program_of(network: Network) -> Program | None:
-    """The program of all layers of ``network``, if there is one."""
+    """The program of all layers of ``network``, if there is one.
+
+    Raises PluginLoadError, which names the layers, if their code raises.
+    """
     stages = _stages(network)
     return stages[0][1] if len(stages) == 1 else None
 

@@ -57,7 +57,7 @@ def read_spec(spec: str | FilePath | Mapping[str, Any], *, settings: Sequence[st
 
 
 def as_spec(spec: str | FilePath | Mapping[str, Any] | Spec, settings: Sequence[str] = ()) -> Spec:
-    """A resolved spec from any of its forms, with overrides applied."""
+    """A resolved spec from any of its forms, overrides applied; same errors as ``read_spec``."""
     if not isinstance(spec, Spec):
         return read_spec(spec, settings=settings)
     return read_spec(spec.to_document(), settings=settings) if settings else spec
