@@ -165,7 +165,7 @@ class InputContract:
     @property
     def raw_dtype(self) -> np.dtype[Any]:
         """Of the raw rows that ``matrix`` gives."""
-        return np.dtype(np.float64) if self.wide else _DTYPES[self.dtype]
+        return np.dtype(np.float64) if self.wide else self._dtype
 
     def scale_rows(self, x: Array) -> Array:
         """(x - center) / scale in ``dtype``, for x (n, *shape) from ``matrix``; x is kept."""
