@@ -53,12 +53,11 @@ class JsonSource:
         made.original, made.changes = self, changes
         return made
 
-    def line(self, path: Path) -> int | None:
-        """Line of the field at ``path``, or of the nearest field around it; None without text."""
-        return self.lines([path])[0]
-
     def lines(self, paths: Sequence[Path]) -> list[int | None]:
-        """The line of each path, in one pass over the text."""
+        """The line of the field at each path, or of the nearest field around it; None without text.
+
+        All in one pass over the text.
+        """
         if self._text is None:
             return [None] * len(paths)
         found = _lines(self._text, paths)

@@ -132,7 +132,7 @@ def test_any_text(noise: str, start: int, length: int) -> None:
         assert "x.json" in str(error)  # noqa: PT017
         return
     for path in places(source.tree):
-        line = source.line(path)
+        line = source.lines([path])[0]
         assert line is not None
         assert 1 <= line <= changed.count("\n") + 1
     if not isinstance(source.tree, str):
@@ -148,7 +148,7 @@ def test_lines_are_those_of_the_text(value: Any) -> None:
     source = parse(text)
     lines = text.split("\n")
     for path in places(tree):
-        at = source.line(path)
+        at = source.lines([path])[0]
         assert at is not None
         if isinstance(path[-1], str):
             assert json.dumps(path[-1]) + ":" in lines[at - 1]

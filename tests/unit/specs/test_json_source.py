@@ -137,15 +137,15 @@ LINED = """{
     ],
 )
 def test_every_field_knows_its_line(path: Any, line: int) -> None:
-    assert parse(LINED).line(path) == line
+    assert parse(LINED).lines([path]) == [line]
 
 
 def test_lines_with_other_line_ends() -> None:
-    assert parse(LINED.replace("\n", "\r\n")).line(("end",)) == 14
+    assert parse(LINED.replace("\n", "\r\n")).lines([("end",)]) == [14]
 
 
 def test_without_text_there_are_no_lines() -> None:
-    assert JsonSource({"a": 1}).line(("a",)) is None
+    assert JsonSource({"a": 1}).lines([("a",), ()]) == [None, None]
 
 
 def test_spelling_of_paths() -> None:
