@@ -106,7 +106,7 @@ def _resolved(source: JsonSource, faults: Faults, lenient: bool, lookup: Lookup)
         layers = read_layers(items, faults, from_file=lenient, lookup=lookup)
     faults.raise_any()
     assert document is not None  # noqa: S101  # raise_any has raised otherwise
-    spec = _sections(document, tuple(layers), faults, lenient=lenient)
+    spec = _complete(document, tuple(layers), faults, lenient=lenient)
     faults.raise_any()
     spec._planned.append(check_fit(spec, faults))
     faults.raise_any()
@@ -123,9 +123,13 @@ def check_sections(spec: Spec, *, prefix: str = "") -> None:
     faults.raise_any()
 
 
-def _sections(
+def _complete(
     document: dict[str, Any], layers: tuple[LayerRecord, ...], faults: Faults, *, lenient: bool
 ) -> Spec:
+    """The spec of ``layers`` and the other sections, whose parts are resolved in place.
+
+    Fields that contradict each other go to ``faults``.
+    """
     given, output, train = document["input"], document["output"], document["train"]
     _name_positions(output, train)
     names = given["columns"]
