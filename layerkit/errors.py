@@ -352,9 +352,9 @@ class PluginError(ModelFileError):
 
 
 class PluginMissingError(PluginError, LookupError):
-    """No installed distribution offers the type that the file names.
+    """No installed distribution offers the type that the file names: a plugin is missing.
 
-    Install them with the pip command in the message. Until then ``layerkit inspect`` and
+    Install it with the pip command in the message. Until then ``layerkit inspect`` and
     ``layerkit.load_tensors`` still read the file.
     """
 
