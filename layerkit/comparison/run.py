@@ -28,7 +28,7 @@ from layerkit.comparison.metric_runs import metric_runs
 from layerkit.comparison.overlap import Overlap, overlap_cautions
 from layerkit.comparison.results import Contestant, Difference, LayerRow, Summary, Timing
 from layerkit.comparison.statistics.intervals import Levels, wilson_bounds
-from layerkit.comparison.timing import BATCH_ROWS, time_models
+from layerkit.comparison.timing import BATCH_ROWS, Timings, time_models
 from layerkit.comparison.trainings import ComparisonStoppedError, notices_by_text, train_entries
 from layerkit.comparison.verdicts import (
     ContestantRuns,
@@ -124,25 +124,10 @@ def compare(
     overlaps = [judged.overlap(list(e.models.values())) for e in entries]
     runs = _runs_by_metric(entries, judged, metrics, overlaps, seeds)
     main = next(iter(runs))
+    timings = _timings(entries, judged) if timing else None
     best = best_contestants({i: r for i, r in enumerate(runs[main]) if r}, confidence)
-    compared = _differences(entries, runs, main, confidence)
-    models = {e.name: e.first_model for e in entries if e.first_model is not None}
-    timings = time_models(models, judged.sample(BATCH_ROWS)) if timing and models else None
     return Comparison(
-        contestants=tuple(
-            _contestant(
-                entry,
-                metrics={
-                    name: s
-                    for name, by in runs.items()
-                    if (r := by[i]) and (s := summarise(r.runs, Levels(confidence)))
-                },
-                differences={name: d for name, by in compared.items() if (d := by[i])},
-                overlap=overlaps[i],
-                timing=timings.times.get(entry.name) if timings else None,
-            )
-            for i, entry in enumerate(entries)
-        ),
+        contestants=_contestants(entries, runs, overlaps, timings, confidence),
         metric=main,
         data=judged.name,
         on=on,
@@ -163,7 +148,7 @@ def _runs_by_metric(
     overlaps: Sequence[Overlap | None],
     seeds: int,
 ) -> dict[str, list[ContestantRuns | None]]:
-    """The runs of each contestant by metric, the loss last; None without any."""
+    """The runs of each contestant by metric, main first and loss last; None without any."""
     evaluations = [judge(e, judged, metrics) for e in entries]
     diverged = [e.failures for e in entries]
     ratio = judged.validation_ratio(seeds)
@@ -178,13 +163,44 @@ def _runs_by_metric(
     return found
 
 
+def _timings(entries: Sequence[Entry], judged: ComparisonData) -> Timings | None:
+    """The time of inference of each contestant that has a model; None if none has."""
+    models = {e.name: e.first_model for e in entries if e.first_model is not None}
+    return time_models(models, judged.sample(BATCH_ROWS)) if models else None
+
+
+def _contestants(
+    entries: Sequence[Entry],
+    runs: Mapping[str, Sequence[ContestantRuns | None]],
+    overlaps: Sequence[Overlap | None],
+    timings: Timings | None,
+    confidence: float,
+) -> tuple[Contestant, ...]:
+    """Each contestant with its metrics and its differences from the first."""
+    compared = _differences(entries, runs, confidence)
+    contestants = []
+    for i, entry in enumerate(entries):
+        held = {name: r.runs for name, each in runs.items() if (r := each[i])}
+        summaries = {name: summarise(r, Levels(confidence)) for name, r in held.items()}
+        contestants.append(
+            _contestant(
+                entry,
+                metrics={name: s for name, s in summaries.items() if s},
+                differences={name: d for name, each in compared.items() if (d := each[i])},
+                overlap=overlaps[i],
+                timing=timings.times.get(entry.name) if timings else None,
+            )
+        )
+    return tuple(contestants)
+
+
 def _differences(
     entries: Sequence[Entry],
     runs: Mapping[str, Sequence[ContestantRuns | None]],
-    main: str,
     confidence: float,
 ) -> dict[str, list[Difference | None]]:
     """Each contestant's difference from the first, by metric."""
+    main = next(iter(runs))
     levels = Levels(confidence, max(1, len(entries) - 1))
     same_loss = [_loss(e) == _loss(entries[0]) for e in entries]
     found = {}
