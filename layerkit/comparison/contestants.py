@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from layerkit.codec.layout import MAGIC
 from layerkit.comparison.results import Kind
 from layerkit.display import quoted
 from layerkit.errors import DataError, PluginError, SpecError
@@ -20,8 +21,6 @@ from layerkit.specs.ready import open_spec
 from layerkit.training.recipe import loss_and_metrics
 
 ContestantLike = str | Path | Mapping[str, Any] | Spec | Model
-
-_MAGIC = b"\x83\xa8layerkit"  # the first bytes of every model file
 
 
 @dataclass
@@ -85,7 +84,7 @@ def _read(given: ContestantLike, settings: Sequence[str]) -> Spec | Model:
     if path.suffix == ".layerkit":
         return load(given)  # unchanged, as it may be a URL
     with open_spec(str(path)) as file:
-        is_model = file.read(len(_MAGIC)) == _MAGIC
+        is_model = file.read(len(MAGIC)) == MAGIC
     return load(path) if is_model else read_spec(path, settings=settings)
 
 
