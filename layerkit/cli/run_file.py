@@ -30,6 +30,11 @@ _ENDING = f"{CHECKPOINT}.layerkit"
 _MAY_CHANGE = ("seed", "epochs")  # of a recipe, when the same training is repeated
 
 
+def same_file(path: Path, other: Path) -> bool:
+    """Whether both exist and are the same file."""
+    return path.exists() and other.exists() and path.samefile(other)
+
+
 def finished_path(path: Path) -> Path:
     """The file that a training resumed from ``path``, perhaps a checkpoint, ends in."""
     if not path.name.endswith(_ENDING) or path.name == _ENDING:

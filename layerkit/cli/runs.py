@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from layerkit.cli.run_file import RunFile, SaveResult
+from layerkit.cli.run_file import RunFile, SaveResult, same_file
 
 if TYPE_CHECKING:
     from layerkit import Model, Run
@@ -64,7 +64,7 @@ def run_all(
         files[seed] = file = RunFile(path, seeded, replace=replace, every=every)
         if seeds is not None:
             file.own_earlier()
-        elif isinstance(source, Model) and source.path and _same_file(path, source.path):
+        elif isinstance(source, Model) and source.path and same_file(path, Path(source.path)):
             file.own(path)
         file.check()
     inputs: dict[str, Any] = {
@@ -152,10 +152,6 @@ def _spec_of(source: Spec | Model) -> Spec:
     from layerkit import Model
 
     return source.spec if isinstance(source, Model) else source
-
-
-def _same_file(path: Path, other: str) -> bool:
-    return path.exists() and Path(other).exists() and path.samefile(other)
 
 
 def _numbered(path: Path, seed: int) -> Path:

@@ -176,6 +176,16 @@ def test_a_checkpoint_is_pointed_to_where_its_model_is_missing(cli: Cli, pets: P
         assert f"continue it with: layerkit resume {SPARE}" in cli(*words, *DATA).err
 
 
+def test_a_model_at_a_url_is_resumed_into_an_earlier_file(cli: Cli) -> None:
+    pytest.importorskip("fsspec", reason='the extra "remote" is not installed')
+    for name in ("part.layerkit", "longer.layerkit"):
+        assert cli("train", "pets.json", *DATA, "-q", "-o", name).code == 0
+    url = Path("part.layerkit").resolve().as_uri()
+    done = cli("resume", url, *DATA, "-q", "--epochs", 5, "-o", "longer.layerkit")
+    assert (done.code, done.err) == (0, "")
+    assert (epochs_in("part.layerkit"), epochs_in("longer.layerkit")) == (3, 5)
+
+
 def test_resume_checkpoints_as_train_does(
     cli: Cli, signalled: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
