@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from layerkit.cli import console
 from layerkit.cli.failures import TerminationSignal
+from layerkit.data.readers.csv_dialect import ASSUMED
 from layerkit.display import counted, printable
 from layerkit.training import Listener
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from layerkit.datacontract.out_of_range import OutOfRangeCount
 
-_ASSUMED = re.compile(r"(.+: )?assumed of ")  # how data.detect begins what it assumed of a table
+_NOTE = re.compile(rf"(.+: )?{ASSUMED}")  # perhaps after the name of a contestant
 _MOMENT = 0.5  # seconds
 
 
@@ -100,7 +101,7 @@ class TrainingProgress(Listener):
         known = text in self.notices
         self.notices.append(text)
         if not (known or self.silent):
-            self.show(console.labelled("note" if _ASSUMED.match(text) else "warning", text))
+            self.show(console.labelled("note" if _NOTE.match(text) else "warning", text))
 
     def show(self, text: str) -> None:
         """Write a line to standard error."""

@@ -14,6 +14,9 @@ from layerkit.data.readers.csv_header import has_header
 from layerkit.display import quoted
 from layerkit.errors import DataError
 
+ASSUMED = "assumed of "
+"""How a note about a table begins; by it the command line tells a note from a warning."""
+
 _DELIMITERS = (",", ";", "\t", "|")
 _NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _SEP = re.compile(r'"?sep=(.)"?[ \t]*\n', re.IGNORECASE)
@@ -70,7 +73,7 @@ def detect_table(
             source=source,
             hint="if the first line is data, give --no-header (in Python: header=False)",
         )
-    notes = f"assumed of {source}: {', '.join(assumed)} (see --delimiter, --decimal, --header)"
+    notes = f"{ASSUMED}{source}: {', '.join(assumed)} (see --delimiter, --decimal, --header)"
     return TableFormat(
         fmt,
         _column_names(first, source) if header else None,
