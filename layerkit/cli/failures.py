@@ -142,20 +142,14 @@ def _usage_message(error: Any) -> str:
 
 
 def _wrong_value(error: Any) -> str:
-    """The message for the value of an option that takes a number or one of some words, else ""."""
-    option = getattr(error, "param", None)
-    if option is None or not str(option.opts[0]).startswith("-"):
+    """``--option: expected X, got Y`` for a number or one of some words; else ""."""
+    option, value = getattr(error, "param", None), _refused_value(error)
+    if option is None or value is None or not str(option.opts[0]).startswith("-"):
         return ""
     kind = getattr(option, "type", None)  # click's, which newer versions of typer do without
     annotation = getattr(getattr(option, "type_descriptor", None), "annotation", None)
     words = getattr(kind, "choices", None) or get_args(annotation)
     number = str(getattr(kind, "name", None) or getattr(annotation, "__name__", ""))
-    if hasattr(error.__cause__, "errors"):  # pydantic's
-        value = str(error.__cause__.errors()[0]["input"])
-    elif found := re.match(r"'?(.*?)'? is not (?:a valid|in the range|one of) ", error.message):
-        value = found[1]
-    else:
-        return ""
     if words and all(isinstance(word, str) for word in words):
         expected, got = ", ".join(words[:-1]) + f" or {words[-1]}", quoted(value)
     elif number.startswith(("int", "float")):
@@ -166,6 +160,14 @@ def _wrong_value(error: Any) -> str:
     else:
         return ""
     return f"{option.opts[0]}: expected {expected}, got {got}"
+
+
+def _refused_value(error: Any) -> str | None:
+    """The value that typer refused, as written; None if the error is about something else."""
+    if hasattr(error.__cause__, "errors"):  # pydantic's
+        return str(error.__cause__.errors()[0]["input"])
+    found = re.match(r"'?(.*?)'? is not (?:a valid|in the range|one of) ", error.message)
+    return found and found[1]
 
 
 def _range(least: float | None, most: float | None) -> str:
