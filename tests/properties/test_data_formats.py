@@ -168,6 +168,8 @@ def test_damaged_numpy_files(kind: str, data: st.DataObject) -> None:
     raw[place] = data.draw(st.integers(0, 255))
     cut = data.draw(st.integers(0, len(raw)) | st.just(len(raw)))
     try:
-        read_rows(io.BytesIO(bytes(raw[:cut])), format=kind)
+        rows = read_rows(io.BytesIO(bytes(raw[:cut])), format=kind)
     except LayerkitError:
         return
+    assert rows.values is not None
+    assert len(rows) == len(rows.values)
