@@ -125,36 +125,17 @@ def parts(kind: str) -> str:
 
 
 def _settings(part: Any) -> list[list[str]]:
+    from layerkit.cli.explain_topics import parameter_texts
     from layerkit.specs.validate.settings import setting_types
 
-    meanings = _documented(inspect.getdoc(part) or "")
+    meanings = parameter_texts(inspect.getdoc(part) or "")
     types = setting_types(part)
     rows = []
     for name, parameter in part.settings().items():
         empty = parameter.default is inspect.Parameter.empty
         default = "required" if empty else _json(parameter.default)
-        rows.append([_code(name), _takes(types[name]), default, meanings.get(name, "")])
+        rows.append([_code(name), _takes(types[name]), default, _prose(meanings.get(name, ""))])
     return rows
-
-
-def _documented(doc: str) -> dict[str, str]:
-    """Name to text of the numpy section ``Parameters``."""
-    lines = doc.splitlines()
-    found: dict[str, str] = {}
-    if "Parameters" not in lines:
-        return found
-    names: list[str] = []
-    for i in range(lines.index("Parameters") + 2, len(lines)):
-        line, after = lines[i], lines[i + 1] if i + 1 < len(lines) else ""
-        if set(after) == {"-"}:
-            break
-        if line and not line.startswith(" "):
-            names = [n.strip() for n in line.partition(" : ")[0].split(",")]
-            found |= dict.fromkeys(names, "")
-        elif line:
-            for name in names:
-                found[name] += " " + _prose(line.strip())
-    return found
 
 
 def _prose(text: str) -> str:

@@ -11,7 +11,7 @@ import inspect
 import json
 import re
 import sys
-from typing import Any, NotRequired, TypedDict
+from typing import NotRequired, TypedDict
 
 import layerkit.errors
 from layerkit.display import nearest
@@ -118,15 +118,11 @@ def _field(path: str) -> Topic:
     else:
         topic["type"] = describe(annotation)
     default = None if info.is_required() else info.get_default()
-    topic["default"] = _REQUIRED if info.is_required() else _json(default)
+    topic["default"] = _REQUIRED if info.is_required() else json.dumps(default)
     group = name if name in ("metrics", "layers", "data") else part_group(annotation)
     if group is not None:
         topic["names"] = REGISTRIES[group].names()
     return topic
-
-
-def _json(default: Any) -> str:
-    return json.dumps(default.model_dump() if hasattr(default, "model_dump") else default)
 
 
 def _parts_named(path: str) -> list[tuple[str, str]]:
@@ -173,7 +169,7 @@ def _parts(path: str) -> list[Topic]:
 def _signature(parameter: inspect.Parameter) -> str:
     if parameter.default is inspect.Parameter.empty:
         return f"{parameter.name} (required)"
-    return f"{parameter.name}={_json(parameter.default)}"
+    return f"{parameter.name}={json.dumps(parameter.default)}"
 
 
 def _settings(path: str) -> list[Topic]:
@@ -193,10 +189,10 @@ def _settings(path: str) -> list[Topic]:
         topic = Topic(
             name=f"{name}.{setting}",
             kind=f"setting of the {REGISTRIES[kind].singular} {name}",
-            description=_parameter_text(inspect.getdoc(part) or "", setting)
+            description=parameter_texts(inspect.getdoc(part) or "").get(setting)
             or f"See: layerkit explain {kind}.{name}",
             type=describe(annotation),
-            default=_REQUIRED if default is inspect.Parameter.empty else _json(default),
+            default=_REQUIRED if default is inspect.Parameter.empty else json.dumps(default),
         )
         group = part_group(annotation)
         if group is not None:
@@ -205,13 +201,21 @@ def _settings(path: str) -> list[Topic]:
     return found
 
 
-def _parameter_text(docstring: str, name: str) -> str:
-    """What the "Parameters" section of a numpy docstring says about ``name``."""
-    lines: list[str] = []
-    inside = False
-    for line in docstring.split("\n"):
+def parameter_texts(docstring: str) -> dict[str, str]:
+    """Name to text of the section ``Parameters`` of a numpy docstring."""
+    lines = docstring.splitlines()
+    texts: dict[str, list[str]] = {}
+    if "Parameters" not in lines:
+        return {}
+    section = lines[lines.index("Parameters") + 2 :]
+    names: list[str] = []
+    for line, after in zip(section, [*section[1:], ""], strict=True):
+        if set(after) == {"-"}:  # the next section
+            break
         if line and not line.startswith(" "):
-            inside = name in re.split(r"[,\s]+", line.partition(":")[0])
-        elif inside:
-            lines.append(line.strip())
-    return "\n".join(lines).strip()
+            names = [name.strip() for name in line.partition(" : ")[0].split(",")]
+            texts |= {name: [] for name in names}
+        else:
+            for name in names:
+                texts[name].append(line.strip())
+    return {name: "\n".join(text).strip() for name, text in texts.items()}
