@@ -98,9 +98,9 @@ def check_model_target(path: Path) -> None:
         raise UsageError("a model cannot be written to standard output; use -o FILE")
     check_folder(link_target(path))
     if path.exists() and not path.is_file():
-        raise _exists(path, "a model cannot replace a pipe or device; use -o FILE")
+        raise exists_error(path, "a model cannot replace a pipe or device; use -o FILE")
     if path.is_file() and path.stat().st_size and not _head(path).startswith(MAGIC):
-        raise _exists(path, "already exists and is not a model file; use -o FILE")
+        raise exists_error(path, "already exists and is not a model file; use -o FILE")
 
 
 def check_untrained(path: Path) -> None:
@@ -140,7 +140,7 @@ def check_output(output: str | None, inputs: Sequence[str | None]) -> None:
         head = _head(path)
         if head.startswith(MAGIC) or (_is_spec(head) and b'"layerkit"' in head):
             kind = "model" if head.startswith(MAGIC) else "spec"
-            raise _exists(path, f"this output would replace a {kind}; name another file")
+            raise exists_error(path, f"this output would replace a {kind}; name another file")
     check_folder(path)
 
 
@@ -158,5 +158,11 @@ def _head(path: Path) -> bytes:
         return file.read(4096)
 
 
-def _exists(path: Path, reason: str) -> FileExistsError:
+def same_file(path: Path, other: Path) -> bool:
+    """Whether both exist and are the same file."""
+    return path.exists() and other.exists() and path.samefile(other)
+
+
+def exists_error(path: Path, reason: str) -> FileExistsError:
+    """The error for a file at ``path`` that must not be replaced."""
     return FileExistsError(errno.EEXIST, reason, str(path))

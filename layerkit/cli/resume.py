@@ -58,7 +58,7 @@ def resume(
     from layerkit import resume as resume_training
     from layerkit.cli import files, run_summary, runs
     from layerkit.cli.progress import training_progress
-    from layerkit.cli.run_file import RunFile, finished_path, same_file
+    from layerkit.cli.run_file import RunFile, finished_path
     from layerkit.training.training_data import labelled_rows, splits_of
 
     if model == "-":
@@ -72,7 +72,7 @@ def resume(
         files.check_model_target(target := finished_path(files.path_of(model)))
     file = RunFile(target, spec, replace=replace, every=checkpoint)
     for path in (target, file.checkpoint):
-        if same_file(path, files.path_of(model)):
+        if files.same_file(path, files.path_of(model)):
             file.own(path)
     file.check()
     with training_progress(quiet=quiet, as_json=as_json) as progress:

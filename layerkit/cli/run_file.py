@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from layerkit.cli.files import exists_error
 from layerkit.paths import CHECKPOINT, ExistingPathError
 
 if TYPE_CHECKING:
@@ -28,11 +29,6 @@ SaveResult = Literal["new", "replaced", "kept", "nothing"]
 _FileIdentity = tuple[int, int, int, int]
 _ENDING = f"{CHECKPOINT}.layerkit"
 _MAY_CHANGE = ("seed", "epochs")  # of a recipe, when the same training is repeated
-
-
-def same_file(path: Path, other: Path) -> bool:
-    """Whether both exist and are the same file."""
-    return path.exists() and other.exists() and path.samefile(other)
 
 
 def finished_path(path: Path) -> Path:
@@ -94,14 +90,14 @@ class RunFile:
                 )
         unowned = self.checkpoint not in self._owned and os.path.lexists(self.checkpoint)
         if self.every and unowned:
-            raise _exists(self.checkpoint, _of_another_run(self.checkpoint))
+            raise exists_error(self.checkpoint, _of_another_run(self.checkpoint))
 
     def save_checkpoint(self, model: Model) -> None:
         """Save a checkpoint; raises OSError if another run has put one there."""
         from layerkit import save
 
         if os.path.lexists(self.checkpoint) and not self.owns(self.checkpoint):
-            raise _exists(self.checkpoint, "another run has written this checkpoint")
+            raise exists_error(self.checkpoint, "another run has written this checkpoint")
         save(model, self.checkpoint)
         self.own(self.checkpoint)
 
@@ -125,7 +121,7 @@ class RunFile:
             target = self.checkpoint
         try:
             if self._is_another_runs(target, checkpoint=spared):
-                raise _exists(target, "another run has written this file meanwhile")
+                raise exists_error(target, "another run has written this file meanwhile")
             replaced = target.exists()
             save(model, target)
         except (OSError, MemoryError) as error:
@@ -158,10 +154,6 @@ class RunFile:
                 hint = f"the trained model is in {path}"
                 break
         error.hint = hint  # type: ignore[union-attr]  # as layerkit's own errors have it
-
-
-def _exists(path: Path, reason: str) -> FileExistsError:
-    return FileExistsError(errno.EEXIST, reason, str(path))
 
 
 def _free_paths(path: Path) -> Iterator[Path]:

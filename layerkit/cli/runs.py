@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from layerkit.cli.run_file import RunFile, SaveResult, same_file
+from layerkit.cli.files import same_file
+from layerkit.cli.run_file import RunFile, SaveResult
 
 if TYPE_CHECKING:
     from layerkit import Model, Run
