@@ -223,7 +223,7 @@ def check_part(
     Parameters
     ----------
     part, only, seed, golden
-        Same as of ``checks``.
+        The arguments of ``checks``.
     progress
         Called with each outcome when its check ends.
 
@@ -252,7 +252,7 @@ def check_layer(
     seed: int = 0,
     golden: Iterable[str | PathLike[str]] | None = None,
 ) -> Report:
-    """Run the checks of a layer; arguments as of ``check_part``.
+    """Run the checks of a layer; the arguments are those of ``check_part``.
 
     Raises
     ------
