@@ -56,7 +56,7 @@ ARGS ?=
 bench: $(STAMP)  ## measure against others, side by side, in one run; writes benchmarks/*/results.md
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[$(EXTRAS)]"
 	$(BIN)/python benchmarks/format/run.py
-	if [ -e benchmarks/cold/run.py ]; then $(BIN)/python benchmarks/cold/run.py; fi
+	$(BIN)/python benchmarks/cold/run.py
 	$(BIN)/python -m benchmarks.speed.run --write $(ARGS)
 	$(BIN)/python -m benchmarks.speed.threads --write
 	$(BIN)/python -m benchmarks.speed.scale --write
