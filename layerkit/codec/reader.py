@@ -22,19 +22,24 @@ from layerkit.codec.messagepack import Decoded, decode
 from layerkit.codec.recognise import kind_hint
 from layerkit.codec.relations import check_places, check_relations, place_tensors
 from layerkit.codec.remote import Remote, locate
-from layerkit.codec.source import FileSource, Source, StreamSource, open_path
+from layerkit.codec.source import FileSource, Source, StreamSource, open_path, truncated
 from layerkit.display import quoted
 from layerkit.errors import (
     CorruptFileError,
     MalformedFileError,
     NotAModelFileError,
-    TruncatedFileError,
     UnsupportedFormatError,
 )
 from layerkit.paths import path_errors
 
-_CONSTANTS = ((10, b"\x96"), (13, b"\xcf"), (22, b"\xce"), (27, b"\xcf"), (36, b"\xc4\x20"))
-_HEADER_KEY = (70, b"\xa6header")
+_CONSTANTS = {
+    10: b"\x96",
+    13: b"\xcf",
+    22: b"\xce",
+    27: b"\xcf",
+    36: b"\xc4\x20",
+    70: b"\xa6header",
+}
 
 
 class _Prologue(NamedTuple):
@@ -215,14 +220,8 @@ def _read_prologue(head: bytes, source: Source) -> _Prologue:
     _check_version(head)
     if len(head) < HEADER_START:
         claimed = int.from_bytes(head[14:22], "big") if len(head) >= 22 else HEADER_START
-        want = max(claimed, HEADER_START)
-        raise TruncatedFileError(
-            f"the file is cut off: expected {want} bytes, got {len(head)}",
-            have=len(head),
-            want=want,
-            hint="copy or download it again",
-        )
-    for at, constant in (*_CONSTANTS, _HEADER_KEY):
+        raise truncated(len(head), max(claimed, HEADER_START))
+    for at, constant in _CONSTANTS.items():
         found_bytes = head[at : at + len(constant)]
         if found_bytes != constant:
             _malformed("1.2", at, found_bytes, constant)
@@ -270,12 +269,7 @@ def _check_sizes(prologue: _Prologue, source: Source, limits: Limits) -> None:
     if source.size is None:
         limits.check("stream_bytes", claimed, offset=13)
     elif source.size < claimed:
-        raise TruncatedFileError(
-            f"the file is cut off: expected {claimed} bytes, got {source.size}",
-            have=source.size,
-            want=claimed,
-            hint="copy or download it again",
-        )
+        raise truncated(source.size, claimed)
     elif source.size > claimed:
         extra = source.size - claimed
         reason = f"rule 1.1: {extra} trailing bytes after the {claimed} that the file claims"

@@ -40,7 +40,8 @@ class Source(Protocol):
         """Close what was opened here."""
 
 
-def _truncated(have: int, want: int) -> TruncatedFileError:
+def truncated(have: int, want: int) -> TruncatedFileError:
+    """The error for a file of ``have`` bytes that should have ``want``."""
     message = f"the file is cut off: expected {want} bytes, got {have}"
     return TruncatedFileError(message, have=have, want=want, hint="copy or download it again")
 
@@ -100,7 +101,7 @@ class FileSource:
         """See Source."""
         done = self._read_into(view, at)
         if done < len(view):
-            raise _truncated(at + done, self.want)
+            raise truncated(at + done, self.want)
 
     def _read_into(self, view: memoryview, at: int) -> int:
         """Read until ``view`` is full or the file ends; one system call may read less."""
@@ -122,7 +123,7 @@ class FileSource:
         size = self.want
         now = os.fstat(self._descriptor).st_size
         if now < size:
-            raise _truncated(now, size)
+            raise truncated(now, size)
         return MappedSource(mmap(self._descriptor, size, access=ACCESS_READ))
 
     def close(self) -> None:
@@ -204,7 +205,7 @@ class StreamSource:
         while done < len(view):
             part = self._some(len(view) - done)
             if not part:
-                raise _truncated(self._at, self.want)
+                raise truncated(self._at, self.want)
             view[done : done + len(part)] = part
             done += len(part)
 
@@ -245,4 +246,4 @@ class StreamSource:
             raise ValueError("a stream can be read only once; read all tensors in one call")
         while self._at < at:
             if not self._some(min(at - self._at, 1 << 20)):
-                raise _truncated(self._at, self.want)
+                raise truncated(self._at, self.want)
