@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import Literal, NamedTuple, get_args
 
@@ -47,13 +47,23 @@ class Candidate(NamedTuple):
         return f"{self.dist} {self.version}" if self.dist else "registered in this process"
 
 
-Permit = Callable[[Candidate], bool]
-"""Whether a caller allows the part behind a candidate to be imported."""
+class Permit(NamedTuple):
+    """The distributions whose parts a caller allows to be imported, normalised; None for all.
+
+    Parts registered in this process are always allowed: importing them runs no new code.
+    """
+
+    names: frozenset[str] | None
+
+    def __call__(self, candidate: Candidate) -> bool:
+        """Whether the part behind ``candidate`` may be imported."""
+        return self.names is None or candidate.dist is None or candidate.dist in self.names
+
+    def __str__(self) -> str:
+        return ", ".join(sorted(self.names or ())) or "none"
 
 
-def anyone(candidate: Candidate) -> bool:
-    """The ``Permit`` that allows every distribution."""
-    return True
+ANYONE = Permit(None)
 
 
 def allow_list() -> frozenset[str] | None:

@@ -22,6 +22,8 @@ from layerkit.discovery.candidates import (
     KINDS,
     Candidate,
     Group,
+    Permit,
+    allow_list,
     installed,
     may_import,
     usable_candidates,
@@ -118,9 +120,10 @@ class Registry(Generic[P]):
         )
 
     def _not_listed(self, candidate: Candidate) -> PluginNotAllowedError:
+        allowed = Permit(allow_list())
         return self.refused(
             candidate,
-            f"{candidate} is not among the distributions in {ALLOW_VARIABLE}",
+            f"{candidate} is not among the distributions in {ALLOW_VARIABLE} ({allowed})",
             f"if you trust it, add {candidate.dist} to {ALLOW_VARIABLE}, or unset that variable",
         )
 

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar
 from layerkit.codec import Limits, layer_records
 from layerkit.core.layer import Layer
 from layerkit.core.parts import Part
-from layerkit.discovery.candidates import FIRST_PARTY, Candidate, Permit, allow_list, anyone
+from layerkit.discovery.candidates import ANYONE, FIRST_PARTY, Candidate, Permit, allow_list
 from layerkit.discovery.metadata import normalised
 from layerkit.discovery.registry import ACTIVATIONS, LAYERS, REGISTRIES, Registry, split_config
 from layerkit.display import quoted
@@ -34,20 +34,18 @@ AllowPlugins = Collection[str] | Literal[False] | None
 
 
 def permission(allow: AllowPlugins) -> Permit:
-    """Whether the part behind a candidate may be imported; names are compared normalised (PEP 503).
+    """The permit for ``allow_plugins``; names are compared normalised (PEP 503).
 
-    Parts registered in this process are always allowed: importing them runs no new code. Raises
-    ValueError for any other value.
+    Raises ValueError for any other value.
     """
     if allow is None:
-        return anyone
+        return ANYONE
     names = {"layerkit"} if allow is False else {allow} if isinstance(allow, str) else allow
     if isinstance(names, bool) or not all(isinstance(name, str) for name in names):
         raise ValueError(
             f"allow_plugins: expected None, False or distribution names, got {quoted(allow)}"
         )
-    known = {normalised(name) for name in names}
-    return lambda candidate: candidate.dist is None or candidate.dist in known
+    return Permit(frozenset(map(normalised, names)))
 
 
 P = TypeVar("P", bound=Part)
@@ -177,7 +175,7 @@ def _class_of(
     if len(fitting) > 1:
         raise registry.ambiguous(key, fitting, where)
     if not permit(fitting[0]):
-        reason = f"{kind} {key!r} of {claimed} is not among the allowed distributions"
+        reason = f"{kind} {key!r} of {claimed} is not among the allowed distributions ({permit})"
         problem = PluginProblem(key, reason, where, claimed, (str(fitting[0]),))
         hint = f"if you trust it, add {dist!r} to allow_plugins"
         raise PluginNotAllowedError(f"{where}: {reason}", hint=hint, problems=[problem])

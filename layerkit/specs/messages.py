@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
-from layerkit.discovery.candidates import Permit, anyone
+from layerkit.discovery.candidates import ANYONE, Permit
 from layerkit.discovery.registry import REGISTRIES
 from layerkit.display import counted, nearest, quoted
 from layerkit.errors import PluginError, SpecError, joined_plugin_errors
@@ -123,7 +123,7 @@ class Faults:
         self,
         source: JsonSource,
         prefix: str = "",
-        permit: Permit = anyone,
+        permit: Permit = ANYONE,
         unchanged: Callable[[JsonSource], list[Fault]] | None = None,
     ) -> None:
         self.source = source

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from layerkit.core.parts import Link
-from layerkit.discovery.candidates import Permit, anyone
+from layerkit.discovery.candidates import ANYONE, Permit
 from layerkit.discovery.registry import LAYERS
 from layerkit.display import counted
 from layerkit.errors import PluginError, SpecError
@@ -78,7 +78,7 @@ def resolve(
     *,
     lenient: bool = False,
     prefix: str = "",
-    permit: Permit = anyone,
+    permit: Permit = ANYONE,
     lookup: Lookup = LAYERS.__getitem__,
 ) -> Spec:
     """Validate the tree of ``source`` and fill in all defaults; raises SpecError or PluginError.

@@ -197,10 +197,11 @@ def test_the_allow_list_holds_for_files_and_specs(site: Site, spec: Spec) -> Non
     (site.folder.parent / "net.json").write_text(json.dumps(tree))
     assert site.run("build", "net.json", "-o", "net.layerkit").code == 0
     for words in (["build", "net.json", "--dry-run"], ["deploy", "net.layerkit"]):
-        for allowed in ("", "acme-two, acme-three"):
+        for allowed, listed in (("", "none"), ("acme-two, Acme_Three", "acme-three, acme-two")):
             done = site.run(*words, "--json", env={"LAYERKIT_PLUGINS": allowed})
             assert (done.code, done.error["code"]) == (1, "LK-106")
             assert "acme-one 1.0 is not among" in done.error["message"]
+            assert f"LAYERKIT_PLUGINS ({listed})" in done.error["message"]
             assert "add acme-one to LAYERKIT_PLUGINS" in done.error["hint"]
             assert not done.marks
         good = site.run(*words, "--json", env={"LAYERKIT_PLUGINS": "Acme_One, acme-two"})

@@ -326,7 +326,7 @@ class Thing(Activation):
 
     ACTIVATIONS._loaded.clear()
     sys.modules.pop("acme_act")
-    with pytest.raises(PluginNotAllowedError):
+    with pytest.raises(PluginNotAllowedError, match=r"allowed distributions \(layerkit\)"):
         read(stream, allow_plugins=False)
     assert "acme_act" not in sys.modules
 
@@ -452,8 +452,9 @@ def test_an_activation_of_another_distribution_is_not_taken(
 ) -> None:
     folder = activation_of(install, "acme-acts")
     stream = saved(SCALED)
-    with pytest.raises(PluginNotAllowedError, match=r"activation 'acme\.triple' of acme-acts 2"):
-        read(stream, allow_plugins=False)
+    refusal = r"activation 'acme\.triple' of acme-acts 2.* distributions \(b-acts, layerkit\)"
+    with pytest.raises(PluginNotAllowedError, match=refusal):
+        read(stream, allow_plugins=["layerkit", "B_acts"])
     activation_of(install, "other-acts")
     with pytest.raises(PluginAmbiguousError, match=r"acme-acts 2\.0.*other-acts 2\.0"):
         read(stream)

@@ -81,7 +81,8 @@ def validate_part(
     try:
         candidate = registry.choose(name)
         if not faults.permit(candidate):
-            raise registry.refused(candidate, f"{candidate} is not among the allowed distributions")
+            reason = f"{candidate} is not among the allowed distributions ({faults.permit})"
+            raise registry.refused(candidate, reason)
         part = registry.load(candidate)
     except PluginError as error:
         if needed:
