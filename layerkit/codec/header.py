@@ -205,7 +205,8 @@ def _check_size(record: dict[str, Any], where: str) -> None:
     shape, nbytes = record["shape"], record["nbytes"]
     itemsize = DTYPES[record["dtype"]].itemsize
     if math.prod(filter(None, shape)) * itemsize >= 2**63:
-        refuse(f"{where}.shape", "4.2", "its product exceeds 2^63 - 1 bytes")
+        found = f"{quoted(shape)} of {record['dtype']}"
+        refuse(f"{where}.shape", "4.2", f"expected at most 2^63 - 1 bytes, got {found}")
     size = math.prod(shape) * itemsize
     if not is_int(nbytes) or nbytes != size:
         refuse(f"{where}.nbytes", "4.2", f"expected {size}, got {describe(nbytes)}")
@@ -221,8 +222,11 @@ def _check_role(record: dict[str, Any], where: str) -> None:
         good = first == role and matches(rest.partition("/")[0], LAYER_NAME)
     elif role == "history":
         good = name.startswith("history/")
-        if good and not (record["dtype"] == "f64" and len(record["shape"]) == 1):
-            refuse(where, "4.3", "a series must have dtype f64 and rank 1")
+        dtype, rank = record["dtype"], len(record["shape"])
+        if good and (dtype, rank) != ("f64", 1):
+            refuse(
+                where, "4.3", f"a series must have dtype f64 and rank 1, got {dtype} of rank {rank}"
+            )
     else:
         good = name in ("selftest/input", "selftest/output")
     if not good:

@@ -22,8 +22,8 @@ import msgpack
 
 from layerkit.codec.layout import HEADER_START
 from layerkit.codec.limits import Limits
-from layerkit.codec.names import below, leaves
-from layerkit.display import quoted
+from layerkit.codec.names import below, describe, leaves
+from layerkit.display import counted, quoted
 from layerkit.errors import LimitExceededError, MalformedFileError
 
 _NAN_BITS = bytes.fromhex("7ff8000000000000")
@@ -114,7 +114,7 @@ def _reader(raw: bytes) -> msgpack.Unpacker:
 def _check_whole(raw: bytes, limits: Limits) -> None:
     """``raw`` is one map and nothing else; no object is made of it."""
     if raw[0] not in _MAPS:
-        _refuse("2.1: the header must be a map", 0)
+        _refuse(f"2.1: the header must be a map, got a value that begins with {raw[:1].hex()}", 0)
     reader = _reader(raw)
     try:
         reader.skip()
@@ -126,7 +126,7 @@ def _check_whole(raw: bytes, limits: Limits) -> None:
         _refuse("2.1: the header ends inside a value", len(raw))
     at = reader.tell()
     if at < len(raw):
-        _refuse(f"2.1: {len(raw) - at} bytes left over in the header", at)
+        _refuse(f"2.1: {counted(len(raw) - at, 'byte')} left over in the header", at)
 
 
 def _check_amount(raw: bytes, limits: Limits) -> None:
@@ -173,7 +173,7 @@ class _Unpacked:
         """Make a map. If a key is not a string, keep the values only, for the limits."""
         for key, _ in pairs:
             if type(key) is not str:  # it may be unhashable
-                self._misspelt(f"2.4: expected a string as key, got {quoted(key)}")
+                self._misspelt(f"2.4: expected a string as key, got {describe(key)}")
                 return {str(index): item for index, (_, item) in enumerate(pairs)}
         made = dict(pairs)
         keys = [*made]
@@ -207,9 +207,10 @@ class _Unpacked:
         if bytes in types:
             sizes = [len(item) for item in items if type(item) is bytes]
             self.bins += len(sizes)
-            if {*sizes} != {32}:
-                at = self._place(lambda item: type(item) is bytes and len(item) != 32)
-                _refuse("2.7: only digests of 32 bytes may be binary", at)
+            if wrong := {*sizes} - {32}:
+                size = min(wrong)
+                at = self._place(lambda item: type(item) is bytes and len(item) == size)
+                _refuse(f"2.7: only digests of 32 bytes may be binary, got {size}", at)
         if float in types:
             odd = [item for item in items if type(item) is float and not isfinite(item)]
             self.nonfinite += len(odd)

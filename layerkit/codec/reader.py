@@ -23,7 +23,7 @@ from layerkit.codec.recognise import kind_hint
 from layerkit.codec.relations import check_places, check_relations, place_tensors
 from layerkit.codec.remote import Remote, locate
 from layerkit.codec.source import FileSource, Source, StreamSource, open_path, truncated
-from layerkit.display import quoted
+from layerkit.display import counted, quoted
 from layerkit.errors import (
     CorruptFileError,
     MalformedFileError,
@@ -271,8 +271,8 @@ def _check_sizes(prologue: _Prologue, source: Source, limits: Limits) -> None:
     elif source.size < claimed:
         raise truncated(source.size, claimed)
     elif source.size > claimed:
-        extra = source.size - claimed
-        reason = f"rule 1.1: {extra} trailing bytes after the {claimed} that the file claims"
+        extra = counted(source.size - claimed, "trailing byte")
+        reason = f"rule 1.1: {extra} after the {claimed} bytes that the file claims"
         raise MalformedFileError(reason, at=f"byte {claimed}", offset=claimed)
     if header < 1 or 87 + header > claimed:
         reason = f"rule 1.5: a header of {header} bytes does not fit a file of {claimed}"
@@ -307,8 +307,9 @@ def _check_root(head: bytes, rest: bytes, root: bytes, expected_id: str | None) 
 
 
 def _malformed(rule: str, at: int, found: bytes, expected: bytes) -> None:
+    last = at + len(expected) - 1
     raise MalformedFileError(
         f"rule {rule}: expected {expected.hex()}, got {found.hex()}",
-        at=f"bytes {at} to {at + len(expected) - 1}",
+        at=f"byte {at}" if at == last else f"bytes {at} to {last}",
         offset=at,
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import stat
 
 from layerkit.codec.layout import MAGIC
+from layerkit.display import counted
 
 _SIGNATURES = (
     (b"version https://git-lfs", "a Git LFS pointer: run `git lfs pull` to fetch the file"),
@@ -37,7 +38,7 @@ def kind_hint(head: bytes, size: int | None = None) -> str | None:
     if not head:
         return "it is empty; save the model again, or download it again"
     if MAGIC.startswith(head):
-        return f"it is cut off after {len(head)} bytes"
+        return f"it is cut off after {counted(len(head), 'byte')}"
     known = next((what for sign, what in _SIGNATURES if head.startswith(sign)), None)
     known = known or _safetensors(head, size) or _pickle(head) or _text(head)
     return None if known is None else f"it looks like {known}"

@@ -72,7 +72,9 @@ def _check_history(header: dict[str, Any], roles: dict[str, str]) -> None:
     series = {name.removeprefix("history/") for name, role in roles.items() if role == "history"}
     lone = series ^ header.get("history", {}).keys()
     if lone:
-        refuse("history", "3.9", f"{quoted(min(lone))} needs both a unit and a tensor")
+        name = min(lone)
+        found = "a tensor, but no unit" if name in series else "a unit, but no tensor"
+        refuse("history", "3.9", f"the series {quoted(name)} has {found}")
 
 
 def _check_selftest(header: dict[str, Any]) -> None:

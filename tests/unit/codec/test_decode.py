@@ -76,8 +76,16 @@ def test_refuses_what_is_not_canonical(value: str, rule: str) -> None:
 
 @pytest.mark.parametrize("raw", [b"\xc0", b"\x90", b"\x01", b"\xa1a"])
 def test_a_header_is_a_map(raw: bytes) -> None:
-    with pytest.raises(MalformedFileError, match=r"rule 2\.1: the header must be a map"):
+    found = rf"rule 2\.1: the header must be a map, got a value that begins with {raw[:1].hex()}"
+    with pytest.raises(MalformedFileError, match=found):
         decode(raw, Limits())
+
+
+def test_the_message_says_what_is_there() -> None:
+    with pytest.raises(MalformedFileError, match=r"binary, got 2$"):
+        decode(in_map("c4020000"), Limits())
+    with pytest.raises(MalformedFileError, match=r"a string as key, got nil$"):
+        decode(in_map("81c001"), Limits())
 
 
 def test_the_offset_is_counted_from_the_start_of_the_file() -> None:

@@ -29,6 +29,18 @@ def test_the_forge_makes_files_that_open(forge: Any) -> None:
     assert [record.offset for record in document.tensors.values()] == [0, 64, 128]
 
 
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (lambda h: h["tensors"][0].update(shape=[2**62, 2**62]), rf"got \[{2**62}, {2**62}\] of "),
+        (lambda h: h.update(history={"x": {"unit": "step"}}), "'x' has a unit, but no tensor"),
+    ],
+)
+def test_the_message_says_what_is_there(forge: Any, change: Change, found: str) -> None:
+    with pytest.raises(MalformedFileError, match=found):
+        open_document(io.BytesIO(forge.edited(change)))
+
+
 SECTIONS = ["aliases", "features", "metadata", "producer", "spec", "tensors", "types"]
 
 
