@@ -203,7 +203,7 @@ class Registry(Generic[P]):
 
         if version > part.config_version:
             hint = f"python -m pip install --upgrade {dist}"
-            raise error(f"is too old here: the file holds {reason}", hint)
+            raise error(f"is too old here: the file claims {reason}", hint)
         hint = (
             f"another version of {dist} may read them; the file itself is sound, and inspect, "
             "verify and load_tensors work without the plugin"

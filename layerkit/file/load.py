@@ -153,7 +153,7 @@ def _read_contract(
         found = getattr(contract, half)
         if found is not None and expected is not None and found.shape != expected.shape:
             raise SpecError(
-                f"the layers need {list(expected.shape)}, the file says {list(found.shape)}",
+                f"the layers need {list(expected.shape)}, the file claims {list(found.shape)}",
                 location=f"spec.data.{half}.shape",
             )
     return contract

@@ -154,7 +154,7 @@ def _check_activation(name: str, claim: Mapping[str, Any], permit: Permit) -> No
         raise ACTIVATIONS.ambiguous(name, ACTIVATIONS.candidates(name), where)
     if claim["config_version"] < part.config_version:
         reason = (
-            f"activation {name!r}: the file holds settings of version {claim['config_version']}, "
+            f"activation {name!r}: the file claims settings of version {claim['config_version']}, "
             f"{found} has version {part.config_version}"
         )
         problem = PluginProblem(name, reason, where, installed=(str(found),))
@@ -201,7 +201,8 @@ def _missing(
         reason = f"{kind} {key!r}: the file claims it comes from {claimed}"
         reason += ", which is not installed or does not offer it"
     if candidates:
-        reason += f"; {' and '.join(map(str, candidates))} offers a type of that name"
+        verb = "offers" if len(candidates) == 1 else "offer"
+        reason += f"; {' and '.join(map(str, candidates))} {verb} a type of that name"
     problem = PluginProblem(key, reason, where, claimed, tuple(map(str, candidates)))
     return PluginMissingError(f"{where}: {reason}", problems=[problem])
 
