@@ -1,8 +1,7 @@
-"""A training session: its epochs, early stopping, checkpoints, and the run it gives."""
+"""A training session: its epochs, checkpoints, and the run it gives."""
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from layerkit.file.check_savable import check_savable
 from layerkit.file.selftest import make_selftest
 from layerkit.model import FileLeftovers, Model
 from layerkit.threads import single_blas, thread_count
+from layerkit.training.early_stopping import Stopper
 from layerkit.training.evaluation import mean_loss, metric_values
 from layerkit.training.kernel_choice import kernels_to_resume
 from layerkit.training.listener import Listener
@@ -68,29 +68,6 @@ class Run:
     def history(self) -> dict[str, Array]:
         """Series name to one float64 per epoch."""
         return self.model.history
-
-
-@dataclass
-class Stopper:
-    """Early stopping: watches one validation value and keeps a snapshot of its best epoch."""
-
-    metric: str
-    patience: int
-    min_delta: float
-    higher_is_better: bool
-    best: float = math.nan
-    best_epoch: int = -1
-    kept: Snapshot | None = None
-
-    def record(self, epoch: int, value: float, now: Snapshot) -> None:
-        """Record the value of ``epoch``, counted from 0."""
-        gain = value - self.best if self.higher_is_better else self.best - value
-        if self.kept is None or math.isnan(self.best) or gain > self.min_delta:
-            self.best, self.best_epoch, self.kept = value, epoch, now
-
-    def over(self, epochs: int) -> bool:
-        """Whether patience has run out after ``epochs`` completed epochs."""
-        return self.kept is not None and epochs - 1 - self.best_epoch >= self.patience
 
 
 @dataclass

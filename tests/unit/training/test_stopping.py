@@ -12,8 +12,8 @@ from layerkit import Rows, Run, SpecError
 from layerkit.core.network import Network
 from layerkit.core.planning import plan_layers
 from layerkit.discovery.registry import LAYERS, OPTIMIZERS
+from layerkit.training.early_stopping import Stopper
 from layerkit.training.resume_state import Snapshot
-from layerkit.training.session import Stopper
 
 rng = np.random.default_rng(2)
 X = rng.standard_normal((60, 4))
