@@ -1,7 +1,16 @@
 """CSV and other delimited text: one row per line, a character between the cells, maybe a header.
 
 What the user does not say about the dialect is detected from the first lines. Columns are read when
-they are asked for: one that nobody uses costs nothing but its bytes.
+they are asked for: one that nobody uses costs nothing but its bytes. The steps, each in its module:
+
+``csv_dialect``
+    How is the table written? ``csv_header``: does its first line name the columns?
+``csv_blocks``
+    The text in blocks of whole records, each parsed by NumPy, ``csv_polars`` or Python.
+``csv_columns``
+    Columns of numbers or text, read from the blocks.
+``csv_cells``
+    What one cell means: a number, a missing value, a label.
 """
 
 from __future__ import annotations
