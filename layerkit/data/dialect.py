@@ -6,7 +6,7 @@ A field that is left out is detected from the first lines of the file, or has it
 from __future__ import annotations
 
 import codecs
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
@@ -54,7 +54,7 @@ class Dialect:
     quote: str | None = None
     header: bool | None = None
     comment: str | None = None
-    missing_values: tuple[str, ...] = ()
+    missing_values: Sequence[str] = ()  # kept as a tuple
     encoding: str | None = None
 
     def __post_init__(self) -> None:

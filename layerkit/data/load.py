@@ -11,6 +11,7 @@ from layerkit.core.rows import Rows
 from layerkit.data.dialect import DIALECT_KEYS, Dialect
 from layerkit.data.fetch import data_home
 from layerkit.data.file_format import EXTENSIONS
+from layerkit.data.label_columns import Labels
 from layerkit.data.mnist_files import contents, has_idx, load_idx
 from layerkit.data.read import read_rows
 from layerkit.data.read_bytes import nearest_name, read_bytes
@@ -20,7 +21,6 @@ from layerkit.display import nearest, quoted
 from layerkit.errors import DataError, DataSourceError, UnknownTypeError
 from layerkit.paths import expanded
 
-Labels = str | Sequence[str] | None
 Options = dict[str, Any]
 """Keyword arguments of ``read_rows``."""
 

@@ -84,7 +84,7 @@ def read_rows(
         quote,
         has_header if header is None else header,
         comment,
-        missing_values,  # type: ignore[arg-type]  # made a tuple there, also one string
+        missing_values,
         encoding,
     )
     raw, name = read_bytes(source)

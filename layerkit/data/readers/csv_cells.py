@@ -26,7 +26,7 @@ class CellFormat:
     thousands: str | None = None
     quote: str | None = '"'
     comment: str | None = None
-    missing_values: tuple[str, ...] = ()
+    missing_values: Sequence[str] = ()
 
     @cached_property
     def missing(self) -> frozenset[str]:
