@@ -1,4 +1,4 @@
-"""A model to a file."""
+"""Saving a model to a file."""
 
 from __future__ import annotations
 

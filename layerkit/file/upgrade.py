@@ -63,7 +63,8 @@ def _rewritten(source: PathLike, target: PathLike) -> Upgrade:
     with open_document(source) as document:
         if document.unknown_fields:
             raise UnsupportedFormatError(
-                "fields of a newer format would be lost: " + ", ".join(document.unknown_fields),
+                "the file needs a newer layerkit: this one would lose its fields "
+                + ", ".join(document.unknown_fields),
                 needs=document.unknown_fields,
                 path=document.path,
             )

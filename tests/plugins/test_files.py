@@ -128,7 +128,7 @@ def test_every_kept_file_is_saved_again_byte_for_byte(path: Path, tmp_path: Path
         "required",
         "schema",
     ):  # what a newer format holds would be lost
-        with pytest.raises(layerkit.UnsupportedFormatError):
+        with pytest.raises(layerkit.UnsupportedFormatError, match="needs a newer layerkit"):
             layerkit.upgrade(path, copy, as_is=True)
         assert not copy.exists()
         return
