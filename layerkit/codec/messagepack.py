@@ -2,7 +2,8 @@
 
 One value has one encoding. The library reads any MessagePack, so ``decode`` adds checks:
 
-1. ``_check_whole`` skips over it. Nothing is made; every declared length is backed by bytes.
+1. ``_check_whole`` skips over it without making anything: the library allocates a list as long as
+   declared before it reads the first item, so that every length must be backed by bytes.
 2. ``_check_amount`` counts the values, if there may be too many to make.
 3. ``_Unpacked`` makes them and looks at the keys of each map, ``_check_levels`` at the rest.
 4. What was made is encoded again and must give the same bytes: that proves shortest forms.
