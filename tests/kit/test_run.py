@@ -341,12 +341,12 @@ def test_golden_files_are_migrated(
 
 
 def test_a_class_may_name_its_golden_files(golden: Path) -> None:
-    class LayerTensors(Version2):
+    class Named(Version2):
         golden_files = (golden / "v1.layerkit",)
 
-    assert check_layer(LayerTensors, only="golden.migration")["golden.migration"].status == "passed"
+    assert check_layer(Named, only="golden.migration")["golden.migration"].status == "passed"
     (golden / "v1.layerkit").write_bytes(b"damaged")
-    assert check_layer(LayerTensors, only="golden.migration")["golden.migration"].status == "failed"
+    assert check_layer(Named, only="golden.migration")["golden.migration"].status == "failed"
 
 
 def test_what_a_part_raises_is_reported_with_its_line() -> None:

@@ -159,9 +159,9 @@ def test_the_allow_list_is_examined(site: Site) -> None:
 
 
 def test_a_misspelt_group_is_found(site: Site) -> None:
-    site.add("acme-odd", entry_points="[layerkit.core.layer]\nacme.x = acme_odd:Part\n")
+    site.add("acme-odd", entry_points="[layerkit.layer]\nacme.x = acme_odd:Part\n")
     (found,) = findings(site, "entry points")
-    assert "'layerkit.core.layer'; did you mean 'layerkit.layers'" in found["message"]
+    assert "'layerkit.layer'; did you mean 'layerkit.layers'" in found["message"]
 
 
 def test_entry_points_that_cannot_be_read_are_found(site: Site) -> None:
