@@ -188,7 +188,10 @@ def test_what_is_not_finite_is_null_in_json(cli: Cli, pets: Path) -> None:
             "weight,height\n1,2\n3,tall\n",
             "standard input, row 1, column 'height': expected a number, got 'tall'",
         ),
-        ("weight,height\n1,2\n3\n", "standard input, row 1: expected 2 cells in line 3"),
+        (
+            "weight,height\n1,2\n3\n",
+            "standard input, row 1: expected 2 cells in line 3, as in the first line, got 1",
+        ),
         ("weight,height\n1,2\n3,1e999\n", "standard input, row 1, column 'height': "),
         ("", "standard input: the file is empty"),
     ],

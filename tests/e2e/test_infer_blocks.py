@@ -78,7 +78,7 @@ def test_a_bad_row_far_down_says_what_is_written_already(
     assert done.code == 1
     assert done.out.count("\n") == 8193
     assert done.err.startswith(
-        "error LK-203: standard input, row 8193, column 'height': expected a "
+        "error LK-203: standard input, row 8193, column 'height': expected a number, got 'tall'"
     )
     assert "already written: 8,192 rows" in done.err
     Path("out.csv").write_text("old")

@@ -111,8 +111,8 @@ def test_the_names_that_follow_from_a_type() -> None:
 REFUSED = {
     "spline": "acme.spline",
     "": "acme.spline",
-    "Acme.Spline": "such as acme.spline, got ",
-    "Acme Spline": "in lower case, such as acme.spline, got ",
+    "Acme.Spline": "in lower case, such as acme.spline, got 'Acme.Spline'",
+    "Acme Spline": "in lower case, such as acme.spline, got 'Acme Spline'",
     "layerkit.spline": "acme.spline",
     "acme.2d": "start with a letter",
     "acme..x": "start with a letter",

@@ -136,19 +136,21 @@ def test_several_labels_must_be_numbers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "row", "line"),
+    ("text", "row", "line", "cells"),
     [
-        ("a,b\n1,2\n\n3\n", 1, 4),
-        ("a,b\n1,2,3\n", 0, 2),
-        ("1,2\n3,4\n5,6,7\n", 2, 3),
-        ('a,b\n"x\ny",2\n3\n', 1, 4),
+        ("a,b\n1,2\n\n3\n", 1, 4, 1),
+        ("a,b\n1,2,3\n", 0, 2, 3),
+        ("1,2\n3,4\n5,6,7\n", 2, 3, 3),
+        ('a,b\n"x\ny",2\n3\n', 1, 4, 1),
     ],
 )
-def test_ragged_row(text: str, row: int, line: int) -> None:
+def test_ragged_row(text: str, row: int, line: int, cells: int) -> None:
     with pytest.raises(DataError) as caught:
         read(text)
     assert caught.value.row == row
-    assert f"expected 2 cells in line {line}, as in the first line, got" in str(caught.value)
+    assert f"expected 2 cells in line {line}, as in the first line, got {cells}" in str(
+        caught.value
+    )
 
 
 def test_name_that_comes_twice() -> None:
