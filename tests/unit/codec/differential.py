@@ -36,6 +36,14 @@ PIECES = [
 ]
 
 
+# Strings and floats in place of others.
+STRINGS = [*map(bytes.fromhex, ("a95f5f70726f746f5f5f", "a161", "a0", "a17a"))]
+FLOATS = [
+    *map(bytes.fromhex, ("ca3f800000", "cb7ff8000000000000", "cb7ff8000000000001")),
+    *map(bytes.fromhex, ("cbfff8000000000000", "cbfff0000000000000", "cb8000000000000000")),
+]
+
+
 def headers() -> list[bytes]:
     """Those of the golden files, without the large ones."""
     found = []
@@ -47,13 +55,33 @@ def headers() -> list[bytes]:
     return found
 
 
+def respell(r: random.Random, raw: bytearray) -> None:
+    """Write one value wider, shorter or as another of its kind: the rest stays whole."""
+    at = r.choice([at for at, code in enumerate(raw) if not 0x20 <= code < 0x80] or [0])
+    code = raw[at]
+    if code < 0x20:
+        raw[at:at] = r.choice((b"\xcc", b"\xcd\0", b"\xd0", b"\xd1\0"))
+    elif 0x80 <= code < 0xA0:
+        raw[at : at + 1] = bytes([0xDE if code < 0x90 else 0xDC, 0, code & 15])
+    elif 0xA0 <= code < 0xC0:
+        end = at + 1 + (code & 31)
+        begin = r.choice([at for at, code in enumerate(raw) if 0xA0 <= code < 0xC0])
+        other = raw[begin : begin + 1 + (raw[begin] & 31)]
+        wide = bytes([0xD9, code & 31]) + raw[at + 1 : end]
+        raw[at:end] = r.choice((wide, other, r.choice(STRINGS)))
+    elif code == 0xC4:  # a digest
+        raw[at : at + 3] = r.choice((b"\xc4\x1f", b"\xc5\0\x20" + raw[at + 2 : at + 3]))
+    elif code == 0xCB:
+        raw[at : at + 9] = r.choice(FLOATS)
+
+
 def damaged(r: random.Random, header: bytes) -> bytes:
-    """``header`` with one to three places changed, taken out, put in or repeated."""
+    """``header`` with one to three places changed, taken out, put in, repeated or respelt."""
     raw = bytearray(header)
     for _ in range(r.choice((1, 1, 1, 2, 3))):
         at = r.randrange(len(raw))
         piece, (begin, length) = r.choice(PIECES), (r.randrange(len(raw)), r.randrange(1, 60))
-        match r.randrange(6):
+        match r.randrange(9):
             case 0:
                 raw[at] = r.randrange(256)
             case 1:
@@ -64,8 +92,10 @@ def damaged(r: random.Random, header: bytes) -> bytes:
                 raw[at:at] = piece
             case 4:
                 raw[at : at + len(piece)] = piece
-            case _:
+            case 5:
                 raw[at:at] = raw[begin : begin + length]
+            case _:
+                respell(r, raw)
         raw = raw or bytearray(b"\x80")
     return bytes(raw)
 
