@@ -203,7 +203,7 @@ def test_a_signal_leaves_the_old_file_and_no_other(
 
 
 def test_what_is_assumed_of_a_table_is_told_once(cli: Cli, pets: Path) -> None:
-    Path("rows.csv").write_text("weight;height\n24,5;55\n4;25\n")
+    Path("rows.csv").write_text("weight;height\n" + "24,5;55\n4;25\n" * 5000)  # several blocks
     done = cli("infer", "pets.layerkit", "rows.csv", "--outside", "ignore")
     assert done.code == 0
     assert done.err.count("note: assumed of rows.csv") == 1

@@ -77,10 +77,13 @@ def test_after_a_failure_nothing_more_is_begun() -> None:
 @pytest.mark.usefixtures("four")
 def test_an_interrupt_passes_through_and_ends_the_work() -> None:
     done = []
+    helped = threading.Event()
 
     def task(item: int) -> None:
         if threading.current_thread() is threading.main_thread():
+            assert helped.wait(10)
             raise KeyboardInterrupt
+        helped.set()
         time.sleep(0.01)
         done.append(item)
 
