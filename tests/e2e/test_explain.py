@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 
 import layerkit.errors
-from layerkit.discovery import candidates as candidates
+from layerkit.discovery import candidates
 from layerkit.discovery.candidates import Group
 from layerkit.discovery.registry import REGISTRIES
 
