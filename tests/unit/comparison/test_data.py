@@ -81,9 +81,9 @@ def test_different_test_fractions_are_refused() -> None:
 
 
 def test_test_rows_are_those_of_training() -> None:
-    question = load_comparison_data(read_contestants([regression("y")]), {"train": TABLE}, "test")
-    assert question.rows is not None
-    assert len(question.rows) == 30
+    found = load_comparison_data(read_contestants([regression("y")]), {"train": TABLE}, "test")
+    assert found.rows is not None
+    assert len(found.rows) == 30
 
 
 def test_no_test_rows() -> None:
@@ -95,9 +95,9 @@ def test_no_test_rows() -> None:
 
 def test_files_may_be_judged_on_all_rows_given_with_a_caution() -> None:
     entries = read_contestants([build(regression("y", test=None))])
-    question = load_comparison_data(entries, {"train": TABLE}, "test")
-    assert question.rows is TABLE
-    assert "looks better than it is" in question.cautions[0]
+    found = load_comparison_data(entries, {"train": TABLE}, "test")
+    assert found.rows is TABLE
+    assert "looks better than it is" in found.cautions[0]
 
 
 def test_validation_rows_are_each_seeds_own() -> None:

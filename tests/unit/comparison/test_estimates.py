@@ -1,4 +1,4 @@
-"""Both chances in one interval: parts, floors, and what would halve it."""
+"""Both sources of variation in one interval: parts, floors, and what would halve it."""
 
 from __future__ import annotations
 

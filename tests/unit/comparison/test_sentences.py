@@ -41,8 +41,8 @@ ONE_RUN = replace(
 )
 
 
-def told(d: Difference, comparisons: int = 1, **who: Any) -> tuple[str, str]:
-    return difference_sentence(FIRST, replace(OTHER, **who), d, Levels(0.95, comparisons))
+def told(d: Difference, comparisons: int = 1, **changes: Any) -> tuple[str, str]:
+    return difference_sentence(FIRST, replace(OTHER, **changes), d, Levels(0.95, comparisons))
 
 
 def test_a_settled_difference() -> None:

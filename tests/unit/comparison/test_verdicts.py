@@ -44,16 +44,18 @@ def of(
     """Contestant "b" minus contestant "a" in one metric."""
     name, part = metric
     pair = metric_runs([first, other], failures, name, part, validation_ratio)
-    sides = [None if r is None else ContestantRuns(r, n) for r, n in zip(pair, "ab", strict=True)]
-    found = differences(sides, name, levels)[1]
+    contestants = [
+        None if r is None else ContestantRuns(r, n) for r, n in zip(pair, "ab", strict=True)
+    ]
+    found = differences(contestants, name, levels)[1]
     assert found is not None
     return found
 
 
 def summarise(judged: dict[Any, Evaluation], name: str, metric: Any) -> Summary:
-    (marks,) = metric_runs([judged], [()], name, metric)
-    assert marks is not None
-    found = summarise_runs(marks, LEVELS)
+    (runs,) = metric_runs([judged], [()], name, metric)
+    assert runs is not None
+    found = summarise_runs(runs, LEVELS)
     assert found is not None
     return found
 
@@ -244,26 +246,26 @@ def test_diverged_runs_without_a_worst_value_are_never_better() -> None:
 
 
 def test_a_contestant_that_saw_the_rows_is_never_better() -> None:
-    marks = metric_runs(
+    runs = metric_runs(
         [{s: model(20 + s, 100) for s in range(4)}, {s: model(80 + s, 100) for s in range(4)}],
         [(), ()],
         "accuracy",
         ACCURACY,
     )
-    low, high = (m for m in marks if m is not None)
-    for sides, wanted in (
+    low, high = (m for m in runs if m is not None)
+    for contestants, wanted in (
         ([ContestantRuns(low, "a"), ContestantRuns(high, "b", seen=0.7)], "open"),
         ([ContestantRuns(high, "a", seen=0.7), ContestantRuns(low, "b")], "open"),
         ([ContestantRuns(low, "a", seen=0.7), ContestantRuns(high, "b")], "better"),
     ):
-        d = differences(sides, "accuracy", LEVELS)[1]
+        d = differences(contestants, "accuracy", LEVELS)[1]
         assert d is not None
         assert d.verdict == wanted
         assert "was fitted on about 70 % of these rows" in d.words
 
 
 def test_only_the_main_metric_carries_words() -> None:
-    sides = [
+    contestants = [
         ContestantRuns(m, "x")
         for m in metric_runs(
             [{0: model(2, 90), 1: model(4, 90)}, {0: model(80, 90), 1: model(83, 90)}],
@@ -273,7 +275,7 @@ def test_only_the_main_metric_carries_words() -> None:
         )
         if m is not None
     ]
-    d = differences(sides, "accuracy", LEVELS, main=False)[1]
+    d = differences(contestants, "accuracy", LEVELS, main=False)[1]
     assert d is not None
     assert d.verdict is None
     assert "better" not in d.words
@@ -283,12 +285,12 @@ def test_many_contestants_are_settled_jointly_and_the_best_are_named() -> None:
     by: list[dict[int | None, Evaluation]] = [
         {s: model(k + s % 2, 400) for s in range(6)} for k in (200, 203, 390, 391, 10)
     ]
-    marks = metric_runs(by, [()] * 5, "accuracy", ACCURACY)
-    sides = {i: ContestantRuns(m, str(i)) for i, m in enumerate(marks) if m is not None}
-    found = differences(list(sides.values()), "accuracy", Levels(0.95, 4))
+    runs = metric_runs(by, [()] * 5, "accuracy", ACCURACY)
+    contestants = {i: ContestantRuns(m, str(i)) for i, m in enumerate(runs) if m is not None}
+    found = differences(list(contestants.values()), "accuracy", Levels(0.95, 4))
     told = [None if d is None else d.verdict for d in found]
     assert told == [None, "open", "better", "better", "worse"]
-    assert best_contestants(sides, 0.95) == [2, 3]
+    assert best_contestants(contestants, 0.95) == [2, 3]
 
 
 def test_spread_of_seconds() -> None:
