@@ -41,9 +41,9 @@ def _json(value: object) -> str:
 
 
 def _words(annotation: Any) -> str:
-    from layerkit.specs.messages import describe
+    from layerkit.specs.messages import describe_annotation
 
-    return describe(annotation)
+    return describe_annotation(annotation)
 
 
 # The spec -----------------------------------------------------------------------------------------

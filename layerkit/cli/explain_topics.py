@@ -105,7 +105,7 @@ def _spec_paths() -> list[str]:
 def _field(path: str) -> Topic:
     from layerkit.discovery.registry import REGISTRIES
     from layerkit.specs.document import annotation_at
-    from layerkit.specs.messages import describe
+    from layerkit.specs.messages import describe_annotation
     from layerkit.specs.sections import SECTIONS
     from layerkit.specs.validate.declare import part_group
 
@@ -116,7 +116,7 @@ def _field(path: str) -> Topic:
     if path in SECTIONS:
         topic["settings"] = list(SECTIONS[path].model_fields)
     else:
-        topic["type"] = describe(annotation)
+        topic["type"] = describe_annotation(annotation)
     default = None if info.is_required() else info.get_default()
     topic["default"] = _REQUIRED if info.is_required() else json.dumps(default)
     group = name if name in ("metrics", "layers", "data") else part_group(annotation)
@@ -174,7 +174,7 @@ def _signature(parameter: inspect.Parameter) -> str:
 
 def _settings(path: str) -> list[Topic]:
     from layerkit.discovery.registry import REGISTRIES
-    from layerkit.specs.messages import describe
+    from layerkit.specs.messages import describe_annotation
     from layerkit.specs.validate.declare import part_group
     from layerkit.specs.validate.settings import setting_types
 
@@ -191,7 +191,7 @@ def _settings(path: str) -> list[Topic]:
             kind=f"setting of the {REGISTRIES[kind].singular} {name}",
             description=parameter_texts(inspect.getdoc(part) or "").get(setting)
             or f"See: layerkit explain {kind}.{name}",
-            type=describe(annotation),
+            type=describe_annotation(annotation),
             default=_REQUIRED if default is inspect.Parameter.empty else json.dumps(default),
         )
         group = part_group(annotation)

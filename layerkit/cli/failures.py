@@ -63,7 +63,7 @@ def report(error: BaseException, *, as_json: bool, debug: bool) -> int:
     if debug:
         traceback.print_exception(error)
     if as_json:
-        console.emit_json({"error": describe(error)}, err=True)
+        console.emit_json({"error": error_values(error)}, err=True)
     else:
         console.err("\n".join(lines(error)))
     if isinstance(error, TerminationSignal):
@@ -94,7 +94,7 @@ def lines(error: BaseException) -> list[str]:
     return [printable(message), *(x if x.startswith("  ") else f"  {x}" for x in shown)]
 
 
-def describe(error: BaseException) -> dict[str, Any]:
+def error_values(error: BaseException) -> dict[str, Any]:
     """The error as JSON values: code, class, message, hint and its own data."""
     values: dict[str, Any] = {
         "code": getattr(error, "code", None) if isinstance(error, LayerkitError) else None,

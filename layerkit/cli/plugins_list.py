@@ -12,7 +12,7 @@ from layerkit.display import printable
 if TYPE_CHECKING:
     from layerkit.discovery.candidates import Candidate
     from layerkit.discovery.tools.listing import TypeEntry
-    from layerkit.discovery.tools.trial_import import Trial
+    from layerkit.discovery.tools.trial_import import ImportResult
 
 EXAMPLE = console.example(
     "layerkit plugins list",
@@ -38,7 +38,7 @@ def list_(
     from layerkit.discovery.tools.listing import list_types
 
     rows = list_types(group)
-    trials: dict[Candidate, Trial] = {}
+    trials: dict[Candidate, ImportResult] = {}
     if check:
         from layerkit.discovery.tools.trial_import import try_imports
 
@@ -55,14 +55,14 @@ def list_(
         raise typer.Exit(1)
 
 
-def _values(row: TypeEntry, trial: Trial | None) -> dict[str, Any]:
+def _values(row: TypeEntry, trial: ImportResult | None) -> dict[str, Any]:
     """A row and the result of its import; None where it was not imported."""
     keys = ("seconds", "code", "message", "hint", "printed")
     tried = {key: None if trial is None else getattr(trial, key) for key in keys}
     return {**row.to_json(), **tried, "status": _status(row, trial)}
 
 
-def _status(row: TypeEntry, trial: Trial | None) -> str:
+def _status(row: TypeEntry, trial: ImportResult | None) -> str:
     if row.status != "not checked" or trial is None:
         return row.status
     if trial.code is not None:
@@ -70,7 +70,7 @@ def _status(row: TypeEntry, trial: Trial | None) -> str:
     return f"slow ({trial.seconds:.1f} s)" if trial.slow else "ok"
 
 
-def _show(rows: list[TypeEntry], trials: dict[Candidate, Trial], *, check: bool) -> None:
+def _show(rows: list[TypeEntry], trials: dict[Candidate, ImportResult], *, check: bool) -> None:
     head = ["type", "group", "distribution", "version", "origin"]
     cells = [
         [r.candidate.name, r.kind, r.candidate.dist or "", r.candidate.version or "", r.origin]

@@ -34,7 +34,7 @@ def verify(
         try:
             file_id = _check(name, selftest=selftest)
         except (ValueError, OSError, LookupError) as error:
-            results.append({"path": name, "ok": False, "error": failures.describe(error)})
+            results.append({"path": name, "ok": False, "error": failures.error_values(error)})
             if not as_json:
                 console.err("\n".join(failures.lines(error)))
         else:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
-from layerkit.codec.names import DTYPES, describe, is_finite_float, is_int
+from layerkit.codec.names import DTYPES, describe_value, is_finite_float, is_int
 from layerkit.display import counted
 from layerkit.errors import SpecError
 
@@ -25,7 +25,7 @@ def check_data_contract(spec: Mapping[str, Any]) -> None:
         return
     data = closed_map(spec["data"], _AT, ("input",), ("output", "table"))
     if not isinstance(data.get("table", {}), dict):
-        _refuse(f"{_AT}.table", f"expected a map, got {describe(data['table'])}")
+        _refuse(f"{_AT}.table", f"expected a map, got {describe_value(data['table'])}")
     _check_input(data["input"], f"{_AT}.input")
     if "output" in data:
         _check_output(data["output"], f"{_AT}.output")
@@ -64,14 +64,14 @@ def closed_map(
 ) -> dict[str, Any]:
     """``value``, or a SpecError unless it is a map of all required and some optional fields."""
     if not isinstance(value, dict):
-        _refuse(where, f"expected a map, got {describe(value)}", rule)
+        _refuse(where, f"expected a map, got {describe_value(value)}", rule)
     for key in required:
         if key not in value:
             _refuse(where, f"required field missing: {key}", rule)
     for key in value:
         if key not in required and key not in optional:
             known = ", ".join(required + optional)
-            _refuse(where, f"unknown field {describe(key)}; known fields: {known}", rule)
+            _refuse(where, f"unknown field {describe_value(key)}; known fields: {known}", rule)
     return value
 
 
@@ -79,7 +79,9 @@ def _check_array(record: dict[str, Any], where: str) -> int | None:
     """Check dtype and shape; the size of the last axis, None if it may be any."""
     dtype, shape = record["dtype"], record["shape"]
     if not (isinstance(dtype, str) and dtype in DTYPES):
-        _refuse(f"{where}.dtype", f"expected one of {' '.join(DTYPES)}, got {describe(dtype)}")
+        _refuse(
+            f"{where}.dtype", f"expected one of {' '.join(DTYPES)}, got {describe_value(dtype)}"
+        )
     if not isinstance(shape, list) or not all(size is None or is_int(size) for size in shape):
         _refuse(f"{where}.shape", f"expected a list of ints >= 0 or nil (any), got {shape!r:.80}")
     width: int | None = shape[-1] if shape else 1
@@ -91,10 +93,10 @@ def _check_list(
 ) -> list[Any]:
     """``value``, if it is a list of good items, one per element of the last axis."""
     if not isinstance(value, list):
-        _refuse(where, f"expected a list of {noun}s, got {describe(value)}")
+        _refuse(where, f"expected a list of {noun}s, got {describe_value(value)}")
     for i, item in enumerate(value):
         if not good(item):
-            _refuse(f"{where}[{i}]", f"expected a {noun}, got {describe(item)}")
+            _refuse(f"{where}[{i}]", f"expected a {noun}, got {describe_value(item)}")
     if width is None:
         _refuse(where, "expected a shape whose last axis has a size, got nil (any)")
     if len(value) != width:
@@ -111,7 +113,7 @@ def _check_distinct(items: list[Any], where: str) -> None:
     seen = set()
     for item in items:
         if item in seen:
-            _refuse(where, f"expected distinct items, got {describe(item)} twice")
+            _refuse(where, f"expected distinct items, got {describe_value(item)} twice")
         seen.add(item)
 
 
@@ -123,7 +125,9 @@ def _check_names(record: dict[str, Any], where: str, key: str, width: int | None
 
 def _check_classes(value: object, where: str, width: int | None) -> None:
     if not isinstance(value, list) or len(value) < 2 or type(value[0]) not in (str, int):
-        _refuse(where, f"expected two or more strings, or two or more ints, got {describe(value)}")
+        _refuse(
+            where, f"expected two or more strings, or two or more ints, got {describe_value(value)}"
+        )
     kind = type(value[0])
     count = 2 if width == 1 else width
     noun = "string" if kind is str else "whole number"

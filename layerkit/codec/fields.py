@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, NoReturn
 
-from layerkit.codec.names import below, describe
+from layerkit.codec.names import below, describe_value
 from layerkit.errors import MalformedFileError
 
 
-class Check(NamedTuple):
+class FieldCheck(NamedTuple):
     """What a value must be, as a test and in words for messages."""
 
     good: Callable[[Any], bool]
@@ -17,11 +17,11 @@ class Check(NamedTuple):
     rule: str = ""  # if it is not that of the map around it
 
 
-Table = Mapping[str, Check]
+Table = Mapping[str, FieldCheck]
 """Field of a map -> what it must hold, in the order of the checks."""
 
-MAP = Check(lambda value: isinstance(value, dict), "a map")
-ARRAY = Check(lambda value: isinstance(value, list), "an array")
+MAP = FieldCheck(lambda value: isinstance(value, dict), "a map")
+ARRAY = FieldCheck(lambda value: isinstance(value, list), "an array")
 
 
 def refuse(where: str, rule: str, reason: str) -> NoReturn:
@@ -29,36 +29,38 @@ def refuse(where: str, rule: str, reason: str) -> NoReturn:
     raise MalformedFileError(f"rule {rule}: {reason}", at=where)
 
 
-def check(value: Any, where: str, rule: str, expected: Check) -> Any:
+def check(value: Any, where: str, rule: str, expected: FieldCheck) -> Any:
     """``value``, if it passes."""
     if not expected.good(value):
-        reason = f"expected {expected.words}, got {describe(value)}"
+        reason = f"expected {expected.words}, got {describe_value(value)}"
         refuse(where, expected.rule or rule, reason)
     return value
 
 
-def check_fields(record: dict[str, Any], where: str, rule: str, table: Table) -> None:
+def check_table(record: dict[str, Any], where: str, rule: str, table: Table) -> None:
     """Check each field of ``record`` that is in the table."""
     for key, expected in table.items():
         if not expected.good(record[key]):  # the path is only spelled out for a fault
             check(record[key], f"{where}.{key}", rule, expected)
 
 
-def entries(value: object, where: str, rule: str, name: Check) -> Iterator[tuple[str, str, Any]]:
+def entries(
+    value: object, where: str, rule: str, name: FieldCheck
+) -> Iterator[tuple[str, str, Any]]:
     """Key, path and value of each entry of a map whose keys are names."""
     for key, item in check(value, where, rule, MAP).items():
         at = below(where, key)
         yield check(key, at, rule, name), at, item
 
 
-def ascending(value: object, where: str, rule: str, expected: Check) -> None:
+def ascending(value: object, where: str, rule: str, expected: FieldCheck) -> None:
     """Check a strictly ascending array of strings."""
     before = None
     for index, item in enumerate(check(value, where, rule, ARRAY)):
         at = f"{where}[{index}]"
         check(item, at, rule, expected)
         if before is not None and not before < item:
-            refuse(at, rule, f"{describe(item)} is repeated or out of order")
+            refuse(at, rule, f"{describe_value(item)} is repeated or out of order")
         before = item
 
 
@@ -72,7 +74,7 @@ class Fields:
     def closed(self, value: object, where: str, rule: str, table: Table) -> dict[str, Any]:
         """``value``, if it is a map that has the fields of ``table`` and passes its checks."""
         record = self.with_keys(value, where, rule, table)
-        check_fields(record, where, rule, table)
+        check_table(record, where, rule, table)
         return record
 
     def with_keys(
@@ -90,7 +92,7 @@ class Fields:
             refuse(where, rule, f"required field missing: {', '.join(missing)}")
         extra = record.keys() - required - set(optional)
         if extra and not self.newer:
-            names = ", ".join(map(describe, sorted(extra)[:10]))
+            names = ", ".join(map(describe_value, sorted(extra)[:10]))
             more = f" and {len(extra) - 10} more" if len(extra) > 10 else ""
             refuse(where, "11.2", f"unknown field {names}{more}")
         self.unknown += [below(where, key) for key in sorted(extra)]

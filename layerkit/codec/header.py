@@ -15,12 +15,12 @@ from typing import Any
 from layerkit.codec.fields import (
     ARRAY,
     MAP,
-    Check,
+    FieldCheck,
     Fields,
     Table,
     ascending,
     check,
-    check_fields,
+    check_table,
     entries,
     refuse,
 )
@@ -36,7 +36,7 @@ from layerkit.codec.names import (
     ROLES,
     TYPE_KEY,
     VERSION,
-    describe,
+    describe_value,
     is_finite_float,
     is_int,
     is_param_name,
@@ -47,31 +47,31 @@ from layerkit.display import quoted
 from layerkit.errors import UnsupportedFormatError
 
 
-def _text(pattern: re.Pattern[str], expected: str) -> Check:
-    return Check(lambda value: matches(value, pattern), expected)
+def _text(pattern: re.Pattern[str], expected: str) -> FieldCheck:
+    return FieldCheck(lambda value: matches(value, pattern), expected)
 
 
-def _int(low: int, high: int, expected: str) -> Check:
-    return Check(lambda value: is_int(value, low, high), expected)
+def _int(low: int, high: int, expected: str) -> FieldCheck:
+    return FieldCheck(lambda value: is_int(value, low, high), expected)
 
 
-def _name(expected: str) -> Check:
-    return Check(is_tensor_name, expected)
+def _name(expected: str) -> FieldCheck:
+    return FieldCheck(is_tensor_name, expected)
 
 
 _MAX_RANK = 32
 _COUNT = _int(0, 2**63 - 1, "an int from 0 to 2^63 - 1")
 _NUMBER = _int(1, 2**31 - 1, "an int from 1 to 2^31 - 1")
-_BOUND = Check(lambda value: is_finite_float(value) and value >= 0, "a finite float >= 0")
+_BOUND = FieldCheck(lambda value: is_finite_float(value) and value >= 0, "a finite float >= 0")
 _WORD = _text(HEX32, "32 lowercase hex digits")
 _VERSION = _text(VERSION, "a version")
 _FEATURE = _text(FEATURE, "a feature name")
 _DIST = _text(DIST, "a normalised distribution name")
 _SLOT = _text(LAYER_NAME, "a slot name")
-_STRING = Check(lambda value: isinstance(value, str), "a string")
-_METRIC = Check(lambda value: type(value) in (int, float), "an int or a float")
+_STRING = FieldCheck(lambda value: isinstance(value, str), "a string")
+_METRIC = FieldCheck(lambda value: type(value) in (int, float), "an int or a float")
 _TENSOR_NAME = _name("a tensor's name")
-_ANY = Check(lambda value: True, "anything")
+_ANY = FieldCheck(lambda value: True, "anything")
 
 _REQUIRED = ("aliases", "features", "metadata", "producer", "spec", "tensors", "types")
 _FEATURES: Table = {"optional": ARRAY, "required": ARRAY}
@@ -79,21 +79,21 @@ _PRODUCER: Table = {"name": _text(PRODUCER, "a producer's name"), "version": _VE
 _TYPE: Table = {"config_version": _NUMBER, "dist": _ANY, "entry_point": _ANY, "version": _ANY}
 _TENSOR: Table = {
     "name": _ANY,  # checked first: the paths of the others have it
-    "dtype": Check(
+    "dtype": FieldCheck(
         lambda value: isinstance(value, str) and value in DTYPES,
         "one of " + " ".join(DTYPES),
         "4.1",
     ),
-    "shape": Check(
+    "shape": FieldCheck(
         lambda value: type(value) is list and len(value) <= _MAX_RANK and all(map(is_int, value)),
         "at most 32 ints from 0 to 2^63 - 1",
     ),
     "nbytes": _ANY,
-    "offset": Check(is_int, "an int >= 0", "4.5"),
-    "sha256": Check(lambda value: type(value) is bytes, "32 bytes", "2.7"),
-    "role": Check(lambda value: value in ROLES, "one of " + " ".join(ROLES), "4.3"),
+    "offset": FieldCheck(is_int, "an int >= 0", "4.5"),
+    "sha256": FieldCheck(lambda value: type(value) is bytes, "32 bytes", "2.7"),
+    "role": FieldCheck(lambda value: value in ROLES, "one of " + " ".join(ROLES), "4.3"),
 }
-_SERIES: Table = {"unit": Check(lambda value: value in ("epoch", "step"), '"epoch" or "step"')}
+_SERIES: Table = {"unit": FieldCheck(lambda value: value in ("epoch", "step"), '"epoch" or "step"')}
 _SELFTEST: Table = {"atol": _BOUND, "rtol": _BOUND}
 _TRAINING: Table = {
     "epoch": _COUNT,
@@ -109,8 +109,10 @@ _OPTIMIZER: Table = {
     "slots": ARRAY,
 }
 _GENERATOR: Table = {
-    "bit_generator": Check(lambda value: value in ("PCG64", "PCG64DXSM"), '"PCG64" or "PCG64DXSM"'),
-    "inc": Check(
+    "bit_generator": FieldCheck(
+        lambda value: value in ("PCG64", "PCG64DXSM"), '"PCG64" or "PCG64DXSM"'
+    ),
+    "inc": FieldCheck(
         lambda value: matches(value, HEX32) and int(value, 16) % 2 == 1,
         "32 lowercase hex digits, an odd number",
     ),
@@ -141,7 +143,7 @@ def check_features(header: dict[str, Any], fields: Fields) -> None:
         )
 
 
-def check_sections(header: dict[str, Any], fields: Fields, limits: Limits) -> None:
+def check_header_sections(header: dict[str, Any], fields: Fields, limits: Limits) -> None:
     """Step 12: the shape of every section but ``features`` (rules 3.1 to 3.12 and 4.1 to 4.3)."""
     fields.with_keys(header, "header", "3.1", _REQUIRED, _OPTIONAL)
     fields.closed(header["producer"], "producer", "3.2", _PRODUCER)
@@ -169,8 +171,8 @@ def _is_type_name(key: str) -> bool:
     return matches(name, TYPE_KEY) and (not slash or group in GROUPS)
 
 
-_TYPE_NAME = Check(_is_type_name, "a type key, or GROUP/NAME of another part")
-_ALIAS = Check(is_param_name, "the name of a parameter")
+_TYPE_NAME = FieldCheck(_is_type_name, "a type key, or GROUP/NAME of another part")
+_ALIAS = FieldCheck(is_param_name, "the name of a parameter")
 
 
 def _check_type(key: str, where: str, value: object, fields: Fields) -> None:
@@ -178,8 +180,8 @@ def _check_type(key: str, where: str, value: object, fields: Fields) -> None:
     group, _, name = key.rpartition("/")
     dist, version = record["dist"], record["version"]
     if record["entry_point"] != name:
-        found = describe(record["entry_point"])
-        refuse(f"{where}.entry_point", "3.6", f"expected {describe(name)}, got {found}")
+        found = describe_value(record["entry_point"])
+        refuse(f"{where}.entry_point", "3.6", f"expected {describe_value(name)}, got {found}")
     if group and dist == "layerkit":
         refuse(f"{where}.dist", "3.6", "a part of layerkit itself has no record")
     if dist is not None or version is not None:
@@ -195,7 +197,7 @@ def _check_tensors(value: object, fields: Fields, limits: Limits) -> None:
         record = fields.with_keys(item, where, "3.7", _TENSOR)
         name = check(record["name"], f"{where}.name", "4.3", _TENSOR_NAME)
         where = f"{where} ({name})"
-        check_fields(record, where, "4.2", _TENSOR)
+        check_table(record, where, "4.2", _TENSOR)
         _check_size(record, where)
         _check_role(record, where)
 
@@ -209,7 +211,7 @@ def _check_size(record: dict[str, Any], where: str) -> None:
         refuse(f"{where}.shape", "4.2", f"expected at most 2^63 - 1 bytes, got {found}")
     size = math.prod(shape) * itemsize
     if not is_int(nbytes) or nbytes != size:
-        refuse(f"{where}.nbytes", "4.2", f"expected {size}, got {describe(nbytes)}")
+        refuse(f"{where}.nbytes", "4.2", f"expected {size}, got {describe_value(nbytes)}")
 
 
 def _check_role(record: dict[str, Any], where: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from layerkit.codec.limits import Limits, limits_in_use
-from layerkit.codec.names import LAYER_NAME, TYPE_KEY, describe, is_int, matches
+from layerkit.codec.names import LAYER_NAME, TYPE_KEY, describe_value, is_int, matches
 from layerkit.display import quoted
 from layerkit.errors import MalformedFileError, SpecError, UnsupportedFormatError
 
@@ -51,7 +51,9 @@ def _walk(
     """Append all layers of ``owner`` to ``found``."""
     layers = owner.get("layers")
     if not isinstance(layers, list):
-        raise SpecError(f"expected an array, got {describe(layers)}", location=f"{where}.layers")
+        raise SpecError(
+            f"expected an array, got {describe_value(layers)}", location=f"{where}.layers"
+        )
     names: set[str] = set()
     for index, record in enumerate(layers):
         here = f"{where}.layers[{index}]"
@@ -69,14 +71,14 @@ def _walk(
 def _check_record(record: object, where: str) -> str:
     """Check the fields that every layer record must have; returns its name."""
     if not isinstance(record, dict):
-        raise SpecError(f"expected a layer record, got {describe(record)}", location=where)
+        raise SpecError(f"expected a layer record, got {describe_value(record)}", location=where)
     for key, expected, good in (
         ("type", "a type key", matches(record.get("type"), TYPE_KEY)),
         ("name", "a layer's name", matches(record.get("name"), LAYER_NAME)),
         ("config", "a map", isinstance(record.get("config"), dict)),
     ):
         if not good:
-            found = describe(record[key]) if key in record else "nothing"
+            found = describe_value(record[key]) if key in record else "nothing"
             raise SpecError(f"expected {expected}, got {found}", location=f"{where}.{key}")
     name: str = record["name"]
     return name

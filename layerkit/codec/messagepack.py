@@ -23,7 +23,7 @@ import msgpack
 
 from layerkit.codec.layout import HEADER_START
 from layerkit.codec.limits import Limits
-from layerkit.codec.names import below, describe, leaves
+from layerkit.codec.names import below, describe_value, leaves
 from layerkit.display import counted, quoted
 from layerkit.errors import LimitExceededError, MalformedFileError
 
@@ -174,7 +174,7 @@ class _Unpacked:
         """Make a map. If a key is not a string, keep the values only, for the limits."""
         for key, _ in pairs:
             if type(key) is not str:  # it may be unhashable
-                self._misspelt(f"2.4: expected a string as key, got {describe(key)}")
+                self._misspelt(f"2.4: expected a string as key, got {describe_value(key)}")
                 return {str(index): item for index, (_, item) in enumerate(pairs)}
         made = dict(pairs)
         keys = [*made]

@@ -83,7 +83,7 @@ def is_param_name(value: object) -> TypeGuard[str]:
     return type(value) is str and len(value) <= 256 and _PARAM_NAME.fullmatch(value) is not None
 
 
-def describe(value: object) -> str:
+def describe_value(value: object) -> str:
     """A value out of a file as messages show it: short, for any size."""
     if isinstance(value, dict):
         return f"a map of {len(value)}"
@@ -97,7 +97,7 @@ def describe(value: object) -> str:
 def below(where: str, key: str) -> str:
     """The path of the field ``key`` of the map at ``where``, for a message."""
     if LAYER_NAME.fullmatch(key) is None:
-        return f"{where}[{describe(key)}]"
+        return f"{where}[{describe_value(key)}]"
     return f"{where}.{key}" if where else key
 
 

@@ -15,7 +15,7 @@ from typing import BinaryIO, Literal, NamedTuple, overload
 from layerkit.codec.digests import digest_mismatch
 from layerkit.codec.document import Document, LazyTensors, Tensor, located
 from layerkit.codec.fields import Fields
-from layerkit.codec.header import check_features, check_sections
+from layerkit.codec.header import check_features, check_header_sections
 from layerkit.codec.layout import HEADER_START, MAGIC, TAIL
 from layerkit.codec.limits import Limits, limits_in_use
 from layerkit.codec.messagepack import Decoded, decode
@@ -206,7 +206,7 @@ def _read_header(
 def check_header(decoded: Decoded, fields: Fields, limits: Limits) -> None:
     """Steps 11 to 13, apart from the places of the tensors."""
     check_features(decoded.value, fields)
-    check_sections(decoded.value, fields, limits)
+    check_header_sections(decoded.value, fields, limits)
     check_places(decoded)
     check_relations(decoded.value)
 

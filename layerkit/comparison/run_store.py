@@ -52,7 +52,7 @@ class RunStore:
     ) -> None:
         self.folder = folder
         self._warn = warn
-        self._rows = "" if folder is None else rows_digest(splits)
+        self._rows = "" if folder is None else raw_rows_digest(splits)
         self._saved: set[Path] = set()
 
     def path(self, spec: Spec, seed: int) -> Path:
@@ -153,7 +153,7 @@ def _sources(spec: Spec) -> Iterator[str]:
             yield hashlib.sha256(source).hexdigest()
 
 
-def rows_digest(splits: Mapping[str, Rows]) -> str:
+def raw_rows_digest(splits: Mapping[str, Rows]) -> str:
     """A digest of all rows by split, in order."""
     digest = hashlib.sha256()
     for name in sorted(splits):

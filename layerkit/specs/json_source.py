@@ -27,7 +27,7 @@ _WORD = re.compile(r'"(?:[^"\\]|\\.)*"|[{}]')
 _scan = json.JSONDecoder(parse_int=str, parse_float=str).raw_decode
 
 
-class Change(NamedTuple):
+class Override(NamedTuple):
     """An override that was applied: the ``path`` it set, and its ``label`` in messages."""
 
     path: Path
@@ -43,11 +43,11 @@ class JsonSource:
     def __init__(self, tree: Any, *, name: str | None = None, text: str | None = None) -> None:
         self.tree = tree
         self.name = name
-        self.changes: tuple[Change, ...] = ()
+        self.changes: tuple[Override, ...] = ()
         self.original: JsonSource | None = None
         self._text = text
 
-    def changed(self, tree: Any, changes: tuple[Change, ...] = ()) -> JsonSource:
+    def changed(self, tree: Any, changes: tuple[Override, ...] = ()) -> JsonSource:
         """The same source after overrides: fields keep the lines they were written on."""
         made = JsonSource(tree, name=self.name, text=self._text)
         made.original, made.changes = self, changes

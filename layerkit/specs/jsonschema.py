@@ -11,7 +11,7 @@ from layerkit.errors import PluginError
 from layerkit.specs.sections import SECTIONS, SpecDocument
 from layerkit.specs.validate.declare import part_group
 from layerkit.specs.validate.settings import setting_types
-from layerkit.specs.validate.strict import model_of
+from layerkit.specs.validate.strict import settings_model
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -21,7 +21,7 @@ def json_schema() -> dict[str, Any]:
 
     Imports every plugin; those that cannot be imported are left out.
     """
-    schema = model_of(SpecDocument).model_json_schema()
+    schema = settings_model(SpecDocument).model_json_schema()
     definitions = schema.setdefault("$defs", {})
     for name, section in (("Input", "input"), ("Output", "output"), ("Train", "train")):
         _name_parts(definitions[name], SECTIONS[section].model_fields)
@@ -77,7 +77,7 @@ def _object(part: type[Part], beside: dict[str, Any], required: list[str]) -> di
 
 
 def _settings(part: type[Part]) -> dict[str, Any]:
-    schema = model_of(part).model_json_schema()
+    schema = settings_model(part).model_json_schema()
     schema.setdefault("properties", {})
     for name, annotation in setting_types(part).items():
         group = part_group(annotation)

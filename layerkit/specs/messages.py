@@ -31,10 +31,10 @@ _NOUNS = {
 _HUGE = 2**63  # the bound of integers in a model file; too large to be worth a mention
 
 
-def describe(annotation: Any) -> str:
+def describe_annotation(annotation: Any) -> str:
     """The values that ``annotation`` allows, in words.
 
-    >>> describe(Annotated[int, Range(ge=1)])
+    >>> describe_annotation(Annotated[int, Range(ge=1)])
     'an integer >= 1'
     """
     origin, args = get_origin(annotation), get_args(annotation)
@@ -44,16 +44,16 @@ def describe(annotation: Any) -> str:
                 noun = REGISTRIES[mark.group].singular
                 return f"the name of {'an' if noun[0] in 'aeio' else 'a'} {noun}"
             if isinstance(mark, Range):
-                return describe(args[0]) + _bounds(mark)
+                return describe_annotation(args[0]) + _bounds(mark)
             if isinstance(mark, str):
                 return mark
-        return describe(args[0])
+        return describe_annotation(args[0])
     if origin is Literal:
         return ("one of " if len(args) > 1 else "") + ", ".join(repr(a) for a in args)
     if origin in (Union, types.UnionType):
-        return " or ".join(describe(a) for a in args)
+        return " or ".join(describe_annotation(a) for a in args)
     if origin in (list, tuple):
-        item = describe(args[0])
+        item = describe_annotation(args[0])
         plural = re.sub(r"^an? (\w+)", r"a list of \1s", item)
         return f"a list (each item {item})" if plural == item or " or " in item else plural
     if origin is not None and isinstance(origin, type) and issubclass(origin, Mapping):

@@ -9,7 +9,7 @@ from typing import Any
 
 from layerkit.display import counted, nearest, quoted
 from layerkit.errors import SpecError
-from layerkit.specs.json_source import Change, Path, decode, strict_json
+from layerkit.specs.json_source import Override, Path, decode, strict_json
 
 _MOST = 3  # overrides blamed for one mistake
 
@@ -34,7 +34,7 @@ def _label(setting: str, index: int) -> str:
 
 def override(
     tree: Any, settings: Sequence[str], *, parts: Mapping[str, str] | None = None
-) -> tuple[Any, tuple[Change, ...]]:
+) -> tuple[Any, tuple[Override, ...]]:
     """A copy of ``tree`` with overrides such as ``layers.1.gate_bias=-3`` applied in order.
 
     A value is read as JSON; what is not JSON is a string. Missing objects on the path are created.
@@ -50,7 +50,7 @@ def override(
             path = _apply(tree, setting, parts or {})
         except SpecError as error:
             raise SpecError(error.reason, setting=label) from None
-        changes.append(Change(path, label))
+        changes.append(Override(path, label))
     return tree, tuple(changes)
 
 
@@ -115,8 +115,8 @@ def _key(owner: Any, step: str, path: Sequence[Any]) -> str | int:
 
 
 def blamed(
-    path: Path, changes: Sequence[Change], *, alone: Collection[Path] | None = None
-) -> Sequence[Change]:
+    path: Path, changes: Sequence[Override], *, alone: Collection[Path] | None = None
+) -> Sequence[Override]:
     """The overrides that made the mistake at ``path``; empty if it is in the file itself.
 
     ``alone`` are the paths of the mistakes in the file without overrides. If that has none (None),

@@ -9,13 +9,13 @@ from layerkit.discovery.registry import LOSSES, METRICS, split_config
 from layerkit.display import quoted
 from layerkit.errors import PluginError
 from layerkit.specs.json_source import Path
-from layerkit.specs.messages import Faults, describe, distinct_names, mismatch
+from layerkit.specs.messages import Faults, describe_annotation, distinct_names, mismatch
 from layerkit.specs.sections import DIALECT, SECTIONS
 from layerkit.specs.validate.fast_path import NotPlainError, checker
 from layerkit.specs.validate.settings import validate_part
 
 
-def check_output(output: dict[str, Any], faults: Faults) -> None:
+def check_output_section(output: dict[str, Any], faults: Faults) -> None:
     """Note fields of the output section that contradict each other."""
     for key in ("classes", "column"):
         if output[key] is not None and output["targets"] is not None:
@@ -57,7 +57,7 @@ def read_recipe(
         if key == "loss" and faults.count == before and (loss := _loss(train["loss"])):
             target = loss.target
     named = output["classes"] is not None or output["column"] is not None
-    both = named and output["targets"] is not None  # noted by check_output
+    both = named and output["targets"] is not None  # noted by check_output_section
     if target == "real" and named and not both:
         reason = "a regression loss cannot learn classes: name the numbers in output.targets"
         faults.add(("train", "loss"), reason)
@@ -91,7 +91,7 @@ def _check_data(data: Any, faults: Faults) -> None:
         try:
             checker(annotation)(value)
         except NotPlainError:
-            faults.add(path, mismatch(describe(annotation), value))
+            faults.add(path, mismatch(describe_annotation(annotation), value))
 
 
 def _label_columns(output: dict[str, Any], train: dict[str, Any], faults: Faults) -> None:

@@ -23,7 +23,7 @@ from layerkit.specs.layers import LayerRecord, Lookup, read_layers
 from layerkit.specs.messages import Fault, Faults, distinct_names
 from layerkit.specs.overrides import override
 from layerkit.specs.ready import open_spec
-from layerkit.specs.recipe import check_output, link_of, read_recipe
+from layerkit.specs.recipe import check_output_section, link_of, read_recipe
 from layerkit.specs.sections import SECTIONS
 from layerkit.specs.spec import Spec
 
@@ -145,7 +145,7 @@ def _complete(
                 ("input", "columns", i), f"{column!r} is the answer to be learned (see 'output')"
             )
     _check_scale(given, faults)
-    check_output(output, faults)
+    check_output_section(output, faults)
     link: Link | None = output.pop("link")
     if train is not None:
         read_recipe(output, train, faults, lenient=lenient)

@@ -69,7 +69,7 @@ class Position:
     since: int = 0
 
 
-def rows_digest(prepared: Prepared) -> str:
+def prepared_rows_digest(prepared: Prepared) -> str:
     """SHA-256 of the training and validation rows, which a resumed training must not change."""
     digest = hashlib.sha256()
     for arrays in (prepared.train, prepared.validation):

@@ -23,7 +23,13 @@ from layerkit.training.listener import Listener
 from layerkit.training.loop import Loop
 from layerkit.training.prepare import Arrays, Prepared
 from layerkit.training.recipe import Recipe
-from layerkit.training.resume_state import Position, Snapshot, read_state, rows_digest, write_state
+from layerkit.training.resume_state import (
+    Position,
+    Snapshot,
+    prepared_rows_digest,
+    read_state,
+    write_state,
+)
 
 Outcome = Literal["finished", "early", "interrupted"]
 
@@ -108,7 +114,7 @@ class Session:
             self.listener.notice(f"tied weights are trained and saved separately: {tied}")
         fast = kernels_to_resume(model, recipe, len(train)) if self.resumed else None
         self.loop = Loop(model.network, recipe, train, self.listener, self._judge, fast)
-        self.rows = rows_digest(self.prepared)
+        self.rows = prepared_rows_digest(self.prepared)
         fitted = self.prepared.fitted
         self.fit = Fit(
             kernels_used(fast=bool(self.loop.fast)),

@@ -31,7 +31,7 @@ from layerkit.specs.sections import SpecDocument
 from layerkit.specs.validate import check_fields as checking
 from layerkit.specs.validate.declare import fields_of
 from layerkit.specs.validate.fast_path import NotPlainError, checker, fields_checker
-from layerkit.specs.validate.strict import model_of
+from layerkit.specs.validate.strict import settings_model
 from tests.fuzz import fuzz
 from tests.fuzz.mutations import mutate
 from tests.properties.test_spec import GOOD, PLACES, json_values
@@ -137,7 +137,7 @@ def test_what_is_taken_the_strict_validator_takes_too(index: int, value: Any) ->
         taken = fast(KINDS[index], {"x": value})
     except NotPlainError:
         return
-    made = model_of(KINDS[index])(x=value).model_dump(by_alias=True, warnings=False)
+    made = settings_model(KINDS[index])(x=value).model_dump(by_alias=True, warnings=False)
     assert same(taken, made)
 
 
@@ -155,7 +155,7 @@ def test_unions_of_any_kinds(data: st.DataObject) -> None:
             taken = fast(kind, {"x": value})
         except NotPlainError:
             continue
-        made = model_of(kind)(x=value).model_dump(by_alias=True, warnings=False)
+        made = settings_model(kind)(x=value).model_dump(by_alias=True, warnings=False)
         assert same(taken, made), joined
 
 
@@ -222,7 +222,7 @@ def test_an_odd_default_is_left_to_the_strict_validator(default: Any) -> None:
 @pytest.mark.parametrize("default", [None, 3, "x", (1, 2), [0.5, [True]]], ids=str)
 def test_defaults_are_filled_in_as_they_stand(default: Any) -> None:
     kind = part(int, default)
-    made = model_of(kind)().model_dump(by_alias=True, warnings=False)
+    made = settings_model(kind)().model_dump(by_alias=True, warnings=False)
     assert same(strict_json(fast(kind, {})), strict_json(made))
 
 
@@ -251,7 +251,7 @@ def held_against_the_strict(tree: Any) -> bool:
         taken = fields_checker(fields_of(SpecDocument))(tree)
     except NotPlainError:
         return False
-    made = model_of(SpecDocument)(**tree).model_dump(by_alias=True, warnings=False)
+    made = settings_model(SpecDocument)(**tree).model_dump(by_alias=True, warnings=False)
     assert same(taken, made)
     return True
 
@@ -348,4 +348,4 @@ def test_turning_it_off_is_seen(strictly: Callable[[bool], None]) -> None:
     checking.check_fields(owners[1], {"units": 3}, (), Faults(JsonSource({})))
     assert checking._CHECKS[owners[1]]({"units": 3})["units"] == 3
     with pytest.raises(ValidationError):
-        model_of(SpecDocument)(layers=3)
+        settings_model(SpecDocument)(layers=3)

@@ -23,7 +23,7 @@ from layerkit.discovery.tools.metadata_checks import (
     unreadable_metadata,
     version_conflicts,
 )
-from layerkit.discovery.tools.trial_import import LIMIT, SLOW, Trial, try_imports
+from layerkit.discovery.tools.trial_import import LIMIT, SLOW, ImportResult, try_imports
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def examine(*, limit: float = LIMIT) -> Examination:
     return Examination(tuple(found), len(rows), len(dists), len(trials), seconds)
 
 
-def _imports(trials: Iterable[Trial]) -> Iterator[Issue]:
+def _imports(trials: Iterable[ImportResult]) -> Iterator[Issue]:
     for trial in trials:
         candidate = trial.candidate
         subject = f"{candidate.name} ({candidate})"
@@ -109,7 +109,7 @@ def _imports(trials: Iterable[Trial]) -> Iterator[Issue]:
             )
 
 
-def _is_requirement(candidate: Candidate, trial: Trial) -> bool:
+def _is_requirement(candidate: Candidate, trial: ImportResult) -> bool:
     """Whether the whole distribution is reported already."""
     from layerkit import __version__
 

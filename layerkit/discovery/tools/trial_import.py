@@ -22,7 +22,7 @@ SLOW = 1.0
 
 
 @dataclass(frozen=True)
-class Trial:
+class ImportResult:
     """The result of importing one candidate."""
 
     candidate: Candidate
@@ -48,7 +48,7 @@ class Trial:
         return self.seconds is not None and self.seconds >= SLOW
 
 
-def try_imports(candidates: Iterable[Candidate], *, limit: float = LIMIT) -> Iterator[Trial]:
+def try_imports(candidates: Iterable[Candidate], *, limit: float = LIMIT) -> Iterator[ImportResult]:
     """Import ``candidates``, with one process per distribution; ``limit`` seconds per import."""
     waiting = list(candidates)
     while waiting:
@@ -59,7 +59,7 @@ def try_imports(candidates: Iterable[Candidate], *, limit: float = LIMIT) -> Ite
         waiting = [candidate for candidate in waiting if candidate not in tried]
 
 
-def _in_one_process(candidates: Sequence[Candidate], limit: float) -> Iterator[Trial]:
+def _in_one_process(candidates: Sequence[Candidate], limit: float) -> Iterator[ImportResult]:
     """Trials until the process ends; at least one."""
     job = {"path": sys.path, "candidates": [candidate._asdict() for candidate in candidates]}
     path = os.pathsep.join(entry for entry in sys.path if entry)
@@ -89,7 +89,7 @@ def _in_one_process(candidates: Sequence[Candidate], limit: float) -> Iterator[T
                     )
                     return
                 report = json.loads(line)
-                yield Trial(candidate, **{**report, "modules": tuple(report["modules"])})
+                yield ImportResult(candidate, **{**report, "modules": tuple(report["modules"])})
         finally:
             process.kill()
             reader.join(timeout=1.0)
@@ -101,6 +101,6 @@ def _read(stream: IO[bytes], lines: queue.SimpleQueue[bytes]) -> None:
     lines.put(b"")
 
 
-def _ended(candidate: Candidate, message: str) -> Trial:
+def _ended(candidate: Candidate, message: str) -> ImportResult:
     hint = f"fix or uninstall {candidate.dist}; other parts are not affected"
-    return Trial(candidate, None, code="LK-103", message=message, hint=hint)
+    return ImportResult(candidate, None, code="LK-103", message=message, hint=hint)

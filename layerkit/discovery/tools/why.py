@@ -10,7 +10,7 @@ from layerkit.discovery.candidates import GROUPS, Candidate
 from layerkit.discovery.compatibility import requirement
 from layerkit.discovery.registry import REGISTRIES
 from layerkit.discovery.tools.listing import TypeEntry, list_types
-from layerkit.discovery.tools.trial_import import LIMIT, Trial, try_imports
+from layerkit.discovery.tools.trial_import import LIMIT, ImportResult, try_imports
 from layerkit.errors import PluginError
 
 
@@ -24,7 +24,7 @@ class Claim:
 
     listed: TypeEntry
     requires: str | None
-    trial: Trial | None
+    trial: ImportResult | None
 
     def to_json(self) -> dict[str, Any]:
         """All of it as JSON values."""

@@ -9,7 +9,7 @@ from layerkit.core.parts import Part
 from layerkit.display import nearest
 from layerkit.errors import PluginLoadError, PluginProblem
 from layerkit.specs.json_source import Path
-from layerkit.specs.messages import Faults, describe, mismatch
+from layerkit.specs.messages import Faults, describe_annotation, mismatch
 from layerkit.specs.validate.declare import Section, fields_of, section_in
 from layerkit.specs.validate.fast_path import Check, NotPlainError, fields_checker
 
@@ -58,9 +58,9 @@ def _strict_check(
     try:
         from pydantic import ValidationError
 
-        from layerkit.specs.validate.strict import model_of
+        from layerkit.specs.validate.strict import settings_model
 
-        model = model_of(owner)
+        model = settings_model(owner)
     except Exception as cause:  # noqa: BLE001  # whatever a plugin's annotations lead to
         reason = f"the annotations of {owner.__name__}'s constructor cannot be used: {cause!r:.200}"
         problem = PluginProblem(getattr(owner, "type_name", owner.__name__), reason)
@@ -74,7 +74,7 @@ def _strict_check(
         made = model(**known)
     except ValidationError as error:
         for at, kind in _first_errors(owner, error):
-            expected = describe(annotation_in(owner, at))
+            expected = describe_annotation(annotation_in(owner, at))
             if kind != "missing":
                 faults.add((*path, *at), mismatch(expected, _value_at(given, at)))
             elif not any(_misspelt(one, (*path, *at)) for one in unknown[:10]):

@@ -16,7 +16,7 @@ from layerkit.discovery.registry import REGISTRIES, Registry
 from layerkit.errors import PluginError
 from layerkit.fields import PartOf
 from layerkit.specs.json_source import Path, strict_json
-from layerkit.specs.messages import Faults, describe, mismatch
+from layerkit.specs.messages import Faults, describe_annotation, mismatch
 from layerkit.specs.validate.check_fields import check_fields
 from layerkit.specs.validate.declare import fields_of, part_group
 
@@ -72,7 +72,7 @@ def validate_part(
         config = dict(value)
         name = config.pop("type")
     else:
-        expected = describe(Annotated[str, PartOf(group)])
+        expected = describe_annotation(Annotated[str, PartOf(group)])
         faults.add(path, mismatch(f'{expected}, or an object with "type"', value))
         return value
     needed = not lenient or group == "activations"

@@ -30,7 +30,7 @@ _STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, protected
 _MODELS: dict[type, type[BaseModel]] = {}
 
 
-def model_of(owner: type[Part] | type[Section]) -> type[BaseModel]:
+def settings_model(owner: type[Part] | type[Section]) -> type[BaseModel]:
     """The pydantic model of a section, or of a part's settings."""
     if owner not in _MODELS:
         _MODELS[owner] = _model(owner)
@@ -54,7 +54,7 @@ def _model(owner: type[Part] | type[Section]) -> type[BaseModel]:
 def _translated(annotation: Any) -> Any:
     """``annotation`` with our marks and sections replaced by pydantic's."""
     if isinstance(annotation, type) and issubclass(annotation, Section):
-        return model_of(annotation)
+        return settings_model(annotation)
     if part_group(annotation) is not None:
         return Any
     origin, args = get_origin(annotation), get_args(annotation)

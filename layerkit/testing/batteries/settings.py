@@ -13,7 +13,7 @@ from layerkit.display import quoted
 from layerkit.errors import LayerkitError, SpecError
 from layerkit.specs import read_spec
 from layerkit.specs.json_source import JsonSource
-from layerkit.specs.messages import Faults, describe
+from layerkit.specs.messages import Faults, describe_annotation
 from layerkit.specs.validate.settings import setting_types, validate_part
 from layerkit.testing.models import spec_of
 from layerkit.testing.rules import Battery
@@ -122,8 +122,8 @@ def _annotations(subject: Subject) -> None:
             continue
         if fault_in(part, {**subject.examples[0].config, name: _listed(default)}):
             raise Failed(
-                f"the default of {name!r}: expected {describe(annotation)}, as in its annotation, "
-                f"got {quoted(default)}"
+                f"the default of {name!r}: expected {describe_annotation(annotation)}, as in its "
+                f"annotation, got {quoted(default)}"
             )
 
 
