@@ -148,8 +148,10 @@ def runs(
 
 def run_page(page: Path, folder: Path, python: str | Path = sys.executable) -> Told:
     """Run the blocks of ``page`` in ``folder``, by that Python, until one fails."""
+    # Another Python has packages of its own: PYTHONPATH would put this source tree before them.
+    dropped = ("LAYERKIT_",) if python == sys.executable else ("LAYERKIT_", "PYTHON")
     environment = {
-        **{k: v for k, v in os.environ.items() if not k.startswith("LAYERKIT_")},
+        **{k: v for k, v in os.environ.items() if not k.startswith(dropped)},
         "PATH": os.pathsep.join([str(Path(python).parent), os.environ.get("PATH", "")]),
         "COLUMNS": "100",
         "NO_COLOR": "1",
