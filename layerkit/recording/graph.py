@@ -6,22 +6,29 @@ are ``Count``s. All other forms of a layer (planned, compiled, counted, exported
 Operations, canonical so that readers of a graph know few of them:
 
 - leaves: ``input`` (name: "x", "dy", "targets", "weights"), ``param`` and ``state`` (name),
-  ``number`` (name: a Python float that is known only when a step runs), ``const`` (``value``),
-  ``arange`` (0 to n - 1), ``random`` (method, arguments, keywords, number of the draw);
-- elementwise: any ``np.ufunc`` by its name, ``where``, ``astype``, ``copy``;
-- reductions ``sum``, ``max``, ``min``, ``prod`` with ``axis`` (a tuple, not negative) and
-  ``keepdims``; means and variances are written with sums;
+  ``number`` (name: a Python float that is known only when a step runs), ``const`` (``value``, of
+  shape () where it fills a larger ``shape``), ``arange`` (0 to n - 1), ``random`` (method,
+  arguments, pairs of keyword and value, number of the draw);
+- elementwise: any ``np.ufunc`` by its name, without keywords, and ``where``, ``clip``, ``astype``
+  (x, dtype), ``copy``;
+- reductions ``sum``, ``max``, ``min``, ``prod`` with ``axis`` (a tuple, ascending, not negative),
+  ``keepdims`` and sometimes ``dtype``; means and variances are written with sums;
 - ``matmul``, as NumPy's;
-- views: ``transpose`` (axes), ``reshape`` (shape), ``broadcast_to`` (shape), ``index`` (keys);
-- ``gather`` (keys with arrays of integers), ``set`` (keys, value: a copy with a part replaced),
-  ``at`` (``ufunc.at`` on a copy), ``concatenate`` (arrays, axis);
+- views: ``transpose`` (x, axes), ``reshape`` (x, shape), ``broadcast_to`` (x, shape), ``index``
+  (x, keys): keys are ints, ``Slice``s and None, one for each axis of x (None makes a new one);
+- ``gather`` (x, keys, some of them arrays of integers), ``set`` (x, keys, value: a copy with a part
+  replaced), ``at`` (x, keys, value, ``ufunc``: ``np.ufunc.at`` on a copy), ``concatenate`` (arrays,
+  axis, not negative);
 - ``call``: any other NumPy function, ``fn``, with its arguments as they were.
+
+Arithmetic of ``number`` leaves among themselves is Python's: such nodes have dtype None.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -31,17 +38,17 @@ REDUCTIONS = frozenset(("sum", "max", "min", "prod"))
 
 
 class Count(NamedTuple):
-    """A number that depends on the number of rows: a n + b, or a / n where ``per``."""
+    """A number that depends on the number of rows: a n + b, or a / (per n) where ``per``."""
 
     a: float
     b: float = 0
-    per: bool = False
+    per: int = 0
 
     def at(self, n: int) -> float:
         """The number for ``n`` rows; a / 0 is infinite, as in NumPy."""
         if not self.per:
             return self.a * n + self.b
-        return self.a / n if n else self.a * np.inf
+        return self.a / (self.per * n) if n else self.a * np.inf
 
 
 N = Count(1)
@@ -79,7 +86,7 @@ class Node:
 
     __slots__ = ("args", "dtype", "fn", "kw", "line", "op", "serial", "shape", "value")
 
-    _made = 0
+    _serials: ClassVar[Iterator[int]] = itertools.count(1)  # one step, also between threads
 
     def __init__(
         self,
@@ -96,8 +103,7 @@ class Node:
     ) -> None:
         self.op, self.args, self.kw, self.fn = op, args, dict(kw or {}), fn
         self.shape, self.dtype, self.value, self.line = shape, dtype, value, line
-        Node._made += 1
-        self.serial = Node._made if serial is None else serial
+        self.serial = next(Node._serials) if serial is None else serial
 
     def inputs(self) -> Iterator[Node]:
         """The nodes among the arguments, in order."""

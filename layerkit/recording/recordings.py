@@ -1,0 +1,79 @@
+"""The recordings of a network: layers of equal structure are recorded once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from layerkit.core.planning import PlannedLayer
+from layerkit.recording.arrays import NotRecorded
+from layerkit.recording.record import Recording, record
+from layerkit.recording.run import SET_BY_MODEL
+
+_NOT_STRUCTURE = SET_BY_MODEL | {"name"}
+
+
+class Recordings:
+    """Recordings by structure; may be used by several threads.
+
+    Parameters
+    ----------
+    dtype
+        Of all passes.
+    """
+
+    def __init__(self, dtype: Any) -> None:
+        self.dtype = dtype
+        self._known: dict[Any, Recording | NotRecorded] = {}
+        self._held: list[Any] = []  # keys with identities in them stay true while these live
+
+    def get(self, planned: PlannedLayer, *, training: bool, keeps: bool) -> Recording | NotRecorded:
+        """The recording of a layer, or why there is none; made on first use.
+
+        Parameters
+        ----------
+        planned
+            The layer with its plan.
+        training, keeps
+            Of the pass; without ``keeps`` there is no backprop.
+        """
+        key = (structure_of(planned), training, keeps)
+        found = self._known.get(key)
+        if found is None:
+            try:
+                found = record(
+                    planned.layer,
+                    planned.in_shape,
+                    self.dtype,
+                    training=training,
+                    keeps=keeps,
+                    plan=planned.plan,
+                )
+            except NotRecorded as refusal:
+                # anew, since its traceback holds the arrays of the run
+                found = NotRecorded(refusal.reason, refusal.line)
+            self._held.append(planned.layer)
+            found = self._known.setdefault(key, found)  # all threads share one
+        return found
+
+
+def structure_of(planned: PlannedLayer) -> Any:
+    """What decides what a layer computes: its class, settings and shapes, comparable."""
+    own = vars(planned.layer).items()
+    settings = tuple(sorted((k, _setting(v)) for k, v in own if k not in _NOT_STRUCTURE))
+    plan = planned.plan
+    shapes = tuple((k, p.shape) for group in (plan.params, plan.state) for k, p in group.items())
+    return type(planned.layer), planned.in_shape, plan.out_shape, shapes, settings
+
+
+def _setting(value: Any) -> str:
+    """Plain data as text, anything else by its identity."""
+    return repr(value) if _is_plain(value) else f"<{id(value)}>"
+
+
+def _is_plain(value: Any) -> bool:
+    kind = type(value)
+    if kind in (list, tuple):
+        return all(map(_is_plain, value))
+    if kind is dict:
+        return all(_is_plain(k) and _is_plain(v) for k, v in value.items())
+    return value is None or kind in (bool, int, float, str)
