@@ -19,7 +19,7 @@ from layerkit.threads import together
 Product = tuple[Array, Array, Array]
 """a (m, k), b (k, n) and where their product goes, (m, n)."""
 
-_LARGE = 8_000_000  # multiply-adds, 0.2 ms: several times what a helper takes to wake
+LARGE = 8_000_000  # multiply-adds, 0.2 ms: several times what a helper takes to wake
 _AHEAD = 2_000_000  # more for the caller, so that it need not wait for a helper that woke late
 
 
@@ -31,7 +31,7 @@ def matmul(a: Array, b: Array, out: Array) -> Array:
     a, b, out
         (m, k), (k, n) and (m, n) of one dtype; ``out`` shares no memory with the others.
     """
-    if a.size * b.shape[1] < _LARGE:
+    if a.size * b.shape[1] < LARGE:
         return np.matmul(a, b, out)
     _share((a, b, out))
     return out
@@ -46,7 +46,7 @@ def matmul_both(first: Product, second: Product) -> None:
         (a, b, out) each, see ``matmul``.
     """
     (a, b, out), (c, d, other) = first, second
-    if a.size * b.shape[1] + c.size * d.shape[1] < _LARGE:
+    if a.size * b.shape[1] + c.size * d.shape[1] < LARGE:
         np.matmul(a, b, out)
         np.matmul(c, d, other)
     else:
@@ -97,7 +97,7 @@ def _shares(shapes: tuple[tuple[int, int, int], ...]) -> list[Share]:
 def _count(work: int) -> int:
     """2, 4, 8 or 16 shares: each packs its operands again, so few and large ones are best."""
     count = 2
-    while count < 16 and work >= 10 * _LARGE:
+    while count < 16 and work >= 10 * LARGE:
         count, work = 2 * count, work // 4
     return count
 

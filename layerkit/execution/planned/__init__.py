@@ -1,0 +1,1 @@
+"""Recorded layers as planned NumPy: joined products, shared memory, steps bound once."""
