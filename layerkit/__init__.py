@@ -37,11 +37,16 @@ _HOME = _homes()
 __all__ = sorted(_HOME)  # a list, though not a literal one
 
 
+_VERSION_ONE = ("matmul", "matmul_both", "sum_rows")  # public in contract version 1, found for now
+
+
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'layerkit' has no attribute {name!r}")
     from importlib import import_module
 
+    if name in _VERSION_ONE:
+        return import_module("layerkit.core.version_one").public(name)
+    if name not in _HOME:
+        raise AttributeError(f"module 'layerkit' has no attribute {name!r}")
     value = getattr(import_module(_HOME[name]), name)
     globals()[name] = value
     return value

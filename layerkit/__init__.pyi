@@ -125,15 +125,6 @@ from layerkit.errors import (
 from layerkit.errors import (
     UnsupportedFormatError as UnsupportedFormatError,
 )
-from layerkit.execution.products import (
-    matmul as matmul,
-)
-from layerkit.execution.products import (
-    matmul_both as matmul_both,
-)
-from layerkit.execution.products import (
-    sum_rows as sum_rows,
-)
 from layerkit.file.diff import diff as diff
 from layerkit.file.inspection import inspect as inspect
 from layerkit.file.load import load as load

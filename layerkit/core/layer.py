@@ -1,25 +1,25 @@
 """Layer: the contract of plan, feed, backprop and update.
 
 A layer stores its settings and nothing else. ``plan`` says, before anything is allocated, what
-shapes and parameters it will have. The model sets ``params`` and ``grads``, views into one flat
+shapes and parameters it will have. ``feed`` and ``backprop`` are its equations, written with NumPy
+functions that return new arrays. The model sets ``params`` and ``grads``, views into one flat
 vector each. Feed keeps what backprop needs in a ``Context``, so several threads can feed a layer at
 once.
 
-Arrays are batch-first in shape, (n, *features). Their memory may be feature-major: a layer may
-return the transposed view of a (features, n) buffer, and the next one finds ``x.T`` contiguous.
+Arrays are batch-first in shape, (n, *features), in any memory order.
 """
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from layerkit.core.context import Array, Context, Shape
 from layerkit.core.optimizer import Optimizer
-from layerkit.core.parts import Part, drop_inherited
+from layerkit.core.parts import Part
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Param:
 
 @dataclass(frozen=True)
 class Plan:
-    """Shapes, parameters and cost of a layer for one input shape, before anything is allocated.
+    """Shapes and parameters of a layer for one input shape, before anything is allocated.
 
     Parameters
     ----------
@@ -75,12 +75,9 @@ class Plan:
     state
         Arrays kept but not trained by gradient, by name (running means).
     macs
-        Multiply-accumulate operations of one feed for one row.
+        Deprecated, ignored: costs are counted.
     joined
-        Name to names of parameters that lie side by side along their last axis, so that one matrix
-        product serves them all: ``{"W": ("WH", "WT")}``. ``layer.joined["W"]`` is then the whole
-        and ``layer.params["WH"]`` its first columns. Optional; makes the forward product of
-        highway layers 1.1 to 1.3 times as fast.
+        Deprecated: which parameters ``layer.joined`` of contract version 1 shows side by side.
     """
 
     out_shape: Shape
@@ -95,29 +92,29 @@ class Layer(Part, ABC):
 
     Attributes
     ----------
-    params, grads
-        Name to array, in the plan's order; ``grads`` is empty in a model that only infers.
+    params
+        Name to array, in the plan's order; only read.
+    grads
+        Name to the gradient of a parameter: ``self.grads["W"] = x.T @ dz`` copies the value. Empty
+        in a model that only infers.
     state
-        Name to array that is kept but not trained.
-    joined, joined_grads
-        Name to the side-by-side whole of several parameters (see ``Plan.joined``).
+        Name to array that is kept but not trained; assigned like gradients.
     span
         Where this layer's parameters lie in the model's flat vector.
     freeze
         True where training must leave the parameters alone.
     """
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Drop inherited fast paths if the subclass overrides what they stand for."""
-        super().__init_subclass__(**kwargs)
-        drop_inherited(cls, Layer, ("program", "row_feed"), of=("plan", "feed", "backprop"))
-
     freeze: bool = False
 
+    eager: ClassVar[bool] = False
+    """Whether ``feed`` and ``backprop`` are always run as they are written. By default layerkit
+    records their operations and runs the record, which is faster."""
+
     params: Mapping[str, Array]
-    grads: Mapping[str, Array]
-    state: Mapping[str, Array]
-    joined: Mapping[str, Array]
+    grads: MutableMapping[str, Array]
+    state: MutableMapping[str, Array]
+    joined: Mapping[str, Array]  # of contract version 1, as joined_grads
     joined_grads: Mapping[str, Array]
     span: slice
 
@@ -141,33 +138,19 @@ class Layer(Part, ABC):
 
     @abstractmethod
     def feed(self, x: Array, ctx: Context) -> Array:
-        """Outputs (n, *out_shape) for inputs x (n, *in_shape); never writes to x.
+        """Outputs y (n, *out_shape) for inputs x (n, *in_shape); never writes to x.
 
-        Networks run their layers with NumPy's floating-point warnings off.
+        y may be x or a view of it; nobody writes to y either. Networks run their layers with
+        NumPy's floating-point warnings off.
         """
 
     @abstractmethod
     def backprop(self, dy: Array, ctx: Context) -> Array:
         """dL/dx (n, *in_shape) for dy = dL/dy (n, *out_shape), from the weights as they are now.
 
-        Writes (does not add) dL/dparam to ``self.grads[...]``. Never writes to dy.
+        Assigns (does not add) dL/dparam to ``self.grads[...]``. Never writes to dy; dx may be dy or
+        a view of it.
         """
-
-    def row_feed(self) -> Callable[[Array], Array] | None:
-        """A function from one row (i,) to its output (o,), for one thread, or None.
-
-        Optional. It binds the parameters and its own memory, so that a single row costs no more
-        than its NumPy calls; ``predict`` uses it if all layers of a network have one.
-        """
-        return None
-
-    def program(self) -> tuple[Callable[..., Any], tuple[int, ...]] | None:
-        """The maker of a compiled program with this layer, and the layer as numbers, or None.
-
-        Optional. With compiled kernels, in float32, neighbours with the same maker run in one call;
-        see ``layerkit.execution.runner`` for what a maker gets.
-        """
-        return None
 
     def advice(self, ctx: Context) -> list[str]:
         """Warnings about the pass just fed through ``ctx``, one sentence each; usually none.

@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from layerkit.core.context import Arena, Array, Context, Shape
+from layerkit.core.arrays import Arrays
+from layerkit.core.context import Array, Context, Shape
 from layerkit.core.layer import Layer
-from layerkit.core.mmap_views import JoinedTensors, LayerTensors
+from layerkit.core.mmap_views import LayerTensors
 from layerkit.core.optimizer import Optimizer
 from layerkit.core.parts import Initializer
 from layerkit.core.planning import PlannedLayer, unusable, views_of
@@ -49,17 +50,17 @@ class Network:
         self.grads: Array | None = None
         self._params: Array | None = None
         self._known_shapes: dict[int, list[Shape]] = {}
+        self.kept: dict[str, Any] = {}  # what higher levels keep with a network: its recordings
         start = 0
         for p in self.planned:
             p.layer.span = slice(start, start + p.size)
             start += p.size
-        if mapped is None:
-            self._allocate()
+        if mapped is None or any(p.plan.joined for p in self.planned):
+            self._allocate(mapped)
         else:
             for p in self.planned:
                 p.layer.params = LayerTensors(mapped, p.name, p.plan.params)
                 p.layer.state = LayerTensors(mapped, p.name, p.plan.state)
-                p.layer.joined = JoinedTensors(p.layer.params, p.plan.joined)
 
     def _allocate(self, values: Mapping[str, Array] | None = None) -> None:
         """Allocate parameters and states, zero or as in ``values``."""
@@ -70,7 +71,7 @@ class Network:
             state = {n: np.zeros(s.shape, self.dtype) for n, s in p.plan.state.items()}
             for name, array in (views | state).items() if values is not None else ():
                 array[...] = values[f"{p.name}.{name}"]  # type: ignore[index]  # not None, see above
-            tables.append((views, joined, state))
+            tables.append((Arrays(views, "parameter"), joined, Arrays(state, "state")))
         # Everything is filled before any of it is visible: another thread may be predicting.
         for p, table in zip(self.planned, tables, strict=True):
             p.layer.params, p.layer.joined, p.layer.state = table
@@ -95,11 +96,6 @@ class Network:
     def layers(self) -> list[Layer]:
         """The layers in order of application."""
         return [p.layer for p in self.planned]
-
-    @property
-    def macs(self) -> int:
-        """Multiply-accumulate operations of one row."""
-        return sum(p.plan.macs for p in self.planned)
 
     def initialise(
         self, seed: int, initializer: Callable[[str | Mapping[str, Any]], Initializer]
@@ -131,7 +127,8 @@ class Network:
         if self.grads is None:
             self.grads = np.zeros(self.size, self.dtype)
             for p in self.planned:
-                p.layer.grads, p.layer.joined_grads = views_of(self.grads[p.layer.span], p.plan)
+                views, p.layer.joined_grads = views_of(self.grads[p.layer.span], p.plan)
+                p.layer.grads = Arrays(views, "gradient")
         return self.grads
 
     def contexts(
@@ -142,13 +139,12 @@ class Network:
         wants_dx: bool = False,
         keeps: bool = True,
     ) -> list[Context]:
-        """One context per layer for a pass; a loop that reuses them allocates nothing.
+        """One context per layer for a pass; a loop may use them again.
 
         ``streams`` gives each layer's random stream by its name; ``wants_dx`` says whether
         ``backprop`` returns the gradient of the network's input. Without ``keeps`` there can be no
         backprop, and the memory of a pass does not grow with the depth.
         """
-        arena = Arena()
         return [
             Context(
                 self.dtype,
@@ -156,7 +152,6 @@ class Network:
                 rng=None if streams is None else streams.get(p.name),
                 wants_dx=wants_dx or i > 0,
                 keeps=keeps,
-                arena=arena,
             )
             for i, p in enumerate(self.planned)
         ]
@@ -167,12 +162,11 @@ class Network:
         Raises PluginLoadError, which names the layer, if one raises or returns another shape or
         dtype than planned.
         """
-        rows = len(x)
-        arena = _shared_arena(contexts, rows)
-        shapes, dtype = self._shapes(rows), self.dtype
+        shapes, dtype = self._shapes(len(x)), self.dtype
         # Overflows are reported where they matter: in the loss, the outputs, the parameters.
         with np.errstate(all="ignore"):
             for p, ctx, shape in zip(self.planned, contexts, shapes[1:], strict=True):
+                ctx.begin()
                 try:
                     y = p.layer.feed(x, ctx)
                 except (LayerkitError, MemoryError):
@@ -181,8 +175,6 @@ class Network:
                     raise unusable(p.name, p.layer, _reason("feed", cause)) from cause
                 if type(y) is not np.ndarray or y.shape != shape or y.dtype is not dtype:
                     self._check_result(p, "feed", y, shape)
-                if not _shares(y, x):
-                    arena.turn()
                 x = y
         return x
 
@@ -192,9 +184,7 @@ class Network:
         Raises PluginLoadError, same as ``feed``.
         """
         self.allocate_grads()
-        rows = len(dy)
-        arena = _shared_arena(contexts, rows)
-        shapes, dtype = self._shapes(rows)[-2::-1], self.dtype
+        shapes, dtype = self._shapes(len(dy))[-2::-1], self.dtype
         with np.errstate(all="ignore"):
             for p, ctx, shape in zip(self.planned[::-1], contexts[::-1], shapes, strict=True):
                 try:
@@ -203,11 +193,9 @@ class Network:
                     raise
                 except Exception as cause:  # a plugin's code may raise anything
                     raise unusable(p.name, p.layer, _reason("backprop", cause)) from cause
-                if ctx.wants_dx:
-                    if type(dx) is not np.ndarray or dx.shape != shape or dx.dtype is not dtype:
-                        self._check_result(p, "backprop", dx, shape)
-                    if not _shares(dx, dy):
-                        arena.turn()
+                wrong = type(dx) is not np.ndarray or dx.shape != shape or dx.dtype is not dtype
+                if wrong and ctx.wants_dx:
+                    self._check_result(p, "backprop", dx, shape)
                 dy = dx
         return dy
 
@@ -321,20 +309,3 @@ def _reason(step: str, cause: Exception) -> str:
     if is_read_only(cause):
         return f"{step} wrote into its input or a parameter, which a layer must never do ({cause})"
     return f"{step} raised {type(cause).__name__}: {cause}"
-
-
-def _shared_arena(contexts: Sequence[Context], rows: int) -> Arena:
-    """The scratch memory of a pass over ``rows`` rows."""
-    arena = contexts[0].arena if contexts else Arena()
-    arena.begin(rows)
-    return arena
-
-
-def _shares(y: Array, x: Array) -> bool:
-    """Whether ``y`` may lie in the memory of ``x``: identity, dropout and reshapes pass it on."""
-    base = y.base
-    if base is None:
-        return y is x or x.base is y
-    if type(base) is not np.ndarray:
-        return bool(np.may_share_memory(y, x))
-    return y is x or base is x or base is x.base

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from layerkit.core.context import Array
-from layerkit.core.parts import Part, drop_inherited
+from layerkit.core.parts import Part
 from layerkit.threads import thread_count, together
 
 # A large update is cut into pieces for the cores. The bits do not change: a rule works element by
@@ -19,6 +19,8 @@ from layerkit.threads import thread_count, together
 _LARGE, _SHARES = 1 << 20, 4
 
 _Block = tuple[Array | None, Array, Array, list[Array], Array]  # mask, p, g, slots, scratch
+
+Kernel = Callable[[Array, Array, Sequence[Array], Mapping[str, float], Array | None], object]
 
 
 class Optimizer(Part, ABC):
@@ -37,11 +39,6 @@ class Optimizer(Part, ABC):
         Steps begun so far; 1 in the first.
     """
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Drop an inherited compiled rule if the subclass overrides ``rule``."""
-        super().__init_subclass__(**kwargs)
-        drop_inherited(cls, Optimizer, ("compiled_rule",), of=("rule",))
-
     slot_names: ClassVar[tuple[str, ...]] = ()
     """Names of the vectors that the rule keeps, one number per parameter, starting at 0."""
 
@@ -53,8 +50,9 @@ class Optimizer(Part, ABC):
     block: ClassVar[int] = 262_144
     """Elements per call of a rule: a few such blocks stay in the processor's cache."""
 
-    fast: bool = False
-    """Whether ``compiled_rule`` is used instead of ``rule``."""
+    kernel: Kernel | None = None
+    """What an engine made of ``rule``, called instead of it: ``kernel(p, g, slots, numbers,
+    decay)``, ``numbers`` the rate and steps by name, ``decay`` as below or None for 1."""
 
     decay: Array | float = 1.0
     """In a rule: 1 for the elements of this block that weight decay applies to, else 0."""
@@ -97,11 +95,14 @@ class Optimizer(Part, ABC):
         blocks = self._blocks.get(key)
         if blocks is None:
             blocks = self._blocks[key] = self._cut(span)
-        rule = self.compiled_rule if self.fast else self.rule
+        numbers = {"rate": self.rate, "steps": self.steps}
         for mask, p, g, slots, scratch in blocks:
+            if self.kernel is not None:
+                self.kernel(p, g, slots, numbers, mask)
+                continue
             if mask is not None:
                 self.decay = mask
-            rule(p, g, slots, scratch)
+            self.rule(p, g, slots, scratch)
 
     def _cut(self, span: slice) -> list[_Block]:
         """Views of equal blocks, made once: per step they would cost as much as 10,000 elements."""
@@ -125,7 +126,3 @@ class Optimizer(Part, ABC):
         (m,) may be used freely; g may be overwritten. Several blocks may be processed at once, so a
         rule keeps nothing in ``self``.
         """
-
-    def compiled_rule(self, p: Array, g: Array, slots: Sequence[Array], scratch: Array) -> None:
-        """``rule`` as a compiled kernel, called instead of it where ``fast``. Optional."""
-        self.rule(p, g, slots, scratch)

@@ -1,8 +1,7 @@
 """Parts: the contracts of activations, initializers, losses, schedules, metrics and data sources.
 
 A part has no state beyond its settings and registers under the entry point group of its kind.
-Layers and optimizers have their own files. Arrays are batch-first in shape; see
-``layerkit.core.layer`` for their memory.
+Layers and optimizers have their own files. Arrays are batch-first in shape.
 """
 
 from __future__ import annotations
@@ -10,13 +9,13 @@ from __future__ import annotations
 import inspect
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
 from layerkit.core.context import Array, Context, Shape
 from layerkit.core.rows import Rows
+from layerkit.core.version_one import accept_both_forms
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +43,7 @@ class Part:
     config_version: ClassVar[int] = 1
     """Version of the settings; raised when their meaning changes (see ``migrate``)."""
 
-    contract_version: ClassVar[int] = 1
+    contract_version: ClassVar[int] = 2
     """Version of layerkit's contract that the class is written for; layerkit refuses a class whose
     version it does not support (LK-105)."""
 
@@ -87,35 +86,24 @@ class Part:
 _SETTINGS: dict[type[Part], dict[str, inspect.Parameter]] = {}  # reading one takes 0.2 ms
 
 
-def drop_inherited(
-    cls: type[Part], base: type[Part], fast_paths: Sequence[str], *, of: Sequence[str]
-) -> None:
-    """Give ``cls`` the ``fast_paths`` of ``base`` if it overrides a method they are fast paths of.
-
-    Those it defines itself stay.
-    """
-    own = vars(cls).keys()
-    for name in fast_paths if own & set(of) else ():
-        if name not in own:
-            setattr(cls, name, vars(base)[name])
-
-
 class Activation(Part, ABC):
     """An elementwise function y = f(z) and the product of a gradient with its slope."""
 
     from_output: ClassVar[bool] = True
-    """True when f'(z) can be computed from y alone, so that ``feed`` may overwrite z."""
+    """Of contract version 1: whether a layer may let y overwrite z. Always False in version 2."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Let parts of contract version 1 and 2 call each other."""
+        super().__init_subclass__(**kwargs)
+        accept_both_forms(cls)
 
     @abstractmethod
-    def feed(self, z: Array, out: Array) -> Array:
-        """Write f(z) to ``out`` (may be z itself if ``from_output``) and return it; any shape."""
+    def feed(self, z: Array) -> Array:
+        """f(z), any shape; never writes to z, and may return z itself."""
 
     @abstractmethod
-    def backprop(self, dy: Array, z: Array, y: Array, out: Array) -> Array:
-        """Write dy * f'(z) to ``out`` (may be dy itself, never z or y) and return it.
-
-        If ``from_output``, z may be y; use only y then.
-        """
+    def backprop(self, dy: Array, z: Array, y: Array) -> Array:
+        """dL/dz = dy * f'(z), where y = f(z); never writes to dy, z or y, may return dy itself."""
 
 
 class Initializer(Part, ABC):
@@ -132,11 +120,6 @@ class Loss(Part, ABC):
     target: ClassVar[Target]
     link: ClassVar[Link]
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Drop an inherited compiled kernel if the subclass overrides what it stands for."""
-        super().__init_subclass__(**kwargs)
-        drop_inherited(cls, Loss, ("compiled_judge",), of=("feed", "backprop"))
-
     @abstractmethod
     def feed(self, scores: Array, targets: Array, ctx: Context) -> Array:
         """Loss of each row (n,) for scores (n, k) and targets of kind ``target``."""
@@ -144,15 +127,6 @@ class Loss(Part, ABC):
     @abstractmethod
     def backprop(self, weights: Array, ctx: Context) -> Array:
         """dL/dscores (n, k) for L = sum_i weights_i * loss_i, weights (n,)."""
-
-    def compiled_judge(
-        self, scores: Array, targets: Array, weights: Array, out: Array
-    ) -> float | None:
-        """``feed`` and ``backprop`` in one compiled kernel: L, and dL/dscores in ``out`` (n, k).
-
-        Optional; None where there is no kernel for such arrays, with ``out`` unchanged.
-        """
-        return None
 
 
 class Schedule(Part, ABC):

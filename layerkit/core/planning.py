@@ -1,7 +1,9 @@
 """Planning a network: shapes and parameters of its layers, before anything is allocated.
 
 ``plan_layers`` asks each layer for its plan, for the output shape of the one before it, and checks
-the plan against the contract. ``views_of`` lays the parameters out in a flat vector.
+the plan against the contract. ``views_of`` lays the parameters out in a flat vector: the matrices
+of a layer with equally many rows lie side by side, so that one product of an input serves all of
+them, then everything else, both in declared order.
 """
 
 from __future__ import annotations
@@ -11,10 +13,9 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
-
 from layerkit.core.context import Array, Shape
 from layerkit.core.layer import Layer, Plan
+from layerkit.core.version_one import fault_of_joined
 from layerkit.display import quoted
 from layerkit.errors import PluginLoadError, PluginProblem, ShapeError, SpecError
 
@@ -33,6 +34,11 @@ class PlannedLayer(NamedTuple):
     def size(self) -> int:
         """Number of trained parameters."""
         return sum(p.size for p in self.plan.params.values())
+
+    @property
+    def eager(self) -> bool:
+        """Whether the layer's methods are run as written: it asks for it, or is of version 1."""
+        return self.layer.eager or self.layer.contract_version < 2
 
 
 def plan_layers(layers: Sequence[tuple[str, Layer]], in_shape: Shape) -> list[PlannedLayer]:
@@ -85,37 +91,41 @@ def _check_plan(name: str, layer: Layer, plan: object) -> None:
             raise unusable(name, layer, reason)
     if both := plan.params.keys() & plan.state.keys():
         raise unusable(name, layer, f"{min(both)!r} names both a parameter and a state")
-    parts = [part for group in plan.joined.values() for part in group]
-    if len(set(parts)) < len(parts) or not plan.params.keys() >= set(parts):
-        raise unusable(name, layer, "joined must list parameters only, each of them once")
-    for group in plan.joined.values():
-        if len({plan.params[p].shape[:-1] for p in group}) != 1 or not plan.params[group[0]].shape:
-            reason = f"joined {group}: their shapes may differ in the last axis only"
-            raise unusable(name, layer, reason)
+    if plan.joined and (wrong := fault_of_joined(plan)):
+        raise unusable(name, layer, wrong)
 
 
 def views_of(flat: Array, plan: Plan) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Views of ``flat`` (size,) by parameter name, and of the joined matrices by their names.
+    """Views of ``flat`` (size,) by parameter name, in declared order, and of ``Plan.joined`` ones.
 
-    Joined parameters are column blocks of one matrix; the others follow one after the other.
+    The latter are of version 1: the wholes of parameters that lie side by side, by their names.
     """
-    views: dict[str, Array] = {}
-    wholes: dict[str, Array] = {}
+    views = dict.fromkeys(plan.params, flat)
+    groups = list(plan.joined.values()) or _side_by_side(plan)
+    wholes = []
     start = 0
-
-    def take(shape: Shape) -> Array:
-        nonlocal start
-        start += math.prod(shape)
-        return flat[start - math.prod(shape) : start].reshape(shape)
-
-    for group, parts in plan.joined.items():
-        widths = [plan.params[p].shape[-1] for p in parts]
-        whole = take((*plan.params[parts[0]].shape[:-1], sum(widths)))
-        edges = np.cumsum([0, *widths]).tolist()
-        for part, low, high in zip(parts, edges, edges[1:], strict=False):
-            views[part] = whole[..., low:high]
-        wholes[group] = whole
+    for group in groups:
+        shapes = [plan.params[name].shape for name in group]
+        shape = *shapes[0][:-1], sum(shape[-1] for shape in shapes)
+        stop = start + math.prod(shape)
+        whole = flat[start:stop].reshape(shape)
+        low, start = 0, stop
+        for name, one in zip(group, shapes, strict=True):
+            views[name] = whole[..., low : low + one[-1]]
+            low += one[-1]
+        wholes.append(whole)
+    placed = {name for group in groups for name in group}
     for name, param in plan.params.items():
-        if name not in views:
-            views[name] = take(param.shape)
-    return {name: views[name] for name in plan.params}, wholes
+        if name not in placed:
+            views[name] = flat[start : start + param.size].reshape(param.shape)
+            start += param.size
+    return views, dict(zip(plan.joined, wholes, strict=False))
+
+
+def _side_by_side(plan: Plan) -> list[list[str]]:
+    """The matrices by their numbers of rows."""
+    groups: dict[int, list[str]] = {}
+    for name, param in plan.params.items():
+        if len(param.shape) == 2:
+            groups.setdefault(param.shape[0], []).append(name)
+    return list(groups.values())

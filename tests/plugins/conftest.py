@@ -22,7 +22,6 @@ import os, pathlib
 pathlib.Path(os.environ["MARKS"], __name__).touch()
 """
 LAYER = """
-import numpy as np
 from layerkit import Layer, Param, Plan
 
 
@@ -35,7 +34,7 @@ class Part(Layer):
         self.scale = scale
 
     def plan(self, in_shape):
-        return Plan(in_shape, {{"w": Param(in_shape, self.scale)}}, macs=in_shape[0])
+        return Plan(in_shape, {{"w": Param(in_shape, self.scale)}})
 
     def feed(self, x, ctx):
         ctx.save(x)
@@ -43,7 +42,7 @@ class Part(Layer):
 
     def backprop(self, dy, ctx):
         (x,) = ctx.saved
-        np.sum(dy * x, axis=0, out=self.grads["w"])
+        self.grads["w"] = (dy * x).sum(axis=0)
         return dy * self.params["w"]
 """
 
@@ -159,7 +158,7 @@ def crowd(tmp_path_factory: pytest.TempPathFactory) -> Site:
     made.add("acme-one", {"acme.twice": "acme_one:Part", "acme.once": "acme_once:Part"})
     made.add("acme-two", {"acme.twice": "acme_two:Part"}, version="2.0")
     made.add("acme-thief", {"dense": "acme_thief:Part"})
-    made.add("acme-new", {"acme.new": "acme_new:Part"}, last="Part.contract_version = 2")
+    made.add("acme-new", {"acme.new": "acme_new:Part"}, last="Part.contract_version = 3")
     made.add("acme-later", {"acme.later": "acme_later:Part"}, requires="layerkit>=9", version="3.1")
     made.add("acme-stale", {"acme.stale": "acme_stale:Gone"})
     made.add("acme-gone", {}, entry_points="[layerkit.layers]\nacme.gone = acme_gone:Part\n")

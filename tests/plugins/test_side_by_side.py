@@ -23,7 +23,7 @@ FAILURES = {
     "acme.stale": ("LK-103", "acme-stale 1.0", "acme_stale:Gone", "uninstall acme-stale"),
     "acme.gone": ("LK-103", "acme-gone 1.0", "No module named", "uninstall acme-gone"),
     "acme.twice": ("LK-104", "acme-one 1.0", "acme-two 2.0", "uninstall all but one"),
-    "acme.new": ("LK-105", "acme-new 1.0", "contract version 2", "--upgrade layerkit"),
+    "acme.new": ("LK-105", "acme-new 1.0", "contract version 3", "--upgrade layerkit"),
     "acme.later": ("LK-105", "acme-later 3.1", "requires layerkit>=9", "--upgrade layerkit"),
     "acme.nowhere": ("LK-101", "acme.nowhere", "unknown layer type", "installed layers"),
 }

@@ -31,10 +31,47 @@ def test_why_of_a_good_one(site: Site) -> None:
     done = site.run("plugins", "why", "acme.good")
     assert (done.code, done.err) == (0, "")
     assert done.out.startswith("acme.good (layers): acme-good 1.0\n")
-    for word in (str(site.folder), "acme_good:Part", "requires  layerkit>=0.1,<9", "contract  1"):
+    for word in (str(site.folder), "acme_good:Part", "requires  layerkit>=0.1,<9", "contract  2"):
         assert word in done.out
     assert "modules   1 (acme_good 1)" in done.out
+    assert "recorded  yes\n" in done.out
     assert done.marks == {"acme_good"}
+
+
+STEERED = """
+def feed(self, x, ctx):
+    ctx.save(x)
+    return x * self.params["w"] if x.sum() > 0 else -x
+Part.feed = feed
+"""
+
+
+def test_why_of_one_that_cannot_be_recorded_names_the_line(site: Site) -> None:
+    site.add("acme-steered", {"acme.steered": "acme_steered:Part"}, last=STEERED)
+    done = site.run("plugins", "why", "acme.steered")
+    code = (site.folder / "acme_steered.py").read_text().split("\n")
+    line = next(i for i, text in enumerate(code, 1) if "x.sum() > 0" in text)
+    assert done.code == 0  # it can be used
+    start = (
+        f"recorded  no, it runs as it is written: acme_steered.py:{line}: the numbers of an array"
+    )
+    assert start in done.out
+    (reason,) = site.run("plugins", "why", "acme.steered", "--json").json["reasons"]
+    assert reason["claims"][0]["import"]["recorded"].startswith("no, it runs as it is written")
+
+
+def test_why_of_one_whose_example_fails(site: Site) -> None:
+    last = "Part.examples = classmethod(lambda cls: [({'scale': 1.0}, None)])"
+    site.add("acme-odd", {"acme.odd": "acme_odd:Part"}, last=last)
+    done = site.run("plugins", "why", "acme.odd")
+    assert done.code == 0
+    assert "recorded  not known: its first example raised TypeError" in done.out
+    site.add("acme-ends", {"acme.ends": "acme_ends:Part"}, last=STEERED.replace("ctx.save", "exit"))
+    assert site.run("plugins", "why", "acme.ends").code == 0
+
+
+def test_why_of_other_kinds_says_nothing_of_recording(site: Site) -> None:
+    assert "recorded" not in site.run("plugins", "why", "adam").out
 
 
 def test_why_of_a_broken_one_gives_its_traceback_and_what_it_printed(site: Site) -> None:

@@ -58,11 +58,28 @@ def _tried(load: Callable[[], Any], target: str, printed: BinaryIO) -> dict[str,
     report["seconds"] = time.perf_counter() - start
     new = set(sys.modules) - before
     report["modules"] = sorted(m for m in new if m.partition(".")[0] not in ("layerkit", "numpy"))
+    if "code" not in report and hasattr(part, "plan"):
+        report["recorded"] = _recorded(part)
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     printed.seek(0)
     report["printed"] = printed.read(4 * _LIMIT).decode("utf-8", "replace")[:_LIMIT]
     return report
+
+
+def _recorded(layer: Any) -> str:
+    """Whether the layer, as in its first example, is recorded; if not, why."""
+    from layerkit.recording.arrays import NotRecorded
+    from layerkit.recording.record import record
+
+    try:
+        config, shape = layer.examples()[0]
+        record(layer(**config), tuple(shape), "float32", training=True, keeps=True)
+    except NotRecorded as refusal:
+        return f"no, it runs as it is written: {refusal}"
+    except BaseException as error:  # noqa: BLE001  # any error is part of the report
+        return f"not known: its first example raised {type(error).__name__}: {error}"
+    return "yes"
 
 
 def _described(error: BaseException, target: str) -> dict[str, Any]:

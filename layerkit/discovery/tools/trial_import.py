@@ -36,6 +36,7 @@ class ImportResult:
     stale: bool = False  # its entry point names a module or attribute that does not exist
     contract_version: int | None = None  # None if there is no class
     config_version: int | None = None
+    recorded: str | None = None  # of a layer: "yes", or why it runs as it is written
 
     @property
     def ok(self) -> bool:

@@ -4,7 +4,7 @@
 
     t     = tanh(min(z, 0) / 2)                        any shape; t in [-1, 0]
     y     = max(z, 0) + alpha * 2 t / (1 - t)          exp(x) - 1 = 2 t / (1 - t), t = tanh(x / 2)
-    f'    = min(y, 0) + alpha + (1 - alpha) (y > 0)    1 where z > 0, else y + alpha; f'(0) = alpha
+    f'    = min(y, 0) + alpha + (1 - alpha) [y > 0]    1 where z > 0, else y + alpha; f'(0) = alpha
     dL/dz = dy * f'
 
 The tanh form keeps all digits near 0, where exp z - 1 loses them, and is three times as fast as
@@ -32,20 +32,14 @@ class Elu(Activation):
     def __init__(self, *, alpha: Positive = 1.0) -> None:
         self.alpha = alpha
 
-    def feed(self, z: Array, out: Array) -> Array:
-        """Write y = max(z, 0) + alpha * 2 t / (1 - t), t = tanh(min(z, 0) / 2)."""
-        t = np.minimum(z, 0)
-        np.subtract(z, t, out)  # max(z, 0)
-        t *= 0.5
-        np.tanh(t, t)
-        np.divide(t, 1 - t, t)
-        t *= 2 * self.alpha
-        return np.add(out, t, out)
+    def feed(self, z: Array) -> Array:
+        """Return y = max(z, 0) + alpha * 2 t / (1 - t), t = tanh(min(z, 0) / 2)."""
+        t = np.tanh(0.5 * np.minimum(z, 0))
+        return np.maximum(z, 0) + (2 * self.alpha) * (t / (1 - t))
 
-    def backprop(self, dy: Array, z: Array, y: Array, out: Array) -> Array:
-        """Write dL/dz = dy * (min(y, 0) + alpha + (1 - alpha) (y > 0))."""
-        slope = np.minimum(y, 0)
-        slope += self.alpha
+    def backprop(self, dy: Array, z: Array, y: Array) -> Array:
+        """Return dL/dz = dy * (min(y, 0) + alpha + (1 - alpha) [y > 0])."""
+        slope = np.minimum(y, 0) + self.alpha
         if self.alpha != 1:
-            slope += np.greater(y, 0) * y.dtype.type(1 - self.alpha)
-        return np.multiply(dy, slope, out)
+            slope = slope + (1 - self.alpha) * (y > 0).astype(y.dtype)
+        return dy * slope

@@ -49,49 +49,31 @@ def _powers(terms: int) -> tuple[float, ...]:
     return tuple(float(c) for c in cheb2poly(_CHEBYSHEV[:terms])[::-1])
 
 
-def _tail(z: Array) -> tuple[Array, Array, Array]:
-    """(a, q, e) of the equations above."""
+def _tail(z: Array) -> tuple[Array, Array]:
+    """(q, e) of the equations above."""
     with np.errstate(over="ignore"):
-        e = np.square(z)
-    e *= -0.5
-    np.exp(e, e)
-    a = np.abs(z)
-    x = a * math.sqrt(0.5)
-    t, q = x - 3.75, x + 3.75
-    t /= q
+        e = np.exp(-0.5 * np.square(z))
+    x = math.sqrt(0.5) * np.abs(z)
+    t = (x - 3.75) / (x + 3.75)
     first, second, *rest = _powers(12 if z.dtype == np.float32 else 24)
-    np.multiply(t, first, q)
-    q += second
+    P = first * t + second
     for c in rest:
-        q *= t
-        q += c
-    q *= e
-    x *= 4
-    x += 2
-    q /= x
-    return a, q, e
+        P = P * t + c
+    return P * e / (4 * x + 2), e
 
 
 class Gelu(Activation):
     """y = z Phi(z), Phi the distribution function of the standard normal."""
 
     type_name = "gelu"
-    from_output = False
 
-    def feed(self, z: Array, out: Array) -> Array:
-        """Write y = max(z, 0) - a q."""
-        a, q, _ = _tail(z)
-        np.maximum(z, 0, out=out)
-        return np.subtract(out, np.multiply(a, q, q), out)
+    def feed(self, z: Array) -> Array:
+        """Return y = max(z, 0) - a q."""
+        q, _ = _tail(z)
+        return np.maximum(z, 0) - np.abs(z) * q
 
-    def backprop(self, dy: Array, z: Array, y: Array, out: Array) -> Array:
-        """Write dL/dz = dy * (Phi + z e / sqrt(2 pi))."""
-        _, q, e = _tail(z)
-        slope: Array = q * -2
-        slope += 1
-        slope *= np.greater(z, 0)
-        slope += q
-        e *= z
-        e *= 1 / math.sqrt(2 * math.pi)
-        slope += e
-        return np.multiply(dy, slope, out)
+    def backprop(self, dy: Array, z: Array, y: Array) -> Array:
+        """Return dL/dz = dy * (Phi + z e / sqrt(2 pi))."""
+        q, e = _tail(z)
+        Phi = q + (z > 0) * (1 - 2 * q)
+        return dy * (Phi + z * e * (1 / math.sqrt(2 * math.pi)))

@@ -3,7 +3,7 @@
 ::
 
     y     = max(z, slope * z)                          any shape; 0 <= slope < 1
-    dL/dz = dy * (slope + (1 - slope) * (y > 0))       f'(0) = slope by choice
+    dL/dz = dy * max([y > 0], slope)                   [.] is 1 or 0; f'(0) = slope by choice
 
 y > 0 exactly where z > 0, so the slope can be computed from y.
 
@@ -29,13 +29,10 @@ class LeakyRelu(Activation):
     def __init__(self, *, slope: Fraction = 0.01) -> None:
         self.slope = slope
 
-    def feed(self, z: Array, out: Array) -> Array:
-        """Write y = max(z, slope * z)."""
-        return np.maximum(z, z * self.slope, out=out)
+    def feed(self, z: Array) -> Array:
+        """Return y = max(z, slope * z)."""
+        return np.maximum(z, self.slope * z)
 
-    def backprop(self, dy: Array, z: Array, y: Array, out: Array) -> Array:
-        """Write dL/dz = dy * (slope + (1 - slope) * (y > 0))."""
-        slope: Array = np.greater(y, 0).astype(y.dtype)
-        slope *= 1 - self.slope
-        slope += self.slope
-        return np.multiply(dy, slope, out)
+    def backprop(self, dy: Array, z: Array, y: Array) -> Array:
+        """Return dL/dz = dy * max([y > 0], slope)."""
+        return dy * np.maximum((y > 0).astype(y.dtype), self.slope)

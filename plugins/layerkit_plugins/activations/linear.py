@@ -11,8 +11,6 @@ section 6.2.2.1 (linear units).
 
 from __future__ import annotations
 
-import numpy as np
-
 from layerkit import Activation, Array
 
 __all__ = ["Linear"]
@@ -23,14 +21,10 @@ class Linear(Activation):
 
     type_name = "linear"
 
-    def feed(self, z: Array, out: Array) -> Array:
-        """Write y = z; nothing is copied where ``out`` is z."""
-        if out is not z:
-            np.copyto(out, z)
-        return out
+    def feed(self, z: Array) -> Array:
+        """Return y = z."""
+        return z
 
-    def backprop(self, dy: Array, z: Array, y: Array, out: Array) -> Array:
-        """Write dL/dz = dy; nothing is copied where ``out`` is dy."""
-        if out is not dy:
-            np.copyto(out, dy)
-        return out
+    def backprop(self, dy: Array, z: Array, y: Array) -> Array:
+        """Return dL/dz = dy."""
+        return dy

@@ -4,7 +4,7 @@
 
     t     = tanh(min(z, 0) / 2)                        any shape; t in [-1, 0]
     y     = lambda (max(z, 0) + alpha * 2 t / (1 - t)) exp(x) - 1 = 2 t / (1 - t), t = tanh(x / 2)
-    f'    = min(y, 0) + lambda alpha + lambda (1 - alpha) (y > 0)
+    f'    = min(y, 0) + lambda alpha + lambda (1 - alpha) [y > 0]
           = lambda where z > 0, else y + lambda alpha; f'(0) = lambda alpha by choice
     dL/dz = dy * f'
 
@@ -31,20 +31,12 @@ class Selu(Activation):
 
     type_name = "selu"
 
-    def feed(self, z: Array, out: Array) -> Array:
-        """Write y = lambda (max(z, 0) + alpha * 2 t / (1 - t)), t = tanh(min(z, 0) / 2)."""
-        t = np.minimum(z, 0)
-        np.subtract(z, t, out)  # max(z, 0)
-        t *= 0.5
-        np.tanh(t, t)
-        np.divide(t, 1 - t, t)
-        t *= 2 * _ALPHA
-        np.add(out, t, out)
-        return np.multiply(out, _LAMBDA, out)
+    def feed(self, z: Array) -> Array:
+        """Return y = lambda (max(z, 0) + alpha * 2 t / (1 - t)), t = tanh(min(z, 0) / 2)."""
+        t = np.tanh(0.5 * np.minimum(z, 0))
+        return _LAMBDA * (np.maximum(z, 0) + (2 * _ALPHA) * (t / (1 - t)))
 
-    def backprop(self, dy: Array, z: Array, y: Array, out: Array) -> Array:
-        """Write dL/dz = dy * (min(y, 0) + lambda alpha + lambda (1 - alpha) (y > 0))."""
-        slope = np.minimum(y, 0)
-        slope += _LAMBDA * _ALPHA
-        slope += np.greater(y, 0) * y.dtype.type(_LAMBDA * (1 - _ALPHA))
-        return np.multiply(dy, slope, out)
+    def backprop(self, dy: Array, z: Array, y: Array) -> Array:
+        """Return dL/dz = dy * (min(y, 0) + lambda alpha + lambda (1 - alpha) [y > 0])."""
+        above = (y > 0).astype(y.dtype)
+        return dy * (np.minimum(y, 0) + _LAMBDA * _ALPHA + _LAMBDA * (1 - _ALPHA) * above)

@@ -27,16 +27,11 @@ class Sigmoid(Activation):
 
     type_name = "sigmoid"
 
-    def feed(self, z: Array, out: Array) -> Array:
-        """Write y = 1 / (1 + exp(-z))."""
-        np.negative(z, out)
+    def feed(self, z: Array) -> Array:
+        """Return y = 1 / (1 + exp(-z))."""
         with np.errstate(over="ignore"):
-            np.exp(out, out)
-        np.add(out, 1, out)
-        return np.divide(1, out, out)
+            return 1 / (1 + np.exp(-z))
 
-    def backprop(self, dy: Array, z: Array, y: Array, out: Array) -> Array:
-        """Write dL/dz = dy * y (1 - y)."""
-        slope = np.subtract(1, y, None if out is dy else out)
-        slope *= y
-        return np.multiply(dy, slope, out)
+    def backprop(self, dy: Array, z: Array, y: Array) -> Array:
+        """Return dL/dz = dy * y (1 - y)."""
+        return dy * (y * (1 - y))

@@ -30,22 +30,13 @@ class Softplus(Activation):
 
     type_name = "softplus"
 
-    def feed(self, z: Array, out: Array) -> Array:
-        """Write y = max(z, 0) + log(1 + exp(-|z|))."""
-        e = np.abs(z)
-        np.negative(e, e)
-        np.exp(e, e)
-        u = e + 1
-        e -= u - 1
-        e /= u
-        e += np.log(u, u)
-        np.maximum(z, 0, out=out)
-        return np.add(out, e, out)
+    def feed(self, z: Array) -> Array:
+        """Return y = max(z, 0) + log(1 + exp(-|z|))."""
+        e = np.exp(-np.abs(z))
+        u = 1 + e
+        return np.maximum(z, 0) + ((e - (u - 1)) / u + np.log(u))
 
-    def backprop(self, dy: Array, z: Array, y: Array, out: Array) -> Array:
-        """Write dL/dz = dy * 2 t / (1 + t), t = tanh(y / 2)."""
-        t = y * 0.5
-        np.tanh(t, t)
-        np.divide(t, 1 + t, t)
-        t *= 2
-        return np.multiply(dy, t, out)
+    def backprop(self, dy: Array, z: Array, y: Array) -> Array:
+        """Return dL/dz = dy * 2 t / (1 + t), t = tanh(y / 2)."""
+        t = np.tanh(0.5 * y)
+        return dy * (2 * (t / (1 + t)))

@@ -28,31 +28,14 @@ Source: Jae Duk Seo, "Only Numpy: Implementing Highway Network, OOP approach wit
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from layerkit import (
-    Array,
-    Context,
-    Layer,
-    Param,
-    Plan,
-    Shape,
-    ShapeError,
-    activation,
-    matmul,
-    matmul_both,
-    sum_rows,
-)
+from layerkit import Array, Context, Layer, Param, Plan, Shape, ShapeError, activation
 from layerkit.fields import ActivationName, InitializerName, Size
-from layerkit_plugins.compiled import PROJECTION, code_of, kernels
 
 __all__ = ["Projection"]
-
-Memory = tuple[Array, Array, Array, Array]
-"""a (3 o, n), aH or H above C above aA or A; H, A and P (o, n)."""
 
 
 class Projection(Layer):
@@ -97,170 +80,62 @@ class Projection(Layer):
         use_bias: bool = True,
         freeze: bool = False,
     ) -> None:
-        self.units = units
-        self.activation = activation
-        self.gate_bias = gate_bias
-        self.carry_activation = carry_activation
-        self.carry_initializer = carry_initializer
-        self.initializer = initializer
-        self.use_bias = use_bias
-        self.freeze = freeze
+        self.units, self.activation, self.initializer = units, activation, initializer
+        self.carry_activation, self.carry_initializer = carry_activation, carry_initializer
+        self.gate_bias, self.use_bias, self.freeze = gate_bias, use_bias, freeze
 
     @classmethod
     def examples(cls) -> list[tuple[dict[str, Any], Shape]]:
         """Sample (settings, input shape) pairs for tests."""
+        others = {"activation": "silu", "carry_activation": "gelu", "carry_initializer": "eye"}
         return [
             ({"units": 3, "activation": "tanh"}, (4,)),
-            (
-                {
-                    "units": 4,
-                    "activation": "silu",
-                    "carry_activation": "gelu",
-                    "carry_initializer": "eye",
-                    "use_bias": False,
-                },
-                (2,),
-            ),
+            ({"units": 4, "use_bias": False, **others}, (2,)),
             ({"units": 1, "activation": "tanh", "freeze": True}, (1,)),
         ]
 
     def plan(self, in_shape: Shape) -> Plan:
-        """WH, WT, WA (i, o), bH, bT, bA (o,); 3 i o multiply-adds per row."""
+        """WH, WT, WA (i, o), bH, bT, bA (o,)."""
         if len(in_shape) != 1:
             raise ShapeError(f"expected rows with one axis, got shape {list(in_shape)}")
         i, o = in_shape[0], self.units
-        params = {
-            "WH": Param((i, o), self.initializer),
-            "WT": Param((i, o), self.initializer),
-            "WA": Param((i, o), self.carry_initializer),
-            "bH": Param((o,)),
-            "bT": Param((o,), self.gate_bias),
-            "bA": Param((o,)),
-        }
-        joined = {"W": ("WH", "WT", "WA"), "b": ("bH", "bT", "bA")}
-        if not self.use_bias:
-            del params["bH"], params["bA"], joined["b"]
-        return Plan((o,), params, macs=3 * i * o, joined=joined)
-
-    # Buffers are (3 o, n), H above T above A: one product fills all, and each third is contiguous.
+        W, WA = Param((i, o), self.initializer), Param((i, o), self.carry_initializer)
+        b, bT = Param((o,)), Param((o,), self.gate_bias)
+        biases = {"bH": b, "bT": bT, "bA": b} if self.use_bias else {"bT": bT}
+        return Plan((o,), {"WH": W, "WT": W, "WA": WA, **biases})
 
     def feed(self, x: Array, ctx: Context) -> Array:
         """Outputs y (n, o) for x (n, i)."""
-        step, memory = ctx.bound(self._bind_feed, len(x))
-        ctx.save(x, memory)
-        return step(x)
+        p = self.params
+        aH, aT, aA = x @ p["WH"], x @ p["WT"] + p["bT"], x @ p["WA"]
+        if self.use_bias:
+            aH, aA = aH + p["bH"], aA + p["bA"]
+        H = activation(self.activation).feed(aH)
+        A = activation(self.carry_activation).feed(aA)
+        C = 1 / (1 + np.exp(aT))  # where exp is infinite, C is 0: the exact limit
+        P = C * (H - A)
+        ctx.save(x, aH, H, aA, A, C, P)
+        return H - P
 
     def backprop(self, dy: Array, ctx: Context) -> Array:
-        """Gradient dL/dx (n, i); writes the gradients of WH, WT, WA, bH, bT, bA."""
-        x, memory = ctx.saved
-        return ctx.bound(self._bind_backprop, memory)(x, dy)
-
-    def _bind_feed(self, n: int, ctx: Context) -> tuple[Callable[[Array], Array], Memory]:
-        """``feed`` of n rows with everything but x bound, and the memory that backprop reads."""
-        o, keeps, one, W = self.units, ctx.keeps, np.ones((), ctx.dtype), self.joined["W"].T
-        f, fA = activation(self.activation), activation(self.carry_activation)
-        a, P = ctx.buffer("a", (3 * o, n)), ctx.buffer("P", (o, n))
-        aH, aT, aA = a[:o], a[o : 2 * o], a[2 * o :]
-        H = aH if f.from_output else ctx.buffer("H", (o, n))
-        A = aA if fA.from_output else ctx.buffer("A", (o, n))
-        C, y = aT, ctx.buffer("y", (o, n)) if keeps else P
-        z, b = (a, self.joined["b"]) if self.use_bias else (aT, self.params["bT"])
-        b, rows = b[:, None], y.T
-
-        def step(x: Array) -> Array:
-            matmul(W, x.T, a)
-            np.add(z, b, z)
-            f.feed(aH, H)
-            fA.feed(aA, A)
-            np.exp(aT, aT)  # where this is infinite, C is 0: the exact limit
-            np.add(aT, one, aT)
-            np.subtract(H, A, P)
-            if keeps:
-                np.divide(one, aT, C)
-                np.multiply(P, C, P)
-            else:
-                np.divide(P, aT, P)
-            np.subtract(H, P, y)
-            return rows
-
-        return step, (a, H, A, P)
-
-    def _bind_backprop(self, memory: Memory, ctx: Context) -> Callable[[Array, Array], Array]:
-        """``backprop`` with everything but x and dy bound."""
-        a, H, A, P = memory
-        o, n = P.shape
-        aH, C, aA = a[:o], a[o : 2 * o], a[2 * o :]
-        f, fA = activation(self.activation), activation(self.carry_activation)
-        da, gA, gH = (ctx.scratch(b, (k, n)) for b, k in (("da", 3 * o), ("gA", o), ("gH", o)))
-        dH, dT, dA = da[:o], da[o : 2 * o], da[2 * o :]
-        product = self._bind_product(da, ctx)
-
-        def step(x: Array, dy: Array) -> Array:
-            G = dy.T
-            np.multiply(G, C, gA)
-            np.subtract(G, gA, gH)
-            np.multiply(gH, P, dT)
-            f.backprop(gH, aH, H, dH)
-            fA.backprop(gA, aA, A, dA)
-            return product(x, dy)
-
-        return step
-
-    def _bind_product(self, da: Array, ctx: Context) -> Callable[[Array, Array], Array]:
-        """Gradients of the parameters and of x from da (3 o, n), dH above dT above dA."""
-        W, dW, da_rows, o = self.joined["W"], self.joined_grads["W"], da.T, self.units
-        dz, db = da, self.joined_grads.get("b")
-        if db is None:
-            dz, db = da[o : 2 * o], self.grads["bT"]
-        dx = ctx.scratch("dx", (len(W), da.shape[1])) if ctx.wants_dx else None
-
-        def product(x: Array, dy: Array) -> Array:
-            sum_rows(dz, db)
-            if dx is None:
-                matmul(x.T, da_rows, dW)
-                return dy
-            matmul_both(
-                (x.T, da_rows, dW),
-                (W, da, dx),
-            )
-            return dx.T
-
-        return product
-
-    def row_feed(self) -> Callable[[Array], Array]:
-        """``feed`` of one row as a vector, with everything but x bound."""
-        W, o, kind = self.joined["W"], self.units, self.joined["W"].dtype
-        feed_H, feed_A = activation(self.activation).feed, activation(self.carry_activation).feed
-        a, H, A, P = (np.empty(size, kind) for size in (3 * o, o, o, o))
-        aH, aT, aA, one = a[:o], a[o : 2 * o], a[2 * o :], np.ones((), kind)
-        b, ab = (self.joined["b"], a) if self.use_bias else (self.params["bT"], aT)
-
-        def feed(x: Array) -> Array:
-            np.dot(x, W, a)
-            np.add(ab, b, ab)
-            feed_H(aH, H)
-            feed_A(aA, A)
-            np.exp(aT, aT)
-            np.add(aT, one, aT)
-            np.subtract(H, A, P)
-            np.divide(P, aT, P)
-            return np.subtract(H, P, P)
-
-        return feed
-
-    def program(self) -> tuple[Callable[..., Any], tuple[int, ...]] | None:
-        """The compiled program, None for an activation without kernels."""
-        f, fA = activation(self.activation), activation(self.carry_activation)
-        code, code_A = code_of(f), code_of(fA)
-        if code is None or code_A is None or not fA.from_output:
-            return None
-        return kernels("program").Program.of, (PROJECTION, code, code_A, int(self.use_bias))
+        """Gradient dL/dx (n, i); sets the gradients of WH, WT, WA, bH, bT, bA."""
+        x, aH, H, aA, A, C, P = ctx.saved
+        p, grads = self.params, self.grads
+        gA = dy * C
+        gH = dy - gA
+        dT = gH * P
+        dH = activation(self.activation).backprop(gH, aH, H)
+        dA = activation(self.carry_activation).backprop(gA, aA, A)
+        grads["WH"], grads["WT"], grads["WA"] = x.T @ dH, x.T @ dT, x.T @ dA
+        if self.use_bias:
+            grads["bH"], grads["bA"] = dH.sum(axis=0), dA.sum(axis=0)
+        grads["bT"] = dT.sum(axis=0)
+        return dH @ p["WH"].T + dT @ p["WT"].T + dA @ p["WA"].T
 
     def advice(self, ctx: Context) -> list[str]:
         """A warning if nearly all values of the carry have no slope left."""
-        _, (a, _, A, _) = ctx.saved
-        aA = a[2 * self.units :]
-        slope = activation(self.carry_activation).backprop(np.ones_like(A), aA, A, np.empty_like(A))
+        _, _, _, aA, A, _, _ = ctx.saved
+        slope = activation(self.carry_activation).backprop(np.ones_like(A), aA, A)
         flat = float(np.mean(np.abs(slope) < 1e-3)) if slope.size else 0.0
         if flat < 0.9:
             return []

@@ -34,19 +34,15 @@ class Huber(Loss):
 
     def feed(self, scores: Array, targets: Array, ctx: Context) -> Array:
         """Return loss = mean of c (r - c / 2), (n,)."""
-        r = np.empty_like(scores)
-        np.copyto(r, targets.reshape(r.shape))  # in the memory order of scores: 4 times as fast
-        np.subtract(scores, r, r)
+        t = np.empty_like(scores)  # in the memory order of scores: 4 times as fast
+        t[...] = targets.reshape(scores.shape)
+        r = scores - t
         c = np.minimum(np.maximum(r, -self.delta), self.delta)
         ctx.save(c)
-        r -= c * 0.5
-        r *= c
-        loss: Array = r.mean(axis=1)
-        return loss
+        return (c * (r - 0.5 * c)).mean(axis=1)
 
     def backprop(self, weights: Array, ctx: Context) -> Array:
         """Return dscores = weights * c / k, (n, k)."""
         (c,) = ctx.saved
-        w = (weights / c.shape[1]).astype(c.dtype, copy=False)
-        d: Array = c * w[:, np.newaxis]
-        return d
+        w = weights / c.shape[1]
+        return c * w.astype(c.dtype)[:, np.newaxis]

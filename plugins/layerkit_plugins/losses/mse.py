@@ -28,16 +28,14 @@ class MeanSquaredError(Loss):
 
     def feed(self, scores: Array, targets: Array, ctx: Context) -> Array:
         """Return loss = mean of r^2, (n,)."""
-        r = np.empty_like(scores)
-        np.copyto(r, targets.reshape(r.shape))  # in the memory order of scores: 4 times as fast
-        np.subtract(scores, r, r)
+        t = np.empty_like(scores)  # in the memory order of scores: 4 times as fast
+        t[...] = targets.reshape(scores.shape)
+        r = scores - t
         ctx.save(r)
-        loss: Array = np.square(r).mean(axis=1)
-        return loss
+        return (r * r).mean(axis=1)
 
     def backprop(self, weights: Array, ctx: Context) -> Array:
         """Return dscores = weights * 2 r / k, (n, k)."""
         (r,) = ctx.saved
-        w = (weights * (2 / r.shape[1])).astype(r.dtype, copy=False)
-        d: Array = r * w[:, np.newaxis]
-        return d
+        w = weights * (2 / r.shape[1])
+        return r * w.astype(r.dtype)[:, np.newaxis]

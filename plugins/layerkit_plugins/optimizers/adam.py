@@ -18,14 +18,12 @@ Source: Kingma, Ba, "Adam: A Method for Stochastic Optimization" (arXiv 1412.698
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from layerkit import Array, Optimizer
 from layerkit.fields import Fraction, Positive
-from layerkit_plugins.compiled import kernels
 
 __all__ = ["Adam"]
 
@@ -52,7 +50,8 @@ class Adam(Optimizer):
     def rule(self, p: Array, g: Array, slots: Sequence[Array], scratch: Array) -> None:
         """One step; ten passes."""
         M, V = slots
-        a, c = self._corrections()
+        a = (1 - self.beta1) / (1 - self.beta1**self.steps)
+        c = ((1 - self.beta2) / (1 - self.beta2**self.steps)) ** 0.5
         M *= self.beta1
         M += g
         V *= self.beta2
@@ -62,15 +61,3 @@ class Adam(Optimizer):
         np.divide(M, scratch, scratch)
         scratch *= self.rate * a / c
         p -= scratch
-
-    def compiled_rule(self, p: Array, g: Array, slots: Sequence[Array], scratch: Array) -> None:
-        """Same as ``rule``, in one pass."""
-        a, c = self._corrections()
-        kind = p.dtype.type
-        betas, rate, epsilon = (kind(self.beta1), kind(self.beta2)), self.rate * a / c, self.epsilon
-        kernels("steps").adam(p, g, *slots, *betas, kind(rate), kind(epsilon / c))
-
-    def _corrections(self) -> tuple[float, float]:
-        """Factors a and c of the equations, for this step."""
-        a = (1 - self.beta1) / (1 - self.beta1**self.steps)
-        return a, math.sqrt((1 - self.beta2) / (1 - self.beta2**self.steps))

@@ -19,7 +19,6 @@ Source: Loshchilov, Hutter, "Decoupled Weight Decay Regularization" (arXiv 1711.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -59,7 +58,7 @@ class AdamW(Optimizer):
         scratch *= self.rate * self.weight_decay
         p -= scratch
         a = (1 - self.beta1) / (1 - self.beta1**self.steps)
-        c = math.sqrt((1 - self.beta2) / (1 - self.beta2**self.steps))
+        c = ((1 - self.beta2) / (1 - self.beta2**self.steps)) ** 0.5
         M *= self.beta1
         M += g
         V *= self.beta2

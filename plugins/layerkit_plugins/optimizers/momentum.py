@@ -18,7 +18,6 @@ import numpy as np
 
 from layerkit import Array, Optimizer
 from layerkit.fields import Fraction, Positive
-from layerkit_plugins.compiled import kernels
 
 __all__ = ["Momentum"]
 
@@ -39,8 +38,3 @@ class Momentum(Optimizer):
         v *= self.momentum
         v += g
         p -= np.multiply(v, self.rate, scratch)
-
-    def compiled_rule(self, p: Array, g: Array, slots: Sequence[Array], scratch: Array) -> None:
-        """Same as ``rule``, in one pass."""
-        number = p.dtype.type
-        kernels("steps").momentum(p, g, slots[0], number(self.momentum), number(self.rate))

@@ -1,4 +1,4 @@
-"""Binding: what a layer keeps from pass to pass, and when it must be made anew."""
+"""Contexts: what a pass keeps, nested parts, and independence of passes, threads and copies."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from layerkit import Array, Context, Layer, Plan, Shape
-from layerkit.core.context import Arena
+from layerkit import Array, Context, Layer, Param, Plan, Shape
 from layerkit.core.network import Network
 from layerkit.core.planning import plan_layers
 from layerkit.discovery.registry import LAYERS, initializer
@@ -20,33 +19,6 @@ from layerkit_plugins.layers.dense import Dense
 
 F64 = np.dtype(np.float64)
 RNG = np.random.default_rng(0)
-
-
-class Twice(Layer):
-    """y = 2 x, bound; counts how often."""
-
-    type_name = "test.twice"
-
-    def __init__(self) -> None:
-        self.made: list[object] = []
-
-    def plan(self, in_shape: Shape) -> Plan:
-        return Plan(in_shape)
-
-    def feed(self, x: Array, ctx: Context) -> Array:
-        return ctx.bound(self.bind, len(x))(x)
-
-    def backprop(self, dy: Array, ctx: Context) -> Array:
-        return dy
-
-    def bind(self, n: int, ctx: Context) -> Callable[[Array], Array]:
-        self.made.append(n)
-        out = ctx.buffer("y", (n, 3))
-        return lambda x: np.multiply(x, 2, out)
-
-    def bind_scratch(self, given: object, ctx: Context) -> Array:
-        self.made.append(given)
-        return ctx.scratch("s", (4,))
 
 
 class Stranger(Layer):
@@ -102,60 +74,99 @@ def rows(n: int, width: int = 5) -> tuple[Array, Array]:
     return RNG.standard_normal((n, width)), RNG.standard_normal((n, 3))
 
 
-def test_it_is_bound_once_for_a_number_of_rows() -> None:
-    layer, ctx = Twice(), Context(F64)
-    for n in (1000, 1000, 7, 7, 1000):
-        x = RNG.standard_normal((n, 3))
-        np.testing.assert_array_equal(layer.feed(x, ctx), 2 * x)
-    assert layer.made == [1000, 7, 1000]
+def test_several_saves_of_one_pass_append() -> None:
+    ctx = Context(F64)
+    ctx.save(1, 2)
+    ctx.save(3)
+    assert ctx.saved == (1, 2, 3)
+    assert ctx.saved == (1, 2, 3)
 
 
-def test_without_a_backprop_nothing_is_held() -> None:
-    layer, ctx = Twice(), Context(F64, keeps=False)
-    for _ in range(2):
-        layer.feed(np.ones((2, 3)), ctx)
-    assert layer.made == [2, 2]
-    assert ctx._bound == {}
+@pytest.mark.parametrize("read", [True, False])
+def test_a_new_pass_keeps_nothing_of_the_last(*, read: bool) -> None:
+    ctx = Context(F64)
+    ctx.save(1)
+    ctx.part("gate").save(2)
+    if read:  # a backprop ends a pass, as when a layer is called by hand
+        assert ctx.saved + ctx.part("gate").saved == (1, 2)
+    else:
+        ctx.begin()
+        with pytest.raises(ValueError, match="backprop before feed"):
+            _ = ctx.part("gate").saved
+    ctx.save(3)
+    ctx.part("gate").save(4)
+    assert ctx.saved + ctx.part("gate").saved == (3, 4)
 
 
-@pytest.mark.parametrize("table", ["params", "grads"])
-def test_it_is_bound_anew_when_tables_move(table: str) -> None:
-    layer, ctx = Twice(), Context(F64)
-    layer.feed(np.ones((2, 3)), ctx)
-    setattr(layer, table, {})
-    layer.feed(np.ones((2, 3)), ctx)
-    assert layer.made == [2, 2]
+def test_a_part_shares_the_pass_but_not_what_it_saves() -> None:
+    ctx = Context(F64, training=True, rng=np.random.default_rng(1))
+    part, other = ctx.part("a"), ctx.part("b")
+    assert part is ctx.part("a")
+    assert part is not other
+    assert (part.dtype, part.training, part.keeps, part.wants_dx) == (F64, True, True, True)
+    assert part.rng is ctx.rng
+    part.save("mine")
+    ctx.save("whole")
+    assert (part.saved, ctx.saved) == (("mine",), ("whole",))
+    with pytest.raises(ValueError, match="has not been fed"):
+        _ = other.saved
 
 
-def test_objects_are_told_by_identity() -> None:
-    layer, ctx = Twice(), Context(F64)
-    one, other = (np.ones(2),), (np.ones(2),)
-    for given in (one, one, other, one):
-        ctx.bound(layer.bind_scratch, given)
-    assert [g is one for g in layer.made] == [True, False, True]
+def test_nothing_is_kept_where_no_backprop_follows() -> None:
+    ctx = Context(F64, keeps=False)
+    for one in (ctx, ctx.part("a")):
+        one.save(np.ones(3))
+        with pytest.raises(ValueError, match="made for inference"):
+            _ = one.saved
 
 
-def test_each_half_of_the_arena_has_its_own() -> None:
-    arena = Arena()
-    layer, ctx = Twice(), Context(F64, arena=arena)
-    given = (1,)
-    found = []
-    for _ in range(4):
-        found.append(ctx.bound(layer.bind_scratch, given))
-        arena.turn()
-    assert found[0] is found[2]
-    assert found[1] is found[3]
-    assert not np.shares_memory(found[0], found[1])
-    assert len(layer.made) == 2
+class Twice(Layer):
+    """Two nested parts, f(x) + f(2 x), each a dense layer with the same parameters."""
+
+    type_name = "test.twice"
+
+    def plan(self, in_shape: Shape) -> Plan:
+        return Plan((2,), {"W": Param((*in_shape, 2), "glorot_uniform"), "b": Param((2,), 0.5)})
+
+    def _inner(self) -> Dense:
+        inner = Dense(units=2, activation="tanh")
+        inner.params, inner.grads = (
+            self.params,
+            {k: np.empty_like(v) for k, v in self.params.items()},
+        )
+        return inner
+
+    def feed(self, x: Array, ctx: Context) -> Array:
+        inner = self._inner()
+        y: Array = inner.feed(x, ctx.part("one")) + inner.feed(2 * x, ctx.part("two"))
+        return y
+
+    def backprop(self, dy: Array, ctx: Context) -> Array:
+        one, two = self._inner(), self._inner()
+        dx: Array = one.backprop(dy, ctx.part("one")) + 2 * two.backprop(dy, ctx.part("two"))
+        for name in self.grads:
+            self.grads[name] = one.grads[name] + two.grads[name]
+        return dx
 
 
-def test_what_takes_no_scratch_serves_both_halves() -> None:
-    arena = Arena()
-    layer, ctx = Twice(), Context(F64, arena=arena)
-    for _ in range(3):
-        layer.feed(np.ones((2, 3)), ctx)
-        arena.turn()
-    assert layer.made == [2]
+def test_a_layer_made_of_parts_has_the_gradients_of_their_sum() -> None:
+    net = network(Twice(), width=3)
+    x, dy = RNG.standard_normal((4, 3)), RNG.standard_normal((4, 2))
+    contexts = net.contexts(wants_dx=True)
+    net.feed(x, contexts)
+    dx = net.backprop(dy, contexts).copy()
+    (twice,) = net.layers
+    alone = network(Dense(units=2, activation="tanh"), width=3)
+    alone.params[...] = net.params
+    grads, parts = np.zeros(alone.size), np.zeros_like(x)
+    for factor in (1, 2):
+        ctx = alone.contexts(wants_dx=True)
+        alone.feed(factor * x, ctx)
+        parts += factor * alone.backprop(dy, ctx)
+        grads += alone.allocate_grads()
+    np.testing.assert_allclose(dx, parts)
+    np.testing.assert_allclose(net.allocate_grads(), grads)
+    assert list(twice.grads) == ["W", "b"]
 
 
 @pytest.mark.parametrize("between", [(), (Stranger(),), (Stranger(same=True),)])
@@ -200,10 +211,10 @@ def test_parameters_and_gradients_that_move_are_seen() -> None:
 def test_a_feed_of_ones_own_before_an_inherited_backprop() -> None:
     class Own(Dense):
         def feed(self, x: Array, ctx: Context) -> Array:
-            z = np.ascontiguousarray((x @ self.params["W"] + self.params["b"]).T)
+            z = x @ self.params["W"] + self.params["b"]
             y: Array = np.tanh(z)
-            ctx.save(x, (z, y))
-            return y.T
+            ctx.save(x, z, y)
+            return y
 
     own, plain = (network(kind(units=3, activation="tanh")) for kind in (Own, Dense))
     contexts, others = (net.contexts(wants_dx=True) for net in (own, plain))
@@ -243,29 +254,3 @@ def test_copies_of_contexts_have_memory_of_their_own(way: Callable[[Any], Any]) 
     one_pass(net, copies, *rows(6))
     assert net.backprop(dy, contexts).tobytes() == wanted[1]
     assert one_pass(net, copies, x, dy) == wanted
-
-
-def test_contexts_go_when_nobody_holds_them() -> None:
-    import gc
-    import weakref
-
-    net = stack()
-    contexts = net.contexts(wants_dx=True, training=True)
-    one_pass(net, contexts, *rows(6))
-    memory = weakref.ref(contexts[0].buffer("z", (5, 6)))
-    gc.disable()
-    try:
-        del contexts
-        assert memory() is None
-    finally:
-        gc.enable()
-
-
-@pytest.mark.parametrize("shape", [(), (0, 3), (5, 7), (2, 3, 4)])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64, np.bool_])
-def test_memory_begins_at_a_multiple_of_64_bytes(shape: Shape, dtype: Any) -> None:
-    ctx = Context()
-    for array in (ctx.buffer("a", shape, dtype), ctx.scratch("a", shape, dtype)):
-        assert (array.shape, array.dtype) == (shape, np.dtype(dtype))
-        assert array.flags.c_contiguous
-        assert not array.size or array.ctypes.data % 64 == 0

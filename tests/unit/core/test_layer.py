@@ -61,23 +61,8 @@ def test_a_plan_is_small_by_default() -> None:
     assert (plan.params, plan.state, plan.macs, plan.joined) == ({}, {}, 0, {})
 
 
-def test_buffers_are_kept_by_name_shape_and_dtype() -> None:
-    ctx = Context(np.float32)
-    a = ctx.buffer("a", (2, 3))
-    assert a.dtype == np.float32
-    assert a.shape == (2, 3)
-    assert a.flags.c_contiguous
-    assert ctx.buffer("a", (2, 3)) is a
-    assert ctx.buffer("b", (2, 3)) is not a
-    other = ctx.buffer("a", (3, 3))
-    assert other.shape == (3, 3)
-    assert ctx.buffer("a", (3, 3), np.int64).dtype == np.int64
-    assert ctx.buffer("c", (1,), "f8").dtype == np.float64
-
-
 def test_two_contexts_share_nothing() -> None:
     one, two = Context(), Context()
-    assert not np.shares_memory(one.buffer("a", (4,)), two.buffer("a", (4,)))
     one.save(1, 2)
     assert one.saved == (1, 2)
     with pytest.raises(ValueError, match="backprop before feed"):

@@ -21,7 +21,7 @@ from layerkit import (
     SpecError,
 )
 from layerkit.core.network import Network
-from layerkit.core.planning import plan_layers
+from layerkit.core.planning import plan_layers, views_of
 from layerkit.core.rng import random_stream
 from layerkit.discovery.registry import LAYERS, OPTIMIZERS, initializer
 
@@ -29,7 +29,7 @@ F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
 
 
 class Blocks(Layer):
-    """Parameters joined, alone, of any rank, and a state; feeds a copy."""
+    """Parameters of any rank, two matrices of equally many rows, and a state; feeds a copy."""
 
     type_name = "test.blocks"
 
@@ -44,7 +44,7 @@ class Blocks(Layer):
             "W2": Param((2, 4), "ones"),
         }
         state = {"mean": Param((3,), 7.0), "V": Param((2, 2), "eye")}
-        return Plan(in_shape, params, state, macs=5, joined={"W": ("W1", "W2")})
+        return Plan(in_shape, params, state)
 
     def feed(self, x: Array, ctx: Context) -> Array:
         ctx.save()
@@ -79,18 +79,38 @@ def test_parameters_are_views_of_one_vector() -> None:
             assert set(param.ravel().tolist()) <= set(range(one.span.start, one.span.stop))
 
 
-def test_joined_parameters_lie_side_by_side() -> None:
+def test_matrices_of_equally_many_rows_lie_side_by_side_and_before_the_rest() -> None:
     layer = Blocks()
     net = network(("b", layer))
-    whole = layer.joined["W"]
-    assert whole.shape == (2, 7)
-    assert whole.flags.c_contiguous
-    whole[...] = np.arange(14).reshape(2, 7)
+    net.params[...] = np.arange(net.size)
     np.testing.assert_array_equal(layer.params["W1"], [[0, 1, 2], [7, 8, 9]])
     np.testing.assert_array_equal(layer.params["W2"], [[3, 4, 5, 6], [10, 11, 12, 13]])
-    layer.params["W2"][...] = -1
-    assert (whole[:, 3:] == -1).all()
-    assert np.shares_memory(whole, net.params)
+    np.testing.assert_array_equal(layer.params["b"], [14, 15, 16])
+    assert layer.params["s"] == 17
+
+
+@pytest.mark.parametrize(
+    ("shapes", "starts"),
+    [
+        ({"a": (2, 3), "b": (3, 2), "c": (2, 1)}, {"a": 0, "c": 3, "b": 8}),
+        ({"v": (3,), "k": (2, 2, 2), "W": (4, 2), "u": ()}, {"W": 0, "v": 8, "k": 11, "u": 19}),
+        ({"U": (0, 3), "W": (0, 2), "V": (2, 0), "X": (2, 2)}, {"U": 0, "W": 0, "V": 0, "X": 0}),
+        ({}, {}),
+    ],
+)
+def test_where_parameters_lie(shapes: dict[str, Shape], starts: dict[str, int]) -> None:
+    plan = Plan((1,), {name: Param(shape) for name, shape in shapes.items()})
+    size = sum(param.size for param in plan.params.values())
+    flat = np.arange(float(size))
+    views, wholes = views_of(flat, plan)
+    assert list(views) == list(shapes)
+    assert wholes == {}
+    assert {name: view.shape for name, view in views.items()} == shapes
+    filled = {name: view for name, view in views.items() if view.size}
+    assert {n: v.flat[0] for n, v in filled.items()} == {n: starts[n] for n in filled}
+    assert sorted(np.concatenate([[], *(v.ravel() for v in views.values())])) == flat.tolist()
+    for view in filled.values():
+        assert np.shares_memory(view, flat)
 
 
 def test_gradients_mirror_the_parameters() -> None:
@@ -106,7 +126,6 @@ def test_gradients_mirror_the_parameters() -> None:
         grad[...] = 3
     assert (grads[layer.span] == 3).all()
     assert not grads[: layer.span.start].any()
-    assert np.shares_memory(layer.joined_grads["W"], layer.grads["W1"])
 
 
 @pytest.mark.parametrize("dtype", [F32, F64])
@@ -315,7 +334,65 @@ def test_float32_stays_float32_through_a_step(name: str) -> None:
     net.update(rule)
     assert net.params.dtype == F32
     assert {s.dtype for s in rule.slots.values()} <= {F32}
-    assert {a.dtype for c in contexts for a in c._buffers.values()} == {F32}
+    saved = [a for c in contexts for a in c.saved if isinstance(a, np.ndarray)]
+    assert saved
+    assert {a.dtype for a in saved} == {F32}
+
+
+class Assigning(Layer):
+    """y = x scaled by a running count of passes; assigns its gradient and state as written."""
+
+    type_name = "test.assigning"
+
+    def __init__(self, *, gradient: Any = None, state: Any = None) -> None:
+        self.gradient, self.counted = gradient, state
+
+    def plan(self, in_shape: Shape) -> Plan:
+        return Plan(in_shape, {"gain": Param(in_shape, 1.0)}, {"count": Param(())})
+
+    def feed(self, x: Array, ctx: Context) -> Array:
+        ctx.save(x)
+        if ctx.training:
+            name, value = self.counted or ("count", self.state["count"] + 1)
+            self.state[name] = value
+        return x * self.params["gain"]
+
+    def backprop(self, dy: Array, ctx: Context) -> Array:
+        (x,) = ctx.saved
+        name, value = self.gradient or ("gain", (dy * x).sum(axis=0))
+        self.grads[name] = value
+        return dy * self.params["gain"]
+
+
+def test_gradients_and_states_are_assigned() -> None:
+    layer = Assigning()
+    net = network(("a", layer))
+    net.initialise(0, initializer)
+    contexts, x = net.contexts(training=True), np.array([[1.0, 2.0], [3.0, 5.0]])
+    state = layer.state["count"]
+    for passes in (1, 2):
+        net.feed(x, contexts)
+        net.backprop(x, contexts)
+        assert state == passes
+    assert net.allocate_grads().tolist() == [10, 29]
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"gradient": ("gian", 0)}, "backprop raised KeyError: .*no gradient 'gian'; did you mean"),
+        ({"gradient": ("gain", 2.0)}, r"gradient 'gain': expected shape \[2\], got \[\]"),
+        ({"gradient": ("gain", np.ones((2, 1)))}, r"expected shape \[2\], got \[2, 1\]"),
+        ({"gradient": ("gain", np.ones(2) * 1j)}, "backprop raised .*TypeError"),
+        ({"state": ("counts", 1)}, "feed raised KeyError: .*no state 'counts'; did you mean"),
+        ({"state": ("count", np.ones(1))}, r"feed raised .*state 'count': expected shape \[\]"),
+    ],
+)
+def test_what_cannot_be_assigned_names_the_layer(settings: dict[str, Any], told: str) -> None:
+    net = network(("scale", Assigning(**settings)))
+    contexts, x = net.contexts(training=True), np.ones((3, 2))
+    with pytest.raises(ModelFileError, match=f"layer 'scale' .*{told}"):
+        net.backprop(net.feed(x, contexts), contexts)
 
 
 def test_tensors_names_and_roles() -> None:
@@ -333,10 +410,6 @@ def test_tensors_names_and_roles() -> None:
     }
     net.tensors()["a.W"][1][...] = 5
     assert (net.params[:4] == 5).all()
-
-
-def test_work_is_summed() -> None:
-    assert network(("a", dense(3)), ("b", dense(2))).macs == 6 + 6
 
 
 def test_neighbours_that_do_not_fit_are_named() -> None:

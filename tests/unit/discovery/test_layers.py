@@ -13,6 +13,8 @@ from layerkit import Array, Context, Layer, ShapeError
 from layerkit.core.network import Network
 from layerkit.core.planning import plan_layers
 from layerkit.discovery.registry import LAYERS, initializer
+from layerkit.recording.counting import costs, feed_only
+from layerkit.recording.record import record
 
 LN3 = float(np.log(3.0))  # sigma(ln 3) = 3/4, sigma(-ln 3) = 1/4
 
@@ -156,7 +158,9 @@ def test_parameters_in_the_order_of_the_plan(
     ],
 )
 def test_the_work_of_a_row(kind: str, settings: dict[str, Any], width: int, macs: int) -> None:
-    assert LAYERS[kind](**settings).plan((width,)).macs == macs
+    recording = record(LAYERS[kind](**settings), (width,), np.float32, training=True, keeps=True)
+    assert costs(feed_only(recording.graph)).macs == (0, macs, 0)
+    assert costs(recording.graph).macs == (0, 3 * macs, 0)
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ class MaxoutCarry(Layer):
     """
 
     type_name = "acme.maxout_carry"
-    contract_version = 1
+    contract_version = 2
 
     def __init__(
         self,
@@ -78,45 +78,37 @@ class MaxoutCarry(Layer):
         ]
 
     def plan(self, in_shape: Shape) -> Plan:
-        """WH, WT (i, o), WA (i, k o), bH, bT (o,), bA (k o,); (2 + k) i o multiply-adds per row."""
+        """WH, WT (i, o), WA (i, k o), bH, bT (o,), bA (k o,)."""
         if len(in_shape) != 1:
             raise ShapeError(f"expected rows with one axis, got shape {list(in_shape)}")
         i, o, k = in_shape[0], self.units, self.pieces
         W, WA = Param((i, o), self.initializer), Param((i, k * o), self.initializer, fan_out=o)
         params = {"WH": W, "WT": W, "WA": WA}
         params |= {"bH": Param((o,)), "bT": Param((o,), self.gate_bias), "bA": Param((k * o,))}
-        joined = {"W": ("WH", "WT", "WA"), "b": ("bH", "bT", "bA")}
-        return Plan((o,), params, macs=(2 + k) * i * o, joined=joined)
+        return Plan((o,), params)
 
     def feed(self, x: Array, ctx: Context) -> Array:
         """Outputs y (n, o) for x (n, i)."""
-        n, o, k = len(x), self.units, self.pieces
-        a = np.matmul(x, self.joined["W"], out=ctx.buffer("a", (n, (2 + k) * o)))
-        a += self.joined["b"]
-        aH, aT, aA = a[:, :o], a[:, o : 2 * o], a[:, 2 * o :].reshape(n, k, o)
-        f = activation(self.activation)
-        H = f.feed(aH, aH if f.from_output else ctx.buffer("H", (n, o)))
-        T = activation("sigmoid").feed(aT, aT)
-        A = np.max(aA, axis=1, out=ctx.buffer("A", (n, o)))
-        ctx.save(x, a, H, A)
-        y = np.subtract(H, A, out=ctx.buffer("y", (n, o)))  # y = A + T * (H - A)
-        y *= T
-        return np.add(y, A, out=y)
+        p = self.params
+        aH = x @ p["WH"] + p["bH"]
+        H = activation(self.activation).feed(aH)
+        T = activation("sigmoid").feed(x @ p["WT"] + p["bT"])
+        aA = (x @ p["WA"] + p["bA"]).reshape(len(x), self.pieces, self.units)
+        A = aA.max(axis=1)
+        ctx.save(x, aH, H, T, aA, A)
+        return T * H + (1 - T) * A
 
     def backprop(self, dy: Array, ctx: Context) -> Array:
-        """Gradient dL/dx (n, i); writes the gradients of WH, WT, WA, bH, bT, bA."""
-        x, a, H, A = ctx.saved
-        n, o, k = len(x), self.units, self.pieces
-        aH, T, aA = a[:, :o], a[:, o : 2 * o], a[:, 2 * o :].reshape(n, k, o)
-        da = ctx.scratch("da", a.shape)
-        activation(self.activation).backprop(dy * T, aH, H, da[:, :o])
-        carried = dy * (1 - T)
-        np.multiply(carried * T, H - A, out=da[:, o : 2 * o])
-        dA = da[:, 2 * o :].reshape(n, k, o)  # a view: the last axis is cut in two
-        dA[...] = 0
-        np.put_along_axis(dA, np.argmax(aA, axis=1)[:, None], carried[:, None], axis=1)
-        np.matmul(x.T, da, out=self.joined_grads["W"])
-        np.sum(da, axis=0, out=self.joined_grads["b"])
-        if not ctx.wants_dx:
-            return dy
-        return np.matmul(da, self.joined["W"].T, out=ctx.scratch("dx", x.shape))
+        """Gradient dL/dx (n, i); sets the gradients of WH, WT, WA, bH, bT, bA."""
+        x, aH, H, T, aA, A = ctx.saved
+        dH = activation(self.activation).backprop(dy * T, aH, H)
+        dT = dy * (H - A) * T * (1 - T)
+        left, parts = dy * (1 - T), []
+        for p in range(self.pieces):  # the first of the largest pieces takes all of it
+            parts.append(left * (aA[:, p] == A))
+            left = left - parts[-1]
+        dA = np.concatenate(parts, axis=1)  # (n, k o)
+        for j, d in ("H", dH), ("T", dT), ("A", dA):
+            self.grads[f"W{j}"], self.grads[f"b{j}"] = x.T @ d, d.sum(axis=0)
+        W = self.params
+        return dH @ W["WH"].T + dT @ W["WT"].T + dA @ W["WA"].T
