@@ -1,0 +1,159 @@
+"""What is made of a recording once: its machine code, and the plan of its memory."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from layerkit.core.layer import Plan
+from layerkit.execution.planned.joins import Layout, join
+from layerkit.execution.planned.memory import Places, place, prepare, root, split
+from layerkit.recording.graph import LEAVES, Graph, Node
+from layerkit.recording.record import Recording
+from layerkit_plugins.compiled.llvm.lowering import Code, Memory
+from layerkit_plugins.compiled.llvm.machine import addresses
+from layerkit_plugins.compiled.llvm.schedule import in_loop, kernels, rewritten
+from layerkit_plugins.compiled.llvm.sizes import Cell, NotCompiled
+
+
+class Form(NamedTuple):
+    """One structure in one form. ``y`` and ``dx`` are where results lie: slot and first column."""
+
+    ir: str
+    cells: list[Cell]
+    constants: list[np.ndarray[Any, Any]]
+    places: Places
+    y: tuple[int, int]
+    dx: tuple[int, int] | None
+    apart: bool  # the rows x need not lie side by side
+
+    def addresses(self) -> tuple[int, int]:
+        """Of feed and backprop; compiles at the first call."""
+        found = addresses(self.ir, ("feed", "back"))
+        return found["feed"], found["back"]
+
+
+def form_of(
+    recording: Recording,
+    plan: Plan | None,
+    *,
+    keeps: bool,
+    wants_dx: bool,
+    first: bool = False,
+    row: bool = False,
+) -> Form:
+    """The form of a layer, or of a loss (no ``plan``); made once for each recording.
+
+    ``first`` says that x comes from outside, ``row`` asks for the form of one row. Raises
+    NotCompiled.
+    """
+    key = "compiled", keeps, wants_dx, first, row
+    found = recording.forms.get(key)
+    if found is None:
+        try:
+            found = _make(recording, plan, keeps, wants_dx, first, row)
+        except NotCompiled as reason:
+            found = str(reason)
+        recording.forms[key] = found
+    if isinstance(found, str):
+        raise NotCompiled(found)
+    assert isinstance(found, Form)  # noqa: S101  # what was kept
+    return found
+
+
+def _make(
+    recording: Recording, plan: Plan | None, keeps: bool, wants_dx: bool, first: bool, row: bool
+) -> Form:
+    graph = recording.graph
+    if recording.dtype != np.float32:
+        raise NotCompiled(f"computes in {recording.dtype}")
+    if graph.draws:
+        raise NotCompiled("draws random numbers")
+    for node in graph.nodes():
+        if node.op == "input" and node.args[0] == "x" and node.dtype != np.float32:
+            raise NotCompiled(f"takes rows of {node.dtype}")
+    if plan is not None:
+        graph = join(graph, Layout(plan))
+    graph = rewritten(prepare(graph, keeps=keeps, wants_dx=wants_dx))
+    feed, back = (kernels(nodes) for nodes in split(graph))
+    places = place(feed, back, graph, keeps=keeps)
+    homes = {key: (home.slot, home.start) for key, home in places.homes.items()}
+    _start_in_dx(graph, back, homes, places)
+    apart = ["targets"] + ["x"] * (first and not row and only_multiplied(graph))
+    cells: dict[int, Cell] = {key: ("grad", name) for key, name in places.grads.items()}
+    code = Code(graph, Memory(homes, cells, places.copied), row=row, apart=apart)
+    ir = code.text(feed, back)
+    dx = None if graph.dx is None else homes[id(graph.dx)]
+    return Form(ir, code.cells, code.constants, places, homes[id(graph.y)], dx, "x" in apart)
+
+
+class Rule(NamedTuple):
+    """An optimizer's rule: ``numbers`` are computed in Python at each step."""
+
+    ir: str
+    cells: list[Cell]
+    numbers: list[Node]
+
+    def address(self) -> int:
+        """Of the function."""
+        return addresses(self.ir, ("feed",))["feed"]
+
+
+def rule_of(recording: Recording) -> Rule:
+    """The form of a rule, which changes its arrays in one loop. Raises NotCompiled."""
+    graph = recording.graph
+    if recording.dtype != np.float32:
+        raise NotCompiled(f"computes in {recording.dtype}")
+    ends: dict[int, Cell] = {id(graph.y): ("input", "p")}
+    ends |= {id(node): ("input", f"slot:{name}") for name, node in graph.state.items()}
+    results = [graph.y, *graph.state.values()]
+    nodes = [node for node in graph.nodes() if node.op not in LEAVES]
+    found = kernels(nodes)
+    if len(found) != 1 or len(ends) < len(results) or not all(map(in_loop, found[0])):
+        raise NotCompiled("a rule that is not one pass over its arrays")
+    if not {id(node) for node in results} <= {id(node) for node in found[0]}:
+        raise NotCompiled("a rule that gives what it is given")
+    code = Code(graph._replace(state={}), Memory({}, ends, {}))
+    ir = code.text(found, [])
+    return Rule(ir, code.cells, code.numbers)
+
+
+def _start_in_dx(
+    graph: Graph, back: list[list[Node]], homes: dict[int, tuple[int, int]], places: Places
+) -> None:
+    """Let what products are added to, to give dx, be computed where dx will lie.
+
+    That memory is free all the time that the layer's backprop runs.
+    """
+    made = {id(node) for kernel in back for node in kernel}
+    last = {id(root(arg)): node for kernel in back for node in kernel for arg in node.inputs()}
+    joined = [
+        arg
+        for kernel in back
+        for node in kernel
+        if node.op == "concatenate"
+        for arg in node.inputs()
+    ]
+    node = graph.dx
+    while node is not None and node.op == "matmul_add":
+        whole, node = node, node.args[2]
+        if id(node) not in made or id(node) not in homes or any(node is arg for arg in joined):
+            return
+        if last[id(node)] is not whole:  # a product may have moved down
+            return
+        if places.slots[homes[id(whole)][0]].kind != "half":
+            return
+        homes[id(node)] = homes[id(whole)]
+
+
+def only_multiplied(graph: Graph) -> bool:
+    """Whether the rows x enter nothing but products: these read any order of memory."""
+    shown = {id(n) for n in graph.nodes() if n.op == "input" and n.args[0] == "x"}
+    for node in graph.nodes():
+        if any(id(arg) in shown for arg in node.inputs()):
+            if node.op == "transpose":
+                shown.add(id(node))
+            elif node.op != "matmul" or len(node.shape) != 2:
+                return False
+    return True
