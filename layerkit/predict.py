@@ -1,30 +1,38 @@
 """Prediction: many rows in tiles that the cores share, a single row by its own short path.
 
-Most of the time of a single row would go into the calls between the operations. So a network whose
-layers all can (``Layer.row_feed``) runs it as a vector through functions that are bound once, and a
-network that is one compiled program (``Layer.program``) runs it in one call.
+Most of the time of a single row would go into the calls between the operations. So a network of
+recorded layers runs it as a vector through steps that are bound once, or in one compiled call. The
+very first single row runs through the layers as they are written: a process that predicts one row
+and ends spends no time on recording.
 """
 
 from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from layerkit.core.context import Array
 from layerkit.core.network import Network, is_read_only
-from layerkit.core.output_functions import apply_link, link_row
+from layerkit.core.output_functions import apply_link
 from layerkit.core.parts import Link
 from layerkit.core.rows import Rows
 from layerkit.datacontract import InputContract, all_finite
+from layerkit.discovery.engines import (
+    compiled_for_inference,
+    eager,
+    engines,
+    require_compiled,
+)
 from layerkit.errors import PluginLoadError
-from layerkit.execution.kernels import kernels_for_inference, require_numba
-from layerkit.execution.runner import Chain, Program, program_of
 from layerkit.threads import single_blas, together
+
+if TYPE_CHECKING:
+    from layerkit.execution.runner import Chain, RowForm
 
 RawRows = Rows | Array | Sequence[Any] | Mapping[str, Any]
 """Raw rows: an array (n, *shape), nested lists, named columns, or what a reader gave."""
@@ -46,12 +54,16 @@ class Predictor:
         self._local = threading.local()
         self._fast: bool | None = None
         self._copies = False  # whether a layer writes into its input, so that it is given copies
-        self._program: tuple[Program | None] | None = None
+        self._used = False  # whether anything was predicted: the first single row is not recorded
+        self._tried: set[int] = set()  # tile sizes whose forms have had their trial
 
-    def __call__(self, rows: RawRows, link: Link, inputs: InputContract | None) -> Array:
+    def __call__(
+        self, rows: RawRows, link: Link, inputs: InputContract | None, *, written: bool = False
+    ) -> Array:
         """Scores (n, *out) with ``link`` applied, a new array.
 
         ``inputs``: the contract that ``rows`` keep; None: they are scaled to (n, *in) already.
+        ``written``: whether to run the layers as they are written, without engines.
         """
         x: Array = rows  # type: ignore[assignment]  # an array where ``matrix`` is skipped
         check = False
@@ -62,7 +74,10 @@ class Predictor:
         count = len(x)
         # A single row takes the short path also as the last of many, alone in its block.
         alone = count % self.block_rows() == 1 if count > _LEAST else count == 1
-        last = self._one_row(x[-1:], link, inputs, check) if alone else None
+        if not written:
+            written = count == 1 and not self._used and not self.fast
+            self._used = True
+        last = self._one_row(x[-1:], link, inputs, check) if alone and not written else None
         if last is not None and count == 1:
             return last
         planned = self.network.planned
@@ -70,14 +85,23 @@ class Predictor:
         out: Array = np.empty((count, *shape), self.network.dtype)
         if last is not None:
             out[-1:], count = last, count - 1
-        feed = partial(self._feed_tile, x, out, link, inputs, check)
+        feed = partial(self._feed_tile, x, out, link, inputs, check, written)
         tiles = _tiles(count, self.block_rows())
         with single_blas():
-            if len(tiles) > 1:
-                together([partial(feed, tile) for tile in tiles])
-            elif tiles:
-                feed(tiles[0])
+            first = self._first_of_sizes(tiles) if len(tiles) > 1 else tiles
+            for tile in first:
+                feed(tile)
+            together([partial(feed, tile) for tile in tiles if tile not in first])
         return out
+
+    def _first_of_sizes(self, tiles: list[slice]) -> list[slice]:
+        """The first tile of each size that no trial has seen, so that trials take turns."""
+        first: dict[int, slice] = {}
+        for tile in tiles:
+            first.setdefault(tile.stop - tile.start, tile)
+        new = [tile for size, tile in first.items() if size not in self._tried]
+        self._tried |= first.keys()
+        return new
 
     def block_rows(self) -> int:
         """Rows per block: a power of two, fewer where rows or predictions are wide."""
@@ -96,24 +120,26 @@ class Predictor:
         then gives the error or NumPy's warnings.
         """
         scaled = x if inputs is None else inputs.scale_rows(x)
-        if scaled is x:
-            scaled = scaled.copy()  # a layer may write into its row, never into the caller's
-        if self.fast and (program := self.program()) is not None:
-            out = program.row(self.network.params, scaled, link)
-            if out is not None:
-                return out
-        chain: RowChain | None = getattr(self._local, "row", None)
-        if chain is None or chain.mapped is not self.network.mapped:
-            chain = self._local.row = RowChain(self.network)
-        if not chain.whole or (check and not all_finite(scaled)):
+        row = self._row(link)
+        if row.row is None or (check and not all_finite(scaled)):
             return None
         try:
-            with single_blas():
-                out = chain(scaled, link)
-        except Exception:  # noqa: BLE001  # a plugin may raise anything: the long path names it
+            out = row(scaled)
+        except Exception:  # noqa: BLE001  # the long path names what is wrong
             return None
-        spoilt = link == "softmax" and math.isnan(out.item(0))  # one score spoils all of them
-        return None if spoilt else out
+        spoilt = out is not None and link == "softmax" and math.isnan(out.item(0))
+        return None if spoilt else out  # one score spoils all probabilities
+
+    def _row(self, link: Link) -> RowForm:
+        """The network as one function of a single row, for this thread."""
+        key = link, self.fast, self.network.mapped
+        held: tuple[object, RowForm] | None = getattr(self._local, "row", None)
+        if held is None or held[0] != key:
+            from layerkit.execution.runner import RowForm
+
+            held = key, RowForm(self.network, engines(compiled=self.fast), link)
+            self._local.row = held
+        return held[1]
 
     def _feed_tile(
         self,
@@ -122,6 +148,7 @@ class Predictor:
         link: Link,
         inputs: InputContract | None,
         check: bool,
+        written: bool,
         tile: slice,
     ) -> None:
         """Write the predictions for the rows of one tile of ``x`` into ``out``."""
@@ -129,7 +156,8 @@ class Predictor:
         scaled = rows if inputs is None else inputs.scale_rows(rows)
         if check and inputs is not None and not all_finite(scaled):
             inputs.matrix(x)  # raises: it finds the cell
-        feed, copies = self.chain().feed, self._copies
+        feed = self._as_written() if written else self.chain().feed
+        copies = self._copies
         if not copies:
             try:
                 scores[...] = feed(scaled)
@@ -142,11 +170,18 @@ class Predictor:
             self._copies = True  # only now it is known that this helps
         apply_link(link, scores, in_place=True)
 
+    def _as_written(self) -> Callable[[Array], Array]:
+        """The layers' own methods, without engines."""
+        return partial(self.network.feed, contexts=self.network.contexts(keeps=False))
+
     def chain(self) -> Chain:
         """The layers with memory for this thread, kept from call to call."""
-        held: tuple[bool, Chain] | None = getattr(self._local, "chain", None)
-        if held is None or held[0] is not self.fast:
-            held = self.fast, Chain(self.network, fast=self.fast, keeps=False)
+        key = self.fast, self.network.mapped
+        held: tuple[object, Chain] | None = getattr(self._local, "chain", None)
+        if held is None or held[0] != key:
+            from layerkit.execution.runner import Chain
+
+            held = key, Chain(self.network, engines(compiled=self.fast))
             self._local.chain = held
         return held[1]
 
@@ -154,42 +189,17 @@ class Predictor:
     def fast(self) -> bool:
         """Whether compiled kernels are used."""
         if self._fast is None:
-            self._fast = kernels_for_inference()
+            self._fast = compiled_for_inference()
         return self._fast
 
     def accelerate(self, *, on: bool) -> None:
-        """Use compiled kernels from now on (MissingExtraError without numba), or NumPy again."""
+        """Use compiled kernels from now on (MissingExtraError without them), or NumPy again.
+
+        With ``LAYERKIT_EAGER=1`` the layers run as they are written all the same.
+        """
         if on:
-            require_numba()
-        self._fast, self._program = on, None
-
-    def program(self) -> Program | None:
-        """The compiled program of all layers, if there is one."""
-        if self._program is None:
-            self._program = (program_of(self.network),)
-        return self._program[0]
-
-
-class RowChain:
-    """The layers of a network as functions of one row, for one thread.
-
-    ``whole``: whether all layers have such a function. ``mapped``: ``Network.mapped`` when they
-    were bound, since training a mapped model moves its parameters.
-    """
-
-    def __init__(self, network: Network) -> None:
-        self.mapped = network.mapped
-        found = [p.layer.row_feed() for p in network.planned]
-        self.steps = [step for step in found if step is not None]
-        self.whole = bool(found) and len(self.steps) == len(found)
-
-    def __call__(self, x: Array, link: Link) -> Array:
-        """Predictions (1, k) for x (1, i), a new array."""
-        row = x[0]
-        with np.errstate(all="ignore"):
-            for step in self.steps:
-                row = step(row)
-            return link_row(link, row)
+            require_compiled()
+        self._fast = on and not eager()
 
 
 def _sealed(x: Array) -> Array:

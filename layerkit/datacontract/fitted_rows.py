@@ -19,6 +19,7 @@ from layerkit.core.context import Array
 from layerkit.core.rows import Rows
 from layerkit.datacontract import DataContract, at_source
 from layerkit.datacontract.labels import real_numbers
+from layerkit.discovery.engines import compiled_engine
 from layerkit.display import quoted
 from layerkit.errors import SpecError
 
@@ -75,7 +76,8 @@ class Fit:
         from layerkit.codec.names import matches
 
         found = closed_map(spec, _AT, ("kernels", "rows"), rule="3.4")
-        kernels = closed_map(found["kernels"], f"{_AT}.kernels", ("numpy",), ("numba",), "3.4")
+        compilers = ("llvmlite", "numba")  # numba: written by layerkit before it used llvmlite
+        kernels = closed_map(found["kernels"], f"{_AT}.kernels", ("numpy",), compilers, "3.4")
         rows = closed_map(found["rows"], f"{_AT}.rows", ("count", "digest", "sketch"), rule="3.4")
         for name, version in kernels.items():
             _require(matches(version, _VERSION), "a version", version, f"kernels.{name}")
@@ -99,12 +101,9 @@ def _require(good: bool, expected: str, value: object, where: str) -> None:
 
 
 def kernels_used(*, fast: bool) -> dict[str, str]:
-    """Versions of NumPy and, where its kernels are used, numba."""
-    if not fast:
-        return {"numpy": np.__version__}
-    import numba
-
-    return {"numba": numba.__version__, "numpy": np.__version__}
+    """Versions of NumPy and, where compiled kernels are used, of their compiler."""
+    used = compiled_engine().versions() if fast else {}
+    return {**used, "numpy": np.__version__}
 
 
 def fitted_rows(contract: DataContract, rows: Rows) -> FittedRows:

@@ -10,7 +10,15 @@ from typing import Literal, NamedTuple, get_args
 from layerkit.discovery.metadata import entry_points, normalised
 
 Group = Literal[
-    "layers", "activations", "initializers", "losses", "optimizers", "schedules", "metrics", "data"
+    "layers",
+    "activations",
+    "initializers",
+    "losses",
+    "optimizers",
+    "schedules",
+    "metrics",
+    "engines",
+    "data",
 ]
 """A kind of parts; its entry point group is ``layerkit.GROUP``."""
 
@@ -18,7 +26,7 @@ GROUPS: tuple[Group, ...] = get_args(Group)
 """All kinds of parts."""
 
 Kind = Literal["layer", "activation", "initializer", "loss", "optimizer", "schedule", "metric"]
-"""The singular of each group, in the same order; "data" has none."""
+"""The kinds that ``plugins new`` makes: singulars of the groups, in the same order."""
 
 KINDS: dict[Kind, Group] = dict(zip(get_args(Kind), GROUPS, strict=False))
 """Kind to group, such as "loss" to "losses"."""

@@ -18,7 +18,7 @@ from layerkit.discovery.candidates import FIRST_PARTY, Candidate
 from layerkit.discovery.compatibility import allows, requirement
 from layerkit.errors import PluginError, PluginLoadError, PluginProblem, PluginVersionError
 
-CONTRACT_VERSION = 1
+CONTRACT_VERSION = 2
 """Version of the base classes in ``layerkit.core``; raised when a part written for the previous one
 would no longer work."""
 

@@ -38,8 +38,11 @@ from layerkit.errors import (
     SpecError,
     UnknownTypeError,
 )
+from layerkit.execution.engine import Engine
 
 P = TypeVar("P", bound=Part)
+
+_NOUNS = {"layers": "layer type", "engines": "engine", "data": "data set"}  # beside those of KINDS
 
 
 class Registry(Generic[P]):
@@ -52,8 +55,8 @@ class Registry(Generic[P]):
         self.kind = kind
         self.group = f"layerkit.{kind}"
         self.base = base
-        nouns = {plural: noun for noun, plural in KINDS.items()}
-        self.singular = {**nouns, "layers": "layer type", "data": "data set"}[kind]
+        nouns: dict[str, str] = {plural: noun for noun, plural in KINDS.items()}
+        self.singular = {**nouns, **_NOUNS}[kind]
         self._local: dict[str, type[P]] = {}
         self._loaded: dict[Candidate, type[P]] = {}
 
@@ -233,11 +236,22 @@ LOSSES = Registry("losses", Loss)  # type: ignore[type-abstract]
 OPTIMIZERS = Registry("optimizers", Optimizer)  # type: ignore[type-abstract]
 SCHEDULES = Registry("schedules", Schedule)  # type: ignore[type-abstract]
 METRICS = Registry("metrics", Metric)  # type: ignore[type-abstract]
+ENGINES = Registry("engines", Engine)  # type: ignore[type-abstract]
 DATA = Registry("data", DataSource)  # type: ignore[type-abstract]
 
 REGISTRIES: dict[str, Registry[Any]] = {
     r.kind: r
-    for r in (LAYERS, ACTIVATIONS, INITIALIZERS, LOSSES, OPTIMIZERS, SCHEDULES, METRICS, DATA)
+    for r in (
+        LAYERS,
+        ACTIVATIONS,
+        INITIALIZERS,
+        LOSSES,
+        OPTIMIZERS,
+        SCHEDULES,
+        METRICS,
+        ENGINES,
+        DATA,
+    )
 }
 
 
@@ -297,6 +311,18 @@ def schedule(config: str | Mapping[str, Any]) -> Schedule:
         Same as ``Registry.create``.
     """
     part: Schedule = _shared("schedules", config)
+    return part
+
+
+def engine(name: str) -> Engine:
+    """The engine with this name; always the same object.
+
+    Raises
+    ------
+    PluginError
+        Same as ``Registry.create``.
+    """
+    part: Engine = _shared("engines", name)
     return part
 
 

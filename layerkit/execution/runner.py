@@ -1,9 +1,7 @@
-"""Running a network for one thread: layer by layer, or as compiled programs.
+"""Running a network for one thread: recorded layers by an engine, the others as they are written.
 
-Most of the time of a small network goes into the calls between its operations. A program
-(``Layer.program``) has none: one call runs a batch through all its layers, or back, without the
-interpreter and its lock. A ``Chain`` runs neighbours that share a program by it, and the other
-layers one by one.
+Neighbouring layers that were recorded form a group. For each number of rows a group is cut into
+stages, each run by one engine; a layer whose form failed its trial runs as it is written.
 """
 
 from __future__ import annotations
@@ -12,107 +10,259 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import groupby
-from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from layerkit.core.context import Array, Context
 from layerkit.core.network import Network
-from layerkit.core.parts import Link as Link
+from layerkit.core.parts import Link
 from layerkit.core.planning import PlannedLayer, unusable
 from layerkit.errors import LayerkitError
-from layerkit.threads import blas_symbol as blas_symbol
+from layerkit.execution.engine import Engine, RecordedLayer, Row, Stage
+from layerkit.execution.trial import trials_of
+from layerkit.recording.arrays import NotRecorded
+from layerkit.recording.recordings import Recordings
+from layerkit.threads import blas_symbol as blas_symbol  # for engines
 
-# ``X as X`` exports a name: the makers of compiled programs import from this internal module only.
+_SIZES = 16  # numbers of rows whose stages are kept
 
-
-class Line(NamedTuple):
-    """One layer of a program."""
-
-    codes: tuple[int, ...]  # what the layer is, as numbers that the program understands
-    start: int  # of its parameters in the network's flat vector
-    width_in: int
-    width_out: int
+_Step = Callable[[Array], Array]
 
 
-class Pass(Protocol):
-    """A program with memory for one thread; all arrays are float32."""
+class Chain:
+    """A network with memory for one thread.
 
-    def feed(self, params: Array, x: Array) -> Array:
-        """Scores (n, k) for x (n, i), valid until the next feed; ``params`` are the network's."""
+    The network's parameters, and its gradients where ``training``, stay where they are. ``feed``
+    gives scores (n, *out) for x (n, *in), valid until the next feed. ``backprop`` fills the
+    network's gradients for dy (n, *out) and gives dL/dx (n, *in), valid only if ``wants_dx``.
+    ``streams`` are the random streams of the layers by name; ``contexts`` hold, by layer name,
+    those of the layers that run as they are written.
 
-    def backprop(self, params: Array, dy: Array, grads: Array, *, wants_dx: bool) -> Array:
-        """Gradient for x (n, i), if ``wants_dx``, for dy (n, k); fills its part of ``grads``.
-
-        ``params`` and x are those of the last feed.
-        """
-
-
-class Program(Protocol):
-    """Neighbouring layers as one compiled program.
-
-    The output for a row depends on that row and the parameters alone: the halves of a large batch
-    are trained side by side.
+    A chain that does not train is for inference: it keeps nothing for a backprop.
     """
 
-    def make_pass(self, *, keeps: bool) -> Pass:
-        """Memory for one thread; without ``keeps`` there can be no ``backprop``."""
+    feed: _Step
+    backprop: _Step
 
-    def row(self, params: Array, x: Array, link: Link) -> Array | None:
-        """Predictions (1, k), a new array, for x (1, i).
+    def __init__(
+        self,
+        network: Network,
+        engines: Sequence[Engine],
+        *,
+        training: bool = False,
+        wants_dx: bool = False,
+    ) -> None:
+        self.network, self.engines, self.training = network, engines, training
+        if training:
+            network.allocate_grads()
+        self.streams: dict[str, np.random.Generator] = {}
+        self.contexts: dict[str, Context] = {}
+        self.groups: list[_Group | _Written] = []
+        for planned, recorded in _neighbours(network, engines, training=training):
+            wants_dx = wants_dx or bool(self.groups)
+            made = (
+                _Group(self, recorded, wants_dx=wants_dx)
+                if recorded
+                else _Written(self, planned, wants_dx=wants_dx)
+            )
+            self.groups.append(made)
+        self.feed = _in_turn([group.feed for group in self.groups])
+        self.backprop = _in_turn([group.backprop for group in self.groups[::-1]])
 
-        None if a number in between is not finite: the layers then run one by one, with NumPy's
-        warnings.
+    def set_stream(self, name: str, stream: np.random.Generator) -> None:
+        """Give the layer called ``name`` its random stream."""
+        self.streams[name] = stream
+        if name in self.contexts:
+            self.contexts[name].rng = stream
+
+    def one_group(self) -> list[RecordedLayer] | None:
+        """All layers, if an engine may run them together."""
+        group = self.groups[0] if len(self.groups) == 1 else None
+        return group.layers if isinstance(group, _Group) else None
+
+    def drawing(self) -> list[str]:
+        """Names of the layers that may draw random numbers."""
+        names = list(self.contexts)
+        for group in self.groups:
+            if isinstance(group, _Group):
+                names += [p.name for p, one in group.layers if one.graph.draws]
+        return names
+
+    def prepare(self, x: Array) -> None:
+        """Make what batches like x need, as far as it is known before the first feed."""
+        if self.groups and isinstance(self.groups[0], _Group):
+            self.groups[0].stages(x)
+
+    def whole(self, x: Array) -> tuple[Engine, Stage] | None:
+        """The one stage that runs all layers for batches like x, with its engine; None if several.
+
+        Forms that were not tried for this number of rows are tried.
         """
+        if len(self.groups) != 1 or not isinstance(self.groups[0], _Group):
+            return None
+        stages = self.groups[0].stages(x)
+        engine, stage = stages[0]
+        return None if len(stages) > 1 or engine is None else (engine, stage)
 
 
-Maker = Callable[[Sequence[Line]], Program | None]
+def recordings_of(network: Network) -> Recordings:
+    """What was recorded of the layers of ``network``, kept with it."""
+    found: Recordings = network.kept.setdefault("recordings", Recordings(network.dtype))
+    return found
 
 
-def program_of(network: Network) -> Program | None:
-    """The program of all layers of ``network``, if there is one.
+def _neighbours(
+    network: Network, engines: Sequence[Engine], *, training: bool
+) -> list[tuple[list[PlannedLayer], list[RecordedLayer]]]:
+    """The layers in order, neighbours that an engine can run together; the others alone."""
+    found: list[tuple[PlannedLayer, RecordedLayer | None]] = []
+    for p in network.planned:
+        recorded = None
+        if engines:
+            got = recordings_of(network).get(p, training=training, keeps=training)
+            if not isinstance(got, NotRecorded) and any(not e.refuses(got, p) for e in engines):
+                recorded = p, got
+        found.append((p, recorded))
+    groups = []
+    for _, group in groupby(found, lambda pair: pair[1] is None):
+        pairs = list(group)
+        groups.append(([p for p, _ in pairs], [one for _, one in pairs if one is not None]))
+    return groups
 
-    Raises PluginLoadError, which names the layers, if their code raises.
+
+class _Written:
+    """Layers that run as they are written."""
+
+    def __init__(self, chain: Chain, planned: list[PlannedLayer], *, wants_dx: bool) -> None:
+        part = chain.network.part(planned)
+        contexts = part.contexts(training=chain.training, keeps=chain.training, wants_dx=wants_dx)
+        for p, ctx in zip(planned, contexts, strict=True):
+            chain.contexts[p.name] = ctx
+            ctx.rng = chain.streams.get(p.name)
+        self.feed: _Step = partial(part.feed, contexts=contexts)
+        self.backprop: _Step = partial(part.backprop, contexts=contexts)
+
+
+_Stages = list[tuple[Engine | None, Stage]]
+
+
+class _Group:
+    """Neighbouring recorded layers, cut into stages for each number of rows."""
+
+    def __init__(self, chain: Chain, layers: list[RecordedLayer], *, wants_dx: bool) -> None:
+        self.chain, self.layers, self.wants_dx = chain, layers, wants_dx
+        self._by_rows: dict[int, _Stages] = {}
+        self._by_choice: dict[tuple[int, ...], _Stages] = {}
+        self._now: _Stages = []
+
+    def stages(self, x: Array) -> _Stages:
+        """The stages for batches like x."""
+        found = self._by_rows.get(len(x))
+        if found is None:
+            found = self._cut(x)
+            if len(self._by_rows) >= _SIZES:
+                self._by_rows.clear()
+            self._by_rows[len(x)] = found
+        return found
+
+    def _cut(self, x: Array) -> _Stages:
+        chain = self.chain
+        chosen = trials_of(chain.network).choose(
+            chain.network,
+            self.layers,
+            chain.engines,
+            x,
+            chain.streams,
+            keeps=chain.training,
+            wants_dx=self.wants_dx,
+        )
+        key = tuple(0 if engine is None else id(engine) for engine in chosen)
+        if key not in self._by_choice:
+            self._by_choice[key] = self._make(chosen)
+        return self._by_choice[key]
+
+    def _make(self, chosen: list[Engine | None]) -> _Stages:
+        chain = self.chain
+        stages: _Stages = []
+        pairs = zip(chosen, self.layers, strict=True)
+        for engine, group in groupby(pairs, lambda pair: pair[0]):
+            layers = [layer for _, layer in group]
+            planned = [p for p, _ in layers]
+            wants_dx = self.wants_dx or bool(stages)
+            stage: Stage
+            if engine is None:
+                stage = _Written(chain, planned, wants_dx=wants_dx)  # type: ignore[assignment]
+            else:
+                with naming(planned, f"the {engine.type_name} form"):
+                    stage = engine.stage(
+                        chain.network, layers, keeps=chain.training, wants_dx=wants_dx
+                    )
+                stage.streams = chain.streams
+            stages.append((engine, stage))
+        return stages
+
+    def feed(self, x: Array) -> Array:
+        """Outputs for x."""
+        self._now = self.stages(x)
+        with np.errstate(all="ignore"):
+            for _, stage in self._now:
+                x = stage.feed(x)
+        return x
+
+    def backprop(self, dy: Array) -> Array:
+        """dL/dx for the batch fed last."""
+        with np.errstate(all="ignore"):
+            for _, stage in reversed(self._now):
+                dy = stage.backprop(dy)
+        return dy
+
+
+class RowForm:
+    """A whole network for one row, by the first engine that can; used after a trial on the first.
+
+    ``row`` is None if there is no such form, or it failed its trial.
     """
-    stages = _stages(network)
-    return stages[0][1] if len(stages) == 1 else None
 
+    def __init__(self, network: Network, engines: Sequence[Engine], link: Link) -> None:
+        self.network, self.link = network, link
+        self.tried = False
+        groups = _neighbours(network, engines, training=False) if network.planned else []
+        self._layers = groups[0][1] if len(groups) == 1 else []
+        rowwise = self._layers and all(one.rowwise for _, one in self._layers)
+        self._engines = engines if rowwise else ()
+        self.engine: Engine | None
+        self.row: Row | None
+        self.engine, self.row = self._first()
 
-_Stage = tuple[list[PlannedLayer], Program | None]
+    def _first(self) -> tuple[Engine, Row] | tuple[None, None]:
+        """The first engine with a form that has not failed."""
+        trials, layers = trials_of(self.network), self._layers
+        for engine in self._engines:
+            if trials.row_failed(engine) or any(engine.refuses(one, p) for p, one in layers):
+                continue
+            row = engine.row(self.network, layers, self.link)
+            if row is not None:
+                return engine, row
+        return None, None
 
-
-def _stages(network: Network) -> list[_Stage]:
-    """Layers grouped in order: neighbours that share a program, and those without one."""
-    stages: list[_Stage] = []
-    fits = network.dtype == np.float32
-    offers = [(p, _program_offer(p) if fits else None) for p in network.planned]
-    for make, group in groupby(offers, lambda pair: None if pair[1] is None else pair[1][0]):
-        found = list(group)
-        planned, program = [p for p, _ in found], None
-        if make is not None:
-            lines = [
-                Line(offer[1], p.layer.span.start, p.in_shape[0], p.plan.out_shape[0])
-                for p, offer in found
-                if offer is not None
-            ]
-            with _naming(planned, "program"):
-                program = make(lines)
-        if program is None and stages and stages[-1][1] is None:
-            stages[-1][0].extend(planned)
-        else:
-            stages.append((planned, program))
-    return stages
-
-
-def _program_offer(p: PlannedLayer) -> tuple[Maker, tuple[int, ...]] | None:
-    if len(p.in_shape) != 1 or len(p.plan.out_shape) != 1:
+    def __call__(self, x: Array) -> Array | None:
+        """Predictions (1, *out), a new array, for x (1, *in); None: run the layers themselves."""
+        if self.tried and self.row is not None:
+            return self.row(x)
+        while self.engine is not None and self.row is not None:
+            given = self.row(x)
+            if given is None or not np.isfinite(given).all():  # nothing to compare
+                return None
+            trials = trials_of(self.network)
+            self.tried = trials.row(self.network, self.engine, self.link, x, given)
+            if self.tried:
+                return given
+            self.engine, self.row = self._first()
         return None
-    with _naming([p], "program"):
-        return p.layer.program()
 
 
 @contextmanager
-def _naming(planned: list[PlannedLayer], step: str) -> Iterator[None]:
+def naming(planned: Sequence[PlannedLayer], step: str) -> Iterator[None]:
     """Turn an exception of a plugin's code into a PluginLoadError that names the layers."""
     try:
         yield
@@ -125,85 +275,25 @@ def _naming(planned: list[PlannedLayer], step: str) -> Iterator[None]:
         raise unusable(first.name, first.layer, reason) from cause
 
 
-class Chain:
-    """A network with memory for one thread, run as compiled programs where ``fast``.
-
-    The network's parameters, and its gradients where ``keeps``, stay where they are; ``training``,
-    ``keeps`` and ``wants_dx`` are those of ``Network.contexts``. ``feed`` gives scores (n, *out)
-    for x (n, *in), valid until the next feed. ``backprop`` fills the network's gradients for dy
-    (n, *out) and gives dL/dx (n, *in), valid only if ``wants_dx``. ``contexts`` holds, by layer
-    name, those of the layers that run one by one.
-    """
-
-    feed: Callable[[Array], Array]
-    backprop: Callable[[Array], Array]
-
-    def __init__(
-        self,
-        network: Network,
-        *,
-        fast: bool,
-        training: bool = False,
-        keeps: bool = True,
-        wants_dx: bool = False,
-    ) -> None:
-        self.network = network
-        if keeps:
-            network.allocate_grads()
-        self.contexts: dict[str, Context] = {}
-        self._programs: list[_Compiled] = []
-        feeds: list[Callable[[Array], Array]] = []
-        backprops: list[Callable[[Array], Array]] = []
-        for planned, program in _stages(network) if fast else [(network.planned, None)]:
-            wants_dx = wants_dx or bool(feeds)
-            if program is None:
-                part = network.part(planned)
-                contexts = part.contexts(training=training, keeps=keeps, wants_dx=wants_dx)
-                self.contexts |= {p.name: c for p, c in zip(planned, contexts, strict=True)}
-                feeds.append(partial(part.feed, contexts=contexts))
-                backprops.append(partial(part.backprop, contexts=contexts))
-            else:
-                compiled = _Compiled(network, planned, program.make_pass(keeps=keeps), wants_dx)
-                self._programs.append(compiled)
-                feeds.append(compiled.feed)
-                backprops.append(compiled.backprop)
-        self.compiled = len(feeds) == len(self._programs) == 1  # whether one program is all
-        self.feed, self.backprop = _in_turn(feeds), _in_turn(backprops[::-1])
-
-    def warm(self, rows: int) -> None:
-        """Run each program once over ``rows`` rows of zeros: it is compiled or loaded then."""
-        for program in self._programs:
-            program.warm(rows)
+def remarks(network: Network, *, training: bool) -> list[str]:
+    """Which layers run as they are written, and why: one sentence per reason."""
+    reasons: dict[str, list[str]] = {}
+    for p in network.planned:
+        got = recordings_of(network).get(p, training=training, keeps=training)
+        if isinstance(got, NotRecorded) and not p.eager:
+            reasons.setdefault(str(got), []).append(p.name)
+    return [
+        f"{', '.join(names)}: runs as it is written, which is slower, since {reason}"
+        for reason, names in reasons.items()
+    ]
 
 
-def _in_turn(steps: list[Callable[[Array], Array]]) -> Callable[[Array], Array]:
+def _in_turn(steps: Sequence[_Step]) -> _Step:
     """One function for ``steps``, each of which takes the result of the one before."""
     return steps[0] if len(steps) == 1 else partial(_run, steps)
 
 
-def _run(steps: list[Callable[[Array], Array]], x: Array) -> Array:
+def _run(steps: Sequence[_Step], x: Array) -> Array:
     for step in steps:
         x = step(x)
     return x
-
-
-class _Compiled(NamedTuple):
-    network: Network
-    planned: list[PlannedLayer]
-    memory: Pass
-    wants_dx: bool
-
-    def warm(self, rows: int) -> None:
-        x = np.zeros((rows, *self.planned[0].in_shape), self.network.dtype)
-        self.backprop(np.zeros_like(self.feed(x)))
-
-    def feed(self, x: Array) -> Array:
-        with _naming(self.planned, "feed"):
-            return self.memory.feed(self.network.params, x)
-
-    def backprop(self, dy: Array) -> Array:
-        network = self.network
-        with _naming(self.planned, "backprop"):
-            return self.memory.backprop(
-                network.params, dy, network.allocate_grads(), wants_dx=self.wants_dx
-            )

@@ -62,7 +62,7 @@ def mean_loss(loss: Loss, scores: Array, y: Array) -> float:
     if len(scores) == 0:
         return float("nan")
     total = 0.0
-    ctx = Context(scores.dtype)
+    ctx = Context(scores.dtype, keeps=False)
     for i in range(0, len(scores), _BATCH):
         total += float(
             np.sum(loss.feed(scores[i : i + _BATCH], y[i : i + _BATCH], ctx), dtype=np.float64)

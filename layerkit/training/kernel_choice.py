@@ -11,10 +11,9 @@ import math
 
 import numpy as np
 
-from layerkit.core.layer import Layer
 from layerkit.core.network import Network
 from layerkit.datacontract.fitted_rows import kernels_used
-from layerkit.execution.kernels import fast_setting, kernels_for_training
+from layerkit.discovery.engines import compiled_for_training, fast_setting
 from layerkit.model import Model
 from layerkit.training.recipe import Recipe
 
@@ -25,20 +24,20 @@ _PER_LAYER, _PER_PARAMETER, _PER_OUTPUT = 14e-6, 1e-9, 3e-9
 def kernels_pay(network: Network, recipe: Recipe, rows: int) -> bool:
     """Whether a training of ``network`` on ``rows`` rows uses compiled kernels."""
     step = _PER_PARAMETER * network.size
-    if network.dtype == np.float32:  # only float32 has programs
+    if network.dtype == np.float32:  # the only dtype of compiled layers
         batch = min(recipe.batch_size, rows)
         for p in network.planned:
-            if type(p.layer).program is not Layer.program:
+            if len(p.in_shape) == len(p.plan.out_shape) == 1 and not p.eager:
                 step += _PER_LAYER + _PER_OUTPUT * batch * math.prod(p.plan.out_shape)
     steps = recipe.epochs * -(-rows // recipe.batch_size)
-    return kernels_for_training(steps * step)
+    return compiled_for_training(steps * step)
 
 
 def kernels_to_resume(model: Model, recipe: Recipe, rows: int) -> bool:
     """Whether a resumed training uses compiled kernels: as before, if possible."""
     if fast_setting() is not None or model.fit is None:
         return kernels_pay(model.network, recipe, rows)
-    return "numba" in model.fit.kernels and kernels_for_training()
+    return len(model.fit.kernels) > 1 and compiled_for_training()
 
 
 def kernels_changed(model: Model, *, fast: bool) -> str:

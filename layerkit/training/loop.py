@@ -6,7 +6,6 @@ epoch without saving the state of a generator.
 
 from __future__ import annotations
 
-import copy
 import math
 import time
 from collections.abc import Callable
@@ -19,7 +18,9 @@ from layerkit.core.context import Array
 from layerkit.core.layer import Layer
 from layerkit.core.network import Network
 from layerkit.core.rng import random_stream
+from layerkit.discovery.engines import engines
 from layerkit.errors import TrainingDivergedError
+from layerkit.execution.rules import compiled_rule
 from layerkit.training.kernel_choice import kernels_pay
 from layerkit.training.learner import Learner
 from layerkit.training.listener import Listener
@@ -54,6 +55,7 @@ class Loop:
     preparing: float = 0.0
     seconds: float = 0.0
     interrupted: bool = False
+    prepared: bool = False
 
     def __post_init__(self) -> None:
         began = time.perf_counter()
@@ -62,26 +64,15 @@ class Loop:
         grads = self.network.allocate_grads()
         self.mask = self.network.decay_mask()
         self.recipe.rule.bind(self.network.params, grads, self.mask)
-        self.recipe.rule.fast = self.fast
         self.spans = self.network.trainable()
         self.runs = self.network.runs()
         rows = min(self.recipe.batch_size, len(self.data))
         self.batch = np.empty((rows, *self.data.x.shape[1:]), self.data.x.dtype)
-        self.learner = Learner(self.network, self.recipe.loss, fast=self.fast)
+        used = engines(compiled=self.fast)
+        self.learner = Learner(self.network, self.recipe.loss, used)
+        self.recipe.rule.kernel = compiled_rule(self.recipe.rule, used, self.network.dtype)
         if self.fast:
-            self._warm(np.arange(rows))
             self.preparing = time.perf_counter() - began
-
-    def _warm(self, index: Array) -> None:
-        """Load every kernel, and compile it if necessary, before the first batch."""
-        weights, _ = self._row_weights(index)
-        self.learner.warm(self.data.y[index], weights)
-        rule = copy.copy(self.recipe.rule)  # bound to zeros: no parameter changes
-        mask = self.mask[:64].copy()
-        rule.bind(np.zeros_like(mask), np.zeros_like(mask), mask)
-        rule.begin(rule.learning_rate)
-        with np.errstate(all="ignore"):
-            rule.apply(slice(0, len(mask)))
 
     def epoch(self, number: int) -> dict[str, float] | None:
         """Train epoch ``number``, counted from 0, and return its loss and metrics.
@@ -91,12 +82,15 @@ class Loop:
         finite.
         """
         recipe, data = self.recipe, self.data
-        for name, ctx in self.learner.contexts.items():
-            ctx.rng = random_stream(recipe.seed, "layer", name, str(number))
+        self.learner.set_streams(
+            lambda name: random_stream(recipe.seed, "layer", name, str(number))
+        )
         order = random_stream(recipe.seed, "shuffle", str(number)).permutation(len(data))
         scores: Array | None = None
         total = weight = 0.0
         done = 0
+        if self.fast and not self.prepared:
+            self._prepare(order[: recipe.batch_size])
         began = time.perf_counter()
         for start in range(0, len(data), recipe.batch_size):
             index = order[start : start + recipe.batch_size]
@@ -116,6 +110,7 @@ class Loop:
             weight += share
             if recipe.rule.steps == 1:
                 self._advise()
+            self._remark()
             self.listener.batch(done, len(data))
             if self.listener.stop():
                 self.interrupted = True
@@ -130,6 +125,13 @@ class Loop:
             values |= self.judge(scores[:done], data.truth[order[:done]])
         values["learning_rate"] = recipe.rule.rate
         return values
+
+    def _prepare(self, index: Array) -> None:
+        """Compile or load what the first batch needs, apart from the time of training."""
+        began = time.perf_counter()
+        self.learner.prepare(partial(self._rows, index), len(index))
+        self.preparing += time.perf_counter() - began
+        self.prepared = True
 
     def _step(self, index: Array, rate: float) -> tuple[Array, float, float]:
         """One batch; (scores (b, *out), mean loss before the update, its weight)."""
@@ -170,8 +172,13 @@ class Loop:
                 for span in self.spans:
                     grads[span] *= recipe.clip_norm / norm
 
+    def _remark(self) -> None:
+        """Report, once each, which layers run as they are written, and why."""
+        for text in self.learner.remarks():
+            self.listener.notice(text)
+
     def _advise(self) -> None:
-        """Report the layers' advice; layers in a compiled program are fed again to get it."""
+        """Report the layers' advice; layers that an engine runs are fed again to get it."""
         contexts = self.learner.contexts
         missing = [p for p in self.network.planned if p.name not in contexts]
         if any(type(p.layer).advice is not Layer.advice for p in missing):

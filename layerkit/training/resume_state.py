@@ -2,8 +2,8 @@
 
 No state of a random generator is kept: every stream is named after the seed, its purpose and the
 epoch. What is kept: the epochs and steps done, the optimizer's vectors, the best value of early
-stopping, and the latest weights if they are not the model's (early stopping gives the model the
-best ones).
+stopping, the forms of layers that failed their trial, and the latest weights if they are not the
+model's (early stopping gives the model the best ones).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from layerkit.core.optimizer import Optimizer
 from layerkit.discovery.registry import split_config
 from layerkit.display import quoted
 from layerkit.errors import SpecError, TensorMismatchError
+from layerkit.execution.trial import trials_of
 from layerkit.model import FileLeftovers, Model
 from layerkit.training.prepare import Prepared
 
@@ -89,6 +90,8 @@ def write_state(model: Model, position: Position, rows: str) -> FileLeftovers:
         callbacks["early_stopping"] = {"best": best, "epoch": epoch}
         if not np.array_equal(position.now.params, network.params):
             vectors[_LAST] = position.now.params
+    if failed := trials_of(network).failures():
+        callbacks["trials"] = {"failed": failed}
     if position.since:
         callbacks["schedule"] = {"since": position.since}
     tensors = {
@@ -142,6 +145,8 @@ def read_state(model: Model, rule: Optimizer, rows: str) -> Position:
             location="train.data",
             hint="give the same data, or train on from the weights: layerkit train MODEL",
         )
+    if "trials" in callbacks:
+        trials_of(model.network).restore(callbacks["trials"])
     watched = _watched(callbacks.get("early_stopping"))
     since = _since(callbacks.get("schedule"), training["epoch"])
     return Position(training["epoch"], _snapshot(model, rule, training["step"]), watched, since)

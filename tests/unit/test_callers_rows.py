@@ -9,7 +9,6 @@ import pytest
 
 import layerkit
 from layerkit import Array, Context, Layer, Model, Plan, PluginError
-from layerkit.execution.runner import Line
 
 SIZES = [1, 5, 300, 3000]  # alone, in one tile, in several that threads share
 ROWS = np.random.default_rng(0).normal(size=(3000, 3)).astype(np.float32)
@@ -29,41 +28,6 @@ class Doubles(Layer):
 
     def backprop(self, dy: Array, ctx: Context) -> Array:
         return dy * np.float32(2)
-
-
-class Alone(Doubles):
-    """The same with a short way for one row."""
-
-    type_name = "tests.alone"
-
-    def row_feed(self) -> Any:
-        return lambda x: np.multiply(x, 2, out=x)
-
-
-class Compiled(Doubles):
-    """The same as a program."""
-
-    type_name = "tests.compiled"
-
-    def program(self) -> Any:
-        return InPlace, (0,)
-
-
-class InPlace:
-    """What a compiled program may do: it is called with bare arrays."""
-
-    def __init__(self, lines: list[Line]) -> None:
-        self.lines = lines
-
-    def make_pass(self, *, keeps: bool) -> Any:
-        return self
-
-    def feed(self, params: Array, x: Array) -> Array:
-        x *= 2
-        return x
-
-    def row(self, params: Array, x: Array, link: Any) -> Array:
-        return np.multiply(x, 2, out=x)
 
 
 class Insists(Doubles):
@@ -101,12 +65,9 @@ def model_of(layer: type[Layer], register: Any) -> Model:
 
 
 @pytest.mark.parametrize("n", SIZES)
-@pytest.mark.parametrize("layer", [Doubles, Insists, Alone, Compiled])
+@pytest.mark.parametrize("layer", [Doubles, Insists])
 def test_predicting_keeps_the_rows(layer: type[Layer], n: int, register: Any) -> None:
     model = model_of(layer, register)
-    if layer is Compiled:
-        pytest.importorskip("numba")
-        model.accelerate()
     x = ROWS[:n].copy()
     for _ in range(3):
         found = model.predict(x)

@@ -11,6 +11,7 @@ import pytest
 import layerkit
 from layerkit.comparison import Comparison, compare
 from layerkit.core.rows import Rows
+from layerkit.discovery.registry import LAYERS
 from layerkit.file.save import save
 from layerkit.training import Listener, train
 
@@ -25,7 +26,20 @@ def test_every_number_is_that_of_its_training(three: Comparison, highway: dict[s
     assert found.metrics["loss"].values == pytest.approx([r.metrics["test_loss"] for r in runs])
     np.testing.assert_array_equal(found.histories[2]["loss"], runs[2].history["loss"])
     assert found.parameters == runs[0].model.network.size
-    assert found.macs == runs[0].model.network.macs
+    spec = runs[0].model.spec
+    inputs, classes = spec.in_shape[0], spec.layers[-1].config["units"]
+    assert found.macs == inputs * 16 + 2 * (2 * 16 * 16) + 16 * classes
+    assert "MACs/row" not in " ".join(three.footnotes)
+
+
+def test_multiply_adds_that_nobody_can_count_are_explained(
+    plain: dict[str, Any], highway: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LAYERS["highway"], "eager", True)
+    found = compare([plain, highway], seeds=2, timing=False)
+    assert [c.macs is None for c in found.contestants] == [False, True]
+    assert "?" in found.table()[2]
+    assert "? where a layer runs as it is written" in " ".join(found.footnotes)
 
 
 def test_differences_are_paired_with_the_first(three: Comparison) -> None:

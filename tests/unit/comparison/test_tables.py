@@ -65,6 +65,21 @@ def test_table_is_a_rectangle_with_headings(three: Comparison) -> None:
     assert table[1][table[0].index("accuracy − plain")] == "–"
 
 
+def test_unknown_multiply_adds_are_a_question_mark_and_null(three: Comparison) -> None:
+    one, two, three_ = three.contestants
+    result = replace(three, contestants=(one, replace(two, macs=None), three_))
+    heads, *rows = result.table()
+    assert [row[heads.index("MACs/row")] for row in rows] == [
+        f"{one.macs:,}",
+        "?",
+        f"{three_.macs:,}",
+    ]
+    assert result.to_json()["contestants"][1]["macs"] is None
+    lines = list(csv.DictReader(io.StringIO(result.to_csv())))
+    assert {line["macs"] for line in lines if line["contestant"] == two.name} == {""}
+    assert "<span>?</span>" in result.to_html()
+
+
 def test_footnotes_say_what_the_intervals_speak_about(three: Comparison) -> None:
     text = " ".join(three.footnotes)
     for wanted in (

@@ -13,6 +13,7 @@ from layerkit.comparison import ComparisonStoppedError, compare
 from layerkit.comparison.overlap import Overlap, expected_overlap, overlap_cautions
 from layerkit.comparison.run_store import RunStore, raw_rows_digest
 from layerkit.core.rows import Rows
+from layerkit.discovery.engines import compiled_engine
 from layerkit.errors import TrainingDivergedError
 from layerkit.specs import read_spec
 from layerkit.training import Listener, train
@@ -254,3 +255,23 @@ def test_a_comparison_of_diverged_runs_alone_says_so() -> None:
     found = compare(specs, data=rows, seeds=2, timing=False)
     assert all(len(c.failures) == 2 for c in found.contestants)
     assert found.headline == ["Nothing to compare: every run diverged."]
+
+
+def test_a_run_is_kept_for_what_runs_the_layers(
+    plain: dict[str, Any], monkeypatch: Telling, tmp_path: Path
+) -> None:
+    """Compiled kernels, planned NumPy and the layers as written give other bits."""
+
+    def kept() -> tuple[int, ...]:
+        found = compare([plain, {**plain, "name": "twin"}], seeds=2, timing=False, keep=tmp_path)
+        return found.contestants[0].kept
+
+    monkeypatch.setenv("LAYERKIT_EAGER", "0")
+    assert (kept(), kept()) == ((), (0, 1))
+    monkeypatch.setenv("LAYERKIT_EAGER", "1")
+    assert (kept(), kept()) == ((), (0, 1))
+    monkeypatch.delenv("LAYERKIT_EAGER")
+    assert kept() == (0, 1)
+    versions = {"llvmlite": "0.0.1"}
+    monkeypatch.setattr(type(compiled_engine()), "versions", lambda self: versions)
+    assert kept() == ()

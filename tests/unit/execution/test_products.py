@@ -5,9 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from layerkit import matmul, matmul_both, sum_rows
 from layerkit.execution import products
-from layerkit.execution.products import _count, _shares
+from layerkit.execution.products import _count, _shares, matmul, matmul_both, sum_rows
 
 RNG = np.random.default_rng(0)
 

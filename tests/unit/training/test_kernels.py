@@ -7,6 +7,7 @@ import io
 import os
 import subprocess
 import sys
+import time
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,14 @@ import pytest
 
 import layerkit
 from layerkit import Listener
-from layerkit.execution import kernels as fast
+from layerkit.discovery import engines as choice
 from layerkit.training.kernel_choice import kernels_pay
 from layerkit.training.loop import Loop
 from layerkit.training.recipe import Recipe
 
-needs_numba = pytest.mark.skipif(
-    importlib.util.find_spec("numba") is None, reason="numba, the extra `fast`, is not installed"
+needs_llvm = pytest.mark.skipif(
+    importlib.util.find_spec("llvmlite") is None,
+    reason="llvmlite, the extra `fast`, is not installed",
 )
 
 rng = np.random.default_rng(1)
@@ -59,7 +61,7 @@ def copied(model: layerkit.Model) -> layerkit.Model:
     return layerkit.load(stream)
 
 
-@needs_numba
+@needs_llvm
 @pytest.mark.parametrize(("epochs", "wanted"), [(1, False), (100, False), (1_000_000, True)])
 def test_the_work_decides(epochs: int, wanted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     model = layerkit.build(spec(epochs=epochs))
@@ -69,47 +71,44 @@ def test_the_work_decides(epochs: int, wanted: bool, monkeypatch: pytest.MonkeyP
         assert kernels_pay(model.network, recipe, 60) is found
 
 
-@needs_numba
-def test_a_small_training_does_not_load_numba() -> None:
+@needs_llvm
+def test_a_small_training_does_not_load_llvmlite() -> None:
     code = (
         "import sys, numpy as np, layerkit\n"
         f"layerkit.train({spec()!r}, data=(np.ones((60, 4)), np.arange(60) % 2))\n"
-        "assert 'numba' not in sys.modules"
+        "assert 'llvmlite' not in sys.modules"
     )
     env = {k: v for k, v in os.environ.items() if k != "LAYERKIT_FAST"}
     subprocess.run([sys.executable, "-c", code], check=True, env=env)
 
 
-def _noting(real: Any, name: str, order: list[str]) -> Any:
-    def noted(*given: Any) -> Any:
-        order.append(name)
-        return real(*given)
-
-    return noted
-
-
-@needs_numba
+@needs_llvm
 def test_loading_kernels_is_told_apart_and_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A kernel that takes long to load does so before the training's clock runs."""
+    """Kernels that take long to load do so once, and not on the training's clock."""
     monkeypatch.setenv("LAYERKIT_FAST", "1")
     run = layerkit.train(spec(), data=DATA)
     assert run.preparing > 0
     assert layerkit.train(spec(epochs=1), data=DATA).model.fit == run.model.fit
-    order: list[str] = []
-    for owner, name in ((Loop, "_warm"), (Loop, "epoch")):
-        real = getattr(owner, name)
-        monkeypatch.setattr(owner, name, _noting(real, name, order))
+    real, calls = Loop._prepare, []
+
+    def slow(loop: Loop, index: Any) -> None:
+        calls.append(len(index))
+        time.sleep(2)
+        real(loop, index)
+
+    monkeypatch.setattr(Loop, "_prepare", slow)
     again = layerkit.train(spec(), data=DATA)
-    assert order[:2] == ["_warm", "epoch"]
+    assert calls == [16]
+    assert again.seconds < 1.5
     assert (again.model.network.params == run.model.network.params).all()
-    monkeypatch.setattr(Loop, "_warm", lambda *_: None)
+    monkeypatch.setattr(Loop, "_prepare", lambda *_: None)
     cold = layerkit.train(spec(), data=DATA)
     assert (cold.model.network.params == run.model.network.params).all()
     monkeypatch.setenv("LAYERKIT_FAST", "0")
     assert layerkit.train(spec(), data=DATA).preparing == 0.0
 
 
-@needs_numba
+@needs_llvm
 @pytest.mark.parametrize("begun", ["0", "1"])
 def test_resume_uses_the_kernels_of_the_training_so_far(
     begun: str, monkeypatch: pytest.MonkeyPatch
@@ -117,7 +116,7 @@ def test_resume_uses_the_kernels_of_the_training_so_far(
     monkeypatch.setenv("LAYERKIT_FAST", begun)
     whole = layerkit.train(spec(), data=DATA).model
     assert whole.fit is not None
-    assert ("numba" in whole.fit.kernels) is (begun == "1")
+    assert ("llvmlite" in whole.fit.kernels) is (begun == "1")
     part = layerkit.train(spec(), data=DATA, listener=Told(1)).model
     monkeypatch.delenv("LAYERKIT_FAST")
     told = Told()
@@ -130,8 +129,8 @@ def test_resume_uses_the_kernels_of_the_training_so_far(
     assert "continues with" in told.notices[0]
 
 
-@needs_numba
+@needs_llvm
 def test_nothing_is_imported_to_find_that_it_does_not_pay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LAYERKIT_FAST", raising=False)
-    monkeypatch.setattr(fast, "_trouble", lambda: pytest.fail("numba was looked for"))
-    assert fast.kernels_for_training(0.5) is False
+    monkeypatch.setattr(choice, "trouble", lambda: pytest.fail("llvmlite was looked for"))
+    assert choice.compiled_for_training(0.5) is False

@@ -1,0 +1,371 @@
+"""Trials: a form of a recorded layer is used only after it gave what the methods as written give.
+
+A trial runs on the first real batch of a structure and number of rows, on copies of parameters,
+state and random stream, so it changes nothing. Backprop is tried with normal dL/dy. A form that
+fails is not used for this number of rows; ``Trials`` remembers that, and a checkpoint keeps it.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from layerkit.core.context import Array, Context
+from layerkit.core.network import Network
+from layerkit.core.output_functions import apply_link
+from layerkit.core.parts import Link, Loss
+from layerkit.core.planning import PlannedLayer
+from layerkit.display import counted, quoted
+from layerkit.errors import SpecError
+from layerkit.execution.engine import Engine, LossStage, RecordedLayer
+from layerkit.recording.record import Recording
+from layerkit.threads import single_blas
+
+_TOLERANCE = {np.dtype(np.float32): 1e-5, np.dtype(np.float64): 1e-11}
+_OTHERWISE = 1.001, 0.999  # factors of x in the second and third comparison
+
+Failure = tuple[str, str, str, int]
+"""A layer's name, the engine, "training" or "inference", and the number of rows."""
+
+
+class Trials:
+    """What was tried of one network: which forms passed, and which failed."""
+
+    def __init__(self) -> None:
+        self.failed: set[Failure] = set()
+        self._passed: set[tuple[object, ...]] = set()
+        self.remarks: list[str] = []
+
+    def failures(self) -> list[list[object]]:
+        """The forms that failed in training, for a checkpoint.
+
+        Those of inference are left out, for they depend on what was predicted in between, too: a
+        training that goes on finds them again.
+        """
+        return [list(failure) for failure in sorted(self.failed) if failure[2] == "training"]
+
+    def restore(self, saved: object) -> None:
+        """Take over what ``failures`` gave; raises SpecError if it is something else."""
+        failed = saved.get("failed") if isinstance(saved, dict) else None
+        if not isinstance(failed, list):
+            raise _malformed(saved)
+        for one in failed:
+            if not isinstance(one, list) or [type(v) for v in one] != [str, str, str, int]:
+                raise _malformed(one)
+            self.failed.add((one[0], one[1], one[2], one[3]))
+
+    def choose(
+        self,
+        network: Network,
+        layers: Sequence[RecordedLayer],
+        engines: Sequence[Engine],
+        x: Array,
+        streams: Mapping[str, np.random.Generator],
+        *,
+        keeps: bool,
+        wants_dx: bool,
+    ) -> list[Engine | None]:
+        """The engine of each layer for batches like x; None: run it as it is written.
+
+        Tries every form that has not been tried for this number of rows.
+        """
+        rows, passed, faults = len(x), self._passed, {}
+        while True:
+            chosen = [self._first(p, recorded, engines, rows) for p, recorded in layers]
+            new: dict[int, Engine] = {}
+            keys = set()
+            for i, ((_, recorded), engine) in enumerate(zip(layers, chosen, strict=True)):
+                key = recorded, engine, keeps, wants_dx or i > 0, rows
+                if engine is not None and key not in passed and key not in keys:
+                    new[i] = engine
+                    keys.add(key)
+            if not new:
+                break
+            trial, given = _Trial(network, keeps=keeps), x
+            for i, (p, recorded) in enumerate(layers[: max(new) + 1]):
+                stream, inner = streams.get(p.name), wants_dx or i > 0
+                engine = new.get(i)
+                if engine is not None:
+                    fault = trial.fault(p, recorded, engine, given, stream, wants_dx=inner)
+                    if fault:
+                        faults[recorded] = fault
+                        self._fail(layers, recorded, engine, rows)
+                        break  # its neighbours may be cut differently now
+                    passed.add((recorded, engine, keeps, inner, rows))
+                given = trial.eager(p, given, stream)
+        self._remark(layers, chosen, faults, rows)
+        return chosen
+
+    def _remark(
+        self,
+        layers: Sequence[RecordedLayer],
+        chosen: Sequence[Engine | None],
+        faults: Mapping[Recording, str],
+        rows: int,
+    ) -> None:
+        """Say how the layers run whose first form failed."""
+        for recorded, fault in faults.items():
+            names = [p.name for p, other in layers if other is recorded]
+            engine = next(
+                e for e, (_, other) in zip(chosen, layers, strict=True) if other is recorded
+            )
+            how = "as written" if engine is None else f"in the {engine.type_name} form"
+            self.remarks.append(
+                f"{', '.join(names)}: batches of {counted(rows, 'row')} run {how}: {fault}"
+            )
+
+    def _first(
+        self, p: PlannedLayer, recorded: Recording, engines: Sequence[Engine], rows: int
+    ) -> Engine | None:
+        mode = "training" if recorded.training else "inference"
+        for engine in engines:
+            failed = (p.name, engine.type_name, mode, rows) in self.failed
+            if not failed and not engine.refuses(recorded, p):
+                return engine
+        return None
+
+    def _fail(
+        self, layers: Sequence[RecordedLayer], recorded: Recording, engine: Engine, rows: int
+    ) -> None:
+        mode = "training" if recorded.training else "inference"
+        names = [p.name for p, other in layers if other is recorded]
+        self.failed |= {(name, engine.type_name, mode, rows) for name in names}
+
+    def row_failed(self, engine: Engine) -> bool:
+        """Whether the engine's form for a single row failed."""
+        return ("", engine.type_name, "row", 1) in self.failed
+
+    def row(self, network: Network, engine: Engine, link: Link, x: Array, given: Array) -> bool:
+        """Whether the predictions ``given`` of the row x are what the layers as written give."""
+        expected, trial = x.copy(), _Trial(network, keeps=False)
+        with single_blas():
+            for p in network.planned:
+                expected = trial.eager(p, expected, None)
+        agrees = not self.row_failed(engine) and close(given, apply_link(link, expected))
+        if not agrees:
+            self.failed.add(("", engine.type_name, "row", 1))
+        return agrees
+
+    def loss(
+        self, loss: Loss, form: LossStage, scores: Array, targets: Array, weights: Array
+    ) -> bool:
+        """Whether ``form`` gives what the loss as written gives."""
+        key = loss, form, len(scores)
+        if key in self._passed:
+            return True
+        ctx = Context(scores.dtype, training=True)
+        with np.errstate(all="ignore"):
+            try:
+                lost, dy = form.learn(scores, targets, weights)
+            except Exception:  # noqa: BLE001  # the loss runs as it is written
+                return False
+            expected = float(loss.feed(scores, targets, ctx) @ weights)
+            slope = np.asarray(loss.backprop(weights, ctx))
+        agrees = close(np.asarray(lost, scores.dtype), np.asarray(expected, scores.dtype))
+        agrees = agrees and (not np.isfinite(expected) or close(dy, slope))
+        if agrees:
+            self._passed.add(key)
+        return agrees
+
+
+def _malformed(saved: object) -> SpecError:
+    return SpecError(
+        f"expected failed forms [layer, engine, mode, rows], got {quoted(saved)}",
+        location="training.callbacks.trials",
+    )
+
+
+def trials_of(network: Network) -> Trials:
+    """The trials of ``network``, kept with it."""
+    found: Trials = network.kept.setdefault("trials", Trials())
+    return found
+
+
+class _Trial:
+    """Runs layers of ``network`` alone, each on copies of what it has."""
+
+    def __init__(self, network: Network, *, keeps: bool) -> None:
+        self.dtype, self.keeps = network.dtype, keeps
+
+    def eager(self, p: PlannedLayer, x: Array, stream: np.random.Generator | None) -> Array:
+        """The output of the method as written."""
+        alone = _alone(p, self.dtype)
+        streams = {} if stream is None else {p.name: copy.deepcopy(stream)}
+        contexts = alone.contexts(training=self.keeps, keeps=False, streams=streams)
+        return alone.feed(x, contexts)
+
+    def fault(
+        self,
+        p: PlannedLayer,
+        recorded: Recording,
+        engine: Engine,
+        x: Array,
+        stream: np.random.Generator | None,
+        *,
+        wants_dx: bool,
+    ) -> str:
+        """How the form differs from the methods as written; empty if it does not.
+
+        Where a number lies at a kink (relu at 0), rounding decides between two right slopes. So a
+        form that differs once must agree twice on rows that are a little longer and shorter. And
+        where no number of a result is finite there is nothing to compare: other rows decide.
+        """
+
+        def once(rows: Array) -> tuple[str, bool]:
+            """What differs, and whether other rows should decide."""
+            try:
+                expected = self._methods(p, rows, stream, wants_dx=wants_dx)
+            except Exception:  # noqa: BLE001  # the run as written names what is wrong
+                return "feed or backprop raises an exception", False
+            try:
+                given = self._form(p, recorded, engine, rows, stream, wants_dx=wants_dx)
+            except Exception as error:  # noqa: BLE001  # the layer runs as it is written
+                raised = f"{type(error).__name__}: {error}"
+                return f"the {engine.type_name} form raised {raised}", False
+            differs = _difference(given, expected)
+            if differs:
+                fault = (
+                    f"the {engine.type_name} form gives another {differs} than feed and backprop "
+                    "as written, which depend on something that is not recorded, such as the "
+                    "number of rows"
+                )
+                return fault, True
+            blind = _blind(expected)
+            return blind and f"no number of its {blind} is finite", bool(blind)
+
+        fault, again = once(x)
+        if not again or x.dtype.kind != "f":
+            return fault
+        others = [_normal(x)] if fault.startswith("no number") else _others(x)
+        return next(filter(None, (once(rows)[0] for rows in others)), "")
+
+    def _methods(self, p: PlannedLayer, x: Array, stream: Any, *, wants_dx: bool) -> dict[str, Any]:
+        alone, stream = _alone(p, self.dtype), copy.deepcopy(stream)
+        streams = {} if stream is None else {p.name: stream}
+        training = self.keeps
+        contexts = alone.contexts(
+            training=training, keeps=self.keeps, streams=streams, wants_dx=wants_dx
+        )
+        y = alone.feed(x, contexts)
+        back = partial_back(alone.backprop, contexts) if self.keeps else None
+        return _results(alone, y, back, stream, wants_dx=wants_dx)
+
+    def _form(
+        self,
+        p: PlannedLayer,
+        recorded: Recording,
+        engine: Engine,
+        x: Array,
+        stream: Any,
+        *,
+        wants_dx: bool,
+    ) -> dict[str, Any]:
+        alone, stream = _alone(p, self.dtype), copy.deepcopy(stream)
+        stage = engine.stage(
+            alone, [(alone.planned[0], recorded)], keeps=self.keeps, wants_dx=wants_dx
+        )
+        stage.streams = {} if stream is None else {p.name: stream}
+        with np.errstate(all="ignore"):
+            y = stage.feed(x)
+            back = stage.backprop if self.keeps else None
+            return _results(alone, y, back, stream, wants_dx=wants_dx)
+
+
+def partial_back(
+    backprop: Callable[[Array, Sequence[Context]], Array], contexts: Sequence[Context]
+) -> Callable[[Array], Array]:
+    """``backprop`` with its contexts."""
+    return lambda dy: backprop(dy, contexts)
+
+
+def _alone(p: PlannedLayer, dtype: np.dtype[Any]) -> Network:
+    """A network of this layer alone, with copies of its parameters and state."""
+    layer = copy.copy(p.layer)
+    for name, value in vars(layer).items():
+        if name not in ("params", "grads", "state"):
+            setattr(layer, name, copy.deepcopy(value))
+    alone = Network([p._replace(layer=layer)], dtype)
+    for name, array in p.layer.params.items():
+        layer.params[name][...] = array
+    for name, array in p.layer.state.items():
+        layer.state[name][...] = array
+    return alone
+
+
+def _results(
+    alone: Network,
+    y: Array,
+    backprop: Callable[[Array], Array] | None,
+    stream: Any,
+    *,
+    wants_dx: bool,
+) -> dict[str, Any]:
+    """Everything that a pass gives, by name; gradients are judged together with dL/dx."""
+    layer = alone.planned[0].layer
+    found: dict[str, Any] = {"y": np.array(y)}
+    found |= {f"state {name}": array.copy() for name, array in layer.state.items()}
+    if backprop is not None:
+        rng = np.random.default_rng(len(y))
+        dy = rng.standard_normal(y.shape).astype(y.dtype)
+        dx = backprop(dy)
+        found["dy"] = dy
+        found |= {f"grad {name}": array.copy() for name, array in layer.grads.items()}
+        if wants_dx:
+            found["dx"] = np.array(dx)
+    if stream is not None:
+        found["stream"] = stream.bit_generator.state
+    return found
+
+
+def _normal(x: Array) -> Array:
+    """Rows of the same shape, all of them finite."""
+    return np.random.default_rng(len(x)).standard_normal(x.shape).astype(x.dtype)
+
+
+def _blind(expected: Mapping[str, Any]) -> str:
+    """The name of the first result without a single finite number; empty if there is none."""
+    for name, value in expected.items():
+        if isinstance(value, np.ndarray) and value.size and not np.isfinite(value).any():
+            return name
+    return ""
+
+
+def _others(x: Array) -> list[Array]:
+    """The rows a little longer and a little shorter."""
+    return [x * x.dtype.type(factor) for factor in _OTHERWISE]
+
+
+def _difference(given: Mapping[str, Any], expected: Mapping[str, Any]) -> str:
+    """The name of the first result that differs; empty if none does."""
+    slopes = [v for k, v in expected.items() if k in ("dy", "dx") or k.startswith("grad ")]
+    floor = max((float(np.abs(v).max(initial=0)) for v in slopes), default=0.0)
+    for name, value in expected.items():
+        if name == "stream":
+            same = repr(given.get(name)) == repr(value)
+        else:
+            held = floor if name == "dx" or name.startswith("grad ") else 0.0
+            same = name in given and close(given[name], value, held)
+        if not same:
+            return name
+    return ""
+
+
+def close(a: Array, b: Array, floor: float = 0.0) -> bool:
+    """Whether ``a`` is ``b`` up to rounding; ``floor`` is the least size that errors are held to.
+
+    Sums that cancel leave rounding errors as large as those of their terms.
+    """
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return False
+    tolerance = _TOLERANCE.get(b.dtype)
+    if tolerance is None:
+        return np.array_equal(a, b)
+    finite = np.isfinite(b)
+    if not np.array_equal(np.isfinite(a), finite):
+        return False
+    a, b = np.where(finite, a, 0), np.where(finite, b, 0)
+    scale = max(floor, float(np.abs(b).max(initial=0)))
+    return float(np.abs(a - b).max(initial=0)) <= tolerance * scale
