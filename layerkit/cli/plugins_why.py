@@ -25,7 +25,8 @@ def why(
     """Show where a part comes from and how it loads.
 
     Imports the part in another process. Prints who provides it, how long its import takes, what it
-    prints, and the traceback if it fails. Exits with 1 if the part cannot be used.
+    prints, the traceback if it fails, and whether a layer is recorded. Exits with 1 if the part
+    cannot be used.
     """
     from layerkit.discovery.tools.why import why as explain
 
@@ -69,6 +70,7 @@ def _claim(claim: Claim, *, alone: bool) -> list[str]:
         if trial.ok:
             facts["contract"] = str(trial.contract_version)
             facts["settings"] = f"version {trial.config_version}"
+            facts["recorded"] = trial.recorded or ""
         elif not alone:  # else it is shown above
             facts["error"] = f"{trial.code}: {trial.message}"
     lines = [f"  {name:<9} {printable(fact)}" for name, fact in facts.items() if fact]

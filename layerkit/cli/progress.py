@@ -83,7 +83,7 @@ class TrainingProgress(Listener):
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self.signal = number
         again = self.interrupted
-        self.interrupted = True  # before raising: a C callback (of numba) may swallow the exception
+        self.interrupted = True  # before raising: a ctypes callback may swallow the exception
         if again or not self._begun:
             raise TerminationSignal if number == signal.SIGTERM else KeyboardInterrupt
         if not self.silent:

@@ -13,13 +13,15 @@ if TYPE_CHECKING:
 
 
 def summarise(model: Model) -> dict[str, Any]:
-    """The layers and totals of a model as JSON values."""
+    """The layers and totals of a model as JSON values; None for multiply-adds that are unknown."""
     from layerkit.discovery.registry import REGISTRIES
+    from layerkit.recording.costs import costs_of_layers, total
 
     layers = REGISTRIES["layers"]
-    itemsize = model.network.dtype.itemsize
+    network = model.network
+    costs = costs_of_layers(network.planned, network.dtype)
     rows: list[dict[str, Any]] = []
-    for record, planned in zip(model.spec.layers, model.network.planned, strict=True):
+    for record, planned, cost in zip(model.spec.layers, network.planned, costs, strict=True):
         candidate = layers.origin(type(planned.layer))
         rows.append(
             {
@@ -29,11 +31,11 @@ def summarise(model: Model) -> dict[str, Any]:
                 "in_shape": planned.in_shape,
                 "out_shape": planned.plan.out_shape,
                 "parameters": planned.size,
-                "macs": planned.plan.macs,
-                "bytes": planned.size * itemsize,
+                "macs": cost.macs,
+                "bytes": planned.size * network.dtype.itemsize,
             }
         )
-    totals = {key: sum(row[key] for row in rows) for key in ("parameters", "macs", "bytes")}
+    totals = {key: total(row[key] for row in rows) for key in ("parameters", "macs", "bytes")}
     return {"name": model.name, "dtype": model.spec.dtype, "layers": rows, **totals}
 
 
@@ -59,7 +61,8 @@ def _provider(given: dict[str, Any]) -> str:
 
 
 def _cost(row: dict[str, Any]) -> list[str]:
-    return [f"{row['parameters']:,}", f"{row['macs']:,}", byte_size(row["bytes"])]
+    macs = "?" if row["macs"] is None else f"{row['macs']:,}"
+    return [f"{row['parameters']:,}", macs, byte_size(row["bytes"])]
 
 
 def metric_table(metrics: dict[str, float]) -> str:

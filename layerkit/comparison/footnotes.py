@@ -122,6 +122,11 @@ def _both_note(result: ComparisonResult) -> Note:
 def cost_notes(result: ComparisonResult) -> list[str]:
     """How size and times were measured."""
     notes = ["File: size of the model file without training state (weights_only)."]
+    if any(c.macs is None for c in result.contestants):
+        notes.append(
+            "MACs/row: multiply-adds of one more row in inference; ? where a layer runs as it is "
+            "written, so that nothing is known of its operations, or where rows meet."
+        )
     timings = [c.timing for c in result.contestants if c.timing]
     if timings:
         control = ""

@@ -75,7 +75,9 @@ def evaluate_on(
     """The loss and every metric on ``arrays``; the same numbers as ``evaluate``."""
     with np.errstate(all="ignore"):  # the report says which numbers are not finite
         scores, targets = model.scores_of(arrays.x), arrays.truth
-        losses = np.array(loss.feed(scores, arrays.y, Context(scores.dtype)), np.float64)
+        losses = np.array(
+            loss.feed(scores, arrays.y, Context(scores.dtype, keeps=False)), np.float64
+        )
         predictions = decoded(model.contract, loss, apply_link(model.spec.link, scores))
         values = {"loss": float(losses.mean()) if len(losses) else math.nan}
         values |= {name: metric_value(m, predictions, targets) for name, m in metrics.items()}

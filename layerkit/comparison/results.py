@@ -185,6 +185,8 @@ class Contestant:
         them. None if unknown.
     kept
         Seeds whose runs were taken from the folder of an earlier comparison.
+    macs
+        Multiply-adds of a prediction for one row; None if those of a layer are not known.
     file_bytes
         Size of a file of the (first) model without training state (``weights_only``). None if no
         training gave a model.
@@ -207,7 +209,7 @@ class Contestant:
     sources: tuple[str, ...]
     seeds: tuple[int | None, ...]
     parameters: int
-    macs: int
+    macs: int | None
     file_bytes: int | None
     layers: tuple[LayerRow, ...]
     document: dict[str, Any]

@@ -22,6 +22,7 @@ import numpy as np
 import layerkit
 from layerkit.codec.atomic import replace_file
 from layerkit.core.rows import Rows
+from layerkit.discovery.engines import compiled_engine, eager
 from layerkit.errors import LayerkitError
 from layerkit.file.load import load
 from layerkit.file.provenance import provenance
@@ -135,13 +136,16 @@ def _key(spec: Spec, seed: int, rows: str) -> str:
 
 
 def _kernels() -> str:
-    """The compiler: compiled kernels give other bits than NumPy alone."""
-    from importlib.metadata import PackageNotFoundError, version
+    """What runs the layers: compiled kernels, planned NumPy and the methods have other bits."""
+    from importlib.metadata import PackageNotFoundError
 
+    if eager():
+        return "as written"
     try:
-        return f"numba {version('numba')}"
+        versions = compiled_engine().versions()
     except PackageNotFoundError:
         return "numpy"
+    return ", ".join(f"{name} {version}" for name, version in versions.items())
 
 
 def _sources(spec: Spec) -> Iterator[str]:

@@ -33,7 +33,7 @@ def terminal_table(result: ComparisonResult) -> list[list[str]]:
             c.name,
             f"{done} of {len(c.seeds) + len(c.failures):,}" if c.failures else done,
             f"{c.parameters:,}",
-            f"{c.macs:,}",
+            count_text(c.macs),
             NONE if c.file_bytes is None else byte_size(c.file_bytes),
             seconds_text(c.training_seconds),
         ]
@@ -64,6 +64,11 @@ def _time_cells(c: Contestant) -> list[str]:
         f"{fmt.duration(c.timing.single)} ({fmt.ratio_text(c.timing.single_ratio)})",
         f"{fmt.duration(c.timing.batch)} ({fmt.ratio_text(c.timing.batch_ratio)})",
     ]
+
+
+def count_text(count: int | None) -> str:
+    """``1,234``, or a question mark for what is not known."""
+    return "?" if count is None else f"{count:,}"
 
 
 def seconds_text(summary: Summary | None) -> str:

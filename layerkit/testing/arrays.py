@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -53,3 +55,35 @@ def layouts(a: Array) -> Iterator[dict[str, Array]]:
             "memory-mapped": mapped,
         }
         del mapped
+
+
+@contextmanager
+def empty_holds_nan(module: ModuleType | None) -> Iterator[None]:
+    """Inside, np.empty and np.empty_like, also as names of ``module``, give arrays of NaN."""
+    spoilt: dict[Any, Any] = {maker: _spoiling(maker) for maker in (np.empty, np.empty_like)}
+    kept: list[tuple[ModuleType, str, Any]] = []
+    for owner in (np, module) if module is not None else (np,):
+        for name, value in list(vars(owner).items()):
+            for maker, other in spoilt.items():
+                if value is maker:
+                    kept.append((owner, name, value))
+                    setattr(owner, name, other)
+    try:
+        yield
+    finally:
+        for owner, name, value in kept:
+            setattr(owner, name, value)
+
+
+def _spoiling(maker: Callable[..., Array]) -> Callable[..., Array]:
+    """``maker`` of arrays, which then hold NaN, or the largest integer."""
+
+    def made(*args: Any, **kwargs: Any) -> Array:
+        array = maker(*args, **kwargs)
+        if array.dtype.kind in "fc":
+            array.fill(np.nan)
+        elif array.dtype.kind in "iu":
+            array.fill(np.iinfo(array.dtype).max)
+        return array
+
+    return made

@@ -38,7 +38,13 @@ def home_of(module: str) -> tuple[str, ...]:
 
 
 def watch_files(homes: tuple[str, ...], phase: list[str], touched: list[str]) -> None:
-    """List in ``touched`` what code in ``homes`` opens from now on, while ``phase`` has a name."""
+    """List in ``touched`` what code in ``homes`` opens from now on, while ``phase`` has a name.
+
+    What ``layerkit.register`` looks up among the installed parts is not the part's own.
+    """
+    import layerkit
+
+    registry = str(Path(layerkit.__file__).parent / "discovery")
 
     def watch(event: str, args: tuple[object, ...]) -> None:
         if event not in WATCHED or not phase[0]:
@@ -46,6 +52,8 @@ def watch_files(homes: tuple[str, ...], phase: list[str], touched: list[str]) ->
         frame = sys._getframe(1)
         while frame is not None and not frame.f_code.co_filename.startswith("<frozen importlib"):
             file = frame.f_code.co_filename
+            if file.startswith(registry):
+                return
             if file.startswith(homes):
                 what = f"{event} {args[:1]!r}"[:120]
                 touched.append(f"{phase[0]}: {what} ({Path(file).name}, line {frame.f_lineno})")

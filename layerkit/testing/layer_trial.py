@@ -24,9 +24,8 @@ F64 = np.dtype(np.float64)
 
 _RETURN = "return one array of the shape given by `plan`, with the batch axis first"
 _KEEP_DTYPE = (
-    "take scratch memory from ctx.buffer, which has the dtype of the pass; use Python numbers "
-    "(0.5) instead of NumPy's (np.float64(0.5)), which widen the arrays they meet; make arrays "
-    "with dtype=ctx.dtype"
+    "use Python numbers (0.5) instead of NumPy's (np.float64(0.5)), which widen the arrays they "
+    "meet, and make arrays with dtype=ctx.dtype"
 )
 
 

@@ -32,7 +32,7 @@ from layerkit.testing.verdicts import Failed, Skipped, describe_error
 
 _LAYERS = (
     *("plans", "gradients", "backprop", "randomness", "batches", "memory", "concurrency"),
-    *("updates", "files"),
+    *("updates", "recorded", "files"),
 )
 # Modules of batteries by kind, in the order in which their rules run and are shown.
 _MODULES: dict[str, tuple[str, ...]] = {
@@ -43,6 +43,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "optimizers": ("optimizers",),
     "schedules": ("schedules",),
     "metrics": ("metrics",),
+    "engines": (),
     "data": ("data_sources",),
 }
 

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 import layerkit
+from layerkit import Array, Context
+from layerkit.discovery.registry import REGISTRIES
+from layerkit_plugins.layers.highway import Highway
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Cli, Unchanged
@@ -47,6 +50,30 @@ def test_json_holds_the_same_numbers(cli: Cli, folder: Path) -> None:
         "macs": 32,
         "bytes": 160,
     }
+
+
+def test_multiply_adds_that_are_not_known_are_shown_as_such(cli: Cli, folder: Path) -> None:
+    class Steered(Highway):
+        """As highway, steered by the numbers of x. Source: own work."""
+
+        type_name = "test.steered"
+
+        def feed(self, x: Array, ctx: Context) -> Array:
+            return super().feed(x if x.sum() > 0 else 1 * x, ctx)
+
+    REGISTRIES["layers"].register(Steered)
+    try:
+        spec = json.loads(Path("pets.json").read_text("utf-8"))
+        spec["layers"][1]["type"] = "test.steered"
+        Path("steered.json").write_text(json.dumps(spec), "utf-8")
+        told = cli("build", "steered.json", "--dry-run", "--json").json
+        lines = cli("build", "steered.json", "--dry-run").out.split("\n")
+    finally:
+        REGISTRIES["layers"].unregister("test.steered")
+    assert [layer["macs"] for layer in told["layers"]] == [8, None, 8]
+    assert told["macs"] is None
+    assert lines[5].split()[-4:] == ["40", "?", "160", "B"]
+    assert lines[8].split() == ["total", "62", "?", "248", "B"]
 
 
 def test_dry_run_writes_nothing(cli: Cli, unchanged: Unchanged) -> None:

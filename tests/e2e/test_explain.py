@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import re
 import typing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import jsonschema
+import numpy as np
 import pytest
 
 import layerkit.errors
+from layerkit import Array, Context, Layer, Param, Plan, Shape
+from layerkit.cli.explain_trace import trace
+from layerkit.core.planning import plan_layers
 from layerkit.discovery import candidates
 from layerkit.discovery.candidates import Group
 from layerkit.discovery.registry import REGISTRIES
+from layerkit_plugins.layers.highway import Highway
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Cli
@@ -129,7 +136,7 @@ def test_an_unknown_group_is_a_usage_error(cli: Cli) -> None:
     done = cli("plugins", "list", "--group", "layer")
     assert done.code == 2
     assert "--group: expected layers, activations, " in done.err
-    assert "metrics or data, got 'layer'" in done.err
+    assert "metrics, engines or data, got 'layer'" in done.err
 
 
 def test_a_claim_to_a_name_of_layerkits_own_is_marked(
@@ -154,3 +161,175 @@ def test_a_claim_to_a_name_of_layerkits_own_is_marked(
     assert done.err == text
     rows = [(p["distribution"], p["status"]) for p in told if p["type"] == "highway"]
     assert rows == [("acme-nets", "hidden"), ("layerkit", "not checked")]
+
+
+# ---- the trace of a layer
+
+LAYERS: typing.Any = REGISTRIES["layers"]
+WORDS = {"n", "T", "axis", "sum", "tanh", "exp", "astype", "float32", "maximum"}
+
+
+def test_the_trace_of_a_layer_stands_below_its_equations(cli: Cli) -> None:
+    done = cli("explain", "highway", "--trace")
+    assert (done.code, done.err) == (0, "")
+    lines = done.out.split("\n")
+    assert lines[0].startswith('highway, n rows of 4: activation "tanh", gate_bias -1.0')
+    assert max(map(len, lines)) <= 80
+    feed, backprop = done.out.split("\nBackprop, given G = dL/dy")
+    assert feed.index("aT = x WT + bT     T = sigma(aT)") < feed.index("t2 = x @ WT")
+    assert backprop.index("dH  = gH * f'(aH)") < backprop.index("dH = gH * ")
+    shown = [line.split() for line in lines]
+    assert ["H", "=", "tanh(aH)", "(n,", "4)", "float32"] in shown  # the name that the author gave
+    assert ["dWH", "=", "x.T", "@", "dH", "(4,", "4)", "float32", "16", "n"] in shown
+    assert ["per", "row", "32"] in shown
+    assert ["per", "row", "64"] in shown
+    code = Path(inspect.getsourcefile(Highway) or "").read_text("utf-8").split("\n")
+    place = next(line for line in lines if line.startswith("C = 1 / (1 + np.exp(aT))"))
+    (number,) = (i for i, line in enumerate(code, 1) if line.startswith("        C = 1 / (1 +"))
+    assert place.endswith(f"highway.py:{number}")
+    assert lines.count("gC = dy * C                                (n, 4)         float32") == 1
+
+
+def test_settings_and_shape_of_a_trace_can_be_chosen(cli: Cli) -> None:
+    words = ("dense", "--trace", "--set", "units=7", "--set", "activation=sigmoid", "--shape", "5")
+    told = cli("explain", *words, "--json").json
+    assert told["settings"]["units"] == 7
+    assert (told["in_shape"], told["out_shape"], told["dtype"]) == ([5], [7], "float32")
+    assert told["feed"]["multiply_adds_per_row"] == 35
+    assert told["backprop"]["multiply_adds_per_row"] == 70
+    (product, *_) = told["feed"]["statements"]
+    assert product["source"] == 'z = x @ self.params["W"]'
+    assert product["operations"] == [
+        {
+            "name": "t1",
+            "text": "x @ W",
+            "shape": ["n", 7],
+            "dtype": "float32",
+            "multiply_adds": "35 n",
+        }
+    ]
+    assert told["backprop"]["results"] == {"dW": "dW", "db": "db", "dx": "dx"}
+    assert told["kept_bytes_per_row"] == 28  # y (n, 7) for its slope
+    assert cli("explain", *words).out.startswith("dense, n rows of 5: units 7")
+
+
+@pytest.mark.parametrize("name", REGISTRIES["layers"].names())
+def test_every_layer_has_a_trace_that_names_all_values(cli: Cli, name: str) -> None:
+    told = cli("explain", f"layers.{name}", "--trace", "--json").json
+    known = {"x", "dy", *LAYERS[name](**told["settings"]).plan(tuple(told["in_shape"])).params}
+    for step in ("feed", "backprop"):
+        assert told[step]["equations"]
+        for statement in told[step]["statements"]:
+            assert statement["source"]
+            for one in statement["operations"]:
+                assert set(re.findall(r"[A-Za-z_]\w*'*", one["text"])) - WORDS <= known
+                assert one["name"] not in known
+                known.add(one["name"])
+        assert set(told[step]["results"].values()) <= known
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["adam", "--trace"], "--trace: expected a layer type, got 'adam'"),
+        (["hihgway", "--trace"], "did you mean 'highway'?"),
+        (["highway", "--shape", "4"], "--set and --shape are for --trace"),
+        (["highway", "--trace", "--shape", "4x4"], "--shape: expected sizes such as 8 or 3,4"),
+    ],
+)
+def test_wrong_usage_of_a_trace(cli: Cli, words: list[str], said: str) -> None:
+    done = cli("explain", *words)
+    assert done.code == 2
+    assert said in done.err
+
+
+def test_settings_that_do_not_fit_are_refused_as_in_a_spec(cli: Cli) -> None:
+    done = cli("explain", "dense", "--trace", "--set", "units=many")
+    assert done.code != 0
+    assert "--set units=many" in done.err
+    done = cli("explain", "dense", "--trace", "--shape", "2,2")
+    assert "expected rows with one axis" in done.err
+
+
+def test_a_layer_without_a_trace_says_why(cli: Cli) -> None:
+    class Steered(Highway):
+        """Steered by the numbers of x. Source: own work."""
+
+        type_name = "test.steered"
+
+        def feed(self, x: Array, ctx: Context) -> Array:
+            return super().feed(x if x.sum() > 0 else 1 * x, ctx)
+
+    REGISTRIES["layers"].register(Steered)
+    try:
+        done = cli("explain", "test.steered", "--trace")
+    finally:
+        REGISTRIES["layers"].unregister("test.steered")
+    assert done.code == 2
+    assert "it cannot be recorded and runs as it is written; test_explain.py:" in done.err
+
+
+def test_a_trace_shows_several_statements_dtypes_and_the_random_stream() -> None:
+    planned = plan_layers([("a", Thinned())], (4,))[0]
+    found = trace(planned, "float32")
+    drawn, made, moved = found.statements["feed"]
+    assert [one.text for one in drawn.operations] == ["rng.random((n, 4))", "t1 < 0.5"]
+    assert [one.dtype for one in drawn.operations] == ["float64", "bool"]
+    assert [one.name for one in made.operations] == ["y"]
+    assert moved.source == 'self.state["mean"] = x.mean(axis=0)'
+    assert found.results["feed"] == {"y": "y", "new mean": moved.operations[-1].name}
+    assert found.multiply_adds == {"feed": 0, "backprop": 0}
+    assert found.equations == {"": "y = x m with m drawn anew, dx = dy m. Source: own work."}
+
+
+class Thinned(Layer):
+    """y = x m with m drawn anew, dx = dy m. Source: own work."""
+
+    type_name = "test.thinned"
+
+    def plan(self, in_shape: Shape) -> Plan:
+        return Plan(in_shape, state={"mean": Param(in_shape)})
+
+    def feed(self, x: Array, ctx: Context) -> Array:
+        m = ctx.rng.random(x.shape) < 0.5
+        ctx.save(m)
+        y = x * m
+        self.state["mean"] = x.mean(axis=0)
+        return y
+
+    def backprop(self, dy: Array, ctx: Context) -> Array:
+        (m,) = ctx.saved
+        dx: Array = dy * m
+        return dx
+
+
+@pytest.mark.parametrize(
+    ("compute", "text"),
+    [
+        (lambda x: -x, "-x"),
+        (lambda x: x**3.0, "x ** 3"),
+        (lambda x: np.square(x), "square(x)"),
+        (lambda x: np.where(x > 0, x, 0.25 * x), "where(t1, x, t2)"),
+        (lambda x: np.maximum(x, 0), "maximum(x, 0)"),
+        (lambda x: x[:, ::-1], "x[:, ::-1]"),
+        (lambda x: x[:, [1, 0, 3, 2]], "x[:, [1, 0, 3, 2]]"),
+        (lambda x: x - x.max(axis=1, keepdims=True), "x - t1"),
+        (lambda x: np.cumsum(x, axis=1), "cumsum(x, axis=1)"),
+        (lambda x: (x > 0).astype(x.dtype), "t1.astype(float32)"),
+        (lambda x: x * np.arange(4, dtype=x.dtype), "x * [0.0, 1.0, 2.0, 3.0]"),
+        (lambda x: x / len(x), "x / n"),
+        (lambda x: x.reshape(len(x), 2, 2)[:, 0].repeat(2, axis=1), "repeat(t2, 2, axis=1)"),
+    ],
+)
+def test_operations_read_like_numpy(compute: typing.Any, text: str) -> None:
+    class Computing(Thinned):
+        def feed(self, x: Array, ctx: Context) -> Array:
+            return compute(x)  # type: ignore[no-any-return]
+
+        def backprop(self, dy: Array, ctx: Context) -> Array:
+            return dy
+
+    found = trace(plan_layers([("a", Computing())], (4,))[0], "float32")
+    operations = [one for statement in found.statements["feed"] for one in statement.operations]
+    assert operations[-1].text == text
+    assert found.results["feed"]["y"] == operations[-1].name == "y"

@@ -291,7 +291,7 @@ def test_signals_outside_of_a_training_stop_at_once() -> None:
 
 def test_a_signal_that_a_callback_swallows_still_stops_the_training() -> None:
     with TrainingProgress(silent=True) as watch:
-        with suppress(TerminationSignal):  # as ctypes does, under which numba compiles
+        with suppress(TerminationSignal):  # as a callback of ctypes does
             os.kill(os.getpid(), signal.SIGTERM)
         watch.begin("x", seed=0, epochs=1, rows=1)
         assert watch.stop()

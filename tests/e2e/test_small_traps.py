@@ -13,6 +13,7 @@ import pytest
 import layerkit
 from layerkit import LayerkitError, PluginMissingError, SelfTestError, SpecError
 from layerkit.comparison.report.markup import escape
+from layerkit.discovery import engines
 from layerkit.specs.json_source import strict_json
 from tests.e2e.conftest import PETS, Cli
 from tests.fuzz.container import assemble, take_apart
@@ -47,15 +48,31 @@ def test_what_a_file_wants_installed_is_told_as_its_claim(
     assert "pip install" not in str(caught.value)
 
 
+@pytest.mark.parametrize("variable", ["LAYERKIT_FAST", "LAYERKIT_EAGER"])
 @pytest.mark.parametrize("word", ["2", "x", "9" * 5000])
 def test_a_mistyped_setting_of_the_process_is_no_broken_model(
-    pets: Path, monkeypatch: pytest.MonkeyPatch, word: str
+    pets: Path, monkeypatch: pytest.MonkeyPatch, variable: str, word: str
 ) -> None:
-    monkeypatch.setenv("LAYERKIT_FAST", word)
-    with pytest.raises(LayerkitError, match="LAYERKIT_FAST: expected 0") as caught:
+    row = {"weight": [4.0], "height": [25.0]}
+    wanted = layerkit.load(pets).predict(row)
+    monkeypatch.setenv(variable, word)
+    model = layerkit.load(pets)  # runs the layers as they are written, whatever the setting
+    for _ in range(2):
+        with pytest.raises(LayerkitError, match=f"{variable}: expected 0") as caught:
+            model.predict(row)
+        assert not isinstance(caught.value, SelfTestError)
+        assert len(str(caught.value)) < 300
+    monkeypatch.delenv(variable)
+    assert np.allclose(model.predict(row), wanted, rtol=1e-5)
+
+
+def test_a_mistyped_number_of_threads_is_no_broken_model(
+    pets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAYERKIT_THREADS", "x")
+    with pytest.raises(LayerkitError, match="LAYERKIT_THREADS: expected an integer") as caught:
         layerkit.load(pets)
     assert not isinstance(caught.value, SelfTestError)
-    assert len(str(caught.value)) < 300
 
 
 @pytest.mark.parametrize("word", ["9" * 5000, "0", "-1", "١", "1.0", "", " 2"])
@@ -176,3 +193,32 @@ def test_a_model_is_never_aimed_at_a_stream_nor_a_device(
     for name in ("pipe", "link"):
         refused = cli(command, "pets.json", "-o", name)
         assert (refused.code, "cannot replace a pipe or device" in refused.err) == (1, True)
+
+
+@pytest.mark.filterwarnings("default")  # as in a process of its own
+def test_a_compiler_that_is_not_there_is_told_in_one_line(
+    cli: Cli, pets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAYERKIT_FAST", "1")
+    monkeypatch.setattr(engines, "trouble", lambda: "llvmlite is not installed")
+    engines._warn_once.cache_clear()
+    told = [cli("eval", "pets.layerkit", "--data", "pets.csv").err for _ in range(2)]
+    engines._warn_once.cache_clear()
+    assert [line for line in told[0].splitlines() if "LAYERKIT_FAST" in line] == [
+        "warning: LAYERKIT_FAST=1, but llvmlite is not installed; NumPy is used instead "
+        "(pip install 'layerkit[fast]' adds compiled kernels)"
+    ]
+    assert "LAYERKIT_FAST" not in told[1]  # once a process
+
+
+def test_a_model_whose_layers_run_as_written_is_not_called_accelerated(
+    pets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("llvmlite")
+    assert layerkit.load(pets).accelerate().accelerated
+    monkeypatch.setenv("LAYERKIT_EAGER", "1")
+    model = layerkit.load(pets)
+    row = {"weight": [4.0, 30.0], "height": [25.0, 60.0]}
+    before = model.predict(row)
+    assert not model.accelerate().accelerated
+    assert np.array_equal(model.predict(row), before)

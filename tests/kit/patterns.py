@@ -31,7 +31,7 @@ class MeanBias(Carry):
 
     def write(self, x: Array, dH: Array, dT: Array, dA: Array) -> None:
         super().write(x, dH, dT, dA)
-        self.grads["bH"][...] = dH.mean(axis=0)
+        self.grads["bH"] = dH.mean(axis=0)
 
 
 class WrongSign(Carry):
@@ -47,7 +47,7 @@ class Transposed(Carry):
     def write(self, x: Array, dH: Array, dT: Array, dA: Array) -> None:
         super().write(x, dH, dT, dA)
         if self.grads["WA"].shape[0] == self.grads["WA"].shape[1]:
-            self.grads["WA"][...] = dA.T @ x
+            self.grads["WA"] = dA.T @ x
 
 
 class MixedUp(Carry):
@@ -55,7 +55,7 @@ class MixedUp(Carry):
 
     def write(self, x: Array, dH: Array, dT: Array, dA: Array) -> None:
         super().write(x, dH, dT, dA)
-        self.grads["WT"][...] = x.T @ dH
+        self.grads["WT"] = x.T @ dH
 
 
 class ForgetsOne(Carry):
@@ -63,8 +63,8 @@ class ForgetsOne(Carry):
 
     def write(self, x: Array, dH: Array, dT: Array, dA: Array) -> None:
         for name, d in (("WH", dH), ("WT", dT), ("WA", dA)):
-            self.grads[name][...] = x.T @ d
-        self.grads["bT"][...] = dT.sum(axis=0)
+            self.grads[name] = x.T @ d
+        self.grads["bT"] = dT.sum(axis=0)
 
 
 class NoSlope(Active):
@@ -74,7 +74,7 @@ class NoSlope(Active):
 
     def backprop(self, dy: Array, ctx: Context) -> Array:
         x, _, _ = ctx.saved
-        self.grads["W"][...] = x.T @ dy
+        self.grads["W"] = x.T @ dy
         dx: Array = dy @ self.params["W"].T
         return dx
 
@@ -88,7 +88,7 @@ class LostCarry(Layer):
         if len(in_shape) != 1:
             raise ShapeError("rows of one axis")
         d = in_shape[0]
-        return Plan((d,), {"W": Param((d, d), "orthogonal")}, macs=d * d)
+        return Plan((d,), {"W": Param((d, d), "orthogonal")})
 
     def feed(self, x: Array, ctx: Context) -> Array:
         h = np.tanh(x @ self.params["W"])
@@ -99,6 +99,6 @@ class LostCarry(Layer):
     def backprop(self, dy: Array, ctx: Context) -> Array:
         x, h = ctx.saved
         dz = dy * (1 - h**2)
-        self.grads["W"][...] = x.T @ dz
+        self.grads["W"] = x.T @ dz
         dx: Array = dz @ self.params["W"].T
         return dx

@@ -50,78 +50,79 @@ class Squash(Activation):
 
     type_name = "kit.squash"
 
-    def feed(self, z: Array, out: Array) -> Array:
-        return np.tanh(z, out=out)
+    def feed(self, z: Array) -> Array:
+        return np.tanh(z)
 
-    def backprop(self, dy: Array, z: Array, y: Array, out: Array) -> Array:
-        slope = 1 - np.square(y)
-        np.multiply(dy, slope, out=out)
-        return out
+    def backprop(self, dy: Array, z: Array, y: Array) -> Array:
+        dz: Array = dy * (1 - y**2)
+        return dz
 
 
 @planted("pass.runs")
-class NewMemory(Squash):
-    def feed(self, z: Array, out: Array) -> Array:
-        return np.tanh(z)
+class SumsUp(Squash):
+    def feed(self, z: Array) -> Array:
+        y: Array = np.tanh(z).sum(axis=-1)
+        return y
 
 
 @planted("gradient.slope")
 class WrongSlope(Squash):
-    def backprop(self, dy: Array, z: Array, y: Array, out: Array) -> Array:
-        np.multiply(dy, 1 - y, out=out)
-        return out
+    def backprop(self, dy: Array, z: Array, y: Array) -> Array:
+        dz: Array = dy * (1 - y)
+        return dz
 
 
-@planted("memory.in_place")
-class ReadsAfterWriting(Squash):
-    def backprop(self, dy: Array, z: Array, y: Array, out: Array) -> Array:
-        np.multiply(y, y, out=out)
-        np.subtract(1, out, out=out)
-        return np.multiply(dy, out, out=out)
+_OUTPUTS: dict[tuple[Any, ...], Array] = {}
+
+
+@planted("memory.results")
+class SharedOutput(Squash):
+    """As `out=` invites to: one array for all calls of a shape."""
+
+    def feed(self, z: Array) -> Array:
+        out = _OUTPUTS.setdefault((z.shape, z.dtype), np.empty_like(z))
+        return np.tanh(z, out=out)
 
 
 @planted("input.unchanged")
 class SpoilsY(Squash):
-    def backprop(self, dy: Array, z: Array, y: Array, out: Array) -> Array:
-        done = super().backprop(dy, z, y, out)
+    def backprop(self, dy: Array, z: Array, y: Array) -> Array:
+        dz = super().backprop(dy, z, y)
         if y.flags.writeable:
             y *= 0
-        return done
+        return dz
 
 
 @planted("batch.elementwise")
 class Softmax(Squash):
-    def feed(self, z: Array, out: Array) -> Array:
-        np.tanh(z, out=out)
-        out += 0.1 * out.sum()
-        return out
+    def feed(self, z: Array) -> Array:
+        y = np.tanh(z)
+        mixed: Array = y + 0.1 * y.sum()
+        return mixed
 
 
 @planted("input.layouts")
 class ByMemory(Squash):
-    def feed(self, z: Array, out: Array) -> Array:
-        out[...] = np.tanh(z.ravel(order="K")).reshape(z.shape)
-        return out
+    def feed(self, z: Array) -> Array:
+        return np.tanh(z.ravel(order="K")).reshape(z.shape)
 
 
 @planted("dtype.float32")
 class Coarse(Squash):
     """Right in float64; in float32 off by more than rounding."""
 
-    def feed(self, z: Array, out: Array) -> Array:
-        np.tanh(z, out=out)
-        if z.dtype == np.float32:
-            out += np.float32(1e-3)
-        return out
+    def feed(self, z: Array) -> Array:
+        y = np.tanh(z)
+        return y + np.float32(1e-3) if z.dtype == np.float32 else y
 
 
 @planted("scale.extreme")
 class Overflows(Squash):
-    def feed(self, z: Array, out: Array) -> Array:
+    def feed(self, z: Array) -> Array:
         with np.errstate(all="ignore"):
             a, b = np.exp(z), np.exp(-z)
-            np.divide(a - b, a + b, out=out)
-        return out
+            y: Array = (a - b) / (a + b)
+        return y
 
 
 # ---- initializers
@@ -239,6 +240,7 @@ class KeepsResidual(Squares):
         return loss
 
     def backprop(self, weights: Array, ctx: Context) -> Array:
+        ctx.begin()
         ctx.save(*self.kept)
         return super().backprop(weights, ctx)
 
@@ -257,6 +259,13 @@ class NaiveLog(Squares):
         with np.errstate(all="ignore"):
             loss = super().feed(scores, targets, ctx)
             return np.log(np.exp(loss))
+
+
+@planted("recorded.replay")
+class CountsScores(Squares):
+    def feed(self, scores: Array, targets: Array, ctx: Context) -> Array:
+        loss = super().feed(scores, targets, ctx)
+        return loss if len(loss) <= 100 else 2 * loss
 
 
 # ---- optimizers

@@ -29,7 +29,7 @@ class Product(Layer):
         if len(in_shape) != 1:
             raise ShapeError(f"rows of one axis are wanted, not {list(in_shape)}")
         i, o = in_shape[0], self.units
-        return Plan((o,), {"W": Param((i, o), "glorot_uniform")}, macs=i * o)
+        return Plan((o,), {"W": Param((i, o), "glorot_uniform")})
 
     def feed(self, x: Array, ctx: Context) -> Array:
         ctx.save(x)
@@ -38,7 +38,7 @@ class Product(Layer):
 
     def backprop(self, dy: Array, ctx: Context) -> Array:
         (x,) = ctx.saved
-        self.grads["W"][...] = x.T @ dy
+        self.grads["W"] = x.T @ dy
         dx: Array = dy @ self.params["W"].T
         return dx
 
@@ -90,7 +90,7 @@ class WeightsInFeed(Product):
     type_name = "kit.weights-in-feed"
 
     def plan(self, in_shape: Shape) -> Plan:
-        return Plan((self.units,), macs=4 * self.units)
+        return Plan((self.units,))
 
     def feed(self, x: Array, ctx: Context) -> Array:
         self.W = np.ones((4, self.units), x.dtype)
@@ -200,9 +200,27 @@ class ReplacesGradient(Product):
 
     def backprop(self, dy: Array, ctx: Context) -> Array:
         (x,) = ctx.saved
-        self.grads["W"] = x.T @ dy  # type: ignore[index]
+        self.grads = {"W": x.T @ dy}
         dx: Array = dy @ self.params["W"].T
         return dx
+
+
+class OneNumber(Product):
+    """The sum over all axes, for every column."""
+
+    type_name = "kit.one-number"
+
+    def plan(self, in_shape: Shape) -> Plan:
+        plan = super().plan(in_shape)
+        return Plan(plan.out_shape, {**plan.params, "b": Param(plan.out_shape)})
+
+    def feed(self, x: Array, ctx: Context) -> Array:
+        y: Array = super().feed(x, ctx) + self.params["b"]
+        return y
+
+    def backprop(self, dy: Array, ctx: Context) -> Array:
+        self.grads["b"] = dy.sum()
+        return super().backprop(dy, ctx)
 
 
 class NoBackprop(Layer):
@@ -258,9 +276,10 @@ SLIPS: list[tuple[Any, str, str]] = [
     (FeedGivesList, "plan.shape", "feed: expected a float64 array of shape [4, 3], got list"),
     (FeedGivesNone, "plan.shape", "feed: expected a float64 array of shape [4, 3], got None"),
     (ForgetsSave, "plan.shape", "call ctx.save"),
-    (ForgetsGradient, "gradient.written", "write `self.grads['W'][...] = ...` in backprop"),
+    (ForgetsGradient, "gradient.written", "write `self.grads['W'] = ...` in backprop"),
     (ForgetsGradient, "gradient.parameters", "is not written whole"),
-    (ReplacesGradient, "gradient.written", "write into the existing array"),
+    (ReplacesGradient, "gradient.written", "assign to the entry, and never to self.grads"),
+    (OneNumber, "plan.shape", "gradient 'b': expected shape [3], got []"),
     (NoBackprop, "declared.methods", "does not define backprop"),
     (Exits, "plan.shape", "raised SystemExit: goodbye"),
     (UnresolvedAnnotation, "settings.annotations", "Count"),

@@ -49,12 +49,12 @@ class Carry(Layer):
         i, o = in_shape[0], self.units
         weights = {name: Param((i, o), "glorot_uniform") for name in ("WH", "WT", "WA")}
         biases = {"bH": Param((o,)), "bT": Param((o,), self.gate_bias)}
-        return Plan((o,), {**weights, **biases}, macs=3 * i * o)
+        return Plan((o,), {**weights, **biases})
 
     def feed(self, x: Array, ctx: Context) -> Array:
         p = self.params
         H = np.tanh(x @ p["WH"] + p["bH"])
-        T = activation("sigmoid").feed(z := x @ p["WT"] + p["bT"], z)
+        T = activation("sigmoid").feed(x @ p["WT"] + p["bT"])
         A = x @ p["WA"]
         ctx.save(x, H, T, A)
         y: Array = T * H + (1 - T) * A
@@ -72,9 +72,9 @@ class Carry(Layer):
 
     def write(self, x: Array, dH: Array, dT: Array, dA: Array) -> None:
         for name, d in (("WH", dH), ("WT", dT), ("WA", dA)):
-            self.grads[name][...] = x.T @ d
+            self.grads[name] = x.T @ d
         for name, d in (("bH", dH), ("bT", dT)):
-            self.grads[name][...] = d.sum(axis=0)
+            self.grads[name] = d.sum(axis=0)
 
     def back(self, dH: Array, dT: Array, dA: Array) -> Array:
         p = self.params
@@ -121,7 +121,7 @@ class Centre(Layer):
         mean = self.state["mean"]
         if ctx.training and len(x):
             mean = x.mean(axis=0)
-            self.state["mean"][...] = 0.9 * self.state["mean"] + 0.1 * mean
+            self.state["mean"] = 0.9 * self.state["mean"] + 0.1 * mean
         y: Array = x - mean
         return y
 
@@ -169,18 +169,18 @@ class Active(Layer):
         if len(in_shape) != 1:
             raise ShapeError(f"active takes rows of one axis, not {list(in_shape)}")
         shape = (in_shape[0], self.units)
-        return Plan((self.units,), {"W": Param(shape, "orthogonal")}, macs=shape[0] * shape[1])
+        return Plan((self.units,), {"W": Param(shape, "orthogonal")})
 
     def feed(self, x: Array, ctx: Context) -> Array:
         f = activation(self.activation)
         z = x @ self.params["W"]
-        y = f.feed(z, z if f.from_output else np.empty_like(z))
+        y = f.feed(z)
         ctx.save(x, z, y)
         return y
 
     def backprop(self, dy: Array, ctx: Context) -> Array:
         x, z, y = ctx.saved
-        dz = activation(self.activation).backprop(dy, z, y, np.empty_like(z))
-        self.grads["W"][...] = x.T @ dz
+        dz = activation(self.activation).backprop(dy, z, y)
+        self.grads["W"] = x.T @ dz
         dx: Array = dz @ self.params["W"].T
         return dx

@@ -13,7 +13,7 @@ from tests.kit import patterns, planted
 from tests.kit.planted import PLANTED
 from tests.kit.sound import Active, Carry, Centre, Follow, Mask
 
-TWELVE = {
+ELEVEN = {
     "NoCarryInSlope": "gradient.parameters",
     "LostPath": "gradient.inputs",
     "BiasBroadcast": "gradient.parameters",
@@ -23,7 +23,6 @@ TWELVE = {
     "Promotes": "dtype.float32",
     "OrderDependent": "batch.permutation",
     "UpdatesEarly": "update.order",
-    "WrongMacs": "plan.macs",
     "LosesSetting": "settings.constructor",
     "GlobalSeed": "global.random",
 }
@@ -36,8 +35,11 @@ RUDE = {
     "setting": ("Setting", "global.settings", "os.environ"),
     "bare": ("Bare", "docs.equations", "docstring"),
 }
+RAISING = {"MeanOfNothing", "WritesAndRestores", "DependsOnItsNumber", "DependsOnProcess"}
+"""Layers whose bug shows as an exception, of their own or of the self-test of a file."""
 BEYOND = {  # shown to fail by a test of its own
     "settings.unknown",
+    *("recorded.rows", "recorded.planned", "recorded.compiled"),  # test_forms.py
 }
 
 
@@ -46,9 +48,9 @@ def rude(module: str) -> type[Layer]:
     return found
 
 
-def test_the_twelve_of_the_issue_are_here() -> None:
-    here = {cls.__name__: check for check, cls, _ in PLANTED[:12]}
-    assert here == TWELVE
+def test_the_eleven_of_the_issue_are_here() -> None:
+    here = {cls.__name__: check for check, cls, _ in PLANTED[:11]}
+    assert here == ELEVEN
 
 
 @pytest.mark.parametrize("layer", [Carry, Mask, Centre, Follow, Active], ids=lambda c: c.__name__)
@@ -69,6 +71,7 @@ def test_a_planted_bug_is_found(check: str, layer: type[Layer], twin: type[Layer
     assert report[check].message
     assert report[check].hint
     assert not report[check].message.startswith("the check ended in"), report.text()
+    assert " raised " not in report[check].message or layer.__name__ in RAISING, report.text()
     assert check_part(twin, only=check)[check].status in ("passed", "skipped")
     assert check_part(twin, only=check).ok
 
@@ -119,7 +122,6 @@ def message(layer: type[Layer], check: str) -> str:
         (planted.AddsGradients, "gradient.written", "adds to grads['WH']"),
         (patterns.NoSlope, "gradient.parameters", "the slope f' of 'activation'"),
         (patterns.LostCarry, "gradient.inputs", "such as a carry"),
-        (planted.WrongMacs, "plan.macs", "declares 32 multiply-adds per row"),
         (planted.LosesSetting, "settings.constructor", "gate_bias=0.5 was given"),
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else "",

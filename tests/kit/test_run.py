@@ -86,7 +86,7 @@ def test_every_random_number_follows_from_the_seed_and_a_name() -> None:
 
 def test_the_order_of_checks_does_not_matter() -> None:
     whole = check_layer(LostPath)
-    for rule in ("gradient.inputs", "batch.split", "plan.macs"):
+    for rule in ("gradient.inputs", "batch.split", "plan.pure"):
         alone = check_layer(LostPath, only=rule)[rule]
         assert replace(alone, seconds=0) == replace(whole[rule], seconds=0)
 
@@ -158,7 +158,7 @@ def test_a_skip_tells_its_reason() -> None:
 
 
 def test_only_takes_patterns_and_refuses_what_is_no_check() -> None:
-    assert {c.id.partition(".")[0] for c in checks(Carry, only=["batch.*", "plan.macs"])} == {
+    assert {c.id.partition(".")[0] for c in checks(Carry, only=["batch.*", "plan.pure"])} == {
         "batch",
         "plan",
     }
@@ -189,7 +189,7 @@ def test_a_class_of_a_function_is_checked_as_far_as_it_can_be() -> None:
     skipped = {o.id: o.message for o in report.outcomes if o.status == "skipped"}
     for check in ("file.fresh_process", "import.cost", "import.quiet", "global.files_and_network"):
         assert "lives in this process only" in skipped[check]
-    assert "check_part(Local" in report["plan.macs"].again
+    assert "check_part(Local" in report["plan.pure"].again
 
 
 def test_the_registry_is_left_as_it_was() -> None:
@@ -376,3 +376,12 @@ def test_a_part_that_ends_the_process_fails_its_checks_and_the_report_stands() -
     assert os._exit is leave
     failed = [outcome.message for outcome in report.outcomes if outcome.status == "failed"]
     assert any("os._exit(0), which ends the process" in message for message in failed)
+
+
+def test_registering_a_layer_is_not_a_file_of_its_own() -> None:
+    from tests.kit.registering import Registering
+
+    try:
+        check_part(Registering, only="global.files_and_network").raise_if_failed()
+    finally:
+        REGISTRIES["layers"].unregister(Registering.type_name)

@@ -51,7 +51,7 @@ class Steps(Layer):
             raise ShapeError(f"steps takes rows (steps, features), not {list(in_shape)}")
         t, i = in_shape
         params = {"W": Param((i, self.units), "he_normal")}
-        return Plan((t, self.units), params, macs=t * i * self.units)
+        return Plan((t, self.units), params)
 
     def feed(self, x: Array, ctx: Context) -> Array:
         ctx.save(x)
@@ -60,7 +60,7 @@ class Steps(Layer):
 
     def backprop(self, dy: Array, ctx: Context) -> Array:
         (x,) = ctx.saved
-        self.grads["W"][...] = np.einsum("nti,nto->io", x, dy)
+        self.grads["W"] = np.einsum("nti,nto->io", x, dy)
         dx: Array = dy @ self.params["W"].T
         return dx
 
@@ -90,7 +90,7 @@ class Norm(Layer):
 
     def backprop(self, dy: Array, ctx: Context) -> Array:
         h, s = ctx.saved
-        self.grads["g"][...] = (dy * h).sum(axis=0)
+        self.grads["g"] = (dy * h).sum(axis=0)
         dh = dy * self.params["g"]
         inner = (dh * h).mean(axis=1, keepdims=True)
         dx: Array = (dh - dh.mean(axis=1, keepdims=True) - h * inner) / s
@@ -111,7 +111,7 @@ class Slide(Layer):
         if len(in_shape) != 1 or in_shape[0] < self.width:
             raise ShapeError(f"slide takes rows of {self.width} or more, not {list(in_shape)}")
         o = in_shape[0] - self.width + 1
-        return Plan((o,), {"w": Param((self.width,), "normal")}, macs=o * self.width)
+        return Plan((o,), {"w": Param((self.width,), "normal")})
 
     def feed(self, x: Array, ctx: Context) -> Array:
         windows = sliding_window_view(x, self.width, axis=1)
@@ -121,7 +121,7 @@ class Slide(Layer):
 
     def backprop(self, dy: Array, ctx: Context) -> Array:
         windows, shape = ctx.saved
-        self.grads["w"][...] = np.tensordot(dy, windows, ([0, 1], [0, 1]))
+        self.grads["w"] = np.tensordot(dy, windows, ([0, 1], [0, 1]))
         dx = np.zeros(shape, dy.dtype)
         for k, w in enumerate(self.params["w"]):
             dx[:, k : k + dy.shape[1]] += dy * w

@@ -77,14 +77,11 @@ PUBLIC = [
     "load",
     "load_data",
     "load_tensors",
-    "matmul",
-    "matmul_both",
     "read_rows",
     "register",
     "resume",
     "save",
     "schedule",
-    "sum_rows",
     "train",
     "train_seeds",
     "upgrade",
@@ -237,19 +234,26 @@ def test_who_uses_what(package: str, homes: tuple[str, ...]) -> None:
 
 
 KERNELS = PLUGINS / "compiled"
-HEAVY = {"matplotlib", "pooch", "rich", "threadpoolctl", "torch", "pandas", "onnx", "numba"}
+ENGINES = PLUGINS / "engines"
+COMPILER = KERNELS / "llvm" / "machine.py"
+MORE = {COMPILER: "llvmlite", KERNELS / "llvm" / "products.py": "scipy"}  # SciPy has a BLAS too
+HEAVY = {"matplotlib", "pooch", "rich", "threadpoolctl", "torch", "pandas", "onnx", "llvmlite"}
 
 
 @pytest.mark.parametrize("path", sources(CORE, PLUGINS), ids=lambda p: str(p.relative_to(ROOT)))
 def test_heavy_and_optional_packages_are_imported_inside_functions(path: Path) -> None:
     heavy = {name for name in top_imports(path) if name.split(".")[0] in HEAVY}
-    if path.parent == KERNELS:  # whose modules are imported inside functions, see below
-        heavy = {name for name in heavy if not name.startswith("numba")}
+    if path == COMPILER:  # which is imported inside functions, see below
+        heavy -= {"llvmlite", "llvmlite.binding"}
     assert not heavy
     kernels = {name for name in top_imports(path) if name.startswith("layerkit_plugins.compiled.")}
-    assert not kernels or path.parent == KERNELS
-    assert "numba" not in top_imports(KERNELS / "__init__.py")
+    assert not kernels or path.is_relative_to(KERNELS)
     assert "importlib.metadata" not in top_imports(path)
+
+
+def test_one_file_uses_the_compiler() -> None:
+    assert users("llvmlite", CORE, PLUGINS) == {COMPILER.relative_to(ROOT).as_posix()}
+    assert not modules_after("import layerkit_plugins.engines.compiled") & {"llvmlite"}
 
 
 ALLOWED_BEYOND = {"numpy", "layerkit", "layerkit_plugins"} | set(sys.stdlib_module_names)
@@ -257,17 +261,19 @@ ALLOWED_BEYOND = {"numpy", "layerkit", "layerkit_plugins"} | set(sys.stdlib_modu
 
 @pytest.mark.parametrize("path", sources(PLUGINS), ids=lambda p: str(p.relative_to(PLUGINS)))
 def test_plug_ins_use_the_public_door(path: Path) -> None:
-    """Only `layerkit`, `layerkit.fields`, the data helpers and kernels; never another plugin."""
+    """Only `layerkit`, `layerkit.fields` and the data helpers; never another plugin.
+
+    Engines read networks and recordings, so they go through the house as far as those live.
+    """
     own = ".".join(("layerkit_plugins", *path.relative_to(PLUGINS).with_suffix("").parts))
+    engine = path.is_relative_to(ENGINES) or path.is_relative_to(KERNELS)
+    floors = ("layerkit.core.", "layerkit.recording.", "layerkit.execution.") if engine else ()
     for name in imports(path):
-        compiler = path.parent == KERNELS and name.split(".")[0] in {"numba", "llvmlite"}
-        assert name.split(".")[0] in ALLOWED_BEYOND or compiler
-        kernels = name.startswith("layerkit_plugins.compiled")
+        assert name.split(".")[0] in ALLOWED_BEYOND | {MORE.get(path)}
+        kernels = engine and name.startswith("layerkit_plugins.compiled.")
         assert not name.startswith("layerkit_plugins") or name == own or kernels
         doors = {"layerkit.fields", "layerkit.data"}
-        if path.parent == KERNELS:
-            doors |= {"layerkit.execution.runner"}
-        assert name in doors or not name.startswith("layerkit.")
+        assert name in doors or name.startswith(floors) or not name.startswith("layerkit.")
 
 
 def declared() -> dict[str, dict[str, str]]:
@@ -311,7 +317,7 @@ def test_every_plug_in_file_is_entered() -> None:
     files = {
         ".".join(("layerkit_plugins", *p.relative_to(PLUGINS).with_suffix("").parts))
         for p in sources(PLUGINS)
-        if p.name != "__init__.py" and p.parent != KERNELS
+        if p.name != "__init__.py" and not p.is_relative_to(KERNELS)
     }
     assert files == entered
 

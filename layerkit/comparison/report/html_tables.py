@@ -18,7 +18,7 @@ from layerkit.comparison.results import (
     Verdict,
 )
 from layerkit.comparison.statistics.intervals import Interval
-from layerkit.comparison.tables import NONE, seconds_text
+from layerkit.comparison.tables import NONE, count_text, seconds_text
 from layerkit.display import byte_size
 
 VERDICTS: dict[Verdict, str] = {
@@ -133,7 +133,7 @@ def cost_table(result: ComparisonResult) -> str:
         cells = [
             _name(i, c),
             f"{c.parameters:,}",
-            f"{c.macs:,}",
+            count_text(c.macs),
             NONE if c.file_bytes is None else byte_size(c.file_bytes),
             _cell(seconds_text(seconds), trained),
         ]

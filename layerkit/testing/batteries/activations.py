@@ -1,4 +1,4 @@
-"""Activations: elementwise functions, their slopes, and the memory they write to."""
+"""Activations: elementwise functions and their slopes."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ class _Trial(Trial):
         rng = self.subject.rng
         return rng("z").standard_normal(shape), rng("dy").standard_normal(shape)
 
-    def feed(self, z: Array, out: Array) -> Array:
-        """Outputs y in ``out``."""
+    def feed(self, z: Array) -> Array:
+        """Outputs y."""
         with self.catch(f"feed of shape {list(z.shape)}"):
-            return self.part.feed(z, out)
+            return self.part.feed(z)
 
-    def backprop(self, dy: Array, z: Array, y: Array, out: Array) -> Array:
-        """Gradient dL/dz in ``out``; an activation with ``from_output`` gets y in place of z."""
+    def backprop(self, dy: Array, z: Array, y: Array) -> Array:
+        """Gradient dL/dz."""
         with self.catch(f"backprop of shape {list(z.shape)}"):
-            return self.part.backprop(dy, y if self.part.from_output else z, y, out)
+            return self.part.backprop(dy, z, y)
 
     def run(self, dy: Array, z: Array) -> tuple[Array, Array]:
-        """(y, dL/dz) in new memory; z stays as it is."""
-        y = self.feed(z.copy(), np.empty_like(z))
-        return y, self.backprop(dy, z, y, np.empty_like(z))
+        """(y, dL/dz)."""
+        y = self.feed(z)
+        return y, self.backprop(dy, z, y)
 
 
 BATTERY = Battery("pass.runs", trial=_Trial)
@@ -46,37 +46,36 @@ BATTERY = Battery("pass.runs", trial=_Trial)
 
 @BATTERY.rule(
     "pass.runs",
-    why="Layers provide the memory for the result, and read the result there.",
-    fix="compute into `out` (np.exp(z, out=out)) and return it",
+    why="Layers go on with the results, arrays of the same shape.",
+    fix="return one new array of the shape of z",
     needs=("settings.constructor",),
 )
 def _runs(trial: _Trial) -> None:
-    if not isinstance(trial.part.from_output, bool):
-        raise Failed(f"from_output: expected True or False, got {quoted(trial.part.from_output)}")
     draws = trial.subject.rng("z")
     for shape in ((0,), (7,), (3, 4), (2, 0, 3)):
         z = draws.standard_normal(shape)
-        out, back = np.full(shape, np.nan), np.full(shape, np.nan)
-        y = trial.feed(z, out)
-        _check_written("feed", y, out)
-        _check_written("backprop", trial.backprop(np.ones(shape), z, y, back), back)
+        y = trial.feed(z)
+        _check_shape("feed", y, shape)
+        _check_shape("backprop", trial.backprop(np.ones(shape), z, y), shape)
 
 
-def _check_written(method: str, result: Array, out: Array) -> None:
-    if result is not out or np.isnan(out).any():
-        raise Failed(f"{method} does not write its result of shape {list(out.shape)} to `out`")
+def _check_shape(method: str, result: object, shape: tuple[int, ...]) -> None:
+    if not isinstance(result, np.ndarray):
+        raise Failed(f"{method}: expected an array of shape {list(shape)}, got {quoted(result)}")
+    if result.shape != shape:
+        raise Failed(f"{method}: expected shape {list(shape)}, got {list(result.shape)}")
 
 
 @BATTERY.rule(
     "gradient.slope",
     why="Every layer with this activation learns by its slope.",
-    fix="derive f'(z) again; with from_output write it in terms of y: 1 - y^2 for tanh",
+    fix="derive f'(z) again; where it follows from y, that is exact too: 1 - y^2 for tanh",
 )
 def _gradient(trial: _Trial) -> str | None:
     rng = trial.subject.rng
     z = np.concatenate([np.linspace(-6, 6, 49), rng("z").uniform(-3, 3, 16)])
     dy = rng("dy").uniform(0.5, 2, z.shape)
-    numeric = slopes_of(lambda: float(dy @ trial.feed(z.copy(), np.empty_like(z))), z)
+    numeric = slopes_of(lambda: float(dy @ trial.feed(z)), z)
     _, found = trial.run(dy, z)
     wrong = numeric.wrong(found, 1e-5)  # elu at 0: a jump of f'' costs 2.5e-6
     if wrong.any():
@@ -92,40 +91,31 @@ def _gradient(trial: _Trial) -> str | None:
 
 
 @BATTERY.rule(
-    "memory.in_place",
-    why="Layers save one buffer per feed by letting the result overwrite its input.",
-    fix="with `from_output = True` read z only before `out` is written, and use y alone in "
-    "backprop; else set `from_output = False`",
+    "memory.results",
+    why="A layer keeps y for its backprop, while other layers and threads use the same activation.",
+    fix="return new arrays, or the argument itself; no memory of the class or the module",
 )
-def _in_place(trial: _Trial) -> None:
+def _results(trial: _Trial) -> None:
     z, dy = trial.normal(5, 4)
     y, dz = trial.run(dy, z)
-    if trial.part.from_output:
-        same = z.copy()
-        trial.feed(same, same)
-        if not equal(same, y):
-            raise Failed("feed(z, z) gives another result than feed(z, out)")
-    cotangent = dy.copy()
-    trial.backprop(cotangent, z, y, cotangent)
-    if not equal(cotangent, dz):
-        raise Failed(
-            "backprop(dy, z, y, dy) gives another result than with other memory as `out`",
-            "read dy and y before `out` is written for the last time: np.multiply(dy, slope, "
-            "out) as the last line",
-        )
+    kept = y.copy(), dz.copy()
+    trial.run(-dy, -z)
+    for method, array, before in zip(("feed", "backprop"), (y, dz), kept, strict=True):
+        if not equal(array, before):
+            raise Failed(f"the next call of {method} overwrites the result of the one before")
 
 
 @BATTERY.rule(
     "input.unchanged",
     why="The layer that passes z, y and dy still needs them.",
-    fix="write to `out` and to memory of your own only",
+    fix="write results elsewhere: `y = 2 * z`, not `z *= 2`",
 )
 def _unchanged(trial: _Trial) -> None:
     z, dy = trial.normal(5, 4)
     with unchanged("feed", {"z": z}):
-        y = trial.feed(z, np.empty_like(z))
-    with unchanged("backprop", {"dy": dy, "z": z, "y": y}), trial.catch("backprop"):
-        trial.part.backprop(dy, z, y, np.empty_like(z))
+        y = trial.feed(z)
+    with unchanged("backprop", {"dy": dy, "z": z, "y": y}):
+        trial.backprop(dy, z, y)
 
 
 @BATTERY.rule(
@@ -144,8 +134,8 @@ def _elementwise(trial: _Trial) -> None:
 
 @BATTERY.rule(
     "input.layouts",
-    why="Layers pass transposed views and halves of larger buffers.",
-    fix="use NumPy's functions with out=; no reshape and no view of z.data",
+    why="Layers pass transposed views and parts of larger arrays.",
+    fix="use NumPy's functions; no reshape that must be a view, no z.data",
 )
 def _layouts(trial: _Trial) -> None:
     z, dy = trial.normal(6, 4)
@@ -153,9 +143,9 @@ def _layouts(trial: _Trial) -> None:
     with layouts(z) as others, layouts(dy) as cotangents:
         for name, other in others.items():
             with at(f"with {name} arrays"):
-                got = trial.feed(other, np.empty_like(other, order="K"))
-                back = trial.backprop(cotangents[name], other, got, np.empty((4, 6)).T)
-                if not (close(np.array(got), y) and close(back, dz)):
+                got = trial.feed(other)
+                back = trial.backprop(cotangents[name], other, got)
+                if not (close(np.array(got), y) and close(np.array(back), dz)):
                     raise Failed("the result is different")
 
 

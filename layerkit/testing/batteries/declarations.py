@@ -61,7 +61,7 @@ def _type_name(subject: Subject) -> None:
     "written for another version of its base class.",
     fix="make `config_version` an integer >= 1; raise it when settings change meaning",
 )
-def _version(subject: Subject) -> None:
+def _version(subject: Subject) -> str | None:
     version = subject.part.config_version
     if type(version) is not int or version < 1:
         raise Failed(f"config_version: expected an integer >= 1, got {quoted(version)}")
@@ -71,6 +71,9 @@ def _version(subject: Subject) -> None:
             f"contract_version: expected {CONTRACT_VERSION}, got {quoted(contract)}",
             f"write `contract_version = {CONTRACT_VERSION}` once the part fits that version",
         )
+    if contract < CONTRACT_VERSION:
+        return f"written for version {contract}: runs as it is written, for one release"
+    return None
 
 
 @BATTERY.once(
@@ -142,11 +145,11 @@ def _equations(subject: Subject) -> None:
         raise Failed(f"neither {subject.part.__name__} nor its module has a docstring")
     computes = subject.kind in ("layers", "activations", "losses")
     missing = []
-    if subject.kind != "data" and not _EQUATION.search(text):
+    if subject.kind not in ("data", "engines") and not _EQUATION.search(text):
         missing.append("an equation (`y = x W + b`)")
     if computes and not any(_GRADIENT.search(line) for line in text.splitlines() if "=" in line):
         missing.append("the equation of a gradient (`dx = dy W^T`)")
-    if not _SOURCE.search(text):
+    if subject.kind != "engines" and not _SOURCE.search(text):
         missing.append("a source (`Source: ...`)")
     if missing:
         raise Failed(f"the docstrings of the class and its module lack {' and '.join(missing)}")

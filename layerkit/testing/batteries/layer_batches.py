@@ -35,8 +35,7 @@ def _empty(trial: LayerTrial) -> None:
 @BATTERY.rule(
     "batch.sizes",
     why="The last batch of an epoch is smaller, and one context is used for all batches.",
-    fix="take the number of rows from the input, len(x), and memory from ctx.buffer with that "
-    "shape",
+    fix="take the number of rows from the input, len(x), and keep nothing of an earlier pass",
 )
 def _sizes(trial: LayerTrial) -> None:
     for one, tolerance in ((trial, 1e-11), (trial.another(F32), 1e-5)):
@@ -77,25 +76,6 @@ def _split(trial: LayerTrial) -> None:
         if not close(np.concatenate(pieces), whole):
             sizes = " + ".join(str(len(piece)) for piece in pieces)
             raise Failed(f"in inference, batches of {sizes} rows give other outputs than one of 7")
-
-
-@BATTERY.rule(
-    "batch.single_row",
-    why="Where a layer has a row_feed, every prediction of one row uses it in place of feed.",
-    fix="let row_feed compute what feed computes, with the parameters at the time of the call",
-)
-def _single_row(trial: LayerTrial) -> str | None:
-    step = trial.layer.row_feed()
-    if step is None:
-        return "the layer has no row_feed; feed serves single rows"
-    for turn in range(3):
-        trial.network.params[...] *= 1.5  # as training in place would
-        x = trial.rows(1, turn)
-        with unchanged("row_feed", {"x": x}):
-            y = np.array(step(x[0]))[None]
-        if not close(y, trial.predict(x)):
-            raise Failed("row_feed gives other outputs than feed")
-    return None
 
 
 @BATTERY.rule(

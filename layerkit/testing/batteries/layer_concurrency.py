@@ -79,7 +79,7 @@ def _interleaved(trial: LayerTrial) -> None:
         if not equal(y, alone.y):
             raise Failed(
                 f"of two feeds that overlap, the output of the {which} one is overwritten",
-                "return memory of the context, ctx.buffer, not of the layer or the module",
+                "return a new array, not memory of the layer or the module",
             )
     for which, ctx, alone in zip(("first", "second"), contexts, expected, strict=True):
         found = Pass(alone.y, np.array(trial.backprop(dy, ctx)), trial.grads())
@@ -96,7 +96,7 @@ _THREADS, _TIMES = 4, 25
 @BATTERY.rule(
     "feeds.threads",
     why="A server predicts from several threads with one model.",
-    fix="no scratch memory in self, the class or the module: ctx.buffer gives each pass its own",
+    fix="no scratch memory in self, the class or the module: let NumPy make new arrays",
 )
 def _threads(trial: LayerTrial) -> None:
     rows = [trial.rows(40, str(i)) for i in range(_THREADS)]
@@ -138,9 +138,8 @@ def _switching_often() -> Iterator[None]:
 
 @BATTERY.once(
     "feeds.stacked",
-    why="In a model all layers of a pass share scratch memory, and each reads the output of the "
-    "one before.",
-    fix="write only into memory of ctx.buffer and ctx.scratch, and never into the input",
+    why="A model has several layers of one class, and each reads the output of the one before.",
+    fix="return new arrays, share no memory between layers of a class, never write into the input",
     needs=("gradient.inputs", "gradient.parameters"),
 )
 def _stacked(subject: Subject) -> None:
@@ -186,14 +185,14 @@ def _compare(subject: Subject, case: Example, network: Network) -> None:
     grads = network.allocate_grads()
     if not (same and close(found, dx) and close(grads, expected)):
         what = "dL/dx or a gradient" if same else "the output"
-        raise Failed(f"they share scratch memory, and {what} is different")
+        raise Failed(f"they disturb each other: {what} is different")
     predicted = network.feed(x, network.contexts(keeps=False))
     if not close(predicted, network.feed(x, network.contexts())):
-        raise Failed("with shared memory (ctx.keeps = False) the outputs are different")
+        raise Failed("in inference (ctx.keeps = False) the outputs are different")
 
 
 def _one_by_one(network: Network, x: Array, dy: Array) -> tuple[Array, Array, Array]:
-    """(y, dL/dx, all gradients), with separate memory for each layer."""
+    """(y, dL/dx, all gradients), with separate contexts and copies between the layers."""
     layers = list(enumerate(network.layers))
     contexts = _contexts(network, len(layers))
     for i, layer in layers:

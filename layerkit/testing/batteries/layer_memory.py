@@ -1,12 +1,15 @@
-"""Memory of layers: inputs in any layout, never written to, and correct use of scratch memory."""
+"""Memory of layers: inputs in any layout, never written to, and results
+in memory of their own.
+"""
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 
-from layerkit.core.context import Context
-from layerkit.testing.arrays import close, equal, layouts, unchanged
-from layerkit.testing.layer_trial import LayerTrial, Pass
+from layerkit.testing.arrays import close, empty_holds_nan, equal, layouts, unchanged
+from layerkit.testing.layer_trial import LayerTrial
 from layerkit.testing.rules import INTACT, Battery
 from layerkit.testing.verdicts import Failed, at
 
@@ -36,7 +39,7 @@ def _layouts(trial: LayerTrial) -> None:
 @BATTERY.rule(
     "input.unchanged",
     why="The rows belong to the caller, and to the layer before, which still needs them.",
-    fix="write results elsewhere: `np.add(x, b, out=ctx.buffer('z', x.shape))` and not `x += b`",
+    fix="write results elsewhere: `z = x + b`, not `x += b`",
     needs=("dtype.float64",),
 )
 def _unchanged(trial: LayerTrial) -> None:
@@ -52,8 +55,7 @@ def _unchanged(trial: LayerTrial) -> None:
 @BATTERY.rule(
     "cotangent.unchanged",
     why="dL/dy belongs to the layer after, which may hand the same array to others.",
-    fix="write results elsewhere: `np.multiply(dy, slope, out=ctx.scratch('dz', dy.shape))` and "
-    "not `dy *= slope`",
+    fix="write results elsewhere: `dz = dy * slope`, not `dy *= slope`",
     needs=("dtype.float64",),
 )
 def _cotangent(trial: LayerTrial) -> None:
@@ -63,57 +65,52 @@ def _cotangent(trial: LayerTrial) -> None:
         trial.backprop(dy, ctx)
 
 
-def _poison(ctx: Context, *, scratch_only: bool = False) -> None:
-    """Fill all scratch memory of a context with NaN, or the largest number."""
-    held = [*ctx.arena.held.values(), *([] if scratch_only else ctx._buffers.values())]
-    for array in held:
-        array.fill(np.nan if array.dtype.kind in "fc" else np.iinfo(array.dtype).max // 2)
-
-
 @BATTERY.rule(
     "memory.stale",
-    why="A buffer holds old numbers until it is filled; new memory is often 0, which hides that.",
-    fix="fill what ctx.buffer gives before it is read: `out=`, `[...] =` or `.fill(0)` before `+=`",
+    why="np.empty holds old numbers until it is filled; new memory is often 0, which hides that.",
+    fix="fill what np.empty gives before it is read, or begin with np.zeros",
 )
 def _stale(trial: LayerTrial) -> None:
-    x, dy, ctx = trial.rows(5), trial.cotangent(5), trial.context()
-    expected = trial.run(x, dy, ctx)
-    _poison(ctx)
-    ctx.rng = trial.context().rng
-    if changed := trial.run(x, dy, ctx).difference(expected, _ROUNDING):
-        raise Failed(f"{changed} depends on what a buffer held before the feed: fill it first")
+    x, dy = trial.rows(5), trial.cotangent(5)
+    expected = trial.run(x, dy)
+    with empty_holds_nan(sys.modules.get(trial.subject.part.__module__)):
+        found = trial.run(x, dy)
+    if changed := found.difference(expected):
+        raise Failed(f"{changed} depends on what memory of np.empty held before: fill all of it")
 
 
 @BATTERY.rule(
-    "memory.scratch",
-    why="All layers of a pass share ctx.scratch: the next layer overwrites what is kept there.",
-    fix="use ctx.buffer for what feed saves or returns; ctx.scratch ends when the method returns",
+    "memory.results",
+    why="What a layer returns is read while other passes run, and after the weights changed.",
+    fix="return new arrays: no memory of the layer or the module, no view of a parameter or state",
 )
-def _scratch(trial: LayerTrial) -> None:
-    x, dy = trial.rows(5), trial.cotangent(5)
-    expected = trial.run(x, dy)
-    ctx = trial.context()
-    y = trial.feed(x, ctx)
-    _poison(ctx, scratch_only=True)
-    if not equal(y, expected.y):
-        raise Failed("the array that feed returns lies in ctx.scratch memory")
-    found = Pass(y, np.array(trial.backprop(dy, ctx)), trial.grads())
-    if changed := found.difference(expected, _ROUNDING):
-        raise Failed(f"something that feed saves lies in ctx.scratch memory: it changes {changed}")
+def _results(trial: LayerTrial) -> None:
+    x, dy, ctx = trial.rows(5), trial.cotangent(5), trial.context()
+    with trial.restoring_state():
+        results = {"feed": trial.feed(x, ctx), "backprop": trial.backprop(dy, ctx)}
+    kept = {method: array.copy() for method, array in results.items()}
+    trial.run(trial.rows(5, "other"), trial.cotangent(5, "other"))
+    lasting = [trial.network.params, *trial.layer.state.values()]
+    for method, array in results.items():
+        if not equal(array, kept[method]):
+            raise Failed(f"another pass overwrites the array that {method} returned")
+        if any(np.may_share_memory(array, other) for other in lasting):
+            raise Failed(
+                f"the array that {method} returns lies in memory of a parameter or a state, which "
+                "the next update changes"
+            )
 
 
 @BATTERY.rule(
     "memory.inference",
-    why="In inference the buffers of all layers share memory, and nothing is kept for a backprop.",
+    why="In inference nothing is kept for a backprop, and one context serves many batches.",
     fix="in feed rely on nothing that an earlier feed left; branch on ctx.keeps only to save work",
 )
 def _inference(trial: LayerTrial) -> None:
-    x = trial.rows(5)
-    expected = trial.feed(x, trial.context(training=False)).copy()
     (ctx,) = trial.network.contexts(keeps=False)
-    for when in ("", ", after other layers used the same memory"):
+    for turn in range(3):
+        x = trial.rows(5, turn)
+        expected = trial.feed(x, trial.context(training=False))
         if not close(trial.feed(x, ctx), expected):
-            raise Failed(f"with ctx.keeps = False feed gives other outputs{when}")
-        for _ in range(2):
-            ctx.arena.turn()
-            _poison(ctx)
+            again = " in a context that has been used" if turn else ""
+            raise Failed(f"with ctx.keeps = False{again} feed gives other outputs")

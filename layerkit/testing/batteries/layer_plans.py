@@ -1,4 +1,4 @@
-"""Plans of layers: well formed, without side effects, and true to shapes, parameters and cost."""
+"""Plans of layers: well formed, without side effects, and true to shapes and parameters."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ from layerkit.core.layer import Layer, Plan
 from layerkit.core.planning import plan_layers
 from layerkit.display import byte_size, quoted
 from layerkit.errors import LayerkitError, ShapeError
-from layerkit.testing.counting import Counter, Unobservable, count
 from layerkit.testing.layer_trial import LayerTrial, float32_trial
 from layerkit.testing.rules import Battery
 from layerkit.testing.subject import Example, Subject, Trial
-from layerkit.testing.verdicts import Failed, Skipped, at
+from layerkit.testing.verdicts import Failed, at
 
 BATTERY = Battery("plan.shape", trial=LayerTrial)
 
@@ -28,8 +27,8 @@ BATTERY = Battery("plan.shape", trial=LayerTrial)
     "plan.valid",
     why="The plan is all that is known of a layer before anything is allocated: builders, files "
     "and memory limits rely on it.",
-    fix="return Plan(out_shape, {'W': Param((i, o), 'glorot_uniform'), 'b': Param((o,))}, "
-    "macs=i * o), with integers in every shape",
+    fix="return Plan(out_shape, {'W': Param((i, o), 'glorot_uniform'), 'b': Param((o,))}), with "
+    "integers in every shape",
     needs=("settings.constructor",),
     trial=Trial,
 )
@@ -40,8 +39,6 @@ def _valid(trial: Trial) -> None:
         raise Failed(f"plan: expected a Plan, got {quoted(plan)}")
     if not isinstance(plan.out_shape, tuple):
         raise Failed(f"plan: expected a tuple as out_shape, got {quoted(plan.out_shape)}")
-    if type(plan.macs) is not int or plan.macs < 0:
-        raise Failed(f"plan: expected an integer >= 0 as macs, got {quoted(plan.macs)}")
     try:
         plan_layers([("layer", trial.part)], trial.example.shape)
     except LayerkitError as error:
@@ -68,8 +65,8 @@ def _shape(trial: LayerTrial) -> None:
 
 
 _DTYPE_FIX = (
-    "take scratch memory from ctx.buffer, make arrays with dtype=ctx.dtype, and use Python "
-    "numbers (0.5), not NumPy's (np.float64(0.5)), which widen the arrays they meet"
+    "make arrays with dtype=ctx.dtype, and use Python numbers (0.5), not NumPy's "
+    "(np.float64(0.5)), which widen the arrays they meet"
 )
 
 
@@ -221,38 +218,3 @@ class _ReadLog(dict[str, Array]):
 
     def values(self) -> Any:
         return [self[name] for name in self]
-
-
-@BATTERY.rule(
-    "plan.macs",
-    why="Builders and comparisons show the cost that a layer declares.",
-    fix="declare the multiply-adds of feed's matrix products for one row: a product of (n, i) with "
-    "(i, o) counts i * o; elementwise operations do not count",
-)
-def _macs(trial: LayerTrial) -> str | None:
-    declared = trial.plan.macs
-    two, five = _count(trial, 2), _count(trial, 5)
-    each, rest = divmod(five.products - two.products, 3)
-    if each == declared and not rest:
-        fixed = two.products - 2 * each
-        note = f"{fixed:,} multiply-adds per feed do not depend on the rows and are not in macs"
-        return note if fixed else None
-    if five.opaque:
-        raise Skipped(f"the multiply-adds of {', '.join(sorted(five.opaque))} cannot be counted")
-    if five.products == 0 and five.multiplied >= declared * 5:
-        raise Skipped(
-            f"no matrix product was seen; the {declared:,} declared multiply-adds may be "
-            "elementwise, which is not counted"
-        )
-    per_row = f"{each:,}" if not rest else f"{(five.products - two.products) / 3:,.1f}"
-    raise Failed(
-        f"plan declares {declared:,} multiply-adds per row, the products of feed have {per_row}: "
-        f"{five.listing(5)}"
-    )
-
-
-def _count(trial: LayerTrial, n: int) -> Counter:
-    try:
-        return count(trial, trial.rows(n))
-    except Unobservable as error:
-        raise Skipped(f"the products cannot be observed: {error}") from error

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, get_args
+from functools import partial
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 
 from layerkit.core.context import Array, Context
 from layerkit.core.parts import Link, Loss, Target
+from layerkit.discovery.engines import compiled_engine, trouble
 from layerkit.display import quoted
-from layerkit.execution.kernels import kernels_for_training
+from layerkit.execution.engine import Engine
+from layerkit.execution.planned_engine import PLANNED
+from layerkit.recording.arrays import NotRecorded
+from layerkit.recording.record import Recording, record_loss
+from layerkit.recording.replay import replay
 from layerkit.testing.arrays import close, equal, layouts, unchanged
 from layerkit.testing.central_differences import kink_note, slopes_of
+from layerkit.testing.forms import Results, compare
 from layerkit.testing.layer_trial import F32, F64
 from layerkit.testing.rules import Battery
 from layerkit.testing.subject import Trial
@@ -159,7 +166,7 @@ def _zero(trial: _Trial) -> None:
 @BATTERY.rule(
     "input.unchanged",
     why="Scores, targets and weights belong to the training loop, which still needs them.",
-    fix="write to memory of ctx.buffer, or to new arrays",
+    fix="write results elsewhere: `r = scores - targets`, not `scores -= targets`",
 )
 def _unchanged(trial: _Trial) -> None:
     rows = trial.rows(5)
@@ -170,7 +177,7 @@ def _unchanged(trial: _Trial) -> None:
 @BATTERY.rule(
     "input.layouts",
     why="Most layers return feature-major scores.",
-    fix="use shapes and not memory; np.copyto(ctx.buffer(...), scores) where it matters",
+    fix="use shapes and not memory; np.ascontiguousarray(scores) where it matters",
 )
 def _layouts(trial: _Trial) -> None:
     rows = trial.rows(6)
@@ -214,35 +221,6 @@ def _float32(trial: _Trial) -> None:
                     f"dL/dscores: expected {dtype} for {dtype} scores and {weights} weights, got "
                     f"{d.dtype}"
                 )
-    if kernels_for_training():
-        _check_compiled(trial)
-
-
-_SINGLE = 1e-4
-
-
-def _check_compiled(trial: _Trial) -> None:
-    """Compare ``compiled_judge`` in float32 with ``feed`` and ``backprop`` in float64."""
-    for n, k in ((35, 4), (1, 2), (3, 1)):
-        rows = trial.rows(n, k, dtype=F32)
-        out: Array = np.full_like(rows.scores, np.nan)
-        with at(f"compiled_judge of scores {[n, k]}"):
-            with trial.catch("it"):
-                total = trial.part.compiled_judge(*rows, out)
-            if total is None:
-                if not np.isnan(out).all():
-                    raise Failed("it returns None, but has written to `out`")
-                continue
-            loss, d = trial.run(_Rows(rows.scores.astype(F64), *rows[1:]))
-            expected = float(loss @ rows.weights)
-            if not close(np.array(total), np.array(expected), _SINGLE):
-                raise Failed(
-                    f"expected {expected:.6g}, the weighted sum of the losses of feed, got "
-                    f"{total:.6g}",
-                    "L is the sum of weights_i * loss_i, without a mean over rows",
-                )
-            if not close(out, d, _SINGLE):
-                raise Failed("it writes another dL/dscores than backprop")
 
 
 @BATTERY.rule(
@@ -258,3 +236,97 @@ def _extreme(trial: _Trial) -> None:
             loss, d = trial.run(rows._replace(scores=rows.scores * dtype.type(scale)))
             if not (np.isfinite(loss).all() and np.isfinite(d).all()):
                 raise Failed(f"{dtype} scores near {scale:g} give NaN or infinity")
+
+
+_ENGINE = "report it with the loss: what layerkit makes of a record must give the record's numbers"
+
+
+def _recorded(trial: _Trial, rows: _Rows) -> Recording | NotRecorded:
+    """The recording of the loss, or why there is none."""
+    targets = rows.targets
+    try:
+        return record_loss(
+            trial.part, rows.scores.shape[1:], rows.scores.dtype, targets.shape[1:], targets.dtype
+        )
+    except NotRecorded as refusal:
+        return refusal
+
+
+def _results(losses: Array, slope: Array, weights: Array) -> Results:
+    words = frozenset(("dL/dscores",))
+    scale = float(np.abs(weights).max(initial=0))
+    return Results({"the loss": np.array(losses), "dL/dscores": np.array(slope)}, "", words, scale)
+
+
+@BATTERY.rule(
+    "recorded.replay",
+    why="layerkit records a loss's operations once and runs the record in place of the methods.",
+    fix="let the number of rows decide nothing, and read no value that changes between calls",
+    needs=("dtype.float32", "input.unchanged"),
+)
+def _replay(trial: _Trial) -> str:
+    for dtype in (F64, F32):
+        recording = _recorded(trial, trial.rows(3, dtype=dtype))
+        if isinstance(recording, NotRecorded):
+            return f"not recorded, it runs as it is written, slower: {recording}"
+
+        def written(*batch: Array) -> Results:
+            return _results(*trial.run(_Rows(*batch)), batch[2])
+
+        def replayed(*batch: Array, recording: Recording = recording) -> Results:
+            inputs = dict(zip(("x", "targets", "weights"), batch, strict=True))
+            found = replay(recording, inputs, len(batch[0]))
+            return _results(found.y, found.dx if found.dx is not None else found.y, batch[2])
+
+        with at(dtype):
+            batches = partial(trial.rows, dtype=dtype)
+            compare("the record", replayed, written, batches, bits=True)
+    return "recorded"
+
+
+@BATTERY.rule(
+    "recorded.planned",
+    why="Trainings run a loss's record as NumPy steps in memory that is used again and again.",
+    fix=_ENGINE,
+    needs=("recorded.replay",),
+)
+def _planned(trial: _Trial) -> str | None:
+    notes = [_check_engine(trial, PLANNED, dtype) for dtype in (F64, F32)]
+    return notes[0]
+
+
+@BATTERY.rule(
+    "recorded.compiled",
+    why="With the extra `fast` trainings run a loss's record as native code.",
+    fix=_ENGINE,
+    needs=("recorded.replay",),
+)
+def _compiled(trial: _Trial) -> str | None:
+    if reason := trouble():
+        return f"nothing is compiled here: {reason}"
+    return _check_engine(trial, compiled_engine(), F32)
+
+
+def _check_engine(trial: _Trial, engine: Engine, dtype: np.dtype[Any]) -> str | None:
+    """Compare the engine's form with the methods as written."""
+    recording = _recorded(trial, trial.rows(3, dtype=dtype))
+    if isinstance(recording, NotRecorded):
+        return "not recorded"
+    if refused := engine.refuses(recording):
+        return f"not in this form: {refused}"
+    with trial.catch("making the form"):
+        form = engine.loss(recording)
+
+    def written(*batch: Array) -> Results:
+        losses, slope = trial.run(_Rows(*batch))
+        return _results(np.asarray(losses @ batch[2], dtype), slope, batch[2])
+
+    def learned(*batch: Array) -> Results:
+        with trial.catch("the form"), np.errstate(all="ignore"):
+            lost, slope = form.learn(*batch)
+        return _results(np.asarray(lost, dtype), slope, batch[2])
+
+    with at(dtype):
+        batches = partial(trial.rows, dtype=dtype)
+        compare(f"the {engine.type_name} form", learned, written, batches, bits=False)
+    return None

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from layerkit.core.context import Array
-from layerkit.core.optimizer import Optimizer
+from layerkit.core.optimizer import Kernel, Optimizer
+from layerkit.discovery.engines import compiled_engine, trouble
 from layerkit.display import quoted
-from layerkit.execution.kernels import kernels_for_training
+from layerkit.recording.arrays import NotRecorded
+from layerkit.recording.record import record_rule
 from layerkit.testing.arrays import close, equal
 from layerkit.testing.layer_trial import F32, F64
 from layerkit.testing.rules import Battery
@@ -165,14 +167,56 @@ def _resume(trial: Trial) -> None:
     fix="use Python numbers and in-place operations",
 )
 def _float32(trial: Trial) -> None:
-    for fast in (False, True) if kernels_for_training() else (False,):
-        narrow, wide = _Walk(trial, F32), _Walk(trial)
-        narrow.rule.fast = fast
-        for gradient in _gradients(trial):
-            narrow.step(gradient.astype(F32))
-            wide.step(gradient)
-        if not close(narrow.params.astype(F64), wide.params, 1e-4):
-            path = ", compiled," if fast else ""
-            raise Failed(f"steps in float32{path} are off by more than rounding")
-        if any(slot.dtype != F32 for slot in narrow.rule.slots.values()):
-            raise Failed("a slot is no longer float32")
+    narrow, wide = _Walk(trial, F32), _Walk(trial)
+    for gradient in _gradients(trial):
+        narrow.step(gradient.astype(F32))
+        wide.step(gradient)
+    if not close(narrow.params.astype(F64), wide.params, 1e-4):
+        raise Failed("steps in float32 are off by more than rounding")
+    if any(slot.dtype != F32 for slot in narrow.rule.slots.values()):
+        raise Failed("a slot is no longer float32")
+
+
+_LENGTHS = 0, 1, 7, 64, 257
+
+
+@BATTERY.rule(
+    "recorded.compiled",
+    why="With the extra `fast` a training runs the record of a rule as native code.",
+    fix="report it with the optimizer: what layerkit makes of a record must give its numbers",
+    needs=("dtype.float32",),
+)
+def _compiled(trial: Trial) -> str | None:
+    if reason := trouble():
+        return f"nothing is compiled here: {reason}"
+    try:
+        recording = record_rule(trial.part, F32)
+    except NotRecorded as refusal:
+        return f"not recorded, it runs as it is written, slower: {refusal}"
+    with trial.catch("making the form"):
+        form = compiled_engine().rule(trial.part, recording)
+    if form is None:
+        return "recorded, but not in this form"
+    for length in _LENGTHS:
+        written, compiled = (_steps(trial, length, kernel) for kernel in (None, form))
+        for name, array in written.items():
+            if not close(compiled[name], array, 1e-5):
+                raise Failed(
+                    f"the compiled form gives other {name} than the rule for {length} numbers"
+                )
+    return "recorded"
+
+
+def _steps(trial: Trial, length: int, kernel: Kernel | None) -> dict[str, Array]:
+    """Parameters and slots after some steps; decay applies to every other parameter."""
+    rule: Optimizer = trial.subject.make(trial.example.config)
+    draws = trial.subject.rng("steps", length)
+    params, grads = draws.standard_normal(length).astype(F32), np.zeros(length, F32)
+    rule.bind(params, grads, (np.arange(length) % 2).astype(F32))
+    rule.kernel = kernel
+    for rate in (0.1, 0.05, 0.1):
+        grads[...] = draws.standard_normal(length)
+        rule.begin(rate)
+        with trial.catch("a step"), np.errstate(all="ignore"):
+            rule.apply(slice(0, length))
+    return {"parameters": params, **{f"slot {name!r}": slot for name, slot in rule.slots.items()}}
