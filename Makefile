@@ -60,6 +60,7 @@ bench: $(STAMP)  ## measure against others, side by side, in one run; writes ben
 	$(BIN)/python -m benchmarks.speed.run --write $(ARGS)
 	$(BIN)/python -m benchmarks.speed.threads --write
 	$(BIN)/python -m benchmarks.speed.scale --write
+	$(BIN)/python -m benchmarks.speed.forms --write
 
 stats: $(STAMP)  ## how often verdicts are wrong: simulated comparisons, a fresh seed; writes the tables
 	$(BIN)/python -m benchmarks.stats.run --write $(ARGS)
@@ -70,5 +71,7 @@ clean:  ## remove what the other targets made
 SECONDS ?= 600
 SEED ?= 0
 
-fuzz: $(STAMP)  ## damage model files and judge every reader, for SECONDS=600 from SEED=0
-	$(BIN)/python -m tests.fuzz.fuzz --seconds $(SECONDS) --seed $(SEED)
+fuzz: $(STAMP)  ## damage model files, and draw layers and judge their forms, for SECONDS=600 from SEED=0
+	$(BIN)/python -m tests.fuzz.fuzz --seconds $(SECONDS) --seed $(SEED) & files=$$!; \
+	$(BIN)/python -m tests.fuzz.layers --seconds $(SECONDS) --seed $(SEED); layers=$$?; \
+	wait $$files && exit $$layers

@@ -68,7 +68,7 @@ def test_gradient_is_the_central_difference(
 def test_softmax_takes_no_notice_of_a_shift(case: tuple[Array, Array, Array], shift: float) -> None:
     scores, targets, weights = case
     loss, ctx = make("softmax_cross_entropy"), Context(np.float64)
-    moved = loss.feed(scores + shift, targets, ctx)
+    moved = loss.feed(scores + shift, targets, Context(np.float64))
     np.testing.assert_allclose(moved, loss.feed(scores, targets, ctx), rtol=1e-9, atol=1e-9)
     d = loss.backprop(weights, ctx)
     np.testing.assert_allclose(d.sum(axis=1), 0, atol=1e-14)
