@@ -36,7 +36,7 @@ def missing(name: str) -> list[str]:
     entry = ENTRIES[name]
     needed: Sequence[str] = NEEDED.get(entry.family, (entry.family,))
     if entry.options.get("fast"):
-        needed = (*needed, "numba")
+        needed = (*needed, "llvmlite")
     return [package for package in needed if importlib.util.find_spec(package) is None]
 
 

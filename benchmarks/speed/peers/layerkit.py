@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks.speed.peers.base import Peer
 from benchmarks.speed.workloads import CLASSES, INPUTS, Array, Params, Work
 from layerkit import Listener, Model, build
-from layerkit.execution.kernels import require_numba
+from layerkit.discovery.engines import require_compiled
 from layerkit.threads import single_blas
 from layerkit.training.loop import Loop
 from layerkit.training.prepare import Arrays
@@ -51,9 +51,7 @@ class Layerkit(Peer):
 
     def __init__(self, *args: Any, fast: bool) -> None:
         if fast:
-            import numba  # noqa: F401  # what is not there must not be measured as if it were
-
-            require_numba()
+            require_compiled()  # what is not there must not be measured as if it were
         super().__init__(*args)
 
     def build(self, params: list[Params]) -> None:
