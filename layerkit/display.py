@@ -37,8 +37,9 @@ def nearest(word: str, known: list[str]) -> str:
         return ""
     import difflib  # takes 2 ms, and only mistakes need it
 
-    close = difflib.get_close_matches(word.lower(), known[:_MOST], n=2, cutoff=0.6)
-    return f"; did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
+    spelled = {name.lower(): name for name in known[:_MOST]}
+    close = difflib.get_close_matches(word.lower(), list(spelled), n=2, cutoff=0.6)
+    return f"; did you mean {' or '.join(repr(spelled[c]) for c in close)}?" if close else ""
 
 
 def counted(count: int, noun: str) -> str:
