@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
+import sys
 import unittest
 from dataclasses import replace
 from pathlib import Path
@@ -378,10 +380,22 @@ def test_a_part_that_ends_the_process_fails_its_checks_and_the_report_stands() -
     assert any("os._exit(0), which ends the process" in message for message in failed)
 
 
-def test_registering_a_layer_is_not_a_file_of_its_own() -> None:
-    from tests.kit.registering import Registering
+def test_registering_a_layer_is_not_a_file_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = """import layerkit
+from tests.kit.sound import Carry
 
+
+@layerkit.register
+class Registering(Carry):
+    type_name = "kit.registering"
+"""
+    (tmp_path / "kit_registering.py").write_text(text, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
     try:
-        check_part(Registering, only="global.files_and_network").raise_if_failed()
+        part = importlib.import_module("kit_registering").Registering
+        check_part(part, only="global.files_and_network").raise_if_failed()
     finally:
-        REGISTRIES["layers"].unregister(Registering.type_name)
+        REGISTRIES["layers"].unregister("kit.registering")
+        sys.modules.pop("kit_registering", None)
