@@ -13,6 +13,7 @@ from layerkit.core.network import Network
 from layerkit.core.optimizer import Optimizer
 from layerkit.core.parts import Link, Part
 from layerkit.core.planning import PlannedLayer
+from layerkit.threads import blas_symbol as blas_symbol  # engines import it from here
 
 if TYPE_CHECKING:
     from layerkit.recording.record import Recording  # a process that records nothing spares it

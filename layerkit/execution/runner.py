@@ -22,7 +22,6 @@ from layerkit.execution.engine import Engine, RecordedLayer, Row, Stage
 from layerkit.execution.trial import trials_of
 from layerkit.recording.arrays import NotRecorded
 from layerkit.recording.recordings import Recordings
-from layerkit.threads import blas_symbol as blas_symbol  # for engines
 
 _SIZES = 16  # numbers of rows whose stages are kept
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -250,7 +251,7 @@ class _Trial:
             training=training, keeps=self.keeps, streams=streams, wants_dx=wants_dx
         )
         y = alone.feed(x, contexts)
-        back = partial_back(alone.backprop, contexts) if self.keeps else None
+        back = partial(alone.backprop, contexts=contexts) if self.keeps else None
         return _results(alone, y, back, stream, wants_dx=wants_dx)
 
     def _form(
@@ -272,13 +273,6 @@ class _Trial:
             y = stage.feed(x)
             back = stage.backprop if self.keeps else None
             return _results(alone, y, back, stream, wants_dx=wants_dx)
-
-
-def partial_back(
-    backprop: Callable[[Array, Sequence[Context]], Array], contexts: Sequence[Context]
-) -> Callable[[Array], Array]:
-    """``backprop`` with its contexts."""
-    return lambda dy: backprop(dy, contexts)
 
 
 def _alone(p: PlannedLayer, dtype: np.dtype[Any]) -> Network:

@@ -146,7 +146,7 @@ class Learner:
 
 
 def _halves(chain: Chain, loss: Loss) -> float:
-    """Multiply-adds of a row, where the network may be trained in halves; otherwise 0.
+    """Parameters, about the multiply-adds of a row, if it may be trained in halves; otherwise 0.
 
     It may where one engine runs all of it without the interpreter's lock, and the graphs of the
     layers and of the loss prove that rows do not meet.

@@ -10,7 +10,7 @@ import ctypes
 import sys
 from functools import cache
 
-from layerkit.execution.runner import blas_symbol
+from layerkit.execution.engine import blas_symbol
 from layerkit_plugins.compiled.llvm.emit import SUM, Function, Value
 
 _SYMBOLS = ("scipy_sgemm_64_", "sgemm_64_", "sgemm_")
