@@ -121,13 +121,14 @@ class Predictor:
         """
         scaled = x if inputs is None else inputs.scale_rows(x)
         row = self._row(link)
-        if row.row is None or (check and not all_finite(scaled)):
+        checks = row.tried and row.engine is not None and row.engine.checks_rows
+        if row.row is None or (check and not checks and not all_finite(scaled)):
             return None
         try:
             out = row(scaled)
         except Exception:  # noqa: BLE001  # the long path names what is wrong
             return None
-        spoilt = out is not None and link == "softmax" and math.isnan(out.item(0))
+        spoilt = out is not None and not checks and link == "softmax" and math.isnan(out.item(0))
         return None if spoilt else out  # one score spoils all probabilities
 
     def _row(self, link: Link) -> RowForm:

@@ -49,6 +49,7 @@ Row = Callable[[Array], "Array | None"]
 """From one row x (1, *in) to its predictions (1, *out), a new array.
 
 None where a number is not finite: the layers then run as they are written, with NumPy's warnings.
+An engine whose forms find that out themselves says so: ``checks_rows``.
 """
 
 Rule = Callable[..., None]
@@ -67,6 +68,9 @@ class Engine(Part):
 
     has_rules: ClassVar[bool] = False
     """Whether there are forms of optimizers' rules."""
+
+    checks_rows: ClassVar[bool] = False
+    """Whether forms of a single row give None where a number of the row or result is not finite."""
 
     @abstractmethod
     def trouble(self) -> str:

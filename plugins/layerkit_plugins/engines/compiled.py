@@ -32,6 +32,7 @@ class Compiled(Engine):
     type_name = "compiled"
     releases_the_lock = True
     has_rules = True
+    checks_rows = True
 
     def trouble(self) -> str:
         """Why there are no compiled kernels here; empty if there are."""

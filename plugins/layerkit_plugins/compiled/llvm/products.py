@@ -67,7 +67,7 @@ def _product() -> str:
 
 
 def _affine() -> str:
-    """Z := x W, or z + x W, four rows of W at a time: z is read and written a quarter as often."""
+    """Z := x W, or z + x W, eight rows of W at a time: z is read and written an eighth as often."""
     f = Function(
         "define internal void @affine(ptr noalias %x, i64 %i, ptr noalias %w, i64 %ld, i64 %o,"
         " ptr noalias %z, i1 %adds) noinline"
@@ -77,8 +77,8 @@ def _affine() -> str:
     keep = Value(f, "%adds", "i1")
     with f.loop("%o") as j:
         f.store(keep.choose(f.load("float", "%z", j), 0.0), "%z", j)
-    whole = i & -4
-    for start, stop, step in (("0", whole.text, 4), (whole.text, "%i", 1)):
+    whole = i & -8
+    for start, stop, step in (("0", whole.text, 8), (whole.text, "%i", 1)):
         with f.loop(stop, start=start, step=step) as k:
             rows = [Value(f, k, "i64") + part for part in range(step)]
             x = [f.load("float", "%x", row.text) for row in rows]
