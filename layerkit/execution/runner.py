@@ -138,8 +138,16 @@ class _Written:
         for p, ctx in zip(planned, contexts, strict=True):
             chain.contexts[p.name] = ctx
             ctx.rng = chain.streams.get(p.name)
-        self.feed: _Step = partial(part.feed, contexts=contexts)
-        self.backprop: _Step = partial(part.backprop, contexts=contexts)
+        self._part, self._contexts, self._first = part, contexts, not chain.groups
+
+    def feed(self, x: Array) -> Array:
+        """Outputs for x: a copy in C order, as from a layer as written, which may be written to."""
+        x = x if self._first else np.array(x, order="C")
+        return self._part.feed(x, self._contexts)
+
+    def backprop(self, dy: Array) -> Array:
+        """dL/dx for the batch fed last."""
+        return self._part.backprop(np.ascontiguousarray(dy), self._contexts)
 
 
 _Stages = list[tuple[Engine | None, Stage]]

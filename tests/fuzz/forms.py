@@ -220,7 +220,8 @@ class _Eager:
         )
 
     def feed(self, x: Array) -> Array:
-        return self.network.feed(x, self.contexts)
+        # What a layer gives that writes into its input depends on the order of the memory.
+        return self.network.feed(np.array(x, order="C"), self.contexts)
 
     def backprop(self, dy: Array) -> Array:
         return self.network.backprop(dy, self.contexts)

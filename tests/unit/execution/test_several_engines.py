@@ -17,7 +17,7 @@ from layerkit.core.context import Array, Shape
 from layerkit.core.network import Network
 from layerkit.core.optimizer import Optimizer
 from layerkit.core.parts import Link
-from layerkit.core.planning import PlannedLayer
+from layerkit.core.planning import PlannedLayer, plan_layers
 from layerkit.discovery.registry import LAYERS, LOSSES, OPTIMIZERS
 from layerkit.execution.engine import Engine, LossStage, RecordedLayer, Row, Rule, Stage
 from layerkit.execution.planned_engine import PLANNED, PlannedNumPy
@@ -490,3 +490,41 @@ def test_what_fails_is_told_once_per_number_of_rows() -> None:
     lies = [text for text in told if "liar" in text]
     assert len(lies) == 1, told  # batches of 16 rows; those of 8 are as they were recorded
     assert "16 rows" in lies[0]
+
+
+class Overwriting(Layer):
+    """y = x - 1, written over x; dx reads what was a view of x, unless it had to copy."""
+
+    type_name = "test.overwriting"
+
+    def plan(self, in_shape: Shape) -> Plan:
+        return Plan(in_shape)
+
+    def feed(self, x: Array, ctx: Context) -> Array:
+        flat = np.reshape(x, -1)
+        x -= 1
+        ctx.save(x, flat)
+        return x
+
+    def backprop(self, dy: Array, ctx: Context) -> Array:
+        x, flat = ctx.saved
+        dx: Array = dy * x + flat.mean()
+        return dx
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_layer_that_overwrites_its_input_gives_the_same_after_any_form(training: bool) -> None:
+    rng = np.random.default_rng(0)
+    x, dy = rng.standard_normal((2, ROWS, 6)).astype("f4")
+    found = []
+    for engines in ([], [PLANNED]):
+        layers = [("a", Kinked()), ("b", Overwriting()), ("c", Kinked())]
+        network = Network(plan_layers(layers, (6,)), np.dtype("f4"))
+        chain = Chain(network, engines, training=training, wants_dx=True)
+        given = x.copy()
+        found.append([chain.feed(given).copy()])
+        np.testing.assert_array_equal(given, x)
+        if training:
+            found[-1].append(chain.backprop(dy).copy())
+    for expected, got in zip(*found, strict=True):
+        np.testing.assert_array_equal(got, expected)
