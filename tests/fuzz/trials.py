@@ -287,7 +287,7 @@ def compiled_forms() -> dict[str, Form]:
     from layerkit.discovery.engines import compiled_engine
     from layerkit.execution.planned_engine import PLANNED
     from layerkit_plugins.compiled.llvm import engine
-    from layerkit_plugins.compiled.llvm.sizes import NotCompiled
+    from layerkit_plugins.compiled.llvm.places import NotCompiled
 
     def taken(p: PlannedLayer, recording: Recording) -> str:
         return engine.takes(recording, p) or ""

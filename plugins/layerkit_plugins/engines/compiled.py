@@ -26,6 +26,14 @@ def _llvm() -> Any:
     return import_module("layerkit_plugins.compiled.llvm.engine")
 
 
+def _if_compiled(form: str, *given: Any) -> Any:
+    llvm = _llvm()
+    try:
+        return getattr(llvm, form)(*given)
+    except llvm.NotCompiled:
+        return None
+
+
 class Compiled(Engine):
     """Whole batches and single rows of float32 networks in one native call."""
 
@@ -66,20 +74,13 @@ class Compiled(Engine):
 
     def row(self, network: Network, layers: Sequence[RecordedLayer], link: Link) -> Row | None:
         """All layers and the output function on one row; None if a layer has no such form."""
-        llvm = _llvm()
-        try:
-            row: Row = llvm.Row(network, layers, link).predict
-        except llvm.NotCompiled:
-            return None
+        found = _if_compiled("Row", network, layers, link)
+        row: Row | None = found and found.predict
         return row
 
     def rule(self, optimizer: Optimizer, recording: Recording) -> Rule | None:
         """One pass over parameters, gradients and slots; None for rules that are not compiled."""
-        llvm = _llvm()
-        try:
-            rule: Rule = llvm.Rule(optimizer, recording)
-        except llvm.NotCompiled:
-            return None
+        rule: Rule | None = _if_compiled("Rule", optimizer, recording)
         return rule
 
     def learn(

@@ -1,6 +1,6 @@
 """Compiled forms of recorded layers: LLVM IR text from a graph, machine code by llvmlite.
 
-``schedule`` groups the nodes of a graph into kernels, ``sizes`` says where values lie, ``lowering``
+``schedule`` groups the nodes of a graph into kernels, ``places`` where values lie, ``lowering``
 and ``elements`` write kernels as IR with ``emit``, ``scalars`` and ``products``, ``machine``
 compiles the text and keeps the object code on disk. ``forms`` does all of this for a recording,
 ``engine`` runs whole networks with it, by the loops of ``driver``.

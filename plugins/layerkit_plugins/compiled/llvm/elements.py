@@ -11,15 +11,13 @@ import numpy as np
 from layerkit.recording.graph import VIEWS, Count, Node
 from layerkit_plugins.compiled.llvm import scalars
 from layerkit_plugins.compiled.llvm.emit import Function, Value
-from layerkit_plugins.compiled.llvm.sizes import (
+from layerkit_plugins.compiled.llvm.places import (
     Dim,
     N,
     NotCompiled,
     Place,
     Size,
-    aligned,
     is_same,
-    reshaped,
     unknown,
 )
 
@@ -86,7 +84,7 @@ class Element:
     def operand(self, arg: Any, node: Node) -> _Operand:
         """An argument of ``node``: a number in a register, or one of Python's."""
         if isinstance(arg, Count):
-            return self._count(arg)
+            return self._count(arg, register_of(node))
         if not isinstance(arg, Node):
             if isinstance(arg, (bool, int, float, np.bool_, np.integer, np.floating)):
                 return arg.item() if isinstance(arg, np.generic) else arg
@@ -111,9 +109,9 @@ class Element:
 
     def load(self, place: Place, node: Node) -> Value:
         """The element of an array that takes part in ``node``, from memory."""
-        dims = self.code.dims(node)
-        at = self.code.element(self.f, aligned(place, dims), self.index(dims))
-        return self._loaded(place, at)
+        index = self.index(self.code.dims(node))
+        own = index[len(index) - len(place.dims) :]  # where it has one element, its stride is 0
+        return self._loaded(place, self.code.element(self.f, place.strides, own))
 
     def _loaded(self, place: Place, at: str) -> Value:
         value = self.f.load(place.kind, self.pointer(place), at)
@@ -127,16 +125,16 @@ class Element:
         loaded = self.code.cell(self.f, cell, "double")
         return self.f.once((cell, "float"), lambda: loaded.to("float"))
 
-    def _count(self, count: Count) -> Value:
-        """A number that depends on n."""
+    def _count(self, count: Count, kind: str) -> Value:
+        """A number that depends on n; whole among whole numbers."""
+        wide, kind = ("i64", "i64") if kind == "i64" else ("double", "float")
 
         def compute() -> Value:
-            n = Value(self.f, "%n", "i64").to("double")
-            number = self.f.number(count.a, "double")
+            n, number = Value(self.f, "%n", "i64").to(wide), self.f.number(count.a, wide)
             found = number / (n * count.per) if count.per else number * n + count.b
-            return found.to("float")
+            return found.to(kind)
 
-        return self.f.once(count, compute)
+        return self.f.once((count, kind), compute)
 
     def _apply(self, node: Node, kind: str, given: list[_Operand]) -> Value:
         special = _SPECIAL.get(node.op)
@@ -161,6 +159,8 @@ class Element:
         if isinstance(value, Value):
             if kind == "i1" and value.kind != "i1":
                 raise NotCompiled("a test of numbers as truth values")
+            if kind == "i64" and value.kind == "float":
+                raise NotCompiled("a float made an integer")
             return value.to(kind)
         return self.f.number(value, kind)
 
@@ -179,10 +179,9 @@ class Element:
         if not _is_float(x) or isinstance(exponent, Value):
             raise NotCompiled("power with an exponent that is not a number")
         assert isinstance(x, Value)  # noqa: S101  # _is_float
-        found = scalars.power(x, exponent)
-        if found is None:
+        if exponent not in scalars.POWERS:
             raise NotCompiled(f"power with the exponent {exponent}")
-        return found
+        return scalars.POWERS[exponent](x)
 
     # What is no ufunc
 
@@ -196,9 +195,9 @@ class Element:
         """``copy`` and ``astype``."""
         kind = register_of(node)
         value = self.operand(node.args[0], node)
-        if _is_float(value) and kind == "i64":
-            raise NotCompiled("a float made an integer")
-        return value.to(kind) if isinstance(value, Value) else self.f.number(value, kind)
+        if isinstance(value, Value) and kind == "i1":  # not zero
+            return value.to(kind)
+        return self.number(value, kind)
 
     def clip(self, node: Node) -> Value:
         """A value held between two others."""
@@ -210,7 +209,7 @@ class Element:
 
     def reshape(self, node: Node) -> Value:
         """A reshape that is computed, not a view: a copy."""
-        return self.load(reshaped(self.code.place(node.args[0]), self.code.dims(node)), node)
+        return self.load(self.code.view(node), node)
 
     def gather(self, node: Node) -> Value:
         """``array[i, j, ...]`` with a number or array of integers for each axis."""

@@ -74,17 +74,19 @@ class Value:
         return self.of.value(f"fneg {self.of.flags} {self.kind} {self.text}", self.kind)
 
     def __and__(self, other: Value | float) -> Value:
-        return self.of.value(f"and {self.kind} {self.text}, {self._wrap(other).text}", self.kind)
+        return self._do("and", self, other)
 
     def __or__(self, other: Value | float) -> Value:
-        return self.of.value(f"or {self.kind} {self.text}, {self._wrap(other).text}", self.kind)
+        return self._do("or", self, other)
 
     def __xor__(self, other: Value | float) -> Value:
-        return self.of.value(f"xor {self.kind} {self.text}, {self._wrap(other).text}", self.kind)
+        return self._do("xor", self, other)
 
-    def shifted(self, word: str, by: int) -> Value:
-        """The bits moved: ``word`` is shl, ashr or lshr."""
-        return self.of.value(f"{word} {self.kind} {self.text}, {by}", self.kind)
+    def __lshift__(self, bits: int) -> Value:
+        return self._do("shl", self, bits)
+
+    def __rshift__(self, bits: int) -> Value:
+        return self._do("ashr", self, bits)
 
     def compare(self, word: str, other: Value | float) -> Value:
         """A comparison by LLVM's word: ogt, oeq, ... of floats, sgt, eq, ... of integers."""
@@ -93,15 +95,14 @@ class Value:
         return self.of.value(text, "i1")
 
     def __lt__(self, other: Value | float) -> Value:
-        return self.compare("olt", other)
+        return self.compare("olt" if self.kind in _FLOATS else "slt", other)
 
     def __gt__(self, other: Value | float) -> Value:
-        return self.compare("ogt", other)
+        return self.compare("ogt" if self.kind in _FLOATS else "sgt", other)
 
     def choose(self, yes: Value | float, no: Value | float) -> Value:
-        """``yes`` where this condition holds, else ``no``."""
-        kind = yes if isinstance(yes, Value) else no
-        assert isinstance(kind, Value)  # noqa: S101  # callers give one
+        """``yes`` where this condition holds, else ``no``; one of them is a ``Value``."""
+        kind = next(v for v in (yes, no) if isinstance(v, Value))
         a, b = kind._wrap(yes), kind._wrap(no)
         text = f"select i1 {self.text}, {a.kind} {a.text}, {b.kind} {b.text}"
         return self.of.value(text, a.kind)
@@ -109,11 +110,10 @@ class Value:
     def call(self, name: str, *others: Value) -> Value:
         """An intrinsic of LLVM on numbers of one type, ``llvm.NAME.f32``."""
         bits = {"float": "f32", "double": "f64"}[self.kind]
-        given = ", ".join(f"{v.kind} {v.text}" for v in (self, *others))
-        self.of.intrinsics.add(
-            f"declare {self.kind} @llvm.{name}.{bits}({', '.join([self.kind] * (len(others) + 1))})"
-        )
-        return self.of.value(f"call {self.kind} @llvm.{name}.{bits}({given})", self.kind)
+        head = f"{self.kind} @llvm.{name}.{bits}"
+        given = [f"{self.kind} {v.text}" for v in (self, *others)]
+        self.of.intrinsics.add(f"declare {head}({', '.join([self.kind] * len(given))})")
+        return self.of.value(f"call {head}({', '.join(given)})", self.kind)
 
     def bits(self, kind: str) -> Value:
         """The same bits as another type."""

@@ -18,15 +18,16 @@ from layerkit.core.network import Network
 from layerkit.core.optimizer import Optimizer
 from layerkit.core.parts import Link
 from layerkit.core.planning import PlannedLayer
+from layerkit.execution.planned.joins import address
 from layerkit.recording.graph import Node, in_order
 from layerkit.recording.record import Recording
-from layerkit_plugins.compiled.llvm.driver import functions
+from layerkit_plugins.compiled.llvm.driver import JOB, functions
 from layerkit_plugins.compiled.llvm.forms import Form, form_of, rule_of
 from layerkit_plugins.compiled.llvm.links import link_recording
 from layerkit_plugins.compiled.llvm.lowering import HEADER
 from layerkit_plugins.compiled.llvm.machine import callable_at
+from layerkit_plugins.compiled.llvm.places import Cell, NotCompiled
 from layerkit_plugins.compiled.llvm.products import address_of_sgemm
-from layerkit_plugins.compiled.llvm.sizes import Cell, NotCompiled
 
 Layers = Sequence[tuple[PlannedLayer, Recording]]
 
@@ -50,11 +51,6 @@ def takes(recording: Recording, planned: PlannedLayer | None = None) -> str | No
     return None
 
 
-def _address(array: Array) -> int:
-    found: int = array.__array_interface__["data"][0]
-    return found
-
-
 def _rounded(size: int) -> int:
     return -(-size // _ALIGNMENT) * _ALIGNMENT
 
@@ -71,16 +67,16 @@ class _Pool:
         if len(self._bytes) >= size + _ALIGNMENT:
             return False
         self._bytes = np.empty(size + _ALIGNMENT, np.uint8)
-        self.address = _rounded(_address(self._bytes))
+        self.address = _rounded(address(self._bytes))
         return True
 
-    def holds(self, address: int) -> bool:
-        """Whether this memory is part of it."""
-        return self.address <= address < self.address + len(self._bytes)
+    def holds(self, array: Array) -> bool:
+        """Whether the array begins in this memory."""
+        return 0 <= address(array) - self.address < len(self._bytes)
 
-    def rows(self, address: int, n: int, shape: Shape) -> Array:
-        """The values (n, *shape) at ``address``; their rows lie side by side."""
-        start = address - _address(self._bytes)
+    def rows(self, begin: int, n: int, shape: Shape) -> Array:
+        """The values (n, *shape) from the address ``begin``; their rows lie side by side."""
+        start = begin - address(self._bytes)
         flat = self._bytes[start : start + 4 * n * math.prod(shape)].view(np.float32)
         found: Array = np.moveaxis(flat.reshape(*shape, n), -1, 0)
         return found
@@ -105,57 +101,41 @@ class _Line:
             return int(name)
         if what == "const":
             constant = self.form.constants[name] = np.ascontiguousarray(self.form.constants[name])
-            return _address(constant)
-        if what in ("param", "grad", "state") and planned is not None:
-            return _address(_array(planned, what, name))
-        if what == "stride" and len(cell) == 3 and planned is not None:
-            return _array(planned, cell[1], name).strides[0] // 4
-        return None
-
-
-def _array(planned: PlannedLayer, what: str, name: str) -> Array:
-    """The array, or the first of neighbours "W1|W2"."""
-    table = {"param": "params", "grad": "grads", "state": "state"}[what]
-    array: Array = getattr(planned.layer, table)[name.split("|")[0]]
-    plain = array.ndim == 2 and array.strides[1] == 4
-    if array.dtype != np.float32 or not (plain or array.flags.c_contiguous):
-        raise NotCompiled(f"{name!r} is not float32 in C order")
-    return array
+            return address(constant)
+        if planned is None or what in ("slot", "input"):
+            return None
+        layer = planned.layer
+        arrays = {"param": layer.params, "grad": layer.grads, "state": layer.state}[what]
+        return address(arrays[name.split("|")[0]])  # the first of neighbours "W1|W2"
 
 
 class _Bound(NamedTuple):
-    """The table for one number of rows, and views of what goes in and out."""
+    """A table for one number of rows, and views of what goes in and out."""
 
     table: Array
-    args: tuple[int, ...]
+    job: Array  # what the driver is given: see JOB
+    address: int  # of the job
     x: Array | None  # where x is copied to; None if it is read where it lies
     y: Array
-    dy: Array | None
-    dx: Array | None
-    losses: int
-    places: dict[Cell, tuple[int, int]]  # of the cells that a call sets
+    dy: Array
+    dx: Array
+    places: dict[str, tuple[int, int]]  # of inputs whose address a call sets
 
 
-def _table(lines: Sequence[_Line]) -> Array:
-    table: Array = np.zeros((len(lines), max(len(line.cells) for line in lines)), np.int64)
-    for row, line in zip(table, lines, strict=True):
-        row[: len(line.cells)] = line.cells
-    return table
+class _Lines:
+    """Layers, then perhaps a loss, for one thread, with the memory that they share.
 
+    In the pool, first come x and dy, then two halves for what goes from line to line, then the
+    scratch memory, which all lines use in turn, then what each keeps.
+    """
 
-class _Runner:
-    """Tables of layers and of a loss, for one thread, and their memory."""
-
-    def __init__(self, in_shape: Shape, out_shape: Shape) -> None:
-        self._in, self._out = in_shape, out_shape
-        self._lines: list[_Line] = []
+    def __init__(self, lines: list[_Line], in_shape: Shape, out_shape: Shape) -> None:
+        self._lines, self._in, self._out = lines, in_shape, out_shape
         self._pool = _Pool()
         self._bounds: dict[tuple[int, int], _Bound] = {}
         self._losses: dict[int, tuple[Recording, _Line]] = {}
-        self._now: _Bound | None = None
         self._x: Array | None = None  # backprop reads it again
-        self._driver, self._gemm = functions(), address_of_sgemm() or 0
-        self.streams: dict[str, np.random.Generator] = {}  # of layers that draw: there are none
+        self._run = functions()
 
     def _learn(
         self, x: Array, targets: Array, weights: Array, loss: Recording
@@ -164,42 +144,34 @@ class _Runner:
         self._x = self._give(bound, x)
         targets = np.ascontiguousarray(targets)
         weights = np.ascontiguousarray(weights, np.float32)
-        self._set(bound, ("input", "targets"), _address(targets))
-        if targets.ndim == 2:
-            self._set(bound, ("stride", "targets"), targets.shape[1])
-        at_weights = _address(weights)
-        self._set(bound, ("input", "weights"), at_weights)
-        lost = self._driver["learn"](*bound.args, bound.losses, at_weights)
-        return bound, lost
+        self._set(bound, "targets", targets)
+        self._set(bound, "weights", weights)
+        bound.job[JOB.index("weights")] = address(weights)
+        return bound, self._run["learn"](bound.address)
 
     def _give(self, bound: _Bound, x: Array) -> Array:
         """Let the table point to x, or copy it; what must stay alive for the call."""
         if bound.x is not None:
             bound.x[...] = x
             return x
-        if x.dtype != np.float32 or x.strides[1] != 4 or x.strides[0] < 4 * x.shape[1]:
-            x = np.ascontiguousarray(x, np.float32)
-        address = _address(x)
-        if self._pool.holds(address):  # it would be overwritten
+        x = np.ascontiguousarray(x, np.float32)
+        if self._pool.holds(x):  # it would be overwritten
             x = x.copy()
-            address = _address(x)
-        self._set(bound, ("input", "x"), address)
-        self._set(bound, ("stride", "x"), x.strides[0] // 4)
+        self._set(bound, "x", x)
         return x
 
     @staticmethod
-    def _set(bound: _Bound, cell: Cell, value: int) -> None:
-        if cell in bound.places:
-            bound.table[bound.places[cell]] = value
+    def _set(bound: _Bound, name: str, array: Array) -> None:
+        if name in bound.places:
+            bound.table[bound.places[name]] = address(array)
 
     def _bind(self, n: int, loss: Recording | None = None) -> _Bound:
         key = n, id(loss)
         if key not in self._bounds:
-            lines = self._lines if loss is None else [*self._lines, self._loss(loss)]
             if len(self._bounds) >= 8:  # a training needs two to four
                 self._bounds.clear()
-            bound = self._make_bound(n, lines, loss is not None)
-            self._bounds[key] = bound
+            lines = self._lines if loss is None else [*self._lines, self._loss(loss)]
+            self._bounds[key] = self._make_bound(n, lines)
         return self._bounds[key]
 
     def _loss(self, recording: Recording) -> _Line:
@@ -208,58 +180,59 @@ class _Runner:
             self._losses[id(recording)] = recording, line  # the recording stays: so does its id
         return self._losses[id(recording)][1]
 
-    def _make_bound(self, n: int, lines: Sequence[_Line], learns: bool) -> _Bound:
-        sizes = {id(line.form): line.form.places.layout(n) for line in lines}
-        each = [sizes[id(line.form)] for line in lines]
-        first = lines[0].form
-        edges = [0 if first.apart else 4 * n * math.prod(self._in), 4 * n * math.prod(self._out)]
-        half = max(size.half for size in each)
-        edges += [half, half, max(size.scratch for size in each), *(size.own for size in each)]
-        starts = np.cumsum([0, *map(_rounded, edges)]).tolist()
-        if self._pool.grow(starts[-1]):
+    def _make_bound(self, n: int, lines: Sequence[_Line]) -> _Bound:
+        forms = [line.form for line in lines]
+        layouts = {id(form): form.places.layout(n) for form in forms}
+        sizes = [layouts[id(form)] for form in forms]
+        apart, half = forms[0].apart, max(size.half for size in sizes)
+        edges = [0 if apart else 4 * n * math.prod(self._in), 4 * n * math.prod(self._out)]
+        edges += [half, half, max(size.scratch for size in sizes), *(size.own for size in sizes)]
+        starts = np.cumsum([0, *map(_rounded, edges)])
+        if self._pool.grow(int(starts[-1])):
             self._bounds.clear()  # they hold the memory from before
-        x, dy, *halves, scratch = (self._pool.address + start for start in starts[:5])
-        table = _table(lines)
+        x, dy, first, second, scratch, *owns = (starts + self._pool.address).tolist()
         where: list[list[int]] = []  # addresses of the slots
-        for i, (line, size) in enumerate(zip(lines, each, strict=True)):
-            own = self._pool.address + starts[5 + i]
-            begin = {"own": own, "half": halves[i % 2], "scratch": scratch}
-            slots = zip(line.form.places.slots, size.offsets, strict=True)
+        for form, size, own in zip(forms, sizes, owns, strict=False):
+            begin = {"own": own, "half": first, "scratch": scratch}
+            slots = zip(form.places.slots, size.offsets, strict=True)
             where.append([begin[slot.kind] + offset for slot, offset in slots])
+            first, second = second, first
 
         def at(i: int, home: tuple[int, int] | None) -> int:
-            return 0 if home is None else where[i][home[0]] + 4 * n * home[1]
+            return dy if home is None else where[i][home[0]] + 4 * n * home[1]
 
-        last = len(self._lines) - 1
-        places: dict[Cell, tuple[int, int]] = {}
+        ys = [x, *(at(i, form.y) for i, form in enumerate(forms))]
+        dxs = [*(at(i, form.dx) for i, form in enumerate(forms)), dy]
+        table = np.zeros((len(lines), max(len(line.cells) for line in lines)), np.int64)
+        places: dict[str, tuple[int, int]] = {}
         for i, line in enumerate(lines):
-            before = at(i - 1, lines[i - 1].form.y) if i else x
-            after = at(i + 1, lines[i + 1].form.dx) if i + 1 < len(lines) else dy
-            for column, cell in line.open:
-                if cell[0] == "slot":
-                    table[i, column] = where[i][cell[1]]
-                elif cell == ("input", "x"):
-                    table[i, column] = before
-                elif cell == ("input", "dy"):
-                    table[i, column] = after
-                # x enters the first line, even if nothing there reads it; the rest is the loss's.
-                if cell[0] in ("input", "stride") and i == (0 if cell[-1] == "x" else last + 1):
-                    places[cell] = i, column
-        rows = self._pool.rows
-        dx = at(0, first.dx)
+            table[i, : len(line.cells)] = line.cells
+            for column, (what, name) in line.open:
+                if what == "slot":
+                    table[i, column] = where[i][name]
+                elif name == "x" and (i or not apart):
+                    table[i, column] = ys[i]
+                elif name == "dy":
+                    table[i, column] = dxs[i + 1]
+                else:
+                    places[name] = i, column
+        rows, y = self._pool.rows, ys[len(self._lines)]
+        sizes_of_row = math.prod(self._in), math.prod(self._out)
+        known = (address(table), *table.shape, n, address_of_sgemm() or 0, x, y, *sizes_of_row)
+        job = np.array([*known, ys[-1], 0], np.int64)
         return _Bound(
             table,
-            (_address(table), *table.shape, n, self._gemm),
-            None if first.apart else rows(x, n, self._in),
-            rows(at(last, lines[last].form.y) if self._lines else x, n, self._out),
+            job,
+            address(job),
+            None if apart else rows(x, n, self._in),
+            rows(y, n, self._out),
             rows(dy, n, self._out),
-            rows(dx, n, self._in) if dx else None,
-            at(len(lines) - 1, lines[-1].form.y),
+            rows(dxs[0], n, self._in) if forms[0].dx else rows(dy, n, self._out),
             places,
         )
 
 
-class Stage(_Runner):
+class Stage(_Lines):
     """Consecutive layers with memory for one thread.
 
     Raises NotCompiled if one of them cannot be compiled.
@@ -271,29 +244,29 @@ class Stage(_Runner):
         self._params = network.params  # copied out of a mapped file, if it lay in one
         if keeps:
             network.allocate_grads()
-        self._keeps, self._wants_dx = keeps, wants_dx
-        super().__init__(layers[0][0].in_shape, layers[-1][0].plan.out_shape)
+        self.streams: dict[str, np.random.Generator] = {}  # of layers that draw: there are none
         lines = []
         for i, (planned, recording) in enumerate(layers):
             wants = keeps and (wants_dx or i > 0)
             form = form_of(recording, planned.plan, keeps=keeps, wants_dx=wants, first=i == 0)
             lines.append(_Line(form, planned))
-        self._lines = lines
+        super().__init__(lines, layers[0][0].in_shape, layers[-1][0].plan.out_shape)
+        self._now: _Bound | None = None
 
     def feed(self, x: Array) -> Array:
         """Scores (n, *out) for x (n, *in); valid until the next feed."""
         bound = self._now = self._bind(len(x))
         self._x = self._give(bound, x)
-        self._driver["feed"](*bound.args)
+        self._run["feed"](bound.address)
         return bound.y
 
     def backprop(self, dy: Array) -> Array:
         """Gradient for x (n, *in), if wanted, for dy (n, *out); fills the layers' gradients."""
         bound = self._now
-        assert bound is not None and bound.dy is not None  # noqa: S101, PT018  # after feed
+        assert bound is not None  # noqa: S101  # after feed
         bound.dy[...] = dy
-        self._driver["back"](*bound.args)
-        return dy if bound.dx is None else bound.dx
+        self._run["back"](bound.address)
+        return bound.dx
 
     def learn(
         self, x: Array, targets: Array, weights: Array, loss: Recording
@@ -306,11 +279,11 @@ class Stage(_Runner):
         return bound.y, lost
 
 
-class Loss(_Runner):
+class Loss(_Lines):
     """A loss, for one thread. Raises NotCompiled."""
 
     def __init__(self, recording: Recording) -> None:
-        super().__init__(recording.in_shape, recording.in_shape)
+        super().__init__([], recording.in_shape, recording.in_shape)
         self.recording = recording
         self._loss(recording)
 
@@ -320,7 +293,6 @@ class Loss(_Runner):
         The latter is valid until the next call, and meaningless if the sum is not finite.
         """
         bound, lost = self._learn(scores, targets, weights, self.recording)
-        assert bound.dx is not None  # noqa: S101  # a loss has one
         return lost, bound.dx
 
 
@@ -332,89 +304,47 @@ class Row:
 
     def __init__(self, network: Network, layers: Layers, link: Link) -> None:
         self._params = network.params
-        planned = layers[-1][0]
-        forms = [form_of(r, p.plan, keeps=False, wants_dx=False, row=True) for p, r in layers]
-        self._lines = [_Line(form, p) for form, (p, _) in zip(forms, layers, strict=True)]
-        last = link_recording(link, planned.plan.out_shape)
-        if last is not None:
-            form = form_of(last, None, keeps=False, wants_dx=False, row=True)
-            self._lines.append(_Line(form, None))
-        self._in, self._out = layers[0][0].in_shape, planned.plan.out_shape
-        self._free: list[_RowMemory] = []
+        self._in, self._out = layers[0][0].in_shape, layers[-1][0].plan.out_shape
+        parts: list[tuple[PlannedLayer | None, Recording]] = list(layers)
+        if link != "identity":
+            parts.append((None, link_recording(link, self._out)))
+        self._lines = [
+            _Line(form_of(r, p and p.plan, keeps=False, wants_dx=False, row=True), p)
+            for p, r in parts
+        ]
+        self._free: list[tuple[_Lines, _Bound]] = []
         self._run = functions()["row"]
 
     def predict(self, x: Array) -> Array | None:
         """(1, *out), a new array, for x (1, *in); None if a number in between is not finite."""
-        memory = self._free.pop() if self._free else _RowMemory(self._lines, self._in, self._out)
-        memory.x[...] = x
-        good = self._run(*memory.args)
-        y = memory.y.copy() if good else None
-        self._free.append(memory)
+        held = self._free.pop() if self._free else self._memory()
+        bound = held[1]
+        bound.x[...] = x  # type: ignore[index]  # a row is always copied
+        good = self._run(bound.address)
+        y = bound.y.copy() if good else None
+        self._free.append(held)
         return y
 
-
-class _RowMemory:
-    """The table for one row, with its memory."""
-
-    def __init__(self, lines: Sequence[_Line], in_shape: Shape, out_shape: Shape) -> None:
-        sizes = [line.form.places.layout(1) for line in lines]
-        half = max(_rounded(size.half) for size in sizes)
-        begin = _rounded(4 * math.prod(in_shape))
-        scratch = begin + 2 * half
-        self._pool = pool = _Pool()
-        # Nothing is kept for backprop, so what is a layer's own is free after it.
-        pool.grow(scratch + max(_rounded(size.scratch) + size.own for size in sizes))
-        self._table = table = _table(lines)
-        before = pool.address
-        for i, (row, line, size) in enumerate(zip(table, lines, sizes, strict=True)):
-            starts = {"half": begin + i % 2 * half, "scratch": scratch}
-            starts["own"] = scratch + _rounded(size.scratch)
-            places = line.form.places
-            where = [
-                pool.address + starts[slot.kind] + offset
-                for slot, offset in zip(places.slots, size.offsets, strict=True)
-            ]
-            for column, cell in line.open:
-                row[column] = before if cell == ("input", "x") else where[cell[1]]
-            before = where[line.form.y[0]] + 4 * line.form.y[1]
-        self.x = pool.rows(pool.address, 1, in_shape)
-        self.y = pool.rows(before, 1, out_shape)
-        x = pool.address, math.prod(in_shape)
-        self.args = _address(table), *table.shape, None, *x, before, math.prod(out_shape)
-
-
-class _Scalars:
-    """Python's numbers of a step: arithmetic on the rate, the count of steps, and settings."""
-
-    def __init__(self, wanted: Sequence[Node]) -> None:
-        self._wanted, self._nodes = wanted, in_order(wanted)
-
-    def compute(self, numbers: Mapping[str, float]) -> list[float]:
-        """The wanted numbers."""
-        found: dict[Node, Any] = {}
-        for node in self._nodes:
-            if node.op == "number":
-                found[node] = numbers[node.args[0]]
-            else:
-                args = [found[arg] if isinstance(arg, Node) else arg for arg in node.args]
-                found[node] = node.fn(*args) if node.fn else node.value
-        return [found[node] for node in self._wanted]
+    def _memory(self) -> tuple[_Lines, _Bound]:
+        lines = _Lines(self._lines, self._in, self._out)
+        return lines, lines._bind(1)
 
 
 class Rule:
     """An optimizer's rule in one pass over its arrays. Raises NotCompiled."""
 
     def __init__(self, optimizer: Optimizer, recording: Recording) -> None:
-        self._form = form = rule_of(recording)
-        kinds = ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p
-        self._run = callable_at(form.address(), None, *kinds)
-        self._slots = [f"slot:{name}" for name in optimizer.slot_names]
-        self._scalars = _Scalars(form.numbers)
+        start, code = rule_of(recording)
+        self._run = callable_at(start, None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
+        slots = [f"slot:{name}" for name in optimizer.slot_names]
+        order = {name: k for k, name in enumerate(["p", "g", *slots, "decay"])}
+        self._cells = [None if what == "number" else order[name] for what, name in code.cells]
         self._columns = [
-            (HEADER + column, cell[1])
-            for column, cell in enumerate(form.cells)
-            if cell[0] == "number"
+            (HEADER + column, code.numbers[name])
+            for column, (what, name) in enumerate(code.cells)
+            if what == "number"
         ]
+        self._nodes = in_order(code.numbers)
         self._known: dict[tuple[int, ...], tuple[Array, int, list[Array]]] = {}
 
     def __call__(
@@ -430,11 +360,17 @@ class Rule:
         ``numbers`` are "rate" and "steps"; ``decay`` (m,) is 1 everywhere where None. All arrays
         are float32 and contiguous.
         """
-        table, address = self._table([p, g, *slots, *([] if decay is None else [decay])])
-        values = self._scalars.compute(numbers)
-        for column, number in self._columns:
-            table[column] = values[number]
-        self._run(address, len(p), None)
+        table, begin = self._table([p, g, *slots, *([] if decay is None else [decay])])
+        found: dict[Node, Any] = {}  # Python's numbers: of the step, settings, and what they give
+        for node in self._nodes:
+            if node.op == "number":
+                found[node] = numbers[node.args[0]]
+            else:
+                args = [found[arg] if isinstance(arg, Node) else arg for arg in node.args]
+                found[node] = node.fn(*args) if node.fn else node.value
+        for column, node in self._columns:
+            table[column] = found[node]
+        self._run(begin, len(p), None)
 
     def _table(self, arrays: list[Array]) -> tuple[Array, int]:
         """Cells for these arrays, which an optimizer gives again and again."""
@@ -442,16 +378,8 @@ class Rule:
         if key not in self._known:
             if len(self._known) >= 1024:
                 self._known.clear()
-            self._known[key] = self._make_table(arrays)  # holds the arrays: ids stay theirs
+            given = [*arrays, np.ones_like(arrays[0])]  # the last is no decay, if there is none
+            cells = [0 if k is None else address(given[k]) for k in self._cells]
+            table = np.array([0] * HEADER + cells, np.int64)
+            self._known[key] = table.view(np.float64), address(table), given  # ids stay theirs
         return self._known[key][:2]
-
-    def _make_table(self, arrays: list[Array]) -> tuple[Array, int, list[Array]]:
-        names = ["p", "g", *self._slots, "decay"]
-        if len(arrays) < len(names):
-            arrays = [*arrays, np.ones_like(arrays[0])]
-        by_name = dict(zip(names, arrays, strict=True))
-        cells = [
-            0 if what == "number" else _address(by_name[name]) for what, name in self._form.cells
-        ]
-        table = np.array([0] * HEADER + cells, np.int64)
-        return table.view(np.float64), _address(table), arrays

@@ -8,13 +8,13 @@ import numpy as np
 
 from layerkit.core.layer import Plan
 from layerkit.execution.planned.joins import Layout, join
-from layerkit.execution.planned.memory import Places, place, prepare, root, split
-from layerkit.recording.graph import LEAVES, Graph, Node
+from layerkit.execution.planned.memory import Places, place, prepare, split
+from layerkit.recording.graph import LEAVES, Graph
 from layerkit.recording.record import Recording
 from layerkit_plugins.compiled.llvm.lowering import Code, Memory
 from layerkit_plugins.compiled.llvm.machine import addresses
+from layerkit_plugins.compiled.llvm.places import Cell, NotCompiled
 from layerkit_plugins.compiled.llvm.schedule import in_loop, kernels, rewritten
-from layerkit_plugins.compiled.llvm.sizes import Cell, NotCompiled
 
 
 class Form(NamedTuple):
@@ -73,35 +73,27 @@ def _make(
     for node in graph.nodes():
         if node.op == "input" and node.args[0] == "x" and node.dtype != np.float32:
             raise NotCompiled(f"takes rows of {node.dtype}")
-    if plan is not None:
-        graph = join(graph, Layout(plan))
+    layout = None if plan is None else Layout(plan)
+    if layout is not None:
+        graph = join(graph, layout)
     graph = rewritten(prepare(graph, keeps=keeps, wants_dx=wants_dx))
     feed, back = (kernels(nodes) for nodes in split(graph))
     places = place(feed, back, graph, keeps=keeps)
     homes = {key: (home.slot, home.start) for key, home in places.homes.items()}
-    _start_in_dx(graph, back, homes, places)
-    apart = ["targets"] + ["x"] * (first and not row and only_multiplied(graph))
+    apart = ["targets"] + ["x"] * (first and not row and _only_multiplied(graph))
     cells: dict[int, Cell] = {key: ("grad", name) for key, name in places.grads.items()}
-    code = Code(graph, Memory(homes, cells, places.copied), row=row, apart=apart)
+    memory = Memory(homes, cells, places.copied)
+    code = Code(graph, memory, layout=layout, row=row, apart=apart)
     ir = code.text(feed, back)
     dx = None if graph.dx is None else homes[id(graph.dx)]
     return Form(ir, code.cells, code.constants, places, homes[id(graph.y)], dx, "x" in apart)
 
 
-class Rule(NamedTuple):
-    """An optimizer's rule: ``numbers`` are computed in Python at each step."""
+def rule_of(recording: Recording) -> tuple[int, Code]:
+    """The address of a rule, which changes its arrays in one loop, and its code.
 
-    ir: str
-    cells: list[Cell]
-    numbers: list[Node]
-
-    def address(self) -> int:
-        """Of the function."""
-        return addresses(self.ir, ("feed",))["feed"]
-
-
-def rule_of(recording: Recording) -> Rule:
-    """The form of a rule, which changes its arrays in one loop. Raises NotCompiled."""
+    ``code.numbers`` are computed in Python at each step. Raises NotCompiled.
+    """
     graph = recording.graph
     if recording.dtype != np.float32:
         raise NotCompiled(f"computes in {recording.dtype}")
@@ -115,39 +107,10 @@ def rule_of(recording: Recording) -> Rule:
     if not {id(node) for node in results} <= {id(node) for node in found[0]}:
         raise NotCompiled("a rule that gives what it is given")
     code = Code(graph._replace(state={}), Memory({}, ends, {}))
-    ir = code.text(found, [])
-    return Rule(ir, code.cells, code.numbers)
+    return addresses(code.text(found, []), ("feed",))["feed"], code
 
 
-def _start_in_dx(
-    graph: Graph, back: list[list[Node]], homes: dict[int, tuple[int, int]], places: Places
-) -> None:
-    """Let what products are added to, to give dx, be computed where dx will lie.
-
-    That memory is free all the time that the layer's backprop runs.
-    """
-    made = {id(node) for kernel in back for node in kernel}
-    last = {id(root(arg)): node for kernel in back for node in kernel for arg in node.inputs()}
-    joined = [
-        arg
-        for kernel in back
-        for node in kernel
-        if node.op == "concatenate"
-        for arg in node.inputs()
-    ]
-    node = graph.dx
-    while node is not None and node.op == "matmul_add":
-        whole, node = node, node.args[2]
-        if id(node) not in made or id(node) not in homes or any(node is arg for arg in joined):
-            return
-        if last[id(node)] is not whole:  # a product may have moved down
-            return
-        if places.slots[homes[id(whole)][0]].kind != "half":
-            return
-        homes[id(node)] = homes[id(whole)]
-
-
-def only_multiplied(graph: Graph) -> bool:
+def _only_multiplied(graph: Graph) -> bool:
     """Whether the rows x enter nothing but products: these read any order of memory."""
     shown = {id(n) for n in graph.nodes() if n.op == "input" and n.args[0] == "x"}
     for node in graph.nodes():

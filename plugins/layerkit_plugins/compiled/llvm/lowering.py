@@ -7,34 +7,34 @@ one row there are no rows: the inner loops run over features, and products are l
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from layerkit.recording.graph import VIEWS, Count, Graph, Node
+from layerkit.core.context import Array
+from layerkit.execution.planned.joins import ALL, Layout, address
+from layerkit.recording.graph import VIEWS, Count, Graph, Node, at
 from layerkit_plugins.compiled.llvm import scalars
 from layerkit_plugins.compiled.llvm.elements import Element, Pointer, memory_of
 from layerkit_plugins.compiled.llvm.emit import ELEMENTWISE, SUM, Function, Value
-from layerkit_plugins.compiled.llvm.products import AFFINE, PRODUCT
-from layerkit_plugins.compiled.llvm.schedule import Kernel, in_loop
-from layerkit_plugins.compiled.llvm.sizes import (
+from layerkit_plugins.compiled.llvm.places import (
+    NOTHING,
     ONE,
+    ROWS,
     Cell,
     Dim,
     N,
     NotCompiled,
     Place,
     Size,
-    broadcast,
-    canonical,
-    indexed,
-    reshaped,
-    transposed,
+    memory,
     unknown,
 )
+from layerkit_plugins.compiled.llvm.products import AFFINE, PRODUCT
+from layerkit_plugins.compiled.llvm.schedule import Kernel, in_loop
 
 HEADER = 2
 """Cells of a row before those of its structure: the addresses of ``feed`` and ``back``."""
@@ -65,12 +65,20 @@ class Code:
     """
 
     def __init__(
-        self, graph: Graph, memory: Memory, *, row: bool = False, apart: Sequence[str] = ()
+        self,
+        graph: Graph,
+        memory: Memory,
+        *,
+        layout: Layout | None = None,
+        row: bool = False,
+        apart: Sequence[str] = (),
     ) -> None:
         self.cells: list[Cell] = []
         self.constants: list[np.ndarray[Any, Any]] = []
         self.numbers: list[Node] = []
-        self._graph, self.memory, self._row, self._apart = graph, memory, row, apart
+        self.memory = memory
+        self._graph, self._layout, self._row, self._apart = graph, layout, row, apart
+        self._rows = (1, 1) if row else ROWS
         self._places: dict[int, Place] = {}
         self._functions: list[str] = []
         self._intrinsics: set[str] = set()
@@ -103,17 +111,17 @@ class Code:
         return f.once((cell, kind), load)
 
     def size(self, f: Function, size: Size) -> str:
-        """A size as a name or number."""
+        """A size as a name or number; 0 and 1 are written into the code."""
+
+        def number(value: int) -> Value:
+            return f.number(value, "i64") if value in (0, 1) else self.cell(f, ("size", value))
 
         def compute() -> Value:
-            total = f.number(0, "i64")
-            for k, (coefficient, factors) in enumerate(size.terms):
-                term = f.number(coefficient, "i64")
-                for i, factor in enumerate(factors):
-                    value = Value(f, "%n", "i64") if factor == N else self.cell(f, factor)
-                    term = value if i == 0 and coefficient == 1 else term * value
-                total = total + term if k else term
-            return total
+            if not size.a:
+                return number(size.b)
+            n = Value(f, "%n", "i64")
+            n = n if size.a == 1 else n * number(size.a)
+            return n + number(size.b) if size.b else n
 
         return f.once(size, compute).text
 
@@ -121,58 +129,60 @@ class Code:
         """Where a value lies, through views."""
         found = self._places.get(id(node))
         if found is None:
-            found = self._places[id(node)] = self._find(node, self.dims(node))
-            if found.dims != self.dims(node):
-                raise NotCompiled(f"{node.op}: a shape that was not expected")
+            found = self._places[id(node)] = self._find(node)
         return found
 
-    def _find(self, node: Node, dims: tuple[Dim, ...]) -> Place:
-        memory = self.memory
-        if id(node) in memory.homes:
-            slot, start = memory.homes[id(node)]
-            whole = canonical(("slot", slot), dims, memory_of(node))
-            return (
-                whole._replace(offset=whole.strides[-1].times(Size.of(start))) if start else whole
-            )
-        if id(node) in memory.cells:
-            return self._matrix(memory.cells[id(node)], node)
-        if node.op == "param":
-            return self._matrix(("param", node.args[0]), node)
+    def _find(self, node: Node) -> Place:
+        homes, key = self.memory.homes, id(node)
+        if key in homes:
+            slot, start = homes[key]
+            return self._whole(("slot", slot), node, start)
+        if key in self.memory.cells:
+            return self._whole(self.memory.cells[key], node)
         if node.op in VIEWS:
-            return self._view(self.place(node.args[0]), node, dims)
+            return self.view(node)
         if node.op == "const":
             known = [k for k, value in enumerate(self.constants) if value is node.value]
             if not known:
                 self.constants.append(node.value)
-            cell: Cell = ("const", *(known or [len(self.constants) - 1]))
-        elif node.op in ("input", "state"):
-            cell = (node.op, node.args[0])
-        else:
-            raise NotCompiled(f"{node.op} where an array in memory is needed")
-        place = canonical(cell, dims, memory_of(node))
-        if node.op == "const" and np.shape(node.value) != node.shape:  # one number fills it
-            return place._replace(strides=(Size(),) * len(dims))
-        if node.op == "input" and node.args[0] in self._apart and len(dims) == 2:
-            return place._replace(strides=(Size.cell(("stride", node.args[0])), ONE))
-        return place
+            return self._whole(("const", *(known or [len(self.constants) - 1])), node)
+        if node.op in ("param", "input", "state"):
+            return self._whole((node.op, node.args[0]), node)
+        raise NotCompiled(f"{node.op} where an array in memory is needed")
 
-    def _view(self, place: Place, node: Node, dims: tuple[Dim, ...]) -> Place:
-        if node.op == "transpose":
-            axes = node.args[1] if len(node.args) > 1 else node.kw.get("axes")
-            return transposed(place, axes)
+    def view(self, node: Node) -> Place:
+        """What ``node`` shows of its argument; NotCompiled if it would have to copy."""
         if node.op == "index":
-            return indexed(place, node.args[1])
-        if node.op == "reshape":
-            return reshaped(place, dims)
-        return broadcast(place, dims)
+            keys = [key for key in node.args[1] if key is not None]
+            if any(d == N and k != ALL for d, k in zip(node.args[0].shape, keys, strict=True)):
+                raise NotCompiled("picks some of the rows")
+        return self.place(node.args[0]).view(node, self.dims(node), self._rows)
 
-    def _matrix(self, cell: Cell, node: Node) -> Place:
-        """A parameter or gradient: matrices may be column blocks of wider ones."""
-        dims = self.dims(node)
-        whole = canonical(cell, dims, memory_of(node))
-        return (
-            whole._replace(strides=(Size.cell(("stride", *cell)), ONE)) if len(dims) == 2 else whole
-        )
+    def _whole(self, cell: Cell, node: Node, start: int = 0) -> Place:
+        """A value after the address in ``cell``; ``start`` columns lie before it."""
+        shown, begins = [], []
+        for n in self._rows:
+            array = self._stand_in(cell, node, n)
+            shown.append(array)
+            begins.append(address(array) - start * n)
+        return Place(cell, self.dims(node), memory_of(node), shown, begins)
+
+    def _stand_in(self, cell: Cell, node: Node, n: int) -> Array:
+        shape = at(node.shape, n)
+        if cell[0] in ("param", "grad") and self._layout is not None:
+            # Matrices may be blocks of columns of wider ones.
+            _, _, strides = self._layout.place(cell[1])
+            extent = 1 + sum((size - 1) * step for size, step in zip(shape, strides, strict=True))
+            room = np.empty(max(extent, 1), np.uint8)
+            return (
+                np.ndarray(shape, np.uint8, room, 0, strides)
+                if 0 not in shape
+                else room[:0].reshape(shape)
+            )
+        if node.op == "const" and np.shape(node.value) != node.shape:  # one number fills it
+            return np.broadcast_to(np.empty((), np.uint8), shape)
+        apart = node.op == "input" and node.args[0] in self._apart
+        return memory(shape, node.shape.index(N) if N in node.shape and not apart else None)
 
     # Kernels
 
@@ -192,8 +202,7 @@ class Code:
                 raise unknown(node)
         if name == "feed":
             for key, node in self._graph.state.items():
-                target = canonical(("state", key), self.dims(node), memory_of(node))
-                self._copy(f, self.place(node), target)
+                self._copy(f, self.place(node), self._whole(("state", key), node))
         return self._finished(f)
 
     def _finished(self, f: Function) -> str:
@@ -205,11 +214,10 @@ class Code:
 
         Arrays that start at one address are one argument.
         """
-        given: dict[Place, str] = {}
+        given: dict[tuple[Cell, Size, str], str] = {}
 
         def pointer(place: Place) -> str:
-            start = place._replace(dims=(), strides=())
-            return given.setdefault(start, f"%a{len(given)}")
+            return given.setdefault((place.cell, place.offset, place.kind), f"%a{len(given)}")
 
         f = Function("")
         write(f, pointer)
@@ -217,12 +225,11 @@ class Code:
         params = "".join(f", ptr noalias {a}" for a in given.values())
         f.head = f"define internal void {name}(ptr noalias readonly %t, i64 %n{params}) noinline"
         self._functions.append(self._finished(f))
-        args = "".join(f", ptr {self._address(caller, place)}" for place in given)
+        args = "".join(f", ptr {self._address(caller, *start)}" for start in given)
         caller.do(f"call void {name}(ptr %t, i64 %n{args})")
 
-    def _address(self, f: Function, place: Place) -> str:
-        start = self.cell(f, place.cell, "ptr").text
-        return f.at(place.kind, start, self.size(f, place.offset))
+    def _address(self, f: Function, cell: Cell, offset: Size, kind: str) -> str:
+        return f.at(kind, self.cell(f, cell, "ptr").text, self.size(f, offset))
 
     def _nest(self, f: Function, stack: ExitStack, dims: Sequence[Dim]) -> list[str]:
         """Loops over ``dims``, rows inside; the index of each axis."""
@@ -236,7 +243,7 @@ class Code:
         """The number of the element at ``index``."""
         total: Value | None = None
         for stride, i in zip(strides, index, strict=True):
-            if i != "0" and stride.terms:
+            if i != "0" and stride != NOTHING:
                 term = Value(f, i, "i64")
                 if stride != ONE:
                     term = term * Value(f, self.size(f, stride), "i64")
@@ -257,104 +264,101 @@ class Code:
 
     def _join(self, f: Function, node: Node) -> None:
         """The parts of a ``concatenate`` that do not lie in it already."""
-        whole, parts = self.place(node), node.args[0]
-        axis = node.args[1] if len(node.args) > 1 else node.kw.get("axis", 0)
-        start = Size()
+        whole, (parts, axis) = self.place(node), node.args
+        start = 0
         for k, part in enumerate(parts):
+            length = part.shape[axis]
             if k in self.memory.copied.get(id(node), range(len(parts))):
-                offset = whole.offset.plus(start.times(whole.strides[axis]))
-                dims = self.dims(part)
-                self._copy(f, self.place(part), whole._replace(offset=offset, dims=dims))
-            start = start.plus(Size.of(self.dims(part)[axis]))
+                key = (slice(None),) * axis + (slice(start, start + length),)
+                self._copy(f, self.place(part), whole.part(self.dims(part), key))
+            start += length
 
     # Products
 
     def _product(self, f: Function, node: Node) -> None:
-        a, b = (self.place(arg) for arg in node.args[:2])
-        c = self.place(node)
+        a, b, c = (self.place(value) for value in (*node.args[:2], node))
         if not len(a.dims) == len(b.dims) == len(c.dims) == 2 or {a.kind, b.kind} != {"float"}:
             raise NotCompiled("a product that is not of two matrices of float32")
         adds = node.op == "matmul_add"
-        if adds:
-            before = self.place(node.args[2])
-            if (before.cell, before.offset) != (c.cell, c.offset):
-                self._copy(f, before, c)
+        if adds and not (before := self.place(node.args[2])).is_at(c):
+            self._copy(f, before, c)
         if self._row:
             self._row_product(f, a, b, c, adds)
             return
-        if c.strides[0] != ONE:  # the library stores columns first: C^T = B^T A^T
-            a, b, c = transposed(b, None), transposed(a, None), transposed(c, None)
-        m, n = (self.size(f, Size.of(dim)) for dim in c.dims)
-        k = self.size(f, Size.of(a.dims[1]))
-        args = f"i64 {m}, i64 {n}, i64 {k}, float {int(adds)}.0"
+        if not _is_plain(c, 0):  # the library stores columns first: C^T = B^T A^T
+            a, b, c = b.turned(), a.turned(), c.turned()
+        sizes = [self.size(f, Size.of(dim)) for dim in (*c.dims, a.dims[1])]
+        args = [f"i64 {size}" for size in sizes] + [f"float {int(adds)}.0"]
         for matrix in (a, b, c):
-            turned = matrix.strides[0] != ONE
-            _check_matrix(matrix, 1 if turned else 0)
-            apart = self.size(f, matrix.strides[0 if turned else 1])
-            args += (
-                f", ptr {self._address(f, matrix)}, i64 {apart}, i8 {ord('T' if turned else 'N')}"
-            )
-        f.do(f"call void @product(ptr %gemm, {args})")
+            turned = not _is_plain(matrix, 0)
+            args += self._matrix(f, matrix, 1 if turned else 0)
+            args.append(f"i8 {ord('T' if turned else 'N')}")
+        f.do(f"call void @product(ptr %gemm, {', '.join(args)})")
 
-    def _row_product(self, f: Function, a: Place, b: Place, c: Place, adds: bool) -> None:
-        if a.dims[0] != 1 or a.strides[1] != ONE or c.strides[1] != ONE:
+    def _row_product(self, f: Function, x: Place, W: Place, z: Place, adds: bool) -> None:
+        if x.dims[0] != 1 or not _is_plain(x, 1) or not _is_plain(z, 1):
             raise NotCompiled("a product that is not of a row with a matrix")
-        _check_matrix(b, 1)
-        i, o = (self.size(f, Size.of(dim)) for dim in b.dims)
-        x, w, z = (self._address(f, place) for place in (a, b, c))
-        apart = self.size(f, b.strides[0])
-        args = f"ptr {x}, i64 {i}, ptr {w}, i64 {apart}, i64 {o}, ptr {z}, i1 {int(adds)}"
+        (i, o), (w, apart) = (self.size(f, Size.of(dim)) for dim in W.dims), self._matrix(f, W, 1)
+        row, out = (self._address(f, v.cell, v.offset, v.kind) for v in (x, z))
+        args = f"ptr {row}, i64 {i}, {w}, {apart}, i64 {o}, ptr {out}, i1 {int(adds)}"
         f.do(f"call void @affine({args})")
+
+    def _matrix(self, f: Function, matrix: Place, axis: int) -> list[str]:
+        """Address and distance of what BLAS can read: elements must be neighbours along ``axis``,
+        and the other axis must run forwards.
+        """
+        apart = matrix.strides[1 - axis]
+        forwards = min(apart) >= 0 and (apart != NOTHING or matrix.dims[1 - axis] == 1)
+        if not _is_plain(matrix, axis) or not forwards:
+            raise NotCompiled(
+                "a product of a matrix that is flipped, repeated or without neighbours"
+            )
+        where = self._address(f, matrix.cell, matrix.offset, matrix.kind)
+        return [f"ptr {where}", f"i64 {self.size(f, apart)}"]
 
     # Reductions
 
     def _reduce(self, node: Node, f: Function, pointer: Pointer) -> None:
+        """Totals are kept where the result lies; loops over rows are the innermost."""
         source, target = self.place(node.args[0]), self.place(node)
         how = _joining(node)
         assert how is not None  # noqa: S101  # the caller asked
         if (source.kind, target.kind) != ("float", how.kind):
             raise NotCompiled(f"{node.op} of {node.args[0].dtype}")
         axes = _axes(node)
-        dims, inner = list(source.dims), [1] * len(source.dims)
-        for axis in axes:
-            inner[axis], dims[axis] = dims[axis], 1
-        kept = [axis for axis in range(len(dims)) if axis not in axes]
-        strides = [Size()] * len(dims)  # of the result, by axis of the source
-        own = kept if len(target.dims) == len(kept) else range(len(dims))
-        for axis, stride in zip(own, target.strides, strict=True):
-            strides[axis] = stride if axis in kept else Size()
+        outer_dims, inner_dims = (
+            [dim if (axis in axes) == inner else 1 for axis, dim in enumerate(source.dims)]
+            for inner in (False, True)
+        )
+        strides = list(target.strides)  # of the result, by axis of the source
+        if len(strides) < len(source.dims):
+            for axis in sorted(axes):
+                strides.insert(axis, NOTHING)
         f.flags = SUM
-
-        def take(index: list[str], total: str, at: str = "0") -> None:
-            value = f.load("float", pointer(source), self.element(f, source.strides, index))
-            value = how.enter(value, index[axes[0]] if axes else "0")
-            f.store(how.join(f.load(how.kind, total, at), value), total, at)
-
-        if N not in dims:
-            with ExitStack() as stack:
-                outer = self._nest(f, stack, dims)
-                total = f.room(how.kind, f.number(how.start, how.kind).text)
-                with ExitStack() as inside:
-                    take(_both(outer, self._nest(f, inside, inner)), total)
-                at = self.element(f, strides, outer)
-                f.store(how.leave(f.load(how.kind, total)), pointer(target), at)
-            return
-        rows = dims.index(N)
-        features = [1 if axis == rows else dim for axis, dim in enumerate(dims)]
-        count = self.size(f, Size.of(N))
+        features = [1 if dim == N else dim for dim in outer_dims]
         with ExitStack() as stack:
             outer = self._nest(f, stack, features)
-            with f.loop(count) as outer[rows]:
-                at = self.element(f, strides, outer)
-                f.store(f.number(how.start, how.kind), pointer(target), at)
+
+            @contextmanager
+            def total() -> Iterator[tuple[list[str], str]]:
+                """A loop over the rows of the result: the index, and where the total lies."""
+                with ExitStack() as inside:
+                    rows = [dim if dim == N else 1 for dim in outer_dims]
+                    index = _both(outer, self._nest(f, inside, rows))
+                    yield index, self.element(f, strides, index)
+
+            with total() as (_, to):
+                f.store(f.number(how.start, how.kind), pointer(target), to)
             with ExitStack() as inside:
-                inside_index = self._nest(f, inside, inner)
-                with f.loop(count) as outer[rows]:
-                    at = self.element(f, strides, outer)
-                    take(_both(outer, inside_index), pointer(target), at)
-            with f.loop(count if how.kind == "i64" else "0") as outer[rows]:
-                at = self.element(f, strides, outer)
-                f.store(how.leave(f.load(how.kind, pointer(target), at)), pointer(target), at)
+                inner = self._nest(f, inside, inner_dims)
+                with total() as (index, to):
+                    index = _both(index, inner)
+                    x = f.load("float", pointer(source), self.element(f, source.strides, index))
+                    x = how.enter(x, index[axes[0]] if axes else "0")
+                    f.store(how.join(f.load(how.kind, pointer(target), to), x), pointer(target), to)
+            if how.kind == "i64":
+                with total() as (_, to):
+                    f.store(how.leave(f.load("i64", pointer(target), to)), pointer(target), to)
 
     # Elementwise operations
 
@@ -416,14 +420,9 @@ def _axes(node: Node) -> tuple[int, ...]:
     return tuple(axis % len(node.args[0].shape) for axis in axes)
 
 
-def _check_matrix(matrix: Place, axis: int) -> None:
-    """Refuse what BLAS cannot read: elements must be neighbours along ``axis``, and the other axis
-    must run forwards.
-    """
-    other = matrix.strides[1 - axis]
-    forwards = bool(other.terms) and all(coefficient > 0 for coefficient, _ in other.terms)
-    if matrix.strides[axis] != ONE or not (forwards or matrix.dims[1 - axis] == 1):
-        raise NotCompiled("a product of a matrix that is flipped, repeated or without neighbours")
+def _is_plain(matrix: Place, axis: int) -> bool:
+    """Whether elements along ``axis`` are neighbours."""
+    return matrix.dims[axis] == 1 or matrix.strides[axis] == ONE
 
 
 def _both(outer: Sequence[str], inner: Sequence[str]) -> list[str]:

@@ -33,7 +33,7 @@ def _horner(x: Value, *coefficients: float) -> Value:
 
 def _power_of_2(n: Value) -> Value:
     """2^n for an i32 from -126 to 127."""
-    return (n + 127).shifted("shl", 23).bits("float")
+    return ((n + 127) << 23).bits("float")
 
 
 def _parts(x: Value) -> tuple[Value, Value]:
@@ -54,7 +54,7 @@ def _held(x: Value, low: float, high: float) -> Value:
 
 def _scaled(n: Value, rest: Value) -> Value:
     """2^n (1 + rest) by two factors, as 2^n itself may be no normal number."""
-    half = n.shifted("ashr", 1)
+    half = n >> 1
     one = _power_of_2(half)
     return (one * rest + one) * _power_of_2(n - half)
 
@@ -70,13 +70,8 @@ def expm1(x: Value) -> Value:
     """e^x - 1; all digits are kept near 0."""
     held = _held(x, -104.0, 89.0)
     n, rest = _parts(held)
-    low = _power_of_2(_held_int(n, -126, 127))
+    low = _power_of_2(_held(n, -126, 127))
     return (held > 88.0).choose(_scaled(n, rest), low * rest + (low - 1))
-
-
-def _held_int(n: Value, low: int, high: int) -> Value:
-    n = n.compare("slt", low).choose(n.of.number(low, "i32"), n)
-    return n.compare("sgt", high).choose(n.of.number(high, "i32"), n)
 
 
 def tanh(x: Value) -> Value:
@@ -91,9 +86,9 @@ def log(x: Value) -> Value:
     """Ln x = e ln 2 + 2 artanh s, s = (m - 1) / (m + 1), for x = 2^e m, m in [0.7, 1.4]."""
     small = x < _TINY
     bits = small.choose(x * 2.0**23, x).bits("i32")
-    e = (bits - 0x3F3504F3).shifted("ashr", 23)  # of sqrt(1/2): m is from there to sqrt 2
-    m = (bits - e.shifted("shl", 23)).bits("float")
-    scale = e.to("float") - small.choose(23.0, x.of.number(0.0))
+    e = (bits - 0x3F3504F3) >> 23  # of sqrt(1/2): m is from there to sqrt 2
+    m = (bits - (e << 23)).bits("float")
+    scale = small.choose(e - 23, e).to("float")
     f = m - 1.0
     s = f / (2.0 + f)
     q = s * s
@@ -128,7 +123,7 @@ def minimum(a: Value, b: Value) -> Value:
 
 def larger(a: Value, b: Value) -> Value:
     """The larger of two integers."""
-    return a.compare("sgt", b).choose(a, b)
+    return (a > b).choose(a, b)
 
 
 def ranked(x: Value, index: str) -> Value:
@@ -138,9 +133,9 @@ def ranked(x: Value, index: str) -> Value:
     They go into the upper half, less the index.
     """
     bits = x.compare("oeq", 0).choose(0.0, x).bits("i32")  # -0 equals 0
-    bits = bits.compare("slt", 0).choose(bits ^ 0x7FFFFFFF, bits)
-    bits = x.compare("uno", x).choose(x.of.number(0x7FFFFFFF, "i32"), bits)
-    return bits.to("i64").shifted("shl", 32) - Value(x.of, index, "i64")
+    bits = (bits < 0).choose(bits ^ 0x7FFFFFFF, bits)
+    bits = x.compare("uno", x).choose(0x7FFFFFFF, bits)
+    return (bits.to("i64") << 32) - Value(x.of, index, "i64")
 
 
 def index_of(rank: Value) -> Value:
@@ -148,18 +143,8 @@ def index_of(rank: Value) -> Value:
     return (0 - rank) & 0xFFFFFFFF
 
 
-def _fmax(a: Value, b: Value) -> Value:
-    return b.compare("uno", b).choose(a, (a < b).choose(b, a.compare("uno", a).choose(b, a)))
-
-
-def _fmin(a: Value, b: Value) -> Value:
-    return b.compare("uno", b).choose(a, (a > b).choose(b, a.compare("uno", a).choose(b, a)))
-
-
-def sign(x: Value) -> Value:
-    """-1, 0 or 1; NaN stays."""
-    found = (x > 0.0).choose(1.0, x)
-    return (x < 0.0).choose(-1.0, found)
+def _sign(x: Value) -> Value:
+    return (x < 0.0).choose(-1.0, (x > 0.0).choose(1.0, x))
 
 
 def _logaddexp(a: Value, b: Value) -> Value:
@@ -194,12 +179,10 @@ FLOATS: dict[str, _Function] = {
     "square": lambda x: x * x,
     "reciprocal": lambda x: 1.0 / x,
     "absolute": lambda x: x.call("fabs"),
-    "fabs": lambda x: x.call("fabs"),
-    "sqrt": lambda x: x.call("sqrt"),
-    "floor": lambda x: x.call("floor"),
-    "ceil": lambda x: x.call("ceil"),
-    "trunc": lambda x: x.call("trunc"),
-    "rint": lambda x: x.call("rint"),
+    **{
+        name: lambda *x, name=name: Value.call(x[0], name, *x[1:])
+        for name in ("fabs", "sqrt", "floor", "ceil", "trunc", "rint", "copysign")
+    },
     "exp": exp,
     "expm1": expm1,
     "tanh": tanh,
@@ -208,12 +191,11 @@ FLOATS: dict[str, _Function] = {
     "logaddexp": _logaddexp,
     "maximum": maximum,
     "minimum": minimum,
-    "fmax": _fmax,
-    "fmin": _fmin,
-    "sign": sign,
+    "fmax": lambda a, b: a.call("maxnum", b),
+    "fmin": lambda a, b: a.call("minnum", b),
+    "sign": _sign,
     "hypot": _hypot,
     "clip": lambda x, low, high: minimum(maximum(x, low), high),
-    "copysign": lambda x, y: x.call("copysign", y),
 }
 """Ufuncs of floats that give a float."""
 
@@ -235,30 +217,18 @@ COMPARISONS = {
 }
 """LLVM's words for them: of floats, of integers."""
 
-INTEGERS: dict[str, _Function] = {
-    "add": operator.add,
-    "subtract": operator.sub,
-    "multiply": operator.mul,
-}
+INTEGERS = {name: FLOATS[name] for name in ("add", "subtract", "multiply")}
 """Ufuncs of integers."""
 
 BOOLEANS: dict[str, _Function] = {
-    "logical_and": operator.and_,
-    "logical_or": operator.or_,
-    "logical_xor": operator.xor,
-    "logical_not": lambda x: x ^ True,
-    "bitwise_and": operator.and_,
-    "bitwise_or": operator.or_,
-    "bitwise_xor": operator.xor,
-    "invert": lambda x: x ^ True,
-    "maximum": operator.or_,
-    "minimum": operator.and_,
-    "multiply": operator.and_,
-    "add": operator.or_,
+    **dict.fromkeys(("logical_and", "bitwise_and", "minimum", "multiply"), operator.and_),
+    **dict.fromkeys(("logical_or", "bitwise_or", "maximum", "add"), operator.or_),
+    **dict.fromkeys(("logical_xor", "bitwise_xor"), operator.xor),
+    **dict.fromkeys(("logical_not", "invert"), lambda x: x ^ True),
 }
 """Ufuncs of booleans that give a boolean."""
 
-_POWERS: dict[float, _Function] = {
+POWERS: dict[float, _Function] = {
     0.5: lambda x: x.call("sqrt"),
     1: lambda x: x,
     2: lambda x: x * x,
@@ -268,9 +238,4 @@ _POWERS: dict[float, _Function] = {
     -2: lambda x: 1.0 / (x * x),
     -0.5: lambda x: 1.0 / x.call("sqrt"),
 }
-
-
-def power(x: Value, exponent: float) -> Value | None:
-    """``x ** exponent`` for a few constants, else None."""
-    function = _POWERS.get(exponent)
-    return None if function is None else function(x)
+"""Powers with these exponents."""

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from layerkit.execution.planned.joins import ALL, Rewriting, made
 from layerkit.execution.planned.memory import root
-from layerkit.recording.graph import LEAVES, VIEWS, Graph, Node, Slice, readers
-from layerkit_plugins.compiled.llvm.sizes import is_same
+from layerkit.recording.graph import VIEWS, Graph, Node
+from layerkit_plugins.compiled.llvm.places import is_same
 
 Kernel = list[Node]
 
@@ -38,120 +39,63 @@ def rewritten(graph: Graph) -> Graph:
     2. Columns of ``a @ b + bias`` are columns of the product plus columns of the bias: the sum is
        then a part of the loops that read it.
     """
-    return _Rewriting(graph).run()
+    return _FewerPasses(graph).run()
 
 
-class _Rewriting:
-    def __init__(self, graph: Graph) -> None:
-        self.graph, self.nodes = graph, graph.nodes()
-        self.read = readers(self.nodes)
-        self.results = {id(node) for node in graph.outputs()}
-        self.new: dict[int, Node] = {}
+class _FewerPasses(Rewriting):
+    def visit(self, node: Node) -> None:
+        self.new[id(node)] = self._accumulated(node) or self._shifted(node) or self._same(node)
 
-    def run(self) -> Graph:
-        """The new graph."""
-        get, graph = self.get, self.graph
-        for node in self.nodes:
-            made = self.accumulated(node) or self.columns(node) or self.same(node)
-            self.new[id(node)] = made
-        return Graph(
-            get(graph.y),
-            None if graph.dx is None else get(graph.dx),
-            {k: get(v) for k, v in graph.grads.items()},
-            {k: get(v) for k, v in graph.state.items()},
-            tuple(map(get, graph.draws)),
-        )
+    def _same(self, node: Node) -> Node:
+        super().visit(node)
+        return self.new[id(node)]
 
-    def get(self, value: Any) -> Any:
-        """``value`` with new nodes in place of old ones."""
-        if isinstance(value, Node):
-            return self.new[id(value)]
-        if isinstance(value, tuple):
-            parts = [self.get(v) for v in value]
-            return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
-        return value
-
-    def same(self, node: Node) -> Node:
-        """The same operation."""
-        if node.op in LEAVES:
-            return node
-        kw = {k: self.get(v) for k, v in node.kw.items()}
-        return _like(node, node.op, self.get(node.args), kw, node.fn)
-
-    def accumulated(self, node: Node) -> Node | None:
+    def _accumulated(self, node: Node) -> Node | None:
         """Rule 1."""
         for product, rest in (node.args, node.args[::-1]) if node.op == "add" else ():
-            fits = _adds(node, product, rest) and len(self.read[id(product)]) == 1
-            if fits and self._dies(product, node) and self._dies(rest, node):
-                args = (*self.get(product.args), self.get(rest))
-                return _like(node, "matmul_add", args)
+            if isinstance(product, Node) and isinstance(rest, Node) and self._adds(product, rest):
+                return made("matmul_add", self.get((*product.args, rest)), node.shape, node)
         return None
 
-    def _dies(self, node: Node, last: Node) -> bool:
-        """Whether nothing reads ``node`` after ``last``."""
-        later = any(reader.serial > last.serial for reader in self.read[id(node)])
-        return id(node) not in self.results and not later
+    def _adds(self, product: Node, rest: Node) -> bool:
+        """Whether ``product`` can be computed onto ``rest``, in the node that reads it."""
+        if product.op != "matmul" or not self.inner(product):
+            return False
+        (node,) = self.readers[id(product)]
+        return (
+            (in_loop(rest) or rest.op in ("matmul", "matmul_add"))
+            and node.shape == rest.shape == product.shape
+            and node.dtype == rest.dtype == product.dtype
+            and all(reader.serial <= node.serial for reader in self.readers[id(rest)])
+            and not any(root(arg) is rest for arg in product.inputs())  # it would be overwritten
+        )
 
-    def columns(self, node: Node) -> Node | None:
+    def _shifted(self, node: Node) -> Node | None:
         """Rule 2."""
-        if node.op != "index" or not _is_biased(node.args[0]):
+        if node.op != "index" or not _is_biased(node.args[0]) or node.args[1][0] != ALL:
             return None
         total, keys = node.args
-        wanted = [reader.args[1] for reader in self.read[id(total)] if reader.op == "index"]
-        apart = len(wanted) == len(self.read[id(total)]) == len(set(wanted)) > 1
-        if not apart or id(total) in self.results or len(keys) != 2:
-            return None
-        if keys[0] != _ALL or not isinstance(keys[1], Slice):
+        wanted = [reader.args[1] for reader in self.readers[id(total)] if reader.op == "index"]
+        apart = len(wanted) == len(self.readers[id(total)]) == len(set(wanted)) > 1
+        if not apart or self.ends[id(total)] or len(node.shape) != 2:
             return None
         product, bias = self.get(total.args)
-        part, shift = _like(node, "index", (product, keys)), _like(node, "index", (bias, keys[1:]))
-        shift.shape = node.shape[1:]
-        return _like(node, "add", (part, shift), fn=np.add)
-
-
-_ALL = Slice(None, None, None)
+        columns = made("index", (product, keys), node.shape, node)
+        return made(
+            "add",
+            (columns, made("index", (bias, keys[1:]), node.shape[1:], node)),
+            node.shape,
+            node,
+        )
 
 
 def _is_biased(node: Node) -> bool:
     """Whether ``node`` is a product plus a vector of parameters."""
-    if node.op != "add" or len(node.shape) != 2:
+    if node.op != "add" or not all(isinstance(arg, Node) for arg in node.args):
         return False
     product, bias = node.args
-    return (
-        isinstance(product, Node)
-        and isinstance(bias, Node)
-        and (product.op, bias.op) == ("matmul", "param")
-        and (product.shape, bias.shape) == (node.shape, node.shape[1:])
-    )
-
-
-def _adds(node: Node, product: Any, rest: Any) -> bool:
-    if not isinstance(product, Node) or not isinstance(rest, Node):
-        return False
-    if any(root(arg) is rest for arg in product.inputs()):
-        return False  # the factor would be overwritten
-    return (
-        product.op == "matmul"
-        and (in_loop(rest) or rest.op in ("matmul", "matmul_add"))
-        and node.shape == rest.shape == product.shape
-        and node.dtype == rest.dtype == product.dtype
-    )
-
-
-def _like(
-    node: Node, op: str, args: tuple[Any, ...], kw: Mapping[str, Any] | None = None, fn: Any = None
-) -> Node:
-    return Node(
-        op,
-        args,
-        kw,
-        fn=fn,
-        shape=node.shape,
-        dtype=node.dtype,
-        value=node.value,
-        line=node.line,
-        serial=node.serial,
-    )
+    ops, two = (product.op, bias.op), len(node.shape) == 2
+    return ops == ("matmul", "param") and two and product.shape == (node.shape[0], *bias.shape)
 
 
 def kernels(nodes: Sequence[Node]) -> list[Kernel]:

@@ -18,7 +18,7 @@ from layerkit.core.parts import Link
 from layerkit.discovery.registry import REGISTRIES
 from layerkit.recording.record import Recording, record, record_loss, record_rule
 from layerkit_plugins.compiled.llvm import engine, machine
-from layerkit_plugins.compiled.llvm.sizes import NotCompiled
+from layerkit_plugins.compiled.llvm.places import NotCompiled
 from layerkit_plugins.layers.dense import Dense
 from layerkit_plugins.layers.highway import Highway
 from layerkit_plugins.layers.projection import Projection
@@ -481,6 +481,18 @@ def test_a_sum_over_no_axis() -> None:
     stage = engine.Stage(net, pairs(net, training=False, keeps=False), keeps=False)
     x = rows(3, (5,))
     np.testing.assert_array_equal(np.array(stage.feed(x)), 2 * x)
+
+
+def test_the_number_of_rows_among_whole_numbers() -> None:
+    def compute(_: Layer, x: Array, ctx: Context) -> Array:
+        y: Array = ((x > 0) * (len(x) + 1)).astype(ctx.dtype)
+        return y
+
+    net = network([_Written(compute, "whole")], (5,))
+    stage = engine.Stage(net, pairs(net, training=False, keeps=False), keeps=False)
+    for n in (1, 3):
+        x = rows(n, (5,))
+        np.testing.assert_array_equal(np.array(stage.feed(x)), (x > 0) * (n + 1.0))
 
 
 @pytest.mark.parametrize("turned", [False, True], ids=["factor", "turned factor"])
