@@ -28,8 +28,7 @@ from layerkit.core.planning import PlannedLayer
 from layerkit.discovery.registry import REGISTRIES
 from layerkit.display import nearest, quoted
 from layerkit.recording.arrays import RecordedArray, line_of
-from layerkit.recording.costs import per_row, sum_of
-from layerkit.recording.counting import Size, costs, products
+from layerkit.recording.counting import Size, costs, multiply_adds
 from layerkit.recording.graph import LEAVES, Count, Graph, Node, Slice
 from layerkit.recording.record import record
 from layerkit.specs.overrides import Setting
@@ -133,7 +132,8 @@ def trace(planned: PlannedLayer, dtype: Any) -> Trace:
     lines = _Lines(type(planned.layer))
     for (back, line), group in groupby(shown, lambda n: (n.serial > begin, n.line)):
         operations = [
-            Operation(names[id(n)], _text(n, names), n.shape, _dtype(n), products(n)) for n in group
+            Operation(names[id(n)], _text(n, names), n.shape, _dtype(n), multiply_adds([n]))
+            for n in group
         ]
         step = "backprop" if back else "feed"
         statements[step].append(Statement(lines.source(line), line, operations))
@@ -142,7 +142,7 @@ def trace(planned: PlannedLayer, dtype: Any) -> Trace:
         of_feed = result == "y" or result.startswith("new ")
         told["feed" if of_feed else "backprop"][result] = _operand(node, names)
     equations = equations_of(type(planned.layer))
-    return Trace(equations, statements, told, _sums(nodes, begin), per_row(costs(graph).kept))
+    return Trace(equations, statements, told, _sums(nodes, begin), costs(graph).kept.per_row)
 
 
 def to_json(planned: PlannedLayer, dtype: str, found: Trace) -> dict[str, Any]:
@@ -205,9 +205,8 @@ def _sums(nodes: list[Node], begin: float) -> dict[str, int | None]:
     """Multiply-adds of one row in feed and in backprop."""
     found: dict[str, int | None] = {}
     for step, back in (("feed", False), ("backprop", True)):
-        sizes = [products(n) for n in nodes if (n.serial > begin) is back]
-        known = [size for size in sizes if size is not None]
-        found[step] = per_row(sum_of(known)) if len(known) == len(sizes) else None
+        size = multiply_adds([n for n in nodes if (n.serial > begin) is back])
+        found[step] = None if size is None else size.per_row
     return found
 
 

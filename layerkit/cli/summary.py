@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def summarise(model: Model) -> dict[str, Any]:
     """The layers and totals of a model as JSON values; None for multiply-adds that are unknown."""
     from layerkit.discovery.registry import REGISTRIES
-    from layerkit.recording.costs import costs_of_layers, total
+    from layerkit.recording.counting import costs_of_layers, total
 
     layers = REGISTRIES["layers"]
     network = model.network

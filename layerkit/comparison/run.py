@@ -42,7 +42,7 @@ from layerkit.data import Dialect
 from layerkit.file.provenance import provenance
 from layerkit.file.save import save
 from layerkit.model import Model
-from layerkit.recording.costs import costs_of_layers, total
+from layerkit.recording.counting import costs_of_layers, total
 from layerkit.training import Listener
 from layerkit.training.training_data import DataLike
 

@@ -1,21 +1,30 @@
-"""What a recording costs: multiply-adds, floating-point operations, memory kept for backprop."""
+"""What a recording costs: multiply-adds, floating-point operations, memory kept for backprop.
+
+Everything counted is the number of elements of some shapes, for n rows.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from layerkit.recording.graph import LEAVES, REDUCTIONS, VIEWS, Count, Graph, Node
+from layerkit.core.planning import PlannedLayer
+from layerkit.recording.arrays import NotRecorded
+from layerkit.recording.graph import LEAVES, REDUCTIONS, VIEWS, Graph, Node, at
+from layerkit.recording.recordings import Recordings
 
 _MULTIPLY = frozenset((
     *("convolve", "correlate", "corrcoef", "cov", "cross", "einsum", "inner", "kron"),
     *("matvec", "polyval", "tensordot", "vdot", "vecdot", "vecmat"),
 ))  # fmt: skip
 """Functions that multiply and add, how often is not counted here."""
-_MOVES = {*VIEWS, "gather", "set", "at", "concatenate", "copy", "astype"}
+_FREE = {*LEAVES, *VIEWS, "gather", "set", "at", "concatenate", "copy", "astype", "matmul", "call"}
+"""Operations without arithmetic, and those that are counted by themselves."""
+
+_Shapes = list[tuple[Any, ...]]
 
 
 class Size(NamedTuple):
@@ -25,13 +34,17 @@ class Size(NamedTuple):
     rows: int = 0
     squares: int = 0
 
-    def at(self, n: int) -> int:
-        """The number for ``n`` rows."""
-        return self.fixed + self.rows * n + self.squares * n * n
+    @classmethod
+    def of(cls, shapes: _Shapes) -> Size:
+        """The number of elements of ``shapes``, none of which has three axes of rows."""
+        none, one, two = (sum(int(math.prod(at(s, n))) for s in shapes) for n in range(3))
+        squares = (two - 2 * one + none) // 2
+        return cls(none, one - none - squares, squares)
 
-    def plus(self, other: Size, times: int = 1) -> Size:
-        """The sum of this and ``times`` the other."""
-        return Size(*(a + times * b for a, b in zip(self, other, strict=True)))
+    @property
+    def per_row(self) -> int | None:
+        """What one more row adds; None if that depends on the number of rows."""
+        return None if self.squares else self.rows
 
 
 class Costs(NamedTuple):
@@ -40,7 +53,7 @@ class Costs(NamedTuple):
     Parameters
     ----------
     macs
-        Multiply-adds of all products.
+        Multiply-adds of all products; None if there are some that are not counted.
     flops
         Floating-point operations: two for each multiply-add, one for each number that an
         elementwise operation gives or a reduction takes.
@@ -50,10 +63,60 @@ class Costs(NamedTuple):
         Functions that were called and are not counted, by name.
     """
 
-    macs: Size
+    macs: Size | None
     flops: Size
     kept: Size
     unknown: tuple[str, ...]
+
+
+class RowCosts(NamedTuple):
+    """What one more row costs; None where that is not known, or depends on the other rows.
+
+    Parameters
+    ----------
+    macs, flops
+        Multiply-adds and floating-point operations of a feed in inference.
+    """
+
+    macs: int | None
+    flops: int | None
+
+
+UNKNOWN = RowCosts(None, None)
+
+
+def costs_of_layers(planned: Sequence[PlannedLayer], dtype: Any) -> list[RowCosts]:
+    """The costs of each layer; layers of equal structure are recorded and counted once."""
+    recordings = Recordings(dtype)
+    found = [recordings.get(one, training=False, keeps=False) for one in planned]
+    known = {id(one): _row_costs(one) for one in {id(one): one for one in found}.values()}
+    return [known[id(one)] for one in found]
+
+
+def _row_costs(recording: Any) -> RowCosts:
+    if isinstance(recording, NotRecorded):
+        return UNKNOWN
+    macs, flops, _, unknown = costs(recording.graph)
+    return RowCosts(None if macs is None else macs.per_row, None if unknown else flops.per_row)
+
+
+def total(counts: Iterable[int | None]) -> int | None:
+    """The sum of ``counts``; None if one of them is not known."""
+    found = list(counts)
+    known = [count for count in found if count is not None]
+    return sum(known) if len(known) == len(found) else None
+
+
+def costs(graph: Graph) -> Costs:
+    """Count what ``graph`` does; see ``feed_only`` for what inference does."""
+    nodes = graph.nodes()
+    flops = [(2, *shape) for node in nodes for shape in _products(node) or ()]
+    worked = [node for node in nodes if node.op not in _FREE]
+    flops += [node.args[0].shape if node.op in REDUCTIONS else node.shape for node in worked]
+    called = [node.fn for node in nodes if node.op == "call" and not _einsum(node)]
+    unknown = {str(getattr(fn, "__name__", fn)) for fn in called}
+    kept = Size.of([(node.dtype.itemsize, *node.shape) for node in _kept(graph)])
+    return Costs(multiply_adds(nodes), Size.of(flops), kept, tuple(sorted(unknown)))
 
 
 def feed_only(graph: Graph) -> Graph:
@@ -61,34 +124,30 @@ def feed_only(graph: Graph) -> Graph:
     return graph._replace(dx=None, grads={})
 
 
-def costs(graph: Graph) -> Costs:
-    """Count what ``graph`` does; see ``feed_only`` for what inference does."""
-    macs = flops = Size()
-    unknown = set()
-    for node in graph.nodes():
-        if node.op == "matmul" or _einsum(node):
-            found = products(node) or Size()
-            macs, flops = macs.plus(found), flops.plus(found, 2)
-        elif node.op == "call":
-            unknown.add(str(getattr(node.fn, "__name__", node.fn)))
-        elif node.op in REDUCTIONS:
-            flops = flops.plus(size_of(node.args[0].shape))
-        elif node.op not in LEAVES and node.op not in _MOVES:
-            flops = flops.plus(size_of(node.shape))
-    return Costs(macs, flops, _kept(graph), tuple(sorted(unknown)))
+def multiply_adds(nodes: Iterable[Node]) -> Size | None:
+    """Multiply-adds of ``nodes``: all combinations of a product's indices; None if unknown."""
+    found = [_products(node) for node in nodes]
+    known = [shape for shapes in found if shapes is not None for shape in shapes]
+    return None if None in found else Size.of(known)
 
 
-def size_of(shape: Iterable[Any]) -> Size:
-    """The number of elements of a shape; more than two axes of rows are not known."""
-    sizes = list(shape)
-    counts = [s for s in sizes if isinstance(s, Count)]
-    fixed = math.prod(s for s in sizes if not isinstance(s, Count))
-    found = [fixed]  # by powers of n
-    for a, b, _ in counts:
-        found = [
-            int(b) * low + int(a) * high for low, high in zip([*found, 0], [0, *found], strict=True)
-        ]
-    return Size(*found[:3])
+def _products(node: Node) -> _Shapes | None:
+    """The sizes of the indices of a product, if ``node`` is one; None if it may be one."""
+    if node.op == "matmul":
+        return [(*node.shape, node.args[0].shape[-1])]
+    if node.op != "call":
+        return []
+    if not _einsum(node):
+        name, home = (str(getattr(node.fn, key, "")) for key in ("__name__", "__module__"))
+        opaque = name in _MULTIPLY or "fft" in home or ("linalg" in home and name != "norm")
+        return None if opaque else []
+    words = node.args[0].replace(" ", "").partition("->")[0].split(",")
+    sizes = {
+        letter: size
+        for word, arg in zip(words, node.args[1:], strict=True)
+        for letter, size in zip(word, arg.shape, strict=False)
+    }
+    return [tuple(sizes.values())] if len(words) > 1 else []
 
 
 def _einsum(node: Node) -> bool:
@@ -97,29 +156,8 @@ def _einsum(node: Node) -> bool:
     return named and "." not in node.args[0]
 
 
-def products(node: Node) -> Size | None:
-    """Multiply-adds of ``node``: all combinations of a product's indices; None if unknown."""
-    if node.op == "matmul":
-        return size_of((*node.shape, node.args[0].shape[-1]))
-    if node.op != "call":
-        return Size()
-    if not _einsum(node):
-        name, home = (str(getattr(node.fn, key, "")) for key in ("__name__", "__module__"))
-        opaque = name in _MULTIPLY or "fft" in home or ("linalg" in home and name != "norm")
-        return None if opaque else Size()
-    if len(node.args) < 3:
-        return Size()
-    words = node.args[0].replace(" ", "").partition("->")[0].split(",")
-    sizes = {
-        letter: size
-        for word, arg in zip(words, node.args[1:], strict=True)
-        for letter, size in zip(word, arg.shape, strict=False)
-    }
-    return size_of(sizes.values())
-
-
-def _kept(graph: Graph) -> Size:
-    """Bytes of what backprop reads of feed's, each array once, views as what they show."""
+def _kept(graph: Graph) -> list[Node]:
+    """What backprop reads of feed's, each array once, views as what they show."""
     feed = {id(node) for node in feed_only(graph).nodes()}
     kept: dict[int, Node] = {}
     for node in graph.nodes():
@@ -128,7 +166,4 @@ def _kept(graph: Graph) -> Size:
                 arg = arg.args[0]
             if id(arg) in feed and arg.op not in LEAVES:
                 kept[id(arg)] = arg
-    total = Size()
-    for node in kept.values():
-        total = total.plus(size_of(node.shape), node.dtype.itemsize)
-    return total
+    return list(kept.values())

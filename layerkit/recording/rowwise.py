@@ -1,22 +1,18 @@
 """Whether the rows of a recording do not meet, so that parts of a batch may be computed apart.
 
-Each value is one of: the same for all batches (``None``), one part for each row along an axis (the
-axis), a plain sum over rows (``SUM``), or the numbers of the rows (``PLACES``). What no rule here
-explains meets.
+A value with an axis of n holds one part for each row there, in the order of the rows; one without
+is the same for all batches, or a plain sum over rows. What no rule here explains meets.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 from layerkit.recording.arrays import ALL
-from layerkit.recording.graph import REDUCTIONS, Count, Graph, Node, Slice
-
-SUM, PLACES = "sum", "places"
-Kind = int | str | None
+from layerkit.recording.graph import REDUCTIONS, Count, Graph, N, Node, Slice, at
 
 
 class _MeetError(Exception):
@@ -30,192 +26,147 @@ def is_rowwise(graph: Graph) -> bool:
     """
     if graph.draws or graph.state:
         return False
-    kinds: dict[int, Kind] = {}
+    sums: set[int] = set()
     try:
         for node in graph.nodes():
-            kinds[id(node)] = _kind(node, kinds)
+            if _is_sum(node, sums):
+                sums.add(id(node))
     except _MeetError:
         return False
     rows = [graph.y] if graph.dx is None else [graph.y, graph.dx]
-    return all(kinds[id(r)] == 0 and r.shape[0] == Count(1) for r in rows) and all(
-        kinds[id(g)] == SUM or _is_zero(g) for g in graph.grads.values()
+    return all(r.shape[0] == N for r in rows) and all(
+        id(g) in sums or _is_zero(g) for g in graph.grads.values()
     )
 
 
-def _kind(node: Node, kinds: dict[int, Kind]) -> Kind:
-    """The kind of a node, from those of its arguments."""
-    counted = [i for i, size in enumerate(node.shape) if isinstance(size, Count)]
-    if len(counted) > 1 or (counted and node.shape[counted[0]].b):
-        raise _MeetError
+def _is_sum(node: Node, sums: set[int]) -> bool:
+    """Whether ``node`` is a plain sum over rows, as ``sums`` are; raises where rows meet."""
     for arg in node.inputs():
-        as_index = node.op in ("gather", "set", "at") and any(arg is key for key in node.args[1])
-        if kinds[id(arg)] == PLACES and not as_index:
-            raise _MeetError  # the numbers of rows are of one batch
-    kind = _RULES.get(node.op, _elementwise)(node, kinds)
-    if kind != PLACES and counted != ([kind] if isinstance(kind, int) else []):
+        index = node.op in ("gather", "set", "at") and any(arg is key for key in node.args[1])
+        _need(arg.op != "arange" or index)  # the numbers of the rows are of one batch
+    found = _RULES.get(node.op, _elementwise)(node, sums)
+    _need(_rows(node) is None or not found)
+    return found
+
+
+def _need(fits: bool) -> None:
+    if not fits:
         raise _MeetError
-    return kind
 
 
-def _is_zero(node: Any) -> bool:
-    """Whether a value is zeros."""
-    if isinstance(node, Node):
-        return node.op == "const" and not np.any(node.value)
-    return type(node) in (int, float) and node == 0
+def _rows(value: Any) -> int | None:
+    """The axis of the rows of an array, counted from the last; None if it has none."""
+    _need(not isinstance(value, Count))
+    shape = value.shape if isinstance(value, Node) else ()
+    found = [i for i, size in enumerate(shape, -len(shape)) if isinstance(size, Count)]
+    _need(len(found) < 2 and not any(shape[i].b for i in found))
+    return found[0] if found else None
 
 
-def _leaf(node: Node, _: Any) -> Kind:
-    if node.op == "random":
-        raise _MeetError
-    if node.op == "arange":
-        return PLACES
-    return next((i for i, size in enumerate(node.shape) if isinstance(size, Count)), None)
-
-
-def _together(args: Any, kinds: dict[int, Kind]) -> int | None:
+def _aligned(args: Iterable[Any], sums: set[int]) -> int | None:
     """The axis of the rows of arrays that are broadcast, counted from the last, or None."""
-    found = set()
-    for arg in args:
-        if isinstance(arg, Count):
-            raise _MeetError
-        if isinstance(arg, Node) and (kind := kinds[id(arg)]) is not None:
-            if kind == SUM:
-                raise _MeetError
-            found.add(-1 if kind == PLACES else int(kind) - len(arg.shape))
-    if len(found) > 1:
-        raise _MeetError
-    return found.pop() if found else None
+    args = list(args)
+    _need(not any(id(arg) in sums for arg in args))
+    found = {rows for arg in args if (rows := _rows(arg)) is not None}
+    _need(len(found) < 2)
+    return max(found, default=None)
 
 
-def _elementwise(node: Node, kinds: dict[int, Kind]) -> Kind:
-    sums = [isinstance(a, Node) and kinds[id(a)] == SUM for a in node.args]
-    fits = all(is_sum or _is_zero(a) for is_sum, a in zip(sums, node.args, strict=True))
-    if any(sums) and fits and node.op in ("add", "subtract", "negative"):
-        return SUM
-    at = _together(node.args, kinds)
-    return None if at is None else len(node.shape) + at
+def _is_zero(value: Any) -> bool:
+    if isinstance(value, Node):
+        return value.op == "const" and not np.any(value.value)
+    return type(value) in (int, float) and value == 0
 
 
-def _reduction(node: Node, kinds: dict[int, Kind]) -> Kind:
-    kind, axes = kinds[id(node.args[0])], node.kw["axis"]
-    if kind is None or (kind == SUM and node.op == "sum"):
-        return kind
-    if not isinstance(kind, int):
-        raise _MeetError
-    if kind in axes:
-        if node.op != "sum":
-            raise _MeetError
-        return SUM
-    return kind if node.kw["keepdims"] else kind - sum(a < kind for a in axes)
+def _elementwise(node: Node, sums: set[int]) -> bool:
+    if node.op in ("add", "subtract", "negative") and any(id(a) in sums for a in node.args):
+        _need(all(id(a) in sums or _is_zero(a) for a in node.args))
+        return True
+    _aligned(node.args, sums)
+    return False
 
 
-def _matmul(node: Node, kinds: dict[int, Kind]) -> Kind:
+def _reduction(node: Node, sums: set[int]) -> bool:
+    x = node.args[0]
+    rows = _rows(x)
+    over_rows = id(x) in sums or (rows is not None and rows + len(x.shape) in node.kw["axis"])
+    _need(node.op == "sum" or not over_rows)
+    return over_rows
+
+
+def _matmul(node: Node, sums: set[int]) -> bool:
     x, y = node.args
-    # axes from the last of (..., i, j) and (..., j, k); a vector y is taken as (j, 1)
-    at_x, at_y = _together([x], kinds), _together([y], kinds)
+    at_x, at_y = _aligned([x], sums), _aligned([y], sums)
+    # axes of (..., i, j) and (..., j, k); a vector y is taken as (j, 1)
     if at_y is not None and len(y.shape) == 1:
         at_y = -2
-    if at_x is None and at_y is None:
-        return None
-    if (at_x, at_y) == (-1, -2):
-        return SUM
-    if at_y is None and at_x != -1:
-        at = at_x
-    elif (at_x is None and at_y != -2) or (at_x == at_y and at_x is not None and at_x < -2):
-        at = at_y
-    else:
-        raise _MeetError
-    assert at is not None  # noqa: S101  # one of the two
-    lost = (len(y.shape) == 1) + (len(x.shape) == 1 and at < -1)
-    return len(node.shape) + at + lost
+    over_rows = at_x == -1, at_y == -2
+    _need(over_rows[0] == over_rows[1])
+    _need(over_rows[0] or at_x is None or at_y is None or at_x == at_y)
+    return over_rows[0]
 
 
-def _transpose(node: Node, kinds: dict[int, Kind]) -> Kind:
-    kind = kinds[id(node.args[0])]
-    return list(node.args[1]).index(kind) if isinstance(kind, int) else kind
-
-
-def _reshape(node: Node, kinds: dict[int, Kind]) -> Kind:
-    """Blocks of rows stay together while nothing before them changes."""
+def _view(node: Node, sums: set[int]) -> bool:
+    """``transpose`` and ``reshape``: blocks of rows stay together while nothing before changes."""
     x, shape = node.args
-    kind = kinds[id(x)]
-    if not isinstance(kind, int):
-        return kind
-    if shape[:kind] != x.shape[:kind]:
-        raise _MeetError
-    return next((i for i in range(kind, len(shape)) if shape[i] != 1), None)
+    rows = _rows(x)
+    if node.op == "reshape" and rows is not None:
+        axis, found = rows + len(x.shape), _rows(node)
+        _need(found is not None and shape[:axis] == x.shape[:axis])
+        _need(all(size == 1 for size in shape[axis:found]))
+    return id(x) in sums
 
 
-def _broadcast_to(node: Node, kinds: dict[int, Kind]) -> Kind:
-    x, shape = node.args
-    kind = kinds[id(x)]
-    if isinstance(kind, int):
-        return kind + len(shape) - len(x.shape)
-    if kind is not None:
-        raise _MeetError
-    return next((i for i, size in enumerate(shape) if isinstance(size, Count)), None)
+def _pick(node: Node, sums: set[int]) -> bool:
+    """``index`` and ``gather``."""
+    _picked_rows(node, sums)
+    return id(node.args[0]) in sums
 
 
-def _chosen(x: Node, keys: Any, kinds: dict[int, Kind]) -> tuple[int | None, bool]:
-    """Of x[keys]: the axis of its rows counted from the last, and whether row i is of row i of x.
+def _put(node: Node, sums: set[int]) -> bool:
+    """``set`` and ``at``; a gradient may be scattered into zeros, row by row."""
+    x, _, *values = node.args
+    picked, given = _picked_rows(node, sums), _aligned(values, sums)
+    _need(id(x) not in sums and given in (picked, None))
+    scatters = picked is not None and _rows(x) is None
+    _need(not scatters or (node.op == "at" and node.kw["ufunc"] == "add" and _is_zero(x)))
+    return scatters
 
-    That is so for a full slice of the rows of x, and for the numbers of the rows as their index.
+
+def _picked_rows(node: Node, sums: set[int]) -> int | None:
+    """The axis of the rows of x[keys], counted from the last, or None.
+
+    Row i is of row i of x if the rows are picked by a full slice, or by the numbers of the rows.
     """
-    arrays = [k for k in keys if isinstance(k, Node)]
-    block = max((len(k.shape) for k in arrays), default=0)
-    at = _together(arrays, kinds)
+    x, keys = node.args[:2]
+    _need(at(keys, 1) == at(keys, 2))
+    arrays = [key for key in keys if isinstance(key, Node)]
+    block = max((len(key.shape) for key in arrays), default=0)
+    rows, of_arrays = _rows(x), _aligned(arrays, sums)
+    # Axes that arrays pick become one block: where they stood if together, else in front.
     taken = [i for i, k in enumerate(keys) if isinstance(k, Node) or (arrays and type(k) is int)]
-    first = taken[0] if taken and taken == list(range(taken[0], taken[-1] + 1)) else 0
-    axes: list[Any] = []  # of the result: "rows" of x, "block" of the arrays, or others
-    own, axis, kind = False, -1, kinds[id(x)]
+    together = taken and taken[-1] - taken[0] < len(taken)
+    first = taken[0] if together else 0
+    axis, axes = -len(x.shape), []
     for i, key in enumerate(keys):
-        axis += key is not None
-        is_rows = kind == axis and key is not None
+        axes += ["block"] * block if taken and i == first else []
+        is_rows = key is not None and axis == rows
         if is_rows and isinstance(key, Node):
-            own = kinds[id(key)] == PLACES
-            if not own:
-                raise _MeetError
-        elif is_rows and key != ALL:
-            raise _MeetError
-        if i == first and taken:
-            axes += ["block"] * block
+            _need(key.op == "arange")
+        elif is_rows:
+            _need(key == ALL and of_arrays is None)
         if key is None or isinstance(key, Slice):
             axes.append("rows" if is_rows else "other")
-        if isinstance(key, Slice) and any(isinstance(k, Count) for k in key):
-            raise _MeetError
-    if isinstance(kind, int) and not own:
-        if at is not None:
-            raise _MeetError
-        return axes.index("rows") - len(axes), True
-    if at is None:
-        return None, own
-    return axes.index("block") + block + at - len(axes), own
+        axis += key is not None
+    if "rows" in axes:
+        return axes.index("rows") - len(axes)
+    return None if of_arrays is None else axes.index("block") + block + of_arrays - len(axes)
 
 
-def _index(node: Node, kinds: dict[int, Kind]) -> Kind:
-    x, keys = node.args
-    at, _ = _chosen(x, keys, kinds)
-    return kinds[id(x)] if at is None else len(node.shape) + at
-
-
-def _put(node: Node, kinds: dict[int, Kind]) -> Kind:
-    """``set`` and ``at``."""
-    x, keys, *values = node.args
-    kind, (at, own), found = kinds[id(x)], _chosen(x, keys, kinds), _together(values, kinds)
-    if kind == SUM or found not in (at, None) or (isinstance(kind, int) and not own):
-        raise _MeetError
-    if isinstance(kind, int) or at is None:
-        return kind
-    if node.op == "at" and node.kw["ufunc"] == "add" and _is_zero(x):
-        return SUM
-    raise _MeetError
-
-
-def _concatenate(node: Node, kinds: dict[int, Kind]) -> Kind:
+def _concatenate(node: Node, sums: set[int]) -> bool:
     arrays, axis = node.args
-    found = {kinds[id(a)] for a in arrays}
-    if len(found) > 1 or axis in found:
-        raise _MeetError
+    found = {id(array) in sums for array in arrays}
+    _need(len(found) == 1 and _rows(node) != axis - len(node.shape))
     return found.pop()
 
 
@@ -226,32 +177,27 @@ _ALONG: dict[Any, int] = {
 """Functions that work along axes, and the place of the axes among the arguments."""
 
 
-def _call(node: Node, kinds: dict[int, Kind]) -> Kind:
-    if all(kinds[id(a)] is None for a in node.inputs()):
-        return None
+def _call(node: Node, sums: set[int]) -> bool:
+    told = node.args, *node.kw.values()
+    _need(at(told, 1) == at(told, 2))  # no number of rows
+    if _rows(node) is None and all(_rows(a) is None and id(a) not in sums for a in node.inputs()):
+        return False
     x, place = node.args[0], _ALONG.get(node.fn, 0)
     axis = node.kw.get("axis", node.args[place] if place < len(node.args) else None)
-    kind = kinds.get(id(x))
-    if not place or axis is None or not isinstance(kind, int):
-        raise _MeetError
+    rows = _aligned([x], sums)
+    _need(bool(place) and axis is not None and rows is not None)
     along = {a % len(x.shape) for a in (axis if isinstance(axis, tuple) else (axis,))}
-    if kind in along:
-        raise _MeetError
-    lost = sum(a < kind for a in along) if len(node.shape) < len(x.shape) else 0
-    return kind - lost
+    _need(len(x.shape) + (rows or 0) not in along)
+    return False
 
 
-_RULES: dict[str, Callable[[Node, dict[int, Kind]], Kind]] = {
-    **dict.fromkeys(("input", "param", "state", "number", "const", "arange", "random"), _leaf),
+_RULES: dict[str, Callable[[Node, set[int]], bool]] = {
+    **dict.fromkeys(("input", "param", "number", "state", "const", "arange"), lambda *_: False),
     **dict.fromkeys(REDUCTIONS, _reduction),
+    **dict.fromkeys(("transpose", "reshape"), _view),
+    **dict.fromkeys(("index", "gather"), _pick),
+    **dict.fromkeys(("set", "at"), _put),
     "matmul": _matmul,
-    "transpose": _transpose,
-    "reshape": _reshape,
-    "broadcast_to": _broadcast_to,
-    "index": _index,
-    "gather": _index,
-    "set": _put,
-    "at": _put,
     "concatenate": _concatenate,
     "call": _call,
 }

@@ -11,7 +11,7 @@ import pytest
 from layerkit import Array, Context, Layer, Param, Plan, Shape
 from layerkit.core.planning import plan_layers
 from layerkit.discovery.registry import REGISTRIES
-from layerkit.recording.costs import UNKNOWN, RowCosts, costs_of_layers, total
+from layerkit.recording.counting import UNKNOWN, RowCosts, costs_of_layers, total
 from layerkit.recording.record import record
 
 LAYERS: Any = REGISTRIES["layers"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from layerkit.recording.counting import Size, costs, feed_only, size_of
+from layerkit.recording.counting import Size, costs, feed_only
 from layerkit.recording.graph import Count
 from layerkit.recording.record import record
 from tests.unit.recording import written
@@ -18,10 +18,12 @@ def of(layer: Any, in_shape: tuple[int, ...], **more: Any) -> Any:
 
 
 def test_a_size_is_a_polynomial_in_the_rows() -> None:
-    assert size_of((3, 4)) == Size(12)
-    assert size_of((Count(2), 5)) == Size(0, 10)
-    assert size_of((Count(1, 1), Count(1), 2)) == Size(0, 2, 2)
-    assert Size(1, 2, 3).at(10) == 321
+    assert Size.of([(3, 4)]) == Size(12)
+    assert Size.of([(Count(2), 5)]) == Size(0, 10)
+    assert Size.of([(Count(1, 1), Count(1), 2)]) == Size(0, 2, 2)
+    assert Size.of([(), (Count(3, 2),), (Count(1), Count(1))]) == Size(3, 3, 1)
+    assert Size(1, 2).per_row == 2
+    assert Size(1, 2, 3).per_row is None
 
 
 def test_a_dense_layer() -> None:
