@@ -16,9 +16,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from layerkit.recording.graph import Node, Slice
+from layerkit.recording.graph import ALL, Node, Slice
 
-ALL = Slice(None, None, None)
 _REDUCED = {np.add: "sum", np.maximum: "max", np.minimum: "min", np.multiply: "prod"}
 
 ENTRY = "call_on_recording_arrays"

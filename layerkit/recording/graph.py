@@ -63,6 +63,9 @@ class Slice(NamedTuple):
     step: Any
 
 
+ALL = Slice(None, None, None)
+
+
 def at(value: Any, n: int) -> Any:
     """``value`` for ``n`` rows: counts become numbers, ``Slice``s slices, through tuples."""
     if isinstance(value, Count):
@@ -109,10 +112,23 @@ class Node:
         """The nodes among the arguments, in order."""
         return _nodes((*self.args, *self.kw.values()))
 
+    def renewed(self, new: Callable[[Node], Any], serial: int | None = None) -> Node:
+        """The same operation on the nodes that ``new`` gives for those among the arguments."""
+        kw = {k: substituted(v, new) for k, v in self.kw.items()}
+        rest = {k: getattr(self, k) for k in ("fn", "shape", "dtype", "value", "line")}
+        return Node(self.op, substituted(self.args, new), kw, **rest, serial=serial)
+
     def __repr__(self) -> str:
         """The operation with its arguments in short, for debugging."""
         shown = ", ".join(a.op if isinstance(a, Node) else repr(a) for a in self.args)
         return f"{self.op}({shown}) {self.shape}"
+
+
+def substituted(value: Any, new: Callable[[Node], Any]) -> Any:
+    """``value`` with ``new(node)`` for each node in it, through tuples."""
+    if isinstance(value, Node):
+        return new(value)
+    return tuple(substituted(v, new) for v in value) if type(value) is tuple else value
 
 
 def _nodes(values: Iterable[Any]) -> Iterator[Node]:
@@ -142,6 +158,12 @@ class Graph(NamedTuple):
         """All results, and the draws."""
         last = [] if self.dx is None else [self.dx]
         return [self.y, *self.state.values(), *self.grads.values(), *last, *self.draws]
+
+    def renewed(self, new: Callable[[Node], Node]) -> Graph:
+        """The graph of the nodes that ``new`` gives for these."""
+        grads, state = ({k: new(v) for k, v in g.items()} for g in (self.grads, self.state))
+        dx = None if self.dx is None else new(self.dx)
+        return Graph(new(self.y), dx, grads, state, tuple(map(new, self.draws)))
 
     def nodes(self) -> list[Node]:
         """All nodes that the results need, in the author's order."""

@@ -21,20 +21,10 @@ from layerkit.recording.unify import SIZES, unify
 class Recording:
     """What a layer, a loss or a rule computes, for any number of rows.
 
-    Layers of equal structure share one, so engines keep in ``forms`` what they make of it.
-
-    Parameters
-    ----------
-    graph
-        Simplified; see ``layerkit.recording.graph``.
-    dtype, training, keeps
-        Of the pass; without ``keeps`` the graph has no backprop.
-    in_shape, out_shape
-        Of one row.
-    params, state
-        Shapes by name.
-    forms
-        Memory of the engines, by keys of their own.
+    Layers of equal structure share one, so engines keep in ``forms`` what they make of it, by keys
+    of their own. ``dtype``, ``training`` and ``keeps`` are of the pass; without ``keeps`` the graph
+    has no backprop. ``in_shape`` and ``out_shape`` are of one row, ``params`` and ``state`` shapes
+    by name.
     """
 
     graph: Graph
@@ -65,24 +55,11 @@ def record(
     plan: Any = None,
     whole: int = 0,
 ) -> Recording:
-    """Record a layer.
+    """Record a layer of contract version 2 for rows of ``in_shape``; it is not changed.
 
-    Parameters
-    ----------
-    layer
-        Any layer of contract version 2; it is not changed.
-    in_shape
-        Shape of one row.
-    dtype
-        Of the pass.
-    training
-        Whether ``ctx.training``.
-    keeps
-        Whether backprop is recorded too.
-    plan
-        The layer's plan for such rows; asked for where None.
-    whole
-        If not 0, rows are whole numbers (int64) from 0 to ``whole`` - 1, without a gradient.
+    ``training`` is that of the pass, and with ``keeps`` backprop is recorded too. ``plan`` is the
+    layer's for such rows; it is asked for where None. If ``whole`` is not 0, rows are whole numbers
+    (int64) from 0 to ``whole`` - 1, without a gradient.
 
     Raises
     ------

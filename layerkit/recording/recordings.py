@@ -13,13 +13,7 @@ _NOT_STRUCTURE = SET_BY_MODEL | {"name"}
 
 
 class Recordings:
-    """Recordings by structure; may be used by several threads.
-
-    Parameters
-    ----------
-    dtype
-        Of all passes.
-    """
+    """Recordings by structure, for passes of ``dtype``; may be used by several threads."""
 
     def __init__(self, dtype: Any) -> None:
         self.dtype = dtype
@@ -27,26 +21,14 @@ class Recordings:
         self._held: list[Any] = []  # keys with identities in them stay true while these live
 
     def get(self, planned: PlannedLayer, *, training: bool, keeps: bool) -> Recording | NotRecorded:
-        """The recording of a layer, or why there is none; made on first use.
-
-        Parameters
-        ----------
-        planned
-            The layer with its plan.
-        training, keeps
-            Of the pass; without ``keeps`` there is no backprop.
-        """
+        """The recording of a layer, or why there is none; made on first use."""
         key = (structure_of(planned), training, keeps)
         found = self._known.get(key)
         if found is None:
             try:
+                layer, in_shape, plan = planned.layer, planned.in_shape, planned.plan
                 found = record(
-                    planned.layer,
-                    planned.in_shape,
-                    self.dtype,
-                    training=training,
-                    keeps=keeps,
-                    plan=planned.plan,
+                    layer, in_shape, self.dtype, training=training, keeps=keeps, plan=plan
                 )
             except NotRecorded as refusal:
                 # anew, since its traceback holds the arrays of the run

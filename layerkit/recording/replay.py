@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from layerkit.core.context import Array
-from layerkit.recording.graph import Graph, Node, at
+from layerkit.recording.graph import Graph, Node, at, substituted
 from layerkit.recording.record import Recording
 
 
@@ -32,51 +32,39 @@ def replay(
 ) -> Replayed:
     """Compute all results for ``n`` rows.
 
-    Parameters
-    ----------
-    recording
-        Or its graph.
-    inputs
-        Arrays by the names of the ``input`` leaves, numbers by those of the ``number`` leaves.
-    n
-        The number of rows.
-    params, state
-        The layer's arrays by name; read only.
-    rng
-        The stream that the draws come from; it moves as in the layer's own run.
+    ``inputs`` are arrays by the names of the ``input`` leaves, and numbers by those of the
+    ``number`` leaves; ``params`` and ``state`` the layer's arrays, which are read only. Draws come
+    from ``rng``, which moves as in the layer's own run.
     """
     graph = recording if isinstance(recording, Graph) else recording.graph
-    leaves = {
-        "input": inputs, "number": inputs, "param": params or {}, "state": state or {}
-    }  # fmt: skip
+    given = {"input": inputs, "number": inputs, "param": params or {}, "state": state or {}}
     values: dict[int, Any] = {}
 
     def value(arg: Any) -> Any:
-        if isinstance(arg, Node):
-            return values[id(arg)]
-        if type(arg) is tuple:
-            return tuple(map(value, arg))
-        return at(arg, n)
+        return at(substituted(arg, lambda node: values[id(node)]), n)
+
+    def computed(node: Node) -> Any:
+        if node.op in given:
+            return given[node.op][node.args[0]]
+        if node.op == "const":
+            shape = at(node.shape, n)
+            return (
+                node.value
+                if np.shape(node.value) == shape
+                else np.full(shape, node.value, node.dtype)
+            )
+        if node.op == "arange":
+            return np.arange(n, dtype=node.dtype)
+        fn, args, kw = node.fn, node.args, node.kw
+        if node.op == "random":
+            method, args, words, _ = args
+            fn, kw = getattr(rng, method), dict(words)
+        assert fn is not None  # noqa: S101  # only leaves have none
+        return fn(*value(args), **{k: value(v) for k, v in kw.items()})
 
     with np.errstate(all="ignore"):
         for node in graph.nodes():
-            if node.op in leaves:
-                made = leaves[node.op][node.args[0]]
-            elif node.op == "const":
-                shape = at(node.shape, n)
-                made = node.value
-                if np.shape(made) != shape:
-                    made = np.full(shape, made, node.dtype)
-            elif node.op == "arange":
-                made = np.arange(n, dtype=node.dtype)
-            elif node.op == "random":
-                method, args, words, _ = node.args
-                draw = getattr(rng, method)
-                made = draw(*value(args), **{k: value(v) for k, v in words})
-            else:
-                assert node.fn is not None  # noqa: S101  # only leaves have none
-                made = node.fn(*value(node.args), **{k: value(v) for k, v in node.kw.items()})
-            values[id(node)] = made
+            values[id(node)] = computed(node)
     return Replayed(
         value(graph.y),
         None if graph.dx is None else value(graph.dx),

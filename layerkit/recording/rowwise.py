@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from layerkit.recording.arrays import ALL
-from layerkit.recording.graph import REDUCTIONS, Count, Graph, N, Node, Slice, at
+from layerkit.recording.graph import ALL, REDUCTIONS, Count, Graph, N, Node, Slice, at
 
 
 class _MeetError(Exception):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -108,13 +109,6 @@ class _Context(Context):
     def __getattr__(self, name: str) -> Any:
         raise self._tape.refuse(f"ctx.{name} cannot be recorded: write allocating NumPy")
 
-    def part(self, name: str) -> Context:
-        """The context of a nested part."""
-        if name not in self._parts:
-            more = {"training": self.training, "rng": self._rng, "keeps": self.keeps}
-            self._parts[name] = _Context(self._tape, self.dtype, **more)
-        return self._parts[name]
-
 
 class _Stream:
     """Stands for a layer's random stream: each draw is a node, in order."""
@@ -195,11 +189,8 @@ def _check_defined(graph: Graph) -> None:
 
 def _line_of_error(error: Exception) -> str:
     """The author's innermost line in a traceback."""
-    line, place = "", error.__traceback__
-    while place is not None:
-        line = line_of(place.tb_frame, place.tb_lineno) or line
-        place = place.tb_next
-    return line
+    places = traceback.walk_tb(error.__traceback__)
+    return next(filter(None, [line_of(frame, number) for frame, number in places][::-1]), "")
 
 
 def _twin(part: Any) -> Any:

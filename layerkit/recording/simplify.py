@@ -11,45 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from layerkit.recording.arrays import ALL
-from layerkit.recording.graph import Graph, Node, Slice
+from layerkit.recording.graph import ALL, Graph, Node
 
 
 def simplify(graph: Graph) -> Graph:
     """An equal graph with as few nodes as the rules here find; ``graph`` stays as it is."""
     new: dict[int, Node] = {}
     known: dict[Any, Node] = {}
-
-    def renewed(arg: Any) -> Any:
-        if isinstance(arg, Node):
-            return new[id(arg)]
-        if type(arg) is tuple:
-            return tuple(map(renewed, arg))
-        return arg
-
     for node in graph.nodes():
-        made = Node(
-            node.op,
-            renewed(node.args),
-            {k: renewed(v) for k, v in node.kw.items()},
-            fn=node.fn,
-            shape=node.shape,
-            dtype=node.dtype,
-            value=node.value,
-            line=node.line,
-            serial=node.serial,
-        )
-        rule = _RULES.get(node.op)
-        if rule is not None:
+        made = node.renewed(lambda arg: new[id(arg)], node.serial)
+        if (rule := _RULES.get(node.op)) is not None:
             made = rule(made)
         new[id(node)] = known.setdefault(_key(made), made)  # draws have numbers: none is equal
-    return Graph(
-        renewed(graph.y),
-        None if graph.dx is None else renewed(graph.dx),
-        {k: renewed(v) for k, v in graph.grads.items()},
-        {k: renewed(v) for k, v in graph.state.items()},
-        renewed(graph.draws),
-    )
+    return graph.renewed(lambda node: new[id(node)])
 
 
 def _key(node: Node) -> Any:
@@ -77,22 +51,16 @@ def _like(node: Node, x: Any) -> bool:
     return isinstance(x, Node) and x.shape == node.shape and x.dtype == node.dtype
 
 
-def _neutral(number: float, *, left: bool = False) -> Callable[[Node], Node]:
-    """A rule: x op number is x; with ``left``, also number op x.
+_NEUTRAL = {"multiply": 1, "divide": 1, "subtract": 0}
+"""x op number is x; not so x + 0, since -0.0 + 0 is 0.0, nor x - -0.0."""
 
-    Adding 0 is no such operation, since -0.0 + 0 is 0.0, nor is taking away -0.0.
-    """
 
-    def is_number(y: Any) -> bool:
-        return type(y) in (int, float) and y == number and not np.signbit(y)
-
-    def rule(node: Node) -> Node:
-        x, y = node.args
-        if left and is_number(x):
-            x, y = y, x
-        return x if is_number(y) and _like(node, x) else node
-
-    return rule
+def _neutral(node: Node) -> Node:
+    x, y = node.args
+    if node.op == "multiply" and not isinstance(x, Node):
+        x, y = y, x
+    same = type(y) in (int, float) and y == _NEUTRAL[node.op] and not np.signbit(y)
+    return x if same and _like(node, x) else node
 
 
 def _unchanged(node: Node) -> Node:
@@ -118,29 +86,18 @@ def _reshape(node: Node) -> Node:
     return _unchanged(node)
 
 
-def _index(node: Node) -> Node:
-    """x[:, :] is x."""
-    x, keys = node.args
-    return x if all(isinstance(k, Slice) and k == ALL for k in keys) else node
-
-
-def _set(node: Node) -> Node:
-    """All of x replaced is what replaces it."""
-    _, keys, value = node.args
-    whole = all(isinstance(k, Slice) and k == ALL for k in keys)
-    return value if whole and _like(node, value) else node
+def _whole(node: Node) -> Node:
+    """x[:, :] is x, and all of x replaced is what replaces it."""
+    x, keys, *value = node.args
+    left = value[0] if value else x
+    return left if all(key == ALL for key in keys) and _like(node, left) else node
 
 
 _RULES: dict[str, Callable[[Node], Node]] = {
-    "multiply": _neutral(1, left=True),
-    "divide": _neutral(1),
-    "subtract": _neutral(0),
-    "copy": _unchanged,
-    "astype": _unchanged,
-    "broadcast_to": _unchanged,
-    "positive": _unchanged,
+    **dict.fromkeys(_NEUTRAL, _neutral),
+    **dict.fromkeys(("copy", "astype", "broadcast_to", "positive"), _unchanged),
     "transpose": _transpose,
     "reshape": _reshape,
-    "index": _index,
-    "set": _set,
+    "index": _whole,
+    "set": _whole,
 }

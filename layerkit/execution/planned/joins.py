@@ -26,18 +26,7 @@ import numpy as np
 from layerkit.core.context import Array, Shape
 from layerkit.core.layer import Plan
 from layerkit.core.planning import views_of
-from layerkit.recording.graph import LEAVES, VIEWS, Graph, Node, Slice, readers
-
-ALL = Slice(None, None, None)
-_FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "matmul": np.matmul,
-    "add": np.add,
-    "divide": np.divide,
-    "sum": np.add.reduce,
-    "concatenate": np.concatenate,
-    "transpose": np.transpose,
-    "index": operator.getitem,
-}
+from layerkit.recording.graph import ALL, LEAVES, VIEWS, Graph, Node, Slice, readers
 
 
 class Layout:
@@ -90,49 +79,39 @@ def address(array: Array) -> int:
 
 def made(op: str, args: tuple[Any, ...], shape: tuple[Any, ...], like: Node, **kw: Any) -> Node:
     """A node with the dtype and the line of ``like``."""
-    return Node(op, args, kw, fn=_FUNCTIONS.get(op), shape=shape, dtype=like.dtype, line=like.line)
+    own: dict[str, Any] = {"sum": np.add.reduce, "index": operator.getitem}
+    fn = own.get(op, getattr(np, op, None))
+    return Node(op, args, kw, fn=fn, shape=shape, dtype=like.dtype, line=like.line)
 
 
 class Rewriting:
-    """A graph made again, node by node in its order; ``new`` holds the new node of each old one."""
+    """A graph made again, node by node in its order; ``new`` holds the new node of each old one.
+
+    ``joined`` are gradients that come first, in place of those that have no new node.
+    """
 
     def __init__(self, graph: Graph) -> None:
         self.graph, self.nodes = graph, graph.nodes()
         self.readers = readers(self.nodes)
         self.ends = Counter(id(node) for node in graph.outputs())
         self.new: dict[int, Node] = {}
+        self.joined: dict[str, Node] = {}
 
     def run(self) -> Graph:
         """The graph of the new nodes."""
         for node in self.nodes:
             self.visit(node)
-        old, get = self.graph, self.get
-        state = {name: get(node) for name, node in old.state.items()}
-        return Graph(get(old.y), get(old.dx), self.grads(), state, get(old.draws))
-
-    def grads(self) -> dict[str, Node]:
-        """The new gradients."""
-        return {name: self.get(node) for name, node in self.graph.grads.items()}
+        grads = {k: v for k, v in self.graph.grads.items() if id(v) in self.new}
+        graph = self.graph._replace(grads=grads).renewed(self.get)
+        return graph._replace(grads=self.joined | dict(graph.grads))
 
     def visit(self, node: Node) -> None:
         """Make what stands for ``node``, by default the same operation on the new nodes."""
-        kw = {name: self.get(value) for name, value in node.kw.items()}
-        self.new[id(node)] = Node(
-            node.op,
-            self.get(node.args),
-            kw,
-            fn=node.fn,
-            shape=node.shape,
-            dtype=node.dtype,
-            value=node.value,
-            line=node.line,
-        )
+        self.new[id(node)] = node.renewed(self.get)
 
-    def get(self, value: Any) -> Any:
-        """``value`` with new nodes for old ones, through tuples."""
-        if isinstance(value, Node):
-            return self.new[id(value)]
-        return tuple(map(self.get, value)) if type(value) is tuple else value
+    def get(self, node: Node) -> Node:
+        """The new node for an old one."""
+        return self.new[id(node)]
 
     def inner(self, node: Node) -> bool:
         """Whether ``node`` is read once and no result."""
@@ -156,7 +135,6 @@ class _Joining(Rewriting):
         self.layout = layout
         self.where = {id(node): i for i, node in enumerate(self.nodes)}
         self.instead: dict[int, Callable[[], None] | None] = {}
-        self.joined: dict[str, Node] = {}  # gradients
         self.owners: dict[int, tuple[int, ...]] = {}  # of each part d1: the ids of its [d1 d2]
         self.wholes: dict[tuple[int, ...], Node] = {}
         self._find_products()
@@ -170,11 +148,6 @@ class _Joining(Rewriting):
             super().visit(node)
         elif (make := self.instead[id(node)]) is not None:
             make()
-
-    def grads(self) -> dict[str, Node]:
-        """Those of joined parameters first."""
-        old = self.graph.grads
-        return self.joined | {k: self.new[id(v)] for k, v in old.items() if id(v) in self.new}
 
     def _runs(self, found: dict[str, Node]) -> Iterator[tuple[tuple[str, ...], list[Node]]]:
         """Neighbouring parameters among those of ``found``, each with its node."""
@@ -351,7 +324,9 @@ class _Joining(Rewriting):
         key = tuple(map(id, parts))
         if key not in self.wholes:
             shape = (parts[0].shape[0], sum(part.shape[1] for part in parts))
-            self.wholes[key] = made("concatenate", (self.get(tuple(parts)), 1), shape, parts[0])
+            self.wholes[key] = made(
+                "concatenate", (tuple(map(self.get, parts)), 1), shape, parts[0]
+            )
         return self.wholes[key]
 
     def _param(self, run: tuple[str, ...], like: Node) -> Node:

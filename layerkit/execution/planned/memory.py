@@ -18,8 +18,8 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from layerkit.execution.planned.joins import ALL, Rewriting, made
-from layerkit.recording.graph import LEAVES, VIEWS, Count, Graph, Node, Slice, at, in_order
+from layerkit.execution.planned.joins import Rewriting, made
+from layerkit.recording.graph import ALL, LEAVES, VIEWS, Count, Graph, Node, Slice, at, in_order
 
 GIVEN = LEAVES - {"random"}
 """Operations whose values lie somewhere already."""
