@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -73,30 +73,27 @@ class Trials:
 
         Tries every form that has not been tried for this number of rows.
         """
-        rows, passed, faults = len(x), self._passed, {}
+        rows, faults = len(x), {}
         while True:
             chosen = [self._first(p, recorded, engines, rows) for p, recorded in layers]
-            new: dict[int, Engine] = {}
-            keys = set()
+            new: dict[int, tuple[object, ...]] = {}
             for i, ((_, recorded), engine) in enumerate(zip(layers, chosen, strict=True)):
                 key = recorded, engine, keeps, wants_dx or i > 0, rows
-                if engine is not None and key not in passed and key not in keys:
-                    new[i] = engine
-                    keys.add(key)
+                if engine is not None and key not in self._passed and key not in new.values():
+                    new[i] = key
             if not new:
                 break
-            trial, given = _Trial(network, keeps=keeps), x
+            given = x
             for i, (p, recorded) in enumerate(layers[: max(new) + 1]):
                 stream, inner = streams.get(p.name), wants_dx or i > 0
-                engine = new.get(i)
-                if engine is not None:
-                    fault = trial.fault(p, recorded, engine, given, stream, wants_dx=inner)
-                    if fault:
+                trial = _Trial(p, network.dtype, stream, keeps=keeps, wants_dx=inner)
+                if i in new and (engine := chosen[i]) is not None:
+                    if fault := trial.fault(engine, recorded, given):
                         faults[recorded] = fault
                         self._fail(layers, recorded, engine, rows)
                         break  # its neighbours may be cut differently now
-                    passed.add((recorded, engine, keeps, inner, rows))
-                given = trial.eager(p, given, stream)
+                    self._passed.add(new[i])
+                given = trial.eager(given)
         self._remark(layers, chosen, faults, rows)
         return chosen
 
@@ -109,21 +106,18 @@ class Trials:
     ) -> None:
         """Say how the layers run whose first form failed."""
         for recorded, fault in faults.items():
-            names = [p.name for p, other in layers if other is recorded]
-            engine = next(
-                e for e, (_, other) in zip(chosen, layers, strict=True) if other is recorded
-            )
+            own = [i for i, (_, other) in enumerate(layers) if other is recorded]
+            names, engine = [layers[i][0].name for i in own], chosen[own[0]]
             how = "as written" if engine is None else f"in the {engine.type_name} form"
-            self.remarks.append(
-                f"{', '.join(names)}: batches of {counted(rows, 'row')} run {how}: {fault}"
-            )
+            batches = f"batches of {counted(rows, 'row')}"
+            self.remarks.append(f"{', '.join(names)}: {batches} run {how}: {fault}")
 
     def _first(
         self, p: PlannedLayer, recorded: Recording, engines: Sequence[Engine], rows: int
     ) -> Engine | None:
-        mode = "training" if recorded.training else "inference"
+        """The first engine whose form has not failed."""
         for engine in engines:
-            failed = (p.name, engine.type_name, mode, rows) in self.failed
+            failed = _failure(p, recorded, engine, rows) in self.failed
             if not failed and not engine.refuses(recorded, p):
                 return engine
         return None
@@ -131,9 +125,7 @@ class Trials:
     def _fail(
         self, layers: Sequence[RecordedLayer], recorded: Recording, engine: Engine, rows: int
     ) -> None:
-        mode = "training" if recorded.training else "inference"
-        names = [p.name for p, other in layers if other is recorded]
-        self.failed |= {(name, engine.type_name, mode, rows) for name in names}
+        self.failed |= {_failure(p, r, engine, rows) for p, r in layers if r is recorded}
 
     def row_failed(self, engine: Engine) -> bool:
         """Whether the engine's form for a single row failed."""
@@ -141,10 +133,11 @@ class Trials:
 
     def row(self, network: Network, engine: Engine, link: Link, x: Array, given: Array) -> bool:
         """Whether the predictions ``given`` of the row x are what the layers as written give."""
-        expected, trial = x.copy(), _Trial(network, keeps=False)
+        expected = x.copy()
         with single_blas():
             for p in network.planned:
-                expected = trial.eager(p, expected, None)
+                trial = _Trial(p, network.dtype, None, keeps=False, wants_dx=False)
+                expected = trial.eager(expected)
         agrees = not self.row_failed(engine) and close(given, apply_link(link, expected))
         if not agrees:
             self.failed.add(("", engine.type_name, "row", 1))
@@ -172,6 +165,10 @@ class Trials:
         return agrees
 
 
+def _failure(p: PlannedLayer, recorded: Recording, engine: Engine, rows: int) -> Failure:
+    return p.name, engine.type_name, "training" if recorded.training else "inference", rows
+
+
 def _malformed(saved: object) -> SpecError:
     return SpecError(
         f"expected failed forms [layer, engine, mode, rows], got {quoted(saved)}",
@@ -185,94 +182,84 @@ def trials_of(network: Network) -> Trials:
     return found
 
 
-class _Trial:
-    """Runs layers of ``network`` alone, each on copies of what it has."""
+class _Trial(NamedTuple):
+    """Runs one layer alone, on copies of what it has."""
 
-    def __init__(self, network: Network, *, keeps: bool) -> None:
-        self.dtype, self.keeps = network.dtype, keeps
+    p: PlannedLayer
+    dtype: np.dtype[Any]
+    stream: np.random.Generator | None
+    keeps: bool
+    wants_dx: bool
 
-    def eager(self, p: PlannedLayer, x: Array, stream: np.random.Generator | None) -> Array:
+    def eager(self, x: Array) -> Array:
         """The output of the method as written."""
-        alone = _alone(p, self.dtype)
-        streams = {} if stream is None else {p.name: copy.deepcopy(stream)}
-        contexts = alone.contexts(training=self.keeps, keeps=False, streams=streams)
-        return alone.feed(x, contexts)
+        y: Array = self._results(x, back=False)["y"]
+        return y
 
-    def fault(
-        self,
-        p: PlannedLayer,
-        recorded: Recording,
-        engine: Engine,
-        x: Array,
-        stream: np.random.Generator | None,
-        *,
-        wants_dx: bool,
-    ) -> str:
+    def fault(self, engine: Engine, recorded: Recording, x: Array) -> str:
         """How the form differs from the methods as written; empty if it does not.
 
         Where a number lies at a kink (relu at 0), rounding decides between two right slopes. So a
         form that differs once must agree twice on rows that are a little longer and shorter. And
         where no number of a result is finite there is nothing to compare: other rows decide.
         """
-
-        def once(rows: Array) -> tuple[str, bool]:
-            """What differs, and whether other rows should decide."""
-            try:
-                expected = self._methods(p, rows, stream, wants_dx=wants_dx)
-            except Exception:  # noqa: BLE001  # the run as written names what is wrong
-                return "feed or backprop raises an exception", False
-            try:
-                given = self._form(p, recorded, engine, rows, stream, wants_dx=wants_dx)
-            except Exception as error:  # noqa: BLE001  # the layer runs as it is written
-                raised = f"{type(error).__name__}: {error}"
-                return f"the {engine.type_name} form raised {raised}", False
-            differs = _difference(given, expected)
-            if differs:
-                fault = (
-                    f"the {engine.type_name} form gives another {differs} than feed and backprop "
-                    "as written, which depend on something that is not recorded, such as the "
-                    "number of rows"
-                )
-                return fault, True
-            blind = _blind(expected)
-            return blind and f"no number of its {blind} is finite", bool(blind)
-
-        fault, again = once(x)
-        if not again or x.dtype.kind != "f":
+        fault, others = self._compared(engine, recorded, x)
+        if not others or x.dtype.kind != "f":
             return fault
-        others = [_normal(x)] if fault.startswith("no number") else _others(x)
-        return next(filter(None, (once(rows)[0] for rows in others)), "")
+        return next(filter(None, (self._compared(engine, recorded, o)[0] for o in others)), "")
 
-    def _methods(self, p: PlannedLayer, x: Array, stream: Any, *, wants_dx: bool) -> dict[str, Any]:
-        alone, stream = _alone(p, self.dtype), copy.deepcopy(stream)
-        streams = {} if stream is None else {p.name: stream}
-        training = self.keeps
-        contexts = alone.contexts(
-            training=training, keeps=self.keeps, streams=streams, wants_dx=wants_dx
-        )
-        y = alone.feed(x, contexts)
-        back = partial(alone.backprop, contexts=contexts) if self.keeps else None
-        return _results(alone, y, back, stream, wants_dx=wants_dx)
+    def _compared(self, engine: Engine, recorded: Recording, x: Array) -> tuple[str, list[Array]]:
+        """What differs, and other rows that should decide."""
+        try:
+            expected = self._results(x, back=self.keeps)
+        except Exception:  # noqa: BLE001  # the run as written names what is wrong
+            return "feed or backprop raises an exception", []
+        try:
+            given = self._results(x, engine, recorded, back=self.keeps)
+        except Exception as error:  # noqa: BLE001  # the layer runs as it is written
+            return f"the {engine.type_name} form raised {type(error).__name__}: {error}", []
+        if differs := _difference(given, expected):
+            fault = (
+                f"the {engine.type_name} form gives another {differs} than feed and backprop "
+                "as written, which depend on something that is not recorded, such as the "
+                "number of rows"
+            )
+            return fault, [x * x.dtype.type(factor) for factor in _OTHERWISE]
+        if blind := _blind(expected):
+            return f"no number of its {blind} is finite", [_normal(x)]
+        return "", []
 
-    def _form(
-        self,
-        p: PlannedLayer,
-        recorded: Recording,
-        engine: Engine,
-        x: Array,
-        stream: Any,
-        *,
-        wants_dx: bool,
+    def _results(
+        self, x: Array, engine: Engine | None = None, recorded: Any = None, *, back: bool
     ) -> dict[str, Any]:
-        alone, stream = _alone(p, self.dtype), copy.deepcopy(stream)
-        stage = engine.stage(
-            alone, [(alone.planned[0], recorded)], keeps=self.keeps, wants_dx=wants_dx
-        )
-        stage.streams = {} if stream is None else {p.name: stream}
+        """Everything that a pass gives, by name: of the engine's form, or as written."""
+        p, stream = self.p, copy.deepcopy(self.stream)
+        alone = _alone(p, self.dtype)
+        layer = alone.planned[0].layer
+        streams = {} if stream is None else {p.name: stream}
+        feed: Callable[[Array], Array]
+        backprop: Callable[[Array], Array]
+        if engine is None:
+            contexts = alone.contexts(
+                training=self.keeps, keeps=back, streams=streams, wants_dx=self.wants_dx
+            )
+            feed, backprop = (partial(f, contexts=contexts) for f in (alone.feed, alone.backprop))
+        else:
+            members = [(alone.planned[0], recorded)]
+            stage = engine.stage(alone, members, keeps=self.keeps, wants_dx=self.wants_dx)
+            stage.streams = streams
+            feed, backprop = stage.feed, stage.backprop
         with np.errstate(all="ignore"):
-            y = stage.feed(x)
-            back = stage.backprop if self.keeps else None
-            return _results(alone, y, back, stream, wants_dx=wants_dx)
+            found: dict[str, Any] = {"y": np.array(feed(x))}
+            found |= {f"state {name}": array.copy() for name, array in layer.state.items()}
+            if back:
+                found["dy"] = dy = _normal(found["y"])
+                dx = backprop(dy)
+                found |= {f"grad {name}": array.copy() for name, array in layer.grads.items()}
+                found |= {"dx": np.array(dx)} if self.wants_dx else {}
+        if stream is not None:
+            found["stream"] = stream.bit_generator.state
+        return found
 
 
 def _alone(p: PlannedLayer, dtype: np.dtype[Any]) -> Network:
@@ -289,31 +276,6 @@ def _alone(p: PlannedLayer, dtype: np.dtype[Any]) -> Network:
     return alone
 
 
-def _results(
-    alone: Network,
-    y: Array,
-    backprop: Callable[[Array], Array] | None,
-    stream: Any,
-    *,
-    wants_dx: bool,
-) -> dict[str, Any]:
-    """Everything that a pass gives, by name; gradients are judged together with dL/dx."""
-    layer = alone.planned[0].layer
-    found: dict[str, Any] = {"y": np.array(y)}
-    found |= {f"state {name}": array.copy() for name, array in layer.state.items()}
-    if backprop is not None:
-        rng = np.random.default_rng(len(y))
-        dy = rng.standard_normal(y.shape).astype(y.dtype)
-        dx = backprop(dy)
-        found["dy"] = dy
-        found |= {f"grad {name}": array.copy() for name, array in layer.grads.items()}
-        if wants_dx:
-            found["dx"] = np.array(dx)
-    if stream is not None:
-        found["stream"] = stream.bit_generator.state
-    return found
-
-
 def _normal(x: Array) -> Array:
     """Rows of the same shape, all of them finite."""
     return np.random.default_rng(len(x)).standard_normal(x.shape).astype(x.dtype)
@@ -325,11 +287,6 @@ def _blind(expected: Mapping[str, Any]) -> str:
         if isinstance(value, np.ndarray) and value.size and not np.isfinite(value).any():
             return name
     return ""
-
-
-def _others(x: Array) -> list[Array]:
-    """The rows a little longer and a little shorter."""
-    return [x * x.dtype.type(factor) for factor in _OTHERWISE]
 
 
 def _difference(given: Mapping[str, Any], expected: Mapping[str, Any]) -> str:
