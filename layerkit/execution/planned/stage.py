@@ -12,7 +12,8 @@ equal to the bit, whatever the number of threads.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,7 +25,6 @@ from layerkit.errors import LayerkitError
 from layerkit.execution.planned.arrays import Arrays
 from layerkit.execution.planned.joins import Layout, join
 from layerkit.execution.planned.memory import (
-    Sizes,
     features_first,
     is_elementwise,
     place,
@@ -38,6 +38,8 @@ from layerkit.recording.record import Recording
 
 _SIZES = 4
 """Numbers of rows for which a stage stays bound."""
+_KEPT = 32
+"""Numbers of rows for which a template keeps its programs."""
 
 Members = Sequence[tuple[PlannedLayer, Recording]]
 """Layers, each with the recording of its structure."""
@@ -56,7 +58,8 @@ class Template:
         self.forward, self.backward = split(self.graph)
         kernels = [[n] for n in self.forward], [[n] for n in self.backward]
         self.places = place(*kernels, self.graph, keeps=keeps, alone=layout is None)
-        self._known: dict[Any, Any] = {}
+        self.sizes = lru_cache(_KEPT)(self.places.layout)
+        self.programs = lru_cache(_KEPT)(self._programs)
 
     @classmethod
     def of(
@@ -69,30 +72,15 @@ class Template:
         found: Template = recording.forms[key]
         return found
 
-    def sizes(self, n: int) -> Sizes:
-        """Sizes of the memory for ``n`` rows."""
-        sizes: Sizes = self._keep(n, lambda: self.places.layout(n))
-        return sizes
-
-    def programs(self, n: int, loose: frozenset[str], *, row: bool) -> tuple[Program, Program]:
+    def _programs(
+        self, n: int, loose: frozenset[str], *, row: bool = False
+    ) -> tuple[Program, Program]:
         """Feed and backprop for ``n`` rows; the inputs in ``loose`` differ from call to call."""
-
-        def written(nodes: list[Node], state: Mapping[str, Node]) -> Program:
-            return Writer(nodes, self.places, n, self.inputs, loose, row=row).program(state)
-
-        both: tuple[Program, Program] = self._keep(
-            (n, loose, row),
-            lambda: (written(self.forward, self.graph.state), written(self.backward, {})),
+        forward, backward = (
+            Writer(nodes, self.places, n, self.inputs, loose, row=row)
+            for nodes in (self.forward, self.backward)
         )
-        return both
-
-    def _keep(self, key: Any, make: Callable[[], Any]) -> Any:
-        found = self._known.get(key)  # other threads may use and clear it
-        if found is None:
-            if len(self._known) >= 8 * _SIZES:
-                self._known.clear()
-            found = self._known[key] = make()
-        return found
+        return forward.program(self.graph.state), backward.program({})
 
 
 class _Bound(NamedTuple):
@@ -206,23 +194,9 @@ class _Planned:
 class PlannedStage(_Planned):
     """Consecutive recorded layers of ``network`` as planned NumPy, for one thread.
 
-    Parameters
-    ----------
-    network
-        Its vectors of parameters and gradients stay where they are.
-    members
-        The layers, each with the recording of its structure.
-    keeps
-        Whether backprop can follow feed.
-    wants_dx
-        Whether dx of the first layer is computed.
-    row
-        For ``PlannedRow``.
-
-    Attributes
-    ----------
-    streams
-        By layer name, the random streams of layers that draw; set before a pass.
+    The network's vectors of parameters and gradients stay where they are. With ``keeps`` backprop
+    can follow feed, with ``wants_dx`` it computes dx of the first layer; ``row`` is for
+    ``PlannedRow``. ``streams`` are set before a pass.
     """
 
     def __init__(
