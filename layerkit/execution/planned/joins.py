@@ -248,40 +248,42 @@ class _Joining(Rewriting):
             for term in terms:
                 if self.inner(term) and _is_back(term):
                     found.setdefault(term.args[1].args[0].args[0], term)
-            groups = [
-                group for group in self._runs(found) if self._take([d.args[0] for d in group[1]])
-            ]
-            if groups:
-                self._join_sum(root, terms, additions, groups)
+            runs = {
+                run: members
+                for run, members in self._runs(found)
+                if self._take([d.args[0] for d in members])
+            }
+            if runs:
+                self._join_sum(root, terms, additions, runs)
 
     def _join_sum(
         self,
         root: Node,
         terms: list[Node],
         additions: list[Node],
-        groups: list[tuple[tuple[str, ...], list[Node]]],
+        runs: dict[tuple[str, ...], list[Node]],
     ) -> None:
-        run_of = {id(node): run for run, members in groups for node in members}
-        members_of = dict(groups)
+        run_of = {id(node): run for run, members in runs.items() for node in members}
+
+        def product(run: tuple[str, ...], term: Node) -> Node:
+            W = self._param(run, term)
+            turned = made("transpose", (W, (1, 0)), W.shape[::-1], W)
+            d = self._whole([node.args[0] for node in runs[run]])
+            return made("matmul", (d, turned), term.shape, term)
 
         def make() -> None:
-            """One product for each group, where its first term stood."""
-            found: dict[Any, Node] = {}
+            """One product for each run, where its first term stood."""
+            todo, total = dict(runs), None
             for term in terms:
                 run = run_of.get(id(term))
-                if run is None:
-                    found[id(term), len(found)] = self.get(term)
-                elif run not in found:
-                    W = self._param(run, term)
-                    turned = made("transpose", (W, (1, 0)), W.shape[::-1], W)
-                    d = self._whole([node.args[0] for node in members_of[run]])
-                    found[run] = made("matmul", (d, turned), term.shape, term)
-            total, *rest = found.values()
-            for term in rest:
-                total = made("add", (total, term), root.shape, root)
+                if run is not None and todo.pop(run, None) is None:
+                    continue
+                new = self.get(term) if run is None else product(run, term)
+                total = new if total is None else made("add", (total, new), root.shape, root)
+            assert total is not None  # noqa: S101  # there are terms
             self.new[id(root)] = total
 
-        joined = [node for _, members in groups for node in members]
+        joined = [node for members in runs.values() for node in members]
         self._replace([*additions, *joined], make, root)
 
     def _terms(self, root: Node) -> tuple[list[Node], list[Node]]:
@@ -291,11 +293,9 @@ class _Joining(Rewriting):
         todo = [root]
         while todo:
             node = todo.pop()
-            if node is root or self._is_term(node):
-                additions.append(node)
-                todo.extend(reversed(node.args))
-            else:
-                terms.append(node)
+            inner = node is root or self._is_term(node)
+            (additions if inner else terms).append(node)
+            todo += node.args[::-1] if inner else ()
         return terms, additions
 
     def _is_term(self, node: Node) -> bool:

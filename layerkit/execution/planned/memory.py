@@ -121,11 +121,8 @@ def prepare(graph: Graph, *, keeps: bool, wants_dx: bool) -> Graph:
     """
     if not keeps:
         draws = tuple(node for node in graph.draws if node.serial < _boundary(graph))
-        graph = _Dividing(graph._replace(dx=None, grads={}, draws=draws)).run()
-    elif not wants_dx:
-        graph = graph._replace(dx=None)
-    if graph.state:
-        graph = _Copying(graph).run()
+        graph = graph._replace(grads={}, draws=draws)
+    graph = _Preparing(graph if keeps and wants_dx else graph._replace(dx=None), keeps).run()
     nodes, begin = graph.nodes(), _boundary(graph)
     taken: set[int] = set()
 
@@ -146,21 +143,22 @@ def prepare(graph: Graph, *, keeps: bool, wants_dx: bool) -> Graph:
     return Graph(y, dx, grads, state, graph.draws)
 
 
-class _Copying(Rewriting):
-    """Puts a copy, made by feed, in the place of each state that feed writes at its end."""
+class _Preparing(Rewriting):
+    """Puts a copy, made by feed, in the place of each state that feed writes at its end.
+
+    For inference, b / a stands for (1 / a) b where nothing else needs 1 / a: one step less.
+    """
+
+    def __init__(self, graph: Graph, keeps: bool) -> None:
+        super().__init__(graph)
+        self.keeps = keeps
 
     def visit(self, node: Node) -> None:
         super().visit(node)
         if node.op == "state" and node.args[0] in self.graph.state:
             self.new[id(node)] = made("snapshot", (self.new[id(node)],), node.shape, node)
-
-
-class _Dividing(Rewriting):
-    """Writes b / a for (1 / a) b where nothing else needs 1 / a: one step less, for inference."""
-
-    def visit(self, node: Node) -> None:
-        super().visit(node)
-        for inverse, b in (node.args, node.args[::-1]) if node.op == "multiply" else ():
+        divides = node.op == "multiply" and not self.keeps
+        for inverse, b in (node.args, node.args[::-1]) if divides else ():
             if self._is_inverse(inverse, node) and isinstance(b, Node) and b.dtype == node.dtype:
                 args = self.get(b), self.get(inverse.args[1])
                 self.new[id(node)] = made("divide", args, node.shape, node)
@@ -210,11 +208,9 @@ def _products_together(nodes: list[Node]) -> list[Node]:
     for node in nodes:
         if node.op == "matmul" and id(node) not in read:
             waiting.append(node)
-            continue
-        if node.op == "matmul":
-            ordered += waiting
-            waiting = []
-        ordered.append(node)
+        else:
+            ordered += [*waiting, node] if node.op == "matmul" else [node]
+            waiting = [] if node.op == "matmul" else waiting
     return ordered + waiting
 
 
