@@ -25,14 +25,10 @@ ENTRY = "call_on_recording_arrays"
 
 
 class NotRecorded(Exception):  # noqa: N818  # an outcome, not a mistake
-    """A layer cannot be recorded; it runs as it is written.
+    """A layer cannot be recorded, and runs as it is written.
 
-    Parameters
-    ----------
-    reason
-        What the author wrote, and what could be written instead.
-    line
-        Where, "file:line", or "".
+    ``reason`` is what the author wrote, and what could be written instead; ``line`` is where,
+    "file:line", or "".
     """
 
     def __init__(self, reason: str, line: str = "") -> None:
@@ -102,26 +98,21 @@ def _python_operator(name: str, fn: Callable[..., Any], *, swapped: bool) -> Any
 
     def method(self: RecordedNumber, other: Any) -> Any:
         args = (other, self) if swapped else (self, other)
-        if type(other) in (RecordedNumber, int, float, bool):
-            value = fn(*(a.value if type(a) is RecordedNumber else a for a in args))
-            nodes = tuple(a.node if type(a) is RecordedNumber else a for a in args)
-            return RecordedNumber(self.tape, Node(name, nodes, fn=fn, line=author_line()), value)
-        return getattr(np, name)(*args)
+        if type(other) not in (RecordedNumber, int, float, bool):
+            return getattr(np, name)(*args)
+        values, nodes = zip(*(lower(self.tape, arg) for arg in args), strict=True)
+        node = Node(name, nodes, fn=fn, line=author_line())
+        return RecordedNumber(self.tape, node, fn(*values))
 
     return method
 
 
-for _name, _fn, _short in (
-    ("add", operator.add, "add"),
-    ("subtract", operator.sub, "sub"),
-    ("multiply", operator.mul, "mul"),
-    ("divide", operator.truediv, "truediv"),
-    ("floor_divide", operator.floordiv, "floordiv"),
-    ("remainder", operator.mod, "mod"),
-    ("power", operator.pow, "pow"),
-):
-    setattr(RecordedNumber, f"__{_short}__", _python_operator(_name, _fn, swapped=False))
-    setattr(RecordedNumber, f"__r{_short}__", _python_operator(_name, _fn, swapped=True))
+_SHORT = "add", "sub", "mul", "truediv", "floordiv", "mod", "pow"
+_NAMES = "add", "subtract", "multiply", "divide", "floor_divide", "remainder", "power"
+for _short, _name in zip(_SHORT, _NAMES, strict=True):
+    for _swapped in (False, True):
+        _method = _python_operator(_name, getattr(operator, _short), swapped=_swapped)
+        setattr(RecordedNumber, f"__{'r' * _swapped}{_short}__", _method)
 setattr(RecordedNumber, "__neg__", lambda self: self * -1)  # noqa: B010  # beside the others
 
 
@@ -129,11 +120,11 @@ class RecordedArray(np.lib.mixins.NDArrayOperatorsMixin):
     """An array and the node that computes it.
 
     Of a view, ``base`` is the array that it shows, ``derive`` how (operation, function, further
-    arguments; None where only NumPy knows whether it is a view or a copy), and ``seen`` the
-    ``version`` of the base when it was last looked at.
+    arguments; None where only NumPy knows whether it is a view or a copy), and ``seen`` the node of
+    the base when it was last looked at.
     """
 
-    __slots__ = ("base", "derive", "frozen", "node", "seen", "tape", "value", "version")
+    __slots__ = ("base", "derive", "frozen", "node", "seen", "tape", "value")
     __array_priority__ = 1000
 
     def __init__(self, tape: Tape, node: Node, value: Any, *, frozen: bool = False) -> None:
@@ -143,7 +134,7 @@ class RecordedArray(np.lib.mixins.NDArrayOperatorsMixin):
         self.tape, self.node, self.value, self.frozen = tape, node, value, frozen
         self.base: RecordedArray | None = None
         self.derive: tuple[str, Any, tuple[Any, ...]] | None = None
-        self.version = self.seen = 0
+        self.seen: Node | None = None
 
     # For isinstance in the author's code; NumPy and this module ask for the type.
     __class__ = property(lambda _: np.ndarray)
@@ -185,8 +176,8 @@ class RecordedArray(np.lib.mixins.NDArrayOperatorsMixin):
         if (
             recorded(value)
             and value.base is self
-            and value.seen == self.version
-            and (value.derive == ("index", operator.getitem, (keys,)))
+            and value.seen is self.node
+            and value.derive == ("index", operator.getitem, (keys,))
         ):
             return  # y[k] += v: it was written through the view
         whole = all(isinstance(k, Slice) and k == ALL for k in keys)
@@ -272,7 +263,7 @@ def note(
 def view(x: RecordedArray, op: str, fn: Callable[..., Any], *args: Any) -> RecordedArray:
     """Note an operation whose result is a view of ``x``; a reshape may also be a copy."""
     made = note(x.tape, op, fn, (x, *args))
-    made.base, made.seen = x, x.version
+    made.base, made.seen = x, x.node
     made.derive = None if op == "reshape" else (op, fn, args)
     return made
 
@@ -369,9 +360,8 @@ def become(target: RecordedArray, made: Any) -> RecordedArray:
             become(target.base, np.transpose(made, np.argsort(args[0]).tolist()))
         else:  # where it is a copy, NumPy leaves the base as it was
             raise tape.refuse(f"writes into the result of np.{op}: write y = y + ... instead")
-        target.seen = target.base.version
+        target.seen = target.base.node
     target.node, target.value = made.node, np.asarray(made.value)
-    target.version += 1
     return target
 
 
@@ -381,13 +371,12 @@ def _bring_up_to_date(x: RecordedArray) -> None:
     if base is None:
         return
     _bring_up_to_date(base)
-    if x.seen != base.version:
+    if x.seen is not base.node:
         if x.derive is None:
             raise x.tape.refuse("reads a reshape of an array that was written since")
         op, fn, args = x.derive
         fresh = note(x.tape, op, fn, (base, *args))
-        x.node, x.value, x.seen = fresh.node, fresh.value, base.version
-        x.version += 1
+        x.node, x.value, x.seen = fresh.node, fresh.value, base.node
 
 
 def as_dtype(x: RecordedArray, dtype: Any) -> RecordedArray:

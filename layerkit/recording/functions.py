@@ -55,7 +55,7 @@ def apply_function(tape: Tape, function: Any, args: tuple[Any, ...], kw: dict[st
         made = note(tape, "call", function, args, kw)
         for arg in args:
             if recorded(arg) and np.may_share_memory(made.value, arg.value):
-                made.base, made.seen = arg, arg.version  # a view of a kind that only it knows
+                made.base, made.seen = arg, arg.node  # a view of a kind that only it knows
     if out is None:
         return made
     if not recorded(out):

@@ -64,6 +64,7 @@ class Slice(NamedTuple):
 
 
 ALL = Slice(None, None, None)
+"""All of an axis."""
 
 
 def at(value: Any, n: int) -> Any:

@@ -36,9 +36,9 @@ class Spec(NamedTuple):
 class Arrays:
     """The arrays of one layer for ``n`` rows.
 
-    ``shared`` holds arrays in memory that the layers of a stage share, ``layer`` has those of
-    parameters, states and gradients (``leaf``, ``grad``), ``given`` those of inputs that do not
-    differ from call to call. ``numbers`` are the Python numbers that steps compute.
+    ``layer`` has those of parameters, states and gradients (``leaf``, ``grad``), ``given`` those of
+    inputs that do not differ from call to call. ``numbers`` are the Python numbers that steps
+    compute.
     """
 
     def __init__(
@@ -47,12 +47,11 @@ class Arrays:
         sizes: Sizes,
         n: int,
         buffers: Buffers,
-        shared: dict[Any, Array],
         layer: Any,
         given: dict[str, Array | None],
     ) -> None:
         self.places, self.sizes, self.n, self.buffers = places, sizes, n, buffers
-        self.shared, self.layer, self.given = shared, layer, given
+        self.layer, self.given = layer, given
         self.numbers: dict[int, Any] = {}
         self._known: dict[int, Any] = {}
 
@@ -113,12 +112,7 @@ class Arrays:
         """The array that ``spec`` describes, for this layer: faster than ``of``."""
         kind, offset, shape, strides, dtype = spec
         memory, begin = self.buffers[kind]
-        if kind not in ("half", "scratch"):
-            return np.ndarray(shape, dtype, memory, begin + offset, strides)
-        key = begin, spec
-        if key not in self.shared:
-            self.shared[key] = np.ndarray(shape, dtype, memory, begin + offset, strides)
-        return self.shared[key]
+        return np.ndarray(shape, dtype, memory, begin + offset, strides)
 
 
 def view(base: Array, node: Node, n: int) -> Array:
@@ -135,16 +129,8 @@ def constant(node: Node, n: int) -> Array:
     """The array of a ``const`` or an ``arange``."""
     shape, dtype = at(node.shape, n), np.dtype(node.dtype)
     if node.op == "arange":
-        return counted(shape[0], dtype)
+        return np.arange(n, dtype=dtype)
     return np.broadcast_to(np.asarray(node.value, dtype), shape)
-
-
-@lru_cache(maxsize=64)
-def counted(size: int, dtype: np.dtype[Any]) -> Array:
-    """0 to ``size`` - 1, read-only, shared."""
-    array = np.arange(size, dtype=dtype)
-    array.flags.writeable = False
-    return array
 
 
 @lru_cache(maxsize=64)

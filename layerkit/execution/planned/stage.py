@@ -160,13 +160,12 @@ class _Planned:
         elif len(self._bound) >= _SIZES:
             del self._bound[next(iter(self._bound))]
         pool = self._pool
-        shared: dict[Any, Array] = {}
         layers: list[Arrays] = []
         x: Array | None = None
         for i, (t, layer) in enumerate(zip(self._templates, self._layers, strict=True)):
             buffers = {"scratch": (pool, 0), "half": (pool, scratch + half * (i % 2))}
             buffers |= {"own": (pool, own), **({} if layer is None else layer.buffers())}
-            layers.append(Arrays(t.places, sizes[i], n, buffers, shared, layer, {"x": x}))
+            layers.append(Arrays(t.places, sizes[i], n, buffers, layer, {"x": x}))
             own += sizes[i].own
             x = layers[i].of(t.graph.y)
         feeds = [self._steps(i, layers[i], 0) for i in range(len(layers))]

@@ -111,11 +111,13 @@ class Writer:
     def program(self, state: Mapping[str, Node]) -> Program:
         """The steps, then the writing of ``state``, in a function that binds their names."""
         lines: list[str] = []
-        nodes = list(self.nodes)
-        while nodes:
-            both = self._both(*nodes[:2]) if len(nodes) > 1 else None
-            lines += self._lines(nodes[0]) if both is None else [both]
-            del nodes[: 1 if both is None else 2]
+        nodes = iter([*self.nodes, None])
+        node = next(nodes)
+        while node is not None:
+            after = next(nodes)
+            both = None if after is None else self._both(node, after)
+            lines += self._lines(node) if both is None else [both]
+            node = after if both is None else next(nodes)
         for name, node in state.items():
             target = Node("state", (name,), shape=node.shape, dtype=node.dtype)
             lines.append(self._copy(self._array(target), self._array(node)))
@@ -218,7 +220,8 @@ class Writer:
 
     def _lines(self, node: Node) -> list[str]:
         if node.op == "random":
-            return [self._random(node)]
+            method, args, pairs, _ = node.args
+            return [self._put(node, f"_stream().{method}", args, pairs)]
         if node.op == "matmul" and node.shape:
             return [self._product(node)]
         if is_row_sum(node) and not self.row:
@@ -231,7 +234,7 @@ class Writer:
             return self._set(node)
         if node.op == "concatenate" and node.args[1] == 1 and features_first(node):
             return self._concatenate(node)
-        return [self._plain(node)]
+        return [self._put(node, self._other(node.fn, node.op), node.args, node.kw.items())]
 
     def _elementwise(self, node: Node) -> str | None:
         form: Form = "T" if features_first(node) else ""
@@ -279,13 +282,11 @@ class Writer:
     def _both(self, first: Node, second: Node) -> str | None:
         """Two large products that do not depend on each other, as one piece of work."""
         works = self._work(first), self._work(second)
-        if not all(works) or sum(works) < products.LARGE or self._reads(second, first):
+        apart = all(root(arg) is not first for arg in second.inputs())
+        if not all(works) or sum(works) < products.LARGE or not apart:
             return None
         texts = [f"({', '.join(self._factors(node))})" for node in (first, second)]
         return f"{self._other(products.matmul_both, 'matmul_both')}({', '.join(texts)})"
-
-    def _reads(self, node: Node, other: Node) -> bool:
-        return any(root(arg) is other for arg in node.inputs())
 
     def _row_sum(self, node: Node) -> str:
         """A sum over rows as a product with ones: four times as fast."""
@@ -320,14 +321,6 @@ class Writer:
         out = self._array(node)
         copied = [] if self._array(x) == out else [self._copy(out, self._array(x))]
         return [*copied, f"{out}[{self._value(keys)}] = {self._value(value)}"]
-
-    def _random(self, node: Node) -> str:
-        method, args, pairs, _ = node.args
-        return self._put(node, f"_stream().{method}", args, pairs)
-
-    def _plain(self, node: Node) -> str:
-        """Any other operation, as it is."""
-        return self._put(node, self._other(node.fn, node.op), node.args, node.kw.items())
 
     def _put(self, node: Node, fn: str, args: Any, pairs: Any) -> str:
         """Call ``fn`` and copy what it gives to its place; a Python number is kept as it is."""
