@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 def summarise(model: Model) -> dict[str, Any]:
     """The layers and totals of a model as JSON values; None for multiply-adds that are unknown."""
     from layerkit.discovery.registry import REGISTRIES
-    from layerkit.recording.counting import costs_of_layers, total
+    from layerkit.recording.counting import macs_of_layers, total
 
     layers = REGISTRIES["layers"]
     network = model.network
-    costs = costs_of_layers(network.planned, network.dtype)
+    counts = macs_of_layers(network.planned, network.dtype)
     rows: list[dict[str, Any]] = []
-    for record, planned, cost in zip(model.spec.layers, network.planned, costs, strict=True):
+    for record, planned, macs in zip(model.spec.layers, network.planned, counts, strict=True):
         candidate = layers.origin(type(planned.layer))
         rows.append(
             {
@@ -31,7 +31,7 @@ def summarise(model: Model) -> dict[str, Any]:
                 "in_shape": planned.in_shape,
                 "out_shape": planned.plan.out_shape,
                 "parameters": planned.size,
-                "macs": cost.macs,
+                "macs": macs,
                 "bytes": planned.size * network.dtype.itemsize,
             }
         )

@@ -42,7 +42,7 @@ from layerkit.data import Dialect
 from layerkit.file.provenance import provenance
 from layerkit.file.save import save
 from layerkit.model import Model
-from layerkit.recording.counting import costs_of_layers, total
+from layerkit.recording.counting import macs_of_layers, total
 from layerkit.training import Listener
 from layerkit.training.training_data import DataLike
 
@@ -220,7 +220,6 @@ def _contestant(
     timing: Timing | None,
 ) -> Contestant:
     planned = entry.spec.plan()
-    costs = costs_of_layers(planned, entry.spec.dtype)
     model = entry.first_model
     return Contestant(
         name=entry.name,
@@ -228,7 +227,7 @@ def _contestant(
         sources=tuple(entry.sources),
         seeds=tuple(entry.models),
         parameters=sum(p.size for p in planned),
-        macs=total(cost.macs for cost in costs),
+        macs=total(macs_of_layers(planned, entry.spec.dtype)),
         file_bytes=None if model is None else _file_size(model),
         layers=tuple(
             LayerRow(p.name, p.layer.type_name, p.in_shape, p.plan.out_shape, p.size)

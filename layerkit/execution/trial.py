@@ -90,7 +90,8 @@ class Trials:
                 if i in new and (engine := chosen[i]) is not None:
                     if fault := trial.fault(engine, recorded, given):
                         faults[recorded] = fault
-                        self._fail(layers, recorded, engine, rows)
+                        equal = [p for p, other in layers if other is recorded]
+                        self.failed |= {_failure(p, recorded, engine, rows) for p in equal}
                         break  # its neighbours may be cut differently now
                     self._passed.add(new[i])
                 given = trial.eager(given)
@@ -116,16 +117,8 @@ class Trials:
         self, p: PlannedLayer, recorded: Recording, engines: Sequence[Engine], rows: int
     ) -> Engine | None:
         """The first engine whose form has not failed."""
-        for engine in engines:
-            failed = _failure(p, recorded, engine, rows) in self.failed
-            if not failed and not engine.refuses(recorded, p):
-                return engine
-        return None
-
-    def _fail(
-        self, layers: Sequence[RecordedLayer], recorded: Recording, engine: Engine, rows: int
-    ) -> None:
-        self.failed |= {_failure(p, r, engine, rows) for p, r in layers if r is recorded}
+        left = (e for e in engines if _failure(p, recorded, e, rows) not in self.failed)
+        return next((engine for engine in left if not engine.refuses(recorded, p)), None)
 
     def row_failed(self, engine: Engine) -> bool:
         """Whether the engine's form for a single row failed."""
@@ -269,10 +262,9 @@ def _alone(p: PlannedLayer, dtype: np.dtype[Any]) -> Network:
         if name not in ("params", "grads", "state"):
             setattr(layer, name, copy.deepcopy(value))
     alone = Network([p._replace(layer=layer)], dtype)
-    for name, array in p.layer.params.items():
-        layer.params[name][...] = array
-    for name, array in p.layer.state.items():
-        layer.state[name][...] = array
+    for own, given in (layer.params, p.layer.params), (layer.state, p.layer.state):
+        for name, array in given.items():
+            own[name][...] = array
     return alone
 
 

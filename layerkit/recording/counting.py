@@ -69,35 +69,19 @@ class Costs(NamedTuple):
     unknown: tuple[str, ...]
 
 
-class RowCosts(NamedTuple):
-    """What one more row costs; None where that is not known, or depends on the other rows.
+def macs_of_layers(planned: Sequence[PlannedLayer], dtype: Any) -> list[int | None]:
+    """Multiply-adds of each layer for one more row; None if not known, or if rows meet there.
 
-    Parameters
-    ----------
-    macs, flops
-        Multiply-adds and floating-point operations of a feed in inference.
+    Layers of equal structure are recorded and counted once.
     """
-
-    macs: int | None
-    flops: int | None
-
-
-UNKNOWN = RowCosts(None, None)
-
-
-def costs_of_layers(planned: Sequence[PlannedLayer], dtype: Any) -> list[RowCosts]:
-    """The costs of each layer; layers of equal structure are recorded and counted once."""
     recordings = Recordings(dtype)
+    known: dict[int, int | None] = {}
     found = [recordings.get(one, training=False, keeps=False) for one in planned]
-    known = {id(one): _row_costs(one) for one in {id(one): one for one in found}.values()}
+    for one in found:
+        if id(one) not in known:
+            size = None if isinstance(one, NotRecorded) else multiply_adds(one.graph.nodes())
+            known[id(one)] = None if size is None else size.per_row
     return [known[id(one)] for one in found]
-
-
-def _row_costs(recording: Any) -> RowCosts:
-    if isinstance(recording, NotRecorded):
-        return UNKNOWN
-    macs, flops, _, unknown = costs(recording.graph)
-    return RowCosts(None if macs is None else macs.per_row, None if unknown else flops.per_row)
 
 
 def total(counts: Iterable[int | None]) -> int | None:
