@@ -1,4 +1,4 @@
-"""Matrix products and sums over the batch for layers: the results of plain NumPy, faster.
+"""Matrix products for planned steps: the results of plain NumPy, faster.
 
 ``matmul`` and ``matmul_both`` share products that take a core 0.2 ms or more among the cores: a
 network of 256 units learns batches of 128 rows 1.2 times as fast, one of 512 units batches of 256
@@ -24,12 +24,9 @@ _AHEAD = 2_000_000  # more for the caller, so that it need not wait for a helper
 
 
 def matmul(a: Array, b: Array, out: Array) -> Array:
-    """Write the product a b into ``out`` and return it.
+    """Write the product a b (m, n) of a (m, k) and b (k, n) into ``out`` and return it.
 
-    Parameters
-    ----------
-    a, b, out
-        (m, k), (k, n) and (m, n) of one dtype; ``out`` shares no memory with the others.
+    All are of one dtype, and ``out`` shares no memory with the others.
     """
     if a.size * b.shape[1] < LARGE:
         return np.matmul(a, b, out)
@@ -38,13 +35,7 @@ def matmul(a: Array, b: Array, out: Array) -> Array:
 
 
 def matmul_both(first: Product, second: Product) -> None:
-    """Two independent products, as one piece of work for the cores.
-
-    Parameters
-    ----------
-    first, second
-        (a, b, out) each, see ``matmul``.
-    """
+    """Two independent products, as one piece of work for the cores."""
     (a, b, out), (c, d, other) = first, second
     if a.size * b.shape[1] + c.size * d.shape[1] < LARGE:
         np.matmul(a, b, out)
@@ -100,18 +91,3 @@ def _count(work: int) -> int:
     while count < 16 and work >= 10 * LARGE:
         count, work = 2 * count, work // 4
     return count
-
-
-def sum_rows(z: Array, out: Array) -> Array:
-    """Write the sums of the rows of z (d, n) to ``out`` (d,) and return it.
-
-    Computed as a product with ones: four times as fast as ``np.sum`` along the last axis.
-    """
-    return np.dot(z, _ones(z.shape[1], z.dtype), out)
-
-
-@lru_cache(maxsize=64)
-def _ones(size: int, dtype: np.dtype[np.generic]) -> Array:
-    ones = np.ones(size, dtype)
-    ones.flags.writeable = False
-    return ones

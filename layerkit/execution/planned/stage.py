@@ -140,11 +140,6 @@ class _Planned:
         self._pool = _memory(0)
         self._bound: dict[int, _Bound] = {}
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the memory that all numbers of rows share."""
-        return self._pool.nbytes
-
     def _for(self, n: int) -> _Bound:
         return self._bound.get(n) or self._bind(n)
 
@@ -194,8 +189,8 @@ class PlannedStage(_Planned):
     """Consecutive recorded layers of ``network`` as planned NumPy, for one thread.
 
     The network's vectors of parameters and gradients stay where they are. With ``keeps`` backprop
-    can follow feed, with ``wants_dx`` it computes dx of the first layer; ``row`` is for
-    ``PlannedRow``. ``streams`` are set before a pass.
+    can follow feed, with ``wants_dx`` it computes dx of the first layer. ``streams``
+    are set before a pass.
     """
 
     def __init__(
@@ -259,14 +254,14 @@ class PlannedStage(_Planned):
             raise unusable(p.name, p.layer, reason) from cause
 
 
-class PlannedRow:
+class PlannedRow(PlannedStage):
     """Layers of ``network`` as planned NumPy for a single row, whose values are vectors.
 
     For one thread; without gradients. ``fits`` says whether all layers can be run so.
     """
 
     def __init__(self, network: Network, members: Members) -> None:
-        self._stage = PlannedStage(network, members, keeps=False, wants_dx=False, row=True)
+        super().__init__(network, members, keeps=False, wants_dx=False, row=True)
 
     @staticmethod
     def fits(members: Members) -> bool:
@@ -278,7 +273,7 @@ class PlannedRow:
 
     def feed(self, x: Array) -> Array:
         """The output (k,) for x (i,), valid until the next feed."""
-        return self._stage._fed(1, x).row
+        return self._fed(1, x).row
 
 
 def _has_row_form(graph: Graph) -> bool:
@@ -315,12 +310,6 @@ class PlannedLoss(_Planned):
         now.backprops[0](scores, targets, weights)
         assert now.dx is not None  # noqa: S101  # a loss has a gradient
         return float(now.y @ weights), now.dx
-
-    def losses(self, scores: Array, targets: Array) -> Array:
-        """The losses (n,) of the rows, valid until the next call."""
-        now = self._for(len(scores))
-        now.feeds[0](scores, targets, None)
-        return now.y
 
 
 def _memory(size: int) -> Array:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from layerkit.execution import products
-from layerkit.execution.products import _count, _shares, matmul, matmul_both, sum_rows
+from layerkit.execution.products import _count, _shares, matmul, matmul_both
 
 RNG = np.random.default_rng(0)
 
@@ -96,8 +96,3 @@ def test_shares_are_equal_but_the_first_is_longer(
 
 def test_shares_grow_with_the_work() -> None:
     assert [_count(8_000_000 * 4**k) for k in range(6)] == [2, 2, 4, 8, 16, 16]
-
-
-def test_sum_rows() -> None:
-    z = normal(5, 7)
-    np.testing.assert_allclose(sum_rows(z, np.empty(5)), z.sum(axis=1), rtol=1e-13)
