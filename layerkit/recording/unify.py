@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -73,28 +74,30 @@ def number(p: float, q: float) -> Any:
     One of: constant, a n, n + b, a / (c n). Two sizes prove no family of two free numbers.
     """
     n, m = SIZES
-    if p == q or (p != p and q != q):
-        if np.copysign(1, p) == np.copysign(1, q):
-            return p
-    elif isinstance(p, int):
-        if p * m == q * n and p % n == 0:
-            return Count(p // n)
-        if q - p == m - n:
-            return Count(1, p - n)
-    else:
-        if q / m * n == p:
-            return Count(q / m)
-        if np.isfinite(p) and np.isfinite(q):
-            from fractions import Fraction  # takes long to import, and is seldom needed
-
-            part = Fraction(q * m).limit_denominator(1_000_000)
-            for top, per in ((q * m, 1), (float(part.numerator), part.denominator)):
-                if top / (per * n) == p and top / (per * m) == q:
-                    return Count(top, 0, per)
+    if (p == q or (p != p and q != q)) and np.copysign(1, p) == np.copysign(1, q):
+        return p
+    for found in _candidates(p, q) if p != q else ():
+        if (found.at(n), found.at(m)) == (p, q):
+            return found
     raise _DiffersError(
         f"a number depends on the rows in an unknown way, or on chance or time ({p:.6g} for {n} "
         f"rows, {q:.6g} for {m}): n, n + 1, n * 2 and 1 / n can be recorded"
     )
+
+
+def _candidates(p: float, q: float) -> Iterator[Count]:
+    """What gives p with the first number of rows, if it gives q with the second."""
+    n, m = SIZES
+    if isinstance(p, int):
+        yield Count(p // n)
+        yield Count(1, p - n)
+    elif np.isfinite(p) and np.isfinite(q):
+        yield Count(q / m)
+        from fractions import Fraction  # takes long to import, and is seldom needed
+
+        part = Fraction(q * m).limit_denominator(1_000_000)
+        yield Count(q * m, 0, 1)
+        yield Count(float(part.numerator), 0, part.denominator)
 
 
 def _size(p: Any, q: Any) -> Any:

@@ -122,7 +122,9 @@ def prepare(graph: Graph, *, keeps: bool, wants_dx: bool) -> Graph:
     if not keeps:
         draws = tuple(node for node in graph.draws if node.serial < _boundary(graph))
         graph = graph._replace(grads={}, draws=draws)
-    graph = _Preparing(graph if keeps and wants_dx else graph._replace(dx=None), keeps).run()
+    graph = graph if keeps and wants_dx else graph._replace(dx=None)
+    if graph.state or not keeps:
+        graph = _Preparing(graph, keeps).run()
     nodes, begin = graph.nodes(), _boundary(graph)
     taken: set[int] = set()
 
