@@ -87,6 +87,9 @@ MEET: dict[str, Any] = {
     "rows as features": lambda x: x.T.reshape(x.shape),
     "product over rows": lambda x: x * x.prod(axis=0),
     "scattered among rows": lambda x: _scattered(x),
+    "sum for all rows": lambda x: np.zeros_like(x) + x.sum(axis=0),
+    "sum picked by rows": lambda x: x * x.sum(axis=0)[x.argmax(axis=1)][:, None],
+    "feature picked by the number of rows": lambda x: x * np.ones_like(x, shape=9)[len(x)],
 }
 
 
