@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from layerkit.core.context import Array
-from layerkit.execution.planned.joins import ALL, Layout, address
-from layerkit.recording.graph import VIEWS, Count, Graph, Node, at
+from layerkit.execution.planned.joins import Layout, address
+from layerkit.recording.graph import ALL, VIEWS, Count, Graph, Node, at
 from layerkit_plugins.compiled.llvm import scalars
 from layerkit_plugins.compiled.llvm.elements import Element, Pointer, memory_of
 from layerkit_plugins.compiled.llvm.emit import ELEMENTWISE, SUM, Function, Value

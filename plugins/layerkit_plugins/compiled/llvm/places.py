@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from layerkit.core.context import Array
-from layerkit.execution.planned.joins import ALL, address
+from layerkit.execution.planned.joins import address
+from layerkit.recording.graph import ALL, Node, at
 from layerkit.recording.graph import N as N
-from layerkit.recording.graph import Node, at
 
 Dim = Any
 """An int, or ``N``."""

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from layerkit.execution.planned.joins import ALL, Rewriting, made
+from layerkit.execution.planned.joins import Rewriting, made
 from layerkit.execution.planned.memory import root
-from layerkit.recording.graph import VIEWS, Graph, Node
+from layerkit.recording.graph import ALL, VIEWS, Graph, Node
 from layerkit_plugins.compiled.llvm.places import is_same
 
 Kernel = list[Node]
@@ -54,7 +54,8 @@ class _FewerPasses(Rewriting):
         """Rule 1."""
         for product, rest in (node.args, node.args[::-1]) if node.op == "add" else ():
             if isinstance(product, Node) and isinstance(rest, Node) and self._adds(product, rest):
-                return made("matmul_add", self.get((*product.args, rest)), node.shape, node)
+                args = tuple(map(self.get, (*product.args, rest)))
+                return made("matmul_add", args, node.shape, node)
         return None
 
     def _adds(self, product: Node, rest: Node) -> bool:
@@ -79,7 +80,7 @@ class _FewerPasses(Rewriting):
         apart = len(wanted) == len(self.readers[id(total)]) == len(set(wanted)) > 1
         if not apart or self.ends[id(total)] or len(node.shape) != 2:
             return None
-        product, bias = self.get(total.args)
+        product, bias = map(self.get, total.args)
         columns = made("index", (product, keys), node.shape, node)
         return made(
             "add",
