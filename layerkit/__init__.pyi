@@ -36,6 +36,9 @@ from layerkit.core.parts import (
 )
 from layerkit.core.parts import Part as Part
 from layerkit.core.parts import (
+    Reader as Reader,
+)
+from layerkit.core.parts import (
     Schedule as Schedule,
 )
 from layerkit.core.rows import Rows as Rows

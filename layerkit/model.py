@@ -10,7 +10,7 @@ import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
 
@@ -18,6 +18,12 @@ from layerkit.core.context import Array
 from layerkit.core.network import Network
 from layerkit.core.planning import PlannedLayer
 from layerkit.datacontract import DataContract, InputContract
+from layerkit.datacontract.answers import (
+    FrameLibrary,
+    answer_names,
+    answer_numbers,
+    make_frame,
+)
 from layerkit.datacontract.out_of_range import outside
 from layerkit.discovery.registry import initializer
 from layerkit.errors import DataError
@@ -156,28 +162,46 @@ class Model:
         """``scores`` for rows that are scaled to x (n, *in) already: the same bits."""
         return self._predictor(x, "identity", None)
 
-    def predict(self, rows: RawRows) -> Array:
+    @overload
+    def predict(self, rows: RawRows) -> Array: ...
+
+    @overload
+    def predict(self, rows: RawRows, *, to: FrameLibrary) -> Any: ...
+
+    def predict(self, rows: RawRows, *, to: FrameLibrary | None = None) -> Any:
         """Predictions for raw rows.
 
         Parameters
         ----------
         rows
-            (n, *input shape) numbers, or a mapping from column name to n values; a single row is
-            taken as n = 1.
+            (n, *input shape) numbers, a mapping from column name to n values, or a table of pandas,
+            polars or pyarrow; a single row is taken as n = 1.
+        to
+            "pandas", "polars" or "pyarrow": give a table of that library.
 
         Returns
         -------
         Array
             (n, k): the probability of each class in the model's dtype, or the target values in raw
             units: float64 where ``output.scale`` scales them back, else the model's dtype. A new
-            array that the caller may write to.
+            array that the caller may write to. With ``to``, a table with the columns that
+            ``layerkit infer`` writes: "class" and "p_CLASS" for each class, or the targets; a
+            pandas table has the index of a pandas table of rows.
 
         Raises
         ------
         DataError
-            If the rows do not keep the data contract; it names row, column and expectation.
+            If the rows do not keep the data contract; it names row, column and expectation. If the
+            library is not installed.
         """
-        return self._decoded(self._predictor(rows, self.spec.link, self._inputs()))
+        predictions = self._decoded(self._predictor(rows, self.spec.link, self._inputs()))
+        if to is None:
+            return predictions
+        output = self.contract.output
+        numbers = answer_numbers(output, predictions)
+        cells = [*([self.labels(predictions)] if self.classes is not None else []), *numbers.T]
+        named = dict(zip(answer_names(output, numbers.shape[1]), cells, strict=True))
+        return make_frame(named, to, rows)
 
     def predict_as_written(self, rows: RawRows) -> Array:
         """``predict`` by the layers' own methods, without engines: the reference of all others.

@@ -6,9 +6,9 @@ Rows are read, predicted and written in blocks, so memory does not grow with the
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 EXAMPLE = console.example(
     "layerkit infer iris.layerkit rows.csv",
     "layerkit infer iris.layerkit rows.jsonl --to jsonl -o predictions.jsonl",
+    "layerkit infer iris.layerkit rows.parquet --keep id",
     "cat rows.csv | layerkit infer iris.layerkit - --format csv",
 )
 Outside = Literal["error", "warn", "ignore"]
@@ -35,7 +36,7 @@ def infer(
         str,
         typer.Argument(
             metavar="ROWS",
-            help="CSV, JSON lines, npy, npz or IDX, optionally gzipped; - reads stdin.",
+            help="CSV, JSON lines, Parquet, npy, npz or IDX, perhaps gzipped; - reads stdin.",
         ),
     ],
     *,
@@ -44,7 +45,7 @@ def infer(
         typer.Option(
             "--format",
             metavar="FORMAT",
-            help="Format of ROWS: csv, tsv, jsonl, json, npy, npz or idx.",
+            help="Format of ROWS: csv, tsv, jsonl, json, npy, npz, idx or parquet.",
             show_default="detected",
         ),
     ] = None,
@@ -65,6 +66,14 @@ def infer(
     outside: Annotated[
         Outside, typer.Option(help="What to do if rows lie outside the range of training.")
     ] = "warn",
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Write this column of ROWS beside the answers, such as an id; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
     flag: Annotated[
         bool, typer.Option("--flag", help="Add a column that names what is outside that range.")
     ] = False,
@@ -101,7 +110,9 @@ def infer(
     loaded = files.load_model(model)
     given = {"format": form, "labels": label, **read_options(loaded.spec, dialect)}
     blocks = read_blocks(rows, rows=loaded.block_rows, **given)
-    work = _Prediction(loaded, PredictionText(loaded, form_out, raw=raw, flag=flag), outside)
+    kept = list(keep or ())
+    text = PredictionText(loaded, form_out, raw=raw, flag=flag, keep=kept)
+    work = _Prediction(loaded, text, outside, kept)
     shown = not quiet and (target is not None or not sys.stdout.isatty())
     with failures.sigterm_interrupts(), RowCounter(shown=shown) as counter:
         _write(target, counter.watched(work.texts(blocks), work.tally), work.tally)
@@ -138,10 +149,13 @@ def _output_form(to: Form | None, target: Path | None, *, as_json: bool) -> Form
 class _Prediction:
     """Turns blocks of rows into text, and counts rows outside the range of training."""
 
-    def __init__(self, model: Model, formatter: PredictionText, policy: Outside) -> None:
+    def __init__(
+        self, model: Model, formatter: PredictionText, policy: Outside, keep: Sequence[str]
+    ) -> None:
         from layerkit.datacontract.out_of_range import OutOfRangeCount
 
         self._model, self._formatter, self._policy = model, formatter, policy
+        self._keep, self._typed = keep, formatter.typed
         self._source = ""
         self.tally = OutOfRangeCount(model.contract.input)
 
@@ -150,21 +164,23 @@ class _Prediction:
         if not self._model.ready:
             self._model.predict([])  # raises the error that says what is missing
         head = self._formatter.head()
-        for x in self._chunks(blocks):
+        for x, kept in self._chunks(blocks):
             predictions, outside = self._predict(x)
             yield head  # only now: if the first block is bad, nothing is written
             head = ""
-            yield from self._formatter.lines(predictions, outside)
+            yield from self._formatter.lines(predictions, outside, kept)
         yield head
 
-    def _chunks(self, blocks: Iterable[Rows]) -> Iterator[Array]:
-        """The model's input, ``block_rows`` rows at a time, however many a block has."""
+    def _chunks(self, blocks: Iterable[Rows]) -> Iterator[tuple[Array, list[list[Any]]]]:
+        """The model's input and the cells kept, ``block_rows`` rows at a time."""
         import numpy as np
 
+        from layerkit.data.written_cells import written_cells
         from layerkit.datacontract import at_source
 
         size = self._model.block_rows
         held: list[Array] = []
+        kept: list[list[Any]] = [[] for _ in self._keep]
         for block in blocks:
             if not self._source:
                 for note in block.notes:
@@ -172,13 +188,16 @@ class _Prediction:
             self._source = block.source
             with at_source(block):
                 held.append(self._model.contract.input.matrix(block))
+                for cells, name in zip(kept, self._keep, strict=True):
+                    cells += written_cells(block, name, typed=self._typed)
             if sum(map(len, held)) >= size:
                 x = held[0] if len(held) == 1 else np.concatenate(held)
                 whole = len(x) - len(x) % size
-                yield from (x[at : at + size] for at in range(0, whole, size))
-                held = [x[whole:].copy()]
+                for at in range(0, whole, size):
+                    yield x[at : at + size], [cells[at : at + size] for cells in kept]
+                held, kept = [x[whole:].copy()], [cells[whole:] for cells in kept]
         if any(map(len, held)):
-            yield np.concatenate(held)
+            yield np.concatenate(held), kept
 
     def _predict(self, x: Array) -> tuple[Array, Array]:
         """Predictions, and which numbers of the rows are outside the range of training."""

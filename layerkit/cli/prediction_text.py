@@ -15,6 +15,7 @@ import numpy as np
 
 from layerkit.cli.shortest_decimals import shortest_decimals
 from layerkit.data import spreadsheet
+from layerkit.datacontract.answers import answer_names, answer_numbers
 
 if TYPE_CHECKING:
     from layerkit import Array, Model
@@ -28,45 +29,65 @@ class PredictionText:
     """Formats the predictions of a model.
 
     ``raw`` CSV does not escape text that a spreadsheet would run as a formula. With ``flag``, each
-    row names its columns that are outside the range of training.
+    row names its columns that are outside the range of training. The columns ``keep`` of the rows
+    come first; one that has the name of an answer gets a "_" at its end.
     """
 
-    def __init__(self, model: Model, form: Form, *, raw: bool = False, flag: bool = False) -> None:
+    def __init__(
+        self,
+        model: Model,
+        form: Form,
+        *,
+        raw: bool = False,
+        flag: bool = False,
+        keep: Sequence[str] = (),
+    ) -> None:
         self._model, self._csv, self._raw, self._flag = model, form == "csv", raw, flag
         output = model.contract.output
         shape = model.network.planned[-1].plan.out_shape if model.network.planned else ()
         width = math.prod(shape or model.spec.in_shape)
-        if model.classes is not None:
-            names = [str(label) for label in model.classes]
-            self._header = ["class", *(f"p_{name}" for name in names)]
-        else:
-            names = list((output and output.targets) or [f"y_{k}" for k in range(width)])
-            self._header = names
-        self._flag_name = "outside"
-        while self._flag_name in self._header:
-            self._flag_name += "_"
+        self._header = answer_names(output, width)
+        names = self._header if model.classes is None else list(map(str, model.classes))
+        self._flag_name = _unlike("outside", self._header)
+        self._kept: list[str] = []
+        for name in keep:
+            self._kept.append(_unlike(name, [*self._header, self._flag_name, *self._kept]))
         cells = ["%r"] * len(names) if self._csv else [f"{_key(name)}: %r" for name in names]
         self._numbers = ("," if self._csv else ", ").join(cells)
         self._starts = {label: self._start(label) for label in model.classes or ()}
+
+    @property
+    def typed(self) -> bool:
+        """Whether numbers differ from text in the output."""
+        return not self._csv
 
     def head(self) -> str:
         """What precedes the first row."""
         if not self._csv:
             return ""
-        names = [*self._header, *([self._flag_name] if self._flag else [])]
+        names = [*self._kept, *self._header, *([self._flag_name] if self._flag else [])]
         return spreadsheet.line(names, raw=self._raw) + "\n"
 
-    def lines(self, predictions: Array, outside: Array | None = None) -> Iterator[str]:
+    def lines(
+        self,
+        predictions: Array,
+        outside: Array | None = None,
+        kept: Sequence[Sequence[Any]] = (),
+    ) -> Iterator[str]:
         """The lines of rows with ``predictions`` (n, *out), in pieces.
 
-        ``outside`` (n, *shape) are the numbers outside the range of training, for ``flag``.
+        ``outside`` (n, *shape) are the numbers outside the range of training, for ``flag``;
+        ``kept`` the n cells of each column that is kept.
         """
-        flat = predictions.reshape(len(predictions), math.prod(predictions.shape[1:]))
-        starts = ["" if self._csv else "{"] * len(flat)
+        flat = answer_numbers(self._model.contract.output, predictions)
+        starts = [""] * len(flat)
         if self._model.classes is not None:
             starts = list(map(self._starts.__getitem__, self._model.labels(predictions).tolist()))
-            if flat.shape[1] == 1:  # one sigmoid unit: the probability of the second class
-                flat = np.concatenate([1 - flat, flat], axis=1)
+        if kept:
+            cells = map(self._kept_cells, zip(*kept, strict=True))
+            starts = [f"{cell}{start}" for cell, start in zip(cells, starts, strict=True)]
+        if not self._csv:
+            starts = ["{" + start for start in starts]
         ends = [self._end(())] * len(flat)
         if self._flag and outside is not None:
             for row in np.flatnonzero(outside.any(axis=tuple(range(1, outside.ndim)))).tolist():
@@ -89,7 +110,14 @@ class PredictionText:
     def _start(self, label: str | int) -> str:
         if self._csv:
             return _literal(spreadsheet.cell(str(label), raw=self._raw)) + ","
-        return _literal(f'{{"class": {json.dumps(label)}, "probabilities": {{')
+        return _literal(f'"class": {json.dumps(label)}, "probabilities": {{')
+
+    def _kept_cells(self, cells: Sequence[Any]) -> str:
+        """The cells of one row that are kept, each with what follows it."""
+        if self._csv:
+            return _literal(spreadsheet.line(cells, raw=self._raw)) + ","
+        pairs = zip(self._kept, cells, strict=True)
+        return "".join(f"{_key(name)}: {_literal(json.dumps(cell))}, " for name, cell in pairs)
 
     def _end(self, outside: Sequence[int]) -> str:
         """The end of the line of a row whose elements ``outside`` are to be flagged."""
@@ -111,6 +139,13 @@ class _Null:
 
 
 _NULL = _Null()
+
+
+def _unlike(name: str, others: Sequence[str]) -> str:
+    """``name``, with as many "_" at its end as make it differ from ``others``."""
+    while name in others:
+        name += "_"
+    return name
 
 
 def _literal(text: str) -> str:

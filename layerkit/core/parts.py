@@ -1,4 +1,4 @@
-"""Parts: the contracts of activations, initializers, losses, schedules, metrics and data sources.
+"""Parts: the contracts of activations, initializers, losses, schedules, metrics, data and readers.
 
 A part has no state beyond its settings and registers under the entry point group of its kind.
 Layers and optimizers have their own files. Arrays are batch-first in shape.
@@ -9,7 +9,8 @@ from __future__ import annotations
 import inspect
 import math
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Literal
 
 import numpy as np
 
@@ -182,3 +183,34 @@ class DataSource(Part, ABC):
         DataSourceError
             If it is missing, incomplete, or cannot be downloaded.
         """
+
+
+class Reader(Part, ABC):
+    """Reads the files of one format.
+
+    The end of its type name after the last dot, if it has one, is the format's name and the
+    extension of its files: ``acme.sas7bdat`` reads ``patients.sas7bdat``.
+    """
+
+    @abstractmethod
+    def tables(self, file: BinaryIO) -> Iterator[Any]:
+        """The rows in order, in one or more tables.
+
+        A table is a mapping from column names to cells (n,), or a frame of pandas, polars or
+        pyarrow; all have the same columns. Without rows it is one table of no rows.
+
+        Parameters
+        ----------
+        file
+            Open at its start, can be sought, decompressed if it was gzipped.
+
+        Raises
+        ------
+        MissingExtraError
+            If a library that it needs is not installed. Any other error means that the file is
+            damaged.
+        """
+
+    def example(self) -> tuple[bytes, Mapping[str, Sequence[Any]]] | None:
+        """A file of two rows or more and the columns it holds, for the conformance kit."""
+        return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from layerkit.data.read_bytes import refuse_web_page
+from layerkit.discovery.registry import READERS
 from layerkit.display import nearest, quoted
 from layerkit.errors import DataSourceError
 
@@ -21,11 +22,23 @@ EXTENSIONS = {
 }
 """File name extension to format; each may be followed by .gz."""
 
+
+def registered_formats() -> dict[str, str]:
+    """The formats that plugins read: name and extension, such as "parquet", to type name."""
+    own = sorted(READERS.names(), key=lambda name: "." in name, reverse=True)  # ours go first
+    return {name.rpartition(".")[2]: name for name in own}
+
+
+def extensions() -> list[str]:
+    """All extensions of files of rows; each may be followed by .gz."""
+    return [*EXTENSIONS, *(f".{name}" for name in registered_formats())]
+
+
 SNIFFED = 512
 """How many bytes ``detect_format`` needs, if there are so many."""
 
 _FORMATS = ("csv", "tsv", "jsonl", "json", "npy", "npz", "idx")
-_UNREADABLE = (".xlsx", ".xls", ".parquet", ".feather", ".arff", ".mat", ".h5", ".hdf5", ".pkl",
+_UNREADABLE = (".xlsx", ".xls", ".feather", ".arff", ".mat", ".h5", ".hdf5", ".pkl",
                ".pickle", ".zip", ".png", ".jpg", ".jpeg", ".layerkit", ".pt")  # fmt: skip
 _IDX_STARTS = tuple(bytes((0, 0, code)) for code in (0x08, 0x09, 0x0B, 0x0C, 0x0D, 0x0E))
 
@@ -38,10 +51,11 @@ def detect_format(given: str | None, name: str, raw: bytes) -> str:
     """
     if given is not None:
         short = given.lower().removeprefix(".").removesuffix(".gz")
-        if short not in _FORMATS:
+        known = [*_FORMATS, *registered_formats()]
+        if short not in known:
             raise DataSourceError(
-                f"expected the format {', '.join(_FORMATS[:-1])} or {_FORMATS[-1]}, "
-                f"got {quoted(given)}{nearest(short, list(_FORMATS))}",
+                f"expected the format {', '.join(known[:-1])} or {known[-1]}, "
+                f"got {quoted(given)}{nearest(short, known)}",
                 hint=".gz may be appended for a gzipped file, such as csv.gz",
             )
         return short
@@ -51,10 +65,13 @@ def detect_format(given: str | None, name: str, raw: bytes) -> str:
         return "json"
     if extension in EXTENSIONS:
         return EXTENSIONS[extension]
+    if extension[1:] in registered_formats():
+        return extension[1:]
     if extension in _UNREADABLE:
         raise DataSourceError(
             f"{name}: no reader for {extension} files",
-            hint=f"formats: {', '.join(_FORMATS)}; convert it, for instance to CSV",
+            hint=f"formats: {', '.join([*_FORMATS, *registered_formats()])}; convert it, for "
+            "instance to CSV",
         )
     if raw.startswith(b"\x93NUMPY"):
         return "npy"

@@ -10,7 +10,7 @@ from typing import Any
 from layerkit.core.rows import Rows
 from layerkit.data.dialect import DIALECT_KEYS, Dialect
 from layerkit.data.fetch import data_home
-from layerkit.data.file_format import EXTENSIONS
+from layerkit.data.file_format import extensions
 from layerkit.data.label_columns import Labels
 from layerkit.data.mnist_files import contents, has_idx, load_idx
 from layerkit.data.read import read_rows
@@ -27,9 +27,8 @@ Options = dict[str, Any]
 _FILE_KEYS = ("path", "train", "test", "format", "labels", *DIALECT_KEYS, "has_header")
 _NPY_FILES = ("x_train.npy", "y_train.npy", "x_test.npy", "y_test.npy")
 _EXPECTED = (
-    "expected the IDX files of MNIST (train-images-idx3-ubyte.gz, ...); train and test with "
-    f"{', '.join(EXTENSIONS)} (perhaps .gz); x_train.npy and y_train.npy, x_test.npy and "
-    "y_test.npy; or a single such file"
+    "expected the IDX files of MNIST (train-images-idx3-ubyte.gz, ...); train and test with {} "
+    "(perhaps .gz); x_train.npy and y_train.npy, x_test.npy and y_test.npy; or a single such file"
 )
 
 
@@ -130,8 +129,8 @@ def _found(name: Any, base: Path | None) -> Path:
     home = data_home()
     parents = [base] if base is not None else [Path(), *([home] if home is not None else [])]
     for folder in parents:
-        endings = ("", *EXTENSIONS, *(f"{e}.gz" for e in EXTENSIONS)) if folder.is_dir() else ()
-        for ending in endings:
+        endings = _endings() if folder.is_dir() else []
+        for ending in ["", *endings]:
             path = folder / (expanded(os.fspath(name)) + ending)
             if path.exists():
                 return path
@@ -186,9 +185,8 @@ def _from_folder(folder: Path, options: Options) -> dict[str, Rows]:
     if has_idx(folder):
         return load_idx(folder)
     files = {p.name.lower(): p for p in sorted(folder.iterdir()) if p.is_file()}
-    endings = [ending + packed for ending in EXTENSIONS for packed in ("", ".gz")]
     named = {
-        split: [files[split + ending] for ending in endings if split + ending in files]
+        split: [files[split + ending] for ending in _endings() if split + ending in files]
         for split in ("train", "test")
     }
     if named["train"]:
@@ -201,9 +199,15 @@ def _from_folder(folder: Path, options: Options) -> dict[str, Rows]:
         read = {name[:-4]: read_rows(files[name]) for name in _NPY_FILES if name in files}
         values = {name: rows.values for name, rows in read.items()}
         return _from_arrays(values, {name: rows.source for name, rows in read.items()})
-    single = [p for n, p in files.items() if Path(n.removesuffix(".gz")).suffix in EXTENSIONS]
+    single = [p for n, p in files.items() if Path(n.removesuffix(".gz")).suffix in extensions()]
     if len(single) == 1:
         return _from_path(single[0], options)
     raise DataSourceError(
-        f"{folder}: no data set found; it contains: {contents(folder)}", hint=_EXPECTED
+        f"{folder}: no data set found; it contains: {contents(folder)}",
+        hint=_EXPECTED.format(", ".join(extensions())),
     )
+
+
+def _endings() -> list[str]:
+    """Extensions of files of rows, each also with .gz."""
+    return [ending + packed for ending in extensions() for packed in ("", ".gz")]

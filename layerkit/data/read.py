@@ -13,7 +13,7 @@ import numpy as np
 from layerkit.core.rows import Rows
 from layerkit.data.decode_text import decoded, decoded_pieces
 from layerkit.data.dialect import Dialect
-from layerkit.data.file_format import SNIFFED, detect_format
+from layerkit.data.file_format import SNIFFED, detect_format, registered_formats
 from layerkit.data.label_columns import Labels, label_names, take_labels
 from layerkit.data.read_bytes import Source, byte_pieces, read_bytes
 from layerkit.data.readers.csv import csv_blocks, read_csv
@@ -21,6 +21,7 @@ from layerkit.data.readers.csv_cells import CellFormat
 from layerkit.data.readers.idx import read_idx
 from layerkit.data.readers.json import json_blocks, read_json
 from layerkit.data.readers.numpy import npy_blocks, read_npy, read_npz
+from layerkit.data.readers.registered import read_registered, registered_blocks
 from layerkit.errors import DataError
 
 
@@ -48,8 +49,9 @@ def read_rows(
         A path, "-" for standard input, or an open file.
     format
         "csv" (delimited text), "tsv", "jsonl" (one JSON object or array per line), "json" (one
-        array of them), "npy", "npz" (arrays x, X, rows or features, and y or labels) or "idx", each
-        perhaps with ".gz"; by default detected from the name, or else from the first bytes.
+        array of them), "npy", "npz" (arrays x, X, rows or features, and y or labels), "idx" or that
+        of a registered ``Reader`` ("parquet"), each perhaps with ".gz"; by default detected from
+        the name, or else from the first bytes.
     labels
         The label column or columns, which are not inputs: by name, or by position (64 or "64", from
         0); in an npz file, the key of the array.
@@ -66,9 +68,9 @@ def read_rows(
     Rows
         Delimited text with a header or with text in it, and JSON objects, give ``columns``: (n,)
         float64 with NaN, or (n,) str with "", for a missing value (an empty cell, ``?``, or one of
-        ``missing_values``). Other files give ``values`` (n, *shape), in the file's dtype if it has
-        one. A one-dimensional array gives ``values`` (n,). ``notes`` lists what was assumed about
-        the dialect.
+        ``missing_values``); a ``Reader`` gives columns too. Other files give ``values``
+        (n, *shape), in the file's dtype if it has one. A one-dimensional array gives ``values``
+        (n,). ``notes`` lists what was assumed about the dialect.
 
     Raises
     ------
@@ -76,6 +78,8 @@ def read_rows(
         If the contents are not of the format; ``row`` counts from 0, without the header.
     DataSourceError
         If the file cannot be found, read or decompressed.
+    MissingExtraError
+        If a reader needs a library that is not installed.
     """
     dialect = Dialect(
         delimiter,
@@ -112,7 +116,7 @@ def read_blocks(source: Source, *, rows: int = 8192, **options: Any) -> Iterator
 
     Raises
     ------
-    DataError, DataSourceError
+    DataError, DataSourceError, MissingExtraError
         Same as ``read_rows``, with the block that holds the fault.
     """
     row = 0
@@ -146,6 +150,8 @@ def _read_whole(
         return read_npz(raw, name, labels=labels if isinstance(labels, str) else None)
     if kind == "idx":
         return read_idx(raw, name)
+    if kind in registered_formats():
+        return read_registered(raw, name, kind)
     text = decoded(raw, name, dialect.encoding)
     if kind in ("jsonl", "json"):
         document = True if kind == "json" else None
@@ -173,6 +179,8 @@ def _read_pieces(
     found: Iterator[Rows]
     if kind == "npy":
         found = npy_blocks(pieces, name)
+    elif kind in registered_formats():
+        found = registered_blocks(b"".join(pieces), name, kind)
     elif kind in ("npz", "idx"):
         found = iter([_read_whole(b"".join(pieces), name, kind, dialect, labels, columns)])
     else:

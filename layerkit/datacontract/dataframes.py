@@ -1,11 +1,14 @@
 """Tables of other libraries, column by column: pandas, polars, pyarrow, structured arrays.
 
-None of these libraries is imported here; their types are recognised by their attributes.
+None of these libraries is imported for that; their types are recognised by their attributes. Tables
+of further libraries, and those that are computed only when asked for, go through narwhals.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -21,15 +24,63 @@ _FORMS = (
 _NOT_YET = {"collect": "LazyFrame", "compute": "DataFrame", "toPandas": "DataFrame"}
 """The method that computes a lazy table (polars, dask, Spark), and the type that has it."""
 
+_ARROW = ("pyarrow", "polars", "pandas")  # that narwhals can make of an Arrow stream
+
 
 def frame_columns(rows: object) -> dict[str, Array] | None:
     """Columns (n,) by name of a table or a record with names; None if ``rows`` is neither.
 
-    Raises DataError if two columns have one name, or the table is not computed yet.
+    Raises DataError if two columns have one name, or the table cannot be computed.
     """
-    _refuse_lazy(rows)
-    named = _named(rows) or _record(rows)
+    if isinstance(rows, (list, tuple)) and not hasattr(rows, "_asdict"):
+        return None
+    named = _named(_computed(rows)) or _record(rows) or _foreign(rows)
     return None if named is None else _columns(named)
+
+
+def _computed(rows: Any) -> Any:
+    """A lazy table of polars, dask or Spark with its cells, anything else as it is."""
+    step = _lazy_step(rows)
+    if step is None:
+        return rows
+    with _library_errors("the table could not be computed"):
+        return getattr(rows, step)()
+
+
+def _lazy_step(rows: object) -> str | None:
+    """The method that computes ``rows``, if they are a lazy table."""
+    for step, kind in _NOT_YET.items():
+        if type(rows).__name__ == kind and hasattr(rows, step):
+            return step
+    return None
+
+
+def _foreign(rows: Any) -> Iterator[tuple[object, object]] | None:
+    """Columns of a table of any other library that narwhals knows, or of an Arrow stream."""
+    if hasattr(rows, "__array__") or find_spec("narwhals") is None:
+        return None
+    import narwhals.stable.v2 as nw
+
+    found: Any = nw.from_native(rows, pass_through=True)
+    with _library_errors("the table could not be read"):
+        if isinstance(found, nw.LazyFrame):
+            found = found.collect()
+        elif not isinstance(found, nw.DataFrame) and hasattr(rows, "__arrow_c_stream__"):
+            backend: Any = next((name for name in _ARROW if find_spec(name)), None)
+            found = None if backend is None else nw.from_arrow(rows, backend=backend)
+    if not isinstance(found, nw.DataFrame):
+        return None
+    return ((name, found.get_column(name).to_native()) for name in found.columns)
+
+
+@contextmanager
+def _library_errors(fault: str) -> Iterator[None]:
+    """Turn whatever another library raises into a DataError."""
+    try:
+        yield
+    except Exception as cause:
+        reason = f"{fault}: {type(cause).__name__}: {cause}"
+        raise DataError(reason, hint=_FORMS) from cause
 
 
 def _columns(named: Iterator[tuple[object, object]]) -> dict[str, Array]:
@@ -75,8 +126,7 @@ def label_cells(given: object) -> Array:
 
     Raises DataError if they are not an array of cells, or of uneven lengths.
     """
-    _refuse_lazy(given)
-    named = _named(given)
+    named = _named(_computed(given))
     if named is None:
         return cells_of(given)
     columns = _columns(named)
@@ -84,15 +134,6 @@ def label_cells(given: object) -> Array:
     if len(set(sizes)) != 1:
         raise DataError(f"expected columns of one length, got {sizes}")
     return np.stack(list(columns.values()), axis=-1)
-
-
-def _refuse_lazy(rows: object) -> None:
-    for step, kind in _NOT_YET.items():
-        if type(rows).__name__ == kind and hasattr(rows, step):
-            raise DataError(
-                f"expected an array or a table, got a {kind} that is not computed yet",
-                hint=f"call .{step}() first",
-            )
 
 
 def cells_of(column: object, name: str | None = None) -> Array:
@@ -124,7 +165,6 @@ def as_array(given: object, name: str | None = None) -> Array:
 
     Raises DataError if it cannot be one, or is nested with uneven lengths.
     """
-    _refuse_lazy(given)
     if _is_masked(given):
         return _unmasked(given)
     try:

@@ -19,6 +19,7 @@ Group = Literal[
     "metrics",
     "engines",
     "data",
+    "readers",
 ]
 """A kind of parts; its entry point group is ``layerkit.GROUP``."""
 

@@ -15,7 +15,16 @@ from typing import Any, Generic, TypeVar
 
 from layerkit.core.layer import Layer
 from layerkit.core.optimizer import Optimizer
-from layerkit.core.parts import Activation, DataSource, Initializer, Loss, Metric, Part, Schedule
+from layerkit.core.parts import (
+    Activation,
+    DataSource,
+    Initializer,
+    Loss,
+    Metric,
+    Part,
+    Reader,
+    Schedule,
+)
 from layerkit.discovery.candidates import (
     ALLOW_VARIABLE,
     FIRST_PARTY,
@@ -42,7 +51,12 @@ from layerkit.execution.engine import Engine
 
 P = TypeVar("P", bound=Part)
 
-_NOUNS = {"layers": "layer type", "engines": "engine", "data": "data set"}  # beside those of KINDS
+_NOUNS = {  # beside those of KINDS
+    "layers": "layer type",
+    "engines": "engine",
+    "data": "data set",
+    "readers": "file format",
+}
 
 
 class Registry(Generic[P]):
@@ -238,6 +252,7 @@ SCHEDULES = Registry("schedules", Schedule)  # type: ignore[type-abstract]
 METRICS = Registry("metrics", Metric)  # type: ignore[type-abstract]
 ENGINES = Registry("engines", Engine)  # type: ignore[type-abstract]
 DATA = Registry("data", DataSource)  # type: ignore[type-abstract]
+READERS = Registry("readers", Reader)  # type: ignore[type-abstract]
 
 REGISTRIES: dict[str, Registry[Any]] = {
     r.kind: r
@@ -251,6 +266,7 @@ REGISTRIES: dict[str, Registry[Any]] = {
         METRICS,
         ENGINES,
         DATA,
+        READERS,
     )
 }
 

@@ -45,6 +45,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "metrics": ("metrics",),
     "engines": (),
     "data": ("data_sources",),
+    "readers": ("readers",),
 }
 
 

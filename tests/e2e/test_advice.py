@@ -27,6 +27,7 @@ import layerkit
 from layerkit import LayerkitError
 from layerkit.core.rows import Rows
 from layerkit.datacontract import InputContract
+from layerkit.discovery.registry import READERS
 from tests.e2e.conftest import PETS, Cli
 
 CODE = Path(layerkit.__file__).parent
@@ -873,6 +874,17 @@ case_of_text("parsed", "expected one JSON object or array per line",
              rewritten("{'a': 1}", '{"a": 1}'), holds("f.jsonl", "{'a': 1}\n"))  # fmt: skip
 
 
+def whole_parquet() -> bytes:
+    part = READERS.create("parquet").example()
+    assert part is not None
+    return bytes(part[0])
+
+
+case_of_text("registered blocks", "copy or download the file again",
+             lambda desk, text: Path("f.parquet").write_bytes(whole_parquet()),
+             holds("f.parquet", b"PAR1"))  # fmt: skip
+
+
 def in_folder(desk: Desk) -> None:
     Path("d").mkdir(exist_ok=True)
     Path("d/f.csv").write_text("a\n1\n")
@@ -995,27 +1007,30 @@ def leave_out(desk: Desk, text: str) -> None:
 case("by column", leave_out, by_position, predicted)
 
 
-class DataFrameToBe:
-    """As the plan of a table that polars has not computed."""
-
-    def collect(self) -> dict[str, list[float]]:
-        return {"weight": [1.0], "height": [2.0]}
-
-
-class LazyFrame(DataFrameToBe):
-    pass
-
-
 class Sparse:
     def toarray(self) -> Any:
         return np.ones((1, 2))
+
+
+class Unreadable:
+    """A table of another library, of a query that fails."""
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        raise ValueError("no such table")
+
+
+def as_numbers(desk: Desk, text: str) -> None:
+    assert "a NumPy array" in text
+    desk.options["rows"] = np.ones((1, 2))
+
+
+case("library errors", as_numbers, given(Unreadable()), predicted)
 
 
 def call(desk: Desk, text: str) -> None:
     desk.options["rows"] = getattr(desk.options["rows"], told(r"call \.(\w+)\(\) first", text))()
 
 
-case("refuse plans", call, given(LazyFrame()), predicted)
 case("as array", call, given(Sparse()), predicted)
 
 

@@ -234,5 +234,5 @@ def test_unwritable_output(cli: Cli, pets: Path, unchanged: Unchanged) -> None:
 def test_unknown_formats(cli: Cli, pets: Path) -> None:
     done = cli("infer", "pets.layerkit", "-", "--format", "cvs", stdin=ROWS.encode())
     assert done.code == 1
-    assert "npz or idx, got 'cvs'; did you mean 'csv'" in done.err
+    assert "idx or parquet, got 'cvs'; did you mean 'csv'" in done.err
     assert cli("infer", "pets.layerkit", "-", "--to", "xml", stdin=b"1,2\n").code == 2

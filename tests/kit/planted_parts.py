@@ -7,9 +7,9 @@ p := p - rate m, m := 0.9 m + g; factor = 1 / (1 + t); value = mean w (p - t)^2.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from layerkit import (
     Metric,
     Optimizer,
     Part,
+    Reader,
     Rows,
     Schedule,
     Shape,
@@ -425,3 +426,42 @@ class Nowhere(DataSource):
 class AnotherInstead(Nowhere):
     def load(self, where: Path | None) -> dict[str, Rows]:
         return {"train": Rows(np.zeros((3, 2)))}
+
+
+# ---- readers
+
+
+class Lines(Reader):
+    """One number per line, after a line with their count."""
+
+    type_name = "kit.lines"
+
+    def tables(self, file: BinaryIO) -> Iterator[dict[str, list[float]]]:
+        count, *lines = file.read().split(b"\n")
+        if len(lines) != int(count):
+            raise ValueError(f"expected {count!r} lines, got {len(lines)}")
+        yield {"x": [float(line) for line in lines[:1]]}
+        yield {"x": [float(line) for line in lines[1:]]}
+
+    def example(self) -> tuple[bytes, dict[str, list[float]]]:
+        return b"3\n1.5\n-2\n0", {"x": [1.5, -2.0, 0.0]}
+
+
+@planted("pass.reads")
+class LosesTheLast(Lines):
+    def tables(self, file: BinaryIO) -> Iterator[dict[str, list[float]]]:
+        yield next(super().tables(file))
+
+
+@planted("pass.refuses")
+class TakesTheHalf(Lines):
+    def tables(self, file: BinaryIO) -> Iterator[dict[str, list[float]]]:
+        _, *lines = file.read().split(b"\n")
+        yield {"x": [float(line) for line in lines if line.isascii() and line]}
+
+
+@planted("stochastic.replay")
+class KeepsTheFile(Lines):
+    def tables(self, file: BinaryIO) -> Iterator[dict[str, list[float]]]:
+        yield from list(super().tables(file))[getattr(self, "begun", 0) :]
+        self.begun = 1

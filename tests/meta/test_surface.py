@@ -54,6 +54,7 @@ PUBLIC = [
     "PluginMissingError",
     "PluginNotAllowedError",
     "PluginVersionError",
+    "Reader",
     "Rows",
     "Run",
     "Schedule",
@@ -236,8 +237,15 @@ def test_who_uses_what(package: str, homes: tuple[str, ...]) -> None:
 KERNELS = PLUGINS / "compiled"
 ENGINES = PLUGINS / "engines"
 COMPILER = KERNELS / "llvm" / "machine.py"
-MORE = {COMPILER: "llvmlite", KERNELS / "llvm" / "products.py": "scipy"}  # SciPy has a BLAS too
-HEAVY = {"matplotlib", "pooch", "rich", "threadpoolctl", "torch", "pandas", "onnx", "llvmlite"}
+MORE = {
+    COMPILER: {"llvmlite"},
+    KERNELS / "llvm" / "products.py": {"scipy"},  # SciPy has a BLAS too
+    PLUGINS / "readers" / "parquet.py": {"polars", "pyarrow"},
+}
+HEAVY = {
+    *("matplotlib", "pooch", "rich", "threadpoolctl", "torch", "onnx", "llvmlite"),
+    *("narwhals", "pandas", "polars", "pyarrow"),
+}
 
 
 @pytest.mark.parametrize("path", sources(CORE, PLUGINS), ids=lambda p: str(p.relative_to(ROOT)))
@@ -269,7 +277,7 @@ def test_plug_ins_use_the_public_door(path: Path) -> None:
     engine = path.is_relative_to(ENGINES) or path.is_relative_to(KERNELS)
     floors = ("layerkit.core.", "layerkit.recording.", "layerkit.execution.") if engine else ()
     for name in imports(path):
-        assert name.split(".")[0] in ALLOWED_BEYOND | {MORE.get(path)}
+        assert name.split(".")[0] in ALLOWED_BEYOND | MORE.get(path, set())
         kernels = engine and name.startswith("layerkit_plugins.compiled.")
         assert not name.startswith("layerkit_plugins") or name == own or kernels
         doors = {"layerkit.fields", "layerkit.data"}

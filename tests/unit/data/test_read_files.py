@@ -77,11 +77,11 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
 
 
 def test_unknown_formats(tmp_path: Path) -> None:
-    with pytest.raises(DataSourceError, match=r"npz or idx, got 'cvs'; did you mean 'csv'"):
+    with pytest.raises(DataSourceError, match=r"idx or parquet, got 'cvs'; did you mean 'csv'"):
         read_rows(io.BytesIO(CSV), format="cvs")
-    (tmp_path / "d.parquet").write_bytes(b"PAR1")
-    with pytest.raises(DataSourceError, match=r"no reader for .parquet"):
-        read_rows(tmp_path / "d.parquet")
+    (tmp_path / "d.feather").write_bytes(b"ARROW1")
+    with pytest.raises(DataSourceError, match=r"no reader for .feather"):
+        read_rows(tmp_path / "d.feather")
 
 
 @pytest.mark.parametrize(
