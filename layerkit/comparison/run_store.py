@@ -167,6 +167,7 @@ def raw_rows_digest(splits: Mapping[str, Rows]) -> str:
             "": rows.values,
             "label": rows.labels,
             "text": rows.label_text,
+            "weight": rows.weights,
             **{f"c {k}": v for k, v in columns.items()},
         }
         for key, array in arrays.items():

@@ -293,7 +293,7 @@ class InputContract:
         names = column_names(rows, columns, exclude, shape)
         if names is None and rows.columns is not None:  # by position: the shape has other axes
             kept = {k: v for k, v in rows.columns.items() if k not in exclude}
-            rows = Rows(rows.values, kept, rows.labels, rows.source)
+            rows = replace(rows, columns=kept)
         if shape is None and names is not None:
             shape = (len(names),)
         elif shape is None:
@@ -306,7 +306,7 @@ class InputContract:
             raise draft._not_finite(x, np.isfinite(x), rows.source)
         x = draft._by_element(x)
         low, high = min_and_max(x)
-        center, spread = fit_scaler(scale, x, low, high) or (None, None)
+        center, spread = fit_scaler(scale, x, low, high, weights=rows.weights) or (None, None)
         fitted = replace(draft, center=center, scale=spread, low=low, high=high)
         fitted._checked(raw, rows.source)
         return fitted

@@ -374,8 +374,9 @@ class Train(Section):
     )
     sample_weight: Column = field(
         None,
-        description="Table column with the weight of each row in the training loss. Metrics and "
-        "the losses reported after an epoch weigh all rows equally.",
+        description="Table column with the weight of each row in the training loss and in the "
+        "statistics of `standardize`: a row of weight 2 counts twice. Metrics and the losses "
+        "reported after an epoch weigh all rows equally.",
     )
 
 

@@ -20,7 +20,7 @@ from layerkit.errors import DataError
 from layerkit.model import Model
 from layerkit.specs import Spec
 from layerkit.training.rare_classes import class_labels, lone_classes, refuse_unlearned
-from layerkit.training.row_weights import row_weights
+from layerkit.training.row_weights import row_weights, weighted_rows
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,7 @@ def prepare(
     if not model.fitted:
         refuse_unlearned(model.spec, rows, test, "test")
         refuse_unlearned(model.spec, rows, validation, "validation")
+    rows = weighted_rows(model.spec, rows)
     with at_source(rows):
         contract = model.contract if model.fitted else _fit(model, rows, loss)
     train = to_arrays(contract, rows, loss)

@@ -143,7 +143,8 @@ def read_state(model: Model, rule: Optimizer, rows: str) -> Position:
             "these are not the rows that the training began with, so this would not be the same "
             "run",
             location="train.data",
-            hint="give the same data, or train on from the weights: layerkit train MODEL",
+            hint="give the same data and sample weights, or train on from the weights: "
+            "layerkit train MODEL",
         )
     if "trials" in callbacks:
         trials_of(model.network).restore(callbacks["trials"])
