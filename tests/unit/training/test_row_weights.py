@@ -104,7 +104,7 @@ def test_weights_go_with_their_rows_through_every_split() -> None:
 
 
 def test_columns_of_weight_0_rows_do_not_touch_a_constant_scale() -> None:
-    x = np.array([[7.1], [7.1], [1e9]])
+    x = np.array([[7.1], [7.1], [-1e9]])
     found = fit_scaler("standardize", x, *min_and_max(x), weights=np.array([1.0, 2.0, 0.0]))
     assert found is not None
     assert found[0].tolist() == [7.1]
