@@ -36,7 +36,7 @@ def row_weights(
     if rows.weights is not None:
         weights = weights * rows.weights
         if not weights.any():
-            raise DataError("all rows have weight 0", source=rows.source)
+            raise DataError("the weights of all rows are zero", source=rows.source)
     return weights
 
 
@@ -72,7 +72,7 @@ def weighted_rows(spec: Spec, rows: Rows) -> Rows:
     if weights is None:
         return rows
     if not weights.any():
-        raise DataError("all rows have weight 0", column=column, source=rows.source)
+        raise DataError("the weights of all rows are zero", column=column, source=rows.source)
     return replace(rows, weights=weights)
 
 

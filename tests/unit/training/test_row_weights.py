@@ -167,7 +167,7 @@ def test_a_comparison_takes_rows_with_weights() -> None:
         ([np.nan, *np.ones(N - 1)], "row 0.*got a missing value"),
         ([*np.ones(N - 1), np.inf], "got inf"),
         (["a"] * N, "'a'"),
-        (np.zeros(N), "all rows have weight 0"),
+        (np.zeros(N), "the weights of all rows are zero"),
     ],
 )
 def test_weights_that_are_none(weights: Any, words: str) -> None:
@@ -178,7 +178,7 @@ def test_weights_that_are_none(weights: Any, words: str) -> None:
 
 def test_weights_of_classes_that_leave_nothing() -> None:
     weights = np.where(LABELS == "p", 1.0, 0.0)
-    with pytest.raises(DataError, match="all rows have weight 0"):
+    with pytest.raises(DataError, match="the weights of all rows are zero"):
         layerkit.train(
             spec(class_weights={"p": 0, "n": 1}), data=(X, LABELS), sample_weight=weights
         )
