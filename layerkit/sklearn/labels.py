@@ -23,10 +23,11 @@ def file_classes(classes: Array) -> list[str] | list[int]:
     cells = classes.tolist()
     if all(_whole(cell) for cell in cells):
         return [int(cell) for cell in cells]
-    texts = [str(label_of(cell)) for cell in cells]
-    if any(label_of(text) is None for text in texts) or len({*texts}) < len(texts):
+    labels = [label_of(cell) for cell in cells]
+    names = [str(label) for label in labels]
+    if None in labels or len({*names}) < len(names):
         return list(range(len(cells)))
-    return texts
+    return names
 
 
 def _whole(cell: object) -> bool:

@@ -16,24 +16,16 @@ from layerkit.specs import as_spec
 class LayerkitRegressor(RegressorMixin, Estimator):  # type: ignore[misc]  # untyped
     """A layerkit network as a scikit-learn regressor, for one target or several.
 
-    The input width and the output layer follow from the data. A parameter that is None is taken
-    from ``spec``, or else has the value in parentheses; ``layerkit explain`` tells more of each.
+    Parameters, attributes and methods are those of ``LayerkitClassifier``, but for classes and
+    their weights, and with two more.
 
     Parameters
     ----------
-    layers, spec, epochs, batch_size, optimizer, schedule, validation, early_stopping, weight_decay,
-    clip_norm, scale, missing, dtype, random_state, verbose
-        As for ``LayerkitClassifier``.
     loss
         Such as "huber". (mse)
     target_scale
         "standardize" trains on (y - mean) / deviation; None on y itself; "auto": what ``spec``
         says, else standardize.
-
-    Attributes
-    ----------
-    model_, n_iter_, loss_curve_, n_features_in_, feature_names_in_
-        As for ``LayerkitClassifier``.
     """
 
     def __init__(

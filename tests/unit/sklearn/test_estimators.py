@@ -167,7 +167,7 @@ CASES: dict[str, tuple[Any, Any]] = {
     "str": (LABELS, ("low", "mid", "top")),
     "object": (LABELS.astype(object), ("low", "mid", "top")),
     "numerals": (np.array(["07", "7", "8"])[CODES], ("07", "7", "8")),
-    "missing": (np.array(["", "?", "a"])[CODES], (0, 1, 2)),
+    "missing": (np.array(["?", "a", "b"])[CODES], (0, 1, 2)),
     "list": (LABELS.tolist(), ("low", "mid", "top")),
 }
 
