@@ -58,6 +58,6 @@ def class_numbers(y: Array, classes: Array) -> Array:
     places = np.minimum(np.searchsorted(classes, y), len(classes) - 1)
     wrong = np.flatnonzero(classes[places] != y)
     if len(wrong):
-        label = y[wrong[0]]
+        label = y[wrong].tolist()[0]
         raise ValueError(f"expected one of the classes {classes.tolist()}, got {label!r}")
     return places

@@ -126,6 +126,8 @@ class LayerkitRegressor(RegressorMixin, Estimator):  # type: ignore[misc]  # unt
 
     def _rows_and_targets(self, X: Any, y: Any, *, first: bool) -> tuple[Array, Array]:
         X, y = self._checked(X, y, first=first, multi_output=True, y_numeric=True)
+        if y.dtype.kind in "US":
+            raise ValueError("expected numbers in y, got text; LayerkitClassifier learns classes")
         self._flat = y.ndim == 1
         return X, y
 
@@ -134,7 +136,7 @@ class LayerkitRegressor(RegressorMixin, Estimator):  # type: ignore[misc]  # unt
         said = None if self.spec is None else as_spec(self.spec).output
         names = None if said is None else said["targets"]
         if names is None or len(names) != count:
-            names = ["y"] if count == 1 else [f"y{j}" for j in range(count)]
+            names = _target_names(count, {*getattr(self, "feature_names_in_", ())})
         scale = self.target_scale
         if scale == "auto":
             scale = "standardize" if said is None else said["scale"]
@@ -168,3 +170,13 @@ class LayerkitRegressor(RegressorMixin, Estimator):  # type: ignore[misc]  # unt
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
+
+
+def _target_names(count: int, taken: set[str]) -> list[str]:
+    """Names of the targets that no input has."""
+    stem = "y"
+    while True:
+        names = [stem] if count == 1 else [f"{stem}{j}" for j in range(count)]
+        if not taken & {*names}:
+            return names
+        stem = f"{stem}_"

@@ -12,8 +12,10 @@ import numpy as np
 from layerkit.core.context import Array
 from layerkit.core.rows import Rows
 from layerkit.datacontract import DataContract, at_source
+from layerkit.datacontract.cell_errors import not_a_number
 from layerkit.datacontract.dataframes import cells_of
-from layerkit.datacontract.labels import LabelLookup, real_numbers
+from layerkit.datacontract.labels import LabelLookup
+from layerkit.datacontract.parse_cells import as_numbers
 from layerkit.errors import DataError, SpecError
 from layerkit.specs import Spec
 
@@ -52,7 +54,7 @@ def with_weights(splits: Mapping[str, Rows], given: object) -> dict[str, Rows]:
     if cells.shape != (len(rows),):
         expected = f"expected one sample weight per row, shape [{len(rows)}]"
         raise DataError(f"{expected}, got shape {list(cells.shape)}", source=rows.source)
-    return {**splits, "train": replace(rows, weights=real_numbers(cells, _GIVEN, rows.source))}
+    return {**splits, "train": replace(rows, weights=_numbers(cells, _GIVEN, rows, ()))}
 
 
 def weighted_rows(spec: Spec, rows: Rows) -> Rows:
@@ -114,8 +116,17 @@ def sample_weights(rows: Rows, column: str, spellings: tuple[str, ...]) -> Array
         raise SpecError(f"the data have no column {column!r}", location="train.sample_weight")
     cells = np.asarray(rows.columns[column])
     with at_source(rows):
-        given = real_numbers(cells, column, rows.source, spellings).astype(np.float64)
-        return _checked(given, column, rows)
+        return _checked(_numbers(cells, column, rows, spellings), column, rows)
+
+
+def _numbers(cells: Array, column: str, rows: Rows, spellings: tuple[str, ...]) -> Array:
+    """Cells (n,) of ``rows`` as float64, NaN where one is missing; DataError if one is text."""
+    numbers, bad = as_numbers(cells, spellings)
+    if bad is not None:
+        raise not_a_number(
+            cells[bad], row=bad, column=column, source=rows.source, text_hint="weights are numbers"
+        )
+    return numbers.astype(np.float64)
 
 
 def _checked(weights: Array, column: str, rows: Rows) -> Array:

@@ -243,6 +243,19 @@ def test_several_targets() -> None:
     assert regressor().fit(X, TARGETS[:, None]).predict(X).shape == (N, 1)
 
 
+def test_a_feature_may_be_called_like_the_target() -> None:
+    pandas = pytest.importorskip("pandas", reason="frames")
+    frame = pandas.DataFrame(X, columns=["y", "y_", "y0", "b"])
+    assert regressor().fit(frame, TARGETS).model_.spec.output["targets"] == ["y__"]
+    two = np.stack([TARGETS, TARGETS], axis=1)
+    assert regressor().fit(frame, two).model_.spec.output["targets"] == ["y_0", "y_1"]
+
+
+def test_text_is_no_target() -> None:
+    with pytest.raises(ValueError, match="LayerkitClassifier learns classes"):
+        regressor().fit(X, LABELS)
+
+
 def test_the_loss_and_the_scale_of_targets() -> None:
     plain = regressor(loss="huber", target_scale=None).fit(X, TARGETS)
     assert plain.model_.contract.output.scale is None

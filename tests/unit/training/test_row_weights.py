@@ -166,7 +166,7 @@ def test_a_comparison_takes_rows_with_weights() -> None:
         ([*np.ones(N - 1), -1.0], "row 39.*expected a finite sample weight >= 0, got -1"),
         ([np.nan, *np.ones(N - 1)], "row 0.*got a missing value"),
         ([*np.ones(N - 1), np.inf], "got inf"),
-        (["a"] * N, "'a'"),
+        (["a"] * N, "row 0, column 'sample_weight': expected a number, got 'a'\n.*weights are num"),
         (np.zeros(N), "the weights of all rows are zero"),
     ],
 )
