@@ -5,6 +5,7 @@ All statistics are per element of the last axis, in float64, from the training r
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
@@ -90,7 +91,7 @@ def _mean_and_deviation(x: Array, low: Array, high: Array) -> tuple[Array, Array
     Both are taken of the shares (x - low) / (high - low) in [0, 1], so that no significant digit
     cancels and no square overflows.
     """
-    count = x.size // x.shape[-1]
+    count = math.prod(x.shape[:-1])
     axes = tuple(range(x.ndim - 1))
     with np.errstate(over="ignore", invalid="ignore"):
         span = np.where(high > low, high - low, 1.0)
