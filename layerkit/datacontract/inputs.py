@@ -286,6 +286,11 @@ class InputContract:
             return self.name_of(element)
         return self.encoder.names[self.encoder.owners[element]]
 
+    def is_category(self, element: int) -> bool:
+        """Whether an element of a row is one of those of a column of categories."""
+        encoder = self.encoder
+        return encoder is not None and not isinstance(encoder.fields[encoder.owners[element]], str)
+
     def _row_size(self) -> str:
         numbers = counted(math.prod(self.shape), "number")
         if self.encoder is not None:

@@ -72,13 +72,14 @@ def read_fields(
     kinds = [field.get("kind") if isinstance(field, dict) else None for field in fields]
     if "categorical" not in kinds:
         return _read_fills(fields, columns, width), None
-    found, fills = [], []
+    found: list[str | Categorical] = []
+    fills = []
     for i, field in enumerate(fields):
         if kinds[i] == "categorical":
             found.append(_read_categorical(field, f"{_AT}[{i}]"))
         else:
             name, fill = _read_numeric(field, f"{_AT}[{i}]")
-            found.append(name)
+            found.append(_name(name, f"{_AT}[{i}]"))
             fills.append(fill)
     given = [fill for fill in fills if fill is not None]
     if given and len(given) < len(fills):
@@ -127,14 +128,18 @@ def _read_numeric(field: object, where: str) -> tuple[Any, float | None]:
     return held.get("name"), fill
 
 
+def _name(name: object, where: str) -> str:
+    if not isinstance(name, str):
+        raise SpecError(f"expected a name, got {quoted(name)}", location=f"{where}.name")
+    return name
+
+
 def _read_categorical(field: object, where: str) -> Categorical:
     from layerkit.codec.contract import closed_map
 
     required = ("kind", "name", "categories", "unknown", "missing", "others")
     held = closed_map(field, where, required)
-    name, listed, others = held["name"], held["categories"], held["others"]
-    if type(name) is not str:
-        raise SpecError(f"expected a name, got {quoted(name)}", location=f"{where}.name")
+    name, listed, others = _name(held["name"], where), held["categories"], held["others"]
     for key, allowed in _RULES.items():
         if held[key] not in allowed:
             reason = f"expected {' or '.join(map(repr, allowed))}, got {quoted(held[key])}"

@@ -49,9 +49,9 @@ def _resolved(column: dict[str, Any], at: Path, faults: Faults) -> dict[str, Any
     return column
 
 
-def name_of(column: str | Mapping[str, Any]) -> str:
+def name_of(column: Any) -> str:
     """The name of one of ``input.columns``, checked or not."""
-    return column if isinstance(column, str) else str(column.get("name"))
+    return str(column.get("name")) if isinstance(column, dict) else str(column)
 
 
 def inputs_of(column: str | Mapping[str, Any]) -> int:
@@ -69,4 +69,33 @@ def not_learned(name: str) -> SpecError:
         location="input.columns",
         hint="train the spec with layerkit train, or list the categories; layerkit spec init "
         "writes a spec that lists them",
+    )
+
+
+def before_learning(document: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """The ``document`` of a trained model, with "learn" where the spec ``given`` has it.
+
+    Both are resolved. Two trainings of one spec are then equal, whatever categories they learned.
+    """
+    theirs, ours = (_columns_of(d) for d in (document, given))
+    if [name_of(c) for c in theirs] != [name_of(c) for c in ours]:
+        return document
+    pairs = zip(theirs, ours, strict=True)
+    columns = [one if _may_have_learned(column, one) else column for column, one in pairs]
+    return {**document, "input": {**document["input"], "columns": columns}}
+
+
+def _columns_of(document: dict[str, Any]) -> list[Any]:
+    section = document.get("input")
+    columns = section.get("columns") if isinstance(section, dict) else None
+    return columns if isinstance(columns, list) else []
+
+
+def _may_have_learned(column: Any, given: Any) -> bool:
+    """Whether a ``column`` with categories comes from ``given``, which says "learn"."""
+    if not isinstance(column, dict) or isinstance(given, str) or given["categories"] != LEARN:
+        return False
+    return column.get("missing") == given["missing"] and column.get("unknown") in (
+        given["unknown"],
+        "other",
     )
