@@ -116,11 +116,11 @@ class Encoder:
             return None
         return named(rows, self.names, alone=alone)
 
-    def with_others(self, x: Array) -> Self:
-        """The same encoder with ``others`` counted in encoded training rows x (n, w)."""
+    def with_others(self, x: Array | None) -> Self:
+        """The same encoder, ``others`` counted in encoded training rows x (n, w); 0 for None."""
         fields = list(self.fields)
         for i, place in self.groups.items():
-            others = int(np.count_nonzero(~x[:, place].any(axis=1)))
+            others = 0 if x is None else int(np.count_nonzero(~x[:, place].any(axis=1)))
             fields[i] = replace(fields[i], others=others)  # type: ignore[type-var]  # categorical
         return replace(self, fields=tuple(fields))
 

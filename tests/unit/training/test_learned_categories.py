@@ -172,3 +172,34 @@ def test_arrays_of_raw_cells_go_by_position() -> None:
     np.testing.assert_array_equal(model.predict(rows), named.predict(rows))
     np.testing.assert_array_equal(model.predict(x), named.predict(rows))
     assert json.dumps(model.spec.to_document()) == json.dumps(named.spec.to_document())
+
+
+ADULT = Path(__file__).parents[4] / "shared" / "data" / "adult" / "adult-train.csv"
+TEXT = (1, 3, 5, 6, 7, 8, 9, 13)
+
+
+def adult(*, text: bool) -> dict[str, Any]:
+    listed = [
+        {"name": str(j), "categories": "learn", "missing": "category"} if j in TEXT else str(j)
+        for j in range(14)
+        if text or j not in TEXT
+    ]
+    return {
+        "layerkit": 1,
+        "input": {"columns": listed, "scale": "standardize"},
+        "layers": [
+            {"type": "dense", "units": 16, "activation": "relu"},
+            {"type": "dense", "units": 2},
+        ],
+        "output": {"column": 14},
+        "train": {"epochs": 2, "batch_size": 128, "test": 0.25},
+    }
+
+
+@pytest.mark.skipif(not ADULT.exists(), reason="the adult table of ../shared/data is not there")
+def test_the_text_of_adult_is_worth_two_points() -> None:
+    without, with_text = (
+        layerkit.train(adult(text=text), data=ADULT).metrics["test_accuracy"]
+        for text in (False, True)
+    )
+    assert with_text > without + 0.02
