@@ -53,6 +53,11 @@ class Categorical:
         listed = (*self.categories, "?") if self.missing == "category" else self.categories
         return tuple(f"{self.name}={category}" for category in listed)
 
+    @property
+    def name_size(self) -> int:
+        """How many characters the names in ``columns`` have."""
+        return sum(map(len, self.categories)) + (len(self.name) + 2) * (len(self.categories) + 1)
+
     def flags(self, cells: Array, spellings: Collection[str] = (), source: str = "rows") -> Array:
         """Its numeric columns (k, n) for cells (n,), bool: one is True in each row, or none.
 

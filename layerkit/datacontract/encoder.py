@@ -14,10 +14,11 @@ from layerkit.core.rows import Rows
 from layerkit.datacontract.categories import Categorical, learn
 from layerkit.datacontract.choose_columns import missing_column
 from layerkit.datacontract.shared_fields import check_distinct
-from layerkit.display import counted, quoted
+from layerkit.display import byte_size, counted, quoted
 from layerkit.errors import ShapeError, SpecError
 
 LEARN = "learn"
+_LONGEST = 1 << 24  # characters of all names: what the header of a file may hold
 
 Column = str | Mapping[str, Any]
 """One of ``input.columns`` of a resolved spec: the name of a numeric column, or an object with
@@ -32,6 +33,11 @@ class Encoder:
 
     def __post_init__(self) -> None:
         check_distinct(self.names, "input.columns")
+        size = sum(field.name_size for field in self.fields if not isinstance(field, str))
+        if size > _LONGEST:  # before any of them is made: a file can ask for terabytes
+            reason = f"the names of the inputs (COLUMN=CATEGORY) take {byte_size(size)}: expected "
+            reason += f"at most {byte_size(_LONGEST)}"
+            raise SpecError(reason, location="input.columns")
 
     @classmethod
     def of(cls, columns: Sequence[str | Mapping[str, Any]] | None) -> Self | None:

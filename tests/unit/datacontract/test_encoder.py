@@ -286,6 +286,12 @@ def test_hostile_tables_cost_no_more_than_their_size() -> None:
     assert time.process_time() - start < 10
 
 
+def test_names_that_no_file_could_hold_are_refused_before_they_are_made() -> None:
+    column = {"name": "a" * 2**20, "categories": list(map(str, range(60000)))}
+    with pytest.raises(SpecError, match=r"take 62\.9 GB: expected at most 16\.8 MB"):
+        Encoder.of([column])
+
+
 def test_what_training_did_not_see_is_outside() -> None:
     contract = fitted([{**JOB, "categories": ["cook", "smith", "baker"]}, "age"])
     given = {"job": ["cook", "baker", "miner", ""], "age": [1, 1, 9, 2]}

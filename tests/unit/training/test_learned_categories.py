@@ -119,6 +119,17 @@ def test_too_many_categories_are_cut_with_a_notice() -> None:
     assert not model.outside({"age": [1], "job": ["new"]}).any()
 
 
+def test_spellings_of_missing_values_that_only_the_data_have(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("age,job,y\n" + "1,NA,no\n2,007,yes\n3,7,no\n4,NA,yes\n")
+    given = spec(
+        {**LEARN, "missing": "category"}, data={"path": str(path), "missing_values": ["NA"]}
+    )
+    model = layerkit.train(given).model
+    assert categories(model) == ["007", "7"]
+    assert model.contract.input.columns == ("age", "job=007", "job=7", "job=?")
+
+
 def test_resuming_reaches_the_same_bits(tmp_path: Path) -> None:
     whole = layerkit.train(spec(epochs=4), data=table()).model
     half = layerkit.train(spec(epochs=2), data=table()).model
