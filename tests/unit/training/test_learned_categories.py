@@ -128,6 +128,13 @@ def test_spellings_of_missing_values_that_only_the_data_have(tmp_path: Path) -> 
     model = layerkit.train(given).model
     assert categories(model) == ["007", "7"]
     assert model.contract.input.columns == ("age", "job=007", "job=7", "job=?")
+    path = tmp_path / "t.json"
+    path.write_text(
+        '[{"age": 1, "job": "NA", "y": "no"}, {"age": 2, "job": "007", "y": "yes"},'
+        ' {"age": 3, "job": 7, "y": "no"}, {"age": 4, "y": "yes"}]'
+    )
+    given["train"]["data"]["path"] = str(path)
+    assert layerkit.train(given).model.spec.input == model.spec.input
 
 
 def test_resuming_reaches_the_same_bits(tmp_path: Path) -> None:
