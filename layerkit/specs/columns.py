@@ -78,7 +78,7 @@ def before_learning(document: dict[str, Any], given: dict[str, Any]) -> dict[str
     Both are resolved. Two trainings of one spec are then equal, whatever categories they learned.
     """
     theirs, ours = (_columns_of(d) for d in (document, given))
-    if [name_of(c) for c in theirs] != [name_of(c) for c in ours]:
+    if not theirs or [name_of(c) for c in theirs] != [name_of(c) for c in ours]:
         return document
     pairs = zip(theirs, ours, strict=True)
     columns = [one if _may_have_learned(column, one) else column for column, one in pairs]
