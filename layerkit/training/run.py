@@ -17,6 +17,7 @@ from layerkit.file.save import save
 from layerkit.model import Model, build
 from layerkit.specs import Spec, as_spec
 from layerkit.training.kernel_choice import kernels_changed
+from layerkit.training.learned_categories import explicit_spec
 from layerkit.training.listener import Listener
 from layerkit.training.new_total import OnNewTotal, settle_schedule
 from layerkit.training.prepare import prepare
@@ -100,6 +101,11 @@ def train(
         resolved = as_spec(spec, settings)
         if seed is not None and resolved.train is not None:
             resolved = resolved.with_train(seed=seed)
+        if resolved.learns:
+            data = splits_of(resolved, data)
+            if validation_data is not None:
+                validation_data = labelled_rows(resolved, validation_data)
+            resolved = explicit_spec(resolved, data, validation_rows=validation_data)
         model = build(resolved)
     session = _session(
         model,
