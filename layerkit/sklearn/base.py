@@ -12,23 +12,26 @@ import os
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, check_X_y, validate_data
 
 from layerkit.core.context import Array
 from layerkit.core.rows import Rows
+from layerkit.datacontract import as_rows
 from layerkit.errors import LayerkitError
 from layerkit.file.load import load
 from layerkit.file.save import save
-from layerkit.model import Model
-from layerkit.sklearn.frames import refuse_text
+from layerkit.model import Model, build
+from layerkit.sklearn.frames import columns_of
 from layerkit.sklearn.parameters import document
 from layerkit.specs import as_spec
 from layerkit.training.incremental import train_one_epoch
+from layerkit.training.learned_categories import explicit_spec
 from layerkit.training.listener import Listener
 from layerkit.training.row_weights import with_weights
 from layerkit.training.run import train
@@ -40,14 +43,28 @@ _MOST_SEEDS = 2**31 - 1
 class Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
     """The common half of ``LayerkitClassifier`` and ``LayerkitRegressor``."""
 
-    def _checked(self, X: object, y: object = None, *, first: bool = True, **options: Any) -> Any:
-        """X, or (X, y), as scikit-learn checks them; the inputs' names and number are noted."""
-        refuse_text(X)
+    def _checked(self, X: Any, y: Any = None, *, first: bool = True, **options: Any) -> Any:
+        """X, or (X, y), as scikit-learn checks them; the inputs' names and number are noted.
+
+        X becomes an array, or ``Rows`` where it is a frame with text.
+        """
+        if first:
+            self._columns = columns_of(X)
         given = (X,) if y is None and not first else (X, y)
-        finite = "allow-nan" if self._takes_missing() else True
-        return validate_data(
-            self, *given, reset=first, dtype=_NUMBERS, ensure_all_finite=finite, **options
-        )
+        if self._columns is None:
+            finite = "allow-nan" if self._takes_missing() else True
+            return validate_data(
+                self, *given, reset=first, dtype=_NUMBERS, ensure_all_finite=finite, **options
+            )
+        if not hasattr(X, "columns"):
+            names = self.feature_names_in_.tolist()
+            raise ValueError(f"expected a frame with the columns {names}, got {type(X).__name__}")
+        validate_data(self, *given, reset=first, skip_check_array=True)
+        rows = as_rows(X)
+        if len(given) == 1:
+            return rows
+        numbers = np.zeros((len(rows), 1))  # y is checked beside them
+        return rows, check_X_y(numbers, y, **options)[1]
 
     def _takes_missing(self) -> bool:
         """Whether NaN is allowed in X."""
@@ -64,7 +81,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no t
         return tags
 
     def _document(
-        self, X: Array, output: Mapping[str, Any], units: int, **changes: Any
+        self, X: Array | Rows, output: Mapping[str, Any], units: int, **changes: Any
     ) -> dict[str, Any]:
         """The spec of this estimator for rows X (n, w) and ``units`` outputs.
 
@@ -76,25 +93,29 @@ class Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no t
             seed = check_random_state(seed).randint(_MOST_SEEDS)
         return document(
             {**self.get_params(deep=False), **changes},
-            width=X.shape[1],
-            names=None if names is None else names.tolist(),
-            dtype=X.dtype.name,
+            width=self.n_features_in_,
+            names=self._columns or (None if names is None else names.tolist()),
+            dtype="float64" if isinstance(X, Rows) else X.dtype.name,
             output=output,
             units=units,
             rows=len(X),
             seed=int(seed),
         )
 
-    def _train(self, spec: Mapping[str, Any], X: Array, y: Array, weights: object) -> None:
+    def _train(self, spec: Mapping[str, Any], X: Array | Rows, y: Array, weights: object) -> None:
         """Train a model from the start, and take it."""
-        run = train(spec, data=Rows(X, labels=y), sample_weight=weights, listener=self._listener())
+        rows = _labelled(X, y)
+        run = train(spec, data=rows, sample_weight=weights, listener=self._listener())
         self._took(run.model)
 
-    def _train_on(self, model: Model, X: Array, y: Array, weights: object) -> None:
-        """Train ``model`` one epoch further, and take it."""
-        splits = {"train": Rows(X, labels=y)}
+    def _train_on(
+        self, spec: Mapping[str, Any] | None, X: Array | Rows, y: Array, weights: object
+    ) -> None:
+        """Train one epoch further, or the first of ``spec``, and take the model."""
+        splits = {"train": _labelled(X, y)}
         if weights is not None:
             splits = with_weights(splits, weights)
+        model = self.model_ if spec is None else build(explicit_spec(as_spec(spec), splits))
         train_one_epoch(model, splits["train"], listener=self._listener())
         self._took(model)
 
@@ -165,6 +186,10 @@ class Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no t
         if "model_" in state:
             state = {**state, "model_": load(state["model_"])}
         super().__setstate__(state)
+
+
+def _labelled(X: Array | Rows, y: Array) -> Rows:
+    return replace(X, labels=y) if isinstance(X, Rows) else Rows(X, labels=y)
 
 
 class _Lines(Listener):

@@ -11,7 +11,6 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
 from layerkit.core.context import Array
-from layerkit.model import build
 from layerkit.sklearn.base import Estimator
 from layerkit.sklearn.labels import class_numbers, file_classes, weights_by_class
 
@@ -110,7 +109,8 @@ class LayerkitClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]  # u
         Parameters
         ----------
         X
-            (n, w) numbers: array, nested lists or a frame.
+            (n, w) numbers: array, nested lists or a frame; in a frame also columns of text, whose
+            categories are learned.
         y
             (n,) labels of any type that can be sorted.
         sample_weight
@@ -175,8 +175,8 @@ class LayerkitClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]  # u
             known, got = all_classes.tolist(), np.unique(classes).tolist()
             raise ValueError(f"classes: expected {known} as in the first call, got {got}")
         labels = _named(y, all_classes)
-        model = build(self._spec_for(X, all_classes)) if first else self.model_
-        self._train_on(model, X, labels, sample_weight)
+        spec = self._spec_for(X, all_classes) if first else None
+        self._train_on(spec, X, labels, sample_weight)
         self.classes_ = all_classes
         return self
 

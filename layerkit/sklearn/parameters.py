@@ -13,6 +13,7 @@ import numpy as np
 
 from layerkit.errors import SpecError
 from layerkit.specs import as_spec
+from layerkit.specs.columns import name_of
 
 RECIPE = (
     *("epochs", "batch_size", "optimizer", "schedule", "loss", "validation", "early_stopping"),
@@ -37,7 +38,7 @@ def document(
     given: Mapping[str, Any],
     *,
     width: int,
-    names: Sequence[str] | None,
+    names: Sequence[Any] | None,
     dtype: str,
     output: Mapping[str, Any],
     units: int,
@@ -77,7 +78,7 @@ def document(
     return base
 
 
-def _base(spec: Any, width: int, names: Sequence[str] | None, dtype: str) -> dict[str, Any]:
+def _base(spec: Any, width: int, names: Sequence[Any] | None, dtype: str) -> dict[str, Any]:
     """What is said before any parameter is: ``spec`` on these inputs, or the defaults."""
     columns: dict[str, Any] = {"shape": [width]} if names is None else {"columns": [*names]}
     if spec is None:
@@ -86,9 +87,11 @@ def _base(spec: Any, width: int, names: Sequence[str] | None, dtype: str) -> dic
     found = as_spec(spec)
     base = found.to_document()
     said = found.input["columns"]
-    if said is not None and names is not None and [*said] != [*names]:
-        raise SpecError(f"expected the columns {said}, got {[*names]}", location="input.columns")
-    if math.prod(found.in_shape) != width or (said is None and names is not None):
+    if said is not None and names is not None and [*map(name_of, said)] != [*map(name_of, names)]:
+        wanted, got = [*map(name_of, said)], [*map(name_of, names)]
+        raise SpecError(f"expected the columns {wanted}, got {got}", location="input.columns")
+    held = math.prod(found.in_shape) if said is None else len(said)
+    if held != width or (said is None and names is not None):
         base["input"] = {**base["input"], "shape": None, "columns": None, **columns}
     aside = {"data": None, "test": None, "sample_weight": None, "class_weights": None}
     base["train"] = {**(found.train or START), **aside}

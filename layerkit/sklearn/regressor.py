@@ -8,7 +8,6 @@ from typing import Any, Self
 from sklearn.base import RegressorMixin
 
 from layerkit.core.context import Array
-from layerkit.model import build
 from layerkit.sklearn.base import Estimator
 from layerkit.specs import as_spec
 
@@ -73,7 +72,8 @@ class LayerkitRegressor(RegressorMixin, Estimator):  # type: ignore[misc]  # unt
         Parameters
         ----------
         X
-            (n, w) numbers: array, nested lists or a frame.
+            (n, w) numbers: array, nested lists or a frame; in a frame also columns of text, whose
+            categories are learned.
         y
             (n,) or (n, k) numbers.
         sample_weight
@@ -120,8 +120,8 @@ class LayerkitRegressor(RegressorMixin, Estimator):  # type: ignore[misc]  # unt
         """
         first = not hasattr(self, "model_")
         X, y = self._rows_and_targets(X, y, first=first)
-        model = build(self._spec_for(X, y)) if first else self.model_
-        self._train_on(model, X, y, sample_weight)
+        spec = self._spec_for(X, y) if first else None
+        self._train_on(spec, X, y, sample_weight)
         return self
 
     def _rows_and_targets(self, X: Any, y: Any, *, first: bool) -> tuple[Array, Array]:
