@@ -189,7 +189,9 @@ class LayerkitClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]  # u
     def _spec_for(self, X: Array, classes: Array) -> dict[str, Any]:
         names = file_classes(classes)
         if len(names) < 2:
-            raise ValueError(f"expected y of two or more classes, got only {classes.tolist()}")
+            raise ValueError(
+                f"expected y of two or more classes, got one class: {classes.tolist()}"
+            )
         output = {"classes": names, "targets": None, "scale": None}
         weights = weights_by_class(self.class_weight, classes)
         return self._document(X, output, len(names), class_weight=weights)

@@ -196,7 +196,7 @@ def test_categories_of_pandas() -> None:
 @pytest.mark.parametrize(
     ("y", "words"),
     [
-        (np.zeros(N, int), "two or more classes, got only"),
+        (np.zeros(N, int), "two or more classes, got one class"),
         (TARGETS, "continuous"),
         (np.array([None, "a"], object)[CODES % 2], "."),
         (LABELS[:-1], "inconsistent numbers of samples"),
