@@ -249,7 +249,8 @@ class Model:
     def outside(self, rows: RawRows) -> Array:
         """Which numbers of raw rows lie outside the range that training saw: (n, *shape) bool.
 
-        For rows with ``model.outside(rows).any(axis=1)`` predictions are extrapolations.
+        For rows with ``model.outside(rows).any(axis=1)`` predictions are extrapolations. Of a
+        category that no training row had, all inputs of its column lie outside.
 
         Raises
         ------

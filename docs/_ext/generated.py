@@ -64,6 +64,8 @@ def spec_fields() -> str:
                 takes = f"an object: [`{name}`](#{name})"
             elif path == "" and name == "layers":
                 takes = "a list of objects: [layers](#layers)"
+            elif path == "input" and name == "columns":
+                takes = "null, or a list of names and of objects: [`input.columns`](#inputcolumns)"
             elif path == "train" and name == "early_stopping":
                 takes = "null or an object: [`train.early_stopping`](#trainearly_stopping)"
             else:

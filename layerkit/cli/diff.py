@@ -77,8 +77,21 @@ def _predictions(p: Disagreement) -> str:
 
 
 def _changes(title: str, changes: list[Change]) -> str:
-    rows = [[c.path, _short(c.before), _short(c.after)] for c in changes]
+    rows = [[c.path, *map(_short, _only(c.before, c.after))] for c in changes]
     return console.table([title, "A", "B"], rows, "lll")
+
+
+def _only(before: Any, after: Any) -> tuple[Any, Any]:
+    """Of two lists of names, such as categories, those that only one has and how many there are."""
+    lists = (before, after)
+    if not all(isinstance(x, list) and all(isinstance(y, str) for y in x) for x in lists):
+        return before, after
+    common = {*before} & {*after}
+    if len(common) == len(before) == len(after):  # in another order
+        return before, after
+    lone = [", ".join(name for name in x if name not in common) for x in lists]
+    first, second = (f"{len(x):,}: {text or '-'}" for x, text in zip(lists, lone, strict=True))
+    return first, second
 
 
 def _short(value: Any) -> str:

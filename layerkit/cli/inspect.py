@@ -14,6 +14,9 @@ from layerkit.display import byte_size, counted, printable
 if TYPE_CHECKING:
     from layerkit.file.inspection import Inspection
 
+_PAGE = 80
+_LISTED = 100
+
 EXAMPLE = console.example(
     "layerkit inspect highway-digits.layerkit",
     "layerkit inspect old.layerkit --spec > net.json    a spec to build or change",
@@ -44,7 +47,8 @@ def inspect(
     elif tensors:
         console.out(_tensors(seen))
     else:
-        console.out("\n".join([*_facts(seen), "", _layers(seen), *_metrics(seen)]))
+        parts = [*_facts(seen), *_columns(seen), "", _layers(seen), *_metrics(seen)]
+        console.out("\n".join(parts))
 
 
 def _facts(seen: Inspection) -> list[str]:
@@ -57,7 +61,7 @@ def _facts(seen: Inspection) -> list[str]:
         "size": f"{byte_size(seen.size)}, format {major}.{minor}",
         "written by": " ".join(map(str, producer.values())),
         "parameters": console.number(seen.parameters),
-        "input": _contract(seen, "input", "columns"),
+        "input": _contract(seen, "input", *([] if _raw_columns(seen) else ["columns"])),
         "output": _contract(seen, "output", "classes", "targets"),
         "fitted": _fitted(seen),
         "metadata": _listed(seen.header["metadata"]),
@@ -81,6 +85,33 @@ def _contract(seen: Inspection, half: str, *names: str) -> str:
         listed = _at(seen.header, "spec", "data", half, name)
         words += [] if listed is None else [f"{name} {_short(listed)}"]
     return ", ".join(words)
+
+
+def _raw_columns(seen: Inspection) -> list[dict[str, Any]]:
+    """The maps of the raw columns, if some of them hold categories."""
+    fields = _at(seen.header, "spec", "data", "table", "fields")
+    maps = [f for f in fields if isinstance(f, dict)] if isinstance(fields, list) else []
+    return maps if any(isinstance(f.get("categories"), list) for f in maps) else []
+
+
+def _columns(seen: Inspection) -> list[str]:
+    """A table of the raw columns with their categories, cut to the width of a page."""
+    rows = []
+    for field in _raw_columns(seen):
+        listed, kind = field.get("categories"), "numbers"
+        text = "" if field.get("fill") is None else f"missing: {console.number(field['fill'])}"
+        if isinstance(listed, list):
+            kind = f"{len(listed):,}"
+            kind += ", missing" if field.get("missing") == "category" else ""
+            kind += ", other" if field.get("unknown") == "other" else ""
+            text = ", ".join(map(str, listed[:_LISTED]))
+        rows.append([console.shortened(str(field.get("name"))), kind, text])
+    if not rows:
+        return []
+    left = _PAGE - sum(max(len(row[j]) for row in rows) + 2 for j in (0, 1))
+    left = max(left, 20)
+    cut = [[*row[:2], t if len(t) <= left else t[: left - 3] + "..."] for *row, t in rows]
+    return ["", console.table(("column", "categories", ""), cut, "lll")]
 
 
 def _fitted(seen: Inspection) -> str:

@@ -121,7 +121,8 @@ class PredictionText:
 
     def _end(self, outside: Sequence[int]) -> str:
         """The end of the line of a row whose elements ``outside`` are to be flagged."""
-        names = [self._model.contract.input.name_of(element) for element in outside]
+        inputs = self._model.contract.input
+        names = list(dict.fromkeys(map(inputs.raw_name_of, outside)))
         if self._csv:
             if not self._flag:
                 return "\n"

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from layerkit.cli.files import exists_error
 from layerkit.paths import CHECKPOINT, ExistingPathError
+from layerkit.specs.columns import before_learning
 
 if TYPE_CHECKING:
     from layerkit import Model
@@ -69,8 +70,10 @@ class RunFile:
 
     def own_earlier(self) -> None:
         """Own what an earlier start of the same training, seed and epochs included, has left."""
+        ours = self.spec.to_document()
         for path in (self.path, self.checkpoint):
-            if _json(_document(path)) == _json(self.spec.to_document()):
+            theirs = _document(path)
+            if theirs is not None and _json(before_learning(theirs, ours)) == _json(ours):
                 self.own(path)
 
     def check(self) -> None:
@@ -203,7 +206,8 @@ def _of_another_spec(path: Path, spec: Spec) -> str:
         return "holds a model that cannot be read"
     if "history" not in seen.header and "fit" not in seen.header["spec"]:
         return ""  # initial weights, which follow from the spec
-    theirs, ours = _flat(seen.document), _flat(spec.to_document())
+    document = spec.to_document()
+    theirs, ours = _flat(before_learning(seen.document, document)), _flat(document)
     changed = [k for k in {**theirs, **ours} if _json(theirs.get(k)) != _json(ours.get(k))]
     if not changed:
         return ""

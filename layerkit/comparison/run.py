@@ -38,6 +38,7 @@ from layerkit.comparison.verdicts import (
     summarise_seconds,
 )
 from layerkit.core.parts import Metric
+from layerkit.core.planning import PlannedLayer
 from layerkit.data import Dialect
 from layerkit.file.provenance import provenance
 from layerkit.file.save import save
@@ -212,6 +213,13 @@ def _differences(
     return found
 
 
+def _planned(entry: Entry) -> Sequence[PlannedLayer]:
+    """The layers; none if all trainings diverged that would have learned the width of the input."""
+    if not entry.spec.learns:
+        return entry.spec.plan()
+    return [] if entry.first_model is None else entry.first_model.network.planned
+
+
 def _contestant(
     entry: Entry,
     metrics: dict[str, Summary],
@@ -219,7 +227,7 @@ def _contestant(
     overlap: Overlap | None,
     timing: Timing | None,
 ) -> Contestant:
-    planned = entry.spec.plan()
+    planned = _planned(entry)
     model = entry.first_model
     return Contestant(
         name=entry.name,

@@ -79,7 +79,8 @@ class RunStore:
         except (LayerkitError, OSError) as error:
             self._warn(f"{path} cannot be used, so its run is trained again ({error})")
             return None
-        model.spec = spec.with_train(seed=seed)  # it may have been trained under another name
+        # It may have been trained under another name; its categories may have been learned.
+        model.spec = spec.with_train(seed=seed).with_columns(model.spec.input["columns"])
         return StoredRun(model, details.get("seconds"), notices)
 
     def save(self, spec: Spec, seed: int, run: StoredRun) -> None:
@@ -167,6 +168,7 @@ def raw_rows_digest(splits: Mapping[str, Rows]) -> str:
             "": rows.values,
             "label": rows.labels,
             "text": rows.label_text,
+            "weight": rows.weights,
             **{f"c {k}": v for k, v in columns.items()},
         }
         for key, array in arrays.items():

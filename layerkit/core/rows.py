@@ -34,10 +34,13 @@ class Rows:
         (n,) str, the labels as written, where ``labels`` holds them as numbers that may be written
         in several ways; None where ``labels`` are as written.
     spelling
-        From a name in ``columns`` to its cells (n,) as written, or None where the column is as
-        written.
+        From a name in ``columns`` to its cells (n,) as written, "" where one is missing, or None
+        where the column is as written.
     notes
         Assumptions about how the source is written, one line each.
+    weights
+        (n,) finite numbers >= 0: what each row counts in training, as if it were there so often;
+        None if all count the same.
     """
 
     values: Array | None = None
@@ -48,6 +51,7 @@ class Rows:
     label_text: Array | None = None
     spelling: Callable[[str], Array | None] | None = None
     notes: tuple[str, ...] = ()
+    weights: Array | None = None
 
     def __len__(self) -> int:
         if self.values is not None:
@@ -68,6 +72,7 @@ class Rows:
             None if self.label_text is None else self.label_text[index],
             None if self.spelling is None else partial(_take_spelling, self.spelling, index),
             self.notes,
+            None if self.weights is None else self.weights[index],
         )
 
 

@@ -12,8 +12,8 @@ from layerkit.display import quoted
 from layerkit.errors import DataError
 
 _TEXT_HINT = (
-    "correct the cell, or if it stands for a missing value name it in input.missing_values; text "
-    "columns (categories) cannot be inputs yet: list the columns to use under input.columns"
+    "correct the cell, or if it stands for a missing value name it in input.missing_values; if the "
+    'column holds categories, write {"name": NAME, "categories": "learn"} in input.columns'
 )
 
 
@@ -24,21 +24,25 @@ def not_a_number(
 
     ``text_hint`` says what to do about text.
     """
-    shown = str(cell) if _is_date(cell) else cell.item() if isinstance(cell, np.generic) else cell
+    shown = str(cell) if is_time(cell) else cell.item() if isinstance(cell, np.generic) else cell
     reason = f"expected a number, got {quoted(shown)}"
     return DataError(reason, row=row, column=column, source=source, hint=_hint(cell, text_hint))
 
 
-def _is_date(cell: object) -> bool:
-    return isinstance(cell, np.datetime64) or hasattr(cell, "isoformat")
+def is_time(cell: object) -> bool:
+    """Whether a cell is a date, a time or a span of time, by its type."""
+    spans = (np.datetime64, np.timedelta64, timedelta)
+    return isinstance(cell, spans) or hasattr(cell, "isoformat")
 
 
 def _hint(cell: object, text_hint: str) -> str:
     """What to do about a cell that is not a number, by what it is."""
-    if _is_date(cell):
-        return "this is a date or time: turn it into a number, such as the days since a fixed day"
     if isinstance(cell, (np.timedelta64, timedelta)):
         return "this is a span of time: turn it into a number, such as its seconds"
+    if is_time(cell):
+        from layerkit.datacontract.cell_hints import MAKE_COLUMNS
+
+        return f"this is a date or time: {MAKE_COLUMNS}"
     if isinstance(cell, (complex, np.complexfloating)):
         return "give the real and the imaginary part as two columns"
     if isinstance(cell, (str, bytes)):

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import re
 
+MAKE_COLUMNS = (
+    "make columns of it, such as the days since a fixed day for a trend, and the month, weekday or "
+    "hour for what comes again"
+)
+"""What to do about a date or time."""
+
 _D = r"[0-9]"
 _MISSING = {
     "na", "n/a", "n.a.", "n.a", "<na>", "#n/a", "#na", "null", "none", "nil", "nat", "-", "--",
@@ -62,6 +68,11 @@ def looks_like(cell: str) -> str | None:
     return _other(text)
 
 
+def is_date_text(cell: str) -> bool:
+    """Whether a text looks like a date or a time of day."""
+    return _DATE.fullmatch(cell.strip()) is not None
+
+
 def _missing(text: str) -> str:
     return (
         f"if this stands for a missing value, add it to input.missing_values [{text!r}], or use "
@@ -79,10 +90,7 @@ def _grouped(mark: str) -> str:
 
 def _other(text: str) -> str | None:
     if _DATE.fullmatch(text):
-        return (
-            "this looks like a date or time: turn it into a number, such as the days since a "
-            "fixed day"
-        )
+        return f"this looks like a date or time: {MAKE_COLUMNS}"
     if _PERCENT.fullmatch(text):
         return "a percentage: write the number without the percent sign"
     if _MONEY.fullmatch(text):

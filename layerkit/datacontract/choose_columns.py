@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
 
 from layerkit.core.context import Shape
 from layerkit.core.rows import Rows
 from layerkit.display import nearest, quoted
-from layerkit.errors import DataError, ShapeError, SpecError
+from layerkit.errors import DataError, ShapeError
 
 
 def column_names(
     rows: Rows,
-    columns: Sequence[str | Mapping[str, Any]] | None,
+    columns: Sequence[str] | None,
     exclude: Collection[str],
     shape: Shape | None,
 ) -> tuple[str, ...] | None:
@@ -23,7 +22,7 @@ def column_names(
     Raises ShapeError if there are more or fewer columns than the model takes.
     """
     if columns is not None:
-        return tuple(_column_name(c, i) for i, c in enumerate(columns))
+        return tuple(columns)
     if rows.columns is None:
         return None
     names = tuple(name for name in rows.columns if name not in exclude)
@@ -37,18 +36,6 @@ def column_names(
         hint=f"columns found: {', '.join(names)}\nchange input.shape, or list the columns to use "
         "under input.columns",
     )
-
-
-def _column_name(column: str | Mapping[str, Any], index: int) -> str:
-    if isinstance(column, str):
-        return column
-    at = f"input.columns.{index}"
-    if column.get("kind", "numeric") != "numeric":
-        reason = f"columns of kind {quoted(column['kind'])} cannot be inputs yet, only numeric"
-        raise SpecError(reason, location=f"{at}.kind")
-    if set(column) - {"kind"} != {"name"} or not isinstance(column["name"], str):
-        raise SpecError("expected a 'name', and at most a 'kind' beside it", location=at)
-    return column["name"]
 
 
 def missing_column(absent: Sequence[str], there: list[str], source: str) -> DataError:

@@ -14,9 +14,9 @@ from typing import Any, Literal, NamedTuple, Self
 import numpy as np
 
 from layerkit.core.context import Shape
+from layerkit.datacontract.encoder import Encoder
 from layerkit.datacontract.inputs import InputContract
 from layerkit.datacontract.outputs import OutputContract
-from layerkit.datacontract.scaling import fit_fill, fit_scaler
 from layerkit.display import quoted
 from layerkit.errors import SpecError
 
@@ -65,15 +65,15 @@ class DataContract(NamedTuple):
         ``given`` and ``output`` are the sections ``input`` and ``output`` of a resolved spec; the
         shapes are those of one row as the first layer sees it and as the last layer gives it.
         """
-        center = spread = fill = None
-        columns = None if given["columns"] is None else tuple(given["columns"])
-        inputs = InputContract(in_shape, dtype, columns)
+        encoder = Encoder.of(given["columns"])
+        listed = given["columns"] if encoder is None else encoder.columns
+        columns = None if listed is None else tuple(listed)
+        inputs = InputContract(in_shape, dtype, columns, encoder=encoder)
         blank = np.broadcast_to(0.0, (inputs.numbers,))
         if isinstance(given["scale"], dict):
-            center, spread = fit_scaler(given["scale"], blank, blank, blank) or (None, None)
+            inputs = inputs.with_scaler(given["scale"], blank, blank, blank)
         if not isinstance(given["missing"], str):
-            fill = fit_fill(given["missing"], blank, columns)
-        inputs = replace(inputs, center=center, scale=spread, missing=fill)
+            inputs = inputs.with_fill(given["missing"], blank)
         classes, targets = output["classes"], output["targets"]
         outputs = OutputContract(
             out_shape,

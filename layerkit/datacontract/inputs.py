@@ -1,7 +1,8 @@
 """The input half of the data contract: raw rows to the array that the model is fed.
 
-It holds all that is needed to read raw rows: shape, column names in order, fill values and scaler.
-It is fitted to the training rows once and never changes; rows that do not keep it are refused.
+It holds all that is needed to read raw rows: shape, column names in order, categories, fill values
+and scaler. It is fitted to the training rows once and never changes; rows that do not keep it are
+refused.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from layerkit.core.rows import Rows
 from layerkit.datacontract.cell_errors import not_a_number, unusable_number
 from layerkit.datacontract.choose_columns import column_names, missing_column
 from layerkit.datacontract.convert_rows import as_rows, one_batch
-from layerkit.datacontract.fill_values import read_fills, write_fills
+from layerkit.datacontract.encoder import Column, Encoder
 from layerkit.datacontract.parse_cells import as_numbers
 from layerkit.datacontract.scaling import (
     Missing,
@@ -38,6 +39,7 @@ from layerkit.datacontract.shared_fields import (
     lengths,
     to_fields,
 )
+from layerkit.datacontract.table_fields import read_fields, write_fields
 from layerkit.display import counted
 from layerkit.errors import DataError, ShapeError, SpecError
 
@@ -59,8 +61,9 @@ class InputContract:
 
     The last axis of ``shape``, of size w, is that of the columns. The arrays are (w,) float64;
     without ``columns`` they may be (1,): one number for every element. Rows of more than 65,536
-    elements are described so, since a file has no place for more. Raises SpecError or ShapeError if
-    the fields do not fit together.
+    elements are described so, since a file has no place for more. With ``encoder``, all of this is
+    about the numeric columns that it makes of the raw ones. Raises SpecError or ShapeError if the
+    fields do not fit together.
     """
 
     shape: Shape  # of a row, without the batch axis
@@ -72,6 +75,7 @@ class InputContract:
     high: Array | None = None
     missing: Array | None = None  # replaces missing values; None: rows with one are refused
     missing_values: tuple[str, ...] = ()  # further spellings of a missing value
+    encoder: Encoder | None = None  # makes ``columns``; None: they are the raw ones
 
     def __post_init__(self) -> None:
         if not self.shape or min(self.shape) < 0:
@@ -95,6 +99,11 @@ class InputContract:
         return self.shape[-1]
 
     @property
+    def raw_columns(self) -> tuple[str, ...] | None:
+        """The columns that raw rows must have, in the model's order; None: they go by position."""
+        return self.columns if self.encoder is None else self.encoder.names
+
+    @property
     def numbers(self) -> int:
         """How many numbers the scaler and the range have when fitted: w, or 1 if w is too many."""
         return self.width if self.columns or self.width <= MOST_NUMBERS else 1
@@ -115,10 +124,11 @@ class InputContract:
         ``rows`` are ``Rows``; an array or nested sequence (n, *shape) or (n, prod(shape)), or one
         row of ``shape``; a mapping, a table or sequence of mappings with named columns. Columns are
         picked by name in the contract's order, others ignored; without names on either side they go
-        by position.
+        by position. With categories, an array may also hold the raw cells (n, raw columns).
 
         Raises DataError if a column is missing, the width differs, or a cell is text, missing
-        (unless the contract has a value for it), infinite or too large for ``dtype``.
+        (unless the contract has a value for it), infinite or too large for ``dtype``; or if it is
+        none of the categories of its column.
         """
         if self.fits(rows) and not self.missing_values and self._sound(rows):
             return rows
@@ -182,6 +192,7 @@ class InputContract:
 
     def _numbers(self, given: Rows, *, alone: bool = False) -> Array:
         """(n, *shape) numbers of any real dtype, NaN where missing; ``alone``: may be one row."""
+        given = self.encoded(given, alone=alone)
         if given.columns is not None:
             return self._by_column(given)
         values = given.values
@@ -196,6 +207,15 @@ class InputContract:
             column, cell = self.name_of(place), batch.ravel()[bad]
             raise not_a_number(cell, row=row, column=column, source=given.source)
         return numbers
+
+    def encoded(self, rows: Rows, *, alone: bool = False) -> Rows:
+        """``rows`` with ``columns`` instead of the raw ones; ``alone``: may be one row.
+
+        Raises DataError if a cell is none of the categories of its column.
+        """
+        if self.encoder is None:
+            return rows
+        return self.encoder.encode(rows, self.missing_values, alone=alone)
 
     def _other_width(self, given: Rows, shape: Shape) -> DataError:
         """The error for ``values`` (of ``shape``) that are not rows of this contract."""
@@ -260,8 +280,21 @@ class InputContract:
         """The column of an element of a row: its name, or its position if it has none."""
         return self.columns[element] if self.columns and len(self.shape) == 1 else element
 
+    def raw_name_of(self, element: int) -> str | int:
+        """The raw column that an element of a row comes from: its name, or its position."""
+        if self.encoder is None:
+            return self.name_of(element)
+        return self.encoder.names[self.encoder.owners[element]]
+
+    def is_category(self, element: int) -> bool:
+        """Whether an element of a row is one of those of a column of categories."""
+        encoder = self.encoder
+        return encoder is not None and not isinstance(encoder.fields[encoder.owners[element]], str)
+
     def _row_size(self) -> str:
         numbers = counted(math.prod(self.shape), "number")
+        if self.encoder is not None:
+            return f"{counted(len(self.encoder.names), 'cell')} (or {numbers})"
         return numbers if len(self.shape) == 1 else f"{list(self.shape)} or {numbers}"
 
     @classmethod
@@ -271,7 +304,7 @@ class InputContract:
         *,
         shape: Shape | None = None,
         dtype: Literal["float32", "float64"] = "float32",
-        columns: Sequence[str | Mapping[str, Any]] | None = None,
+        columns: Sequence[Column] | None = None,
         exclude: Collection[str] = (),
         scale: Scale = None,
         missing: Missing = "error",
@@ -280,9 +313,9 @@ class InputContract:
         """The contract of training rows under the user's choices; statistics come from them alone.
 
         Labels are ignored. ``shape`` is by default that of the data. ``columns`` are those to use,
-        in order, each a str or {"name": .., "kind": "numeric"}; by default all columns of the data
-        but ``exclude``, those that are not inputs: the label, the column that rows are split by.
-        ``scale`` and ``missing``: see ``layerkit.datacontract.scaling``.
+        in order, as in a resolved spec; by default all columns of the data but ``exclude``, those
+        that are not inputs: the label, the column that rows are split by. ``scale`` and
+        ``missing``: see ``layerkit.datacontract.scaling``; they are for numeric columns only.
 
         Raises DataError if there are no rows or they do not keep the contract they would define,
         ShapeError if the number of columns does not fit ``shape``, SpecError if a choice is
@@ -290,26 +323,57 @@ class InputContract:
         """
         if len(rows) == 0:
             raise DataError("no rows to fit the data contract to", source=rows.source)
-        names = column_names(rows, columns, exclude, shape)
+        encoder = Encoder.of(columns)
+        listed = columns if encoder is None else encoder.columns
+        names = column_names(rows, listed, exclude, shape)  # type: ignore[arg-type]  # only names
         if names is None and rows.columns is not None:  # by position: the shape has other axes
             kept = {k: v for k, v in rows.columns.items() if k not in exclude}
-            rows = Rows(rows.values, kept, rows.labels, rows.source)
+            rows = replace(rows, columns=kept)
         if shape is None and names is not None:
             shape = (len(names),)
         elif shape is None:
             shape = () if rows.values is None else rows.values.shape[1:]
-        draft = cls(shape or (1,), dtype, names, missing_values=tuple(missing_values))
+        spellings = tuple(missing_values)
+        draft = cls(shape or (1,), dtype, names, missing_values=spellings, encoder=encoder)
         raw = draft._numbers(rows)
-        draft = replace(draft, missing=fit_fill(missing, draft._by_element(raw), names))
+        if encoder is not None:
+            draft = replace(draft, encoder=encoder.with_others(raw))
+        draft = draft.with_fill(missing, draft._by_element(raw))
         x = draft._filled(raw)
         if x.dtype.kind == "f" and not all_finite(x):
             raise draft._not_finite(x, np.isfinite(x), rows.source)
         x = draft._by_element(x)
         low, high = min_and_max(x)
-        center, spread = fit_scaler(scale, x, low, high) or (None, None)
-        fitted = replace(draft, center=center, scale=spread, low=low, high=high)
+        scaled = draft.with_scaler(scale, x, low, high, rows.weights)
+        fitted = replace(scaled, low=low, high=high)
         fitted._checked(raw, rows.source)
         return fitted
+
+    def with_fill(self, missing: Missing, x: Array) -> Self:
+        """The same contract with the fill values of ``fit_fill`` for rows x (n, ..., numbers)."""
+        names = self.columns
+        if self.encoder is not None:
+            names = tuple(self.encoder.columns[j] for j in self.encoder.numeric)
+        fill = fit_fill(missing, self._numeric(x), names)
+        return self if fill is None else replace(self, missing=self._spread(fill, 0.0))
+
+    def with_scaler(
+        self, scale: Scale, x: Array, low: Array, high: Array, weights: Array | None = None
+    ) -> Self:
+        """The same contract with the scaler of ``fit_scaler``; columns of categories stay as is."""
+        found = fit_scaler(scale, *map(self._numeric, (x, low, high)), weights=weights)
+        if found is None:
+            return self
+        center, spread = found
+        return replace(self, center=self._spread(center, 0.0), scale=self._spread(spread, 1.0))
+
+    def _numeric(self, x: Array) -> Array:
+        """The elements of the last axis of ``x`` that are numbers in raw rows, too."""
+        return x if self.encoder is None else x[..., self.encoder.numeric]
+
+    def _spread(self, numbers: Array, rest: float) -> Array:
+        """Numbers for the elements of ``_numeric`` as numbers for all, ``rest`` for the others."""
+        return numbers if self.encoder is None else self.encoder.spread(numbers, rest)
 
     def _by_element(self, x: Array) -> Array:
         """``x`` with a last axis of ``numbers`` elements."""
@@ -325,8 +389,8 @@ class InputContract:
         return spec
 
     def table(self) -> list[dict[str, Any]] | None:
-        """The ``fields`` of the file's ``table`` map; None without fill values."""
-        return None if self.missing is None else write_fills(self.missing, self.columns)
+        """The ``fields`` of the file's ``table`` map; None without categories and fill values."""
+        return write_fields(self.missing, self.columns, self.encoder)
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any], fields: object = None) -> Self:
@@ -344,4 +408,5 @@ class InputContract:
         )
         if fields is None:
             return inputs
-        return replace(inputs, missing=read_fills(fields, columns, inputs.width))
+        fill, encoder = read_fields(fields, columns, inputs.width)
+        return replace(inputs, missing=fill, encoder=encoder)

@@ -1,27 +1,31 @@
-"""Out-of-range rows: numbers beyond the range that training saw.
+"""Out-of-range rows: numbers beyond the range that training saw, categories it did not see.
 
 Models predict such rows too, but extrapolate: ``layerkit infer`` counts, flags or refuses them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from layerkit.core.context import Array
 from layerkit.core.rows import Rows
+from layerkit.datacontract.encoder import Encoder
 from layerkit.datacontract.inputs import InputContract
 from layerkit.display import counted
 from layerkit.errors import DataError
+
+_NEW_CATEGORY = "a category that training did not see"
 
 
 def outside(inputs: InputContract, rows: Rows | Array | Sequence[Any] | Mapping[str, Any]) -> Array:
     """Which numbers of ``rows`` lie beyond the range that training saw: (n, *shape) bool.
 
     A number that the model cannot tell from the bound does not lie beyond it, nor does one that
-    stands in for a missing value. All False without a range.
+    stands in for a missing value. Of a category that no training row had, all inputs do. All False
+    without a range.
     """
     x = inputs.matrix(rows)
     low, high = inputs.low, inputs.high
@@ -36,7 +40,19 @@ def outside(inputs: InputContract, rows: Rows | Array | Sequence[Any] | Mapping[
         lower, upper = _at(low, columns), _at(high, columns)
         bounds = np.where(values < lower, lower, upper)
         flags[places] = _differ(inputs, values, bounds, columns)
+    if inputs.encoder is not None:
+        for place, unseen in _unseen(inputs.encoder, x, high):
+            flags[:, place] = unseen[:, None]
     return flags
+
+
+def _unseen(encoder: Encoder, x: Array, high: Array) -> Iterator[tuple[slice, Array]]:
+    """For the places of each column of categories, whether training saw none in each row (n,)."""
+    for i, place in encoder.groups.items():
+        field, ones = encoder.fields[i], x[:, place] > 0
+        unseen = ones[:, high[place] <= 0].any(axis=1)
+        alone = not isinstance(field, str) and field.others == 0
+        yield place, np.asarray(unseen | (~ones.any(axis=1) & alone))
 
 
 def _differ(inputs: InputContract, values: Array, bounds: Array, columns: Array) -> Array:
@@ -68,10 +84,15 @@ def out_of_range_error(
     """
     place = tuple(int(i) for i in np.argwhere(flags)[0])
     element = int(np.ravel_multi_index(place[1:], inputs.shape))
+    if inputs.is_category(element):
+        reason = _NEW_CATEGORY
+    else:
+        reason = f"{_number(x[place])} lies outside the range of training "
+        reason += f"({_range(inputs, element)})"
     return DataError(
-        f"{_number(x[place])} lies outside the range of training ({_range(inputs, element)})",
+        reason,
         row=first + place[0],
-        column=inputs.name_of(element),
+        column=inputs.raw_name_of(element),
         source=source,
         hint="--outside warn predicts such rows all the same and counts them",
     )
@@ -105,24 +126,26 @@ class OutOfRangeCount:
         """Rows outside by column, the most first; columns without any are left out."""
         flat = self._counts.ravel()
         order = np.argsort(-flat, kind="stable")[: np.count_nonzero(flat)]
-        return {self._inputs.name_of(int(j)): int(flat[j]) for j in order}
+        return {self._inputs.raw_name_of(int(j)): int(flat[j]) for j in order}
 
     def sentence(self) -> str:
         """A sentence about the rows outside; empty if there are none."""
         if not self.outside:
             return ""
         place = int(self._counts.argmax())
-        count, others = int(self._counts.flat[place]), int(np.count_nonzero(self._counts)) - 1
-        name = self._inputs.name_of(place)
+        count, others = int(self._counts.flat[place]), len(self.columns) - 1
+        name = self._inputs.raw_name_of(place)
         column = f"column {name}" if isinstance(name, int) else repr(name)
-        found = _span(self._least.flat[place], self._most.flat[place])
-        seen = _range(self._inputs, place)
+        found = _NEW_CATEGORY
+        if not self._inputs.is_category(place):
+            found = _span(self._least.flat[place], self._most.flat[place])
+            found += f"; training saw {_range(self._inputs, place)}"
         lie = "lies" if self.outside == 1 else "lie"
         more = f", some in {counted(others, 'other column')}" if others else ""
         return (
             f"{self.outside:,} of {counted(self.rows, 'row')} {lie} outside the range of "
             f"training: {'most ' if others else ''}in {column} "
-            f"({counted(count, 'row')}: {found}; training saw {seen}){more}"
+            f"({counted(count, 'row')}: {found}){more}"
         )
 
 

@@ -246,7 +246,8 @@ class OutputContract:
             if len(y) == 0:
                 raise DataError("no rows to fit the data contract to", source=rows.source)
             check_targets(y, draft._target_name, rows.source, flags=flags)
-            fitted = fit_scaler(scale, y, *min_and_max(y), location="output.scale")
+            at, weights = "output.scale", rows.weights
+            fitted = fit_scaler(scale, y, *min_and_max(y), weights=weights, location=at)
             center, spread = fitted or (None, None)
             return cls(shape, dtype, None, named, center, spread, label, absent)
         if classes is None:

@@ -59,6 +59,7 @@ def target_precision_loss(output: OutputContract, raw: Array, y: Array) -> str |
 
 def _raw_columns(inputs: InputContract, sample: Rows) -> Iterator[tuple[int, Array]]:
     """The raw numbers (m, k) in their own type, and at which element of a row they begin."""
+    sample = inputs.encoded(sample)
     if sample.columns is None or inputs.columns is None:
         raw = inputs.raw(sample)
         yield 0, raw.reshape(len(raw), -1)

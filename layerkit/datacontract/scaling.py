@@ -5,7 +5,8 @@ All statistics are per element of the last axis, in float64, from the training r
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -51,21 +52,31 @@ def centered(x: Array, center: Array, scale: Array, dtype: np.dtype[Any]) -> Arr
 
 
 def fit_scaler(
-    scale: Scale, x: Array, low: Array, high: Array, *, location: str = "input.scale"
+    scale: Scale,
+    x: Array,
+    low: Array,
+    high: Array,
+    *,
+    weights: Array | None = None,
+    location: str = "input.scale",
 ) -> tuple[Array, Array] | None:
     """(center, scale), (w,) float64 each, for rows x (n, ..., w) from ``low`` to ``high``.
 
-    A column that never changes gets scale 1. Raises SpecError if ``scale`` is malformed or holds a
-    zero, DataError if the values are too large for their statistics.
+    A column that never changes gets scale 1. With ``weights`` (n,), not all 0, a row of weight 2
+    counts twice. Raises SpecError if ``scale`` is malformed or holds a zero, DataError if the
+    values are too large for their statistics.
     """
     width = low.size
     if scale is None:
         return None
     if isinstance(scale, Mapping):
         return _given_scaler(scale, width, location)
+    if weights is not None:
+        x, weights = x[weights > 0], weights[weights > 0]
+        low, high = min_and_max(x)
     varies = high > low
     if scale == "standardize":
-        center, spread = _mean_and_deviation(x, low, high)
+        center, spread = _mean_and_deviation(x, low, high, weights)
         center = np.where(varies, center, low)
     elif scale == "minmax":
         with np.errstate(over="ignore"):
@@ -84,22 +95,33 @@ def fit_scaler(
     return center, spread
 
 
-def _mean_and_deviation(x: Array, low: Array, high: Array) -> tuple[Array, Array]:
+def _mean_and_deviation(
+    x: Array, low: Array, high: Array, weights: Array | None
+) -> tuple[Array, Array]:
     """Mean and standard deviation of each element of the last axis, block by block of rows.
 
     Both are taken of the shares (x - low) / (high - low) in [0, 1], so that no significant digit
     cancels and no square overflows.
     """
-    count = x.size // x.shape[-1]
-    axes = tuple(range(x.ndim - 1))
+    rows = len(x) if weights is None else float(weights.sum())
+    count = rows * math.prod(x.shape[1:-1])
     with np.errstate(over="ignore", invalid="ignore"):
         span = np.where(high > low, high - low, 1.0)
-        mean = sum(block.sum(axis=axes) for block in _shares(x, low, span)) / count
-        squares = np.zeros_like(span)
-        for block in _shares(x, low, span):
-            block -= mean
-            squares += np.square(block, out=block).sum(axis=axes)
+        mean = _total(_shares(x, low, span), weights) / count
+        off = (np.subtract(block, mean, out=block) for block in _shares(x, low, span))
+        squares = _total((np.square(block, out=block) for block in off), weights)
         return low + mean * span, span * np.sqrt(squares / count)
+
+
+def _total(blocks: Iterable[Array], weights: Array | None) -> Array:
+    """The sum (w,) over the rows of all blocks (b, ..., w), each times its weight."""
+    total, start = np.zeros(1), 0
+    for block in blocks:
+        if weights is not None:
+            block *= weights[start : start + len(block)].reshape(-1, *[1] * (block.ndim - 1))
+            start += len(block)
+        total = total + block.sum(axis=tuple(range(block.ndim - 1)))
+    return total
 
 
 def _shares(x: Array, low: Array, span: Array) -> Iterator[Array]:

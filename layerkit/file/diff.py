@@ -137,12 +137,12 @@ def diff(before: PathLike, after: PathLike, *, rows: RawRows | None = None) -> F
 
 
 def changes(a: Any, b: Any, path: str) -> Iterator[Change]:
-    """The smallest differences of two JSON trees; layers are matched by name."""
+    """The smallest differences of two JSON trees; layers and columns are matched by name."""
     if isinstance(a, Mapping) and isinstance(b, Mapping):
         for key in [*a, *(k for k in b if k not in a)]:
             yield from changes(a.get(key, _ABSENT), b.get(key, _ABSENT), f"{path}.{key}")
-    elif _is_layers(a) and _is_layers(b):
-        first, second = ({layer["name"]: layer for layer in tree} for tree in (a, b))
+    elif _named(a, b):
+        first, second = ({_name_of(x): x for x in tree} for tree in (a, b))
         yield from changes(first, second, path)
         if list(first) != list(second) and first.keys() == second.keys():
             yield Change(f"{path} (order)", list(first), list(second))
@@ -150,8 +150,19 @@ def changes(a: Any, b: Any, path: str) -> Iterator[Change]:
         yield Change(path, a, b)
 
 
-def _is_layers(tree: Any) -> bool:
-    return isinstance(tree, list) and all(isinstance(x, dict) and "name" in x for x in tree)
+def _named(*trees: Any) -> bool:
+    """Whether these are lists of things with distinct names, some of them with more than a name."""
+    if not all(isinstance(tree, list) for tree in trees):
+        return False
+    names = [list(map(_name_of, tree)) for tree in trees]
+    plain = all(isinstance(x, str) for tree in trees for x in tree) and any(trees)
+    return not plain and all(None not in found and len(set(found)) == len(found) for found in names)
+
+
+def _name_of(item: Any) -> str | None:
+    """The name of a layer or a column; None if it has none."""
+    name = item.get("name") if isinstance(item, dict) else item
+    return name if isinstance(name, str) else None
 
 
 def _equal(a: Any, b: Any) -> bool:

@@ -149,6 +149,10 @@ def _read_contract(
     contract = DataContract.from_spec(held["data"]).with_missing_values(
         declared.input.missing_values
     )
+    if _rules(contract) != _rules(declared):
+        raise SpecError(
+            "expected the categories of spec.model.input.columns", location="spec.data.table.fields"
+        )
     for half, expected in (("input", declared.input), ("output", declared.output)):
         found = getattr(contract, half)
         if found is not None and expected is not None and found.shape != expected.shape:
@@ -157,6 +161,12 @@ def _read_contract(
                 location=f"spec.data.{half}.shape",
             )
     return contract
+
+
+def _rules(contract: DataContract) -> object:
+    """What the columns of categories are, apart from what training saw of them."""
+    encoder = contract.input.encoder
+    return None if encoder is None else encoder.with_others(None).fields
 
 
 def _assemble(

@@ -6,7 +6,7 @@ from typing import Any
 
 from layerkit.specs.json_source import JsonSource, Path, strict_json
 from layerkit.specs.messages import Faults, got
-from layerkit.specs.sections import SpecDocument
+from layerkit.specs.sections import SECTIONS, SpecDocument
 from layerkit.specs.validate.check_fields import annotation_in, check_fields
 
 
@@ -30,4 +30,7 @@ def read_document(source: JsonSource, faults: Faults) -> dict[str, Any] | None:
 
 def annotation_at(path: Path) -> Any:
     """The annotation at ``path`` of a spec: a field's, or that of list items; None if unknown."""
+    section = SECTIONS.get(".".join(map(str, path[:-1])))  # that of objects in a list, too
+    if section is not None and path[-1] in section.model_fields:
+        return section.model_fields[str(path[-1])].annotation
     return annotation_in(SpecDocument, path)

@@ -8,7 +8,7 @@ from typing import Any, get_args
 from layerkit.core.parts import Part
 from layerkit.discovery.registry import REGISTRIES
 from layerkit.errors import PluginError
-from layerkit.specs.sections import SECTIONS, SpecDocument
+from layerkit.specs.sections import SECTIONS, InputCategories, SpecDocument
 from layerkit.specs.validate.declare import part_group
 from layerkit.specs.validate.settings import setting_types
 from layerkit.specs.validate.strict import settings_model
@@ -23,6 +23,10 @@ def json_schema() -> dict[str, Any]:
     """
     schema = settings_model(SpecDocument).model_json_schema()
     definitions = schema.setdefault("$defs", {})
+    definitions["InputCategories"] = settings_model(InputCategories).model_json_schema()
+    column = {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/InputCategories"}]}
+    listed = {"type": "array", "items": column}
+    definitions["Input"]["properties"]["columns"]["anyOf"] = [listed, {"type": "null"}]
     for name, section in (("Input", "input"), ("Output", "output"), ("Train", "train")):
         _name_parts(definitions[name], SECTIONS[section].model_fields)
     for kind in REGISTRIES:

@@ -17,10 +17,11 @@ from layerkit.display import counted
 from layerkit.errors import PluginError, SpecError
 from layerkit.paths import path_errors
 from layerkit.specs.check_shapes import check_fit
+from layerkit.specs.columns import name_of, read_columns
 from layerkit.specs.document import read_document
 from layerkit.specs.json_source import JsonSource, parse, strict_json
 from layerkit.specs.layers import LayerRecord, Lookup, read_layers
-from layerkit.specs.messages import Fault, Faults, distinct_names
+from layerkit.specs.messages import Fault, Faults
 from layerkit.specs.overrides import override
 from layerkit.specs.ready import open_spec
 from layerkit.specs.recipe import check_output_section, link_of, read_recipe
@@ -108,8 +109,9 @@ def _resolved(source: JsonSource, faults: Faults, lenient: bool, lookup: Lookup)
     assert document is not None  # noqa: S101  # raise_any has raised otherwise
     spec = _complete(document, tuple(layers), faults, lenient=lenient)
     faults.raise_any()
-    spec._planned.append(check_fit(spec, faults))
-    faults.raise_any()
+    if not spec.learns:
+        spec._planned.append(check_fit(spec, faults))
+        faults.raise_any()
     return spec
 
 
@@ -132,17 +134,16 @@ def _complete(
     """
     given, output, train = document["input"], document["output"], document["train"]
     _name_positions(output, train)
-    names = given["columns"]
-    if (given["shape"] is None) == (names is None):
+    columns = given["columns"]
+    if (given["shape"] is None) == (columns is None):
         reason = "give either 'shape' or 'columns'"
-        faults.add(("input",), reason + (", not both" if names is not None else ""))
-    if names is not None and (not names or len(set(names)) < len(names)):
-        faults.add(("input", "columns"), distinct_names(1, names))
+        faults.add(("input",), reason + (", not both" if columns is not None else ""))
+    read_columns(given, faults)
     answers = {output["column"], *(output["targets"] or ())}
-    for i, column in enumerate(names or ()):
-        if column in answers:
+    for i, name in enumerate(map(name_of, columns or ())):
+        if name in answers:
             faults.add(
-                ("input", "columns", i), f"{column!r} is the answer to be learned (see 'output')"
+                ("input", "columns", i), f"{name!r} is the answer to be learned (see 'output')"
             )
     _check_scale(given, faults)
     check_output_section(output, faults)
@@ -175,7 +176,8 @@ def _check_scale(given: dict[str, Any], faults: Faults) -> None:
     """Note a list in ``input.scale`` that is not as long as the last axis."""
     if not isinstance(given["scale"], dict) or (given["shape"] or given["columns"]) is None:
         return
-    width = len(given["columns"]) if given["columns"] else given["shape"][-1]
+    columns = given["columns"]
+    width = sum(isinstance(c, str) for c in columns) if columns else given["shape"][-1]
     for key, value in given["scale"].items():
         if isinstance(value, list) and len(value) != width:
             expected = f"one number, or a list of {counted(width, 'number')}"

@@ -222,25 +222,66 @@ ScheduleName = Annotated[Any, PartOf("schedules")]
 MetricName = Annotated[Any, PartOf("metrics")]
 
 
+Categories = Annotated[
+    Literal["learn"] | list[str], '"learn", or a list of texts such as ["red", "green"]'
+]
+InputColumn = Annotated[
+    Any,
+    Constraint(
+        lambda value: isinstance(value, (str, dict)),
+        {"type": ["string", "object"]},  # in the JSON Schema: also its fields
+    ),
+    'the name of a numeric column, or an object with "name" and "categories"',
+]
+
+
+class InputCategories(Section):
+    """A column of categories, text or a few different numbers: one input of 0 or 1 for each."""
+
+    name: str = field(description="Name of the column.")
+    categories: Categories = field(
+        description="The categories in the order of the inputs; or `learn` for those of the "
+        "training rows, sorted. A category is written as the text of its cells: 1 and 1.0 are "
+        '"1", true is "true".'
+    )
+    max: Size | None = field(
+        None,
+        description="For `learn`: of more categories than this, 64 by default, only those in the "
+        "most rows are taken, and `unknown` becomes `other`.",
+    )
+    unknown: Literal["error", "other"] = field(
+        "error",
+        description="What a cell of another category is: an error, or `other`, which is no "
+        "category: all its inputs are 0.",
+    )
+    missing: Literal["error", "category"] = field(
+        "error",
+        description="What an empty cell is: an error, or a category of its own, the last input.",
+    )
+
+
 class Input(Section):
     """The data contract of raw rows: their shape or columns, and how they are scaled."""
 
     shape: list[Size] | None = field(
         None, description="Shape of one row, such as [64]. Give either this or `columns`."
     )
-    columns: list[str] | None = field(
+    columns: list[InputColumn] | None = field(
         None,
-        description="Names of the numeric columns of a table, in the order of the inputs.",
+        description="The columns of a table, in the order of the inputs: the name of each numeric "
+        'one, and for each with categories an object such as `{"name": "color", "categories": '
+        '["red", "green"]}`.',
     )
     scale: Scale = field(
         None,
-        description="How raw values are scaled: x' = (x - center) / scale. `standardize` and "
-        "`minmax` are fitted on the training rows and saved in the model file.",
+        description="How raw numbers are scaled: x' = (x - center) / scale. `standardize` and "
+        "`minmax` are fitted on the training rows and saved in the model file. Categories are not "
+        "scaled: a list has one number per numeric column.",
     )
     missing: Missing = field(
         "error",
-        description="What replaces an empty cell: nothing (an error), the column's training mean "
-        "or median, or a number.",
+        description="What replaces an empty cell of a numeric column: nothing (an error), the "
+        "column's training mean or median, or a number.",
     )
     delimiter: Character = field(
         None, description="Separator between the cells of a table; detected by default."
@@ -374,8 +415,9 @@ class Train(Section):
     )
     sample_weight: Column = field(
         None,
-        description="Table column with the weight of each row in the training loss. Metrics and "
-        "the losses reported after an epoch weigh all rows equally.",
+        description="Table column with the weight of each row in the training loss and in the "
+        "statistics of `standardize`: a row of weight 2 counts twice. Metrics and the losses "
+        "reported after an epoch weigh all rows equally.",
     )
 
 
@@ -394,6 +436,7 @@ class SpecDocument(Section):
 SECTIONS: dict[str, type[Section]] = {
     "": SpecDocument,
     "input": Input,
+    "input.columns": InputCategories,
     "output": Output,
     "train": Train,
     "train.early_stopping": EarlyStopping,

@@ -10,6 +10,7 @@ from layerkit.core.context import Shape
 from layerkit.core.parts import Link
 from layerkit.core.planning import PlannedLayer, plan_layers
 from layerkit.errors import SpecError
+from layerkit.specs.columns import LEARN, inputs_of, name_of, not_learned
 from layerkit.specs.layers import LayerRecord
 from layerkit.specs.sections import DIALECT
 
@@ -35,10 +36,34 @@ class Spec:
     )
 
     @property
-    def in_shape(self) -> Shape:
-        """Shape of one row as the first layer sees it."""
+    def column_names(self) -> tuple[str, ...] | None:
+        """The raw columns of the input; None if they go by position."""
         columns = self.input["columns"]
-        return tuple(self.input["shape"]) if columns is None else (len(columns),)
+        if columns is None:
+            return None
+        return tuple(map(name_of, columns))
+
+    @property
+    def learns(self) -> tuple[str, ...]:
+        """The columns whose categories are learned from training rows."""
+        columns = [c for c in self.input["columns"] or () if not isinstance(c, str)]
+        return tuple(c["name"] for c in columns if c["categories"] == LEARN)
+
+    @property
+    def in_shape(self) -> Shape:
+        """Shape of one row as the first layer sees it.
+
+        Raises
+        ------
+        SpecError
+            If categories are to be learned, so that it is not known yet.
+        """
+        columns = self.input["columns"]
+        if columns is None:
+            return tuple(self.input["shape"])
+        if self.learns:
+            raise not_learned(self.learns[0])
+        return (sum(map(inputs_of, columns)),)
 
     def plan(self) -> list[PlannedLayer]:
         """Make the layers of one network and plan them; allocates no parameters.
@@ -76,6 +101,10 @@ class Spec:
             "output": {**self.output, "link": self.link},
         }
         return document if self.train is None else {**document, "train": self.train}
+
+    def with_columns(self, columns: list[Any]) -> Spec:
+        """The same spec with other ``input.columns``, known to be valid."""
+        return replace(self, input={**self.input, "columns": columns})
 
     def with_train(self, **changes: Any) -> Spec:
         """The same spec with fields of its recipe replaced by values known to be valid."""

@@ -16,11 +16,14 @@ from layerkit.datacontract import DataContract, InputContract, OutputContract, a
 from layerkit.datacontract.fitted_rows import FittedRows, fitted_rows
 from layerkit.datacontract.labels import distinct_labels
 from layerkit.datacontract.precision_loss import input_precision_loss, target_precision_loss
+from layerkit.display import counted, quoted
 from layerkit.errors import DataError
 from layerkit.model import Model
 from layerkit.specs import Spec
 from layerkit.training.rare_classes import class_labels, lone_classes, refuse_unlearned
-from layerkit.training.row_weights import row_weights
+from layerkit.training.row_weights import row_weights, weighted_rows
+
+_SHOWN = 3  # columns in a notice
 
 
 @dataclass(frozen=True)
@@ -87,15 +90,13 @@ def prepare(
     DataError if rows do not keep the contract or there are too few, SpecError if the recipe and the
     data do not fit together.
     """
-    rows, test = test_split(splits, model.spec)
-    validation = validation_rows
-    if validation is None:
-        rows, validation = _validation_split(model, rows, loss, seed)
-    if len(rows) == 0:
-        raise DataError("no rows to train on", source=splits["train"].source)
+    rows, validation, test = split_all(
+        model.spec, splits, loss, seed=seed, validation_rows=validation_rows
+    )
     if not model.fitted:
         refuse_unlearned(model.spec, rows, test, "test")
         refuse_unlearned(model.spec, rows, validation, "validation")
+    rows = weighted_rows(model.spec, rows)
     with at_source(rows):
         contract = model.contract if model.fitted else _fit(model, rows, loss)
     train = to_arrays(contract, rows, loss)
@@ -104,6 +105,8 @@ def prepare(
     if len(rows) < len(splits["train"]):
         notices.append(lone_classes(model.spec, splits["train"]))
     notices.append(input_precision_loss(contract.input, rows))
+    if not model.fitted:
+        notices.append(other_categories(contract.input, len(rows)))
     if loss.target == "real" and contract.output is not None:
         notices.append(target_precision_loss(contract.output, train.truth, train.y))
     weights = row_weights(model.spec.train or {}, contract, rows, train.y)
@@ -119,24 +122,47 @@ def prepare(
     )
 
 
-def _validation_split(model: Model, rows: Rows, loss: Loss, seed: int) -> tuple[Rows, Rows | None]:
+def split_all(
+    spec: Spec,
+    splits: Mapping[str, Rows],
+    loss: Loss,
+    *,
+    seed: int,
+    validation_rows: Rows | None = None,
+) -> tuple[Rows, Rows | None, Rows | None]:
+    """(training rows, validation rows or None, test rows or None) of a training with ``seed``.
+
+    Raises DataError if there are no training rows, or they cannot be split as the recipe says.
+    """
+    rows, test = test_split(splits, spec)
+    validation = validation_rows
+    if validation is None:
+        rows, validation = _validation_split(spec, rows, loss, seed)
+    if len(rows) == 0:
+        raise DataError("no rows to train on", source=splits["train"].source)
+    return rows, validation, test
+
+
+def _validation_split(spec: Spec, rows: Rows, loss: Loss, seed: int) -> tuple[Rows, Rows | None]:
     """(training rows, validation rows or None), by the recipe's fraction."""
-    fraction = (model.spec.train or {}).get("validation")
+    fraction = (spec.train or {}).get("validation")
     if not fraction:
         return rows, None
     return split_rows(
         rows,
         fraction,
         random_stream(seed, "validation"),
-        stratify=_strata(model, rows, loss),
-        spare=_classes(model.spec, rows),
+        stratify=_strata(spec, rows, loss),
+        spare=_classes(spec, rows),
     )
 
 
-def _strata(model: Model, rows: Rows, loss: Loss) -> Array | None:
+def _strata(spec: Spec, rows: Rows, loss: Loss) -> Array | None:
     """Class numbers (n,) to stratify by, if the loss compares with classes."""
-    output = model.contract.output
-    if output is None or loss.target == "real" or not output.has_labels(rows):
+    targets = spec.output["targets"]
+    names = None if targets is None else tuple(targets)
+    output = OutputContract((len(names or " "),), targets=names, label=spec.output["column"])
+    if loss.target == "real" or not output.has_labels(rows):
         return None
     labels = np.asarray(output.written(rows))
     return distinct_labels(labels)[1] if labels.ndim == 1 else None
@@ -175,6 +201,22 @@ def _fit(model: Model, rows: Rows, loss: Loss) -> DataContract:
         missing_values=given.get("missing_values") or (),
     )
     return DataContract(inputs, outputs)
+
+
+def other_categories(inputs: InputContract, rows: int) -> str | None:
+    """A notice about training rows whose category is not listed; None if there are none."""
+    fields = () if inputs.encoder is None else inputs.encoder.fields
+    found = [f for f in fields if not isinstance(f, str) and f.others]
+    if not found:
+        return None
+    shown = [
+        f"{f.others:,} of {counted(rows, 'row')} have none of the {len(f.categories):,} categories "
+        f"of {quoted(f.name)}"
+        for f in found[:_SHOWN]
+    ]
+    if len(found) > _SHOWN:
+        shown.append(f"and {counted(len(found) - _SHOWN, 'more column')}")
+    return f'{"; ".join(shown)}: they are taken as "other"'
 
 
 def to_arrays(contract: DataContract, rows: Rows, loss: Loss) -> Arrays:

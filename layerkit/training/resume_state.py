@@ -118,11 +118,12 @@ def write_state(model: Model, position: Position, rows: str) -> FileLeftovers:
     return FileLeftovers(training=training, tensors=tensors)
 
 
-def read_state(model: Model, rule: Optimizer, rows: str) -> Position:
+def read_state(model: Model, rule: Optimizer, rows: str | None) -> Position:
     """The position in the file that ``model`` was loaded from, as ``write_state`` wrote it.
 
-    Raises SpecError if the file holds no training state, that of another optimizer, or of other
-    rows; TensorMismatchError if its tensors do not fit the model.
+    ``rows`` is the digest of the rows it must be of, None for any. Raises SpecError if the file
+    holds no training state, that of another optimizer, or of other rows; TensorMismatchError if its
+    tensors do not fit the model.
     """
     training = model.leftovers.training
     if training is None:
@@ -138,12 +139,13 @@ def read_state(model: Model, rule: Optimizer, rows: str) -> Position:
         )
     callbacks = training["callbacks"]
     data = callbacks.get("data")
-    if not isinstance(data, dict) or data.get("sha256") != rows:
+    if rows is not None and (not isinstance(data, dict) or data.get("sha256") != rows):
         raise SpecError(
             "these are not the rows that the training began with, so this would not be the same "
             "run",
             location="train.data",
-            hint="give the same data, or train on from the weights: layerkit train MODEL",
+            hint="give the same data and sample weights, or train on from the weights: "
+            "layerkit train MODEL",
         )
     if "trials" in callbacks:
         trials_of(model.network).restore(callbacks["trials"])

@@ -1,8 +1,10 @@
-"""Weights of training rows: by class, from a column, or both multiplied."""
+"""Weights of training rows: by class, by row (an array, a column), or all of them multiplied."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,30 +12,70 @@ import numpy as np
 from layerkit.core.context import Array
 from layerkit.core.rows import Rows
 from layerkit.datacontract import DataContract, at_source
-from layerkit.datacontract.labels import LabelLookup, real_numbers
+from layerkit.datacontract.cell_errors import not_a_number
+from layerkit.datacontract.dataframes import cells_of
+from layerkit.datacontract.labels import LabelLookup
+from layerkit.datacontract.parse_cells import as_numbers
 from layerkit.errors import DataError, SpecError
+from layerkit.specs import Spec
+
+_GIVEN = "sample_weight"
+_SMALL, _LARGE = 1e-20, 1e20
 
 
 def row_weights(
     recipe: Mapping[str, Any], contract: DataContract, rows: Rows, y: Array
 ) -> Array | None:
-    """The weight of each row (n,) by the recipe's class and sample weights, or None.
+    """The weight of each row (n,) by the recipe's class weights and those of ``rows``, or None.
 
     ``y`` are class numbers (n,) or flags (n, k). Raises SpecError if the weights do not fit the
-    classes or the data have no such column, DataError if a weight is not finite or below 0, or all
-    are 0.
+    classes, DataError if all are 0.
     """
-    weights = None
-    if recipe.get("class_weights") is not None:
-        classes = None if contract.output is None else contract.output.classes
-        weights = class_weights(recipe["class_weights"], classes, y)
-    column = recipe.get("sample_weight")
-    if column is not None:
-        given = sample_weights(rows, column, contract.input.missing_values)
-        weights = given * (1.0 if weights is None else weights)
+    if recipe.get("class_weights") is None:
+        return rows.weights
+    classes = None if contract.output is None else contract.output.classes
+    weights = class_weights(recipe["class_weights"], classes, y)
+    if rows.weights is not None:
+        weights = weights * rows.weights
         if not weights.any():
-            raise DataError("all rows have weight 0", column=column, source=rows.source)
+            raise DataError("the weights of all rows are zero", source=rows.source)
     return weights
+
+
+def with_weights(splits: Mapping[str, Rows], given: object) -> dict[str, Rows]:
+    """``splits`` whose training rows have the weights ``given``, (n,) numbers, one per row.
+
+    Raises DataError if there are more or fewer, or they are no numbers.
+    """
+    rows = splits.get("train")
+    if rows is None:  # reported where rows are split
+        return dict(splits)
+    cells = cells_of(given)
+    if cells.shape != (len(rows),):
+        expected = f"expected one sample weight per row, shape [{len(rows)}]"
+        raise DataError(f"{expected}, got shape {list(cells.shape)}", source=rows.source)
+    return {**splits, "train": replace(rows, weights=_numbers(cells, _GIVEN, rows, ()))}
+
+
+def weighted_rows(spec: Spec, rows: Rows) -> Rows:
+    """``rows`` with the product of their own weights and those in the recipe's column.
+
+    Raises SpecError if there is no such column, DataError if a weight is not finite or below 0, or
+    all are 0.
+    """
+    column = (spec.train or {}).get("sample_weight")
+    weights = None
+    if rows.weights is not None:
+        with at_source(rows):
+            weights = _checked(np.asarray(rows.weights, np.float64), _GIVEN, rows)
+    if column is not None:
+        found = sample_weights(rows, column, tuple(spec.input.get("missing_values") or ()))
+        weights = found if weights is None else weights * found
+    if weights is None:
+        return rows
+    if not weights.any():
+        raise DataError("the weights of all rows are zero", column=column, source=rows.source)
+    return replace(rows, weights=weights)
 
 
 def class_weights(choice: Any, classes: Sequence[Any] | None, y: Array) -> Array:
@@ -74,11 +116,28 @@ def sample_weights(rows: Rows, column: str, spellings: tuple[str, ...]) -> Array
         raise SpecError(f"the data have no column {column!r}", location="train.sample_weight")
     cells = np.asarray(rows.columns[column])
     with at_source(rows):
-        given = real_numbers(cells, column, rows.source, spellings).astype(np.float64)
-        bad = np.flatnonzero(~((given >= 0) & np.isfinite(given)))
-        if len(bad):
-            value = float(given[bad[0]])
-            found = "a missing value" if np.isnan(value) else f"{value:g}"
-            reason = f"expected a finite sample weight >= 0, got {found}"
-            raise DataError(reason, row=int(bad[0]), column=column, source=rows.source)
-    return given
+        return _checked(_numbers(cells, column, rows, spellings), column, rows)
+
+
+def _numbers(cells: Array, column: str, rows: Rows, spellings: tuple[str, ...]) -> Array:
+    """Cells (n,) of ``rows`` as float64, NaN where one is missing; DataError if one is text."""
+    numbers, bad = as_numbers(cells, spellings)
+    if bad is not None:
+        raise not_a_number(
+            cells[bad], row=bad, column=column, source=rows.source, text_hint="weights are numbers"
+        )
+    return numbers.astype(np.float64)
+
+
+def _checked(weights: Array, column: str, rows: Rows) -> Array:
+    """``weights`` (n,) of ``rows``, times a power of 2 if float32 could not hold their sums."""
+    bad = np.flatnonzero(~((weights >= 0) & np.isfinite(weights)))
+    if len(bad):
+        value = float(weights[bad[0]])
+        found = "a missing value" if np.isnan(value) else f"{value:g}"
+        reason = f"expected a finite sample weight >= 0, got {found}"
+        raise DataError(reason, row=int(bad[0]), column=column, source=rows.source)
+    largest = float(weights.max(initial=0.0))
+    if largest == 0 or _SMALL < largest < _LARGE:
+        return weights
+    return np.ldexp(weights, -math.frexp(largest)[1])

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from layerkit.core.context import Array
 from layerkit.core.rows import Rows
 from layerkit.display import quoted
 from layerkit.errors import SpecError
@@ -16,14 +17,19 @@ from layerkit.file.save import save
 from layerkit.model import Model, build
 from layerkit.specs import Spec, as_spec
 from layerkit.training.kernel_choice import kernels_changed
+from layerkit.training.learned_categories import explicit_spec
 from layerkit.training.listener import Listener
 from layerkit.training.new_total import OnNewTotal, settle_schedule
 from layerkit.training.prepare import prepare
 from layerkit.training.recipe import Recipe
+from layerkit.training.row_weights import with_weights
 from layerkit.training.session import Run, Session
 from layerkit.training.training_data import DataLike, Pair, labelled_rows, splits_of
 
 ValidationData = str | os.PathLike[str] | Rows | Pair | None
+
+Weights = Array | Sequence[float] | Any
+"""One number per row: an array, a list, a column of a table; None for equal weights."""
 
 Checkpoint = str | os.PathLike[str] | Callable[[Model], object]
 """A model file to save to, or a function that saves."""
@@ -34,6 +40,7 @@ def train(
     *,
     data: DataLike = None,
     validation_data: ValidationData = None,
+    sample_weight: Weights = None,
     settings: Sequence[str] = (),
     seed: int | None = None,
     listener: Listener | None = None,
@@ -53,6 +60,11 @@ def train(
         names.
     validation_data
         Rows to validate on instead of the recipe's fraction.
+    sample_weight
+        (n,) finite numbers >= 0, one per row of the split "train" before others are split off: in
+        the training loss and in statistics of ``standardize`` a row of weight 2 counts twice. They
+        are multiplied with those that ``train.sample_weight`` names. Metrics, validation losses and
+        fill values count all rows equally.
     settings
         Overrides such as ``"train.epochs=5"``; not for a Model.
     seed
@@ -89,11 +101,17 @@ def train(
         resolved = as_spec(spec, settings)
         if seed is not None and resolved.train is not None:
             resolved = resolved.with_train(seed=seed)
+        if resolved.learns:
+            data = splits_of(resolved, data)
+            if validation_data is not None:
+                validation_data = labelled_rows(resolved, validation_data)
+            resolved = explicit_spec(resolved, data, validation_rows=validation_data)
         model = build(resolved)
     session = _session(
         model,
         data=data,
         validation_data=validation_data,
+        sample_weight=sample_weight,
         listener=listener,
         checkpoint=checkpoint,
         every=every,
@@ -106,6 +124,7 @@ def resume(
     *,
     data: DataLike = None,
     validation_data: ValidationData = None,
+    sample_weight: Weights = None,
     epochs: int | None = None,
     schedule: OnNewTotal | None = None,
     listener: Listener | None = None,
@@ -122,8 +141,8 @@ def resume(
     ----------
     model
         A model file with training state, or the model loaded from it, which is changed in place.
-    data, validation_data
-        The same rows as before; None for what the recipe names.
+    data, validation_data, sample_weight
+        The same rows and weights as before; None for what the recipe names.
     epochs
         A new total instead of the recipe's.
     schedule
@@ -145,6 +164,7 @@ def resume(
         model if isinstance(model, Model) else load(model),
         data=data,
         validation_data=validation_data,
+        sample_weight=sample_weight,
         epochs=epochs,
         schedule=schedule,
         listener=listener,
@@ -231,6 +251,7 @@ def _session(
     *,
     data: DataLike = None,
     validation_data: ValidationData = None,
+    sample_weight: Weights = None,
     listener: Listener | None = None,
     checkpoint: Checkpoint | None = None,
     every: float = 30.0,
@@ -239,6 +260,8 @@ def _session(
     """Read and prepare the rows for ``model``, and make the session that trains it on them."""
     recipe = Recipe.of(model.spec)
     splits = splits_of(model.spec, data)
+    if sample_weight is not None:
+        splits = with_weights(splits, sample_weight)
     held = None if validation_data is None else labelled_rows(model.spec, validation_data)
     prepared = prepare(model, splits, recipe.loss, seed=recipe.seed, validation_rows=held)
     if isinstance(checkpoint, (str, os.PathLike)):

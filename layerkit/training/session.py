@@ -82,7 +82,8 @@ class Session:
 
     ``checkpoint`` is called with the model, ready to be saved, after an epoch when ``every``
     seconds have passed since the last time. A session that is ``resumed`` begins at the training
-    state that the model was loaded with. ``done`` epochs are complete. Raises SpecError if early
+    state that the model was loaded with, which must be of the same rows if ``same_rows``. ``done``
+    epochs are complete. Raises SpecError if early
     stopping has no validation rows, or a resumed model holds no training state or that of another
     training.
     """
@@ -95,6 +96,7 @@ class Session:
     every: float = 30.0
     resumed: bool = False
     done: int = 0
+    same_rows: bool = True
     series: dict[str, list[float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -143,7 +145,7 @@ class Session:
     def _restore(self) -> None:
         """Continue from the training state that the model was loaded with."""
         rule, network = self.recipe.rule, self.model.network
-        position = read_state(self.model, rule, self.rows)
+        position = read_state(self.model, rule, self.rows if self.same_rows else None)
         if self.stopper is not None and position.watched is not None:
             self.stopper.kept = Snapshot.of(network, rule)
             self.stopper.best, self.stopper.best_epoch = position.watched

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ def read_options(spec: Spec, instead: Dialect | None = None) -> dict[str, Any]:
     ``instead`` overrides the dialect of ``spec.input``.
     """
     dialect = (instead or Dialect()).over(Dialect.of(spec.input))
-    columns = spec.input["columns"]
+    columns: Sequence[str] | None = spec.column_names
     if columns is None:  # a file like the training file is read as that was
         columns = [name for name in _used_columns(spec) if name.isdecimal()]
     return {"columns": columns, **dialect.given()}
@@ -50,7 +50,7 @@ def _used_columns(spec: Spec) -> list[str]:
     recipe = spec.train or {}
     split, weight = recipe.get("test"), recipe.get("sample_weight")
     others = [split["column"] if isinstance(split, dict) else None, weight]
-    return [*(spec.input["columns"] or ()), *(name for name in others if name is not None)]
+    return [*(spec.column_names or ()), *(name for name in others if name is not None)]
 
 
 def splits_of(

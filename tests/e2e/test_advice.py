@@ -220,6 +220,78 @@ def text_column(desk: Desk) -> None:
 case("no number", without_text, text_column)
 
 
+def town(desk: Desk, **fields: Any) -> None:
+    desk.spec["input"]["columns"][2:] = [{"name": "town", **fields}]
+
+
+def declare(desk: Desk, text: str) -> None:
+    word = told(r"""write {"name": NAME, "categories": "(\w+)"} in input.columns""", text)
+    town(desk, categories=word)
+
+
+def list_towns(desk: Desk, text: str) -> None:
+    assert "or list the categories" in text
+    town(desk, categories=["Rome"])
+
+
+def town_learned(desk: Desk) -> None:
+    text_column(desk)
+    town(desk, categories="learn")
+
+
+def other_town(desk: Desk) -> None:
+    text_column(desk)
+    town(desk, categories=["Oslo"])
+
+
+def take_as_other(desk: Desk, text: str) -> None:
+    value = told(r"""set "unknown" of 'town' in input.columns to "(\w+)\"""", text)
+    town(desk, categories=["Oslo"], unknown=value)
+
+
+def no_town(desk: Desk) -> None:
+    text_column(desk)
+    desk.data["town"][4] = "?"
+    town(desk, categories=["Rome"])
+
+
+def missing_category(desk: Desk, text: str) -> None:
+    value = told(r"""set "missing" of 'town' in input.columns to "(\w+)\"""", text)
+    town(desk, categories=["Rome"], missing=value)
+
+
+def dates_learned(desk: Desk) -> None:
+    town_learned(desk)
+    desk.data["town"] = ["2026-01-01", "2026-02-01"] * 12
+
+
+def list_dates(desk: Desk, text: str) -> None:
+    assert "list them in input.columns" in text
+    town(desk, categories=["2026-01-01", "2026-02-01"])
+
+
+def days_of_dates(desk: Desk, text: str) -> None:
+    assert "the days since a fixed day" in text
+    desk.spec["input"]["columns"][2:] = ["town"]
+    dates = np.array(desk.data["town"], "datetime64[D]")
+    desk.data["town"] = (dates - np.datetime64("2026-01-01")).astype(int)
+
+
+def dates(desk: Desk) -> None:
+    dates_learned(desk)
+    desk.spec["input"]["columns"][2:] = ["town"]
+    desk.data["town"] = np.array(desk.data["town"], "datetime64[D]")
+
+
+case("no number", declare, text_column)
+case("categories", list_towns, town_learned, lambda desk: layerkit.build(desk.spec))
+case("categories", take_as_other, other_town)
+case("categories", missing_category, no_town)
+case("categories", list_dates, dates_learned)
+case("categories", days_of_dates, dates_learned)
+case("categories", days_of_dates, dates)
+
+
 def fill(desk: Desk, text: str) -> None:
     desk.spec["input"]["missing"] = told(r'input\.missing \("(\w+)"', text)
 

@@ -226,6 +226,7 @@ def test_predicting_loads_no_command_line() -> None:
         ("typer", ("layerkit/cli/",)),
         ("click", ("layerkit/cli/",)),
         ("rich", ("layerkit/cli/",)),
+        ("sklearn", ("layerkit/sklearn/",)),
         ("layerkit_plugins", ()),
     ],
 )

@@ -667,3 +667,21 @@ def _module(path: Path) -> Any:
     finally:
         sys.path.remove(folder)
     return module
+
+
+@pytest.mark.parametrize("change", [["b", "a"], ["a", "c"], ["a"], "learn"])
+def test_categories_that_spec_and_contract_disagree_about(change: Any) -> None:
+    column = {"name": "c", "categories": ["a", "b"]}
+    given = spec(
+        input={"columns": ["x", column]}, layers=[{"type": "dense", "units": 2}],
+        output={"column": "y"}, train={"epochs": 1},
+    )  # fmt: skip
+    data = {"x": [1.0, 2.0], "c": ["b", "a"], "y": ["p", "q"]}
+    model = layerkit.train(given, data=data).model
+
+    def spoil(header: dict[str, Any]) -> None:
+        header["spec"]["model"]["input"]["columns"][1]["categories"] = change
+
+    assert read(forged(model, header=lambda h: None)).predict(data).shape == (2, 2)
+    with pytest.raises((SpecError, TensorMismatchError)):
+        read(forged(model, header=spoil))

@@ -37,8 +37,8 @@ class Table:
         self._numbers: dict[int, Array | None] = {}
 
     def spelling(self, position: int) -> Array:
-        """The cells (n,) of a column as written, stripped."""
-        return np.array(list(map(str.strip, self._cells(position))), np.str_)
+        """The cells (n,) of a column as written, stripped, "" where one is missing."""
+        return self.fmt.texts(self._cells(position))
 
     def _cells(self, position: int) -> Iterator[str]:
         return (cell for block in self.blocks for cell in block.cells([position])[0])
@@ -125,6 +125,7 @@ class Columns(Mapping[str, Array]):
     ) -> None:
         self._table, self._positions, self._index = table, dict(positions), index
         self._read: dict[str, Array] = {}
+        self._spelled: dict[str, Array] = {}
         self.size = table.size if index is None else len(index)
 
     def __getitem__(self, name: str) -> Array:
@@ -156,8 +157,10 @@ class Columns(Mapping[str, Array]):
         """The cells (n,) of a column as written."""
         if name not in self._positions:
             return None
-        cells = self._table.spelling(self._positions[name])
-        return cells if self._index is None else cells[self._index]
+        if name not in self._spelled:
+            cells = self._table.spelling(self._positions[name])
+            self._spelled[name] = cells if self._index is None else cells[self._index]
+        return self._spelled[name]
 
 
 def _spelling_hint(cell: str, decimal: str) -> str:

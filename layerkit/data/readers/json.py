@@ -185,20 +185,21 @@ def _rows(
     for name in there:
         cells = [record.get(name) for record in records]
         columns[name] = _column(cells, name, source, row, missing)
-    return Rows(columns=columns, source=source, spelling=_Spelling(respell))
+    return Rows(columns=columns, source=source, spelling=_Spelling(respell, missing))
 
 
 class _Spelling:
-    """The cells of a column as JSON spells them: 1.50 and true, not 1.5 and True."""
+    """The cells of a column as JSON spells them: 1.50 and true, not 1.5 and True; missing is ""."""
 
-    def __init__(self, respell: Callable[[], Sequence[Any]]) -> None:
-        self._respell = respell
+    def __init__(self, respell: Callable[[], Sequence[Any]], missing: Sequence[str]) -> None:
+        self._respell, self._missing = respell, missing
         self._records: Sequence[Any] | None = None
 
     def __call__(self, name: str) -> Array:
         if self._records is None:
             self._records = self._respell()
-        return np.array([_text(record.get(name)) for record in self._records], np.str_)
+        cells = (_text(record.get(name)) for record in self._records)
+        return np.array([text_cell(cell, self._missing) for cell in cells], np.str_)
 
 
 def _spelled(text: str, *, document: bool = False) -> list[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from layerkit.core.parts import Part
 from layerkit.display import nearest
@@ -74,9 +74,12 @@ def _strict_check(
         made = model(**known)
     except ValidationError as error:
         for at, kind in _first_errors(owner, error):
-            expected = describe_annotation(annotation_in(owner, at))
+            annotation = annotation_in(owner, at)
+            expected = describe_annotation(annotation)
             if kind != "missing":
-                faults.add((*path, *at), mismatch(expected, _value_at(given, at)))
+                value = _value_at(given, at)
+                near = nearest(value, _words(annotation)) if isinstance(value, str) else ""
+                faults.add((*path, *at), mismatch(expected, value) + near)
             elif not any(_misspelt(one, (*path, *at)) for one in unknown[:10]):
                 faults.add((*path, *at), f"missing field {at[-1]!r}: expected {expected}")
         return None
@@ -108,6 +111,14 @@ def _known(
         else:
             kept[key] = value
     return kept
+
+
+def _words(annotation: Any) -> list[str]:
+    """The texts among the literals that ``annotation`` allows."""
+    args = get_args(annotation)
+    if get_origin(annotation) is Literal:
+        return [one for one in args if isinstance(one, str)]
+    return [word for one in args for word in _words(one)]
 
 
 def _misspelt(unknown: Path, missing: Path) -> bool:

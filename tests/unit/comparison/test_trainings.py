@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -227,6 +228,7 @@ def test_a_run_is_kept_under_what_it_follows_from(tmp_path: Path, plain: dict[st
         {"test": table(30, 0)},
         {"train": table(29, 0)},
         {"train": Rows(values=np.zeros((30, 2)), labels=table(30, 0).labels)},
+        {"train": replace(table(30, 0), weights=np.arange(30.0))},
     ],
 )
 def test_digests_of_other_rows_differ(other: dict[str, Rows]) -> None:

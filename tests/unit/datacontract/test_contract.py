@@ -120,7 +120,8 @@ def test_contracts_differ_when_a_number_does() -> None:
         ("table.label", 3, "spec.data.table.label"),
         ("table.more", 3, "spec.data.table"),
         ("table.fields", [], "spec.data.table.fields"),
-        ("table.fields.1.kind", "categorical", "spec.data.table.fields[1].kind"),
+        ("table.fields.1.kind", "ordinal", "spec.data.table.fields[1].kind"),
+        ("table.fields.1.kind", "categorical", "spec.data.table.fields[1]"),
         ("table.fields.1.name", "z", "spec.data.table.fields[1].name"),
         ("table.fields.1.fill", None, "spec.data.table.fields[1].fill"),
         ("table.fields.1.fill", ..., "spec.data.table.fields[1]"),
@@ -134,8 +135,8 @@ def test_malformed_spec_gives_the_place(path: str, value: Any, location: str) ->
 
 
 def test_a_kind_of_field_to_come_is_named() -> None:
-    with pytest.raises(SpecError, match="unknown kind 'categorical': it needs a newer"):
-        DataContract.from_spec(changed("table.fields.0.kind", "categorical"))
+    with pytest.raises(SpecError, match="unknown kind 'ordinal': it needs a newer"):
+        DataContract.from_spec(changed("table.fields.0.kind", "ordinal"))
 
 
 @pytest.mark.parametrize("half", ["input", "output"])

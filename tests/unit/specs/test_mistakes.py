@@ -210,7 +210,7 @@ COMBINED: list[tuple[dict[tuple[str | int, ...], Any], tuple[str | int, ...], st
     ({("input", "shape"): GONE, ("input", "columns"): []}, ("input", "columns"), "one or more"),
     ({("input", "shape"): GONE, ("input", "columns"): ["a", "a"]}, ("input", "columns"), "twice"),
     ({("input", "shape"): GONE, ("input", "columns"): ["a", 5]}, ("input", "columns", 1),
-     "a string"),
+     "the name of a numeric column, or an object"),
     ({("input", "shape"): GONE, ("input", "columns"): ["a", "y"], ("output", "classes"): GONE,
       ("output", "targets"): ["x", "y", "z"], (*T, "metrics"): ["mae"]},
      ("input", "columns", 1), "'y' is the answer to be learned"),

@@ -315,7 +315,7 @@ def test_a_batch_of_weight_zero_changes_nothing() -> None:
 
 
 def test_weights_of_nothing_at_all_are_refused() -> None:
-    with pytest.raises(DataError, match="all rows have weight 0"):
+    with pytest.raises(DataError, match="the weights of all rows are zero"):
         trained(tabular(sample_weight="w"), table(np.zeros(N)))
 
 
