@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from layerkit.file.inspection import Inspection
 
 _PAGE = 80
-_LISTED = 100
+_NAME = 30
+_LISTED = 100  # categories
 
 EXAMPLE = console.example(
     "layerkit inspect highway-digits.layerkit",
@@ -105,13 +106,17 @@ def _columns(seen: Inspection) -> list[str]:
             kind += ", missing" if field.get("missing") == "category" else ""
             kind += ", other" if field.get("unknown") == "other" else ""
             text = ", ".join(map(str, listed[:_LISTED]))
-        rows.append([console.shortened(str(field.get("name"))), kind, text])
+        rows.append([_cut(str(field.get("name")), _NAME), kind, text])
     if not rows:
         return []
     left = _PAGE - sum(max(len(row[j]) for row in rows) + 2 for j in (0, 1))
-    left = max(left, 20)
-    cut = [[*row[:2], t if len(t) <= left else t[: left - 3] + "..."] for *row, t in rows]
+    cut = [[name, kind, _cut(text, left)] for name, kind, text in rows]
     return ["", console.table(("column", "categories", ""), cut, "lll")]
+
+
+def _cut(text: str, width: int) -> str:
+    text = printable(text)
+    return text if len(text) <= width else text[: width - 3] + "..."
 
 
 def _fitted(seen: Inspection) -> str:

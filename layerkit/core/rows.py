@@ -34,8 +34,8 @@ class Rows:
         (n,) str, the labels as written, where ``labels`` holds them as numbers that may be written
         in several ways; None where ``labels`` are as written.
     spelling
-        From a name in ``columns`` to its cells (n,) as written, "" where one is missing, or None
-        where the column is as written.
+        From a name in ``columns`` to its cells (n,) as written, or None where the column is as
+        written.
     notes
         Assumptions about how the source is written, one line each.
     weights

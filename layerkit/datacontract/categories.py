@@ -27,6 +27,7 @@ _OTHER, _UNKNOWN, _NO_VALUE = -1, -2, -3
 _WHOLE = re.compile(r"-?(0|[1-9][0-9]*)(\.0)?")
 _TRUTH = ("true", "false")
 _SHOWN = 12
+_WANTED = "a category"
 
 
 @dataclass(frozen=True)
@@ -149,13 +150,15 @@ def _distinct(cells: Array, name: str, source: str) -> tuple[list[Any], Array]:
         places = {key: i for i, key in enumerate(dict.fromkeys(keys))}
     except TypeError:  # lists, say
         row = next(row for row, cell in enumerate(listed) if not _is_single(cell))
-        raise not_a_number(listed[row], row=row, column=name, source=source) from None
+        raise not_a_number(
+            listed[row], row=row, column=name, source=source, wanted=_WANTED
+        ) from None
     which = np.fromiter(map(places.__getitem__, keys), np.int64, len(keys))
     different = list(places) if plain else [cell for _, cell in places]
     for i, cell in enumerate(different):
         if is_time(cell) and not is_missing(cell):
             row = int(np.argmax(which == i))
-            raise not_a_number(cell, row=row, column=name, source=source)
+            raise not_a_number(cell, row=row, column=name, source=source, wanted=_WANTED)
     return different, which
 
 
@@ -207,6 +210,8 @@ def _refuse_dates(texts: Collection[str], cells: Array, name: str, source: str) 
 
     if all(map(is_date_text, texts)):
         first = next(row for row, cell in enumerate(cells.tolist()) if not is_missing(cell))
-        error = not_a_number(cells.tolist()[first], row=first, column=name, source=source)
+        error = not_a_number(
+            cells.tolist()[first], row=first, column=name, source=source, wanted=_WANTED
+        )
         error.hint = f"{error.hint}\nto take each of them as a category, list them in input.columns"
         raise error

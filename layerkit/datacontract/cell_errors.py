@@ -18,14 +18,20 @@ _TEXT_HINT = (
 
 
 def not_a_number(
-    cell: Any, *, row: int, column: str | int, source: str, text_hint: str = _TEXT_HINT
+    cell: Any,
+    *,
+    row: int,
+    column: str | int,
+    source: str,
+    text_hint: str = _TEXT_HINT,
+    wanted: str = "a number",
 ) -> DataError:
-    """The error for a cell that holds text or another object instead of a number.
+    """The error for a cell that holds text or another object instead of what is ``wanted``.
 
     ``text_hint`` says what to do about text.
     """
     shown = str(cell) if is_time(cell) else cell.item() if isinstance(cell, np.generic) else cell
-    reason = f"expected a number, got {quoted(shown)}"
+    reason = f"expected {wanted}, got {quoted(shown)}"
     return DataError(reason, row=row, column=column, source=source, hint=_hint(cell, text_hint))
 
 

@@ -160,9 +160,16 @@ def named(rows: Rows, names: Sequence[str], *, alone: bool = False) -> Mapping[s
 
 
 def _as_written(rows: Rows, columns: Mapping[str, Array], name: str) -> Array:
-    """The cells (n,) of one of ``columns`` of ``rows``, as their source spells them."""
+    """The cells (n,) of one of ``columns`` of ``rows`` as their source spells them.
+
+    "" where a value is missing by the rules of the source, which may know more spellings.
+    """
+    cells = np.asarray(columns[name])
     written = None if rows.spelling is None else rows.spelling(name)
-    return np.asarray(columns[name]) if written is None else written
+    if written is None:
+        return cells
+    gaps = np.isnan(cells) if cells.dtype.kind == "f" else cells == ""
+    return np.where(gaps, "", written) if gaps.any() else written
 
 
 def learned(

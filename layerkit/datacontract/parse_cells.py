@@ -38,11 +38,11 @@ def is_missing(cell: object, spellings: Collection[str] = ()) -> bool:
     if isinstance(cell, (str, bytes)):
         text = _text(cell)
         return text in _MISSING or text in spellings or text in _NAN
+    if isinstance(cell, (np.datetime64, np.timedelta64)):  # NumPy counts spans of time as numbers
+        return bool(np.isnat(cell))
     if isinstance(cell, Number):
         value = number(cell)
         return value is not None and (math.isnan(value) or value in _values(spellings))
-    if isinstance(cell, (np.datetime64, np.timedelta64)):
-        return bool(np.isnat(cell))
     return type(cell).__name__ in _NOTHING
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 import layerkit
 from layerkit.codec import write
+from tests.e2e.conftest import PETS
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Cli
@@ -192,3 +196,26 @@ def test_every_command_refuses_a_file_that_is_cut_off(
     assert (done.code, done.out) == (1, "")
     assert done.err.startswith("error LK-301: bad.layerkit: the file is cut off")
     assert done.err.endswith("  layerkit explain LK-301\n")
+
+
+def test_columns_of_categories_are_shown_within_80_columns(cli: Cli, folder: Path) -> None:
+    towns = [f"town of number {i}" for i in range(40)]
+    listed = {"name": "town\x1b[31m" + "x" * 90, "categories": "learn", "missing": "category"}
+    text = {**copy.deepcopy(PETS), "train": {"epochs": 1}}
+    text["input"] = {"columns": ["weight", listed], "scale": "standardize", "missing": "mean"}
+    for name, number in (("a", 40), ("b", 39)):
+        data = {
+            "weight": np.arange(80.0),
+            listed["name"]: np.array(towns[:number] * 3)[:80],
+            "kind": np.array(["cat", "dog"] * 40),
+        }
+        layerkit.save(layerkit.train(text, data=data).model, f"{name}.layerkit")
+    seen = cli("inspect", "a.layerkit")
+    assert (seen.code, seen.err) == (0, "")
+    table = seen.out.partition("column ")[2].partition("\nlayer ")[0]
+    assert re.search(r"^weight +numbers +missing: ", table, re.M)
+    assert re.search(r"^town.{23}\.\.\.  40, missing +town of number 0, ", table, re.M)
+    assert max(map(len, table.splitlines())) <= 80
+    told = cli("diff", "a.layerkit", "b.layerkit").out
+    (line,) = (x for x in told.splitlines() if x.startswith("spec.data.table.fields."))
+    assert re.search(r"\.categories +40: town of number 39 +39: -$", line)

@@ -37,8 +37,8 @@ class Table:
         self._numbers: dict[int, Array | None] = {}
 
     def spelling(self, position: int) -> Array:
-        """The cells (n,) of a column as written, stripped, "" where one is missing."""
-        return self.fmt.texts(self._cells(position))
+        """The cells (n,) of a column as written, stripped."""
+        return np.array(list(map(str.strip, self._cells(position))), np.str_)
 
     def _cells(self, position: int) -> Iterator[str]:
         return (cell for block in self.blocks for cell in block.cells([position])[0])

@@ -185,21 +185,20 @@ def _rows(
     for name in there:
         cells = [record.get(name) for record in records]
         columns[name] = _column(cells, name, source, row, missing)
-    return Rows(columns=columns, source=source, spelling=_Spelling(respell, missing))
+    return Rows(columns=columns, source=source, spelling=_Spelling(respell))
 
 
 class _Spelling:
-    """The cells of a column as JSON spells them: 1.50 and true, not 1.5 and True; missing is ""."""
+    """The cells of a column as JSON spells them: 1.50 and true, not 1.5 and True."""
 
-    def __init__(self, respell: Callable[[], Sequence[Any]], missing: Sequence[str]) -> None:
-        self._respell, self._missing = respell, missing
+    def __init__(self, respell: Callable[[], Sequence[Any]]) -> None:
+        self._respell = respell
         self._records: Sequence[Any] | None = None
 
     def __call__(self, name: str) -> Array:
         if self._records is None:
             self._records = self._respell()
-        cells = (_text(record.get(name)) for record in self._records)
-        return np.array([text_cell(cell, self._missing) for cell in cells], np.str_)
+        return np.array([_text(record.get(name)) for record in self._records], np.str_)
 
 
 def _spelled(text: str, *, document: bool = False) -> list[Any]:

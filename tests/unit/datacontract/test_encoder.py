@@ -150,6 +150,15 @@ def test_dates_are_refused_with_advice(column: Any, name: str) -> None:
     assert (caught.value.row, caught.value.column) == (0, name)
 
 
+@pytest.mark.parametrize(
+    "column", [np.array([1, "NaT"], "timedelta64[D]"), cells(datetime.timedelta(1), None)]
+)
+def test_spans_of_time_are_refused_with_advice(column: Any) -> None:
+    with pytest.raises(DataError, match=r"(?s)expected a category, got '1 day.*its sec") as caught:
+        Categorical("c", ("a",), missing="category").flags(column)
+    assert (caught.value.row, caught.value.column) == (0, "c")
+
+
 @pytest.mark.parametrize("cell", [[1, 2], {"a": 1}, (1, [2]), np.zeros(2)])
 def test_cells_of_several_values_are_refused(cell: Any) -> None:
     with pytest.raises(DataError) as caught:
