@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 
 import layerkit
-from layerkit.comparison import formatting as fmt
 from layerkit.comparison.comparison import Comparison
 from layerkit.comparison.contestants import ContestantLike, Entry, check_same_task, read_contestants
 from layerkit.comparison.data import ComparisonData, JudgedSplit, load_comparison_data
@@ -27,7 +26,6 @@ from layerkit.comparison.judging import judge, shared_metrics
 from layerkit.comparison.metric_runs import metric_runs
 from layerkit.comparison.overlap import Overlap, overlap_cautions
 from layerkit.comparison.results import Contestant, Difference, LayerRow, Summary, Timing
-from layerkit.comparison.statistics.intervals import Levels, wilson_bounds
 from layerkit.comparison.timing import BATCH_ROWS, Timings, time_models
 from layerkit.comparison.trainings import ComparisonStoppedError, notices_by_text, train_entries
 from layerkit.comparison.verdicts import (
@@ -43,6 +41,8 @@ from layerkit.file.provenance import provenance
 from layerkit.file.save import save
 from layerkit.model import Model
 from layerkit.recording.costs import costs_of_layers, total
+from layerkit.reporting.numbers import percent
+from layerkit.statistics.intervals import Levels, wilson_bounds
 from layerkit.training import Listener
 from layerkit.training.training_data import DataLike
 
@@ -288,7 +288,7 @@ def _cautions(entries: Sequence[Entry], overlaps: Sequence[Overlap | None]) -> l
             numbers = "the numbers are of the others" if e.models else "it has no numbers"
             cautions.append(
                 f"{e.name}: {len(e.failures)} of {len(e.failures) + len(e.models)} trainings "
-                f"diverged (95 % interval {100 * low:.0f} to {fmt.percent(high)}); {numbers}."
+                f"diverged (95 % interval {100 * low:.0f} to {percent(high)}); {numbers}."
             )
     names, trained = [e.name for e in entries], [e.kind == "spec" for e in entries]
     return cautions + overlap_cautions(names, overlaps, trained_here=trained)

@@ -1,6 +1,6 @@
 """What charts are made of: scales with ticks, axes, lines, markers and texts.
 
-Contestants are told apart by colour, marker and dash together, so that no reader depends on colour.
+Series are told apart by colour, marker and dash together, so that no reader depends on colour.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from layerkit.comparison.formatting import fixed
-from layerkit.comparison.report.markup import element, escape, short
+from layerkit.reporting.markup import element, escape, short
+from layerkit.reporting.numbers import fixed
 
 MARGIN = 12
 _LOG_FROM = 30.0  # a range of more than this factor is drawn on a logarithmic scale
@@ -119,7 +119,7 @@ def dot(x: float, y: float, r: float, class_: str = "dot") -> str:
 
 
 def marker(index: int, x: float, y: float, r: float, class_: str = "mean") -> str:
-    """The marker of contestant number ``index``: circle, square, triangle, diamond, and so on."""
+    """The marker of series number ``index``: circle, square, triangle, diamond, and so on."""
     shape = index % 7
     if shape == 0:
         return dot(x, y, r, class_)
@@ -132,12 +132,12 @@ def marker(index: int, x: float, y: float, r: float, class_: str = "mean") -> st
 
 
 def dash_of(index: int) -> str:
-    """The dash pattern of contestant number ``index``."""
+    """The dash pattern of series number ``index``."""
     return _DASHES[index % len(_DASHES)]
 
 
-def contestant_group(index: int, *marks: str) -> str:
-    """Marks in the colour of contestant number ``index``."""
+def series_group(index: int, *marks: str) -> str:
+    """Marks in the colour of series number ``index``."""
     return element("g", *marks, class_=f"c{index % 8}")
 
 
