@@ -125,6 +125,12 @@ from layerkit.errors import (
 from layerkit.errors import (
     UnsupportedFormatError as UnsupportedFormatError,
 )
+from layerkit.evaluation import (
+    EvaluationReport as EvaluationReport,
+)
+from layerkit.evaluation import (
+    report as report,
+)
 from layerkit.file.diff import diff as diff
 from layerkit.file.inspection import inspect as inspect
 from layerkit.file.load import load as load

@@ -9,16 +9,12 @@ from __future__ import annotations
 import io
 import json
 import os
-import platform
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-import layerkit
 from layerkit.comparison.comparison import Comparison
 from layerkit.comparison.contestants import ContestantLike, Entry, check_same_task, read_contestants
 from layerkit.comparison.data import ComparisonData, JudgedSplit, load_comparison_data
@@ -42,6 +38,7 @@ from layerkit.file.save import save
 from layerkit.model import Model
 from layerkit.recording.costs import costs_of_layers, total
 from layerkit.reporting.numbers import percent
+from layerkit.reporting.versions import versions
 from layerkit.statistics.intervals import Levels, wilson_bounds
 from layerkit.training import Listener
 from layerkit.training.training_data import DataLike
@@ -138,7 +135,7 @@ def compare(
         command=f"{command} --html report.html",
         best=tuple(entries[i].name for i in best),
         control=timings.control if timings else None,
-        versions=_versions(),
+        versions=versions(),
     )
 
 
@@ -327,12 +324,3 @@ def _command(
     for cell in dialect.missing_values:
         words += ["--missing-value", cell]
     return words
-
-
-def _versions() -> dict[str, str]:
-    return {
-        "layerkit": layerkit.__version__,
-        "Python": platform.python_version(),
-        "NumPy": np.__version__,
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors",
-    }
