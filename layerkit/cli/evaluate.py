@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 EXAMPLE = console.example(
     "layerkit eval highway-digits.layerkit",
     "layerkit eval iris.layerkit --data new.csv",
-    "layerkit eval iris.layerkit --metric auc --metric calibration_error",
+    "layerkit eval iris.layerkit --metric auc --metric log_loss --html report.html",
 )
 Split = Literal["test", "train", "all"]
 
@@ -42,6 +43,9 @@ def evaluate(
             """'{"type": "top_k", "k": 3}'. Repeatable.""",
         ),
     ] = None,
+    html: Annotated[
+        str | None, typer.Option("--html", metavar="FILE", help="Save a report as an HTML page.")
+    ] = None,
     dialect: options.Dialect,
     as_json: options.Json = False,
 ) -> None:
@@ -56,11 +60,14 @@ def evaluate(
     from layerkit import report as judge
     from layerkit.cli import evaluation_text, files
 
+    files.check_output(html, [model, data])
     loaded = files.load_model(model)
     rows, split = _rows(loaded, data, split, dialect)
     for note in rows.notes:
         console.note(note)
     report = judge(loaded, rows, metrics=_metrics(metric or (), loaded), split=split)
+    if html is not None:
+        console.write_file(Path(html), [report.to_html()])
     if as_json:
         console.emit_json(report.to_json())
         return
@@ -72,8 +79,10 @@ def evaluate(
     console.out(printable(f"{loaded.name} on {rows.source}, {count}"))
     for block in evaluation_text.blocks(report):
         console.out(f"\n{block}")
-    if report.share_seen:
-        console.out("\n" + textwrap.fill(_seen_rows(loaded, report.share_seen), 80))
+    for caution in report.cautions:
+        console.out("\n" + textwrap.fill(printable(caution), 80))
+    if html is not None:
+        console.err(f"wrote {printable(html)}")
 
 
 def _metrics(words: Sequence[str], model: Model) -> list[Metric]:
@@ -93,17 +102,6 @@ def _metrics(words: Sequence[str], model: Model) -> list[Metric]:
             raise SpecError(error.reason, location=where) from None
         found += asked_metrics([config], target, where)
     return found
-
-
-def _seen_rows(model: Model, seen: float) -> str:
-    """A caution about rows that the model was fitted on."""
-    exact = model.fit is not None and model.fit.rows.complete
-    share = f"{100 * seen:.2g} %" if seen < 0.995 else "all" if exact else "nearly all"
-    about = "" if exact or seen >= 0.995 else "about "
-    return (
-        f"{about}{share} of these rows equal rows that the model was fitted on, so the numbers "
-        "say less about new rows"
-    )
 
 
 def _rows(

@@ -10,6 +10,7 @@ from layerkit.datacontract.fitted_rows import share_seen
 from layerkit.evaluation.asked import MetricLike, asked_metrics, with_asked
 from layerkit.evaluation.classes import class_scores, flag_scores
 from layerkit.evaluation.json_values import json_values
+from layerkit.evaluation.page import html_page
 from layerkit.evaluation.residuals import residuals_of, target_names
 from layerkit.evaluation.results import ClassScores, EvaluationResult, Residuals, Task
 from layerkit.model import Model
@@ -24,6 +25,10 @@ class EvaluationReport(EvaluationResult):
     def to_json(self) -> dict[str, Any]:
         """Everything as JSON values; numbers that are not defined are None."""
         return json_values(self)
+
+    def to_html(self) -> str:
+        """One page that needs nothing else: no script, no network."""
+        return html_page(self)
 
 
 def report(
@@ -74,6 +79,7 @@ def report(
         share_seen=share_seen(model.fit, model.contract, judged.rows),
         classes=classes,
         residuals=residuals,
+        seen_exactly=model.fit is not None and model.fit.rows.complete,
         versions=versions(),
         file_id=model.file_id,
     )

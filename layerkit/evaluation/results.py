@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from layerkit.core.context import Array
+from layerkit.display import quoted
 
 Label = str | int
 """A class as the user spells it."""
@@ -203,7 +204,8 @@ class EvaluationResult:
     higher_is_better
         For each of ``metrics``.
     share_seen
-        The share of the rows that equal rows the model was fitted on; None if unknown.
+        The share of the rows that equal rows the model was fitted on; None if unknown. It is
+        estimated unless ``seen_exactly``.
     classes
         Scores of each class, or of each yes-or-no answer.
     residuals
@@ -224,5 +226,27 @@ class EvaluationResult:
     share_seen: float | None
     classes: ClassScores | None = None
     residuals: tuple[Residuals, ...] = ()
+    seen_exactly: bool = False
     versions: Mapping[str, str] = field(default_factory=dict)
     file_id: str | None = None
+
+    @property
+    def cautions(self) -> list[str]:
+        """What a reader must know before believing the numbers."""
+        found = []
+        c = self.classes
+        if c is not None and c.majority is not None and c.accuracy <= c.majority_share < 1:
+            found.append(
+                f"no better than always guessing {quoted(c.majority)}, the class of most rows: "
+                f"{100 * c.majority_share:.2f} % of them"
+            )
+        if self.share_seen:
+            seen = self.share_seen
+            share = f"{100 * seen:.2g} %" if seen < 0.995 else "nearly all"
+            share = "all" if seen >= 0.995 and self.seen_exactly else share
+            about = "" if self.seen_exactly or seen >= 0.995 else "about "
+            found.append(
+                f"{about}{share} of these rows equal rows that the model was fitted on, so the "
+                "numbers say less about new rows"
+            )
+        return found

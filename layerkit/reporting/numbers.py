@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 
 MINUS = "\N{MINUS SIGN}"
 _DEFAULT_DIGITS = 4
+_SHARE = re.compile(r"(accuracy|top_k)(_\d+)?$")
 _LARGE = 1e15  # larger numbers have more digits than a double holds
 
 
@@ -64,3 +66,15 @@ def duration(seconds: float) -> str:
         if seconds < 0.9995 * 1000 * size:
             return f"{significant(seconds / size)} {unit}"
     return f"{significant(seconds)} s"
+
+
+def is_share(metric: str) -> bool:
+    """Whether a metric of that name is a share of right rows, shown in per cent."""
+    return _SHARE.search(metric) is not None
+
+
+def metric_text(name: str, value: float) -> str:
+    """``94.65 %`` for an accuracy; any other metric with four significant digits."""
+    if is_share(name) and math.isfinite(value):
+        return f"{fixed(100 * value, 2)} %"
+    return fixed(value, decimals_for(None, value))

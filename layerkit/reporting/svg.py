@@ -156,6 +156,33 @@ def x_axis(scale: Scale, strips: Strips, title: str) -> str:
     return "".join([*grid, *labels, text(middle, bottom + 36, title, "axis", "middle")])
 
 
+def frame(x: Scale, y: Scale, foot: float, below: str, beside: str) -> str:
+    """Both axes of a plot: grid lines at the ticks of ``y``, marks and labels at those of ``x``.
+
+    The horizontal axis is at ``foot`` and has ``below`` as its title; ``beside`` is that of ``y``.
+    """
+    parts = []
+    for value, label in y.ticks:
+        parts.append(line(x.start, y(value), x.end, y(value), "grid"))
+        parts.append(text(x.start - 8, y(value) + 4, label, "tick", "end"))
+    parts.append(line(x.start, foot, x.end, foot, "base"))
+    for value, label in x.ticks:
+        parts.append(line(x(value), foot, x(value), foot + 4, "base"))
+        parts.append(text(x(value), foot + 18, label, "tick", "middle"))
+    parts.append(text((x.start + x.end) / 2, foot + 36, below, "axis", "middle"))
+    middle = f"rotate(-90 12 {short((y.start + y.end) / 2)})"
+    title = element(
+        "text",
+        escape(beside),
+        x=12,
+        y=(y.start + y.end) / 2,
+        class_="axis",
+        text_anchor="middle",
+        transform=middle,
+    )
+    return "".join([*parts, title if beside else ""])
+
+
 def drawing(key: str, title: str, description: str, size: tuple[float, float], *body: str) -> str:
     """An SVG of ``size`` (width, height) with a name and a description for screen readers."""
     width, height = size

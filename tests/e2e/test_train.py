@@ -470,3 +470,14 @@ def test_eval_says_what_share_of_the_rows_the_model_was_fitted_on(
 
 def test_inspect_says_what_a_model_was_fitted_on(cli: Cli, pets: Path) -> None:
     assert "fitted      on 45 rows, with numpy " in cli("inspect", pets).out
+
+
+def test_eval_writes_a_page_and_never_over_what_it_reads(cli: Cli, pets: Path) -> None:
+    done = cli("eval", pets, "--data", "pets.csv", "--html", "report.html")
+    assert (done.code, done.err) == (0, "wrote report.html\n")
+    assert "layerkit evaluation" in Path("report.html").read_text()
+    for target in ("pets.csv", pets, "-", "missing/report.html"):
+        done = cli("eval", pets, "--data", "pets.csv", "--html", target)
+        assert done.code in (1, 2)
+        assert done.out == ""
+    assert layerkit.load(pets).name == "pets"

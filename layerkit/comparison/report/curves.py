@@ -91,18 +91,9 @@ def _epoch_scale(epochs: int, width: float) -> Scale:
 
 
 def _axes(x: Scale, y: Scale, height: float, width: float) -> str:
-    right, foot = width - _RIGHT, height - _FOOT
-    parts = []
-    for value, label in y.ticks:
-        parts.append(svg.line(_LEFT, y(value), right, y(value), "grid"))
-        parts.append(svg.text(_LEFT - 8, y(value) + 4, label, "tick", "end"))
-    parts.append(svg.line(_LEFT, foot, right, foot, "base"))
-    for value, label in x.ticks:
-        parts.append(svg.line(x(value), foot, x(value), foot + 4, "base"))
-        parts.append(svg.text(x(value), foot + 18, label, "tick", "middle"))
-    parts.append(svg.text((x.start + x.end) / 2, foot + 36, "epoch", "axis", "middle"))
-    parts.append(svg.text(right, foot + 36, "log scale", "tick", "end") if y.log else "")
-    return "".join(parts)
+    foot = height - _FOOT
+    note = svg.text(width - _RIGHT, foot + 36, "log scale", "tick", "end") if y.log else ""
+    return svg.frame(x, y, foot, "epoch", "") + note
 
 
 def _points(run: Array, x: Scale, y: Scale) -> list[tuple[float, float]]:
