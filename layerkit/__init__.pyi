@@ -140,10 +140,16 @@ from layerkit.model import Model as Model
 from layerkit.model import build as build
 from layerkit.specs import Spec as Spec
 from layerkit.training import (
+    CrossValidation as CrossValidation,
+)
+from layerkit.training import (
     Listener as Listener,
 )
 from layerkit.training import (
     Run as Run,
+)
+from layerkit.training import (
+    cross_validate as cross_validate,
 )
 from layerkit.training import (
     evaluate as evaluate,
