@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from layerkit.cli import console
+from layerkit.cli.class_counts import show_classes
 from layerkit.cli.failures import UsageError
 from layerkit.display import counted, printable
 
@@ -48,11 +49,13 @@ def run(
         if value:
             raise UsageError(f"--folds saves no model, so {option} cannot be used with it")
     with training_progress(quiet=quiet, as_json=as_json) as progress:
+        splits = splits_of(source, data, dialect=dialect)
+        show_classes(progress, source, splits)
         progress.after_stop = "reporting the finished folds"
         found = cross_validate(
             source,
             folds=folds,
-            data=splits_of(source, data, dialect=dialect),
+            data=splits,
             validation_data=validation and labelled_rows(source, validation, dialect=dialect),
             listener=progress,
         )

@@ -19,6 +19,7 @@ from layerkit.datacontract.precision_loss import input_precision_loss, target_pr
 from layerkit.errors import DataError
 from layerkit.model import Model
 from layerkit.specs import Spec
+from layerkit.training.class_counts import skewed_classes
 from layerkit.training.rare_classes import class_labels, lone_classes, refuse_unlearned
 from layerkit.training.row_weights import row_weights
 
@@ -103,6 +104,7 @@ def prepare(
     notices: list[str | None] = [note for each in given for note in each.notes]
     if len(rows) < len(splits["train"]):
         notices.append(lone_classes(model.spec, splits["train"]))
+    notices.append(skewed_classes(model.spec, rows))
     notices.append(input_precision_loss(contract.input, rows))
     if loss.target == "real" and contract.output is not None:
         notices.append(target_precision_loss(contract.output, train.truth, train.y))

@@ -39,9 +39,30 @@ def test_it_trains_saves_and_tells_the_final_metrics(cli: Cli, folder: Path) -> 
     assert re.search(rf"^test +{model.metrics['test_loss']:#.4g} +{accuracy}$", done.out, re.M)
     assert f"saved pets.layerkit ({os.path.getsize('pets.layerkit') / 1000:.1f} kB" in done.out  # noqa: PTH202
     progress = done.err.split("\n")
-    assert progress[0] == "pets seed 0: 45 rows, 3 epochs"
-    assert [line[:9] for line in progress[1:4]] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
-    assert progress[4:] == [""]
+    assert progress[0] == "rows per class: cat 23 (51 %), dog 22 (49 %)"
+    assert progress[1] == "pets seed 0: 45 rows, 3 epochs"
+    assert [line[:9] for line in progress[2:5]] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
+    assert progress[5:] == [""]
+
+
+def test_skewed_classes_are_shown_and_warned_of(cli: Cli, folder: Path) -> None:
+    head, *lines = Path("pets.csv").read_text().splitlines(keepends=True)
+    dogs = [line for line in lines if "dog" in line]
+    cats = [line for line in lines if "cat" in line]
+    Path("skewed.csv").write_text("".join([head, *dogs, *cats[:6]]))
+    done = cli("train", "pets.json", "--data", "skewed.csv")
+    assert done.code == 0
+    shown, *rest = done.err.split("\n")
+    assert re.fullmatch(r"rows per class: cat \d \(\d+ %\), dog \d\d \(\d\d %\)", shown)
+    (warning,) = [line for line in rest if line.startswith("warning: ")]
+    assert "of the training rows are of class 'dog', so an accuracy of that size" in warning
+    quiet = cli("train", "pets.json", "--data", "skewed.csv", "--quiet")
+    assert quiet.err == warning + "\n"
+    fair = 'train.metrics=["accuracy", "balanced_accuracy"]'
+    for advice in (fair, "train.class_weights=balanced"):
+        words = ("--data", "skewed.csv", "--quiet", "--replace", "--set", advice)
+        followed = cli("train", "pets.json", *words)
+        assert (followed.code, followed.err) == (0, "")
 
 
 def test_quiet_shows_the_result_alone(cli: Cli) -> None:
@@ -328,7 +349,7 @@ def test_an_interrupt_elsewhere_exits_130_without_a_traceback(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("layerkit.train", interrupted)
-    done = cli("train", "pets.json", "--data", "pets.csv")
+    done = cli("train", "pets.json", "--data", "pets.csv", "--quiet")
     assert (done.code, done.out, done.err) == (130, "", "interrupted\n")
 
 
