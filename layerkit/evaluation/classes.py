@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -26,11 +27,11 @@ def class_scores(output: OutputContract, p: Array, truth: Array) -> ClassScores:
     k = len(names)
     if p.shape[1] == 1:
         t, guess = (truth[:, 0] > 0.5).astype(np.int64), (p[:, 0] > 0.5).astype(np.int64)
-        auc = np.repeat(_areas(p, truth), 2)
+        auc = np.repeat(_areas(p, truth.T), 2)
         calibration = _calibration(p[:, 0], t, names[1])
     else:
         guess = p.argmax(axis=1)  # a tie goes to the first class, as in metrics
-        auc = _areas(p, t[:, np.newaxis] == np.arange(k))
+        auc = _areas(p, (t == c for c in range(k)))
         calibration = _calibration(p.max(axis=1), t == guess, None)
     support, guessed = np.bincount(t, minlength=k), np.bincount(guess, minlength=k)
     hits = np.bincount(t[t == guess], minlength=k)
@@ -59,7 +60,7 @@ def flag_scores(names: tuple[str, ...], p: Array, truth: Array) -> ClassScores:
     """The scores of ``names``, yes-or-no answers: probabilities and flags (n, k), n at least 1."""
     flags, guess = truth > 0.5, p > 0.5
     support, guessed = flags.sum(axis=0), guess.sum(axis=0)
-    series = _series((flags & guess).sum(axis=0), support, guessed, _areas(p, flags))
+    series = _series((flags & guess).sum(axis=0), support, guessed, _areas(p, flags.T))
     return ClassScores(
         names=names,
         support=support,
@@ -109,10 +110,11 @@ def _ratio(part: Array, whole: Array) -> Array:
     return ratio
 
 
-def _areas(p: Array, flags: Array) -> Array:
-    """(k,) the area under the ROC curve of each column against the rest."""
+def _areas(p: Array, flags: Iterable[Array]) -> Array:
+    """(k,) the area under the ROC curve of each column; ``flags`` (n,) say which rows are of it."""
     auc = METRICS.create("auc")
-    return np.array([auc.value(p[:, [c]], flags[:, [c]]) for c in range(p.shape[1])], np.float64)
+    columns = enumerate(flags)
+    return np.array([auc.value(p[:, [c]], yes[:, np.newaxis]) for c, yes in columns], np.float64)
 
 
 def _calibration(q: Array, right: Array, of: Label | None) -> Calibration:

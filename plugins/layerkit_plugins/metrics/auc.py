@@ -42,10 +42,10 @@ class AreaUnderCurve(Metric):
         flags = targets.ndim > 1
         w = np.ones(len(predictions)) if weights is None else weights.astype(np.float64)
         areas, shares = [], []
-        for c in range(predictions.shape[1]):
+        for c, scores in enumerate(np.ascontiguousarray(predictions.T)):  # columns, to be sorted
             truth = targets[:, c] > 0.5 if flags else targets == c
             positive = w * truth
-            area = _area(predictions[:, c], positive, w - positive)
+            area = _area(scores, positive, w - positive)
             if not math.isnan(area):
                 areas.append(area)
                 shares.append(float(positive.sum()) if self.average == "weighted" else 1.0)
@@ -57,7 +57,7 @@ def _area(scores: Array, positive: Array, negative: Array) -> float:
     total = positive.sum() * negative.sum()
     if total == 0:
         return math.nan
-    order = np.argsort(scores, kind="stable")
+    order = np.argsort(scores)
     first = np.flatnonzero(np.diff(scores[order], prepend=-np.inf))  # of each run of equal scores
     P, N = (np.add.reduceat(w[order], first) for w in (positive, negative))
     U = P @ (np.cumsum(N) - N / 2)
