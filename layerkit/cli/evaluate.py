@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 EXAMPLE = console.example(
     "layerkit eval highway-digits.layerkit",
     "layerkit eval iris.layerkit --data new.csv",
-    "layerkit eval iris.layerkit --metric auc --metric log_loss --html report.html",
+    "layerkit eval iris.layerkit --metric auc --html report.html",
 )
 Split = Literal["test", "train", "all"]
 
