@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from layerkit.cli import console
 from layerkit.display import counted, printable
-from layerkit.reporting.numbers import decimals_for
+from layerkit.evaluation.residuals import in_unit
 
 if TYPE_CHECKING:
     from layerkit import EvaluationReport
@@ -46,11 +46,12 @@ def _metrics(report: EvaluationReport) -> str:
 
 def _baseline(c: ClassScores) -> str:
     """What an accuracy must be held against."""
-    guess = "the more frequent answer" if c.several else f"{_short(c.majority, 20)!r} (most rows)"
-    always, balanced = (
-        console.metric("accuracy", s) for s in (c.majority_share, c.balanced_accuracy)
-    )
-    return f"always guessing {guess} gives {always}; balanced accuracy {balanced}"
+    name = "the more frequent answer" if c.several else f"{_short(c.majority, 24)!r} (most rows)"
+    shares = c.majority_share, c.balanced_accuracy
+    majority, balanced = (console.metric("accuracy", share) for share in shares)
+    always, beside = f"always guessing {name} gives {majority}", f"balanced accuracy {balanced}"
+    joined = f"{always}; {beside}"
+    return joined if len(joined) <= _COLUMNS else f"{always}\n{beside}"
 
 
 def _class_table(c: ClassScores) -> str:
@@ -138,37 +139,26 @@ def _reliability(scores: ClassScores) -> str:
 
 
 def _residual_table(residuals: Sequence[Residuals]) -> str:
-    head = ["target", "bias", "spread", "spread of true", "5 %", "median", "95 %"]
+    head = ["target", "bias", "spread", "of true", "5 %", "median", "95 %"]
     rows = [
         [
-            _short(r.name, 16),
-            *_numbers(r, r.bias, r.spread, r.target_spread),
-            *_numbers(r, *(r.quantiles[share] for share in (0.05, 0.5, 0.95))),
+            *in_unit(r, r.bias, r.spread, r.target_spread),
+            *in_unit(r, *(r.quantiles[share] for share in (0.05, 0.5, 0.95))),
         ]
         for r in residuals[:_TARGETS]
     ]
+    widest = [max(map(len, column)) for column in zip(head[1:], *rows, strict=True)]
+    room = max(8, _COLUMNS - sum(widest) - 2 * len(widest))
+    named = [[_short(r.name, room), *row] for r, row in zip(residuals, rows, strict=False)]
     more = len(residuals) - _TARGETS
     rest = f"\nand {counted(more, 'target')} more (--json has all)" if more > 0 else ""
     title = "residuals: predicted minus true; spread: standard deviation\n\n"
-    return title + console.table(head, rows, "lrrrrrr") + rest
-
-
-def _numbers(r: Residuals, *values: float) -> list[str]:
-    """Numbers in the unit of the target, with up to three digits of the smaller spread."""
-    places = decimals_for(min((s for s in (r.spread, r.target_spread) if s > 0), default=None), 1)
-    return [_number(value, places + 1 if places else 0) for value in values]
-
-
-def _number(value: float, places: int) -> str:
-    if not math.isfinite(value):
-        return "-"
-    rounded = round(value, places) + 0.0  # -0.0 becomes 0.0
-    return f"{rounded:,.{places}f}" if abs(rounded) < 1e12 else f"{rounded:.4g}"
+    return title + console.table(head, named, "lrrrrrr") + rest
 
 
 def _bands(r: Residuals, title: str) -> str:
     rows = [
-        [f"{j} of {len(r.bands)}", f"{b.rows:,}", *_numbers(r, b.predicted, b.true)]
+        [f"{j} of {len(r.bands)}", f"{b.rows:,}", *in_unit(r, b.predicted, b.true)]
         for j, b in enumerate(r.bands, start=1)
     ]
     table = console.table(["part", "rows", "predicted", "true"], rows, "lrrr")
@@ -176,6 +166,6 @@ def _bands(r: Residuals, title: str) -> str:
 
 
 def _worst_rows(r: Residuals, title: str) -> str:
-    rows = [[w.row, *_numbers(r, w.true, w.predicted, w.residual)] for w in r.worst]
+    rows = [[w.row, *in_unit(r, w.true, w.predicted, w.residual)] for w in r.worst]
     table = console.table(["row", "true", "predicted", "residual"], rows, "rrrr")
     return f"{title}the worst rows, counted from 0\n\n{table}"

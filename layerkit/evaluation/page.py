@@ -15,9 +15,10 @@ from layerkit.evaluation.charts import (
     reliability_chart,
     scatter_chart,
 )
+from layerkit.evaluation.residuals import in_unit
 from layerkit.evaluation.results import ClassScores, EvaluationResult, Residuals
 from layerkit.reporting.markup import element, escape
-from layerkit.reporting.numbers import decimals_for, fixed, metric_text
+from layerkit.reporting.numbers import metric_text
 from layerkit.reporting.page import figure, html_document, page_header, paragraphs
 from layerkit.reporting.tables import html_table
 
@@ -61,7 +62,7 @@ def _claim(r: EvaluationResult) -> tuple[str, str]:
         )
     if len(r.residuals) == 1:
         (one,) = r.residuals
-        spread, own, bias = _numbers(one, one.spread, one.target_spread, one.bias)
+        spread, own, bias = in_unit(one, one.spread, one.target_spread, one.bias)
         return (
             f"{r.name}: predictions of {one.name} are off by {spread}",
             f"Standard deviation of the residuals; that of the true values: {own}. Bias: {bias}.",
@@ -179,8 +180,8 @@ def _residual_table(residuals: Sequence[Residuals]) -> str:
     rows = [
         [
             escape(r.name),
-            *_numbers(r, r.bias, r.spread, r.target_spread),
-            *_numbers(r, *list(r.quantiles.values())[1:-1]),
+            *in_unit(r, r.bias, r.spread, r.target_spread),
+            *in_unit(r, *list(r.quantiles.values())[1:-1]),
         ]
         for r in residuals
     ]
@@ -188,14 +189,9 @@ def _residual_table(residuals: Sequence[Residuals]) -> str:
 
 
 def _worst_rows(r: Residuals) -> str:
-    rows = [[str(w.row), *_numbers(r, w.true, w.predicted, w.residual)] for w in r.worst]
+    rows = [[str(w.row), *in_unit(r, w.true, w.predicted, w.residual)] for w in r.worst]
     heads = ["row", "true", "predicted", "residual"]
     return html_table(f"Worst rows for {r.name}", "counted from 0", heads, rows)
-
-
-def _numbers(r: Residuals, *values: float) -> list[str]:
-    places = decimals_for(min((s for s in (r.spread, r.target_spread) if s > 0), default=None), 1)
-    return [fixed(v, places + 1 if places else 0) if math.isfinite(v) else _NONE for v in values]
 
 
 _CLASS_NOTES = {

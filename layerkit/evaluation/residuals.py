@@ -10,9 +10,11 @@ from layerkit.core.context import Array
 from layerkit.core.rows import Rows
 from layerkit.datacontract import OutputContract
 from layerkit.evaluation.results import Band, Residuals, WorstRow
+from layerkit.reporting.numbers import decimals_for
 
 _QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 _WORST, _BANDS = 5, 5
+_PLACES, _LARGE = 5, 1e8  # beyond them numbers are written with an exponent
 
 
 def residuals_of(
@@ -56,3 +58,24 @@ def _residuals(name: str, places: Array, predicted: Array, true: Array) -> Resid
         true=true,
         predicted=predicted,
     )
+
+
+def in_unit(r: Residuals, *values: float) -> list[str]:
+    """``values`` in the unit of the target as text, alike, "-" for what is not defined.
+
+    They get up to three digits of the smaller spread, or an exponent if they are very large or
+    small.
+    """
+    places = decimals_for(min((s for s in (r.spread, r.target_spread) if s > 0), default=None), 1)
+    places += places > 0
+    largest = max(float(np.abs(r.true).max()), float(np.abs(r.predicted).max()))
+    plain = places <= _PLACES and largest < _LARGE
+    return [_text(value, places if plain else None) for value in values]
+
+
+def _text(value: float, places: int | None) -> str:
+    if not math.isfinite(value):
+        return "-"
+    if places is None:
+        return f"{value:.2e}"
+    return f"{round(value, places) + 0.0:,.{places}f}"  # -0.0 becomes 0.0
