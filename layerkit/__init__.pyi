@@ -128,6 +128,12 @@ from layerkit.errors import (
 from layerkit.errors import (
     UnsupportedFormatError as UnsupportedFormatError,
 )
+from layerkit.evaluation import (
+    EvaluationReport as EvaluationReport,
+)
+from layerkit.evaluation import (
+    report as report,
+)
 from layerkit.file.diff import diff as diff
 from layerkit.file.inspection import inspect as inspect
 from layerkit.file.load import load as load
@@ -137,10 +143,16 @@ from layerkit.model import Model as Model
 from layerkit.model import build as build
 from layerkit.specs import Spec as Spec
 from layerkit.training import (
+    CrossValidation as CrossValidation,
+)
+from layerkit.training import (
     Listener as Listener,
 )
 from layerkit.training import (
     Run as Run,
+)
+from layerkit.training import (
+    cross_validate as cross_validate,
 )
 from layerkit.training import (
     evaluate as evaluate,

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from layerkit.comparison.metric_runs import MetricRuns, pair_runs
-from layerkit.comparison.statistics.intervals import Levels
 from layerkit.comparison.verdicts import settled_signs
+from layerkit.statistics.intervals import Levels
 
 __all__ = ["CONFIDENCE", "Cell", "Outcome", "cells", "judge"]
 

@@ -12,7 +12,6 @@ import io
 import json
 import math
 import os
-import re
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -21,8 +20,6 @@ from typing import Any
 import typer
 
 from layerkit.display import jsonable, printable
-
-_SHARE = re.compile(r"(accuracy|top_k)(_\d+)?$")
 
 
 def prepare() -> None:
@@ -84,9 +81,11 @@ def metric(name: str, value: float) -> str:
     >>> metric("test_accuracy", 0.9673), metric("test_loss", 0.12), metric("r2", math.nan)
     ('96.73 %', '0.1200', 'not defined')
     """
+    from layerkit.reporting.numbers import is_share
+
     if math.isnan(value):
         return "not defined"
-    if _SHARE.search(name) and math.isfinite(value):
+    if is_share(name) and math.isfinite(value):
         return f"{100 * value:.2f} %"
     return number(value)
 

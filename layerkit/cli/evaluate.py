@@ -1,7 +1,10 @@
-"""``layerkit eval``: loss and metrics of a model on labelled rows."""
+"""``layerkit eval``: what a model is worth on labelled rows."""
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -10,11 +13,12 @@ from layerkit.cli import console, failures, options
 from layerkit.display import counted, printable
 
 if TYPE_CHECKING:
-    from layerkit import Model, Rows
+    from layerkit import Metric, Model, Rows
 
 EXAMPLE = console.example(
     "layerkit eval highway-digits.layerkit",
     "layerkit eval iris.layerkit --data new.csv",
+    "layerkit eval iris.layerkit --metric auc --html report.html",
 )
 Split = Literal["test", "train", "all"]
 
@@ -30,48 +34,74 @@ def evaluate(
             show_default="all rows of a file given by --data, else test rows if any, else all",
         ),
     ] = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--metric",
+            metavar="NAME",
+            help="Compute this metric too, such as auc, or with settings "
+            """'{"type": "top_k", "k": 3}'. Repeatable.""",
+        ),
+    ] = None,
+    html: Annotated[
+        str | None, typer.Option("--html", metavar="FILE", help="Save a report as an HTML page.")
+    ] = None,
     dialect: options.Dialect,
     as_json: options.Json = False,
 ) -> None:
-    """Evaluate a model on labelled rows.
+    """Say what a model is worth on labelled rows.
 
-    Prints the loss and the metrics that the model's recipe names.
+    Prints the loss, the metrics of the model's recipe and those of --metric. For classes:
+    precision, recall, F1 and AUC of each, the confusion matrix or the most frequent confusions, the
+    accuracy of always guessing the class of most rows, and whether probabilities come true. For
+    numbers: bias, spread and quantiles of the residuals, and the worst rows. --json has every
+    number.
     """
-    from layerkit import evaluate as metrics_of
-    from layerkit.cli import files
-    from layerkit.datacontract.fitted_rows import share_seen
+    from layerkit import report as judge
+    from layerkit.cli import evaluation_text, files
 
+    files.check_output(html, [model, data])
     loaded = files.load_model(model)
     rows, split = _rows(loaded, data, split, dialect)
     for note in rows.notes:
         console.note(note)
-    metrics = metrics_of(loaded, rows)
-    seen = share_seen(loaded.fit, loaded.contract, rows)
+    report = judge(loaded, rows, metrics=_metrics(metric or (), loaded), split=split)
+    if html is not None:
+        console.write_file(Path(html), [report.to_html()])
     if as_json:
-        values = {"name": loaded.name, "source": rows.source, "split": split, "rows": len(rows)}
-        console.emit_json({**values, "share_seen": seen, "metrics": metrics})
+        console.emit_json(report.to_json())
         return
     count = counted(len(rows), "row")
     if split == "all":
         count = count if len(rows) == 1 else f"all {count}"
     else:
         count = f"{split} split, {count}"
-    console.out(printable(f"{loaded.name} on {rows.source}, {count}") + "\n")
-    row = [console.metric(name, value) for name, value in metrics.items()]
-    console.out(console.table(list(metrics), [row], "r" * len(metrics)))
-    if seen:
-        console.out("\n" + _seen_rows(loaded, seen))
+    console.out(printable(f"{loaded.name} on {rows.source}, {count}"))
+    for block in evaluation_text.blocks(report):
+        console.out(f"\n{block}")
+    for caution in report.cautions:
+        console.out("\n" + textwrap.fill(printable(caution), 80))
+    if html is not None:
+        console.err(f"wrote {printable(html)}")
 
 
-def _seen_rows(model: Model, seen: float) -> str:
-    """A caution about rows that the model was fitted on."""
-    exact = model.fit is not None and model.fit.rows.complete
-    share = f"{100 * seen:.2g} %" if seen < 0.995 else "all" if exact else "nearly all"
-    about = "" if exact or seen >= 0.995 else "about "
-    return (
-        f"{about}{share} of these rows equal rows that the model was fitted on, so the numbers "
-        "say less about new rows"
-    )
+def _metrics(words: Sequence[str], model: Model) -> list[Metric]:
+    """The metrics of ``--metric``: names, or JSON objects with "type" and settings."""
+    from layerkit import SpecError
+    from layerkit.evaluation.asked import asked_metrics
+    from layerkit.specs.overrides import read_value
+    from layerkit.training.recipe import loss_and_metrics
+
+    target = loss_and_metrics(model.spec)[0].target
+    found = []
+    for word in words:
+        where = f"--metric {printable(word[:80])}"
+        try:
+            config = read_value(word)
+        except SpecError as error:
+            raise SpecError(error.reason, location=where) from None
+        found += asked_metrics([config], target, where)
+    return found
 
 
 def _rows(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from layerkit.cli.class_counts import show_classes
 from layerkit.cli.files import same_file
 from layerkit.cli.run_file import RunFile, SaveResult
 
@@ -73,6 +74,7 @@ def run_all(
         "validation_data": validation and labelled_rows(spec, validation, dialect=dialect),
         "listener": progress,
     }
+    show_classes(progress, spec, inputs["data"])
     done: list[SavedRun] = []
     for seed, file in files.items():
         if progress.interrupted:

@@ -12,6 +12,7 @@ EXAMPLE = console.example(
     "layerkit train highway-digits",
     "layerkit train net.json --data iris.csv --epochs 50 -o runs/",
     "layerkit train net.json --seeds 5    five models, to compare",
+    "layerkit train net.json --folds 5    cross-validation; saves no model",
     "layerkit train iris.layerkit --set train.optimizer.learning_rate=0.0003",
 )
 
@@ -34,6 +35,16 @@ def train(
             min=1,
             metavar="N",
             help="Train N times with consecutive seeds; saves NAME-sSEED.layerkit.",
+        ),
+    ] = None,
+    folds: Annotated[
+        int | None,
+        typer.Option(
+            min=2,
+            metavar="K",
+            help="Cross-validate instead: train K times, each time on all but one of K parts of "
+            "the training rows, and judge on that part. Saves no model; train without --folds to "
+            "get one.",
         ),
     ] = None,
     seed: Annotated[
@@ -61,10 +72,10 @@ def train(
     Ctrl-C finishes the batch, discards the incomplete epoch, saves the model and exits with 130
     (SIGTERM: 143); a second Ctrl-C stops at once. Continue with layerkit resume, which also takes
     the last checkpoint of a training that was killed. With --seeds, repeat the command: it keeps
-    finished models and continues the others.
+    finished models and continues the others. With --folds, the finished folds are reported.
     """
     from layerkit import Model
-    from layerkit.cli import files, run_summary, runs
+    from layerkit.cli import cross_validation, files, run_summary, runs
     from layerkit.cli.progress import training_progress
     from layerkit.specs.overrides import Setting
 
@@ -73,6 +84,18 @@ def train(
         if value is not None:
             changes.append(Setting(f"train.{name}={value}", f"--{name} {value}"))
     given = files.read_source(source, changes)
+    if folds is not None:
+        cross_validation.run(
+            given,
+            folds,
+            data=data,
+            validation=validation,
+            dialect=dialect,
+            unused={"--output": output, "--seeds": seeds, "--replace": replace},
+            quiet=quiet,
+            as_json=as_json,
+        )
+        return
     if seeds is not None and isinstance(given, Model):
         raise failures.UsageError("--seeds needs a spec: a model already has its weights")
     target = files.destination(output, given.name)

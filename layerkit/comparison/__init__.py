@@ -3,8 +3,8 @@
 from layerkit.comparison.comparison import Comparison
 from layerkit.comparison.results import Contestant, Difference, Summary, Timing
 from layerkit.comparison.run import compare
-from layerkit.comparison.statistics.intervals import Interval
 from layerkit.comparison.trainings import ComparisonStoppedError
+from layerkit.statistics.intervals import Interval
 
 __all__ = [
     "Comparison",

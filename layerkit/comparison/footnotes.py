@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from layerkit.comparison import formatting as fmt
 from layerkit.comparison.results import ComparisonResult
 from layerkit.comparison.timing import ROUNDS
 from layerkit.display import counted
+from layerkit.reporting.numbers import level_text
 
 Note = tuple[str, str]
 """A title, which may be a question, and the text."""
@@ -53,7 +53,7 @@ def run_notes(result: ComparisonResult) -> list[str]:
         notes.append(
             f"{about}Not told apart from the best in {result.metric}: {names} ({len(best)} of "
             f"{len(result.contestants)}; all pairs compared, jointly at "
-            f"{fmt.level_text(result.confidence)})."
+            f"{level_text(result.confidence)})."
         )
     return notes
 
@@ -86,7 +86,7 @@ def interval_notes(result: ComparisonResult) -> list[Note]:
     notes.append(("Not covered", f"{text}settings may suit one contestant better."))
     if result.comparisons > 1:
         text = (
-            f"Each interval alone holds at {fmt.level_text(result.confidence)}; the joint one is "
+            f"Each interval alone holds at {level_text(result.confidence)}; the joint one is "
             f"wider (Bonferroni), so that all {result.comparisons} comparisons with the first hold "
             "at once. The words better and worse hold at once too, settled in order of their "
             "evidence (Holm)."

@@ -12,12 +12,12 @@ import numpy as np
 
 from layerkit.comparison.contestants import Entry
 from layerkit.comparison.data import ComparisonData
-from layerkit.comparison.statistics.resampling import GROUPS, resample_weights, row_groups
 from layerkit.core.context import Array, Context
 from layerkit.core.output_functions import apply_link
 from layerkit.core.parts import Loss, Metric
 from layerkit.discovery.registry import METRICS, split_config
 from layerkit.model import Model
+from layerkit.statistics.resampling import GROUPS, resample_weights, row_groups
 from layerkit.training.evaluation import decoded, metric_value
 from layerkit.training.prepare import Arrays
 from layerkit.training.recipe import loss_and_metrics

@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from layerkit.comparison.judging import Evaluations, resample_metric, row_values
-from layerkit.comparison.statistics.estimates import (
+from layerkit.core.context import Array
+from layerkit.core.parts import Metric
+from layerkit.statistics.estimates import (
     Estimate,
     estimate_from_resamples,
     estimate_from_rows,
     estimate_from_shares,
     estimate_from_validation,
 )
-from layerkit.core.context import Array
-from layerkit.core.parts import Metric
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from layerkit.comparison.statistics.estimates import VarianceShares
-from layerkit.comparison.statistics.intervals import Improvement, Interval
 from layerkit.core.context import Array
+from layerkit.statistics.estimates import VarianceShares
+from layerkit.statistics.intervals import Improvement, Interval
 
 Verdict = Literal["better", "worse", "open", "files_better", "files_worse"]
 """Settled either way or open, about the architectures; or settled about these files alone."""

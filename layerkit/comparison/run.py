@@ -9,17 +9,12 @@ from __future__ import annotations
 import io
 import json
 import os
-import platform
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-import layerkit
-from layerkit.comparison import formatting as fmt
 from layerkit.comparison.comparison import Comparison
 from layerkit.comparison.contestants import ContestantLike, Entry, check_same_task, read_contestants
 from layerkit.comparison.data import ComparisonData, JudgedSplit, load_comparison_data
@@ -27,7 +22,6 @@ from layerkit.comparison.judging import judge, shared_metrics
 from layerkit.comparison.metric_runs import metric_runs
 from layerkit.comparison.overlap import Overlap, overlap_cautions
 from layerkit.comparison.results import Contestant, Difference, LayerRow, Summary, Timing
-from layerkit.comparison.statistics.intervals import Levels, wilson_bounds
 from layerkit.comparison.timing import BATCH_ROWS, Timings, time_models
 from layerkit.comparison.trainings import ComparisonStoppedError, notices_by_text, train_entries
 from layerkit.comparison.verdicts import (
@@ -44,6 +38,9 @@ from layerkit.file.provenance import provenance
 from layerkit.file.save import save
 from layerkit.model import Model
 from layerkit.recording.counting import macs_of_layers, total
+from layerkit.reporting.numbers import percent
+from layerkit.reporting.versions import versions
+from layerkit.statistics.intervals import Levels, wilson_bounds
 from layerkit.training import Listener
 from layerkit.training.training_data import DataLike
 
@@ -139,7 +136,7 @@ def compare(
         command=f"{command} --html report.html",
         best=tuple(entries[i].name for i in best),
         control=timings.control if timings else None,
-        versions=_versions(),
+        versions=versions(),
     )
 
 
@@ -295,7 +292,7 @@ def _cautions(entries: Sequence[Entry], overlaps: Sequence[Overlap | None]) -> l
             numbers = "the numbers are of the others" if e.models else "it has no numbers"
             cautions.append(
                 f"{e.name}: {len(e.failures)} of {len(e.failures) + len(e.models)} trainings "
-                f"diverged (95 % interval {100 * low:.0f} to {fmt.percent(high)}); {numbers}."
+                f"diverged (95 % interval {100 * low:.0f} to {percent(high)}); {numbers}."
             )
     names, trained = [e.name for e in entries], [e.kind == "spec" for e in entries]
     return cautions + overlap_cautions(names, overlaps, trained_here=trained)
@@ -334,12 +331,3 @@ def _command(
     for cell in dialect.missing_values:
         words += ["--missing-value", cell]
     return words
-
-
-def _versions() -> dict[str, str]:
-    return {
-        "layerkit": layerkit.__version__,
-        "Python": platform.python_version(),
-        "NumPy": np.__version__,
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors",
-    }

@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 
 from layerkit.comparison import formatting as fmt
 from layerkit.comparison.results import ComparisonResult, Contestant, Difference, Kind
-from layerkit.comparison.statistics.estimates import VarianceShares
-from layerkit.comparison.statistics.intervals import Interval, Levels
 from layerkit.display import counted
+from layerkit.reporting.numbers import level_text, percent
+from layerkit.statistics.estimates import VarianceShares
+from layerkit.statistics.intervals import Interval, Levels
 
 _MOST_SEEDS, _MOST_ROWS = 200, 20  # more seeds, or more times the rows, are no useful advice
 
@@ -63,7 +64,7 @@ def _alone(contestant: Contestant, metric: str) -> str:
 
 def seen_sentence(name: str, share: float) -> str:
     """``B was fitted on about 75 % of these rows``."""
-    return f"{name} was fitted on about {fmt.percent(share)} of these rows"
+    return f"{name} was fitted on about {percent(share)} of these rows"
 
 
 def difference_sentence(
@@ -127,7 +128,7 @@ def _evidence(
     jointly = f", jointly over {levels.comparisons} comparisons" if joint else ""
     ends = fmt.difference_ends(interval, d, joint=joint, sign=sign)
     basis = fmt.interval_basis(interval)
-    return f" ({fmt.level_text(levels.confidence)} interval {ends}{jointly}; {basis})"
+    return f" ({level_text(levels.confidence)} interval {ends}{jointly}; {basis})"
 
 
 def _diverged(label: ContestantLabel, d: Difference) -> str:
@@ -145,10 +146,10 @@ def _caveats(first: ContestantLabel, other: ContestantLabel, d: Difference) -> l
     caveats = []
     if d.verdict is not None:
         if d.improvement is not None:
-            wins, low = fmt.percent(d.improvement.probability), 100 * d.improvement.low
+            wins, low = percent(d.improvement.probability), 100 * d.improvement.low
             caveats.append(
                 f"A new run of {other.name} beats a new run of {first.name} in {wins} of cases "
-                f"({low:.0f} to {fmt.percent(d.improvement.high)})."
+                f"({low:.0f} to {percent(d.improvement.high)})."
             )
         if d.covers == "files" and d.mean == d.mean:
             reason = _why_only_files(first, other, d)
@@ -209,6 +210,6 @@ def _variance_sentence(parts: VarianceShares) -> str:
     if parts.rows_times is not None and parts.rows_times <= _MOST_ROWS:
         cures.append(f"{parts.rows_times:g} times the rows")
     cure = " or ".join(cures) or "only more seeds and more rows together"
-    share = fmt.percent(sources[largest])
+    share = percent(sources[largest])
     width = f"Most of the interval's width comes from {largest} ({share} of the variance)"
     return f"{width}: {cure} would halve it."

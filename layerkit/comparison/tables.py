@@ -11,6 +11,7 @@ from layerkit.comparison.results import ComparisonResult, Contestant, Difference
 from layerkit.comparison.sentences import headline
 from layerkit.data.spreadsheet import line
 from layerkit.display import byte_size, jsonable
+from layerkit.reporting.numbers import duration, level_text, percent
 
 NONE = "–"
 
@@ -23,7 +24,7 @@ def terminal_table(result: ComparisonResult) -> list[list[str]]:
     mixed = any(d is not None and d.both is None for d in differences)
     timed = any(c.timing for c in result.contestants)
     heads = ["contestant", "seeds", "parameters", "MACs/row", "file", "training", *result.metrics]
-    heads += [f"{metric} − {first}", f"{fmt.level_text(result.confidence)} interval"]
+    heads += [f"{metric} − {first}", f"{level_text(result.confidence)} interval"]
     heads += ["over", "a new run wins"] if mixed else ["a new run wins"]
     heads += ["one row", "row in batch"] if timed else []
     table = [heads]
@@ -53,7 +54,7 @@ def _difference_cells(d: Difference | None) -> tuple[str, str, str, str]:
     if d.interval is not None:
         ends = fmt.difference_ends(d.interval, d)
         over = "seeds and rows" if d.interval.over == "both" else d.interval.over
-    wins = NONE if d.improvement is None else fmt.percent(d.improvement.probability)
+    wins = NONE if d.improvement is None else percent(d.improvement.probability)
     return fmt.difference_text(d), ends, over, wins
 
 
@@ -61,8 +62,8 @@ def _time_cells(c: Contestant) -> list[str]:
     if c.timing is None:
         return [NONE, NONE]
     return [
-        f"{fmt.duration(c.timing.single)} ({fmt.ratio_text(c.timing.single_ratio)})",
-        f"{fmt.duration(c.timing.batch)} ({fmt.ratio_text(c.timing.batch_ratio)})",
+        f"{duration(c.timing.single)} ({fmt.ratio_text(c.timing.single_ratio)})",
+        f"{duration(c.timing.batch)} ({fmt.ratio_text(c.timing.batch_ratio)})",
     ]
 
 

@@ -10,15 +10,15 @@ import numpy as np
 from layerkit.comparison.metric_runs import MetricRuns, PairedRuns, pair_runs
 from layerkit.comparison.results import Difference, Kind, Summary, Verdict
 from layerkit.comparison.sentences import ContestantLabel, difference_sentence
-from layerkit.comparison.statistics.estimates import estimate_from_runs
-from layerkit.comparison.statistics.intervals import (
+from layerkit.core.context import Array
+from layerkit.statistics.estimates import estimate_from_runs
+from layerkit.statistics.intervals import (
     Improvement,
     Levels,
     Source,
     probability_of_improvement,
 )
-from layerkit.comparison.statistics.multiple_comparisons import best_set, holm_signs
-from layerkit.core.context import Array
+from layerkit.statistics.multiple_comparisons import best_set, holm_signs
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ def override(
 def _apply(tree: Any, setting: str, parts: Mapping[str, str]) -> Path:
     """Change ``tree`` in place; returns the path that was set."""
     dotted, equals, word = setting.partition("=")
-    value = _value(word)
+    value = read_value(word)
     if not equals or not dotted.strip():
         raise SpecError("expected PATH=VALUE, as in layers.1.gate_bias=-3")
     steps = dotted.strip().split(".")
@@ -72,7 +72,11 @@ def _apply(tree: Any, setting: str, parts: Mapping[str, str]) -> Path:
     return (*path, key)
 
 
-def _value(word: str) -> Any:
+def read_value(word: str) -> Any:
+    """A value as overrides write it: JSON, else text.
+
+    Raises SpecError, without a location, for what begins like JSON and is not.
+    """
     try:
         return decode(word)
     except json.JSONDecodeError as error:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from layerkit.core.context import Array, Context
 from layerkit.core.output_functions import apply_link
-from layerkit.core.parts import Link, Loss, Metric
+from layerkit.core.parts import Link, Loss, Metric, Target
 from layerkit.core.rows import Rows
 from layerkit.datacontract import DataContract, at_source
 from layerkit.model import Model
@@ -43,6 +44,32 @@ def evaluate(model: Model, rows: Rows | Pair | Table) -> dict[str, float]:
     PluginError
         If the loss or a metric is not installed.
     """
+    judged = judge(model, rows)
+    return {"loss": judged.loss, **judged.values(judged.metrics)}
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A model's answers to labelled rows.
+
+    ``predictions`` (n, k) are those of ``Model.predict``, ``truth`` is what metrics compare them
+    with: class numbers (n,), flags (n, k) or raw numbers (n, k).
+    """
+
+    rows: Rows
+    target: Target
+    loss: float
+    metrics: Mapping[str, Metric]  # of the recipe
+    predictions: Array
+    truth: Array
+
+    def values(self, metrics: Mapping[str, Metric]) -> dict[str, float]:
+        """Each of ``metrics``; NaN if it is not defined."""
+        return {n: metric_value(m, self.predictions, self.truth) for n, m in metrics.items()}
+
+
+def judge(model: Model, rows: Rows | Pair | Table) -> Judged:
+    """The answers of ``model`` to labelled rows; raises the errors of ``evaluate``."""
     rows = given_rows(rows)
     loss, metrics = loss_and_metrics(model.spec)
     output = model.contract.output
@@ -51,10 +78,8 @@ def evaluate(model: Model, rows: Rows | Pair | Table) -> dict[str, float]:
         y, truth = encode_targets(output, rows, loss)
         scores = model.scores(rows)
     value = mean_loss(loss, scores, y)
-    return {
-        "loss": value,
-        **metric_values(metrics, loss, model.contract, model.spec.link, scores, truth),
-    }
+    predictions = decoded(model.contract, loss, apply_link(model.spec.link, scores))
+    return Judged(rows, loss.target, value, metrics, predictions, truth)
 
 
 def mean_loss(loss: Loss, scores: Array, y: Array) -> float:

@@ -20,6 +20,7 @@ from layerkit.display import counted, quoted
 from layerkit.errors import DataError
 from layerkit.model import Model
 from layerkit.specs import Spec
+from layerkit.training.class_counts import skewed_classes
 from layerkit.training.rare_classes import class_labels, lone_classes, refuse_unlearned
 from layerkit.training.row_weights import row_weights, weighted_rows
 
@@ -104,6 +105,7 @@ def prepare(
     notices: list[str | None] = [note for each in given for note in each.notes]
     if len(rows) < len(splits["train"]):
         notices.append(lone_classes(model.spec, splits["train"]))
+    notices.append(skewed_classes(model.spec, rows))
     notices.append(input_precision_loss(contract.input, rows))
     if not model.fitted:
         notices.append(other_categories(contract.input, len(rows)))

@@ -170,6 +170,18 @@ def fractions(desk: Desk) -> None:
 case("classes in", numbers, fractions)
 
 
+def cross_validated(desk: Desk) -> object:
+    return layerkit.cross_validate(desk.spec, data=desk.data, folds=desk.options["folds"])
+
+
+def fewer_folds(desk: Desk, text: str) -> None:
+    assert "ask for fewer folds" in text
+    desk.options["folds"] = int(told(r"rows for 40 folds, got (\d+)", text))
+
+
+case("folds", fewer_folds, lambda desk: desk.options.update(folds=40), cross_validated)
+
+
 def to_targets(desk: Desk, text: str) -> None:
     assert "name the numbers in output.targets" in text
     desk.spec["output"] = {"targets": ["kind"]}

@@ -12,8 +12,8 @@ import pytest
 
 import layerkit
 from layerkit import LayerkitError, PluginMissingError, SelfTestError, SpecError
-from layerkit.comparison.report.markup import escape
 from layerkit.discovery import engines
+from layerkit.reporting.markup import escape
 from layerkit.specs.json_source import strict_json
 from tests.e2e.conftest import PETS, Cli
 from tests.fuzz.container import assemble, take_apart

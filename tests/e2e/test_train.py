@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -38,9 +39,30 @@ def test_it_trains_saves_and_tells_the_final_metrics(cli: Cli, folder: Path) -> 
     assert re.search(rf"^test +{model.metrics['test_loss']:#.4g} +{accuracy}$", done.out, re.M)
     assert f"saved pets.layerkit ({os.path.getsize('pets.layerkit') / 1000:.1f} kB" in done.out  # noqa: PTH202
     progress = done.err.split("\n")
-    assert progress[0] == "pets seed 0: 45 rows, 3 epochs"
-    assert [line[:9] for line in progress[1:4]] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
-    assert progress[4:] == [""]
+    assert progress[0] == "rows per class: cat 23 (51 %), dog 22 (49 %)"
+    assert progress[1] == "pets seed 0: 45 rows, 3 epochs"
+    assert [line[:9] for line in progress[2:5]] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
+    assert progress[5:] == [""]
+
+
+def test_skewed_classes_are_shown_and_warned_of(cli: Cli, folder: Path) -> None:
+    head, *lines = Path("pets.csv").read_text().splitlines(keepends=True)
+    dogs = [line for line in lines if "dog" in line]
+    cats = [line for line in lines if "cat" in line]
+    Path("skewed.csv").write_text("".join([head, *dogs, *cats[:6]]))
+    done = cli("train", "pets.json", "--data", "skewed.csv")
+    assert done.code == 0
+    shown, *rest = done.err.split("\n")
+    assert re.fullmatch(r"rows per class: cat \d \(\d+ %\), dog \d\d \(\d\d %\)", shown)
+    (warning,) = [line for line in rest if line.startswith("warning: ")]
+    assert "of the training rows are of class 'dog', so an accuracy of that size" in warning
+    quiet = cli("train", "pets.json", "--data", "skewed.csv", "--quiet")
+    assert quiet.err == warning + "\n"
+    fair = 'train.metrics=["accuracy", "balanced_accuracy"]'
+    for advice in (fair, "train.class_weights=balanced"):
+        words = ("--data", "skewed.csv", "--quiet", "--replace", "--set", advice)
+        followed = cli("train", "pets.json", *words)
+        assert (followed.code, followed.err) == (0, "")
 
 
 def test_quiet_shows_the_result_alone(cli: Cli) -> None:
@@ -327,7 +349,7 @@ def test_an_interrupt_elsewhere_exits_130_without_a_traceback(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("layerkit.train", interrupted)
-    done = cli("train", "pets.json", "--data", "pets.csv")
+    done = cli("train", "pets.json", "--data", "pets.csv", "--quiet")
     assert (done.code, done.out, done.err) == (130, "", "interrupted\n")
 
 
@@ -341,6 +363,67 @@ def test_eval_shows_the_loss_and_the_metrics_of_the_test_rows(cli: Cli, pets: Pa
     assert lines[4].split()[0] == f"{model.metrics['test_loss']:#.4g}"
     told = cli("eval", "pets.layerkit", "--data", "pets.csv", "--split", "test", "--json").json
     assert told["metrics"]["loss"] == pytest.approx(model.metrics["test_loss"], rel=1e-6)
+
+
+def test_eval_shows_what_lies_behind_the_accuracy(cli: Cli, pets: Path) -> None:
+    done = cli("eval", pets, "--data", "pets.csv", "--metric", "auc", "--metric", "log_loss")
+    report = layerkit.report(layerkit.load(pets), layerkit.read_rows("pets.csv", labels="kind"))
+    lines = done.out.split("\n")
+    assert lines[2].split() == ["loss", "accuracy", "auc", "log_loss"]
+    c = report.classes
+    assert c is not None
+    balanced = f"{100 * c.balanced_accuracy:.2f} %"
+    always = f"always guessing {c.majority!r} (most rows) gives {100 * c.majority_share:.2f} %"
+    assert lines[6] == f"{always}; balanced accuracy {balanced}"
+    heads = ["class", "rows", "guessed", "precision", "recall", "F1", "AUC"]
+    assert lines[8].split() == heads
+    for word in ("true \\ guessed", "calibration: the probability of", "came true"):
+        assert word in done.out
+    assert max(map(len, lines)) <= 80
+    told = cli("eval", pets, "--data", "pets.csv", "--metric", "auc", "--json").json
+    assert told["confusion_matrix"] == c.confusion_matrix.tolist()
+    assert told["metrics"]["auc"] == c.means["auc"] == c.auc[1]
+    assert [one["recall"] for one in told["classes"]] == c.recall.tolist()
+
+
+def test_eval_takes_metrics_with_settings_and_says_which_are_wrong(cli: Cli, pets: Path) -> None:
+    words = ("eval", pets, "--data", "pets.csv")
+    six = [f'{{"type": "calibration_error", "bins": {k}}}' for k in range(2, 8)]
+    options = [word for metric in six for word in ("--metric", metric)]
+    done = cli(*words, *options)  # too wide for one line
+    lines = done.out.split("\n")
+    assert lines[2].split() == ["metric", "value"]
+    assert [line.split()[0] for line in lines[6:12]] == [
+        "calibration_error",
+        *(f"calibration_error_{k}" for k in range(3, 8)),
+    ]
+    assert max(map(len, lines)) <= 80
+    for metric, expected in (
+        ("axc", "--metric axc: unknown metric 'axc'; did you mean 'auc'"),
+        ("r2", "--metric r2: 'r2' needs real targets, but the model's are "),
+        ('{"type": "auc", "average": 1}', "expected"),
+        ('{"type', "the value is not valid JSON"),
+    ):
+        done = cli(*words, "--metric", metric)
+        assert (done.code, done.out) == (1, "")
+        assert expected in done.err
+
+
+def test_eval_of_numbers_shows_residuals(cli: Cli, folder: Path) -> None:
+    Path("line.json").write_text(
+        json.dumps({**REGRESSION, "layerkit": 1, "train": {"epochs": 2}, "input": {"shape": [1]}})
+    )
+    x = np.linspace(-1, 1, 30)
+    lines = [f"{a},{2 * a + 5 * (i == 7)}" for i, a in enumerate(x.tolist())]
+    Path("line.csv").write_text("\n".join(["x,y", *lines]))
+    assert cli("train", "line.json", "--data", "line.csv", "--quiet").code == 0
+    done = cli("eval", "line.layerkit", "--data", "line.csv")
+    assert "residuals: predicted minus true; spread: standard deviation" in done.out
+    worst = done.out.split("the worst rows, counted from 0")[1].split("\n")
+    assert worst[4].split()[0] == "7"
+    assert max(map(len, done.out.split("\n"))) <= 80
+    told = cli("eval", "line.layerkit", "--data", "line.csv", "--json").json
+    assert told["residuals"][0]["worst"][0]["row"] == 7
 
 
 def test_eval_judges_all_rows_of_a_file_that_is_given(cli: Cli, pets: Path) -> None:
@@ -408,3 +491,14 @@ def test_eval_says_what_share_of_the_rows_the_model_was_fitted_on(
 
 def test_inspect_says_what_a_model_was_fitted_on(cli: Cli, pets: Path) -> None:
     assert "fitted      on 45 rows, with numpy " in cli("inspect", pets).out
+
+
+def test_eval_writes_a_page_and_never_over_what_it_reads(cli: Cli, pets: Path) -> None:
+    done = cli("eval", pets, "--data", "pets.csv", "--html", "report.html")
+    assert (done.code, done.err) == (0, "wrote report.html\n")
+    assert "layerkit evaluation" in Path("report.html").read_text()
+    for target in ("pets.csv", pets, "-", "missing/report.html"):
+        done = cli("eval", pets, "--data", "pets.csv", "--html", target)
+        assert done.code in (1, 2)
+        assert done.out == ""
+    assert layerkit.load(pets).name == "pets"

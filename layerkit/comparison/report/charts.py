@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterable, Sequence
 
 from layerkit.comparison import formatting as fmt
-from layerkit.comparison.report import svg
-from layerkit.comparison.report.svg import Scale, Strips
 from layerkit.comparison.results import Contestant, Difference, Summary
-from layerkit.comparison.statistics.intervals import Interval
+from layerkit.reporting import svg
+from layerkit.reporting.svg import Scale, Strips
+from layerkit.statistics.intervals import Interval
 
 _LANE, _DOT = 62, 4.0  # height of a contestant's lane, and radius of a run's dot
 _FOREST_LANE, _FOREST_TOP = 104, 30
@@ -62,7 +62,7 @@ def _dot_lane(i: int, name: str, s: Summary | None, scale: Scale, width: float) 
         marks.append(svg.marker(i, scale(s.mean), middle, 6))
     places = [scale(v) for v in s.values if math.isfinite(v)]
     marks += [svg.dot(x, middle + 14 + 5 * level, _DOT) for x, level in _stacked(places)]
-    return svg.contestant_group(i, *marks)
+    return svg.series_group(i, *marks)
 
 
 def _stacked(places: Sequence[float]) -> list[tuple[float, int]]:
@@ -137,7 +137,7 @@ def _forest_lane(k: int, i: int, name: str, d: Difference, scale: Scale, width: 
             marks.append(svg.line(low, y, high, y, "part", dash))
             marks.append(svg.marker(i, scale(d.mean), y, 4.0, "hollow"))
     marks += [svg.dot(scale(v), top + 69, 3.0) for v in d.values]
-    return svg.contestant_group(i, *marks)
+    return svg.series_group(i, *marks)
 
 
 def _lane_head(y: float, name: str, value: str, width: float) -> str:

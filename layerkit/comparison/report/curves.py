@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from layerkit.comparison.report import svg
-from layerkit.comparison.report.markup import element
-from layerkit.comparison.report.svg import Scale
 from layerkit.comparison.results import Contestant
 from layerkit.core.context import Array
+from layerkit.reporting import svg
+from layerkit.reporting.markup import element
+from layerkit.reporting.svg import Scale
 
 _LEFT, _RIGHT, _TOP, _FOOT = 54, 12, 12, 44
 _POINTS = 160  # more points than this cannot be seen
@@ -91,18 +91,9 @@ def _epoch_scale(epochs: int, width: float) -> Scale:
 
 
 def _axes(x: Scale, y: Scale, height: float, width: float) -> str:
-    right, foot = width - _RIGHT, height - _FOOT
-    parts = []
-    for value, label in y.ticks:
-        parts.append(svg.line(_LEFT, y(value), right, y(value), "grid"))
-        parts.append(svg.text(_LEFT - 8, y(value) + 4, label, "tick", "end"))
-    parts.append(svg.line(_LEFT, foot, right, foot, "base"))
-    for value, label in x.ticks:
-        parts.append(svg.line(x(value), foot, x(value), foot + 4, "base"))
-        parts.append(svg.text(x(value), foot + 18, label, "tick", "middle"))
-    parts.append(svg.text((x.start + x.end) / 2, foot + 36, "epoch", "axis", "middle"))
-    parts.append(svg.text(right, foot + 36, "log scale", "tick", "end") if y.log else "")
-    return "".join(parts)
+    foot = height - _FOOT
+    note = svg.text(width - _RIGHT, foot + 36, "log scale", "tick", "end") if y.log else ""
+    return svg.frame(x, y, foot, "epoch", "") + note
 
 
 def _points(run: Array, x: Scale, y: Scale) -> list[tuple[float, float]]:
@@ -112,7 +103,7 @@ def _points(run: Array, x: Scale, y: Scale) -> list[tuple[float, float]]:
 
 def _thin_lines(i: int, runs: Sequence[Array], x: Scale, y: Scale) -> str:
     lines = [svg.path(points, "run") for run in runs if len(points := _points(run, x, y)) > 1]
-    return svg.contestant_group(i, *lines)
+    return svg.series_group(i, *lines)
 
 
 def _thick_line(i: int, mean: Array, x: Scale, y: Scale) -> str:
@@ -123,11 +114,11 @@ def _thick_line(i: int, mean: Array, x: Scale, y: Scale) -> str:
     # still show whose they are.
     step = max(1, len(points) // 5)
     markers = [svg.marker(i, *points[k], 4.5) for k in range(i % step, len(points), step)]
-    return svg.contestant_group(i, svg.path(points, "curve", svg.dash_of(i)), *markers)
+    return svg.series_group(i, svg.path(points, "curve", svg.dash_of(i)), *markers)
 
 
 def swatch(i: int) -> str:
     """A short piece of contestant ``i``'s line, for legends and tables."""
     marks = svg.line(1, 8, 35, 8, "curve", svg.dash_of(i)), svg.marker(i, 18, 8, 4.5)
-    group = svg.contestant_group(i, *marks)
+    group = svg.series_group(i, *marks)
     return element("svg", group, viewBox="0 0 36 16", width=36, height=16, aria_hidden="true")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
 
 from layerkit.comparison import formatting as fmt
 from layerkit.comparison.report.curves import swatch
-from layerkit.comparison.report.markup import element, escape
 from layerkit.comparison.results import (
     ComparisonResult,
     Contestant,
@@ -17,9 +15,12 @@ from layerkit.comparison.results import (
     Summary,
     Verdict,
 )
-from layerkit.comparison.statistics.intervals import Interval
 from layerkit.comparison.tables import NONE, count_text, seconds_text
 from layerkit.display import byte_size
+from layerkit.reporting.markup import element, escape
+from layerkit.reporting.numbers import duration, level_text, percent
+from layerkit.reporting.tables import cell, html_table
+from layerkit.statistics.intervals import Interval
 
 VERDICTS: dict[Verdict, str] = {
     "better": "better",
@@ -37,34 +38,11 @@ def verdict_badge(verdict: Verdict) -> str:
     return element("span", VERDICTS[verdict], class_=f"badge {side}{files}")
 
 
-def _table(title: str, note: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table; ``heads`` are text, cells are markup already.
-
-    Each cell carries its heading, which a phone shows beside it instead of columns.
-    """
-    caption = element("caption", element("b", escape(title)), f" ({escape(note)})")
-    top = element("tr", *(element("th", escape(head), scope="col") for head in heads))
-    lines = []
-    for name, *cells in rows:
-        held = (
-            element("td", element("span", cell), data_head=head)
-            for head, cell in zip(heads[1:], cells, strict=True)
-        )
-        lines.append(element("tr", element("th", name, scope="row"), *held))
-    table = element("table", caption, element("thead", top), element("tbody", *lines))
-    return element("div", table, class_="scroll", tabindex=0, role="region", aria_label=title)
-
-
 def _name(i: int, c: Contestant) -> str:
     return f"{swatch(i)} {escape(c.name)}"
 
 
-def _cell(text: str, *details: str) -> str:
-    """A text with small lines below it; empty ones are left out."""
-    return text + "".join(element("small", detail) for detail in details if detail)
-
-
-_NOT_MEASURABLE = _cell(NONE, "not measurable")
+_NOT_MEASURABLE = cell(NONE, "not measurable")
 
 
 def metric_table(result: ComparisonResult, metric: str) -> str:
@@ -72,7 +50,7 @@ def metric_table(result: ComparisonResult, metric: str) -> str:
     heads = ["contestant", "mean ± deviation"]
     if result.compared:
         heads.append(f"minus {result.contestants[0].name}")
-        heads += [f"{fmt.level_text(result.confidence)} interval", "seeds alone", "rows alone"]
+        heads += [f"{level_text(result.confidence)} interval", "seeds alone", "rows alone"]
         heads += ["a new run wins"] if metric == result.metric else []
     higher = False
     rows = []
@@ -85,12 +63,12 @@ def metric_table(result: ComparisonResult, metric: str) -> str:
         else:
             cells += ["reference", "", "", "", ""] if i == 0 else [NONE] * 5
         rows.append(cells[: len(heads)])  # the last column belongs to the main metric
-    return _table(metric, "higher is better" if higher else "lower is better", heads, rows)
+    return html_table(metric, "higher is better" if higher else "lower is better", heads, rows)
 
 
 def _summary(s: Summary) -> str:
     basis = "" if s.interval is None else fmt.interval_basis(s.interval)
-    return _cell(fmt.mean_and_sd(s), fmt.summary_ends(s) or "", basis)
+    return cell(fmt.mean_and_sd(s), fmt.summary_ends(s) or "", basis)
 
 
 def _difference_cells(d: Difference, result: ComparisonResult) -> list[str]:
@@ -98,18 +76,18 @@ def _difference_cells(d: Difference, result: ComparisonResult) -> list[str]:
     if d.interval is not None and result.comparisons > 1 and d.verdict is not None:
         joint = f"joint {fmt.difference_ends(d.interval, d, joint=True)}"
     if d.parts is not None:
-        shares = f"{fmt.percent(d.parts.seeds)} seeds, {fmt.percent(d.parts.rows)} rows"
+        shares = f"{percent(d.parts.seeds)} seeds, {percent(d.parts.rows)} rows"
     if d.rows_better is not None:
         better, worse = f"better on {d.rows_better:,}", f"worse on {d.rows_worse:,}"
     wins = _NOT_MEASURABLE
     if d.improvement is not None:
-        low, high = 100 * d.improvement.low, fmt.percent(d.improvement.high)
-        wins = _cell(fmt.percent(d.improvement.probability), f"{low:.0f} to {high}")
+        low, high = 100 * d.improvement.low, percent(d.improvement.high)
+        wins = cell(percent(d.improvement.probability), f"{low:.0f} to {high}")
     return [
-        _cell(fmt.difference_text(d), "" if d.verdict is None else verdict_badge(d.verdict)),
-        _ends(d, d.interval, joint) + _cell("", shares),
+        cell(fmt.difference_text(d), "" if d.verdict is None else verdict_badge(d.verdict)),
+        _ends(d, d.interval, joint) + cell("", shares),
         _ends(d, d.seeds),
-        _ends(d, d.rows) + _cell("", better, worse),
+        _ends(d, d.rows) + cell("", better, worse),
         wins,
     ]
 
@@ -117,7 +95,7 @@ def _difference_cells(d: Difference, result: ComparisonResult) -> list[str]:
 def _ends(d: Difference, interval: Interval | None, joint: str = "") -> str:
     if interval is None:
         return _NOT_MEASURABLE
-    return _cell(fmt.difference_ends(interval, d), joint, fmt.interval_basis(interval))
+    return cell(fmt.difference_ends(interval, d), joint, fmt.interval_basis(interval))
 
 
 def cost_table(result: ComparisonResult) -> str:
@@ -135,13 +113,13 @@ def cost_table(result: ComparisonResult) -> str:
             f"{c.parameters:,}",
             count_text(c.macs),
             NONE if c.file_bytes is None else byte_size(c.file_bytes),
-            _cell(seconds_text(seconds), trained),
+            cell(seconds_text(seconds), trained),
         ]
         if t is not None:
-            cells.append(_cell(fmt.duration(t.single), fmt.ratio_text(t.single_ratio)))
-            cells.append(_cell(fmt.duration(t.batch), fmt.ratio_text(t.batch_ratio)))
+            cells.append(cell(duration(t.single), fmt.ratio_text(t.single_ratio)))
+            cells.append(cell(duration(t.batch), fmt.ratio_text(t.batch_ratio)))
         rows.append(cells + [NONE] * (len(heads) - len(cells)))
-    return _table("Cost", "times are of this machine", heads, rows)
+    return html_table("Cost", "times are of this machine", heads, rows)
 
 
 def architecture_card(i: int, c: Contestant) -> str:

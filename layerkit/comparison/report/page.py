@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
 from functools import partial
-from importlib.resources import files
 
-from layerkit.comparison import formatting as fmt
 from layerkit.comparison.footnotes import (
     cost_notes,
     interval_notes,
@@ -24,12 +21,12 @@ from layerkit.comparison.report.html_tables import (
     metric_table,
     verdict_badge,
 )
-from layerkit.comparison.report.markup import element, escape
 from layerkit.comparison.results import ComparisonResult
 from layerkit.comparison.sentences import full_sentence, headline
 from layerkit.display import counted
-
-_WIDE, _NARROW = 520.0, 350.0  # of charts, for desktop and phone
+from layerkit.reporting.markup import element, escape
+from layerkit.reporting.numbers import level_text
+from layerkit.reporting.page import figure, html_document, page_header, paragraphs
 
 
 def html_page(result: ComparisonResult) -> str:
@@ -37,32 +34,9 @@ def html_page(result: ComparisonResult) -> str:
     names = [c.name for c in result.contestants]
     *first, last = names if len(names) < 4 else [*names[:2], f"{len(names) - 2} more"]
     title = f"{', '.join(first)} and {last} compared" if first else f"{last} judged"
-    style = files(__package__).joinpath("style.css").read_text("utf-8")
     sections = (_charts, _tables, _curves, _architectures, _meaning, _reproduction)
-    body = element("main", *(section(result) for section in sections))
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<meta http-equiv="Content-Security-Policy" '
-        "content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-        f"<title>{escape(title)}</title><style>\n{style}</style></head>"
-        f"<body>{_header(result)}{body}<footer>Made by layerkit compare. This page needs no "
-        "network.</footer></body></html>\n"
-    )
-
-
-def _paragraphs(texts: Iterable[str], class_: str) -> str:
-    return "".join(element("p", escape(text), class_=class_) for text in texts)
-
-
-def _figure(draw: Callable[[str, float], str], key: str, caption: str) -> str:
-    """A chart drawn twice, for desktop and phone, so that its text stays readable on both."""
-    return element(
-        "figure",
-        element("div", draw(f"{key}-wide", _WIDE), class_="wide"),
-        element("div", draw(f"{key}-narrow", _NARROW), class_="narrow"),
-        element("figcaption", escape(caption)),
-    )
+    footer = "Made by layerkit compare. This page needs no network."
+    return html_document(title, _header(result), (section(result) for section in sections), footer)
 
 
 def _header(r: ComparisonResult) -> str:
@@ -72,16 +46,14 @@ def _header(r: ComparisonResult) -> str:
         f"data: {r.data}",
         counted(r.rows, f"{r.on} row"),
         f"{'' if set(runs) <= {most} else 'up to '}{counted(most, 'seed')} each",
-        f"{fmt.level_text(r.confidence)} intervals",
+        f"{level_text(r.confidence)} intervals",
     ]
-    return element(
-        "header",
-        element("p", "layerkit comparison", class_="kicker"),
+    return page_header(
+        "layerkit comparison",
         _claim(r),
-        element("ul", *(element("li", escape(fact)) for fact in facts), class_="facts"),
-        _paragraphs([*r.cautions, *training_warnings(r)], "caution"),
-        _paragraphs(run_notes(r), "lede"),
-        class_="top",
+        facts,
+        paragraphs([*r.cautions, *training_warnings(r)], "caution"),
+        paragraphs(run_notes(r), "lede"),
     )
 
 
@@ -102,7 +74,7 @@ def _claim(r: ComparisonResult) -> str:
         ]
         return element("h1", escape(_tally(r))) + element("ul", *items, class_="verdicts")
     (d,) = differences
-    caveat = _paragraphs([d.caveat] if d.caveat else [], "lede")
+    caveat = paragraphs([d.caveat] if d.caveat else [], "lede")
     claim, _, evidence = d.words.removesuffix(".").rpartition(" (")
     if not claim:
         return element("h1", escape(d.words)) + caveat
@@ -122,7 +94,7 @@ def _tally(r: ComparisonResult) -> str:
 
 
 def _charts(r: ComparisonResult) -> str:
-    dots = _figure(
+    dots = figure(
         partial(dot_plot, r.contestants, r.metric),
         "dots",
         "Small dots: individual seeds. Large marker: their mean with its interval (dashed: one "
@@ -131,7 +103,7 @@ def _charts(r: ComparisonResult) -> str:
     forest = ""
     if r.compared:
         joint = " Thin lines: widened to hold jointly." if r.comparisons > 1 else ""
-        forest = _figure(
+        forest = figure(
             partial(forest_plot, r.contestants, r.metric),
             "forest",
             "Difference from the first contestant. both: would it hold for other runs on other "
@@ -148,8 +120,8 @@ def _tables(r: ComparisonResult) -> str:
             element("h2", "Numbers"),
             *(metric_table(r, metric) for metric in r.metrics),
             cost_table(r),
-            _paragraphs(unsteady_notes(r), "caution"),
-            _paragraphs(cost_notes(r), "note"),
+            paragraphs(unsteady_notes(r), "caution"),
+            paragraphs(cost_notes(r), "note"),
         ]
     )
 
@@ -174,7 +146,7 @@ def _curves(r: ComparisonResult) -> str:
     for number, (name, title) in enumerate(drawn):
         in_percent = share and name not in ("loss", "val_loss")
         draw = partial(curve_plot, contestants, name, title, share=in_percent)
-        chart = _figure(draw, f"curve-{number}", caption)
+        chart = figure(draw, f"curve-{number}", caption)
         figures.append(element("div", element("h3", escape(title)), chart))
     legend = (element("li", f"{swatch(i)} {escape(c.name)}") for i, c in enumerate(contestants))
     warning = (
@@ -186,7 +158,7 @@ def _curves(r: ComparisonResult) -> str:
         [
             element("h2", "Learning curves"),
             element("ul", *legend, class_="legend"),
-            _paragraphs([warning] if len(losses) > 1 else [], "note"),
+            paragraphs([warning] if len(losses) > 1 else [], "note"),
             element("div", *figures, class_="pair"),
         ]
     )
@@ -228,8 +200,8 @@ def _reproduction(r: ComparisonResult) -> str:
         [
             element("h2", "Reproduce"),
             element("pre", escape(r.command)),
-            _paragraphs([] if all(c.sources for c in r.contestants) else [hint], "note"),
+            paragraphs([] if all(c.sources for c in r.contestants) else [hint], "note"),
             *specs,
-            _paragraphs([same], "note"),
+            paragraphs([same], "note"),
         ]
     )

@@ -8,11 +8,11 @@ from functools import partial
 import numpy as np
 import pytest
 
-from layerkit.comparison.statistics.estimates import estimate_from_runs
-from layerkit.comparison.statistics.intervals import Levels, wilson_bounds
-from layerkit.comparison.statistics.multiple_comparisons import holm_signs
-from layerkit.comparison.statistics.resampling import bca
-from layerkit.comparison.statistics.student_t import t_quantile
+from layerkit.statistics.estimates import estimate_from_runs
+from layerkit.statistics.intervals import Levels, wilson_bounds
+from layerkit.statistics.multiple_comparisons import holm_signs
+from layerkit.statistics.resampling import bca
+from layerkit.statistics.student_t import t_quantile
 
 stats = pytest.importorskip("scipy.stats", reason="SciPy is not installed")
 

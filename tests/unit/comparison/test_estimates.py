@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from layerkit.comparison.statistics.estimates import (
+from layerkit.core.context import Array
+from layerkit.statistics.estimates import (
     Estimate,
     estimate_from_resamples,
     estimate_from_rows,
     estimate_from_shares,
     estimate_from_validation,
 )
-from layerkit.comparison.statistics.intervals import Levels
-from layerkit.core.context import Array
+from layerkit.statistics.intervals import Levels
 
 RNG = np.random.default_rng(5)
 

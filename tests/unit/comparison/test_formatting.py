@@ -7,19 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from layerkit.comparison.formatting import (
-    decimals_for,
-    duration,
-    fixed,
-    interval_basis,
-    interval_ends,
-    mean_and_sd,
-    ratio_text,
-    row_decimals,
-)
+from layerkit.comparison.formatting import interval_basis, interval_ends, mean_and_sd, ratio_text
 from layerkit.comparison.results import Summary
-from layerkit.comparison.statistics.intervals import Interval, Source
 from layerkit.display import byte_size, counted
+from layerkit.reporting.numbers import decimals_for, duration, fixed, row_decimals
+from layerkit.statistics.intervals import Interval, Source
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,14 @@ import math
 import numpy as np
 import pytest
 
-from layerkit.comparison.statistics.estimates import estimate_from_runs
-from layerkit.comparison.statistics.intervals import (
+from layerkit.core.context import Array
+from layerkit.statistics.estimates import estimate_from_runs
+from layerkit.statistics.intervals import (
     Interval,
     Levels,
     paired_share_bounds,
     wilson_bounds,
 )
-from layerkit.core.context import Array
 
 
 def student_interval(values: Array, levels: Levels) -> Interval | None:

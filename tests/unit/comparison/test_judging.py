@@ -7,11 +7,11 @@ import pytest
 
 from layerkit.comparison.judging import Evaluation, evaluate_on, resample_metric, row_values
 from layerkit.comparison.metric_runs import metric_runs
-from layerkit.comparison.statistics.resampling import RESAMPLES
 from layerkit.core.context import Array
 from layerkit.core.rows import Rows
 from layerkit.discovery.registry import METRICS
 from layerkit.model import build
+from layerkit.statistics.resampling import RESAMPLES
 from layerkit.training import evaluate
 from layerkit.training.prepare import to_arrays
 from layerkit.training.recipe import loss_and_metrics

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from layerkit.comparison.statistics.estimates import estimate_from_rows
-from layerkit.comparison.statistics.intervals import probability_of_improvement
-from layerkit.comparison.statistics.resampling import (
+from layerkit.statistics.estimates import estimate_from_rows
+from layerkit.statistics.intervals import probability_of_improvement
+from layerkit.statistics.resampling import (
     GROUPS,
     bootstrap_t,
     resample_weights,

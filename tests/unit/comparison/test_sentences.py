@@ -10,8 +10,8 @@ import pytest
 
 from layerkit.comparison.results import Difference, Kind
 from layerkit.comparison.sentences import ContestantLabel, difference_sentence
-from layerkit.comparison.statistics.estimates import VarianceShares
-from layerkit.comparison.statistics.intervals import Improvement, Interval, Levels
+from layerkit.statistics.estimates import VarianceShares
+from layerkit.statistics.intervals import Improvement, Interval, Levels
 
 FIRST, OTHER = ContestantLabel("plain", "spec", 5), ContestantLabel("highway", "spec", 5)
 SEEDS = Interval(0.719, 0.763, 0.719, 0.763, "seeds", 5, "by hand")

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from layerkit.comparison.statistics.student_t import t_probability, t_quantile
+from layerkit.statistics.student_t import t_probability, t_quantile
 
 # Two-sided 95 % and 99 % points, as printed in every table (Fisher, Yates, table III).
 TABLE = [

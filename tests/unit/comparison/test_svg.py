@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from layerkit.comparison.report.markup import element
-from layerkit.comparison.report.svg import fit, linear, logarithmic, marker, wants_log
+from layerkit.reporting.markup import element
+from layerkit.reporting.svg import fit, linear, logarithmic, marker, wants_log
 
 
 def labels(scale: object) -> list[str]:

@@ -10,7 +10,6 @@ import pytest
 from layerkit.comparison.judging import Evaluation
 from layerkit.comparison.metric_runs import metric_runs
 from layerkit.comparison.results import Difference, Summary
-from layerkit.comparison.statistics.intervals import Levels
 from layerkit.comparison.verdicts import (
     ContestantRuns,
     best_contestants,
@@ -19,6 +18,7 @@ from layerkit.comparison.verdicts import (
 )
 from layerkit.comparison.verdicts import summarise as summarise_runs
 from layerkit.discovery.registry import METRICS
+from layerkit.statistics.intervals import Levels
 
 ACCURACY = METRICS.create("accuracy")
 LEVELS = Levels()

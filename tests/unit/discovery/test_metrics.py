@@ -51,6 +51,28 @@ FP, FT = [[0.9, 0.2], [0.4, 0.8]], [[1, 1], [0, 1]]
         ("macro_f1", P, T, None, (2 / 3 + 2 / 3 + 1) / 3),
         ("macro_f1", P, T, [1, 1, 2, 1], (2 / 4 + 2 / 4 + 1) / 3),
         ("macro_f1", FP, FT, None, (1 + 2 / 3) / 2),
+        ("precision", P, T, None, (1 / 2 + 1 + 1) / 3),
+        ("precision", P, T, [1, 1, 2, 1], (1 / 3 + 1 + 1) / 3),
+        ({"type": "precision", "average": "weighted"}, P, T, None, (1 / 2 + 2 * 1 + 1) / 4),
+        ("precision", FP, FT, None, (1 + 1) / 2),
+        ("precision", [[0.9], [0.9], [0.2]], [[1], [0], [1]], None, 1 / 2),
+        ("recall", P, T, None, (1 + 1 / 2 + 1) / 3),
+        ("recall", P, T, [1, 1, 2, 1], (1 + 1 / 3 + 1) / 3),
+        ({"type": "recall", "average": "weighted"}, P, T, None, 3 / 4),
+        ("recall", FP, FT, None, (1 + 1 / 2) / 2),
+        ("recall", [[0.9], [0.9], [0.2], [0.1]], [[1], [0], [1], [1]], None, 1 / 3),
+        ("balanced_accuracy", P, T, None, (1 + 1 / 2 + 1) / 3),
+        ("balanced_accuracy", P, T, [1, 1, 2, 1], (1 + 1 / 3 + 1) / 3),
+        ("balanced_accuracy", [[0.9], [0.9], [0.2], [0.1]], [[1], [0], [1], [1]], None, 1 / 6),
+        ("balanced_accuracy", FP, FT, None, ((1 + 1) / 2 + 1 / 2) / 2),
+        ("auc", P, [1, 1, 0, 2], None, (2 / 3 + 2.5 / 4 + 1) / 3),
+        ({"type": "auc", "average": "weighted"}, P, [1, 1, 0, 2], None, (2 / 3 + 2.5 / 2 + 1) / 4),
+        ("auc", [[0.1], [0.4], [0.4], [0.8]], [[0], [0], [1], [1]], None, 3.5 / 4),
+        ("auc", [[0.1], [0.4], [0.4], [0.8]], [[0], [0], [1], [1]], [1, 2, 1, 1], 5 / 6),
+        ("calibration_error", P, T, None, (0.3 + 0.5 + 2 * 0.4) / 4),
+        ("calibration_error", P, T, [1, 1, 2, 0], (0.3 + 2 * 0.5 + 0.4) / 4),
+        ({"type": "calibration_error", "bins": 1}, P, T, None, abs(3 - 2.4) / 4),
+        ("calibration_error", FP, FT, None, ((0.1 + 0.4) / 2 + (0.8 + 0.2) / 2) / 2),
         ("mse", [[1.0, 2], [3, 4]], [[1, 4], [0, 4]], None, (2 + 4.5) / 2),
         ("mse", [[1.0, 2], [3, 4]], [[1, 4], [0, 4]], [3, 1], (6 + 4.5) / 4),
         ("mae", [[1.0, 2], [3, 4]], [[1, 4], [0, 4]], None, (1 + 1.5) / 2),
@@ -70,6 +92,24 @@ def test_macro_f1_leaves_out_classes_that_nobody_names() -> None:
     assert value("macro_f1", four, [0, 1, 1, 3]) < value("macro_f1", P, T)
     assert value("macro_f1", [[0.1]], [[0]]) == 1
     assert value("macro_f1", [[0.9]], [[0]]) == 0
+
+
+def test_what_no_row_measures_is_left_out_and_a_class_never_guessed_is_not() -> None:
+    four = [[*row, 0.0] for row in P]
+    for name in ("precision", "recall", "balanced_accuracy", "auc"):
+        assert value(name, four, T) == value(name, P, T)
+    assert value("precision", four, [0, 1, 1, 3]) == pytest.approx((1 / 2 + 1 + 0 + 0) / 4)
+    assert value("recall", four, [0, 1, 1, 3]) == pytest.approx((1 + 1 / 2 + 0) / 3)
+    assert math.isnan(value("auc", P, [1, 1, 1, 1]))  # there is no rest
+    assert math.isnan(value("recall", [[0.9]], [[0]]))
+    assert value("precision", [[0.9]], [[0]]) == 0
+    assert math.isnan(value("precision", [[0.1]], [[0]]))
+    assert value("balanced_accuracy", [[0.1]], [[0]]) == 1
+
+
+def test_probabilities_of_0_and_1_have_an_interval_of_their_own() -> None:
+    assert value("calibration_error", [[0.0], [1.0]], [[0], [1]]) == 0
+    assert value("calibration_error", [[0.0], [1.0]], [[1], [0]]) == 1
 
 
 def test_ties_go_to_the_lowest_class() -> None:
@@ -112,7 +152,7 @@ def test_r2_of_far_targets_has_its_digits() -> None:
     assert value("r2", (t + 0.5) / 64 + 1e12, t / 64 + 1e12) == pytest.approx(near, rel=1e-12)
 
 
-@pytest.mark.parametrize("name", ["accuracy", "log_loss", "macro_f1", "mae", "mse", "r2", "top_k"])
+@pytest.mark.parametrize("name", NAMES)
 def test_without_rows_nothing_is_defined(name: str) -> None:
     real = name in ("mae", "mse", "r2")
     t = np.zeros((2, 3)) if real else np.zeros(2, np.int64)

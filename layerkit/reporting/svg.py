@@ -1,6 +1,6 @@
 """What charts are made of: scales with ticks, axes, lines, markers and texts.
 
-Contestants are told apart by colour, marker and dash together, so that no reader depends on colour.
+Series are told apart by colour, marker and dash together, so that no reader depends on colour.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from layerkit.comparison.formatting import fixed
-from layerkit.comparison.report.markup import element, escape, short
+from layerkit.reporting.markup import element, escape, short
+from layerkit.reporting.numbers import fixed
 
 MARGIN = 12
 _LOG_FROM = 30.0  # a range of more than this factor is drawn on a logarithmic scale
@@ -119,7 +119,7 @@ def dot(x: float, y: float, r: float, class_: str = "dot") -> str:
 
 
 def marker(index: int, x: float, y: float, r: float, class_: str = "mean") -> str:
-    """The marker of contestant number ``index``: circle, square, triangle, diamond, and so on."""
+    """The marker of series number ``index``: circle, square, triangle, diamond, and so on."""
     shape = index % 7
     if shape == 0:
         return dot(x, y, r, class_)
@@ -132,12 +132,12 @@ def marker(index: int, x: float, y: float, r: float, class_: str = "mean") -> st
 
 
 def dash_of(index: int) -> str:
-    """The dash pattern of contestant number ``index``."""
+    """The dash pattern of series number ``index``."""
     return _DASHES[index % len(_DASHES)]
 
 
-def contestant_group(index: int, *marks: str) -> str:
-    """Marks in the colour of contestant number ``index``."""
+def series_group(index: int, *marks: str) -> str:
+    """Marks in the colour of series number ``index``."""
     return element("g", *marks, class_=f"c{index % 8}")
 
 
@@ -154,6 +154,33 @@ def x_axis(scale: Scale, strips: Strips, title: str) -> str:
     labels = [text(scale(v), bottom + 16, label, "tick", "middle") for v, label in scale.ticks]
     middle = (scale.start + scale.end) / 2
     return "".join([*grid, *labels, text(middle, bottom + 36, title, "axis", "middle")])
+
+
+def frame(x: Scale, y: Scale, foot: float, below: str, beside: str) -> str:
+    """Both axes of a plot: grid lines at the ticks of ``y``, marks and labels at those of ``x``.
+
+    The horizontal axis is at ``foot`` and has ``below`` as its title; ``beside`` is that of ``y``.
+    """
+    parts = []
+    for value, label in y.ticks:
+        parts.append(line(x.start, y(value), x.end, y(value), "grid"))
+        parts.append(text(x.start - 8, y(value) + 4, label, "tick", "end"))
+    parts.append(line(x.start, foot, x.end, foot, "base"))
+    for value, label in x.ticks:
+        parts.append(line(x(value), foot, x(value), foot + 4, "base"))
+        parts.append(text(x(value), foot + 18, label, "tick", "middle"))
+    parts.append(text((x.start + x.end) / 2, foot + 36, below, "axis", "middle"))
+    middle = f"rotate(-90 12 {short((y.start + y.end) / 2)})"
+    title = element(
+        "text",
+        escape(beside),
+        x=12,
+        y=(y.start + y.end) / 2,
+        class_="axis",
+        text_anchor="middle",
+        transform=middle,
+    )
+    return "".join([*parts, title if beside else ""])
 
 
 def drawing(key: str, title: str, description: str, size: tuple[float, float], *body: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from layerkit.comparison.statistics.intervals import Bounds, Levels
+from layerkit.statistics.intervals import Bounds, Levels
 
 
 def holm_signs(bounds: Sequence[Bounds | None], confidence: float) -> list[int]:

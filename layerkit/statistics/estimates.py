@@ -27,7 +27,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from layerkit.comparison.statistics.intervals import (
+from layerkit.core.context import Array
+from layerkit.statistics.intervals import (
     Bounds,
     Interval,
     Levels,
@@ -37,9 +38,8 @@ from layerkit.comparison.statistics.intervals import (
     paired_share_bounds,
     wilson_bounds,
 )
-from layerkit.comparison.statistics.resampling import RESAMPLES, bca, bootstrap_t, expanded
-from layerkit.comparison.statistics.student_t import t_quantile
-from layerkit.core.context import Array
+from layerkit.statistics.resampling import RESAMPLES, bca, bootstrap_t, expanded
+from layerkit.statistics.student_t import t_quantile
 
 _MORE_SEEDS = (1, 2, 3, 5, 10, 15, 20, 30, 40, 60, 80, 100, 150, 200, 300, 500, 1000)
 _MORE_ROWS = np.geomspace(1.5, 1000, 60)

@@ -18,8 +18,8 @@ from typing import Literal
 
 import numpy as np
 
-from layerkit.comparison.statistics.student_t import t_quantile
 from layerkit.core.context import Array
+from layerkit.statistics.student_t import t_quantile
 
 Source = Literal["both", "seeds", "rows"]
 """The source of variation that an interval covers."""

@@ -12,10 +12,10 @@ from statistics import NormalDist
 
 import numpy as np
 
-from layerkit.comparison.statistics.intervals import Bounds
-from layerkit.comparison.statistics.student_t import t_quantile
 from layerkit.core.context import Array
 from layerkit.core.rng import random_stream
+from layerkit.statistics.intervals import Bounds
+from layerkit.statistics.student_t import t_quantile
 
 RESAMPLES = 2000
 GROUPS = 4096  # more rows than this are drawn in groups, which bounds time and memory
