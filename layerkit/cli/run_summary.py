@@ -49,6 +49,7 @@ def _values(saved: SavedRun) -> dict[str, Any]:
         "file_id": run.model.file_id,
         "kept": saved.result == "kept",
         "ended": run.ended,
+        "reason": run.reason,
         "epochs": run.epochs,
         "best_epoch": run.best_epoch,
         "steps": run.steps,
@@ -61,6 +62,8 @@ def _values(saved: SavedRun) -> dict[str, Any]:
 def _show(saved: SavedRun) -> None:
     run, path = saved.run, saved.path
     console.out(f"{run.model.name}: {_ending(run)}\n")
+    if reason := _reason(run):
+        console.out(f"{reason}\n")
     console.out(summary.metric_table(run.metrics))
     if saved.result == "nothing":
         console.out(printable(f"\nnothing was saved: {path} is unchanged"))
@@ -80,13 +83,19 @@ def _where(saved: SavedRun) -> str:
 
 def _ending(run: Run) -> str:
     epochs = counted(run.epochs, "epoch")
+    best = "" if run.best_epoch is None else f", epoch {run.best_epoch} was the best"
     endings = {
         "finished": epochs,
-        "early": f"stopped early after {epochs}, epoch {run.best_epoch} was the best",
+        "early": f"stopped early after {epochs}{best}",
         "interrupted": f"interrupted after {epochs}",
     }
     loaded = "" if run.preparing < 0.05 else f" (kernels loaded in {run.preparing:.1f} s)"
     return f"{endings[run.ended]}, {run.seconds:.1f} s{loaded}, seed {run.seed}"
+
+
+def _reason(run: Run) -> str:
+    """Why a run ended early, unless ``_ending`` says it: by early stopping."""
+    return "" if run.reason.startswith("early stopping") else printable(run.reason)
 
 
 def _show_seeds(runs: Sequence[SavedRun], unfinished: Sequence[int]) -> None:
@@ -94,6 +103,9 @@ def _show_seeds(runs: Sequence[SavedRun], unfinished: Sequence[int]) -> None:
         console.out(_seed_table(runs) + "\n")
     for saved in runs:
         console.out(_where(saved))
+    for saved in runs:
+        if reason := _reason(saved.run):
+            console.out(f"seed {saved.run.seed}: {reason}")
     if unfinished:
         epochs = {saved.run.seed: saved.run.epochs for saved in runs}
         begun = {seed: f"after {counted(epochs[seed], 'epoch')}" for seed in epochs}

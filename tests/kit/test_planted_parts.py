@@ -13,7 +13,16 @@ from tests.kit.version_one import Old, OldRelu
 
 SOUND = [
     getattr(planted_parts, name)
-    for name in ("Squash", "Normal", "Squares", "Heavy", "Falling", "MeanSquare", "Nowhere")
+    for name in (
+        "Squash",
+        "Normal",
+        "Squares",
+        "Heavy",
+        "Falling",
+        "MeanSquare",
+        "TwoBest",
+        "Nowhere",
+    )
 ]
 
 

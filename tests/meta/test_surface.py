@@ -25,6 +25,8 @@ PLUGINS = ROOT / "plugins" / "layerkit_plugins"
 PUBLIC = [
     "Activation",
     "Array",
+    "Callback",
+    "CallbackError",
     "Context",
     "CorruptFileError",
     "DataError",
@@ -63,6 +65,7 @@ PUBLIC = [
     "Spec",
     "SpecError",
     "TensorMismatchError",
+    "Training",
     "TrainingDivergedError",
     "TruncatedFileError",
     "UnknownTypeError",
