@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -121,7 +122,14 @@ def _seed_table(runs: Sequence[SavedRun]) -> str:
         [s.run.seed, s.run.epochs, *(console.metric(n, s.run.metrics[n]) for n in names)]
         for s in runs
     ]
-    return console.table(["seed", "epochs", *names], rows, "rr" + "r" * len(names))
+    ended = [s.run for s in runs if s.run.ended != "interrupted"]
+    if len(ended) > 1:
+        values = {n: [run.metrics[n] for run in ended] for n in names}
+        means = [console.metric(n, statistics.fmean(values[n])) for n in names]
+        spreads = [console.metric(n, statistics.stdev(values[n])) for n in names]
+        rows += [["mean", "", *means], ["sd", "", *spreads]]
+    spread = 2 if len(ended) > 1 else 0
+    return console.table(["seed", "epochs", *names], rows, "rr" + "r" * len(names), total=spread)
 
 
 def _metric_order(name: str) -> tuple[int, bool]:
