@@ -253,6 +253,27 @@ def test_a_state_in_a_file_that_is_wrong_is_an_error_of_the_file(tmp_path: Path)
     assert caught.value.location == "training.callbacks.checkpoint"
 
 
+def test_the_first_look_is_after_the_first_epoch_only(tmp_path: Path) -> None:
+    from layerkit.training.run import _session, resumed_session
+
+    seen: list[Any] = []
+
+    def look(network: Any, x: Any, values: Any) -> list[str]:
+        seen.append((network.size, x.shape, sorted(values)[0]))
+        return ["unit 3 is dead"]
+
+    ear = Ear(stop_after=2)
+    session = _session(layerkit.build(spec()), data=DATA, listener=ear)
+    session.first_look = look
+    layerkit.save(session.run().model, tmp_path / "net.layerkit")
+    assert seen == [(37, (48, 4), "accuracy")]
+    assert ear.notices == ["unit 3 is dead"]
+    resumed = resumed_session(layerkit.load(tmp_path / "net.layerkit"), data=DATA)
+    resumed.first_look = look
+    resumed.run()
+    assert len(seen) == 1
+
+
 # ---- divergence_guard
 
 
