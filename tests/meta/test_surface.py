@@ -239,8 +239,15 @@ def test_who_uses_what(package: str, homes: tuple[str, ...]) -> None:
 KERNELS = PLUGINS / "compiled"
 ENGINES = PLUGINS / "engines"
 COMPILER = KERNELS / "llvm" / "machine.py"
-MORE = {COMPILER: "llvmlite", KERNELS / "llvm" / "products.py": "scipy"}  # SciPy has a BLAS too
-HEAVY = {"matplotlib", "pooch", "rich", "threadpoolctl", "torch", "pandas", "onnx", "llvmlite"}
+MORE = {
+    COMPILER: "llvmlite",
+    KERNELS / "llvm" / "products.py": "scipy",  # SciPy has a BLAS too
+    PLUGINS / "callbacks" / "tensorboard.py": "tensorboardX",
+}
+HEAVY = {
+    *("matplotlib", "pooch", "rich", "threadpoolctl", "torch", "pandas", "onnx", "llvmlite"),
+    "tensorboardX",
+}
 
 
 @pytest.mark.parametrize("path", sources(CORE, PLUGINS), ids=lambda p: str(p.relative_to(ROOT)))
