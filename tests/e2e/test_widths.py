@@ -90,7 +90,7 @@ RUNS: dict[str, list[list[str]]] = {
     "plugins why": [["dense"], ["mse"]],
     "plugins doctor": [[]],
     "plugins new": [["acme.a-layer-with-a-name-that-is-long", "--out", "made"]],
-    "demo": [],  # test_the_demo_fits
+    "demo": [["--out", "shown", "--seeds", "1", "--set", "train.epochs=1"]],
 }
 
 
