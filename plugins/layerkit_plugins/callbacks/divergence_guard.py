@@ -1,8 +1,9 @@
 """divergence_guard: goes back to the last good epoch, once, with a smaller learning rate.
 
-An epoch is bad if its loss is NaN or infinite, or more than ``spike`` times the lowest so far. It
-is undone and trained again, on the same batches. The second time a loss that is not finite ends the
-training, as it does without this callback, and a spike is left alone.
+An epoch is bad if its loss is NaN or infinite, or has risen to more than ``spike`` times the lowest
+so far and more than half of that of the first epoch. It is undone and trained again, on the same
+batches. The second time a loss that is not finite ends the training, as it does without this
+callback, and a spike is left alone.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class DivergenceGuard(Callback):
 
     type_name = "divergence_guard"
     contract_version = 2
+    first: float
     lowest: float
     used: bool
 
@@ -45,7 +47,8 @@ class DivergenceGuard(Callback):
     def retry(self, epoch: int, values: Mapping[str, float]) -> float | None:
         """The factor, for the first bad epoch."""
         loss = values["loss"]
-        if self.used or (math.isfinite(loss) and not loss > self.spike * self.lowest > 0):
+        spike = loss > self.spike * self.lowest > 0 and loss > self.first / 2
+        if self.used or (math.isfinite(loss) and not spike):
             return None
         self.used = True
         fault = f"the loss rose from {self.lowest:.4g} to {loss:.4g}"
@@ -58,14 +61,18 @@ class DivergenceGuard(Callback):
         return self.factor
 
     def epoch(self, epoch: int, values: Mapping[str, float]) -> None:
-        """Remember the lowest loss."""
+        """Remember the first loss and the lowest."""
+        if math.isinf(self.first):
+            self.first = values["loss"]
         self.lowest = min(self.lowest, values["loss"])
 
     def state(self) -> dict[str, Any]:
-        """The lowest loss, and whether the guard has been used."""
-        return {} if math.isinf(self.lowest) else {"lowest": self.lowest, "used": self.used}
+        """The losses, and whether the guard has been used."""
+        if math.isinf(self.first):
+            return {}
+        return {"first": self.first, "lowest": self.lowest, "used": self.used}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Begin, or continue from such a state."""
-        self.lowest = float(state.get("lowest", math.inf))
+        self.first, self.lowest = (float(state.get(k, math.inf)) for k in ("first", "lowest"))
         self.used = bool(state.get("used", False))

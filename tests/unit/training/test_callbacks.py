@@ -338,6 +338,8 @@ def test_a_guarded_training_is_deterministic_and_resumable(tmp_path: Path) -> No
         ([1.0, math.nan], 3.0, 2),
         ([math.inf], 3.0, 1),
         ([1.0, 0.0, 0.5], 3.0, None),
+        ([1.0, 0.005, 0.03, 0.005], 3.0, None),
+        ([1.0, 0.005, 0.03, 0.51], 3.0, 4),
         ([-1.0, -2.0, 5.0], 3.0, None),
         ([1.0, 9.0, 9.0, math.nan], 3.0, 2),
     ],
