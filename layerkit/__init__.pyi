@@ -6,6 +6,15 @@ Type checkers read this file; ``__init__.py`` takes ``__all__`` and its lazy imp
 from layerkit.codec import Limits as Limits
 from layerkit.codec import load_tensors as load_tensors
 from layerkit.comparison import compare as compare
+from layerkit.core.callback import (
+    Callback as Callback,
+)
+from layerkit.core.callback import (
+    Listener as Listener,
+)
+from layerkit.core.callback import (
+    Training as Training,
+)
 from layerkit.core.context import Array as Array
 from layerkit.core.context import Context as Context
 from layerkit.core.context import Shape as Shape
@@ -55,6 +64,9 @@ from layerkit.discovery.registry import (
 )
 from layerkit.discovery.registry import (
     schedule as schedule,
+)
+from layerkit.errors import (
+    CallbackError as CallbackError,
 )
 from layerkit.errors import (
     CorruptFileError as CorruptFileError,
@@ -144,9 +156,6 @@ from layerkit.model import build as build
 from layerkit.specs import Spec as Spec
 from layerkit.training import (
     CrossValidation as CrossValidation,
-)
-from layerkit.training import (
-    Listener as Listener,
 )
 from layerkit.training import (
     Run as Run,

@@ -29,6 +29,7 @@ docstring of the class with that ``code``.
     |- DataSourceError (OSError)               LK-204
     |- PathError (OSError)                     LK-305
     |- TrainingDivergedError (ArithmeticError) LK-401
+    |- CallbackError (RuntimeError)            LK-402
     `- MissingExtraError (ImportError)         LK-501
 
 Errors that can occur with or without a file (in a spec, in a plugin) have a ``path``, which is None
@@ -45,6 +46,7 @@ from typing import Any, ClassVar, Self
 from layerkit.display import quoted
 
 __all__ = [
+    "CallbackError",
     "CorruptFileError",
     "DataError",
     "DataSourceError",
@@ -505,6 +507,17 @@ class TrainingDivergedError(LayerkitError, ArithmeticError):
         super().__init__(message, hint=hint)
         self.epoch = epoch
         self.batch = batch
+
+
+class CallbackError(LayerkitError, RuntimeError):
+    """A callback or listener raised; the training ended as interrupted, after its last epoch.
+
+    The cause is chained. Correct the callback, or take it out of ``train.callbacks``, and resume.
+    Attribute: ``run``, what the training had reached, with its model (None before the first batch).
+    """
+
+    code = "LK-402"
+    run: Any = None
 
 
 class MissingExtraError(LayerkitError, ImportError):

@@ -25,7 +25,6 @@ EXAMPLE = console.example(
     "layerkit compare a.layerkit b.layerkit --data new.csv --csv numbers.csv",
 )
 
-_WIDTH = 100
 _KEEP = Path("compare-runs")
 _LISTED = 6  # unfinished trainings
 
@@ -142,10 +141,19 @@ def _explain_interruption(keep: Path, progress: TrainingProgress) -> Iterator[No
 
 def show(found: Comparison) -> None:
     """Print the table, the result in words, and its limits."""
+    width = console.width()
     head, *rows = found.table()
     console.out(console.table(head, rows, "l" + "r" * (len(head) - 1)))
     for block in (found.headline, found.footnotes):
         console.out()
         for sentence in block:
-            console.out(textwrap.fill(printable(sentence), _WIDTH, subsequent_indent="  "))
+            console.out(
+                textwrap.fill(
+                    printable(sentence),
+                    width or 100,
+                    subsequent_indent="  ",
+                    break_long_words=False,
+                    break_on_hyphens=width is None,
+                )
+            )
     console.out()

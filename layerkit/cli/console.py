@@ -1,8 +1,8 @@
 """Everything a command writes: lines, tables, JSON, files.
 
-Text for people has no colour and is the same in a pipe. Whatever may come from a file passes
-through ``display.printable``, so no control character, escape sequence or change of writing
-direction reaches a terminal.
+Text for people has no colour, fits the terminal, and has its natural width in a pipe. Whatever may
+come from a file passes through ``display.printable``, so no control character, escape sequence or
+change of writing direction reaches a terminal.
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ import json
 import math
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import typer
 
+from layerkit.cli.layout import fitted
+from layerkit.cli.layout import table as table
+from layerkit.cli.layout import width as width
 from layerkit.display import jsonable, printable
 
 
@@ -38,13 +41,18 @@ def prepare() -> None:
 
 
 def out(text: str = "") -> None:
-    """Write a line of the result to standard output."""
+    """Write lines of the result to standard output, folded to the terminal's width."""
+    typer.echo(fitted(text, width(sys.stdout)))
+
+
+def data(text: str) -> None:
+    """Write what programs read to standard output, as it is."""
     typer.echo(text)
 
 
 def err(text: str) -> None:
-    """Write a line about the work to standard error."""
-    typer.echo(text, err=True)
+    """Write lines about the work to standard error, folded to the terminal's width."""
+    typer.echo(fitted(text, width(sys.stderr)), err=True)
 
 
 def note(text: object) -> None:
@@ -93,29 +101,6 @@ def metric(name: str, value: float) -> str:
 def shortened(text: str) -> str:
     """``text`` cut to 60 characters, for a table; --json shows all of it."""
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-def table(
-    head: Sequence[str], rows: Iterable[Sequence[object]], align: str, *, total: bool = False
-) -> str:
-    """A table of text; ``align`` has one letter per column, "l" or "r".
-
-    ``total`` draws a line above the last row.
-    """
-    cells = [[printable(cell) for cell in row] for row in (head, *rows)]
-    widths = [max(len(row[j]) for row in cells) for j in range(len(head))]
-    rule = "  ".join("-" * width for width in widths)
-    lines = [
-        "  ".join(
-            cell.rjust(width) if side == "r" else cell.ljust(width)
-            for cell, width, side in zip(row, widths, align, strict=True)
-        ).rstrip()
-        for row in cells
-    ]
-    lines.insert(1, rule)
-    if total:
-        lines.insert(-1, rule)
-    return "\n".join(lines)
 
 
 def example(*lines: str) -> str:

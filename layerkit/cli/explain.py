@@ -101,27 +101,33 @@ def _trace(term: str, settings: list[str], shape: str | None, *, as_json: bool) 
 
 
 _DTYPE = "float32"
-_WIDTH = 80
+
+
+def _width() -> int:
+    """Columns of a trace: 80, or those of a narrower terminal."""
+    return max(56, min(80, console.width() or 80))
 
 
 def _trace_lines(planned: PlannedLayer, found: Trace) -> Iterator[str]:
-    """The trace for people, 80 columns wide."""
+    """The trace for people."""
     config = {k: v for k, v in planned.layer.config.items() if v is not None}
     told = ", ".join(f"{name} {json.dumps(value)}" for name, value in config.items())
     rows = " x ".join(map(str, planned.in_shape)) or "one number"
-    yield from wrap(f"{planned.layer.type_name}, n rows of {rows}: {told or 'no settings'}", _WIDTH)
+    yield from wrap(
+        f"{planned.layer.type_name}, n rows of {rows}: {told or 'no settings'}", _width()
+    )
     if "" in found.equations:
         yield from ("", *_page(found.equations[""]))
     for step in ("feed", "backprop"):
         yield from ("", *_page(found.equations.get(step, step.capitalize())), "")
         yield _row("operation", "shape", "dtype", "multiply-adds")
-        yield "-" * _WIDTH
+        yield "-" * _width()
         for statement in found.statements[step]:
             yield from _statement_lines(statement)
         for name, value in found.results[step].items():
             if name != value:
                 yield f"{name} = {value}"
-        yield "-" * _WIDTH
+        yield "-" * _width()
         total = found.multiply_adds[step]
         yield _row("", "", "per row", "?" if total is None else f"{total:,}")
     kept = "?" if found.kept is None else byte_size(found.kept)
@@ -132,7 +138,7 @@ def _page(text: str) -> Iterator[str]:
     """The lines of a docstring; what is too wide goes on below, under its own indent."""
     for line in text.split("\n"):
         indent = " " * (len(line) - len(line.lstrip()) + 4)
-        yield from wrap(line, _WIDTH, subsequent_indent=indent, replace_whitespace=False) or [""]
+        yield from wrap(line, _width(), subsequent_indent=indent, replace_whitespace=False) or [""]
 
 
 def _statement_lines(statement: Statement) -> Iterator[str]:
@@ -141,13 +147,13 @@ def _statement_lines(statement: Statement) -> Iterator[str]:
     indent = ""
     if texts != [statement.source]:
         indent = "    "
-        first, *rest = wrap(statement.source, _WIDTH - len(statement.place) - 2) or [""]
-        yield first.ljust(_WIDTH - len(statement.place)) + statement.place
+        first, *rest = wrap(statement.source, _width() - len(statement.place) - 2) or [""]
+        yield first.ljust(_width() - len(statement.place)) + statement.place
         yield from (f"  {line}" for line in rest)
     from layerkit.cli.explain_trace import count_text, size_text
 
     for text, one in zip(texts, statement.operations, strict=True):
-        lines = wrap(text, 42 - len(indent), break_on_hyphens=False)
+        lines = wrap(text, _width() - 38 - len(indent), break_on_hyphens=False)
         yield from (indent + line for line in lines[:-1])
         adds = "" if one.multiply_adds == (0, 0, 0) else size_text(one.multiply_adds)
         shape = f"({', '.join(map(count_text, one.shape))}{',' if len(one.shape) == 1 else ''})"
@@ -155,4 +161,4 @@ def _statement_lines(statement: Statement) -> Iterator[str]:
 
 
 def _row(text: str, shape: str, dtype: str, multiply_adds: str) -> str:
-    return f"{text:<42} {shape:<14} {dtype:<8} {multiply_adds:>13}".rstrip()
+    return f"{text:<{_width() - 38}} {shape:<14} {dtype:<8} {multiply_adds:>13}".rstrip()

@@ -103,7 +103,7 @@ def error_values(error: BaseException) -> dict[str, Any]:
         "hint": getattr(error, "hint", None),
     }
     if isinstance(error, LayerkitError):
-        hidden = (*values, "last_good", "problems")
+        hidden = (*values, "last_good", "problems", "run")
         data = {k: v for k, v in vars(error).items() if k not in hidden and k[0] != "_"}
         values |= data
     elif isinstance(error, OSError):

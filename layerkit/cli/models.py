@@ -37,7 +37,7 @@ def models(
         raise failures.UsageError(f"there is no ready spec {name!r}{close}")
     if name is not None:
         text = Path(known[name]).read_text("utf-8")
-        console.out(text.rstrip("\n"))
+        console.data(text.rstrip("\n"))
         return
     specs = _facts(known)
     if as_json:

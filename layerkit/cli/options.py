@@ -63,6 +63,14 @@ Checkpoint = Annotated[
         min=0, metavar="SECONDS", help="Save NAME-checkpoint.layerkit this often; 0 saves none."
     ),
 ]
+MaxSeconds = Annotated[
+    float | None,
+    typer.Option(
+        min=0.001,
+        metavar="SECONDS",
+        help="End each run when its time is up, after its last complete epoch.",
+    ),
+]
 Replace = Annotated[
     bool, typer.Option("--replace", help="Replace OUT even if it holds a model of another spec.")
 ]

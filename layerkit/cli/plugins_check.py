@@ -70,8 +70,9 @@ def check(
         values = [report.as_dict() for report in reports]
         console.emit_json({"ok": ok, "parts": values, "broken": broken} if all_ else values[0])
     else:
+        width = min(console.width() or 98, 98)
         for report in reports:
-            console.out(report.summary() if all_ and report.ok else report.text())
+            console.out(report.summary() if all_ and report.ok else report.text(width))
         for message in broken:
             console.out(printable(f"FAILED  cannot be checked: {message}"))
     if not ok:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from layerkit.cli import console, failures, options
-from layerkit.discovery.candidates import Kind
+from layerkit.discovery.candidates import KINDS, Kind
 from layerkit.display import counted, printable
 
 EXAMPLE = console.example(
@@ -28,7 +28,7 @@ def new(
         Kind,
         typer.Option(
             metavar="KIND",
-            help="layer, activation, initializer, loss, optimizer, schedule or metric.",
+            help=f"{', '.join([*KINDS][:-1])} or {[*KINDS][-1]}.",
         ),
     ] = "layer",
     author: Annotated[

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from layerkit.cli import console
 from layerkit.cli.failures import TerminationSignal
+from layerkit.cli.layout import fitted
 from layerkit.data.readers.csv_dialect import ASSUMED
 from layerkit.display import counted, printable
 from layerkit.training import Listener
@@ -122,7 +123,7 @@ class ProgressLines(TrainingProgress):
 
 
 class ProgressBar(TrainingProgress):
-    """One progress bar per run."""
+    """One progress bar per run, as wide as the terminal at most."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -142,14 +143,15 @@ class ProgressBar(TrainingProgress):
         super().begin(name, seed=seed, epochs=epochs, rows=rows)
         self._close()
         self._rows = rows
+        bar, label = _shares(printable(name), seed, epochs)
         self._bar = _rich_progress(
             TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=bar),
             TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}", markup=False),
             TextColumn("{task.fields[metrics]}", markup=False),
-            TimeRemainingColumn(elapsed_when_finished=True),
+            TimeRemainingColumn(elapsed_when_finished=True, compact=True),
         )
-        self._bar.add_task(self.label, total=rows * epochs, epoch=0, epochs=epochs, metrics="")
+        self._bar.add_task(label, total=rows * epochs, epoch=0, epochs=epochs, metrics="")
         self._bar.start()
 
     def batch(self, done: int, rows: int) -> None:
@@ -159,27 +161,75 @@ class ProgressBar(TrainingProgress):
             self._bar.update(task.id, completed=task.fields["epoch"] * rows + done)
 
     def epoch(self, epoch: int, values: Mapping[str, float]) -> None:
-        """Show the epoch's values beside the bar."""
+        """Show those of the epoch's values for which there is room beside the bar."""
         if self._bar is not None:
             done = None if self.interrupted else epoch * self._rows
-            task = self._bar.tasks[0].id
-            self._bar.update(task, completed=done, epoch=epoch, metrics=_metrics(values))
+            task = self._bar.tasks[0]
+            bar, _ = _shares("", 0, self.epochs)
+            taken = len(task.description) + bar + _epoch_width(self.epochs) + _TIME + 4
+            metrics = _fitting(values, _columns() - taken)
+            self._bar.update(task.id, completed=done, epoch=epoch, metrics=metrics)
 
     def end(self, seconds: float) -> None:
         """Leave the bar as it is."""
         self._close()
 
     def show(self, text: str) -> None:
-        """Write a line above the bar."""
+        """Write lines above the bar."""
         if self._bar is None:
             super().show(text)
         else:
-            self._bar.console.print(text, markup=False, highlight=False)
+            lines = fitted(text, _columns())
+            self._bar.console.print(lines, markup=False, highlight=False, soft_wrap=True)
 
     def _close(self) -> None:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+
+_TIME = len("0:00:00")  # 00:00 below an hour
+_LOSS, _METRIC = len("loss 0.0001234"), len("  accuracy 100.00 %")
+
+
+def _columns() -> int:
+    return console.width(sys.stderr) or 80
+
+
+def _epoch_width(epochs: int) -> int:
+    return len(f"epoch {epochs}/{epochs}")
+
+
+def _shares(name: str, seed: int, epochs: int) -> tuple[int, str]:
+    """The width of the bar, and the label in front of it: a long name is cut, its seed is not.
+
+    They leave room for a loss and a metric.
+    """
+    columns = _columns()
+    bar = 24 if columns >= 100 else 7 if columns >= 70 else 6
+    values = _LOSS + (_METRIC if columns >= 70 else 0)
+    room = columns - bar - _epoch_width(epochs) - _TIME - values - 4
+    mark = f"seed {seed}"
+    if len(name) + 1 + len(mark) <= room:
+        return bar, f"{name} {mark}"
+    cut = room - len(mark) - len("... ")
+    return bar, f"{name[:cut]}... {mark}" if cut > 3 else mark
+
+
+def _fitting(values: Mapping[str, float], room: int) -> str:
+    """The most important values in at most ``room`` characters: losses first, then metrics.
+
+    The first metric on validation rows counts more than the same on training rows.
+    """
+    names = [name for name in values if name != "learning_rate"]
+    held_out = [name for name in names if name.startswith("val_") and name != "val_loss"]
+    first = ["loss", *[n for n in names if n == "val_loss"], *(held_out or names)[:1]]
+    shown = ""
+    for name in dict.fromkeys([*first, *names]):
+        text = f"{printable(name)} {console.metric(name, values[name])}"
+        if len(shown) + len(text) + (2 if shown else 0) <= room:
+            shown += f"  {text}" if shown else text
+    return shown
 
 
 def _metrics(values: Mapping[str, float]) -> str:

@@ -44,6 +44,7 @@ def resume(
         ),
     ] = None,
     checkpoint: options.Checkpoint = 30.0,
+    max_seconds: options.MaxSeconds = None,
     replace: options.Replace = False,
     dialect: options.Dialect,
     quiet: options.Quiet = False,
@@ -76,14 +77,14 @@ def resume(
             file.own(path)
     file.check()
     with training_progress(quiet=quiet, as_json=as_json) as progress:
-        with runs.keep_last_good(file):
+        with runs.keep_model_of_errors(file):
             run = resume_training(
                 loaded,
                 data=splits_of(spec, data, dialect=dialect),
                 validation_data=held_out,
                 epochs=epochs,
                 schedule=schedule,
-                listener=progress,
+                listener=runs.listeners(progress, max_seconds),
                 **runs.checkpointing(file),
             )
         saved = runs.save_run(run, file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,7 @@ def _values(saved: SavedRun) -> dict[str, Any]:
         "file_id": run.model.file_id,
         "kept": saved.result == "kept",
         "ended": run.ended,
+        "reason": run.reason,
         "epochs": run.epochs,
         "best_epoch": run.best_epoch,
         "steps": run.steps,
@@ -61,6 +63,8 @@ def _values(saved: SavedRun) -> dict[str, Any]:
 def _show(saved: SavedRun) -> None:
     run, path = saved.run, saved.path
     console.out(f"{run.model.name}: {_ending(run)}\n")
+    if reason := _reason(run):
+        console.out(f"{reason}\n")
     console.out(summary.metric_table(run.metrics))
     if saved.result == "nothing":
         console.out(printable(f"\nnothing was saved: {path} is unchanged"))
@@ -80,13 +84,19 @@ def _where(saved: SavedRun) -> str:
 
 def _ending(run: Run) -> str:
     epochs = counted(run.epochs, "epoch")
+    best = "" if run.best_epoch is None else f", epoch {run.best_epoch} was the best"
     endings = {
         "finished": epochs,
-        "early": f"stopped early after {epochs}, epoch {run.best_epoch} was the best",
+        "early": f"stopped early after {epochs}{best}",
         "interrupted": f"interrupted after {epochs}",
     }
     loaded = "" if run.preparing < 0.05 else f" (kernels loaded in {run.preparing:.1f} s)"
     return f"{endings[run.ended]}, {run.seconds:.1f} s{loaded}, seed {run.seed}"
+
+
+def _reason(run: Run) -> str:
+    """Why a run ended early, unless ``_ending`` says it: by early stopping."""
+    return "" if run.reason.startswith("early stopping") else printable(run.reason)
 
 
 def _show_seeds(runs: Sequence[SavedRun], unfinished: Sequence[int]) -> None:
@@ -94,6 +104,9 @@ def _show_seeds(runs: Sequence[SavedRun], unfinished: Sequence[int]) -> None:
         console.out(_seed_table(runs) + "\n")
     for saved in runs:
         console.out(_where(saved))
+    for saved in runs:
+        if reason := _reason(saved.run):
+            console.out(f"seed {saved.run.seed}: {reason}")
     if unfinished:
         epochs = {saved.run.seed: saved.run.epochs for saved in runs}
         begun = {seed: f"after {counted(epochs[seed], 'epoch')}" for seed in epochs}
@@ -109,7 +122,14 @@ def _seed_table(runs: Sequence[SavedRun]) -> str:
         [s.run.seed, s.run.epochs, *(console.metric(n, s.run.metrics[n]) for n in names)]
         for s in runs
     ]
-    return console.table(["seed", "epochs", *names], rows, "rr" + "r" * len(names))
+    ended = [s.run for s in runs if s.run.ended != "interrupted"]
+    if len(ended) > 1:
+        values = {n: [run.metrics[n] for run in ended] for n in names}
+        means = [console.metric(n, statistics.fmean(values[n])) for n in names]
+        spreads = [console.metric(n, statistics.stdev(values[n])) for n in names]
+        rows += [["mean", "", *means], ["sd", "", *spreads]]
+    spread = 2 if len(ended) > 1 else 0
+    return console.table(["seed", "epochs", *names], rows, "rr" + "r" * len(names), total=spread)
 
 
 def _metric_order(name: str) -> tuple[int, bool]:

@@ -16,9 +16,9 @@ from layerkit.cli.run_file import RunFile, SaveResult
 if TYPE_CHECKING:
     from layerkit import Model, Run
     from layerkit.cli.progress import TrainingProgress
+    from layerkit.core.callback import Listener, Outcome
     from layerkit.data import Dialect
     from layerkit.specs import Spec
-    from layerkit.training.session import Outcome
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ def run_all(
     dialect: Dialect | None = None,
     seeds: int | None = None,
     every: float = 30.0,
+    max_seconds: float | None = None,
     replace: bool = False,
 ) -> list[SavedRun]:
     """Train and save one run after another, until all are done or a signal arrives.
@@ -72,7 +73,7 @@ def run_all(
     inputs: dict[str, Any] = {
         "data": splits_of(spec, data, dialect=dialect),
         "validation_data": validation and labelled_rows(spec, validation, dialect=dialect),
-        "listener": progress,
+        "listener": listeners(progress, max_seconds),
     }
     show_classes(progress, spec, inputs["data"])
     done: list[SavedRun] = []
@@ -81,7 +82,7 @@ def run_all(
             break
         saved = None if seeds is None else _continue_earlier(file, inputs)
         if saved is None:
-            with keep_last_good(file):
+            with keep_model_of_errors(file):
                 run = train(source, seed=seed, **inputs, **checkpointing(file))
             saved = save_run(run, file, several=seeds is not None)
         if saved.run.epochs or seeds is None:
@@ -89,6 +90,15 @@ def run_all(
         if saved.run.ended == "interrupted":
             break
     return done
+
+
+def listeners(progress: TrainingProgress, max_seconds: float | None) -> list[Listener]:
+    """The listeners of a run that takes at most ``max_seconds``."""
+    from layerkit.discovery.registry import CALLBACKS
+
+    if max_seconds is None:
+        return [progress]
+    return [progress, CALLBACKS.create({"type": "time_budget", "seconds": max_seconds})]
 
 
 def checkpointing(file: RunFile) -> dict[str, Any]:
@@ -116,7 +126,7 @@ def _continue_earlier(file: RunFile, inputs: dict[str, Any]) -> SavedRun | None:
                 return SavedRun(session.result(over), path, "kept")
         elif path == file.path and file.owns(file.checkpoint):
             continue  # the checkpoint is of a later start
-        with keep_last_good(file):
+        with keep_model_of_errors(file):
             run = session.run()
         return save_run(run, file, several=True)
     file.check()
@@ -132,12 +142,24 @@ def save_run(run: Run, file: RunFile, *, several: bool = False) -> SavedRun:
 
 
 @contextmanager
-def keep_last_good(file: RunFile) -> Iterator[None]:
-    """Save the last good model of a training that diverges as NAME-last-good.layerkit."""
-    from layerkit import TrainingDivergedError
+def keep_model_of_errors(file: RunFile) -> Iterator[None]:
+    """Save the model of a training that ends in an error.
+
+    After a callback's error, it is saved as that of an interrupted training. The last good model of
+    one that diverges goes to NAME-last-good.layerkit.
+    """
+    from layerkit import CallbackError, TrainingDivergedError
 
     try:
         yield
+    except CallbackError as error:
+        if error.run is not None and error.run.epochs:
+            path, _ = file.save(error.run.model, interrupted=error.run.ended == "interrupted")
+            error.hint = (
+                f"the model as it was after epoch {error.run.epochs} is in {path}; correct the "
+                f"callback, then: layerkit resume {path}"
+            )
+        raise
     except TrainingDivergedError as error:
         if error.last_good is not None:
             stem = file.path.name.removesuffix(".layerkit")

@@ -47,7 +47,7 @@ def layer_table(summary: dict[str, Any]) -> str:
     ]
     rows.append(["total", "", "", "", *_cost(summary)])
     head = ("layer", "type", "provider", "output", "parameters", "MACs", "memory")
-    return console.table(head, rows, "llllrrr", total=True)
+    return console.table(head, rows, "llllrrr", total=1)
 
 
 def shape(sizes: Any) -> str:

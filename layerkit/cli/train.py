@@ -13,6 +13,7 @@ EXAMPLE = console.example(
     "layerkit train net.json --data iris.csv --epochs 50 -o runs/",
     "layerkit train net.json --seeds 5    five models, to compare",
     "layerkit train net.json --folds 5    cross-validation; saves no model",
+    "layerkit train net.json --max-seconds 600",
     "layerkit train iris.layerkit --set train.optimizer.learning_rate=0.0003",
 )
 
@@ -59,6 +60,7 @@ def train(
     ] = None,
     settings: options.Settings = None,
     checkpoint: options.Checkpoint = 30.0,
+    max_seconds: options.MaxSeconds = None,
     replace: options.Replace = False,
     dialect: options.Dialect,
     quiet: options.Quiet = False,
@@ -109,6 +111,7 @@ def train(
             dialect=dialect,
             seeds=seeds,
             every=checkpoint,
+            max_seconds=max_seconds,
             replace=replace,
         )
     all_seeds = () if seeds is None else runs.seeds_of(given, seeds)

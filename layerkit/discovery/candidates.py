@@ -17,6 +17,7 @@ Group = Literal[
     "optimizers",
     "schedules",
     "metrics",
+    "callbacks",
     "engines",
     "data",
     "readers",
@@ -26,7 +27,9 @@ Group = Literal[
 GROUPS: tuple[Group, ...] = get_args(Group)
 """All kinds of parts."""
 
-Kind = Literal["layer", "activation", "initializer", "loss", "optimizer", "schedule", "metric"]
+Kind = Literal[
+    "layer", "activation", "initializer", "loss", "optimizer", "schedule", "metric", "callback"
+]
 """The kinds that ``plugins new`` makes: singulars of the groups, in the same order."""
 
 KINDS: dict[Kind, Group] = dict(zip(get_args(Kind), GROUPS, strict=False))

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
+from layerkit.core.callback import Callback
 from layerkit.core.layer import Layer
 from layerkit.core.optimizer import Optimizer
 from layerkit.core.parts import (
@@ -250,6 +251,7 @@ LOSSES = Registry("losses", Loss)  # type: ignore[type-abstract]
 OPTIMIZERS = Registry("optimizers", Optimizer)  # type: ignore[type-abstract]
 SCHEDULES = Registry("schedules", Schedule)  # type: ignore[type-abstract]
 METRICS = Registry("metrics", Metric)  # type: ignore[type-abstract]
+CALLBACKS = Registry("callbacks", Callback)
 ENGINES = Registry("engines", Engine)  # type: ignore[type-abstract]
 DATA = Registry("data", DataSource)  # type: ignore[type-abstract]
 READERS = Registry("readers", Reader)  # type: ignore[type-abstract]
@@ -264,6 +266,7 @@ REGISTRIES: dict[str, Registry[Any]] = {
         OPTIMIZERS,
         SCHEDULES,
         METRICS,
+        CALLBACKS,
         ENGINES,
         DATA,
         READERS,

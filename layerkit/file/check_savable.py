@@ -1,7 +1,7 @@
 """Checking before a training that its result can be saved.
 
 The spec, the contract of the fitted shape and the table of all tensors that the training will leave
-(parameters, states, the optimizer's vectors, what early stopping keeps, a series for each reported
+(parameters, states, the optimizer's vectors, what callbacks keep, a series for each reported
 number) go through the checks of ``save``. No tensor is allocated.
 """
 
@@ -104,12 +104,13 @@ def _tensors(model: Model, history: list[str]) -> Iterator[tuple[str, Shaped]]:
 
 
 def _slots(model: Model) -> tuple[tuple[str, ...], bool]:
-    """The optimizer's vectors, and whether early stopping also keeps the last weights."""
+    """The optimizer's vectors, and whether a callback may keep weights beside the last ones."""
     train = model.spec.train
     if train is None:
         return (), False
     rule = OPTIMIZERS[split_config(train["optimizer"])[0]]
-    return tuple(rule.slot_names), train["early_stopping"] is not None
+    keeps = train["early_stopping"] is not None or bool(train.get("callbacks"))
+    return tuple(rule.slot_names), keeps
 
 
 def _training(model: Model) -> dict[str, Any] | None:

@@ -88,8 +88,9 @@ def _other_parts(
         yield from _parts_in(record.part, record.config)
     for group, key in (("losses", "loss"), ("optimizers", "optimizer"), ("schedules", "schedule")):
         yield from _part(group, train.get(key))
-    for metric in train.get("metrics") or ():
-        yield from _part("metrics", metric)
+    for group in ("metrics", "callbacks"):
+        for config in train.get(group) or ():
+            yield from _part(group, config)
     yield from _part("data", train.get("data"))
 
 

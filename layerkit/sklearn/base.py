@@ -20,6 +20,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, check_X_y, validate_data
 
+from layerkit.core.callback import Listener
 from layerkit.core.context import Array
 from layerkit.core.rows import Rows
 from layerkit.datacontract import as_rows
@@ -32,7 +33,6 @@ from layerkit.sklearn.parameters import document
 from layerkit.specs import as_spec
 from layerkit.training.incremental import train_one_epoch
 from layerkit.training.learned_categories import explicit_spec
-from layerkit.training.listener import Listener
 from layerkit.training.row_weights import with_weights
 from layerkit.training.run import train
 

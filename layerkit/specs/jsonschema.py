@@ -52,6 +52,8 @@ def _name_parts(section: dict[str, Any], fields: Any) -> None:
         elif field == "metrics":
             items = {"type": "array", "items": {"$ref": "#/$defs/metrics-part"}}
             held["anyOf"] = [items, {"type": "null"}]
+        elif field == "callbacks":
+            held["items"] = {"$ref": "#/$defs/callbacks-part"}
 
 
 def _parts(kind: str) -> dict[str, type[Part]]:

@@ -69,6 +69,9 @@ def read_recipe(
     _metrics(target, train, faults, lenient=lenient)
     if train["early_stopping"] is not None:
         _early_stopping(train, faults)
+    for i, value in enumerate(train["callbacks"]):
+        path: Path = ("train", "callbacks", i)
+        train["callbacks"][i] = validate_part("callbacks", value, path, faults, lenient=lenient)
 
 
 def _check_data(data: Any, faults: Faults) -> None:

@@ -220,6 +220,7 @@ LossName = Annotated[Any, PartOf("losses")]
 OptimizerName = Annotated[Any, PartOf("optimizers")]
 ScheduleName = Annotated[Any, PartOf("schedules")]
 MetricName = Annotated[Any, PartOf("metrics")]
+CallbackName = Annotated[Any, PartOf("callbacks")]
 
 
 Categories = Annotated[
@@ -407,6 +408,11 @@ class Train(Section):
     metrics: list[MetricName] | None = field(
         None,
         description="What to report; by default accuracy for classes, mae and r2 for targets.",
+    )
+    callbacks: list[CallbackName] = field(
+        [],
+        description="What else takes part in the training: logs, checkpoints, a time budget. A "
+        'list such as `["csv_log", {"type": "time_budget", "seconds": 600}]`.',
     )
     class_weights: ClassWeights = field(
         None,

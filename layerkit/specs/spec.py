@@ -100,7 +100,11 @@ class Spec:
             "layers": layers,
             "output": {**self.output, "link": self.link},
         }
-        return document if self.train is None else {**document, "train": self.train}
+        if self.train is None:
+            return document
+        # Without callbacks a training writes the files that it wrote before there were any.
+        train = {k: v for k, v in self.train.items() if k != "callbacks" or v}
+        return {**document, "train": train}
 
     def with_columns(self, columns: list[Any]) -> Spec:
         """The same spec with other ``input.columns``, known to be valid."""

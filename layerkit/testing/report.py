@@ -16,6 +16,7 @@ from layerkit.display import counted
 
 Status = Literal["passed", "failed", "skipped", "expected failure", "unexpected pass", "not run"]
 _BAD: tuple[Status, ...] = ("failed", "unexpected pass", "not run")
+_WIDTH = 98
 _RAN: tuple[Status, ...] = ("passed", "failed", "expected failure", "unexpected pass")
 
 
@@ -66,7 +67,7 @@ class Outcome:
         """Whether a part that conforms may have this outcome."""
         return self.status not in _BAD
 
-    def text(self) -> str:
+    def text(self, width: int = _WIDTH) -> str:
         """The outcome for people: what is wrong, why it matters, and what to do."""
         lines = [f"{self.status.upper()}  {self.id}"]
         for word, text in (
@@ -75,7 +76,7 @@ class Outcome:
             ("fix", self.hint),
             ("again", self.again),
         ):
-            lines += _paragraph(word, text) if text else []
+            lines += _paragraph(word, text, width) if text else []
         return "\n".join(lines)
 
 
@@ -148,10 +149,10 @@ class Report:
         if not self.ok:
             raise ConformanceError("\n" + self.text())
 
-    def text(self) -> str:
+    def text(self, width: int = _WIDTH) -> str:
         """The report for people: what failed and what to do, a table of groups, the counts."""
         head = f"{self.part} ({self.kind}, {self.origin}), seed {self.seed}"
-        failed = [o.text() for o in self.outcomes if not o.ok and o.status != "not run"]
+        failed = [o.text(width) for o in self.outcomes if not o.ok and o.status != "not run"]
         remarks = [
             f"{'note' if outcome.status == 'passed' else outcome.status}: {outcome.id}: "
             f"{outcome.message}"
@@ -159,11 +160,16 @@ class Report:
             for outcome in self.outcomes
             if outcome.status in status and outcome.message
         ]
-        listing = "\n".join(fill(line, 98, subsequent_indent="    ") for line in remarks)
-        blocks = ["\n\n".join([*failed, *self._not_run()]), self._table(), listing, self.summary()]
+        listing = "\n".join(fill(line, width, subsequent_indent="    ") for line in remarks)
+        blocks = [
+            "\n\n".join([*failed, *self._not_run(width)]),
+            self._table(),
+            listing,
+            self.summary(),
+        ]
         return head + "\n\n" + "\n\n".join(block for block in blocks if block)
 
-    def _not_run(self) -> list[str]:
+    def _not_run(self, width: int) -> list[str]:
         """One paragraph for each reason why checks were not run."""
         waiting: dict[str, list[str]] = {}
         for outcome in self.outcomes:
@@ -173,7 +179,7 @@ class Report:
             fill(
                 f"NOT RUN  {counted(len(ids), 'check')}, {reason}: {', '.join(ids[:6])}"
                 + (", ..." if len(ids) > 6 else ""),
-                98,
+                width,
                 subsequent_indent=" " * 8,
             )
             for reason, ids in waiting.items()
@@ -212,10 +218,12 @@ class Report:
         )
 
 
-def _paragraph(word: str, text: str) -> list[str]:
+def _paragraph(word: str, text: str, width: int) -> list[str]:
     """``text`` beside ``word``, each of its lines wrapped."""
+    if word == "again":  # a command to copy
+        return [f"  {word} {text}"]
     leads = [f"  {word:<6}", *[" " * 8] * text.count("\n")]
     return [
-        fill(line, 98, initial_indent=lead, subsequent_indent=" " * 8)
+        fill(line, width, initial_indent=lead, subsequent_indent=" " * 8)
         for lead, line in zip(leads, text.split("\n"), strict=True)
     ]

@@ -43,6 +43,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "optimizers": ("optimizers",),
     "schedules": ("schedules",),
     "metrics": ("metrics",),
+    "callbacks": ("callbacks",),
     "engines": (),
     "data": ("data_sources",),
     "readers": ("readers",),

@@ -1,10 +1,10 @@
 """Training of models: run, resume, evaluate."""
 
+from layerkit.core.callback import Listener
 from layerkit.training.evaluation import evaluate
 from layerkit.training.folds import CrossValidation, cross_validate
-from layerkit.training.listener import Listener
 from layerkit.training.run import resume, train, train_seeds
-from layerkit.training.session import Run
+from layerkit.training.run_result import Run
 from layerkit.training.training_data import judged_rows, splits_of
 
 __all__ = [

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from layerkit.core.callback import Listener
 from layerkit.core.context import Array
 from layerkit.core.rng import random_stream
 from layerkit.core.rows import Rows
@@ -23,12 +24,11 @@ from layerkit.errors import DataError, TrainingDivergedError
 from layerkit.reporting.numbers import is_share
 from layerkit.specs import Spec, as_spec
 from layerkit.statistics.estimates import estimate_from_validation
-from layerkit.training.listener import Listener
 from layerkit.training.prepare import test_split
 from layerkit.training.rare_classes import class_labels
 from layerkit.training.recipe import Recipe
 from layerkit.training.run import ValidationData, train
-from layerkit.training.session import Run
+from layerkit.training.run_result import Run
 from layerkit.training.training_data import DataLike, splits_of
 
 _NAME = 40  # characters of the spec's name in that of a fold, for listeners; names have up to 64

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from layerkit.core.callback import Callback
 from layerkit.core.optimizer import Optimizer
 from layerkit.core.parts import Loss, Metric, Schedule
-from layerkit.discovery.registry import LOSSES, METRICS, OPTIMIZERS, SCHEDULES, split_config
+from layerkit.discovery.registry import (
+    CALLBACKS,
+    LOSSES,
+    METRICS,
+    OPTIMIZERS,
+    SCHEDULES,
+    split_config,
+)
 from layerkit.errors import SpecError
 from layerkit.specs import Spec
 
@@ -26,7 +35,7 @@ class Recipe:
     weight_decay: float
     clip_norm: float | None
     clip_value: float | None
-    stopping: dict[str, Any] | None
+    callbacks: list[Callback]
 
     @classmethod
     def of(cls, spec: Spec) -> Recipe:
@@ -46,14 +55,15 @@ class Recipe:
             weight_decay=given["weight_decay"],
             clip_norm=given["clip_norm"],
             clip_value=given["clip_value"],
-            stopping=given["early_stopping"],
+            callbacks=[CALLBACKS.create(one) for one in _callbacks(given)],
         )
 
-    @property
-    def higher_is_better(self) -> bool:
-        """Whether early stopping watches a value that should rise."""
-        name = "loss" if self.stopping is None else self.stopping["metric"]
-        return name != "loss" and self.metrics[name].higher_is_better
+
+def _callbacks(train: Mapping[str, Any]) -> list[str | dict[str, Any]]:
+    """The callbacks that a training section names; ``early_stopping`` is the first of them."""
+    stopping = train["early_stopping"]
+    first = [] if stopping is None else [{"type": "early_stopping", **stopping}]
+    return [*first, *train["callbacks"]]
 
 
 def loss_and_metrics(spec: Spec) -> tuple[Loss, dict[str, Metric]]:

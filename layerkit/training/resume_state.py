@@ -1,9 +1,9 @@
 """The state a training is resumed from, and how a model file holds it.
 
 No state of a random generator is kept: every stream is named after the seed, its purpose and the
-epoch. What is kept: the epochs and steps done, the optimizer's vectors, the best value of early
-stopping, the forms of layers that failed their trial, and the latest weights if they are not the
-model's (early stopping gives the model the best ones).
+epoch. What is kept: the epochs and steps done, the optimizer's vectors, the states of callbacks,
+the forms of layers that failed their trial, and other weights than the model's: the latest, or
+those that a callback keeps (early stopping gives the model the best ones).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from layerkit.codec.names import is_finite_float
 from layerkit.core.context import Array
 from layerkit.core.network import Network
 from layerkit.core.optimizer import Optimizer
@@ -25,7 +26,8 @@ from layerkit.execution.trial import trials_of
 from layerkit.model import FileLeftovers, Model
 from layerkit.training.prepare import Prepared
 
-_LAST = "last"  # the slot of the latest weights in files
+_LAST = "last"  # in files: the slot of the weights to continue from, if others are the model's
+_KEPT = "kept"  # the slot of the weights that a callback keeps, if the model's are the latest
 
 
 @dataclass(frozen=True)
@@ -60,14 +62,17 @@ class Snapshot:
 class Position:
     """Where a training is after a completed epoch.
 
-    ``now`` is the snapshot to continue from; ``watched`` the best value of early stopping and its
-    epoch, or None; ``since`` the epoch at which the schedule starts.
+    ``now`` is the snapshot to continue from, ``kept`` the one that the training would end with, if
+    a callback keeps it; ``states`` are those of callbacks; ``since`` is the epoch at which the
+    schedule starts, and ``slowed`` a factor of its rates.
     """
 
     epoch: int
     now: Snapshot
-    watched: tuple[float, int] | None
+    kept: Snapshot | None
+    states: Mapping[str, Any]
     since: int = 0
+    slowed: float = 1.0
 
 
 def prepared_rows_digest(prepared: Prepared) -> str:
@@ -81,26 +86,30 @@ def prepared_rows_digest(prepared: Prepared) -> str:
 
 
 def write_state(model: Model, position: Position, rows: str) -> FileLeftovers:
-    """The training section and tensors of a file for ``model`` at ``position``."""
+    """The training section and tensors of a file for ``model`` at ``position``.
+
+    The model has the weights of ``position.now`` or ``position.kept``; the others get a slot.
+    """
     network = model.network
     vectors = dict(position.now.slots)
-    callbacks: dict[str, Any] = {"data": {"sha256": rows}}
-    if position.watched is not None:
-        best, epoch = position.watched
-        callbacks["early_stopping"] = {"best": best, "epoch": epoch}
-        if not np.array_equal(position.now.params, network.params):
-            vectors[_LAST] = position.now.params
+    callbacks: dict[str, Any] = {**position.states, "data": {"sha256": rows}}
+    other = _other_weights(network, position)
+    if other is not None:
+        vectors[other[0]] = other[1].params
     if failed := trials_of(network).failures():
         callbacks["trials"] = {"failed": failed}
-    if position.since:
-        callbacks["schedule"] = {"since": position.since}
+    schedule: dict[str, Any] = {"since": position.since} if position.since else {}
+    if position.slowed != 1.0:
+        schedule["slowed"] = position.slowed
+    if schedule:
+        callbacks["schedule"] = schedule
     tensors = {
         f"optimizer/{slot}/{name}": array
         for slot, vector in vectors.items()
         for name, array in network.split(vector).items()
     }
-    if _LAST in vectors:
-        tensors |= {f"optimizer/state-{i}": a for i, a in enumerate(position.now.states)}
+    if other is not None:
+        tensors |= {f"optimizer/state-{i}": a for i, a in enumerate(other[1].states)}
     name, config = split_config((model.spec.train or {})["optimizer"])
     held = {tensor.split("/")[1] for tensor in tensors}
     training = {
@@ -116,6 +125,14 @@ def write_state(model: Model, position: Position, rows: str) -> FileLeftovers:
         },
     }
     return FileLeftovers(training=training, tensors=tensors)
+
+
+def _other_weights(network: Network, position: Position) -> tuple[str, Snapshot] | None:
+    """Slot and snapshot of the weights that the network does not have, if there are any."""
+    for slot, one in ((_LAST, position.now), (_KEPT, position.kept)):
+        if one is not None and not np.array_equal(one.params, network.params):
+            return slot, one
+    return None
 
 
 def read_state(model: Model, rule: Optimizer, rows: str | None) -> Position:
@@ -149,47 +166,46 @@ def read_state(model: Model, rule: Optimizer, rows: str | None) -> Position:
         )
     if "trials" in callbacks:
         trials_of(model.network).restore(callbacks["trials"])
-    watched = _watched(callbacks.get("early_stopping"))
-    since = _since(callbacks.get("schedule"), training["epoch"])
-    return Position(training["epoch"], _snapshot(model, rule, training["step"]), watched, since)
+    since, slowed = _schedule(callbacks.get("schedule"), training["epoch"])
+    now, kept = _snapshots(model, rule, training["step"])
+    return Position(training["epoch"], now, kept, callbacks, since, slowed)
 
 
-def _since(saved: object, epoch: int) -> int:
-    """The epoch, counted from 0, at which the schedule starts."""
+def _schedule(saved: object, epoch: int) -> tuple[int, float]:
+    """The epoch, counted from 0, at which the schedule starts, and the factor of its rates."""
     if saved is None:
-        return 0
-    since = saved.get("since") if isinstance(saved, dict) else None
-    if type(since) is not int or not 0 < since <= epoch:
+        return 0, 1.0
+    given = saved if isinstance(saved, dict) else {}
+    since, slowed = given.get("since", 0), given.get("slowed", 1.0)
+    if type(since) is not int or not 0 <= since <= epoch or not given.keys() & {"since", "slowed"}:
         raise SpecError(
             f"expected an epoch that is done, got {quoted(saved)}",
             location="training.callbacks.schedule",
         )
-    return since
-
-
-def _watched(saved: object) -> tuple[float, int] | None:
-    if saved is None:
-        return None
-    best, epoch = (saved.get(k) for k in ("best", "epoch")) if isinstance(saved, dict) else (0, 0)
-    if not isinstance(best, float) or type(epoch) is not int or epoch < 0:
+    if not is_finite_float(slowed) or slowed <= 0:
         raise SpecError(
-            f"expected the best value and its epoch, got {quoted(saved)}",
-            location="training.callbacks.early_stopping",
+            f"expected a factor > 0, got {quoted(slowed)}",
+            location="training.callbacks.schedule.slowed",
         )
-    return best, epoch
+    return since, slowed
 
 
-def _snapshot(model: Model, rule: Optimizer, steps: int) -> Snapshot:
+def _snapshots(model: Model, rule: Optimizer, steps: int) -> tuple[Snapshot, Snapshot]:
+    """The state to continue from, and that of the weights which a callback may have kept."""
     network, tensors = model.network, model.leftovers.tensors
     like = {name: a for name, (role, a) in network.tensors().items() if role == "param"}
     slots = {slot: network.join(_slot(tensors, slot, like)) for slot in rule.slot_names}
-    own = Snapshot.of(network, rule)
-    if _LAST not in {name.split("/")[1] for name in tensors}:
-        return Snapshot(own.params, own.states, slots, steps)
-    last = network.join(_slot(tensors, _LAST, like))
+    found = Snapshot.of(network, rule)
+    own = Snapshot(found.params, found.states, slots, steps)
+    held = {name.split("/")[1] for name in tensors}
+    other = next((slot for slot in (_LAST, _KEPT) if slot in held), None)
+    if other is None:
+        return own, own
+    params = network.join(_slot(tensors, other, like))
     states = {f"optimizer/state-{i}": a for i, a in enumerate(own.states)}
     _check(states, tensors)
-    return Snapshot(last, [tensors[name] for name in states], slots, steps)
+    second = Snapshot(params, [tensors[name] for name in states], slots, steps)
+    return (second, own) if other == _LAST else (own, second)
 
 
 def _slot(tensors: Mapping[str, Array], slot: str, like: Mapping[str, Array]) -> dict[str, Array]:

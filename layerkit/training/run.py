@@ -16,14 +16,15 @@ from layerkit.file.load import load
 from layerkit.file.save import save
 from layerkit.model import Model, build
 from layerkit.specs import Spec, as_spec
+from layerkit.training.callbacks import Callbacks, Listeners
 from layerkit.training.kernel_choice import kernels_changed
 from layerkit.training.learned_categories import explicit_spec
-from layerkit.training.listener import Listener
 from layerkit.training.new_total import OnNewTotal, settle_schedule
 from layerkit.training.prepare import prepare
 from layerkit.training.recipe import Recipe
 from layerkit.training.row_weights import with_weights
-from layerkit.training.session import Run, Session
+from layerkit.training.run_result import Run
+from layerkit.training.session import Session
 from layerkit.training.training_data import DataLike, Pair, labelled_rows, splits_of
 
 ValidationData = str | os.PathLike[str] | Rows | Pair | None
@@ -43,7 +44,7 @@ def train(
     sample_weight: Weights = None,
     settings: Sequence[str] = (),
     seed: int | None = None,
-    listener: Listener | None = None,
+    listener: Listeners = None,
     checkpoint: Checkpoint | None = None,
     every: float = 30.0,
 ) -> Run:
@@ -70,7 +71,8 @@ def train(
     seed
         Instead of the recipe's.
     listener
-        Gets the progress, and may stop the training.
+        A Listener or Callback, or a list of them: they get the progress, and may stop the training.
+        They are called in this order, before those in ``train.callbacks``.
     checkpoint
         A model file to save to after an epoch when ``every`` seconds have passed, or a function
         that is called with the model then.
@@ -88,6 +90,8 @@ def train(
         If the rows do not keep the contract, or cannot be read.
     TrainingDivergedError
         If the loss is no longer finite; ``last_good`` is the model as it was an epoch before.
+    CallbackError
+        If a callback or listener raises; ``run`` is what the training has reached.
     """
     if seed is not None:
         _check("seed", seed, 0)
@@ -127,7 +131,7 @@ def resume(
     sample_weight: Weights = None,
     epochs: int | None = None,
     schedule: OnNewTotal | None = None,
-    listener: Listener | None = None,
+    listener: Listeners = None,
     checkpoint: Checkpoint | None = None,
     every: float = 30.0,
 ) -> Run:
@@ -157,7 +161,7 @@ def resume(
     SpecError
         If the model holds no training state, the rows are others, a new total leaves nothing to do,
         or ``schedule`` must be chosen.
-    ModelFileError, DataError, DataSourceError, TrainingDivergedError
+    ModelFileError, DataError, DataSourceError, TrainingDivergedError, CallbackError
         Same as ``load`` and ``train``.
     """
     session = resumed_session(
@@ -172,7 +176,7 @@ def resume(
         every=every,
     )
     if over := session.over():
-        session.listener.notice(over)
+        session.notice(over)
     return session.run()
 
 
@@ -201,7 +205,7 @@ def resumed_session(
     settle_schedule(session, before, schedule)
     changed = kernels_changed(model, fast=bool(session.loop.fast))
     if changed and not session.over():
-        session.listener.notice(changed)
+        session.notice(changed)
     return session
 
 
@@ -211,7 +215,7 @@ def train_seeds(
     seeds: int,
     data: DataLike = None,
     settings: Sequence[str] = (),
-    listener: Listener | None = None,
+    listener: Listeners = None,
     **options: Any,
 ) -> list[Run]:
     """Train a spec ``seeds`` times, with its own seed and those that follow it.
@@ -252,7 +256,7 @@ def _session(
     data: DataLike = None,
     validation_data: ValidationData = None,
     sample_weight: Weights = None,
-    listener: Listener | None = None,
+    listener: Listeners = None,
     checkpoint: Checkpoint | None = None,
     every: float = 30.0,
     resumed: bool = False,
@@ -266,8 +270,8 @@ def _session(
     prepared = prepare(model, splits, recipe.loss, seed=recipe.seed, validation_rows=held)
     if isinstance(checkpoint, (str, os.PathLike)):
         checkpoint = partial(save, target=checkpoint)
-    listener = listener or Listener()
-    return Session(model, recipe, prepared, listener, checkpoint, every, resumed)
+    told = Callbacks(listener, recipe.callbacks)
+    return Session(model, recipe, prepared, told, checkpoint, every, resumed)
 
 
 def _check(field: str, value: int, least: int) -> None:

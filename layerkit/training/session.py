@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Literal
+from functools import partial
 
 import numpy as np
 
+from layerkit.core.callback import Outcome
 from layerkit.core.context import Array
+from layerkit.core.network import Network
 from layerkit.datacontract.fitted_rows import Fit, kernels_used
-from layerkit.errors import PluginLoadError, SpecError, TrainingDivergedError
+from layerkit.errors import CallbackError, PluginLoadError, TrainingDivergedError
 from layerkit.file.check_savable import check_savable
+from layerkit.file.save import save
 from layerkit.file.selftest import make_selftest
 from layerkit.model import FileLeftovers, Model
+from layerkit.specs import Spec
 from layerkit.threads import single_blas, thread_count
-from layerkit.training.early_stopping import Stopper
+from layerkit.training.callbacks import Callbacks
 from layerkit.training.evaluation import mean_loss, metric_values
 from layerkit.training.kernel_choice import kernels_to_resume
-from layerkit.training.listener import Listener
 from layerkit.training.loop import Loop
 from layerkit.training.prepare import Arrays, Prepared
 from layerkit.training.recipe import Recipe
@@ -30,105 +35,105 @@ from layerkit.training.resume_state import (
     read_state,
     write_state,
 )
+from layerkit.training.run_result import Run, joined_series
 
-Outcome = Literal["finished", "early", "interrupted"]
+FirstLook = Callable[[Network, Array, Mapping[str, float]], Iterable[str]]
+"""What there is to say of a network after its first epoch, from up to 256 rows (n, *shape) and the
+epoch's values; it changes nothing."""
 
-
-@dataclass(frozen=True)
-class Run:
-    """The result of one training.
-
-    Attributes
-    ----------
-    model
-        Trained; its ``history`` and ``metrics`` are those of this run.
-    seconds
-        Of training alone, without reading data, loading kernels and evaluating. Not in the model
-        file, which holds nothing that differs between equal runs.
-    epochs, steps
-        Completed.
-    ended
-        "finished"; "early", with the best epoch restored; or "interrupted" by the listener.
-    best_epoch
-        Counted from 1; None without early stopping.
-    preparing
-        Seconds that loading compiled kernels took, including compiling them the first time on a
-        machine; 0.0 where NumPy alone was used.
-    """
-
-    model: Model
-    seed: int
-    seconds: float
-    epochs: int
-    steps: int
-    ended: Outcome
-    best_epoch: int | None
-    preparing: float = 0.0
-
-    @property
-    def metrics(self) -> dict[str, float]:
-        """Final values by name, such as "test_accuracy"."""
-        return self.model.metrics
-
-    @property
-    def history(self) -> dict[str, Array]:
-        """Series name to one float64 per epoch."""
-        return self.model.history
+_LOOKED_AT = 256  # rows
 
 
 @dataclass
 class Session:
-    """Trains ``model`` in place, epoch by epoch.
+    """Trains ``model`` in place, epoch by epoch; a ``Training`` as callbacks see it.
 
     ``checkpoint`` is called with the model, ready to be saved, after an epoch when ``every``
     seconds have passed since the last time. A session that is ``resumed`` begins at the training
     state that the model was loaded with, which must be of the same rows if ``same_rows``. ``done``
-    epochs are complete. Raises SpecError if early
-    stopping has no validation rows, or a resumed model holds no training state or that of another
-    training.
+    epochs are complete. Raises SpecError if a callback needs a value that this training will not
+    have, or a resumed model holds no training state or that of another training.
     """
 
     model: Model
     recipe: Recipe
     prepared: Prepared
-    listener: Listener
+    told: Callbacks
     checkpoint: Callable[[Model], object] | None = None
     every: float = 30.0
     resumed: bool = False
+    first_look: FirstLook | None = None
     done: int = 0
     same_rows: bool = True
+    outcome: str = ""
+    reason: str = ""
     series: dict[str, list[float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         model, recipe, train = self.model, self.recipe, self.prepared.train
-        if recipe.stopping is not None and self.prepared.validation is None:
-            raise SpecError(
-                "early stopping needs validation rows: set train.validation (0.1, say) or give "
-                "validation data",
-                location="train.early_stopping",
-            )
+        self.told.check_watched(
+            ["loss", *recipe.metrics], held_out=self.prepared.validation is not None
+        )
         model.contract = self.prepared.contract
         check_savable(model)
         self._check_layers()
         if model.leftovers.aliases:
             names = list(model.leftovers.aliases)
             tied = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-            self.listener.notice(f"tied weights are trained and saved separately: {tied}")
+            self.notice(f"tied weights are trained and saved separately: {tied}")
         fast = kernels_to_resume(model, recipe, len(train)) if self.resumed else None
-        self.loop = Loop(model.network, recipe, train, self.listener, self._judge, fast)
-        self.rows = prepared_rows_digest(self.prepared)
+        self.loop = Loop(model.network, recipe, train, self.told, self._judge, fast)
+        self._digest = prepared_rows_digest(self.prepared)
         fitted = self.prepared.fitted
         self.fit = Fit(
             kernels_used(fast=bool(self.loop.fast)),
             fitted if model.fit is None else model.fit.rows | fitted,
         )
-        self.stopper = None
-        if recipe.stopping is not None:
-            higher = recipe.higher_is_better
-            self.stopper = Stopper(**recipe.stopping, higher_is_better=higher)
+        self._kept: tuple[int, Snapshot] | None = None  # epochs done then, and the weights
+        self._to_save: list[tuple[str, Callable[[], object] | None]] = []
         self._earlier = dict(model.history)
         if self.resumed:
             self._restore()
+        else:
+            self.told.restore(self, {})
+
+    @property
+    def spec(self) -> Spec:
+        """The resolved spec."""
+        return self.model.spec
+
+    @property
+    def seed(self) -> int:
+        """The run's seed."""
+        return self.recipe.seed
+
+    @property
+    def epochs(self) -> int:
+        """Total number of epochs."""
+        return self.recipe.epochs
+
+    @property
+    def rows(self) -> int:
+        """Number of training rows."""
+        return len(self.prepared.train)
+
+    def notice(self, text: str) -> None:
+        """Tell the user ``text``."""
+        self.told.notice(text)
+
+    def rises(self, name: str) -> bool:
+        """Whether the value called ``name`` is better if it is higher."""
+        metric = self.recipe.metrics.get(name.removeprefix("val_"))
+        return metric is not None and metric.higher_is_better
+
+    def keep(self, epoch: int | None = None) -> None:
+        """Let the training end with the weights of now, which are those of ``epoch``."""
+        now = Snapshot.of(self.model.network, self.recipe.rule)
+        self._kept = self.done if epoch is None else epoch, now
+
+    def save(self, path: str, *, then: Callable[[], object] | None = None) -> None:
+        """Save the model once all callbacks have seen this epoch."""
+        self._to_save.append((path, then))
 
     def _check_layers(self) -> None:
         """Find a layer that no file can hold before the first batch, not after the last.
@@ -140,100 +145,164 @@ class Session:
         except PluginLoadError as error:
             if self.checkpoint is not None:
                 raise
-            self.listener.notice(f"this model can be trained but not saved: {error.message}")
+            self.notice(f"this model can be trained but not saved: {error.message}")
 
     def _restore(self) -> None:
         """Continue from the training state that the model was loaded with."""
         rule, network = self.recipe.rule, self.model.network
-        position = read_state(self.model, rule, self.rows if self.same_rows else None)
-        if self.stopper is not None and position.watched is not None:
-            self.stopper.kept = Snapshot.of(network, rule)
-            self.stopper.best, self.stopper.best_epoch = position.watched
-        position.now.restore(network, rule)
+        position = read_state(self.model, rule, self._digest if self.same_rows else None)
         self.done = position.epoch
-        self.loop.since = position.since
+        (position.kept or position.now).restore(network)
+        self.told.restore(self, position.states)  # which may keep these weights
+        position.now.restore(network, rule)
+        self.loop.since, self.loop.slowed = position.since, position.slowed
 
     def over(self) -> str:
         """Why there is nothing left to train, and what to do; empty if there is."""
-        total, stopper = self.recipe.epochs, self.stopper
-        if self.done and self.done >= total:
+        if self.done and self.done >= self.epochs:
             return (
-                f"all {total} epochs are done, so nothing is trained; to continue, give a new "
-                "total: --epochs, or epochs="
+                f"all {self.epochs} epochs are done, so nothing is trained; to continue, give a "
+                "new total: --epochs, or epochs="
             )
-        if stopper is None or not stopper.over(self.done):
-            return ""
-        return (
-            f"early stopping ended this training after epoch {self.done}: {stopper.metric} has not "
-            f"improved since epoch {stopper.best_epoch + 1} (patience {stopper.patience}), so "
-            "nothing is trained; layerkit train MODEL trains it on from its weights"
+        reason = self.told.over()
+        return reason and (
+            f"{reason}, so nothing is trained; layerkit train MODEL trains it on from its weights"
         )
 
     def run(self) -> Run:
-        """Train until the recipe's epochs are done, patience runs out or the listener stops it.
+        """Train until the recipe's epochs are done, a callback says so, or a listener stops it.
 
         Raises TrainingDivergedError if the loss or a parameter is no longer finite; ``last_good``
-        is the model as it was after the epoch before.
+        is the model as it was after the epoch before. Raises CallbackError if a callback raises;
+        ``run`` is what was reached.
         """
-        recipe, rows = self.recipe, len(self.prepared.train)
-        self.listener.begin(self.model.name, seed=recipe.seed, epochs=recipe.epochs, rows=rows)
-        for text in self.prepared.notices:
-            self.listener.notice(text)
-        # Non-finite values are found and reported once, so NumPy need not warn.
+        self.told.begin(self.model.name, seed=self.seed, epochs=self.epochs, rows=self.rows)
         thread_count()  # reports a bad LAYERKIT_THREADS before the work begins
+        # Non-finite values are found and reported once, so NumPy need not warn.
         with single_blas(), np.errstate(all="ignore"):
-            ended = self._train()
-            self._publish(finished=True)
-        self.listener.end(self.loop.seconds)
+            try:
+                for text in self.prepared.notices:
+                    self.notice(text)
+                ended = self._train()
+                self._end(ended)
+            except TrainingDivergedError as error:
+                self._end_badly("diverged")
+                error.last_good = self.model if self.done > 0 else None
+                raise
+            except CallbackError as error:
+                if not self.outcome:
+                    self._end_badly("failed")
+                error.run = self.result("interrupted" if self.outcome == "failed" else ended)
+                raise
         return self.result(ended)
 
     def result(self, ended: Outcome) -> Run:
         """What the session has reached."""
-        stopper, loop, recipe = self.stopper, self.loop, self.recipe
+        loop, steps = self.loop, self.recipe.rule.steps
+        best = None if self._kept is None else self._kept[0]
         return Run(
-            self.model,
-            recipe.seed,
-            loop.seconds,
-            self.done,
-            recipe.rule.steps,
-            ended,
-            None if stopper is None or stopper.kept is None else stopper.best_epoch + 1,
-            loop.preparing,
-        )
+            self.model, self.seed, loop.seconds, self.done, steps, ended, best, loop.preparing,
+            self.reason,
+        )  # fmt: skip
 
     def _train(self) -> Outcome:
-        """The epochs. One that the listener stops is undone: the model is as after an epoch."""
-        network, rule, epochs = self.model.network, self.recipe.rule, self.recipe.epochs
+        """The epochs. One that ends before its last batch is undone."""
         saved_at = time.monotonic()
-        while self.done < epochs:
-            if self.stopper is not None and self.stopper.over(self.done):
+        while self.done < self.epochs:
+            self.reason = self.told.over()
+            if self.reason:
                 return "early"
-            before = Snapshot.of(network, rule)
-            try:
-                complete = self._epoch()
-            except TrainingDivergedError as error:
-                before.restore(network, rule)
-                self._publish(finished=True)
-                error.last_good = self.model if self.done > 0 else None
-                raise
-            if not complete:
-                before.restore(network, rule)
-            if self.loop.interrupted:
-                return "finished" if self.done == epochs else "interrupted"
+            values = self._epoch()
+            if values is not None:
+                self._complete(values)
+            if self.loop.interrupted and self.done < self.epochs:
+                self.reason = self.told.over()
+                return "early" if self.reason else "interrupted"
             if self.checkpoint and time.monotonic() - saved_at >= self.every:
-                self._save_checkpoint(self.checkpoint)
+                self._save(self.checkpoint)
                 saved_at = time.monotonic()
         return "finished"
 
-    def _save_checkpoint(self, save: Callable[[Model], object]) -> None:
-        """Save the model in a state to resume from; no error ends the training."""
+    def _epoch(self) -> dict[str, float] | None:
+        """The values of one epoch; None if it has been undone: stopped, or to be trained again."""
+        network, rule = self.model.network, self.recipe.rule
+        before = Snapshot.of(network, rule)
+        try:
+            values, diverged = self._trained()
+            slower = values and self.told.retry(self.done + 1, values)
+        except CallbackError:
+            before.restore(network, rule)
+            raise
+        if not values or diverged or slower:
+            before.restore(network, rule)
+        if slower:
+            self.loop.slowed *= slower
+            return None
+        if diverged:
+            raise diverged
+        return values
+
+    def _trained(self) -> tuple[dict[str, float] | None, TrainingDivergedError | None]:
+        """The values of one more epoch, None if it was stopped; and the error if it diverged."""
+        try:
+            values = self.loop.epoch(self.done)
+        except TrainingDivergedError as error:
+            return {"loss": math.nan}, error
+        if values is not None:
+            values |= self._judged("val", self.prepared.validation)
+        return values, None
+
+    def _complete(self, values: dict[str, float]) -> None:
+        """Count a completed epoch, and tell of it."""
+        for name, value in values.items():
+            self.series.setdefault(name, []).append(value)
+        self.done += 1
+        if self.first_look is not None and self.done == 1 and not self.resumed:
+            rows = self.prepared.train.x[:_LOOKED_AT]
+            for text in self.first_look(self.model.network, rows, values):
+                self.notice(text)
+        self.told.epoch(self.done, values)
+        self._save_asked()
+
+    def _end(self, outcome: str) -> None:
+        """Give the model what is saved, and tell that the training has ended."""
+        self.outcome = outcome
+        self._publish(finished=True)
+        self.told.end(self.loop.seconds)
+        self._save_asked()
+
+    def _end_badly(self, outcome: str) -> None:
+        """``_end`` where an error is on its way, which no other may replace."""
+        with suppress(CallbackError):
+            self._end(outcome)
+
+    def _save_asked(self) -> None:
+        """Save where callbacks have asked for it."""
+        asked, self._to_save = self._to_save, []
+        for path, then in asked:
+            self._save(partial(save, target=path), then, of_now=True)
+
+    def _save(
+        self,
+        save: Callable[[Model], object],
+        then: Callable[[], object] | None = None,
+        *,
+        of_now: bool = False,
+    ) -> None:
+        """Save the model in a state to resume from; no error ends the training.
+
+        Its weights are those that were kept, or those ``of_now``.
+        """
         now: Snapshot | None = None
         try:
-            now = Snapshot.of(self.model.network, self.recipe.rule)
-            self._publish(finished=False)
+            if not self.outcome:
+                now = Snapshot.of(self.model.network, self.recipe.rule)
+                self._publish(finished=False, of_now=of_now)
             save(self.model)
+            if then is not None:
+                then()
         except Exception as error:  # noqa: BLE001  # a full disk, a limit, no memory, a plugin
-            self.listener.notice(
+            self.notice(
                 f"the checkpoint after epoch {self.done} could not be saved "
                 f"({str(error) or type(error).__name__}); the previous one is untouched, and "
                 "training continues"
@@ -242,40 +311,24 @@ class Session:
             if now is not None:
                 now.restore(self.model.network)
 
-    def _epoch(self) -> bool:
-        """One epoch; False if the listener stopped it before its end."""
-        number = self.done
-        values = self.loop.epoch(number)
-        if values is None:
-            return False
-        values |= self._judged("val", self.prepared.validation)
-        for name, value in values.items():
-            self.series.setdefault(name, []).append(value)
-        self.done += 1
-        if self.stopper is not None:
-            now = Snapshot.of(self.model.network, self.recipe.rule)
-            self.stopper.record(number, values[f"val_{self.stopper.metric}"], now)
-        self.listener.epoch(number + 1, values)
-        return True
-
-    def _publish(self, *, finished: bool) -> None:
+    def _publish(self, *, finished: bool, of_now: bool = False) -> None:
         """Give the model what is saved: weights, metrics, history, training state.
 
-        With early stopping the weights are those of the best epoch. Only a finished model is
+        Its weights are those that a callback has kept, unless ``of_now``. Only a finished model is
         evaluated on all splits.
         """
         now = Snapshot.of(self.model.network, self.recipe.rule)
-        watched = None
-        if self.stopper is not None and self.stopper.kept is not None:
-            self.stopper.kept.restore(self.model.network)
-            watched = (self.stopper.best, self.stopper.best_epoch)
+        kept = None if self._kept is None else self._kept[1]
+        if kept is not None and not of_now:
+            kept.restore(self.model.network)
         self.model.metrics = self._all_metrics() if finished else {}
-        self.model.history = _joined(self._earlier, self.series)
+        self.model.history = joined_series(self._earlier, self.series)
         if self.done:
             self.model.fit = self.fit
-        position = Position(self.done, now, watched, self.loop.since)
+        loop, states = self.loop, self.told.states(self.notice)
+        position = Position(self.done, now, kept, states, loop.since, loop.slowed)
         self.model.leftovers = (
-            write_state(self.model, position, self.rows) if self.done else FileLeftovers()
+            write_state(self.model, position, self._digest) if self.done else FileLeftovers()
         )
 
     def _all_metrics(self) -> dict[str, float]:
@@ -296,18 +349,3 @@ class Session:
         recipe, link = self.recipe, self.model.spec.link
         contract = self.prepared.contract
         return metric_values(recipe.metrics, recipe.loss, contract, link, scores, truth)
-
-
-def _joined(earlier: Mapping[str, Array], series: Mapping[str, list[float]]) -> dict[str, Array]:
-    """The earlier history followed by this run's; NaN where nothing was measured."""
-    before = max((len(values) for values in earlier.values()), default=0)
-    now = max((len(values) for values in series.values()), default=0)
-    return {
-        name: np.concatenate(
-            [
-                earlier.get(name, np.full(before, np.nan)),
-                np.array(series.get(name, [np.nan] * now), np.float64),
-            ]
-        )
-        for name in [*earlier, *(name for name in series if name not in earlier)]
-    }

@@ -73,7 +73,7 @@ Unchanged = Callable[[], AbstractContextManager[None]]
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current folder of the test; holds pets.json and pets.csv."""
     monkeypatch.chdir(tmp_path)
-    for name in ("LAYERKIT_DEBUG", "LAYERKIT_DATA", "NO_COLOR", "CI"):
+    for name in ("LAYERKIT_DEBUG", "LAYERKIT_DATA", "NO_COLOR", "CI", "COLUMNS"):
         monkeypatch.delenv(name, raising=False)
     Path("pets.json").write_text(json.dumps(PETS, indent=1))
     Path("pets.csv").write_text(pets_csv())

@@ -100,7 +100,7 @@ def test_seeds_give_a_file_each(cli: Cli, folder: Path) -> None:
     for line, seed in zip(lines[2:4], (5, 6), strict=True):
         model = layerkit.load(f"pets-s{seed}.layerkit")
         assert line.split()[:3] == [str(seed), "3", f"{model.metrics['test_loss']:#.4g}"]
-    assert [line.split(" (")[0] for line in lines[5:7]] == [
+    assert [line.split(" (")[0] for line in lines[8:10]] == [
         "saved pets-s5.layerkit",
         "saved pets-s6.layerkit",
     ]

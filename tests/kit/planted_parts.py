@@ -7,7 +7,8 @@ p := p - rate m, m := 0.9 m + g; factor = 1 / (1 + t); value = mean w (p - t)^2.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
 
@@ -16,6 +17,7 @@ import numpy as np
 from layerkit import (
     Activation,
     Array,
+    Callback,
     Context,
     DataSource,
     DataSourceError,
@@ -408,6 +410,73 @@ class SpoilsPredictions(MeanSquare):
         found = super().value(predictions, targets, weights)
         predictions *= 0
         return found
+
+
+# ---- callbacks
+
+
+class TwoBest(Callback):
+    """Keeps the weights of the second epoch, and ends the training after the third."""
+
+    type_name = "kit.twobest"
+    seen: list[float]
+
+    def epoch(self, epoch: int, values: Mapping[str, float]) -> None:
+        self.seen = [*self.seen, values["loss"]]
+        if len(self.seen) == 2:
+            self.training.keep()
+
+    def over(self) -> str:
+        return "three are enough" if len(self.seen) >= 3 else ""
+
+    def state(self) -> dict[str, Any]:
+        return {"seen": self.seen} if self.seen else {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.seen = state.get("seen", [])
+        if len(self.seen) >= 2:
+            self.training.keep()
+
+
+@planted("pass.runs")
+class WantsMore(TwoBest):
+    def epoch(self, epoch: int, values: Mapping[str, float]) -> None:
+        super().epoch(epoch, {"loss": values["val_accurracy"]})
+
+
+@planted("state.plain")
+class ArrayAsState(TwoBest):
+    def state(self) -> dict[str, Any]:
+        return {"seen": np.array(self.seen)} if self.seen else {}
+
+
+@planted("stochastic.replay")
+class SavesTimes(TwoBest):
+    def state(self) -> dict[str, Any]:
+        return {**super().state(), "at": time.perf_counter()}
+
+
+@planted("training.unchanged")
+class Nudges(TwoBest):
+    def batch(self, done: int, rows: int) -> None:
+        self.training.model.network.params[0] += 0.01
+
+
+@planted("reuse.runs", "state.resume")
+class NeverBeginsAnew(TwoBest):
+    seen = []  # noqa: RUF012  # each epoch makes a new list
+
+    def state(self) -> dict[str, Any]:
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        pass
+
+
+@planted("state.resume")
+class ForgetsToKeepAgain(TwoBest):
+    def restore(self, state: dict[str, Any]) -> None:
+        self.seen = state.get("seen", [])
 
 
 # ---- data sources

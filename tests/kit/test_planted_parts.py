@@ -20,6 +20,7 @@ SOUND = [
         "Heavy",
         "Falling",
         "MeanSquare",
+        "TwoBest",
         "Nowhere",
         "Lines",
     )

@@ -25,6 +25,8 @@ PLUGINS = ROOT / "plugins" / "layerkit_plugins"
 PUBLIC = [
     "Activation",
     "Array",
+    "Callback",
+    "CallbackError",
     "Context",
     "CorruptFileError",
     "CrossValidation",
@@ -66,6 +68,7 @@ PUBLIC = [
     "Spec",
     "SpecError",
     "TensorMismatchError",
+    "Training",
     "TrainingDivergedError",
     "TruncatedFileError",
     "UnknownTypeError",
@@ -245,11 +248,12 @@ COMPILER = KERNELS / "llvm" / "machine.py"
 MORE = {
     COMPILER: {"llvmlite"},
     KERNELS / "llvm" / "products.py": {"scipy"},  # SciPy has a BLAS too
+    PLUGINS / "callbacks" / "tensorboard.py": {"tensorboardX"},
     PLUGINS / "readers" / "parquet.py": {"polars", "pyarrow"},
 }
 HEAVY = {
     *("matplotlib", "pooch", "rich", "threadpoolctl", "torch", "onnx", "llvmlite"),
-    *("narwhals", "pandas", "polars", "pyarrow"),
+    *("narwhals", "pandas", "polars", "pyarrow", "sklearn", "tensorboardX"),
 }
 
 

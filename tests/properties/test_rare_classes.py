@@ -13,7 +13,7 @@ import layerkit
 from layerkit.core.rows import Rows
 from layerkit.data import split_rows
 from layerkit.errors import DataError
-from layerkit.training.listener import Listener
+from layerkit.training import Listener
 
 
 @given(

@@ -30,6 +30,12 @@ _FILES = {
     "src/<<package>>/<<module>>.py": "<<kind>>.py",
     "tests/test_<<module>>.py": "test.py",
 }
+_FIRST_STEP = (
+    "Write your equations in the docstring of `<<module>>.py`, with shapes and a source, then "
+    "the code\n   in the same order.",
+    "Say in the docstring of `<<module>>.py` what it does, then override the hooks of\n"
+    "   `layerkit.Callback` that it needs.",
+)
 _SEGMENT = re.compile(r"[a-z]([a-z0-9_-]*[a-z0-9])?")
 _HOLE = re.compile(r"<<(\w+)>>")
 _LONGEST = 64  # characters of a type name, which folders and files are named after
@@ -138,6 +144,8 @@ def _holes(named: Names, kind: Kind, author: str) -> dict[str, str]:
         "class": named.cls,
         "kind": kind,
         "group": KINDS[kind],
+        "content": "what it does" if kind == "callback" else "its equations",
+        "first_step": _FIRST_STEP[kind == "callback"].replace("<<module>>", named.module),
         "requires": f">={major}.{minor},<{breaking}",
         "author": author,
         "author_toml": json.dumps(author, ensure_ascii=False),

@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 
 import layerkit
-from layerkit import DataError, SpecError
+from layerkit import DataError, Listener, SpecError
 from layerkit.specs import read_spec
 from layerkit.training.learned_categories import explicit_spec
-from layerkit.training.listener import Listener
 from layerkit.training.training_data import splits_of
 
 LEARN = {"name": "job", "categories": "learn"}

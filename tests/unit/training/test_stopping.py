@@ -11,8 +11,7 @@ import layerkit
 from layerkit import Rows, Run, SpecError
 from layerkit.core.network import Network
 from layerkit.core.planning import plan_layers
-from layerkit.discovery.registry import LAYERS, OPTIMIZERS
-from layerkit.training.early_stopping import Stopper
+from layerkit.discovery.registry import CALLBACKS, LAYERS, OPTIMIZERS
 from layerkit.training.resume_state import Snapshot
 
 rng = np.random.default_rng(2)
@@ -82,23 +81,36 @@ def test_validation_rows_are_needed() -> None:
     )
 
 
-def snapshot(value: float) -> Snapshot:
-    return Snapshot(np.full(1, value), [], {}, 0)
+class Weights:
+    """A training whose only weight is the number of the epoch, counted from 0."""
+
+    def __init__(self, *, higher_is_better: bool = False) -> None:
+        self.done = 0
+        self.kept: int | None = None
+        self.rises = lambda name: higher_is_better
+
+    def keep(self) -> None:
+        self.kept = self.done - 1
 
 
-def stops(values: list[float], **more: Any) -> tuple[int | None, int, float]:
+def stops(
+    values: list[float], *, higher_is_better: bool = False, **more: Any
+) -> tuple[int | None, int, int | None]:
     """(epoch it stops after, best epoch, the weight that was kept), epochs counted from 0."""
-    options = {"metric": "loss", "patience": 2, "min_delta": 0.0, "higher_is_better": False}
-    watch = Stopper(**{**options, **more})
-    assert not watch.over(0)
+    watch: Any = CALLBACKS.create({"type": "early_stopping", "patience": 2, **more})
+    training = watch.training = Weights(higher_is_better=higher_is_better)
+    watch.restore({})
+    assert not watch.over()
     end = None
     for epoch, value in enumerate(values):
-        watch.record(epoch, value, snapshot(epoch))
-        if watch.over(epoch + 1):
+        training.done += 1
+        watch.epoch(training.done, {"val_loss": value})
+        if watch.over():
             end = epoch
             break
-    assert watch.kept is not None
-    return end, watch.best_epoch, float(watch.kept.params[0])
+    assert training.kept is not None
+    assert watch.state()["epoch"] == training.kept
+    return end, watch.best_epoch - 1, training.kept
 
 
 NAN = float("nan")
