@@ -90,7 +90,7 @@ def prepare(
     rows, test = test_split(splits, model.spec)
     validation = validation_rows
     if validation is None:
-        rows, validation = _validation_split(model, rows, loss, seed)
+        rows, validation = validation_split(model, rows, loss, seed)
     if len(rows) == 0:
         raise DataError("no rows to train on", source=splits["train"].source)
     if not model.fitted:
@@ -119,7 +119,7 @@ def prepare(
     )
 
 
-def _validation_split(model: Model, rows: Rows, loss: Loss, seed: int) -> tuple[Rows, Rows | None]:
+def validation_split(model: Model, rows: Rows, loss: Loss, seed: int) -> tuple[Rows, Rows | None]:
     """(training rows, validation rows or None), by the recipe's fraction."""
     fraction = (model.spec.train or {}).get("validation")
     if not fraction:

@@ -1,0 +1,65 @@
+"""The learning rate: too large or too small, shown by trying others on copies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from layerkit.doctor.trial import Trial
+from layerkit.health.cures import slower
+from layerkit.health.finding import Changes, Finding
+from layerkit.health.subject import Subject
+
+# In 200 steps the ready specs bring their error down to 3 to 37 % of what it was at the start.
+_HARDLY = 0.8
+# Their largest step is 0.6 % of a layer's weights, the usual advice is about 0.1 %; from about 2 %
+# on a rate of a tenth is better on digits and letters.
+_LARGE_STEP = 0.02
+# Another rate must be this much better to be advised: neighbours are often about as good.
+_CLEARLY = 0.8
+
+Try = Callable[[Changes], Trial | None]
+"""Trains a copy with changes; None if there is no time left."""
+
+
+def learning_rate(subject: Subject, trial: Trial, attempt: Try) -> list[Finding]:
+    """A finding if another rate, 10 to 1,000 times larger or smaller, is clearly better."""
+    step = max(trial.updates.values(), default=0.0)
+    before, after = trial.error
+    hardly = not after < _HARDLY * before
+    if not hardly and step < _LARGE_STEP:
+        return []
+    large = step >= _LARGE_STEP or bool(trial.diverged) or after > before
+    tried: list[tuple[float, Changes]] = []
+    for factor in (0.1, 0.01, 0.001) if large else (10.0, 100.0, 1000.0, 10000.0):
+        changes = slower(subject, factor)
+        other = attempt(changes) if changes else None
+        if other is not None:
+            tried.append((other.error[1], changes))
+    lowest = min((error for error, _ in tried), default=after)
+    if not lowest < _CLEARLY * after:
+        return []
+    best_error, best = next(one for one in tried if one[0] <= 1.1 * lowest)  # the nearest such
+    (rate,) = best.values()
+    given = subject.spec.train or {}
+    now = given["optimizer"]["learning_rate"]
+    too = "large" if rate < now else "small"
+    fell = "the loss is no longer finite" if trial.diverged else _fell(trial)
+    return [
+        Finding(
+            f"learning rate too {too}",
+            "warning",
+            f"in {trial.steps} steps {fell}; a step changes up to {100 * step:.2g} % of the size "
+            f"of a layer's weights",
+            "healthy nets change 0.05 to 1 % of a layer's weights in a step, and lower their loss "
+            f"to under {_HARDLY:.0%} of its start in 200; other rates were tried on copies",
+            "train.optimizer.learning_rate",
+            best,
+            tried=trial.compared(best_error),
+        )
+    ]
+
+
+def _fell(trial: Trial) -> str:
+    before, after = trial.loss
+    way = "fell" if after < before else "rose"
+    return f"the loss {way} from {before:.3g} to {after:.3g}"
