@@ -17,7 +17,7 @@ from layerkit.doctor.rates import learning_rate
 from layerkit.doctor.trial import STEPS, Trial, try_training
 from layerkit.health.checks import examine_data, examine_layers
 from layerkit.health.cures import changed
-from layerkit.health.finding import Changes, Finding, worst_first
+from layerkit.health.finding import Changes, Finding, Severity, worst_first
 from layerkit.health.subject import Subject
 from layerkit.health.table import Table
 from layerkit.model import Model, build
@@ -28,6 +28,8 @@ from layerkit.training.recipe import Recipe
 from layerkit.training.training_data import DataLike, splits_of
 
 _CURES = 4  # tried for each finding
+_MEASURED = 20  # steps of a trained model, only to see their size
+_HOPELESS = ("weights not finite", "constant labels")  # after which no training says more
 _TRIED = ("unscaled inputs", "unscaled targets")  # checks of rows that a short training shows
 
 
@@ -87,7 +89,8 @@ def diagnose(
     """Look for what keeps a network from learning, in its layers, its rows and its recipe.
 
     A spec is also trained for up to 200 steps, on a copy, and so is what the findings say to set:
-    of several values that may help, the first that does is given. A model is looked at as it is.
+    of several values that may help, the first that does is given. A trained model is looked at as
+    it is; a copy is trained for 20 steps to see their size.
     Nothing that is given is changed.
 
     Parameters
@@ -147,13 +150,13 @@ class _Case:
 
     def diagnosis(self) -> Diagnosis:
         """All findings, and what was done."""
-        trained = len(next(iter(self.model.history.values()), ()))
         until = self.began + self.seconds / 3
-        first = self._subject(self.model, steps=trained, until=until)
+        first = self._subject(self.model, steps=self.trained, until=until)
         layers, rows = examine_layers(first), examine_data(self._table(), first)
         layers = self._not_of_scale(layers, rows)
-        trial = self._try({}) if self._may_train([*layers, *rows]) else None
-        if trial is not None:
+        hopeless = any(one.check in _HOPELESS for one in (*layers, *rows))
+        trial = None if hopeless else self._try({})
+        if trial is not None and not self.trained:
             unscaled = any(one.check in _TRIED for one in rows)
             layers = self._after(first, layers, trial, unscaled=unscaled)
             rows = [self._cured(one, trial) if one.check in _TRIED else one for one in rows]
@@ -184,9 +187,10 @@ class _Case:
         later = self._subject(trial.model, steps=trial.steps, until=self.began + self.seconds)
         return [self._cured(one, trial) for one in examine_layers(later)]
 
-    def _may_train(self, found: list[Finding]) -> bool:
-        """Whether a short training says more: not of a model that is trained, or that cannot be."""
-        return not self.model.history and not any(one.severity == "error" for one in found)
+    @property
+    def trained(self) -> int:
+        """Epochs that the model was trained before."""
+        return len(next(iter(self.model.history.values()), ()))
 
     def _subject(self, model: Model, **more: Any) -> Subject:
         return Subject(model.spec, model.network, self.prepared.train.x, self.resolved, **more)
@@ -211,7 +215,8 @@ class _Case:
         if left <= 0:
             return None
         if not changes:  # the others need as much time
-            return try_training(self.model, self.prepared, steps=STEPS, seconds=left / 3)
+            steps = _MEASURED if self.trained else STEPS
+            return try_training(self.model, self.prepared, steps=steps, seconds=left / 3)
         other = self._changed(changes)
         return None if other is None else try_training(*other, steps=STEPS, seconds=left)
 
@@ -240,7 +245,7 @@ class _Case:
     def _cured(self, finding: Finding, trial: Trial) -> Finding:
         """The finding with the first of its changes that helps in a short training.
 
-        If none of those that were tried does, it is only worth knowing.
+        If none of those that were tried does, it is less severe.
         """
         if not finding.changes or finding.severity == "notice":
             return finding
@@ -261,7 +266,8 @@ class _Case:
         if not tried:
             return finding
         ran = f"{counted(tried, 'value')} tried: none is better within {trial.steps} steps"
-        return replace(finding, severity="notice", tried=ran)
+        milder: Severity = "warning" if finding.severity == "error" else "notice"
+        return replace(finding, severity=milder, tried=ran)
 
     def _finds(self, check: str, trial: Trial) -> bool:
         """Whether the check still finds something after a trial."""

@@ -8,12 +8,16 @@ from layerkit.doctor.trial import Trial
 from layerkit.health.cures import slower
 from layerkit.health.finding import Changes, Finding
 from layerkit.health.subject import Subject
+from layerkit.health.wording import percent
 
 # In 200 steps the ready specs bring their error down to 3 to 37 % of what it was at the start.
 _HARDLY = 0.8
 # Their largest step is 0.6 % of a layer's weights, the usual advice is about 0.1 %; from about 2 %
 # on a rate of a tenth is better on digits and letters.
 _LARGE_STEP = 0.02
+# The smallest step of a whole ready spec is 0.1 %: a tenth of the usual advice is small.
+_SMALL_STEP = 0.0005
+_FEWEST = 20  # steps, before which a loss need not have fallen
 # Another rate must be this much better to be advised: neighbours are often about as good.
 _CLEARLY = 0.8
 
@@ -22,19 +26,20 @@ Try = Callable[[Changes], Trial | None]
 
 
 def learning_rate(subject: Subject, trial: Trial, attempt: Try) -> list[Finding]:
-    """A finding if another rate, 10 to 1,000 times larger or smaller, is clearly better."""
+    """A finding if another rate, 10 to 100,000 times larger or smaller, is clearly better."""
     step = max(trial.updates.values(), default=0.0)
     before, after = trial.error
-    hardly = not after < _HARDLY * before
-    if not hardly and step < _LARGE_STEP:
-        return []
     large = step >= _LARGE_STEP or bool(trial.diverged) or after > before
+    small = not large and after > _HARDLY * before and step < _SMALL_STEP and trial.steps >= _FEWEST
+    if not large and not small:
+        return []
     tried: list[tuple[float, Changes]] = []
-    for factor in (0.1, 0.01, 0.001) if large else (10.0, 100.0, 1000.0, 10000.0):
-        changes = slower(subject, factor)
+    for power in range(1, 6):
+        changes = slower(subject, 10.0**-power if large else 10.0**power)
         other = attempt(changes) if changes else None
-        if other is not None:
-            tried.append((other.error[1], changes))
+        if other is None or (small and max(other.updates.values(), default=0.0) >= _LARGE_STEP):
+            break
+        tried.append((other.error[1], changes))
     lowest = min((error for error, _ in tried), default=after)
     if not lowest < _CLEARLY * after:
         return []
@@ -51,7 +56,7 @@ def learning_rate(subject: Subject, trial: Trial, attempt: Try) -> list[Finding]
             f"in {trial.steps} steps {fell}; a step changes up to {100 * step:.2g} % of the size "
             f"of a layer's weights",
             "healthy nets change 0.05 to 1 % of a layer's weights in a step, and lower their loss "
-            f"to under {_HARDLY:.0%} of its start in 200; other rates were tried on copies",
+            f"to under {percent(_HARDLY)} of its start in 200; other rates were tried on copies",
             "train.optimizer.learning_rate",
             best,
             tried=trial.compared(best_error),

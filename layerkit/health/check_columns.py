@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -33,7 +34,7 @@ def constant_columns(table: Table) -> Iterator[Finding]:
         "constant columns",
         "notice",
         f"{counted(len(found), 'column')} with one value in "
-        f"{'all rows' if whole else f'{_CONSTANT:.1%} of the rows or more'}: {some(found)}",
+        f"{'all rows' if whole else f'{100 * _CONSTANT:.1f} % of the rows or more'}: {some(found)}",
         "such a column says nothing, and its rare other values are scaled up to huge numbers",
         "input.columns",
         table.without(set(found)),
@@ -89,7 +90,7 @@ def leaks(table: Table) -> Iterator[Finding]:
         f"{some(found)} alone {'gives' if len(found) == 1 else 'give'} the answer: {percent(best)} "
         f"of what a guess gets wrong is right on held-out rows (any other column: {percent(rest)})",
         "a column that knows the answer is often written after it, or is the answer under another "
-        f"name; new rows will not have it. The limit is {_LEAK:.0%}",
+        f"name; new rows will not have it. The limit is {percent(_LEAK)}",
         "input.columns",
         table.without(set(found)),
         advice="keep it only if it is known before the answer is",
@@ -113,7 +114,7 @@ def repeated_rows(table: Table) -> Iterator[Finding]:
                 f"{percent(seen)} of the {len(theirs):,} test rows equal training rows, label "
                 "included",
                 "what is measured on rows that were learned says little about new ones; the limit "
-                f"for a warning is {_SEEN:.0%}",
+                f"for a warning is {percent(_SEEN)}",
                 "train.test",
                 advice="remove repeated rows before they are split, or split by a column that "
                 "keeps them together",
@@ -132,11 +133,12 @@ def repeated_rows(table: Table) -> Iterator[Finding]:
 
 def _digests(x: Array, y: Array) -> Array:
     """(n,) one number for each row and its label; equal for equal rows."""
-    rows = np.ascontiguousarray(x.reshape(len(x), -1), np.float64)
-    weights = np.random.default_rng(7).standard_normal((rows.shape[1], 2))
-    labels = np.asarray(y, np.float64).reshape(len(x), -1).sum(axis=1)
-    with np.errstate(all="ignore"):
-        return np.ascontiguousarray(np.column_stack([rows @ weights, labels])).view("V24")[:, 0]
+    rows, labels = x.reshape(len(x), -1), np.asarray(y).reshape(len(x), -1)
+    digests = [
+        hashlib.blake2b(row.tobytes() + label.tobytes(), digest_size=8).digest()
+        for row, label in zip(rows, labels, strict=True)
+    ]
+    return np.frombuffer(b"".join(digests), np.uint64)
 
 
 class _Judge:

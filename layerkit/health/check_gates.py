@@ -28,7 +28,8 @@ _MOST_OPEN = 5.0
 _CARRY = "health: carry"
 _STUCK = (
     "the slope of the gate is under a thousandth of its largest, so it chooses the same for every "
-    f"row and cannot learn otherwise; healthy nets have under 35 %, the limit is {_MOST_STUCK:.0%}"
+    "row and cannot learn otherwise; healthy nets have under 35 %, the limit is "
+    f"{percent(_MOST_STUCK)}"
 )
 _TOO_DEEP = (
     "a signal passes L carrying layers unchanged with a share of about (1 - T)^L: it should meet "

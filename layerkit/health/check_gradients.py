@@ -61,14 +61,14 @@ def ratio(sizes: np.ndarray) -> float:
 
 def _cures(subject: Subject) -> Iterator[Changes]:
     """Starts and activations, the best first, with which the gradient keeps its size."""
-    inner = range(len(subject.network.planned) - 1)
+    layers = range(len(subject.network.planned))
     found: list[tuple[float, int, Changes]] = []
     for order, (group, names) in enumerate(
         (("initializers", INITIALIZERS.names()), ("activations", ACTIVATIONS.names()))
     ):
         settings = {
             (i, setting): subject.network.planned[i].layer.config[setting]
-            for i in inner
+            for i in layers[: len(layers) - order]  # the last activation is chosen for the loss
             for setting in naming(subject.network.planned[i], group)
         }
         for name in names:

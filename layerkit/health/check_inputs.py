@@ -80,8 +80,8 @@ def _unscaled(x: Array, *, named: bool) -> tuple[list[int], list[int], Array]:
     flat = flat.astype(np.float64)
     size = np.sqrt(np.mean(flat * flat, axis=0))
     large = [int(j) for j in np.flatnonzero(size > _LARGE)]
-    varies = np.ptp(flat, axis=0) > 0
-    small = [int(j) for j in np.flatnonzero((size < _SMALL) & varies)]
+    usual = (flat == 0) | (flat == 1)  # of a flag or a category: rare ones are small, and fine
+    small = [int(j) for j in np.flatnonzero((size < _SMALL) & ~usual.all(axis=0))]
     if not named and size.max(initial=0) >= _SMALL:
         small = []
     return large, small, size

@@ -22,11 +22,12 @@ _MOST_FLAT = 0.9
 
 _DEAD = (
     "the slope of such a unit is 0, so no gradient reaches its weights and it stays as it is "
-    f"(dying relu: Lu et al. 2019); healthy nets have under 30 %, the limit is {_MOST_DEAD:.0%}"
+    "(dying relu: Lu et al. 2019); healthy nets have under 30 %, the limit is "
+    f"{percent(_MOST_DEAD)}"
 )
 _SATURATED = (
     "where the slope is under a hundredth of its largest, next to no gradient passes (Glorot and "
-    f"Bengio 2010); healthy nets have under 10 %, the limit is {_MOST_FLAT:.0%}"
+    f"Bengio 2010); healthy nets have under 10 %, the limit is {percent(_MOST_FLAT)}"
 )
 
 

@@ -49,7 +49,7 @@ DATA_CHECKS: tuple[Callable[[Table], Iterator[Finding]], ...] = (
 def examine_data(table: Table, subject: Subject) -> list[Finding]:
     """What the checks of rows find; ``subject`` is the network that they are for."""
     found = [finding for check in DATA_CHECKS for finding in check(table)]
-    found += unscaled_inputs(table.spec, table.x, table.contract.input.columns)
+    found += unscaled_inputs(table.spec, table.x[table.chosen], table.contract.input.columns)
     return [*found, *classes_without_rows(table, subject)]
 
 

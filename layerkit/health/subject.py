@@ -74,7 +74,8 @@ class Subject:
             for inside, planned in zip(self.insides, self.network.planned, strict=True):
                 z: tuple[tuple[Scalar, Array], ...] = ()
                 if inside is None:
-                    y = planned.layer.feed(x, Context(self.network.dtype, keeps=False))
+                    alone = self.network.part([planned])
+                    y = alone.feed(x, [Context(self.network.dtype, keeps=False)])
                 else:
                     nodes = {str(i): one.z for i, one in enumerate(inside.scalars)}
                     values = inside.values(x, {**nodes, "y": inside.recording.graph.y})
@@ -100,7 +101,7 @@ class Subject:
         with np.errstate(all="ignore"):
             for planned, ctx in zip(twin.planned[::-1], contexts[::-1], strict=True):
                 sizes.append(root_mean_square(dy))
-                dy = planned.layer.backprop(dy, ctx)
+                dy = twin.part([planned]).backprop(dy, [ctx])
         return np.array(sizes[::-1])
 
     def place(self, index: int) -> str:
