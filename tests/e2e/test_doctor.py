@@ -49,6 +49,17 @@ def test_the_command_that_it_prints_works(desk: Cli) -> None:
     assert again.out.endswith("nothing found\n")
 
 
+def test_settings_that_the_finding_replaces_are_left_out(desk: Cli) -> None:
+    given = ["--set", "layers.1.gate_bias=-20", "--set", "input.scale=standardize"]
+    told = desk("doctor", "net.json", "--data", "pets.csv", *given, "--seconds", "0")
+    lines = [line.strip().rstrip("\\").strip() for line in told.out.split("\n")]
+    at = lines.index("layerkit train net.json --data pets.csv")
+    assert lines[at + 1 : at + 3] == [
+        "--set input.scale=standardize",
+        "--set layers.1.gate_bias=-2.0",
+    ]
+
+
 def test_strict_exits_with_1_and_notices_do_not_count(desk: Cli) -> None:
     assert desk("doctor", "net.json", "--data", "pets.csv", "--strict").code == 1
     Path("pets.csv").write_text(pets() + pets().split("\n", 1)[1])

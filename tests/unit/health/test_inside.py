@@ -112,6 +112,9 @@ def test_the_bias_at_which_a_signal_meets_one_open_gate() -> None:
         assert depth * share == pytest.approx(1, rel=0.06)
 
 
+TWINS = LAYERS["projection"](units=6, initializer="ones", carry_initializer="ones")
+
+
 def planned(layer: Layer, width: int = 6) -> PlannedLayer:
     (one,) = plan_layers([("it", layer)], (width,))
     return one
@@ -124,9 +127,10 @@ def planned(layer: Layer, width: int = 6) -> PlannedLayer:
         (LAYERS["highway"](), "WH", "initializer"),
         (LAYERS["highway"](), "bH", None),
         (LAYERS["projection"](units=6), "WA", "carry_initializer"),
+        (TWINS, "WA", "carry_initializer"),  # another setting has the same value
         (Valve(), "v", "openness"),
     ],
-    ids=["bT", "WH", "bH", "WA", "v"],
+    ids=["bT", "WH", "bH", "WA", "twins", "v"],
 )
 def test_which_setting_starts_a_parameter(layer: Layer, param: str, setting: Any) -> None:
     assert starting(planned(layer), param) == setting
