@@ -127,7 +127,7 @@ def planned(layer: Layer, width: int = 6) -> PlannedLayer:
         (LAYERS["highway"](), "WH", "initializer"),
         (LAYERS["highway"](), "bH", None),
         (LAYERS["projection"](units=6), "WA", "carry_initializer"),
-        (TWINS, "WA", "carry_initializer"),  # another setting has the same value
+        (TWINS, "WH", "initializer"),  # another setting has the same value
         (Valve(), "v", "openness"),
     ],
     ids=["bT", "WH", "bH", "WA", "twins", "v"],
