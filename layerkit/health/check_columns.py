@@ -18,6 +18,7 @@ _LEAK = 0.98  # of what is left to explain is explained by one column alone, on 
 _FEWEST = 40  # rows from which one column alone can be judged
 _BINS = 64
 _REPEATED = 0.01  # of the rows: a notice
+_COARSE = 0.02  # of rows with equal inputs have other labels: people of the same few attributes
 _SEEN = 0.2  # of the test rows equal training rows; letter, small whole numbers, has 9 %
 
 
@@ -107,14 +108,16 @@ def repeated_rows(table: Table) -> Iterator[Finding]:
     if table.test_x is not None and table.test_y is not None and len(table.test_x):
         theirs = _digests(table.test_x, table.test_y)
         seen = float(np.isin(theirs, distinct).mean())
+        copies = seen >= _SEEN and _disagreeing(table) < _COARSE
         if seen >= _REPEATED:
             yield Finding(
                 "test rows seen in training",
-                "warning" if seen >= _SEEN else "notice",
+                "warning" if copies else "notice",
                 f"{percent(seen)} of the {len(theirs):,} test rows equal training rows, label "
                 "included",
                 "what is measured on rows that were learned says little about new ones; the limit "
-                f"for a warning is {percent(_SEEN)}",
+                f"for a warning is {percent(_SEEN)}, and only where rows of equal inputs have "
+                "equal labels: else their columns are coarse, and they are no copies",
                 "train.test",
                 advice="remove repeated rows before they are split, or split by a column that "
                 "keeps them together",
@@ -129,6 +132,17 @@ def repeated_rows(table: Table) -> Iterator[Finding]:
             "train.data",
             advice="remove them, or keep one with its count in train.sample_weight",
         )
+
+
+def _disagreeing(table: Table) -> float:
+    """The share of training rows with a twin of equal inputs whose twins have other labels."""
+    alone = _digests(table.x, np.zeros(len(table.x)))
+    both = _digests(table.x, table.y)
+    _, which, twins = np.unique(alone, return_inverse=True, return_counts=True)
+    _, first = np.unique(both, return_index=True)
+    labels = np.bincount(which[first], minlength=len(twins))  # different ones of equal inputs
+    twin = twins[which] > 1
+    return float((labels[which][twin] > 1).mean()) if twin.any() else 0.0
 
 
 def _digests(x: Array, y: Array) -> Array:

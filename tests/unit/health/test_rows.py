@@ -160,6 +160,14 @@ def test_test_rows_that_were_trained_on(copies: int, severities: list[str]) -> N
     assert [one.severity for one in findings] == severities
 
 
+def test_coarse_columns_are_not_taken_for_copies() -> None:
+    few = {"a": rng.integers(0, 3, N).astype(float), "b": rng.integers(0, 2, N).astype(float)}
+    table = made(few)
+    x, y = table.x[::2], rng.integers(0, 3, N // 2)
+    found = {one.check: one.severity for one in repeated_rows(replace(table, test_x=x, test_y=y))}
+    assert found["test rows seen in training"] == "notice"
+
+
 def test_equal_rows_of_other_labels_are_not_the_same() -> None:
     table = made(PLAIN)
     again = replace(table, test_x=table.x, test_y=(ANSWER + 1) % 3)

@@ -66,6 +66,38 @@ def test_small_nets_on_a_table_are_sound(activation: str, seed: int) -> None:
     assert look(table_spec(["a", "b", "c"]), data, settings=settings).findings == []
 
 
+NETS = {
+    "relu": [{**DENSE, "activation": "relu", "initializer": "he_normal", "repeat": 2}],
+    "tanh": [{**DENSE, "repeat": 4}],
+    "highway": [DENSE, {"type": "highway", "gate_bias": -1.0, "repeat": 6}],
+    "gelu": [{**DENSE, "units": 128, "activation": "gelu", "repeat": 3}],
+}
+RULES = [("adam", 0.001), ("adam", 0.01), ("momentum", 0.02)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("net", NETS)
+@pytest.mark.parametrize("name", ["iris", "wine", "breast_cancer", "diabetes", "digits"])
+def test_nets_on_tables_of_others_are_sound(name: str, net: str) -> None:
+    datasets = pytest.importorskip("sklearn.datasets")
+    x, y = getattr(datasets, f"load_{name}")(return_X_y=True)
+    real = name == "diabetes"
+    width = 1 if real else len(np.unique(y))
+    for rule, rate in RULES:
+        spec = {
+            "layerkit": 1,
+            "input": {"shape": [x.shape[1]], "scale": "standardize"},
+            "layers": [*NETS[net], {"type": "dense", "units": width}],
+            "output": {"targets": ["y"], "scale": "standardize"} if real else {},
+            "train": {
+                "test": 0.2,
+                "epochs": 20,
+                "optimizer": {"type": rule, "learning_rate": rate},
+            },
+        }
+        assert alarms(look(spec, (x, y))) == []
+
+
 def test_rows_that_cannot_be_learned_are_no_fault_of_the_recipe() -> None:
     rng = np.random.default_rng(0)
     data = {**table(500), "y": rng.choice(["no", "yes"], 500)}
