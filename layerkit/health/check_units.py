@@ -17,6 +17,7 @@ from layerkit.health.wording import layers_text, percent
 
 # The ready specs reach 27 % at most, in any layer, from their start to their end, over all seeds.
 _MOST_DEAD = 0.5
+_FEWEST = 32  # rows, of which a living unit is hardly ever off on all
 # The ready specs reach 6 %; the carry of ones in article-digits 100 %.
 _MOST_FLAT = 0.9
 
@@ -33,6 +34,8 @@ _SATURATED = (
 
 def dead_units(subject: Subject) -> Iterator[Finding]:
     """Units of relu and the like that are flat on all rows of the sample."""
+    if len(subject.x) < _FEWEST:
+        return
     shares = {i: _dead(sight) for i, sight in enumerate(subject.sights)}
     sick = {i: share for i, share in shares.items() if share > _MOST_DEAD}
     for group in subject.groups(sick):

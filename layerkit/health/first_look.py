@@ -12,7 +12,7 @@ from layerkit.core.network import Network
 from layerkit.health.check_inputs import unscaled_inputs
 from layerkit.health.checks import examine_layers
 from layerkit.health.finding import Finding
-from layerkit.health.subject import Subject
+from layerkit.health.subject import Subject, spread
 from layerkit.specs import Spec
 
 _LOOKED = 6000  # rows times layers: 50 ms on one core
@@ -39,7 +39,9 @@ def _found(spec: Spec, network: Network, x: Array) -> list[Finding]:
     found = list(unscaled_inputs(spec, x, names))
     rows = max(32, _LOOKED // max(1, len(network.planned)))
     with np.errstate(all="ignore"):
-        layers = examine_layers(Subject(spec, network, x[:rows], steps=1)) if not found else []
+        layers = (
+            examine_layers(Subject(spec, network, spread(x, rows), steps=1)) if not found else []
+        )
     told = any(type(p.layer).advice is not Layer.advice for p in network.planned)
     layers = [one for one in layers if not (told and one.check == "saturated units")]
     return [one for one in (*found, *layers) if one.severity != "notice"]

@@ -40,7 +40,7 @@ class Subject:
     network
         With any weights.
     x
-        (n, *in) scaled rows; the first 256 are looked at.
+        (n, *in) scaled rows; 256 of them are looked at.
     resolved
         Whether fields are named as in the document of a model, where layers are written out, or as
         in the spec that the user wrote.
@@ -54,7 +54,7 @@ class Subject:
     until: float = 0.0
 
     def __post_init__(self) -> None:
-        self.x = self.x[:SAMPLE]
+        self.x = spread(self.x, SAMPLE)
 
     @property
     def may_search(self) -> bool:
@@ -119,6 +119,13 @@ class Subject:
         for index, value in chosen.items():
             found.setdefault(f"layers.{self.spec.layers[index].origin}", {})[index] = value
         return list(found.values())
+
+
+def spread(x: Array, most: int) -> Array:
+    """At most ``most`` rows, from all parts of x: rows are often sorted by their class."""
+    if len(x) <= most:
+        return x
+    return x[np.linspace(0, len(x) - 1, most).astype(np.int64)]
 
 
 def root_mean_square(x: Array) -> float:

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 
 import layerkit
+from layerkit.health.checks import examine_layers
+from layerkit.health.subject import Subject
 from layerkit.specs import read_spec
 from tests.unit.health.planted import DENSE, OUTPUT, digits_spec, look, table, table_spec
 
@@ -96,6 +98,21 @@ def test_nets_on_tables_of_others_are_sound(name: str, net: str) -> None:
             },
         }
         assert alarms(look(spec, (x, y))) == []
+
+
+def test_a_single_row_is_no_proof_of_death() -> None:
+    data = {name: cells[:1] for name, cells in table(10).items()}
+    spec = table_spec(["a", "b", "c"], {"column": "y", "classes": ["no", "yes"]}, test=0)
+    checks = [one.check for one in look(spec, data, settings=["layers.0.activation=relu"]).findings]
+    assert "dead units" not in checks
+
+
+def test_sorted_rows_are_looked_at_from_all_parts() -> None:
+    x = np.r_[np.full((900, 4), -1.0), np.full((100, 4), 1.0)].astype(np.float32)
+    relu = [{"type": "dense", "units": 8, "activation": "relu", "initializer": "ones"}]
+    model = layerkit.build({"layerkit": 1, "input": {"shape": [4]}, "layers": relu})
+    assert [f.check for f in examine_layers(Subject(model.spec, model.network, x[:900]))]
+    assert examine_layers(Subject(model.spec, model.network, x)) == []
 
 
 def test_rows_that_cannot_be_learned_are_no_fault_of_the_recipe() -> None:
