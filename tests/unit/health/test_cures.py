@@ -75,6 +75,14 @@ def test_rates_are_not_advised_that_the_next_visit_would_find_too_large() -> Non
     assert look(slow, settings=finding.settings).findings == []
 
 
+def test_absurd_rates_are_lowered_to_one_that_learns() -> None:
+    wild = digits_spec([DENSE, OUTPUT], optimizer={"type": "sgd", "learning_rate": 1e30})
+    (finding,) = look(wild).findings
+    assert finding.check == "learning rate too large"
+    assert "nan" not in finding.text
+    assert 0.001 <= finding.changes[RATE] <= 1.0
+
+
 def test_a_trained_model_shows_the_size_of_its_steps() -> None:
     model = layerkit.train(SPEC).model
     before = model.network.params.copy()
