@@ -65,6 +65,8 @@ from layerkit.discovery.registry import (
 from layerkit.discovery.registry import (
     schedule as schedule,
 )
+from layerkit.doctor import Diagnosis as Diagnosis
+from layerkit.doctor import diagnose as diagnose
 from layerkit.errors import (
     CallbackError as CallbackError,
 )
@@ -151,6 +153,7 @@ from layerkit.file.inspection import inspect as inspect
 from layerkit.file.load import load as load
 from layerkit.file.save import save as save
 from layerkit.file.upgrade import upgrade as upgrade
+from layerkit.health import Finding as Finding
 from layerkit.model import Model as Model
 from layerkit.model import build as build
 from layerkit.specs import Spec as Spec

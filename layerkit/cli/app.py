@@ -24,6 +24,7 @@ from layerkit.cli import (
     failures,
     infer,
     inspect,
+    model_doctor,
     models,
     plugins_check,
     plugins_doctor,
@@ -93,6 +94,7 @@ app.command("build", epilog=build.EXAMPLE)(with_limits(build.build))
 app.command("train", epilog=train.EXAMPLE)(with_limits(with_dialect(train.train)))
 app.command("resume", epilog=resume.EXAMPLE)(with_limits(with_dialect(resume.resume)))
 app.command("eval", epilog=evaluate.EXAMPLE)(with_limits(with_dialect(evaluate.evaluate)))
+app.command("doctor", epilog=model_doctor.EXAMPLE)(with_limits(with_dialect(model_doctor.doctor)))
 app.command("infer", epilog=infer.EXAMPLE)(with_limits(with_dialect(infer.infer)))
 app.command("compare", epilog=compare.EXAMPLE)(with_limits(with_dialect(compare.compare)))
 app.command("inspect", epilog=inspect.EXAMPLE)(with_limits(inspect.inspect))

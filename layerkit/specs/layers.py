@@ -30,7 +30,7 @@ class LayerRecord:
     """One resolved layer: its name, its type and all its settings.
 
     ``part`` is the class of the type. ``origin`` is the index in the list that the user wrote,
-    before repeats were unrolled.
+    before repeats were unrolled; ``place`` is where its settings are there, "layers.1".
     """
 
     name: str
@@ -38,6 +38,7 @@ class LayerRecord:
     config: dict[str, Any]
     part: LayerClass
     origin: int = field(default=0, compare=False)
+    place: str = field(default="", compare=False)
 
     def make(self) -> Layer:
         """Construct the layer, without planning it.
@@ -83,7 +84,7 @@ def read_layers(
         read = _layer(item, path, faults, from_file, lookup)
         if read is None:
             continue
-        part, name, repeat, config = read
+        part, name, repeat, config, at = read
         kind = part.type_name
         if len(records) + repeat > _LAYER_LIMIT:
             faults.add((*path, "repeat"), f"a model has at most {_LAYER_LIMIT:,} layers")
@@ -101,14 +102,14 @@ def read_layers(
                 reason = f"layers[{taken[called]}] has the name {called!r} too"
                 faults.add((*path, "name"), reason)
             taken[called] = i
-            records.append(LayerRecord(called, kind, config, part, i))
+            records.append(LayerRecord(called, kind, config, part, i, ".".join(map(str, at))))
     return records
 
 
 def _layer(
     item: Any, path: Path, faults: Faults, from_file: bool, lookup: Lookup
-) -> tuple[type[Layer], str | None, int, dict[str, Any]] | None:
-    """(class, name, repeat, settings) of one entry, with flat settings or in resolved form."""
+) -> tuple[type[Layer], str | None, int, dict[str, Any], Path] | None:
+    """(class, name, repeat, settings, their path) of one entry, flat or in resolved form."""
     if not isinstance(item, dict):
         faults.add(path, mismatch('an object such as {"type": "dense"}', item))
         return None
@@ -144,7 +145,7 @@ def _layer(
         fields, at = config, (*path, "config")
     beside = ("type", "name", "repeat") if at == path else ()
     resolved = validate(part, fields, at, faults, lenient=from_file, beside=beside)
-    return part, name, repeat, resolved
+    return part, name, repeat, resolved, at
 
 
 def _is_resolved(fields: dict[str, Any], part: type[Layer], from_file: bool) -> bool:

@@ -14,6 +14,7 @@ from layerkit.display import quoted
 from layerkit.errors import SpecError
 from layerkit.file.load import load
 from layerkit.file.save import save
+from layerkit.health.first_look import first_look
 from layerkit.model import Model, build
 from layerkit.specs import Spec, as_spec
 from layerkit.training.callbacks import Callbacks, Listeners
@@ -271,7 +272,8 @@ def _session(
     if isinstance(checkpoint, (str, os.PathLike)):
         checkpoint = partial(save, target=checkpoint)
     told = Callbacks(listener, recipe.callbacks)
-    return Session(model, recipe, prepared, told, checkpoint, every, resumed)
+    look = partial(first_look, model.spec)
+    return Session(model, recipe, prepared, told, checkpoint, every, resumed, first_look=look)
 
 
 def _check(field: str, value: int, least: int) -> None:

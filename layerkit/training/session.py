@@ -19,6 +19,7 @@ from layerkit.errors import CallbackError, PluginLoadError, TrainingDivergedErro
 from layerkit.file.check_savable import check_savable
 from layerkit.file.save import save
 from layerkit.file.selftest import make_selftest
+from layerkit.health.subject import spread
 from layerkit.model import FileLeftovers, Model
 from layerkit.specs import Spec
 from layerkit.threads import single_blas, thread_count
@@ -258,7 +259,7 @@ class Session:
             self.series.setdefault(name, []).append(value)
         self.done += 1
         if self.first_look is not None and self.done == 1 and not self.resumed:
-            rows = self.prepared.train.x[:_LOOKED_AT]
+            rows = spread(self.prepared.train.x, _LOOKED_AT)
             for text in self.first_look(self.model.network, rows, values):
                 self.notice(text)
         self.told.epoch(self.done, values)

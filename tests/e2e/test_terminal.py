@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from tests.e2e.conftest import Cli
 
 COMMANDS = [
-    ("build",), ("train",), ("resume",), ("eval",), ("infer",), ("compare",), ("inspect",),
-    ("verify",), ("models",), ("schema",), ("explain",), ("plugins", "list"), ("demo",),
+    ("build",), ("train",), ("resume",), ("eval",), ("doctor",), ("infer",), ("compare",),
+    ("inspect",), ("verify",), ("models",), ("schema",), ("explain",), ("plugins", "list"),
+    ("demo",),
 ]  # fmt: skip
 HEAVY = ("numpy", "pydantic", "msgpack", "rich", "layerkit_plugins")
 
