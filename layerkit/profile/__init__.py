@@ -1,0 +1,6 @@
+"""What the columns of a table are, and the spec that a table starts from."""
+
+from layerkit.profile.columns import ColumnProfile, TableProfile, profile_rows
+from layerkit.profile.kinds import Kind
+
+__all__ = ["ColumnProfile", "Kind", "TableProfile", "profile_rows"]
