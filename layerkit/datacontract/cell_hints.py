@@ -38,15 +38,6 @@ _RANGE = re.compile(rf"[<>≤≥~=]+ ?{_NUMBER}|{_NUMBER} ?(?:-|–|\.\.|to) ?{_
 _HEX = re.compile(r"0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO][0-7]+")
 
 
-def is_date(cell: str) -> bool:
-    """Whether a text cell is written like a date or a time.
-
-    >>> is_date("2024-01-31"), is_date("31.1.24 12:30"), is_date("3-4")
-    (True, True, False)
-    """
-    return _DATE.fullmatch(cell.strip()) is not None
-
-
 def spells_missing(cell: str) -> bool:
     """Whether a text cell is one of the usual words for a missing value, such as NA or null."""
     return cell.strip().lower() in _MISSING

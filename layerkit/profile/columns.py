@@ -20,7 +20,13 @@ from layerkit.core.rows import Rows
 from layerkit.datacontract import as_rows
 from layerkit.datacontract.cell_hints import looks_like
 from layerkit.datacontract.parse_cells import as_numbers, missing_texts, text_cell
-from layerkit.profile.kinds import Kind, kind_of_numbers, kind_of_text, missing_spellings
+from layerkit.profile.kinds import (
+    Kind,
+    kind_of_numbers,
+    kind_of_text,
+    missing_spellings,
+    stray_texts,
+)
 
 _FREQUENT = 10
 
@@ -35,7 +41,8 @@ class ColumnProfile:
         Its name; its position from 0 in a table without names.
     kind
         "numeric"; "boolean" (0 and 1, true and false, yes and no); "categorical" (text of few
-        values); "datetime"; "identifier" (another value in each row); "text" (of too many values);
+        values); "datetime"; "identifier" (another value in each row); "text" (of too many
+        values, or of numbers with strays among them);
         "constant"; "empty" (no values at all).
     numbers
         Whether all its values are numbers.
@@ -56,6 +63,8 @@ class ColumnProfile:
     spellings
         Cells of a column of numbers that stand for a missing value, such as NA; ``missing`` counts
         them.
+    strays
+        At most three cells that are no numbers, of a column of text that is nearly all numbers.
     looks_like
         For text, what its most frequent cell looks like and what to do about it, if that is known.
     """
@@ -76,6 +85,7 @@ class ColumnProfile:
     values: tuple[str, ...] = ()
     same_as: str | None = None
     spellings: tuple[str, ...] = ()
+    strays: tuple[str, ...] = ()
     looks_like: str | None = None
 
     @property
@@ -201,7 +211,8 @@ def _of_text(
     counts = Counter(texts)
     missing = sum(counts.pop(text) for text in absent.intersection(counts))
     frequent = _most_frequent(counts)
-    kind = kind_of_text(counts, most, dates=dates)
+    strays = () if dates else stray_texts(counts)
+    kind = "text" if strays else kind_of_text(counts, most, dates=dates)
     column = ColumnProfile(
         name,
         kind,
@@ -211,6 +222,7 @@ def _of_text(
         distinct=len(counts),
         frequent=tuple(frequent),
         values=tuple(sorted(counts)) if len(counts) <= most else (),
+        strays=strays,
         looks_like=looks_like(frequent[0][0]) if frequent else None,
     )
     return column, hashlib.blake2b("\0".join(texts).encode("utf-8", "replace")).digest()

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Literal
 
 from layerkit.core.context import Array
-from layerkit.datacontract.cell_hints import is_date, spells_missing
+from layerkit.datacontract.cell_hints import is_date_text, spells_missing
 from layerkit.datacontract.parse_cells import number
 
 Kind = Literal[
@@ -21,6 +21,8 @@ _ID = re.compile(r"(?:.*[ _.-])?(?:id|uid|uuid|guid|index|idx|row|nr|no|key)|unn
 _ID_IN_CAPITALS = re.compile(r".*[a-z](?:ID|Id|UID|UUID)")
 _ROWS = 20  # in fewer rows, different values say little about what a column is
 _NEARLY_ALL = 0.95
+_FEW_STRAYS = 0.2
+_MANY_NUMBERS = 10
 _LOOKED_AT = 1000  # values of a column of text that are tried as dates
 
 
@@ -91,6 +93,17 @@ def missing_spellings(cells: Sequence[object], known: Collection[str]) -> tuple[
     return tuple(sorted(set(found))) if len(found) <= numbers else ()
 
 
+def stray_texts(counts: Mapping[str, int]) -> tuple[str, ...]:
+    """At most three of the cells, with ``counts`` of rows, that are no numbers though most are.
+
+    Empty if they are not few among many different numbers: then the numbers may be categories.
+    """
+    strays = [text for text in counts if number(text) is None]
+    rows = sum(counts[text] for text in strays)
+    few = rows <= _FEW_STRAYS * sum(counts.values())
+    return tuple(strays[:3]) if few and len(counts) - len(strays) > _MANY_NUMBERS else ()
+
+
 def _are_dates(counts: Mapping[str, int]) -> bool:
     tried = list(islice(counts, _LOOKED_AT))
-    return sum(map(is_date, tried)) >= _NEARLY_ALL * len(tried)
+    return sum(map(is_date_text, tried)) >= _NEARLY_ALL * len(tried)

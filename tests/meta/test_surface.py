@@ -82,6 +82,7 @@ PUBLIC = [
     "resume",
     "save",
     "schedule",
+    "spec_init",
     "train",
     "train_seeds",
     "upgrade",

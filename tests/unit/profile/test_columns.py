@@ -136,3 +136,11 @@ def test_huge_numbers_do_not_warn() -> None:
     found = column([1.7e308, 1.7e308, -1.7e308])
     assert found.high == 1.7e308
     assert found.deviation == math.inf
+
+
+def test_strays_among_numbers() -> None:
+    found = column([*(str(i) for i in range(40)), "many"])
+    assert (found.kind, found.strays) == ("text", ("many",))
+    codes = column([*"0123" * 10, "4+"])
+    assert (codes.kind, codes.strays) == ("categorical", ())
+    assert column([*(str(i) for i in range(40)), *["many"] * 40]).strays == ()
