@@ -20,7 +20,8 @@ def of_rows(rows: int, classes: dict[str | int, int] | None = None) -> dict[str,
 @pytest.mark.parametrize(
     ("rows", "test", "validation", "batch"),
     [(19, 0, 0, 32), (20, 0.2, 0, 32), (999, 0.2, 0, 32), (1000, 0.2, 0.1, 32),
-     (2000, 0.2, 0.1, 32), (2001, 0.2, 0.1, 64), (10**7, 0.2, 0.1, 64)],
+     (2000, 0.2, 0.1, 32), (2001, 0.2, 0.1, 64), (50_000, 0.2, 0.1, 64),
+     (200_000, 0.2, 0.1, 128), (10**7, 0.2, 0.1, 256)],
 )  # fmt: skip
 def test_rows_decide(rows: int, test: float, validation: float, batch: int) -> None:
     found = of_rows(rows)
@@ -30,7 +31,7 @@ def test_rows_decide(rows: int, test: float, validation: float, batch: int) -> N
     assert found["batch_size"] == batch
 
 
-@pytest.mark.parametrize(("rows", "left"), [(1000, 720), (50, 40), (10, 10)])
+@pytest.mark.parametrize(("rows", "left"), [(10**6, 720_000), (1000, 720), (50, 40), (10, 10)])
 def test_the_decay_is_the_same_over_a_whole_training(rows: int, left: int) -> None:
     found = of_rows(rows)
     optimizer, epochs = found["optimizer"], found["epochs"]
