@@ -100,7 +100,10 @@ def starting_spec(
     name: str | None = None,
     dialect: Dialect | None = None,
 ) -> StartingSpec:
-    """``spec_init`` with what was decided and why; ``dialect``: how the file is written."""
+    """``spec_init`` with what was decided and why; ``dialect`` is how the file is written.
+
+    Raises DataError and DataSourceError as ``spec_init`` does.
+    """
     path, written = None, None
     given = dialect or Dialect()
     if isinstance(data, (str, os.PathLike)):
