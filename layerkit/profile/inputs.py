@@ -130,4 +130,4 @@ def _percent(share: float) -> str:
 def _shown(value: str | float) -> str:
     if isinstance(value, str):
         return value
-    return f"{int(value)}" if value.is_integer() and abs(value) < 1e15 else f"{value:.4g}"
+    return f"{int(value)}" if value.is_integer() and abs(value) < 1e15 else f"{value:.6g}"

@@ -58,7 +58,7 @@ def test_the_whole_spec_of_a_plain_table() -> None:
 def test_every_column_is_told() -> None:
     assert told(start()) == {
         "age": "number: 20 to 50",
-        "wage": "number: 1000 to 1040",
+        "wage": "number: 1000.5 to 1039.5",
         "work": "categories: 3 values (35 % private)",
         "kind": "target: 2 values of text",
     }
