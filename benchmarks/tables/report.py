@@ -89,7 +89,7 @@ def line(scores: Scores) -> str:
 
 def _cell(scores: Scores, peer: str) -> str:
     means = 100 * scores.table(peer).mean(axis=1)
-    return f"{means.mean():.1f} ± {means.std(ddof=1) if len(means) > 1 else 0:.1f}"
+    return f"{means.mean():.1f}" + (f" ± {means.std(ddof=1):.1f}" if len(means) > 1 else "")
 
 
 def write(text: str) -> None:

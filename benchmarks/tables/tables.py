@@ -20,7 +20,7 @@ __all__ = ["TABLES", "Table"]
 
 SHARED = Path(os.environ.get("LAYERKIT_SHARED", Path(__file__).resolve().parents[3] / "shared"))
 TEST_SHARE = 0.2
-MOST = 6_000  # training rows; the peers need many minutes for more
+MOST = 4_000  # training rows; the peers need many minutes for more
 
 Columns = dict[str, list[Any]]
 
