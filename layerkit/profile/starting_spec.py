@@ -79,6 +79,8 @@ def spec_init(
         single value), or no column can be an input.
     DataSourceError
         If the file cannot be read.
+    SpecError
+        If ``name`` cannot be the name of a model.
 
     Examples
     --------
