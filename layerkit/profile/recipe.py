@@ -1,6 +1,6 @@
 """The network and the training recipe that a table starts with, by its number of rows.
 
-How they were chosen and what they reach: docs/explanation/results.md, "Tables".
+How they were chosen: decision 0037; what they reach: docs/explanation/results.md.
 """
 
 from __future__ import annotations
