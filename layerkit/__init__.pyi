@@ -156,6 +156,7 @@ from layerkit.file.upgrade import upgrade as upgrade
 from layerkit.health import Finding as Finding
 from layerkit.model import Model as Model
 from layerkit.model import build as build
+from layerkit.profile import spec_init as spec_init
 from layerkit.specs import Spec as Spec
 from layerkit.training import (
     CrossValidation as CrossValidation,

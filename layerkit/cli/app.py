@@ -33,6 +33,7 @@ from layerkit.cli import (
     plugins_why,
     resume,
     schema,
+    spec_init,
     train,
     upgrade,
     verify,
@@ -46,6 +47,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=console.example(
         "layerkit demo                           all of it, on handwritten digits",
+        "layerkit spec init table.csv            write a spec for a table",
         "layerkit build net.json                 check a spec, show its layers",
         "layerkit train net.json                 save the model as NAME.layerkit",
         "layerkit infer NAME.layerkit rows.csv   predict each row",
@@ -90,6 +92,15 @@ plugin_commands.command("check", epilog=plugins_check.EXAMPLE)(plugins_check.che
 plugin_commands.command("why", epilog=plugins_why.EXAMPLE)(plugins_why.why)
 plugin_commands.command("doctor", epilog=plugins_doctor.EXAMPLE)(plugins_doctor.doctor)
 
+spec_commands = typer.Typer(rich_markup_mode=None, help="Write a spec for a table.")
+spec_commands.command("init", epilog=spec_init.EXAMPLE)(with_dialect(spec_init.init))
+
+
+@spec_commands.callback()
+def _spec() -> None:
+    """Write a spec for a table."""  # a group, even of one command
+
+
 app.command("build", epilog=build.EXAMPLE)(with_limits(build.build))
 app.command("train", epilog=train.EXAMPLE)(with_limits(with_dialect(train.train)))
 app.command("resume", epilog=resume.EXAMPLE)(with_limits(with_dialect(resume.resume)))
@@ -105,6 +116,7 @@ app.command("deploy", epilog=deploy.EXAMPLE)(with_limits(deploy.deploy))
 app.command("models", epilog=models.EXAMPLE)(models.models)
 app.command("schema", epilog=schema.EXAMPLE)(schema.schema)
 app.command("explain", epilog=explain.EXAMPLE)(explain.explain)
+app.add_typer(spec_commands, name="spec")
 app.add_typer(plugin_commands, name="plugins")
 app.command("demo", epilog=demo.EXAMPLE)(demo.demo)
 

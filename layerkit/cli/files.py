@@ -144,6 +144,29 @@ def check_output(output: str | None, inputs: Sequence[str | None]) -> None:
     check_folder(path)
 
 
+def check_spec_target(output: str, *, force: bool) -> None:
+    """Check, before any work, that a spec can be written to ``output``.
+
+    Raises FileExistsError if a file is there, unless ``force`` allows it and it is a spec; OSError
+    if no file can be written there; UsageError for ``-``.
+    """
+    path = path_of(output)
+    if output == "-":
+        raise UsageError("expected a file for the spec, got - (standard output)")
+    if path.is_file():
+        head = _head(path)
+        if not (_is_spec(head) and b'"layerkit"' in head):
+            raise exists_error(path, "already exists and is not a spec; use -o FILE")
+        if not force:
+            raise paths.ExistingPathError(
+                f"{path} is already there",
+                path=str(path),
+                errno=errno.EEXIST,
+                hint="write elsewhere with -o FILE, or replace it with --force",
+            )
+    check_folder(path)
+
+
 def check_folder(path: Path) -> None:
     """Raise PathError for a folder (IsADirectoryError), or if its own is missing or read-only."""
     place = expanded(str(path))

@@ -16,7 +16,7 @@ from layerkit.data.dialect import Dialect
 from layerkit.data.file_format import SNIFFED, detect_format, registered_formats
 from layerkit.data.label_columns import Labels, label_names, take_labels
 from layerkit.data.read_bytes import Source, byte_pieces, read_bytes
-from layerkit.data.readers.csv import csv_blocks, read_csv
+from layerkit.data.readers.csv import csv_blocks, csv_dialect, read_csv
 from layerkit.data.readers.csv_cells import CellFormat
 from layerkit.data.readers.idx import read_idx
 from layerkit.data.readers.json import json_blocks, read_json
@@ -127,6 +127,29 @@ def read_blocks(source: Source, *, rows: int = 8192, **options: Any) -> Iterator
         row += len(block)
 
 
+def read_dialect(source: Source, *, format: str | None = None, dialect: Dialect) -> Dialect | None:
+    """How the delimited text in ``source`` is written; None for a file of another format.
+
+    What ``dialect`` leaves out is detected from the first lines. Raises DataError if there are no
+    rows, DataSourceError if the file cannot be read.
+    """
+    pieces, name = byte_pieces(source)
+    first, pieces = _beginning(pieces)
+    kind = _checked_format(format, source, name, first)
+    if kind not in ("csv", "tsv"):
+        return None
+    texts = decoded_pieces(pieces, name, dialect.encoding)
+    return csv_dialect(texts, name, _with_tabs(dialect, kind))
+
+
+def _beginning(pieces: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
+    """(the first bytes, enough to detect the format; all of the pieces)."""
+    first = next(pieces, b"")
+    while len(first) < SNIFFED and (more := next(pieces, b"")):
+        first += more
+    return first, chain([first], pieces)
+
+
 def _checked_format(given: str | None, source: Source, name: str, first: bytes) -> str:
     """The format of a file that begins with ``first``, which must not be empty."""
     is_path = isinstance(source, (str, os.PathLike)) and source != "-"
@@ -171,11 +194,8 @@ def _read_pieces(
     header = has_header if written.get("header") is None else written["header"]
     dialect = Dialect.of({**written, "header": header})
     pieces, name = byte_pieces(source)
-    first = next(pieces, b"")
-    while len(first) < SNIFFED and (more := next(pieces, b"")):
-        first += more
+    first, pieces = _beginning(pieces)
     kind = _checked_format(format, source, name, first)
-    pieces = chain([first], pieces)
     found: Iterator[Rows]
     if kind == "npy":
         found = npy_blocks(pieces, name)

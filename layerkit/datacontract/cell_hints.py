@@ -38,6 +38,11 @@ _RANGE = re.compile(rf"[<>≤≥~=]+ ?{_NUMBER}|{_NUMBER} ?(?:-|–|\.\.|to) ?{_
 _HEX = re.compile(r"0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO][0-7]+")
 
 
+def spells_missing(cell: str) -> bool:
+    """Whether a text cell is one of the usual words for a missing value, such as NA or null."""
+    return cell.strip().lower() in _MISSING
+
+
 def looks_like(cell: str) -> str | None:
     """The likely meaning of a text cell, and what to do; None if it is just text.
 

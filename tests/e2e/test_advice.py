@@ -11,6 +11,7 @@ import ast
 import copy
 import gzip
 import json
+import math
 import os
 import re
 import shlex
@@ -1378,6 +1379,77 @@ case_of_text("encoding", "encoding= (latin-1", how(encoding="latin-1"),
              holds("f.csv", "h\xf6he,b\n1,2\n".encode("latin-1")))  # fmt: skip
 case_of_text("encoding", "--encoding utf-16", how(encoding="utf-16"),
              holds("f.csv", "a,b\n1,2\n".encode("utf-16-le")))  # fmt: skip
+
+# ---- the spec that a table starts from
+
+
+def begun(desk: Desk) -> None:
+    desk.spec = layerkit.spec_init(desk.data, **desk.options)
+
+
+def column(name: str, cells: Callable[[int], object]) -> Step:
+    """Put a column into the table whose cells are given by the row."""
+
+    def spoil(desk: Desk) -> None:
+        desk.data[name] = [cells(i) for i in range(24)]
+
+    return spoil
+
+
+def advised(pattern: str, then: Step) -> Callable[[Desk, str], object]:
+    """Do ``then``, which the message tells in words that match ``pattern``."""
+
+    def follow(desk: Desk, text: str) -> None:
+        told(pattern, text)
+        then(desk)
+
+    return follow
+
+
+def how_begun(**options: Any) -> Step:
+    """The options of ``spec_init``."""
+    return lambda desk: desk.options.update(options)
+
+
+def another(data: Any) -> Step:
+    """Another table."""
+    return lambda desk: setattr(desk, "data", data)
+
+
+case("target", lambda desk, text: desk.options.update(target=listed(text, "columns found")[-1]),
+     how_begun(target="species"), begun)  # fmt: skip
+case("target", advised("(fill in these cells)", column("kind", lambda i: "cd"[i % 2])),
+     column("kind", lambda i: "cd "[i % 3]), begun)  # fmt: skip
+case("target", advised("(--target NAME)", how_begun(target="weight")),
+     column("kind", lambda i: "cat"), begun)  # fmt: skip
+case("target", advised("(--target NAME)", how_begun(target="weight")),
+     column("kind", lambda i: f"cat {i}"), begun)  # fmt: skip
+case("target", advised("(the days since a fixed day)", column("kind", lambda i: 19000 + i)),
+     column("kind", lambda i: f"2024-01-{i + 1:02}"), begun)  # fmt: skip
+case("target", advised("(correct these cells)", column("kind", lambda i: i + 0.5)),
+     column("kind", lambda i: i + 0.5 if i else math.inf), begun)  # fmt: skip
+case("task", advised("(--task classes)", how_begun(task="classes")),
+     how_begun(task="numbers"), begun)  # fmt: skip
+case("table", advised("(a mapping)", another(data={"a": [1, 2], "b": [3, 4]})),
+     another(data=[[1, 2], [3, 4]]), begun)  # fmt: skip
+case("no input", advised("(the target is the only column)", column("age", lambda i: i % 7)),
+     another(data={"kind": ["cat", "dog"] * 12}), begun)  # fmt: skip
+
+
+def spec_there(desk: Desk) -> None:
+    desk.options["words"] = ["spec", "init", "own.csv", "-o", "net.json"]
+    Path("own.csv").write_text("a,b\n1.5,x\n2.5,y\n")
+    run(desk)
+
+
+def with_words(*words: str) -> Step:
+    return lambda desk: desk.options["words"].extend(words)
+
+
+case("spec there", advised(r"elsewhere with (-o) FILE", with_words("-o", "other.json")),
+     spec_there, run)  # fmt: skip
+case("spec there", advised(r"replace it with (--force)", with_words("--force")),
+     spec_there, run)  # fmt: skip
 
 # ---- the tests
 

@@ -93,6 +93,7 @@ PUBLIC = [
     "resume",
     "save",
     "schedule",
+    "spec_init",
     "train",
     "train_seeds",
     "upgrade",

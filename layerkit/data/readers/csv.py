@@ -66,6 +66,33 @@ def csv_blocks(
 
     Raises DataError with the piece that holds the fault.
     """
+    table, start, rest = _begun(texts, source, dialect, [*(columns or ()), *labels])
+    line = start.count("\n", 0, table.body)
+    rest = chain([start[table.body :]], rest)
+    block = None
+    for block in blocks_of(rest, table.fmt, table.width, source, line=line):
+        yield _rows([block], table, source, columns)
+    if block is None:
+        raise DataError("expected rows after the header, got none", source=source)
+
+
+def csv_dialect(texts: Iterable[str], source: str, dialect: Dialect) -> Dialect:
+    """How a text in pieces of any length is written: ``dialect``, and what it leaves out detected.
+
+    Raises DataError if there are no rows, or the header is wrong.
+    """
+    table = _begun(texts, source, dialect, ())[0]
+    fmt = table.fmt
+    found = Dialect(
+        fmt.delimiter, fmt.decimal, fmt.thousands, None, table.names is not None, fmt.comment
+    )
+    return dialect.over(found)
+
+
+def _begun(
+    texts: Iterable[str], source: str, dialect: Dialect, used: Sequence[str]
+) -> tuple[TableFormat, str, Iterator[str]]:
+    """(how the table is written, the text that says so, the text after it)."""
     pieces = whole_lines(texts)
     start = ""
     while start.count("\n") <= _LINES or len(start) <= _HEAD:
@@ -76,14 +103,8 @@ def csv_blocks(
     following = next(pieces, None)
     head, whole = _head(start)
     whole = whole and following is None
-    table = detect_table(head, dialect, source, whole=whole, used=[*(columns or ()), *labels])
-    line = start.count("\n", 0, table.body)
-    rest = chain([start[table.body :]], () if following is None else (following,), pieces)
-    block = None
-    for block in blocks_of(rest, table.fmt, table.width, source, line=line):
-        yield _rows([block], table, source, columns)
-    if block is None:
-        raise DataError("expected rows after the header, got none", source=source)
+    table = detect_table(head, dialect, source, whole=whole, used=used)
+    return table, start, chain(() if following is None else (following,), pieces)
 
 
 def _head(text: str) -> tuple[str, bool]:
