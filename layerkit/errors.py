@@ -29,7 +29,8 @@ docstring of the class with that ``code``.
     |- DataSourceError (OSError)               LK-204
     |- PathError (OSError)                     LK-305
     |- TrainingDivergedError (ArithmeticError) LK-401
-    `- MissingExtraError (ImportError)         LK-501
+    |- MissingExtraError (ImportError)         LK-501
+    `- ExportError (ValueError)                LK-502
 
 Errors that can occur with or without a file (in a spec, in a plugin) have a ``path``, which is None
 without a file.
@@ -48,6 +49,7 @@ __all__ = [
     "CorruptFileError",
     "DataError",
     "DataSourceError",
+    "ExportError",
     "LayerkitError",
     "LimitExceededError",
     "MalformedFileError",
@@ -519,3 +521,12 @@ class MissingExtraError(LayerkitError, ImportError):
         )
         self.package = package
         self.extra = extra
+
+
+class ExportError(LayerkitError, ValueError):
+    """A model cannot be written in another form, or the written form gives other numbers.
+
+    The message names the layer and the operation that the form does not have.
+    """
+
+    code = "LK-502"

@@ -17,7 +17,7 @@ def apply_link(link: Link, scores: Array, *, in_place: bool = False) -> Array:
     softmax: p_j = exp(s_j - max s) / sum_k exp(s_k - max s); sigmoid: p = (1 + tanh(s / 2)) / 2,
     which is 1 / (1 + exp(-s)) without overflow; identity: s.
     """
-    out: Array = scores if in_place else np.array(scores, order="C")
+    out: Array = scores if in_place else scores.copy()
     if link == "softmax":
         with np.errstate(over="ignore"):  # a difference may overflow to -inf; its exp is 0
             out -= np.maximum.reduce(out, -1, keepdims=True)

@@ -20,6 +20,7 @@ Group = Literal[
     "engines",
     "data",
     "readers",
+    "exporters",
 ]
 """A kind of parts; its entry point group is ``layerkit.GROUP``."""
 

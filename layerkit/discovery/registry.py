@@ -18,6 +18,7 @@ from layerkit.core.optimizer import Optimizer
 from layerkit.core.parts import (
     Activation,
     DataSource,
+    Exporter,
     Initializer,
     Loss,
     Metric,
@@ -56,6 +57,7 @@ _NOUNS = {  # beside those of KINDS
     "engines": "engine",
     "data": "data set",
     "readers": "file format",
+    "exporters": "export form",
 }
 
 
@@ -253,6 +255,7 @@ METRICS = Registry("metrics", Metric)  # type: ignore[type-abstract]
 ENGINES = Registry("engines", Engine)  # type: ignore[type-abstract]
 DATA = Registry("data", DataSource)  # type: ignore[type-abstract]
 READERS = Registry("readers", Reader)  # type: ignore[type-abstract]
+EXPORTERS = Registry("exporters", Exporter)  # type: ignore[type-abstract]
 
 REGISTRIES: dict[str, Registry[Any]] = {
     r.kind: r
@@ -267,6 +270,7 @@ REGISTRIES: dict[str, Registry[Any]] = {
         ENGINES,
         DATA,
         READERS,
+        EXPORTERS,
     )
 }
 

@@ -46,6 +46,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "engines": (),
     "data": ("data_sources",),
     "readers": ("readers",),
+    "exporters": ("exporters",),
 }
 
 

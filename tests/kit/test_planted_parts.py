@@ -22,6 +22,7 @@ SOUND = [
         "MeanSquare",
         "Nowhere",
         "Lines",
+        "Kept",
     )
 ]
 

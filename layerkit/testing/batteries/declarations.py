@@ -18,6 +18,7 @@ BATTERY = Battery()
 
 _EQUATION = re.compile(r"^\s*\S.*[^=!<>:]=[^=].*\S", re.MULTILINE)
 _GRADIENT = re.compile(r"(^|[^\w])(d[A-Za-z]\w*|∂|dL\s*/|grad\w*|f')", re.MULTILINE)
+_WITHOUT_EQUATIONS = {"data", "engines", "exporters", "readers"}
 _SOURCE = re.compile(r"\b(sources?|references?|papers?)\s*(:|\n\s*-)|arxiv|\bdoi\b", re.I)
 
 
@@ -145,7 +146,7 @@ def _equations(subject: Subject) -> None:
         raise Failed(f"neither {subject.part.__name__} nor its module has a docstring")
     computes = subject.kind in ("layers", "activations", "losses")
     missing = []
-    if subject.kind not in ("data", "engines", "readers") and not _EQUATION.search(text):
+    if subject.kind not in _WITHOUT_EQUATIONS and not _EQUATION.search(text):
         missing.append("an equation (`y = x W + b`)")
     if computes and not any(_GRADIENT.search(line) for line in text.splitlines() if "=" in line):
         missing.append("the equation of a gradient (`dx = dy W^T`)")
