@@ -150,7 +150,7 @@ def norm(x: Array) -> Array:
     return away / np.sqrt((away * away).mean(axis=1, keepdims=True) + 1e-5)
 
 
-def swapped(x: Array) -> Array:
+def swapped(x: Array) -> Any:
     turned = x.reshape(len(x), 2, 3).transpose(0, 2, 1)
     y: Array = (turned[:, ::-1, :1] * 2 + turned[:, :, 1:]).reshape(len(x), 3)
     return y
