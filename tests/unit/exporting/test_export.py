@@ -147,7 +147,8 @@ class Stranger(Layer):
 
 def norm(x: Array) -> Array:
     away = x - x.mean(axis=1, keepdims=True)
-    return away / np.sqrt((away * away).mean(axis=1, keepdims=True) + 1e-5)
+    y: Array = away / np.sqrt((away * away).mean(axis=1, keepdims=True) + 1e-5)
+    return y
 
 
 def swapped(x: Array) -> Any:
@@ -294,7 +295,7 @@ def test_onnx_agrees_with_its_reference(model: Model) -> None:
 
     rows = np.random.default_rng(7).normal(size=(5, 2))
     content = part.content(program_of(model))
-    (found,) = ReferenceEvaluator(content).run(None, {"rows": rows})
+    found: Any = ReferenceEvaluator(content).run(None, {"rows": rows})[0]
     np.testing.assert_allclose(found, model.predict(rows), rtol=1e-5)
 
 
