@@ -295,7 +295,8 @@ def test_onnx_agrees_with_its_reference(model: Model) -> None:
 
     rows = np.random.default_rng(7).normal(size=(5, 2))
     content = part.content(program_of(model))
-    found: Any = ReferenceEvaluator(content).run(None, {"rows": rows})[0]
+    session: Any = ReferenceEvaluator(content)
+    (found,) = session.run(None, {"rows": rows})
     np.testing.assert_allclose(found, model.predict(rows), rtol=1e-5)
 
 
