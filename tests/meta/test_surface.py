@@ -30,6 +30,8 @@ PUBLIC = [
     "DataError",
     "DataSource",
     "DataSourceError",
+    "ExportError",
+    "Exporter",
     "Initializer",
     "Layer",
     "LayerkitError",
@@ -73,6 +75,7 @@ PUBLIC = [
     "compare",
     "diff",
     "evaluate",
+    "export",
     "initializer",
     "inspect",
     "load",
@@ -240,11 +243,13 @@ COMPILER = KERNELS / "llvm" / "machine.py"
 MORE = {
     COMPILER: {"llvmlite"},
     KERNELS / "llvm" / "products.py": {"scipy"},  # SciPy has a BLAS too
+    PLUGINS / "exporters" / "onnx.py": {"onnx", "onnxruntime"},
+    PLUGINS / "exporters" / "tensors.py": {"safetensors"},
     PLUGINS / "readers" / "parquet.py": {"polars", "pyarrow"},
 }
 HEAVY = {
     *("matplotlib", "pooch", "rich", "threadpoolctl", "torch", "onnx", "llvmlite"),
-    *("narwhals", "pandas", "polars", "pyarrow"),
+    *("narwhals", "onnxruntime", "pandas", "polars", "pyarrow", "safetensors"),
 }
 
 
@@ -271,11 +276,15 @@ ALLOWED_BEYOND = {"numpy", "layerkit", "layerkit_plugins"} | set(sys.stdlib_modu
 def test_plug_ins_use_the_public_door(path: Path) -> None:
     """Only `layerkit`, `layerkit.fields` and the data helpers; never another plugin.
 
-    Engines read networks and recordings, so they go through the house as far as those live.
+    Engines read networks and recordings, exporters recordings, so they go through the house as far
+    as those live.
     """
     own = ".".join(("layerkit_plugins", *path.relative_to(PLUGINS).with_suffix("").parts))
     engine = path.is_relative_to(ENGINES) or path.is_relative_to(KERNELS)
-    floors = ("layerkit.core.", "layerkit.recording.", "layerkit.execution.") if engine else ()
+    recorded = ("layerkit.recording.",) if path.parent == PLUGINS / "exporters" else ()
+    floors = (
+        ("layerkit.core.", "layerkit.recording.", "layerkit.execution.") if engine else recorded
+    )
     for name in imports(path):
         assert name.split(".")[0] in ALLOWED_BEYOND | MORE.get(path, set())
         kernels = engine and name.startswith("layerkit_plugins.compiled.")
