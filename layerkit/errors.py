@@ -250,7 +250,7 @@ class SelfTestError(ModelFileError):
 
 
 class TensorMismatchError(ModelFileError):
-    """The tensors in the file do not match its spec.
+    """The tensors of a file, or those given for a model, do not match the spec.
 
     Attributes: ``missing``, ``unexpected`` (names) and ``mismatched`` (name, expected, found).
     """

@@ -1385,6 +1385,26 @@ def formless(desk: Desk) -> None:
 case("export", train_it, lambda desk: None, to_a_file)
 case("export", name_the_form, formless, to_a_file)
 
+# ---- weights
+
+
+def a_mapped_file(desk: Desk) -> None:
+    half(desk)
+    desk.options["mmap"] = True
+
+
+def set_again(desk: Desk) -> None:
+    model = layerkit.load("net.layerkit", mmap=desk.options["mmap"])
+    model.set_tensors(model.tensors())
+
+
+def unmapped(desk: Desk, text: str) -> None:
+    assert told(r"load it without (mmap)=True", text)
+    desk.options["mmap"] = False
+
+
+case("weights", unmapped, a_mapped_file, set_again)
+
 # ---- the tests
 
 
