@@ -35,6 +35,9 @@ from layerkit.core.parts import (
     DataSource as DataSource,
 )
 from layerkit.core.parts import (
+    Exporter as Exporter,
+)
+from layerkit.core.parts import (
     Initializer as Initializer,
 )
 from layerkit.core.parts import (
@@ -78,6 +81,9 @@ from layerkit.errors import (
 )
 from layerkit.errors import (
     DataSourceError as DataSourceError,
+)
+from layerkit.errors import (
+    ExportError as ExportError,
 )
 from layerkit.errors import (
     LayerkitError as LayerkitError,
@@ -148,6 +154,7 @@ from layerkit.evaluation import (
 from layerkit.evaluation import (
     report as report,
 )
+from layerkit.exporting import export as export
 from layerkit.file.diff import diff as diff
 from layerkit.file.inspection import inspect as inspect
 from layerkit.file.load import load as load

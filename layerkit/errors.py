@@ -30,7 +30,8 @@ docstring of the class with that ``code``.
     |- PathError (OSError)                     LK-305
     |- TrainingDivergedError (ArithmeticError) LK-401
     |- CallbackError (RuntimeError)            LK-402
-    `- MissingExtraError (ImportError)         LK-501
+    |- MissingExtraError (ImportError)         LK-501
+    `- ExportError (ValueError)                LK-502
 
 Errors that can occur with or without a file (in a spec, in a plugin) have a ``path``, which is None
 without a file.
@@ -50,6 +51,7 @@ __all__ = [
     "CorruptFileError",
     "DataError",
     "DataSourceError",
+    "ExportError",
     "LayerkitError",
     "LimitExceededError",
     "MalformedFileError",
@@ -250,7 +252,7 @@ class SelfTestError(ModelFileError):
 
 
 class TensorMismatchError(ModelFileError):
-    """The tensors in the file do not match its spec.
+    """The tensors of a file, or those given for a model, do not match the spec.
 
     Attributes: ``missing``, ``unexpected`` (names) and ``mismatched`` (name, expected, found).
     """
@@ -532,3 +534,12 @@ class MissingExtraError(LayerkitError, ImportError):
         )
         self.package = package
         self.extra = extra
+
+
+class ExportError(LayerkitError, ValueError):
+    """A model cannot be written in another form, or the written form gives other numbers.
+
+    The message names the layer and the operation that the form does not have.
+    """
+
+    code = "LK-502"

@@ -17,6 +17,7 @@ import numpy as np
 from layerkit.core.context import Array
 from layerkit.core.network import Network
 from layerkit.core.planning import PlannedLayer
+from layerkit.core.tensors import matching
 from layerkit.datacontract import DataContract, InputContract
 from layerkit.datacontract.answers import (
     FrameLibrary,
@@ -258,6 +259,40 @@ class Model:
             If the rows do not keep the data contract.
         """
         return outside(self.contract.input, rows)
+
+    def tensors(self) -> dict[str, Array]:
+        """Copies of all parameters and states of the layers, by names such as ``dense_1.W``."""
+        return {name: array.copy() for name, (_, array) in self.network.tensors().items()}
+
+    def set_tensors(self, tensors: Mapping[str, Any]) -> None:
+        """Replace all parameters and states of the layers, or, on an error, none.
+
+        The model then is another one: it has no history, metrics, state of training or file.
+
+        Parameters
+        ----------
+        tensors
+            Arrays of floats by name, as ``tensors`` gives them: all names, each with its shape.
+            Other floats than the model's are rounded to its dtype.
+
+        Raises
+        ------
+        TensorMismatchError
+            If names are missing or unknown, or arrays have another shape, are no floats or too
+            large for the model's dtype. It names all of them.
+        DataError
+            If the weights are read-only: ``load(mmap=True)`` leaves them in the file.
+        """
+        if self.network.mapped:
+            raise DataError(
+                f"the weights of the model {self.name!r} are in its file",
+                hint="to replace them, load it without mmap=True",
+            )
+        own = self.network.tensors()
+        for name, array in matching(tensors, {n: a for n, (_, a) in own.items()}).items():
+            own[name][1][...] = array
+        self.history, self.metrics, self.fit = {}, {}, None
+        self.path, self.file_id, self.leftovers = None, None, FileLeftovers()
 
     def _inputs(self) -> InputContract:
         """The contract of the rows, if all that the spec asks to be fitted is fitted."""

@@ -21,6 +21,7 @@ from layerkit.cli import (
     diff,
     evaluate,
     explain,
+    export,
     failures,
     infer,
     inspect,
@@ -113,6 +114,7 @@ app.command("verify", epilog=verify.EXAMPLE)(with_limits(verify.verify))
 app.command("diff", epilog=diff.EXAMPLE)(with_limits(diff.diff))
 app.command("upgrade", epilog=upgrade.EXAMPLE)(with_limits(upgrade.upgrade))
 app.command("deploy", epilog=deploy.EXAMPLE)(with_limits(deploy.deploy))
+app.command("export", epilog=export.EXAMPLE)(with_limits(with_dialect(export.export)))
 app.command("models", epilog=models.EXAMPLE)(models.models)
 app.command("schema", epilog=schema.EXAMPLE)(schema.schema)
 app.command("explain", epilog=explain.EXAMPLE)(explain.explain)

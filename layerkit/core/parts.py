@@ -21,6 +21,8 @@ from layerkit.core.version_one import accept_both_forms
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from layerkit.recording.program import Program
+
 Target = Literal["class", "binary", "real"]
 """What a loss or metric compares with: class numbers (n,), 0/1 flags (n, k), numbers (n, k).
 
@@ -214,3 +216,37 @@ class Reader(Part, ABC):
     def example(self) -> tuple[bytes, Mapping[str, Sequence[Any]]] | None:
         """A file of two rows or more and the columns it holds, for the conformance kit."""
         return None
+
+
+class Exporter(Part, ABC):
+    """Writes models in another form, such as ONNX.
+
+    It reads the graphs of a program (``layerkit.recording.program``) and knows no layer.
+    """
+
+    extension: ClassVar[str]
+    """Of the files it writes, such as ".onnx"."""
+
+    @abstractmethod
+    def content(self, program: Program) -> bytes:
+        """The whole file.
+
+        Raises
+        ------
+        ExportError
+            If the form lacks an operation, with ``unsupported(step, node, why)``.
+        MissingExtraError
+            If a library that it needs is not installed.
+        """
+
+    def run(self, content: bytes, rows: Array) -> Array:
+        """What the written file gives for ``rows`` (n, *in_shape), to verify it.
+
+        (n, *out_shape), or (n, k) with the same numbers.
+
+        Raises
+        ------
+        NotImplementedError
+            If the form does not compute, or nothing here can run it; the text says what would.
+        """
+        raise NotImplementedError("this form holds weights and computes nothing")

@@ -21,6 +21,7 @@ Group = Literal[
     "engines",
     "data",
     "readers",
+    "exporters",
 ]
 """A kind of parts; its entry point group is ``layerkit.GROUP``."""
 

@@ -19,6 +19,7 @@ from layerkit.core.optimizer import Optimizer
 from layerkit.core.parts import (
     Activation,
     DataSource,
+    Exporter,
     Initializer,
     Loss,
     Metric,
@@ -57,6 +58,7 @@ _NOUNS = {  # beside those of KINDS
     "engines": "engine",
     "data": "data set",
     "readers": "file format",
+    "exporters": "export form",
 }
 
 
@@ -255,6 +257,7 @@ CALLBACKS = Registry("callbacks", Callback)
 ENGINES = Registry("engines", Engine)  # type: ignore[type-abstract]
 DATA = Registry("data", DataSource)  # type: ignore[type-abstract]
 READERS = Registry("readers", Reader)  # type: ignore[type-abstract]
+EXPORTERS = Registry("exporters", Exporter)  # type: ignore[type-abstract]
 
 REGISTRIES: dict[str, Registry[Any]] = {
     r.kind: r
@@ -270,6 +273,7 @@ REGISTRIES: dict[str, Registry[Any]] = {
         ENGINES,
         DATA,
         READERS,
+        EXPORTERS,
     )
 }
 

@@ -47,6 +47,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "engines": (),
     "data": ("data_sources",),
     "readers": ("readers",),
+    "exporters": ("exporters",),
 }
 
 

@@ -25,6 +25,8 @@ SKIPS = {
     "gradient.activations": "no setting names an activation",
     "golden.migration": "no golden files are named, and config_version is 1",
     "feeds.stacked": "so it cannot be stacked",
+    "pass.equals": "this form holds weights and computes nothing",
+    "pass.refuses": "this form holds weights and computes nothing",
 }
 """Checks that may be skipped, and the only reason for which they may."""
 

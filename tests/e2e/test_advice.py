@@ -25,10 +25,10 @@ import numpy as np
 import pytest
 
 import layerkit
-from layerkit import LayerkitError
+from layerkit import Array, Context, Layer, LayerkitError, Plan, Shape
 from layerkit.core.rows import Rows
 from layerkit.datacontract import InputContract
-from layerkit.discovery.registry import READERS
+from layerkit.discovery.registry import LAYERS, READERS
 from tests.e2e.conftest import PETS, Cli
 
 CODE = Path(layerkit.__file__).parent
@@ -1450,6 +1450,117 @@ case("spec there", advised(r"elsewhere with (-o) FILE", with_words("-o", "other.
      spec_there, run)  # fmt: skip
 case("spec there", advised(r"replace it with (--force)", with_words("--force")),
      spec_there, run)  # fmt: skip
+
+
+# ---- exports
+
+
+class Kept(Layer):
+    """y = x."""
+
+    type_name = "kit.kept"
+
+    def plan(self, in_shape: Shape) -> Plan:
+        return Plan(in_shape)
+
+    def feed(self, x: Array, ctx: Context) -> Array:
+        return x + 0
+
+    def backprop(self, dy: Array, ctx: Context) -> Array:
+        return dy
+
+
+class Steered(Kept):
+    """y = x, unless the rows add up to less than nothing."""
+
+    def feed(self, x: Array, ctx: Context) -> Array:
+        return x + 0 if float(x.sum()) > 0 else -x
+
+
+class Sorted(Kept):
+    """y = x in rising order."""
+
+    def feed(self, x: Array, ctx: Context) -> Array:
+        return np.sort(x, axis=1)
+
+
+def holding(kind: type[Layer]) -> Step:
+    def spoil(desk: Desk) -> None:
+        desk.options["kind"] = kind
+
+    return spoil
+
+
+def exported(desk: Desk) -> None:
+    layers = LAYERS._local
+    layers["kit.kept"] = desk.options["kind"]
+    try:
+        spec = {"layerkit": 1, "input": {"shape": [3]}, "layers": [{"type": "kit.kept"}]}
+        layerkit.export(layerkit.build(spec), "net.py", to="python")
+    finally:
+        del layers["kit.kept"]
+
+
+def as_the_kit_says(desk: Desk, text: str) -> None:
+    name = told(r"layerkit plugins check (\S+)", text)
+    LAYERS._local[name] = desk.options["kind"]
+    try:
+        done = desk.cli("plugins", "check", name)
+    finally:
+        del LAYERS._local[name]
+    assert "np.where" in done.out
+    desk.options["kind"] = Kept
+
+
+def other_operations(desk: Desk, text: str) -> None:
+    assert "with sums, products, np.where and elementwise" in text
+    desk.options["kind"] = Kept
+
+
+case("export", as_the_kit_says, holding(Steered), exported)
+case("export", other_operations, holding(Sorted), exported)
+
+
+def to_a_file(desk: Desk) -> None:
+    model = desk.options.get("net") or layerkit.build(desk.spec)
+    layerkit.export(model, "net.xyz", **{"to": "npz", **desk.options.get("form", {})})
+
+
+def train_it(desk: Desk, text: str) -> None:
+    assert "layerkit train" in text
+    desk.options["net"] = desk.trained().model
+
+
+def name_the_form(desk: Desk, text: str) -> None:
+    desk.options["form"] = {"to": told(r"to= \((\w+),", text)}
+
+
+def formless(desk: Desk) -> None:
+    desk.options.update(net=desk.trained().model, form={"to": None})
+
+
+case("export", train_it, lambda desk: None, to_a_file)
+case("export", name_the_form, formless, to_a_file)
+
+# ---- weights
+
+
+def a_mapped_file(desk: Desk) -> None:
+    half(desk)
+    desk.options["mmap"] = True
+
+
+def set_again(desk: Desk) -> None:
+    model = layerkit.load("net.layerkit", mmap=desk.options["mmap"])
+    model.set_tensors(model.tensors())
+
+
+def unmapped(desk: Desk, text: str) -> None:
+    assert told(r"load it without (mmap)=True", text)
+    desk.options["mmap"] = False
+
+
+case("weights", unmapped, a_mapped_file, set_again)
 
 # ---- the tests
 

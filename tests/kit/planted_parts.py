@@ -21,6 +21,7 @@ from layerkit import (
     Context,
     DataSource,
     DataSourceError,
+    Exporter,
     Initializer,
     Loss,
     Metric,
@@ -32,6 +33,8 @@ from layerkit import (
     Shape,
 )
 from layerkit.fields import Positive
+from layerkit.recording.program import Program, unsupported
+from layerkit.recording.replay import replay
 
 PLANTED: list[tuple[str, type[Part], type[Part]]] = []
 
@@ -534,3 +537,55 @@ class KeepsTheFile(Lines):
     def tables(self, file: BinaryIO) -> Iterator[dict[str, list[float]]]:
         yield from list(super().tables(file))[getattr(self, "begun", 0) :]
         self.begun = 1
+
+
+# ---- exporters
+
+
+class Kept(Exporter):
+    """Its file is a number; the program with that number is kept and replayed."""
+
+    type_name = "kit.kept"
+    extension = ".kept"
+    programs: ClassVar[list[Program]] = []
+
+    def content(self, program: Program) -> bytes:
+        for step in program.steps:
+            for node in step.graph.nodes():
+                if node.op == "call":
+                    raise unsupported(step, node, "a kept program")
+        key = [step.graph.y.serial for step in program.steps]
+        if key not in (self.key(one) for one in self.programs):
+            self.programs.append(program)
+        return str([self.key(one) for one in self.programs].index(key)).encode()
+
+    @staticmethod
+    def key(program: Program) -> list[int]:
+        return [step.graph.y.serial for step in program.steps]
+
+    def run(self, content: bytes, rows: Array) -> Array:
+        for step in self.programs[int(content)].steps:
+            rows = replay(step.graph, {"x": rows}, len(rows), params=step.tensors).y
+        return rows
+
+
+@planted("pass.writes")
+class Counted(Kept):
+    count: ClassVar[int] = 0
+
+    def content(self, program: Program) -> bytes:
+        Counted.count += 1
+        return super().content(program) + b" " * Counted.count
+
+
+@planted("pass.equals")
+class LosesDigits(Kept):
+    def run(self, content: bytes, rows: Array) -> Array:
+        return super().run(content, rows).astype(np.float16)
+
+
+@planted("pass.refuses")
+class LeavesOut(Kept):
+    def content(self, program: Program) -> bytes:
+        steps = [s for s in program.steps if all(n.op != "call" for n in s.graph.nodes())]
+        return super().content(program._replace(steps=tuple(steps)))

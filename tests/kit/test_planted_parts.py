@@ -23,6 +23,7 @@ SOUND = [
         "TwoBest",
         "Nowhere",
         "Lines",
+        "Kept",
     )
 ]
 

@@ -35,6 +35,8 @@ PUBLIC = [
     "DataSourceError",
     "Diagnosis",
     "EvaluationReport",
+    "ExportError",
+    "Exporter",
     "Finding",
     "Initializer",
     "Layer",
@@ -82,6 +84,7 @@ PUBLIC = [
     "diagnose",
     "diff",
     "evaluate",
+    "export",
     "initializer",
     "inspect",
     "load",
@@ -253,11 +256,14 @@ MORE = {
     COMPILER: {"llvmlite"},
     KERNELS / "llvm" / "products.py": {"scipy"},  # SciPy has a BLAS too
     PLUGINS / "callbacks" / "tensorboard.py": {"tensorboardX"},
+    PLUGINS / "exporters" / "onnx.py": {"onnx", "onnxruntime"},
+    PLUGINS / "exporters" / "tensors.py": {"safetensors"},
     PLUGINS / "readers" / "parquet.py": {"polars", "pyarrow"},
 }
 HEAVY = {
     *("matplotlib", "pooch", "rich", "threadpoolctl", "torch", "onnx", "llvmlite"),
-    *("narwhals", "pandas", "polars", "pyarrow", "sklearn", "tensorboardX"),
+    *("narwhals", "onnxruntime", "pandas", "polars", "pyarrow", "safetensors", "sklearn"),
+    "tensorboardX",
 }
 
 
@@ -284,11 +290,15 @@ ALLOWED_BEYOND = {"numpy", "layerkit", "layerkit_plugins"} | set(sys.stdlib_modu
 def test_plug_ins_use_the_public_door(path: Path) -> None:
     """Only `layerkit`, `layerkit.fields` and the data helpers; never another plugin.
 
-    Engines read networks and recordings, so they go through the house as far as those live.
+    Engines read networks and recordings, exporters recordings, so they go through the house as far
+    as those live.
     """
     own = ".".join(("layerkit_plugins", *path.relative_to(PLUGINS).with_suffix("").parts))
     engine = path.is_relative_to(ENGINES) or path.is_relative_to(KERNELS)
-    floors = ("layerkit.core.", "layerkit.recording.", "layerkit.execution.") if engine else ()
+    recorded = ("layerkit.recording.",) if path.parent == PLUGINS / "exporters" else ()
+    floors = (
+        ("layerkit.core.", "layerkit.recording.", "layerkit.execution.") if engine else recorded
+    )
     for name in imports(path):
         assert name.split(".")[0] in ALLOWED_BEYOND | MORE.get(path, set())
         kernels = engine and name.startswith("layerkit_plugins.compiled.")

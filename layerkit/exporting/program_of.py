@@ -1,0 +1,161 @@
+"""The program of a model: its data contract, layers and output function as graphs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from layerkit.core.context import Array, Context, Shape
+from layerkit.core.layer import Layer, Plan
+from layerkit.core.output_functions import apply_link
+from layerkit.core.parts import Link
+from layerkit.datacontract import DataContract, InputContract, OutputContract
+from layerkit.errors import DataError, ExportError
+from layerkit.execution.runner import recordings_of
+from layerkit.model import Model
+from layerkit.recording.arrays import NotRecorded
+from layerkit.recording.graph import Graph, N, Node
+from layerkit.recording.program import Program, Step
+from layerkit.recording.record import record
+
+
+def program_of(model: Model) -> Program:
+    """The program that computes what ``model.predict`` gives for numeric rows.
+
+    Raises
+    ------
+    ExportError
+        If a layer cannot be recorded.
+    DataError
+        If what the spec asks to be fitted is not fitted yet.
+    """
+    if not model.ready:
+        missing = model.contract.unfitted(model.spec.input, model.spec.output)
+        raise DataError(
+            f"the model {model.name!r} was built but not trained: its {missing} must be fitted "
+            "to training rows first",
+            hint="train it, for example with: layerkit train MODEL --data PATH",
+        )
+    contract = model.contract
+    steps = [*_before(contract.input), *_layers(model), *_after(model.spec.link, contract, model)]
+    output = contract.output
+    planned = model.network.planned
+    return Program(
+        model.name,
+        contract.input.raw_dtype,
+        contract.input.shape,
+        planned[-1].plan.out_shape if planned else contract.input.shape,
+        tuple(steps),
+        contract.input.columns,
+        model.classes,
+        None if output is None else output.targets,
+        {} if model.file_id is None else {"file_id": model.file_id},
+    )
+
+
+def _layers(model: Model) -> list[Step]:
+    recordings = recordings_of(model.network)
+    found = []
+    for planned in model.network.planned:
+        recording = recordings.get(planned, training=False, keeps=False)
+        if isinstance(recording, NotRecorded):
+            where = f" ({recording.line})" if recording.line else ""
+            raise ExportError(
+                f"layer {planned.name!r} cannot be exported: its feed is not recorded{where}: "
+                f"{recording.reason}",
+                hint="the author of the layer finds what to write instead with: layerkit plugins "
+                f"check {type(planned.layer).type_name}",
+            )
+        layer = planned.layer
+        tensors = {**layer.params, **layer.state}
+        graph = recording.graph
+        found.append(Step(planned.name, graph, tensors, planned.in_shape, planned.plan.out_shape))
+    return found
+
+
+class _Function(Layer):
+    """What is not a layer, written as one, to be recorded."""
+
+    def plan(self, in_shape: Shape) -> Plan:
+        return Plan(in_shape)
+
+    def backprop(self, dy: Array, ctx: Context) -> Array:
+        raise NotImplementedError
+
+
+class _Scaled(_Function):
+    """Missing numbers filled, then x' = (x - center) / scale."""
+
+    def __init__(self, inputs: InputContract) -> None:
+        self.inputs = inputs
+
+    def feed(self, x: Array, ctx: Context) -> Array:
+        inputs = self.inputs
+        if inputs.missing is not None:
+            x = np.where(np.isnan(x), inputs.missing.astype(x.dtype), x)
+        if inputs.scale is None or inputs.center is None:
+            return x
+        return (
+            (x - inputs.center) / inputs.scale if inputs.wide else x / inputs.scale.astype(x.dtype)
+        )
+
+
+class _Link(_Function):
+    """Scores as predictions."""
+
+    def __init__(self, link: Link) -> None:
+        self.link = link
+
+    def feed(self, x: Array, ctx: Context) -> Array:
+        return apply_link(self.link, x)
+
+
+class _Unscaled(_Function):
+    """Targets in raw units: y = y' scale + center."""
+
+    def __init__(self, output: OutputContract) -> None:
+        self.output = output
+
+    def feed(self, x: Array, ctx: Context) -> Array:
+        y: Array = x * self.output.scale + self.output.center
+        return y
+
+
+def _before(inputs: InputContract) -> list[Step]:
+    if inputs.missing is None and inputs.scale is None:
+        return []
+    shape, dtype = inputs.shape, inputs.raw_dtype
+    scaled = Step("input", _graph(_Scaled(inputs), shape, dtype), {}, shape, shape)
+    return [scaled, *_cast(shape, dtype, np.dtype(inputs.dtype))]
+
+
+def _after(link: Link, contract: DataContract, model: Model) -> list[Step]:
+    planned = model.network.planned
+    shape = planned[-1].plan.out_shape if planned else contract.input.shape
+    found = []
+    if link != "identity":
+        graph = _graph(_Link(link), shape, model.network.dtype)
+        found.append(Step("link", graph, {}, shape, shape))
+    output = contract.output
+    if output is not None and output.classes is None and output.scale is not None:
+        wide = np.dtype(np.float64)  # as in OutputContract.decode
+        graph = _graph(_Unscaled(output), shape, wide)
+        found += [
+            *_cast(shape, model.network.dtype, wide),
+            Step("targets", graph, {}, shape, shape),
+        ]
+    return found
+
+
+def _graph(function: _Function, shape: Shape, dtype: Any) -> Graph:
+    return record(function, shape, dtype, training=False, keeps=False).graph
+
+
+def _cast(shape: Shape, old: np.dtype[Any], new: np.dtype[Any]) -> list[Step]:
+    """The step between two dtypes, if they differ."""
+    if old == new:
+        return []
+    x = Node("input", ("x",), shape=(N, *shape), dtype=old)
+    y = Node("astype", (x, new), fn=np.ndarray.astype, shape=x.shape, dtype=new)
+    return [Step("cast", Graph(y), {}, shape, shape)]

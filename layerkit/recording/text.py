@@ -1,0 +1,54 @@
+"""Programs as text of a plain language: what the writers of C and Python share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from layerkit.recording.loops import Loops, NoLoop, loops_of
+from layerkit.recording.program import Program, Step, unsupported
+from layerkit.recording.rowwise import is_rowwise
+
+
+class Function(NamedTuple):
+    """The loops that layers of one structure share, and the names of their tensors in order."""
+
+    name: str
+    loops: Loops
+    tensors: tuple[str, ...]
+
+
+class Call(NamedTuple):
+    """One step: its function, and the step whose tensors it is given."""
+
+    function: Function
+    step: Step
+
+
+def calls_of(program: Program, form: str, knows: Callable[[str], bool]) -> list[Call]:
+    """The steps of a program; those of equal structure call one function.
+
+    Raises ExportError if ``form`` lacks an operation (``knows`` says which it has), or if the rows
+    of a batch depend on one another.
+    """
+    functions: dict[int, Function] = {}
+    calls = []
+    for step in program.steps:
+        if id(step.graph) not in functions:
+            name = f"f{len(functions)}"
+            functions[id(step.graph)] = _function(name, step, form, knows)
+        calls.append(Call(functions[id(step.graph)], step))
+    return calls
+
+
+def _function(name: str, step: Step, form: str, knows: Callable[[str], bool]) -> Function:
+    graph = step.graph
+    if not is_rowwise(graph):
+        node = graph.y
+        raise unsupported(step, node, form, "its rows depend on one another; export it to onnx")
+    try:
+        loops = loops_of(graph, knows)
+    except NoLoop as cause:
+        raise unsupported(step, cause.node, form) from cause
+    used = {n.args[0] for n in graph.nodes() if n.op in ("param", "state")}
+    return Function(name, loops, tuple(key for key in step.tensors if key in used))

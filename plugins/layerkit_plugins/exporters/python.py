@@ -1,0 +1,303 @@
+"""One Python file: a model that runs where nothing but Python is installed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from layerkit import Array, Exporter
+from layerkit.recording.loops import (
+    Fold,
+    Map,
+    Pick,
+    Place,
+    Statement,
+    collapsed,
+    identifier,
+    tensor_name,
+)
+from layerkit.recording.program import Program
+from layerkit.recording.text import Call, Function, calls_of
+
+__all__ = ["Python"]
+
+_OPS = {
+    "absolute": "abs({0})", "add": "{0} + {1}", "arctan": "math.atan({0})", "astype": "{0}",
+    "ceil": "float(math.ceil({0}))", "clip": "min(max({0}, {1}), {2})", "copy": "{0}",
+    "cos": "math.cos({0})", "cosh": "_cosh({0})", "divide": "_divide({0}, {1})",
+    "equal": "{0} == {1}", "exp": "_exp({0})", "expm1": "_expm1({0})", "fabs": "abs({0})",
+    "floor": "float(math.floor({0}))", "greater": "{0} > {1}", "greater_equal": "{0} >= {1}",
+    "isnan": "{0} != {0}", "less": "{0} < {1}", "less_equal": "{0} <= {1}", "log": "_log({0})",
+    "log1p": "_log1p({0})", "logical_and": "bool({0} and {1})", "logical_not": "not {0}",
+    "logical_or": "bool({0} or {1})", "maximum": "_maximum({0}, {1})",
+    "minimum": "_minimum({0}, {1})", "multiply": "{0} * {1}", "negative": "-{0}",
+    "not_equal": "{0} != {1}", "power": "_power({0}, {1})", "reciprocal": "_divide(1.0, {0})",
+    "rint": "float(round({0}))", "sign": "float(({0} > 0) - ({0} < 0))", "sin": "math.sin({0})",
+    "sinh": "_sinh({0})", "sqrt": "_sqrt({0})", "square": "{0} * {0}", "subtract": "{0} - {1}",
+    "tan": "math.tan({0})", "tanh": "math.tanh({0})", "where": "({1} if {0} else {2})",
+}  # fmt: skip
+_FOLDS = {
+    "sum": "sum({0})", "prod": "math.prod({0})", "max": "max({0})", "min": "min({0})",
+}  # fmt: skip
+_PER_LINE = 6
+
+_HEAD = '''\
+"""{name}: a neural network in plain Python, written by layerkit{file}.
+
+    >>> predict({example})
+
+`predict` takes the raw numbers of one row and gives {answers}.
+A row is a list in the order of COLUMNS, or a mapping from column to number. None is a missing
+number. It needs nothing but Python 3.8 or newer; numbers are computed in float64.
+"""
+
+import math
+
+COLUMNS = {columns}
+CLASSES = {classes}
+TARGETS = {targets}
+INPUTS = {inputs}
+
+
+def predict(row):
+    """What the model gives for one row: a list of {outputs} floats."""
+    if hasattr(row, "keys"):
+        if COLUMNS is None:
+            raise ValueError("this model takes a list of numbers: its columns have no names")
+        row = [row[name] for name in COLUMNS]
+    x = [math.nan if cell is None else float(cell) for cell in row]
+    if len(x) != INPUTS:
+        raise ValueError("expected %d numbers, got %d" % (INPUTS, len(x)))
+{calls}
+    return x
+{classify}
+
+def _exp(x):
+    return math.exp(x) if x < 709.0 else math.nan if x != x else math.inf
+
+
+def _expm1(x):
+    return math.expm1(x) if x < 709.0 else math.nan if x != x else math.inf
+
+
+def _cosh(x):
+    return math.cosh(x) if abs(x) < 709.0 else abs(x) * math.inf
+
+
+def _sinh(x):
+    return math.sinh(x) if abs(x) < 709.0 else x * math.inf
+
+
+def _log(x):
+    return math.log(x) if x > 0 else -math.inf if x == 0 else math.nan
+
+
+def _log1p(x):
+    return math.log1p(x) if x > -1 else -math.inf if x == -1 else math.nan
+
+
+def _sqrt(x):
+    return math.sqrt(x) if x >= 0 else math.nan
+
+
+def _power(x, y):
+    try:
+        return float(x) ** y if x >= 0 or y == int(y) else math.nan
+    except (OverflowError, ZeroDivisionError):
+        return math.inf
+
+
+def _divide(x, y):
+    if y:
+        return x / y
+    return math.nan if x == 0 or x != x else math.copysign(math.inf, x) * math.copysign(1.0, y)
+
+
+def _maximum(x, y):
+    return x if x > y or x != x else y
+
+
+def _minimum(x, y):
+    return x if x < y or x != x else y
+
+'''
+
+_CLASSIFY = '''
+
+def classify(row):
+    """The most probable class of one row."""
+    p = predict(row)
+    return CLASSES[p[0] >= 0.5] if len(p) == 1 else CLASSES[p.index(max(p))]
+
+'''
+
+
+class Python(Exporter):
+    """One ``.py`` that needs only ``math``, from raw rows to what ``predict`` gives.
+
+    For a single row at a time, where installing NumPy is too much; layers of equal structure share
+    a function.
+
+    Source: the Python language reference, 3.8.
+    """
+
+    type_name = "python"
+    extension = ".py"
+
+    def content(self, program: Program) -> bytes:
+        """The file, UTF-8.
+
+        Raises
+        ------
+        ExportError
+            If a layer has an operation that cannot be written as loops over one row.
+        """
+        return "".join(f"{line}\n" for line in _lines(program)).encode()
+
+    def run(self, content: bytes, rows: Array) -> Array:
+        """What ``predict`` of the file gives for each row."""
+        names: dict[str, Any] = {"__name__": "exported"}
+        exec(compile(content, "<exported>", "exec"), names)  # noqa: S102  # the text written above
+        flat = rows.reshape(len(rows), -1).tolist()
+        return np.array([names["predict"](row) for row in flat], np.float64).reshape(len(rows), -1)
+
+
+def _lines(program: Program) -> Iterator[str]:
+    calls = calls_of(program, "Python", _OPS.__contains__)
+    inputs, outputs = (int(np.prod(shape)) for shape in (program.in_shape, program.out_shape))
+    yield _HEAD.format(
+        name=_safe(program.name),
+        file="".join(f", {key} {_safe(value)}" for key, value in program.facts.items()),
+        example="row" if inputs > 4 else str([0.0] * inputs),
+        answers=_answers(program, outputs),
+        columns=_names(program.columns),
+        classes=_names(program.classes),
+        targets=_names(program.targets),
+        inputs=inputs,
+        outputs=outputs,
+        calls="\n".join(map(_call, calls)),
+        classify=_CLASSIFY if program.classes is not None else "",
+    )
+    functions = {call.function.name: call.function for call in calls}
+    for function in functions.values():
+        yield from _function(function)
+    for call in calls:
+        for key in call.function.tensors:
+            yield from _array(_tensor(call, key), call.step.tensors[key])
+            yield ""
+
+
+def _function(function: Function) -> Iterator[str]:
+    loops = function.loops
+    yield f"\ndef _{function.name}({', '.join(['x', *map(tensor_name, function.tensors)])}):"
+    for name, array in loops.constants.items():
+        yield from (f"    {line}" for line in _array(name, array))
+    known: set[str] = set()
+    for statement in loops.statements:
+        name, shape = statement.out.array, statement.out.shape
+        size = loops.temporary[name][1]
+        if int(np.prod(shape)) == size:
+            yield f"    {name} = [{_values(statement)}]"
+        else:  # a part of it, by concatenate
+            if name not in known:
+                yield f"    {name} = [0.0] * {size}"
+            yield f"    for at, value in zip({_places(statement.out)}, [{_values(statement)}]):"
+            yield f"        {name}[at] = value"
+        known.add(name)
+    (result,) = collapsed([loops.result])
+    yield f"    return [{_element(result)}{_loops(result.shape)}]\n"
+
+
+def _places(out: Place) -> str:
+    """The indices of the elements of ``out``."""
+    (flat,) = collapsed([out])
+    return f"[{_subscript(flat.offset, flat.strides)}{_loops(flat.shape)}]"
+
+
+def _call(call: Call) -> str:
+    arguments = ["x", *(_tensor(call, key) for key in call.function.tensors)]
+    return f"    x = _{call.function.name}({', '.join(arguments)})"
+
+
+def _tensor(call: Call, key: str) -> str:
+    return f"_{identifier(call.step.name)}_{identifier(key)}"
+
+
+def _answers(program: Program, outputs: int) -> str:
+    if program.classes is not None:
+        one = outputs == 1
+        return "the probability of the second class" if one else "the probability of each class"
+    return "the targets in raw units" if program.targets is not None else "the outputs"
+
+
+def _names(names: Sequence[Any] | None) -> str:
+    return "None" if names is None else ascii(list(names))
+
+
+def _safe(text: Any) -> str:
+    """``text`` in a docstring."""
+    return ascii(str(text))[1:-1].replace('"', "'")
+
+
+def _values(statement: Statement) -> str:
+    """What a statement computes, in C order, as the inside of a list."""
+    if isinstance(statement, Map):
+        return _map(statement)
+    return _fold(statement) if isinstance(statement, Fold) else _pick(statement)
+
+
+def _map(statement: Map) -> str:
+    given = [arg for arg in statement.args if isinstance(arg, Place)]
+    out, *places = collapsed([statement.out, *given])
+    left = iter(places)
+    args = [_element(next(left)) if isinstance(a, Place) else _number(a) for a in statement.args]
+    return f"{_OPS[statement.op].format(*args)}{_loops(out.shape)}"
+
+
+def _fold(statement: Fold) -> str:
+    lead, whole = len(statement.out.shape), statement.args[0].shape
+    terms = " * ".join(map(_element, statement.args))
+    inner = _loops(whole[lead:], first=lead)
+    values = _FOLDS[statement.op].format(f"[{terms}{inner}]")
+    return f"{values}{_loops(whole[:lead])}"
+
+
+def _pick(statement: Pick) -> str:
+    x, keys, axis = statement.x, statement.keys, statement.axis
+    rank = len(keys.shape)
+    place = _subscript(x.offset, [*x.strides[:axis], *([0] * rank), *x.strides[axis + 1 :]])
+    at = f"{keys.array}[{_subscript(keys.offset, keys.strides, first=axis)}]"
+    return f"{x.array}[{place} + {at} * {x.strides[axis]}]{_loops(statement.out.shape)}"
+
+
+def _loops(shape: Sequence[int], *, first: int = 0) -> str:
+    return "".join(f" for i{axis} in range({n})" for axis, n in enumerate(shape, start=first))
+
+
+def _element(place: Place) -> str:
+    return f"{place.array}[{_subscript(place.offset, place.strides)}]"
+
+
+def _subscript(offset: int, strides: Iterable[int], *, first: int = 0) -> str:
+    terms = [str(offset)] if offset else []
+    for axis, stride in enumerate(strides, start=first):
+        if stride:
+            terms.append(f"i{axis}" if stride == 1 else f"i{axis} * {stride}")
+    return " + ".join(terms) or "0"
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, float) and (value != value or value in (np.inf, -np.inf)):
+        return f"float({str(value)!r})"
+    return f"({value!r})" if value < 0 else repr(value)
+
+
+def _array(name: str, array: Array) -> Iterator[str]:
+    yield f"{name} = ["
+    numbers = list(map(repr, np.ascontiguousarray(array).ravel().tolist()))
+    numbers = [f"float({n!r})" if n in ("nan", "inf", "-inf") else n for n in numbers]
+    for at in range(0, len(numbers), _PER_LINE):
+        yield "    " + ", ".join(numbers[at : at + _PER_LINE]) + ","
+    yield "]"
