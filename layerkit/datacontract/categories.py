@@ -75,10 +75,10 @@ class Categorical:
     def _place(self, cell: object, spellings: Collection[str]) -> int:
         if is_missing(cell, spellings):
             return len(self.categories) if self.missing == "category" else _NO_VALUE
-        return self._places.get(text_of(cell), _OTHER if self.unknown == "other" else _UNKNOWN)
+        return self.places.get(text_of(cell), _OTHER if self.unknown == "other" else _UNKNOWN)
 
     @cached_property
-    def _places(self) -> dict[str, int]:
+    def places(self) -> dict[str, int]:
         """From text to column; own names go before other ways to write a category."""
         places = {category: i for i, category in enumerate(self.categories)}
         for i, category in enumerate(self.categories):

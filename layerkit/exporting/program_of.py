@@ -11,12 +11,13 @@ from layerkit.core.layer import Layer, Plan
 from layerkit.core.output_functions import apply_link
 from layerkit.core.parts import Link
 from layerkit.datacontract import DataContract, InputContract, OutputContract
+from layerkit.datacontract.parse_cells import missing_texts
 from layerkit.errors import DataError, ExportError
 from layerkit.execution.runner import recordings_of
 from layerkit.model import Model
 from layerkit.recording.arrays import NotRecorded
 from layerkit.recording.graph import Graph, N, Node
-from layerkit.recording.program import Program, Step
+from layerkit.recording.program import Program, RawColumn, Step
 from layerkit.recording.record import record
 
 
@@ -51,7 +52,24 @@ def program_of(model: Model) -> Program:
         model.classes,
         None if output is None else output.targets,
         {} if model.file_id is None else {"file_id": model.file_id},
+        _raw_columns(contract.input),
+        tuple(sorted(missing_texts(contract.input.missing_values))),
     )
+
+
+def _raw_columns(inputs: InputContract) -> tuple[RawColumn, ...] | None:
+    """The columns of raw rows where some are categories."""
+    if inputs.encoder is None:
+        return None
+    found = []
+    for field in inputs.encoder.fields:
+        if isinstance(field, str):
+            found.append(RawColumn(field))
+            continue
+        gap = len(field.categories) if field.missing == "category" else None
+        others = field.unknown == "other"
+        found.append(RawColumn(field.name, field.places, len(field.columns), others, gap))
+    return tuple(found)
 
 
 def _layers(model: Model) -> list[Step]:

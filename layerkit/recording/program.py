@@ -34,6 +34,28 @@ class Step(NamedTuple):
     out_shape: Shape
 
 
+class RawColumn(NamedTuple):
+    """A column of raw rows; a categorical one becomes one number per category.
+
+    Parameters
+    ----------
+    places
+        From a cell's text to the number that is 1; None for a column of numbers.
+    width
+        How many numbers it becomes.
+    others
+        Whether a text without a place is allowed: all its numbers are 0.
+    gap
+        Which number is 1 for a missing value; None where that is an error.
+    """
+
+    name: str
+    places: Mapping[str, int] | None = None
+    width: int = 1
+    others: bool = False
+    gap: int | None = None
+
+
 class Program(NamedTuple):
     """The steps of a model in the order in which they run.
 
@@ -49,6 +71,10 @@ class Program(NamedTuple):
         Names of the outputs.
     facts
         Further text about the model, for the metadata of a file.
+    raw_columns
+        Those of a table with categories, which ``columns`` come from; None without categories.
+    missing_texts
+        Cells that are missing values.
     """
 
     name: str
@@ -60,6 +86,8 @@ class Program(NamedTuple):
     classes: tuple[Any, ...] | None
     targets: tuple[str, ...] | None
     facts: Mapping[str, str]
+    raw_columns: tuple[RawColumn, ...] | None = None
+    missing_texts: tuple[str, ...] = ()
 
     @property
     def out_dtype(self) -> np.dtype[Any]:

@@ -11,7 +11,7 @@ import numpy as np
 from layerkit import Array, Exporter, MissingExtraError
 from layerkit.recording.graph import Count, Node, Slice
 from layerkit.recording.loops import logical
-from layerkit.recording.program import Program, Step, unsupported
+from layerkit.recording.program import Program, RawColumn, Step, unsupported
 
 __all__ = ["Onnx"]
 
@@ -37,9 +37,10 @@ class Onnx(Exporter):
     """ONNX opset 17, IR version 8, from raw numeric rows to what ``predict`` gives.
 
     The graph takes ``rows`` (n, ...), n free, and gives ``predictions`` (n, ...): missing numbers
-    are filled and rows scaled as the model does it. Operations are written with primitives that
-    runtimes have in float64 too. Constants are tensors: attributes are float32. The names of
-    columns, classes and targets are metadata, as JSON.
+    are filled and rows scaled as the model does it. Categories are numbers already, one column
+    each; ``raw_columns`` of the metadata says what a table's cells become. Operations are written
+    with primitives that runtimes have in float64 too. Constants are tensors: attributes are
+    float32. The names of columns, classes and targets are metadata, as JSON.
 
     Source: the ONNX operator schemas, https://onnx.ai/onnx/operators/.
     """
@@ -117,15 +118,25 @@ class Onnx(Exporter):
 
 
 def _metadata(program: Program) -> dict[str, str]:
-    named = {
+    named: dict[str, Any] = {
         "columns": program.columns,
         "classes": program.classes,
         "targets": program.targets,
     }
+    if program.raw_columns is not None:
+        named["raw_columns"] = [_raw(column) for column in program.raw_columns]
     return {
         **{key: json.dumps(list(names)) for key, names in named.items() if names is not None},
         **program.facts,
     }
+
+
+def _raw(column: RawColumn) -> Any:
+    """A column of raw rows, and what its cells become: see ``RawColumn``."""
+    if column.places is None:
+        return column.name
+    keys = ("name", "places", "width", "others", "gap")
+    return dict(zip(keys, column, strict=True))
 
 
 def _type(dtype: Any) -> int:

@@ -48,9 +48,9 @@ _HEAD = '''\
 
     >>> predict({example})
 
-`predict` takes the raw numbers of one row and gives {answers}.
-A row is a list in the order of COLUMNS, or a mapping from column to number. None is a missing
-number. It needs nothing but Python 3.8 or newer; numbers are computed in float64.
+`predict` takes one raw row and gives {answers}.
+A row is a list in the order of COLUMNS, or a mapping from column to cell. None is a missing
+value. It needs nothing but Python 3.8 or newer; numbers are computed in float64.
 """
 
 import math
@@ -67,9 +67,12 @@ def predict(row):
         if COLUMNS is None:
             raise ValueError("this model takes a list of numbers: its columns have no names")
         row = [row[name] for name in COLUMNS]
-    x = [math.nan if cell is None else float(cell) for cell in row]
-    if len(x) != INPUTS:
+{encode}    if len(x) != INPUTS:
         raise ValueError("expected %d numbers, got %d" % (INPUTS, len(x)))
+    return _from_numbers(x)
+
+
+def _from_numbers(x):
 {calls}
     return x
 {classify}
@@ -124,6 +127,39 @@ def _minimum(x, y):
 
 '''
 
+_NUMBERS = """\
+    x = [math.nan if cell is None else float(cell) for cell in row]
+"""
+
+_ENCODED = """\
+    if len(row) != len(COLUMNS):
+        raise ValueError("expected %d cells, got %d" % (len(COLUMNS), len(row)))
+    x = [number for name, cell in zip(COLUMNS, row) for number in _encoded(name, cell)]
+"""
+
+_CATEGORIES = '''
+
+def _encoded(name, cell):
+    """The numbers of one cell: of a category one is 1, the others are 0."""
+    missing = cell is None or cell != cell or str(cell).strip() in MISSING
+    if name not in CATEGORIES:
+        return [math.nan if missing else float(cell)]
+    places, width, others, gap = CATEGORIES[name]
+    if isinstance(cell, bool):
+        cell = "true" if cell else "false"
+    elif isinstance(cell, float) and not missing and cell == int(cell):
+        cell = int(cell)
+    place = gap if missing else places.get(str(cell).strip())
+    if place is None and (missing or not others):
+        raise ValueError("column %r: no category is %r" % (name, cell))
+    return [float(i == place) for i in range(width)]
+
+
+MISSING = {missing}
+CATEGORIES = {{
+{categories}}}
+'''
+
 _CLASSIFY = '''
 
 def classify(row):
@@ -161,7 +197,8 @@ class Python(Exporter):
         names: dict[str, Any] = {"__name__": "exported"}
         exec(compile(content, "<exported>", "exec"), names)  # noqa: S102  # the text written above
         flat = rows.reshape(len(rows), -1).tolist()
-        return np.array([names["predict"](row) for row in flat], np.float64).reshape(len(rows), -1)
+        found = [names["_from_numbers"](row) for row in flat]
+        return np.array(found, np.float64).reshape(len(rows), -1)
 
 
 def _lines(program: Program) -> Iterator[str]:
@@ -172,7 +209,8 @@ def _lines(program: Program) -> Iterator[str]:
         file="".join(f", {key} {_safe(value)}" for key, value in program.facts.items()),
         example="row" if inputs > 4 else str([0.0] * inputs),
         answers=_answers(program, outputs),
-        columns=_names(program.columns),
+        columns=_names(_columns(program)),
+        encode=_NUMBERS if program.raw_columns is None else _ENCODED,
         classes=_names(program.classes),
         targets=_names(program.targets),
         inputs=inputs,
@@ -180,6 +218,16 @@ def _lines(program: Program) -> Iterator[str]:
         calls="\n".join(map(_call, calls)),
         classify=_CLASSIFY if program.classes is not None else "",
     )
+    if program.raw_columns is not None:
+        rows = [column for column in program.raw_columns if column.places is not None]
+        yield _CATEGORIES.format(
+            missing=_names(program.missing_texts),
+            categories="".join(
+                f"    {one.name!a}: ({dict(one.places or {})!a}, {one.width}, {one.others}, "
+                f"{one.gap}),\n"
+                for one in rows
+            ),
+        )
     functions = {call.function.name: call.function for call in calls}
     for function in functions.values():
         yield from _function(function)
@@ -214,6 +262,12 @@ def _places(out: Place) -> str:
     """The indices of the elements of ``out``."""
     (flat,) = collapsed([out])
     return f"[{_subscript(flat.offset, flat.strides)}{_loops(flat.shape)}]"
+
+
+def _columns(program: Program) -> Sequence[Any] | None:
+    """The names of the cells of a row."""
+    raw = program.raw_columns
+    return program.columns if raw is None else [column.name for column in raw]
 
 
 def _call(call: Call) -> str:

@@ -127,6 +127,64 @@ def test_a_deep_net(form: str) -> None:
         assert sum(line.startswith(starts) for line in text.splitlines()) <= 5
 
 
+ROWS: list[dict[str, Any]] = [
+    {"job": "cook", "size": 1.5, "code": 7, "old": True},
+    {"job": "smith", "size": None, "code": 8, "old": False},
+    {"job": None, "size": -2.0, "code": 7, "old": True},
+    {"job": "?", "size": 0.5, "code": 9, "old": False},
+    {"job": " cook ", "size": 3, "code": 8.0, "old": "true"},
+]
+
+
+@pytest.fixture
+def tabled() -> Model:
+    columns = [
+        {"name": "job", "categories": ["cook", "smith"], "missing": "category"},
+        "size",
+        {"name": "code", "categories": ["7", "8"], "unknown": "other"},
+        {"name": "old", "categories": ["true", "false"]},
+    ]
+    return layerkit.train(
+        spec(
+            [{"type": "dense", "units": 3, "activation": "tanh"}, {"type": "dense", "units": 2}],
+            "float32",
+            input={"columns": columns, "scale": "standardize", "missing": "mean"},
+            output={"column": "kind"},
+            train={"epochs": 2},
+        ),
+        data=[{**row, "kind": "ab"[i % 2]} for i, row in enumerate(ROWS * 4)],
+    ).model
+
+
+def test_python_takes_raw_categories(tabled: Model, tmp_path: Path) -> None:
+    path = layerkit.export(tabled, tmp_path / "net.py", verify=ROWS).path
+    names: dict[str, Any] = {}
+    exec(path.read_text(), names)  # noqa: S102  # what was exported
+    for row in ROWS:
+        expected = tabled.predict([row])[0]
+        np.testing.assert_allclose(names["predict"](row), expected, rtol=1e-5)
+        np.testing.assert_allclose(names["predict"](list(row.values())), expected, rtol=1e-5)
+    for row in ({**ROWS[0], "job": "baker"}, {**ROWS[0], "old": None}):
+        with pytest.raises(layerkit.DataError):
+            tabled.predict([row])
+        with pytest.raises(ValueError, match="no category is"):
+            names["predict"](row)
+
+
+def test_categories_are_numbers_for_the_other_forms(tabled: Model, tmp_path: Path) -> None:
+    numbers = tabled.contract.input.raw(ROWS)
+    for form in ("onnx", "c"):
+        close(form, tabled, numbers.astype(tabled.contract.input.raw_dtype))
+    import onnx
+
+    found = onnx.load(layerkit.export(tabled, tmp_path / "net.onnx").path)
+    facts = {one.key: one.value for one in found.metadata_props}
+    job, size, *_ = json.loads(facts["raw_columns"])
+    assert size == "size"
+    assert (job["places"]["smith"], job["gap"], job["others"]) == (1, 2, False)
+    assert json.loads(facts["columns"])[:4] == ["job=cook", "job=smith", "job=?", "size"]
+
+
 # ---- layers of strangers
 
 
