@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from layerkit.comparison.statistics.estimates import (
+
+from benchmarks.tables.peers import PEERS, Array
+from layerkit.datacontract.labels import label_of
+from layerkit.statistics.estimates import (
     Estimate,
     estimate_from_rows,
     estimate_from_shares,
 )
-
-from benchmarks.tables.peers import PEERS, Array
-from layerkit.datacontract.labels import label_of
 
 __all__ = ["Scores", "line", "markdown", "write"]
 

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from layerkit.specs import Spec
     from layerkit.training.folds import FoldSummary
 
-_COLUMNS = 80
-
 
 def run(
     source: Spec | Model,
@@ -105,9 +103,7 @@ def _fold_table(found: CrossValidation) -> str:
         for f in found.folds
     ]
     head = ["fold", "trained on", "judged on", "epochs", *names]
-    table = console.table(head, rows, "r" * len(head))
-    fits = max(map(len, table.split("\n"))) <= _COLUMNS
-    return table if fits else "(the metrics of each fold do not fit here; --json has them)"
+    return console.table(head, rows, "r" * len(head))
 
 
 def _summary_table(found: CrossValidation) -> str:

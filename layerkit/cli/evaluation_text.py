@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from layerkit.evaluation.results import ClassScores, Label, Residuals
 
 _COLUMNS = 80
+_AS_IT_IS = 1 << 20  # the width of a table that is drawn to see how wide it is
 _CLASSES = 30  # more are not listed, but the ten worst of them
 _WORST_CLASSES, _WORST_PAIRS = 10, 8
 _TARGETS, _LISTED_TARGETS = 20, 3
@@ -37,7 +38,7 @@ def blocks(report: EvaluationReport) -> list[str]:
 def _metrics(report: EvaluationReport) -> str:
     """One line of numbers, or one line for each where they do not fit beside each other."""
     cells = [console.metric(name, value) for name, value in report.metrics.items()]
-    table = console.table(list(report.metrics), [cells], "r" * len(cells))
+    table = console.table(list(report.metrics), [cells], "r" * len(cells), limit=_AS_IT_IS)
     if max(map(len, table.split("\n"))) <= _COLUMNS:
         return table
     rows = list(zip(report.metrics, cells, strict=True))
@@ -107,7 +108,8 @@ def _matrix(c: ClassScores) -> str:
         heads = [str(j + 1) for j in range(len(names))]
         names = [f"{j} {name}" for j, name in zip(heads, names, strict=True)]
     rows = [[name, *(n or "." for n in line)] for name, line in zip(names, counts, strict=True)]
-    table = console.table(["true \\ guessed", *heads], rows, "l" + "r" * len(heads))
+    align = "l" + "r" * len(heads)
+    table = console.table(["true \\ guessed", *heads], rows, align, limit=_AS_IT_IS)
     return table if max(map(len, table.split("\n"))) <= _COLUMNS else ""
 
 

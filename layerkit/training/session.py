@@ -259,7 +259,8 @@ class Session:
             self.series.setdefault(name, []).append(value)
         self.done += 1
         if self.first_look is not None and self.done == 1 and not self.resumed:
-            rows = spread(self.prepared.train.x, _LOOKED_AT)
+            # A copy: a layer may write into its input.
+            rows = spread(self.prepared.train.x, _LOOKED_AT).copy()
             for text in self.first_look(self.model.network, rows, values):
                 self.notice(text)
         self.told.epoch(self.done, values)

@@ -77,7 +77,7 @@ class Place:
         self.strides = [NOTHING if d == 1 else s for d, s in zip(dims, sizes, strict=True)]
 
     def view(self, node: Node, dims: tuple[Dim, ...], rows: Sequence[int]) -> Place:
-        """What the view ``node`` shows of it."""
+        """What the view ``node`` shows of it; raises NotCompiled where NumPy would copy."""
         assert node.fn is not None  # noqa: S101  # only leaves have none
         shown = []
         for array, n in zip(self.shown, rows, strict=True):
