@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,9 +25,11 @@ from layerkit.specs import Spec
 
 _TO_SAFETENSORS = (
     "it is a pickle, which can run any program when it is read. Write the weights as safetensors, "
-    'once, where you trust it: python -c "import torch; from safetensors.torch import save_file; '
-    "save_file(torch.load('{name}', map_location='cpu', weights_only=True), "
-    "'{stem}.safetensors')\""
+    "once, where you trust it: python -c {line}"
+)
+_LINE = (
+    "import torch; from safetensors.torch import save_file; "
+    'save_file(torch.load({0}, map_location="cpu", weights_only=True), {1})'
 )
 _TO_OBJECT = (
     "it is a pickle, which can run any program when it is read. Load it yourself, if you trust it, "
@@ -144,7 +148,8 @@ def _array(name: object, given: Any) -> Array:
 
 def _read(path: Path) -> Weights:
     if path.suffix.lower() in _REFUSED:
-        advice = _REFUSED[path.suffix.lower()].format(name=path, stem=path.with_suffix(""))
+        names = (json.dumps(str(name)) for name in (path, path.with_suffix(".safetensors")))
+        advice = _REFUSED[path.suffix.lower()].format(line=shlex.quote(_LINE.format(*names)))
         raise WeightsError(f"{path} is not read", hint=advice)
     known = {e: name for name in IMPORTERS.names() for e in IMPORTERS[name].extensions}
     with open_input(str(path)) as file:

@@ -96,16 +96,20 @@ def _tensors(source: BinaryIO) -> dict[str, Array]:
     source.seek(0)
     found: dict[str, Array] = {}
     with h5py.File(source, "r") as file:
-        if "layers" not in file:
+        link = file.get("layers", getlink=True)
+        if link is None:
             raise WeightsError(
                 "it has no group 'layers', as files of Keras 3 have",
                 hint="load it with Keras 3 and save it as .keras",
             )
+        if not isinstance(link, h5py.HardLink):
+            raise WeightsError("layers: expected no link to elsewhere")
         claimed = 0
         for name, data in _datasets(file, ["layers"], h5py):
             claimed += int(data.nbytes)
             _check_size(claimed, size)
-            if data.external or data.is_virtual or "dtype" in data.attrs:
+            plain = data.dtype.kind in "fiu" and "dtype" not in data.attrs  # bfloat16 says so there
+            if data.external or data.is_virtual or not plain:
                 raise WeightsError(f"{name}: expected plain numbers in the file itself")
             found[_renamed(name)] = np.asarray(data[()])
     return found
@@ -128,7 +132,8 @@ def _datasets(file: Any, path: list[str], h5py: Any) -> Iterator[tuple[str, Any]
 
 def _renamed(name: str) -> str:
     layer, _, variable = name.rpartition(".")
-    return f"{layer}.{_NAMES.get(variable, variable)}" if _DENSE.fullmatch(layer) else name
+    dense = _DENSE.fullmatch(layer.rpartition(".")[2])
+    return f"{layer}.{_NAMES.get(variable, variable)}" if dense else name
 
 
 def _ordered(tensors: Mapping[str, Array]) -> list[str] | None:

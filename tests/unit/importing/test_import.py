@@ -19,6 +19,7 @@ import pytest
 import layerkit
 from layerkit import Array, DataError, Model, TensorMismatchError, WeightsError
 
+HERE = Path(__file__).parent
 ROWS = np.random.default_rng(1).normal(size=(30, 4)).astype(np.float32)
 SPEC: dict[str, Any] = {
     "layerkit": 1,
@@ -271,6 +272,28 @@ def archive(path: Path, described: Any, weights: bytes) -> Path:
     return path
 
 
+def test_a_file_that_keras_wrote() -> None:
+    """Keras 3.15.1 wrote the file and gave the answers; gelu, leaky_relu, elu and softmax."""
+    pytest.importorskip("h5py", reason="the extra keras is not installed")
+    held = np.load(HERE / "keras-3.15.npz")
+    given = held["rows"], held["answers"]
+    done = layerkit.import_weights(HERE / "keras-3.15.keras", prove_with=given)
+    assert len(done.model.spec.layers) == 4
+
+
+def test_a_model_inside_a_model_wants_a_map(tmp_path: Path) -> None:
+    def nest(made: Any) -> None:
+        made.move("layers/dense_1", "layers/sequential/layers/dense")
+
+    path = tmp_path / "net.weights.h5"
+    path.write_bytes(written(LAYERS, nest))
+    with pytest.raises(TensorMismatchError, match="do not tell the order"):
+        check(path)
+    check(path, mapping={
+        "dense_1": "dense", "dense_2": "sequential.layers.dense", "dense_3": "dense_2"
+    })  # fmt: skip
+
+
 @pytest.mark.parametrize("kind", ["Sequential", "Functional"])
 def test_a_keras_file_brings_its_architecture(kind: str, tmp_path: Path) -> None:
     done = check(archive(tmp_path / "net.keras", config(kind=kind), written(LAYERS)), None)
@@ -357,6 +380,17 @@ def elsewhere(made: Any) -> None:
     made["layers/dense/vars/2"] = h5py.ExternalLink("other.h5", "/secret")
 
 
+def all_elsewhere(made: Any) -> None:
+    import h5py
+
+    del made["layers"]
+    made["layers"] = h5py.ExternalLink("other.h5", "/layers")
+
+
+def words(made: Any) -> None:
+    made["layers/dense/vars/2"] = ["text"]
+
+
 def outside(made: Any) -> None:
     made["layers/dense/vars"].create_dataset("2", (4,), "f4", external=[("secret.raw", 0, 16)])
 
@@ -373,11 +407,13 @@ def round_and_round(made: Any) -> None:
     ("change", "words"),
     [
         (elsewhere, "layers/dense/vars/2: expected no link to elsewhere"),
+        (all_elsewhere, "layers: expected no link to elsewhere"),
+        (words, "dense.2: expected plain numbers"),
         (outside, "dense.2: expected plain numbers in the file itself"),
         (huge, "its weights claim 4,398,"),
         (round_and_round, "nested too deeply"),
     ],
-    ids=["link", "external", "huge", "loop"],
+    ids=["link", "root", "words", "external", "huge", "loop"],
 )
 def test_hostile_files_of_keras(change: Callable[[Any], None], words: str, tmp_path: Path) -> None:
     path = tmp_path / "net.weights.h5"
@@ -424,7 +460,7 @@ def test_pickles_are_not_read(name: str, tmp_path: Path) -> None:
 def test_the_line_that_writes_safetensors(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     pytest.importorskip("safetensors", reason="the extra safetensors is not installed")
-    path = tmp_path / "net.pt"
+    path = tmp_path / 'it\'s a "net".pt'
     torch.save({n: torch.tensor(a) for n, a in stored(["0", "2", "4"]).items()}, path)
     with pytest.raises(WeightsError) as caught:
         check(path)
