@@ -38,6 +38,9 @@ from layerkit.core.parts import (
     Exporter as Exporter,
 )
 from layerkit.core.parts import (
+    Importer as Importer,
+)
+from layerkit.core.parts import (
     Initializer as Initializer,
 )
 from layerkit.core.parts import (
@@ -52,6 +55,9 @@ from layerkit.core.parts import (
 )
 from layerkit.core.parts import (
     Schedule as Schedule,
+)
+from layerkit.core.parts import (
+    Weights as Weights,
 )
 from layerkit.core.rows import Rows as Rows
 from layerkit.data import load_data as load_data
@@ -148,6 +154,9 @@ from layerkit.errors import (
 from layerkit.errors import (
     UnsupportedFormatError as UnsupportedFormatError,
 )
+from layerkit.errors import (
+    WeightsError as WeightsError,
+)
 from layerkit.evaluation import (
     EvaluationReport as EvaluationReport,
 )
@@ -161,6 +170,7 @@ from layerkit.file.load import load as load
 from layerkit.file.save import save as save
 from layerkit.file.upgrade import upgrade as upgrade
 from layerkit.health import Finding as Finding
+from layerkit.importing import import_weights as import_weights
 from layerkit.model import Model as Model
 from layerkit.model import build as build
 from layerkit.profile import spec_init as spec_init

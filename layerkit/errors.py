@@ -31,7 +31,8 @@ docstring of the class with that ``code``.
     |- TrainingDivergedError (ArithmeticError) LK-401
     |- CallbackError (RuntimeError)            LK-402
     |- MissingExtraError (ImportError)         LK-501
-    `- ExportError (ValueError)                LK-502
+    |- ExportError (ValueError)                LK-502
+    `- WeightsError (ValueError)               LK-503
 
 Errors that can occur with or without a file (in a spec, in a plugin) have a ``path``, which is None
 without a file.
@@ -74,6 +75,7 @@ __all__ = [
     "TruncatedFileError",
     "UnknownTypeError",
     "UnsupportedFormatError",
+    "WeightsError",
     "joined_plugin_errors",
 ]
 
@@ -543,3 +545,12 @@ class ExportError(LayerkitError, ValueError):
     """
 
     code = "LK-502"
+
+
+class WeightsError(LayerkitError, ValueError):
+    """Weights of another library cannot be read, or the model gives other answers than it.
+
+    The message names the file, or the row with its answers.
+    """
+
+    code = "LK-503"

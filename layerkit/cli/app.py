@@ -23,6 +23,7 @@ from layerkit.cli import (
     explain,
     export,
     failures,
+    import_,
     infer,
     inspect,
     model_doctor,
@@ -115,6 +116,7 @@ app.command("diff", epilog=diff.EXAMPLE)(with_limits(diff.diff))
 app.command("upgrade", epilog=upgrade.EXAMPLE)(with_limits(upgrade.upgrade))
 app.command("deploy", epilog=deploy.EXAMPLE)(with_limits(deploy.deploy))
 app.command("export", epilog=export.EXAMPLE)(with_limits(with_dialect(export.export)))
+app.command("import", epilog=import_.EXAMPLE)(import_.import_)
 app.command("models", epilog=models.EXAMPLE)(models.models)
 app.command("schema", epilog=schema.EXAMPLE)(schema.schema)
 app.command("explain", epilog=explain.EXAMPLE)(explain.explain)

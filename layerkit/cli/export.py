@@ -47,7 +47,7 @@ def export(
     dialect: options.Dialect,
     as_json: options.Json = False,
 ) -> None:
-    """Write a model in another form, such as ONNX, C or one Python file.
+    """Write a model in another form, such as ONNX or C.
 
     The form takes the raw numbers of rows and gives what `predict` gives: filling of missing
     numbers, scaling, layers, probabilities or targets in raw units. With --verify nothing is

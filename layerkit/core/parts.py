@@ -10,7 +10,7 @@ import inspect
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
@@ -250,3 +250,54 @@ class Exporter(Part, ABC):
             If the form does not compute, or nothing here can run it; the text says what would.
         """
         raise NotImplementedError("this form holds weights and computes nothing")
+
+
+class Weights(NamedTuple):
+    """What an importer finds.
+
+    Parameters
+    ----------
+    tensors
+        By the source's own names, such as "fc1.weight".
+    layers
+        What these names begin with, "fc1" for instance, for each layer with tensors in the order
+        in which the network applies them; None where the source does not tell the order.
+    spec
+        The architecture as a spec, where the source tells it.
+    notes
+        What of the source is not used, a line each.
+    """
+
+    tensors: Mapping[str, Array]
+    layers: Sequence[str] | None = None
+    spec: Mapping[str, Any] | None = None
+    notes: Sequence[str] = ()
+
+
+class Importer(Part, ABC):
+    """Reads the weights that another library trained."""
+
+    extensions: ClassVar[tuple[str, ...]] = ()
+    """Of the files it reads, such as (".npz",)."""
+
+    def takes(self, source: object) -> bool:
+        """Whether it reads this object of Python, such as an estimator."""
+        return False
+
+    @abstractmethod
+    def weights(self, source: Any) -> Weights:
+        """The tensors, and what the source tells of the network.
+
+        Parameters
+        ----------
+        source
+            A file, open at its start and can be sought, or an object that it ``takes``.
+
+        Raises
+        ------
+        WeightsError
+            If the source is damaged or too large, or the network of an object cannot be described.
+        MissingExtraError
+            If a library that it needs is not installed. Any other error means that the file is
+            damaged.
+        """

@@ -22,6 +22,7 @@ Group = Literal[
     "data",
     "readers",
     "exporters",
+    "importers",
 ]
 """A kind of parts; its entry point group is ``layerkit.GROUP``."""
 

@@ -20,6 +20,7 @@ from layerkit.core.parts import (
     Activation,
     DataSource,
     Exporter,
+    Importer,
     Initializer,
     Loss,
     Metric,
@@ -59,6 +60,7 @@ _NOUNS = {  # beside those of KINDS
     "data": "data set",
     "readers": "file format",
     "exporters": "export form",
+    "importers": "kind of weights",
 }
 
 
@@ -258,6 +260,7 @@ ENGINES = Registry("engines", Engine)  # type: ignore[type-abstract]
 DATA = Registry("data", DataSource)  # type: ignore[type-abstract]
 READERS = Registry("readers", Reader)  # type: ignore[type-abstract]
 EXPORTERS = Registry("exporters", Exporter)  # type: ignore[type-abstract]
+IMPORTERS = Registry("importers", Importer)  # type: ignore[type-abstract]
 
 REGISTRIES: dict[str, Registry[Any]] = {
     r.kind: r
@@ -274,6 +277,7 @@ REGISTRIES: dict[str, Registry[Any]] = {
         DATA,
         READERS,
         EXPORTERS,
+        IMPORTERS,
     )
 }
 

@@ -48,6 +48,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "data": ("data_sources",),
     "readers": ("readers",),
     "exporters": ("exporters",),
+    "importers": ("importers",),
 }
 
 

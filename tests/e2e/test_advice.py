@@ -1562,6 +1562,52 @@ def unmapped(desk: Desk, text: str) -> None:
 
 case("weights", unmapped, a_mapped_file, set_again)
 
+
+def elsewhere_trained(spoiled: str = "body", **how: object) -> Step:
+    """Weights under names of another library, and how they are imported."""
+
+    def spoil(desk: Desk) -> None:
+        names = {"dense_1": "body", "highway_1": "gate", "dense_2": "head"}
+        tensors = layerkit.build({**desk.spec, "input": {"shape": [2]}}).tensors().items()
+        parts = ((names[name.split(".")[0]], name.split(".")[1], array) for name, array in tensors)
+        np.savez("net.npz", **{f"{start}.{end}": array for start, end, array in parts})  # type: ignore[arg-type]
+        desk.options.update(
+            {"from": "net.npz", "spec": "net.json", "mapping": {**names, "dense_1": spoiled}, **how}
+        )
+        Path("net.json").write_text(json.dumps(desk.spec))
+
+    return spoil
+
+
+def imported(desk: Desk) -> None:
+    given = desk.options
+    layerkit.import_weights(given["from"], given["spec"], mapping=given["mapping"])
+
+
+def with_a_spec(desk: Desk, text: str) -> None:
+    assert told(r"(spec)=", text)
+    desk.options["spec"] = "net.json"
+
+
+def with_an_object(desk: Desk, text: str) -> None:
+    assert told(r"give the (object)", text)
+    desk.options["from"] = dict(np.load("net.npz"))
+
+
+def with_a_map(desk: Desk, text: str) -> None:
+    own, other = (names.split(", ") for names in re.findall(r"(?:from|to) (\w+, \w+, \w+)", text))
+    desk.options["mapping"] = dict(zip(own, other, strict=True))
+
+
+def one_of_those(desk: Desk, text: str) -> None:
+    desk.options["mapping"]["dense_1"] = listed(text, "there are")[0]
+
+
+case("weights", with_a_spec, elsewhere_trained(spec=None), imported)
+case("weights", with_an_object, elsewhere_trained(**{"from": "net.pkl"}), imported)
+case("weights", with_a_map, elsewhere_trained(mapping=None), imported)
+case("weights", one_of_those, elsewhere_trained("boddy"), imported)
+
 # ---- the tests
 
 

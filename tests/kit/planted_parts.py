@@ -22,6 +22,7 @@ from layerkit import (
     DataSource,
     DataSourceError,
     Exporter,
+    Importer,
     Initializer,
     Loss,
     Metric,
@@ -31,6 +32,8 @@ from layerkit import (
     Rows,
     Schedule,
     Shape,
+    Weights,
+    WeightsError,
 )
 from layerkit.fields import Positive
 from layerkit.recording.program import Program, unsupported
@@ -589,3 +592,28 @@ class LeavesOut(Kept):
     def content(self, program: Program) -> bytes:
         steps = [s for s in program.steps if all(n.op != "call" for n in s.graph.nodes())]
         return super().content(program._replace(steps=tuple(steps)))
+
+
+# ---- importers
+
+
+class Numbers(Importer):
+    """Its file is the numbers of one tensor, after a word.
+
+    Source: none.
+    """
+
+    type_name = "kit.numbers"
+    extensions = (".numbers",)
+
+    def weights(self, source: BinaryIO) -> Weights:
+        word, *numbers = source.read().split()
+        if word != b"numbers":
+            raise WeightsError("expected the word `numbers` first")
+        return Weights({"W": np.array([float(number) for number in numbers])})
+
+
+@planted("pass.refuses")
+class ReadsAll(Numbers):
+    def weights(self, source: BinaryIO) -> Weights:
+        return Weights({"W": np.frombuffer(source.read(), np.uint8) / 255})

@@ -24,6 +24,7 @@ SOUND = [
         "Nowhere",
         "Lines",
         "Kept",
+        "Numbers",
     )
 ]
 

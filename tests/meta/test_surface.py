@@ -38,6 +38,7 @@ PUBLIC = [
     "ExportError",
     "Exporter",
     "Finding",
+    "Importer",
     "Initializer",
     "Layer",
     "LayerkitError",
@@ -77,6 +78,8 @@ PUBLIC = [
     "TruncatedFileError",
     "UnknownTypeError",
     "UnsupportedFormatError",
+    "Weights",
+    "WeightsError",
     "activation",
     "build",
     "compare",
@@ -85,6 +88,7 @@ PUBLIC = [
     "diff",
     "evaluate",
     "export",
+    "import_weights",
     "initializer",
     "inspect",
     "load",
@@ -258,11 +262,13 @@ MORE = {
     PLUGINS / "callbacks" / "tensorboard.py": {"tensorboardX"},
     PLUGINS / "exporters" / "onnx.py": {"onnx", "onnxruntime"},
     PLUGINS / "exporters" / "tensors.py": {"safetensors"},
+    PLUGINS / "importers" / "keras.py": {"h5py"},
+    PLUGINS / "importers" / "safetensors.py": {"safetensors"},
     PLUGINS / "readers" / "parquet.py": {"polars", "pyarrow"},
 }
 HEAVY = {
     *("matplotlib", "pooch", "rich", "threadpoolctl", "torch", "onnx", "llvmlite"),
-    *("narwhals", "onnxruntime", "pandas", "polars", "pyarrow", "safetensors", "sklearn"),
+    *("h5py", "narwhals", "onnxruntime", "pandas", "polars", "pyarrow", "safetensors", "sklearn"),
     "tensorboardX",
 }
 
