@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 EXAMPLE = console.example(
     "layerkit doctor article-digits",
     "layerkit doctor net.json --data iris.csv",
-    "layerkit doctor net.json --set layers.1.gate_bias=-4    before changing it",
-    "layerkit doctor iris.layerkit --data new.csv --strict   exits with 1 at a warning",
+    "layerkit doctor net.json --set layers.1.gate_bias=-4   before changing it",
+    "layerkit doctor iris.layerkit --strict                 exits with 1 at a warning",
 )
 
 _SHOWN = 4  # settings of a finding; --json has all
