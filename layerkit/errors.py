@@ -514,7 +514,7 @@ class TrainingDivergedError(LayerkitError, ArithmeticError):
 
 
 class CallbackError(LayerkitError, RuntimeError):
-    """A callback or listener raised; the training ended as interrupted, after its last epoch.
+    """A callback or listener raised; the training ended with its last complete epoch.
 
     The cause is chained. Correct the callback, or take it out of ``train.callbacks``, and resume.
     Attribute: ``run``, what the training had reached, with its model (None before the first batch).

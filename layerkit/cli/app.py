@@ -49,10 +49,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=console.example(
         "layerkit demo                           all of it, on handwritten digits",
-        "layerkit spec init table.csv            write a spec for a table",
-        "layerkit build net.json                 check a spec, show its layers",
-        "layerkit train net.json                 save the model as NAME.layerkit",
-        "layerkit infer NAME.layerkit rows.csv   predict each row",
+        "layerkit spec init table.csv            write a spec for a table, table.json",
+        "layerkit train table.json               train it, save table.layerkit",
+        "layerkit eval table.layerkit            what it is worth on the test rows",
+        "layerkit infer table.layerkit new.csv   predict each row",
         "layerkit explain LK-201                 what an error means",
     ),
 )

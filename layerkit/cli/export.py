@@ -47,10 +47,11 @@ def export(
     dialect: options.Dialect,
     as_json: options.Json = False,
 ) -> None:
-    """Write a model in another form, such as ONNX or C.
+    """Write a model as ONNX, C, Python or bare weights.
 
-    The form takes the raw numbers of rows and gives what `predict` gives: filling of missing
-    numbers, scaling, layers, probabilities or targets in raw units. With --verify nothing is
+    ONNX, C and Python take raw rows and give what `predict` gives: probabilities, or targets in raw
+    units. Python takes the cells of a row as they are, text too; ONNX and C take numbers, one for
+    each category of a column. npz and safetensors hold the weights alone. With --verify nothing is
     written if the numbers differ by more than rounding. Training state and plugins stay behind.
     """
     from layerkit import export as write

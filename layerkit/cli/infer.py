@@ -70,7 +70,7 @@ def infer(
         list[str] | None,
         typer.Option(
             metavar="COLUMN",
-            help="Write this column of ROWS beside the answers, such as an id; may be repeated.",
+            help="Write this column of ROWS beside the answers, such as an id. Repeatable.",
             show_default=False,
         ),
     ] = None,

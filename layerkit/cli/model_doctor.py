@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 EXAMPLE = console.example(
     "layerkit doctor article-digits",
     "layerkit doctor net.json --data iris.csv",
-    "layerkit doctor net.json --set layers.1.gate_bias=-4    before changing it",
-    "layerkit doctor iris.layerkit --data new.csv --strict   exits with 1 at a warning",
+    "layerkit doctor net.json --set layers.1.gate_bias=-4   before changing it",
+    "layerkit doctor iris.layerkit --strict                 exits with 1 at a warning",
 )
 
 _SHOWN = 4  # settings of a finding; --json has all
@@ -44,7 +44,7 @@ def doctor(
         ),
     ] = 10.0,
     layers: Annotated[
-        bool, typer.Option("--layers", help="Also show gradients and updates layer by layer.")
+        bool, typer.Option("--layers", help="Also show how much reaches and changes each layer.")
     ] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 1 at an error or a warning.")
@@ -140,7 +140,13 @@ def _layers(found: Diagnosis) -> str:
         [name, f"{share:.2g}", f"{found.updates[name]:.2g}" if name in found.updates else ""]
         for name, share in found.gradients.items()
     ]
-    return console.table(["layer", "gradient", "update"], rows, "lrr")
+    legend = (
+        "gradient: what reaches the layer, as a share of what reaches the last one; "
+        "update: the share of its weights that a step changes"
+    )
+    return (
+        console.table(["layer", "gradient", "update"], rows, "lrr") + "\n\n" + _wrapped(legend, "")
+    )
 
 
 def _wrapped(text: str, indent: str = "  ") -> str:

@@ -22,7 +22,7 @@ EXAMPLE = console.example(
     "layerkit spec init adult.csv --target income",
     "layerkit spec init wine.csv --task numbers -o wine-quality.json",
     "layerkit spec init flats.csv --delimiter ';' --decimal ,",
-    "layerkit train adult.json              what to do next",
+    "layerkit train adult.json                    what to do next",
 )
 
 _LINE = 100  # characters of a line of the spec
@@ -33,7 +33,9 @@ _CLASSES = 8
 def init(
     data: Annotated[
         str,
-        typer.Argument(metavar="TABLE", help="A table: delimited text or JSON, perhaps with .gz."),
+        typer.Argument(
+            metavar="TABLE", help="A table: delimited text, JSON or Parquet, perhaps with .gz."
+        ),
     ],
     *,
     target: Annotated[
@@ -155,7 +157,7 @@ def _lines(start: StartingSpec, data: str, *, is_default: bool) -> Iterator[str]
     size = f"{counted(start.rows, 'row')}, {counted(len(start.decisions), 'column')}"
     yield printable(f"{data}: {size}")
     if start.dialect is not None and not start.dialect.header:
-        yield "the first line is a row, so columns go by position (else: --header)"
+        yield "the first line is a row, so columns go by position (or --header)"
     yield ""
     yield _column_table(start.decisions)
     yield ""
@@ -188,11 +190,11 @@ def _cut(text: str, room: int) -> str:
 def _target_lines(start: StartingSpec, *, is_default: bool) -> Iterator[str]:
     target = start.target
     other = "numbers" if target.task == "classes" else "classes"
-    last = ", the last column (else: --target NAME)" if is_default else ""
+    last = ", the last column (or --target NAME)" if is_default else ""
     yield f"target: {_cut(target.column.name, 30)}{last}"
     possible = other == "classes" or target.column.numbers
     why = target.reason if target.reason.startswith("as ") else f"as it has {target.reason}"
-    yield f"task: {target.task}, {why}" + (f" (else: --task {other})" * possible)
+    yield f"task: {target.task}, {why}" + (f" (or --task {other})" * possible)
     rows = sorted(target.classes.items(), key=lambda item: -item[1])
     shown = [
         [_cut(str(name), 40), f"{count:,}", f"{100 * count / start.rows:.1f} %"]

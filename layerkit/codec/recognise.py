@@ -5,12 +5,15 @@ People pass the wrong file far more often than a damaged one; the hint names wha
 
 from __future__ import annotations
 
+import codecs
 import stat
 
 from layerkit.codec.layout import MAGIC
 from layerkit.display import counted
 
+_TABLE = "a table: layerkit spec init writes a spec for it, layerkit train trains that"
 _SIGNATURES = (
+    (b"PAR1", _TABLE),
     (b"version https://git-lfs", "a Git LFS pointer: run `git lfs pull` to fetch the file"),
     (b"PK\x03\x04", "a zip archive, such as a .keras, .pt or .npz file"),
     (b"\x89HDF\r\n", "an HDF5 file"),
@@ -19,6 +22,7 @@ _SIGNATURES = (
     (b"\x1f\x8b", "gzip data: decompress it first"),
     (b"\0" * 10, "all zeros: the file was never written, or the disk lost its content"),
 )
+_BLANKS = str.maketrans("\t\r\n", "|  ")
 _MODES = (
     (stat.S_ISDIR, "a directory"),
     (stat.S_ISCHR, "a device"),
@@ -62,4 +66,13 @@ def _text(head: bytes) -> str | None:
         return "an HTML or XML page, perhaps an error page saved by a download"
     if text.startswith(b"{"):
         return "a spec (JSON): build or train it first, with layerkit build or layerkit train"
-    return None
+    return _TABLE if _is_table(text) else None
+
+
+def _is_table(text: bytes) -> bool:
+    """Whether ``text``, perhaps cut within a character, may begin a table."""
+    try:
+        words = codecs.getincrementaldecoder("utf-8")().decode(text).translate(_BLANKS)
+    except UnicodeDecodeError:
+        return False
+    return words.isprintable() and any(mark in words for mark in ",;|")

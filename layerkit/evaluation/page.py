@@ -64,8 +64,8 @@ def _claim(r: EvaluationResult) -> tuple[str, str]:
         (one,) = r.residuals
         spread, own, bias = in_unit(one, one.spread, one.target_spread, one.bias)
         return (
-            f"{r.name}: predictions of {one.name} are off by {spread}",
-            f"Standard deviation of the residuals; that of the true values: {own}. Bias: {bias}.",
+            f"{r.name}: predictions of {one.name} are typically off by {spread}",
+            f"That is the residuals' standard deviation; the true values' is {own}. Bias: {bias}.",
         )
     return f"{r.name} on {counted(r.rows, 'row')}", ""
 

@@ -83,7 +83,7 @@ def _why_not(column: ColumnProfile, target: ColumnProfile, max_categories: int) 
         same = column.same_as if target.same_as != column.name else target.name
         return f"equal to {same}" + (", the target" if same == target.name else "")
     if column.kind == "identifier":
-        return "an identifier: another value in each row"
+        return "an identifier: a different value in each row"
     if column.kind == "datetime":
         return "dates or times: turn them into numbers"
     if column.strays:
@@ -113,11 +113,11 @@ def _of_numbers(column: ColumnProfile) -> str:
 def _of_categories(column: ColumnProfile) -> str:
     value, rows = column.frequent[0]
     facts = f"{column.distinct} values ({_percent(rows / column.present)} {value})"
-    return facts + _missing(column, "one more")
+    return facts + (f", and missing ({_percent(column.missing_share)})" if column.missing else "")
 
 
 def _missing(column: ColumnProfile, effect: str) -> str:
-    """``; missing (6 %): one more``, or nothing."""
+    """``; missing (6 %): median``, or nothing."""
     if not column.missing:
         return ""
     return f"; missing ({_percent(column.missing_share)})" + (f": {effect}" if effect else "")

@@ -27,12 +27,12 @@ def class_counts(spec: Spec, rows: Rows) -> dict[str | int, int] | None:
 
 
 def counts_line(counts: Mapping[str | int, int]) -> str:
-    """``rows per class: cat 23 (51 %), dog 22 (49 %)``, or the extremes of many classes.
+    """``rows per class: cat: 23 (51 %), dog: 22 (49 %)``, or the extremes of many classes.
 
     At most 80 columns.
     """
     total = max(1, sum(counts.values()))
-    each = [f"{_short(name)} {n:,} ({100 * n / total:.0f} %)" for name, n in counts.items()]
+    each = [f"{_short(name)}: {n:,} ({100 * n / total:.0f} %)" for name, n in counts.items()]
     line = f"rows per class: {', '.join(each)}"
     if len(line) <= _COLUMNS:
         return line

@@ -1629,6 +1629,7 @@ def test_an_advice_leads_on(cli: Cli, one: Case) -> None:
 OTHERS = {
     "errors": "classes that pass a hint on; limits and extras are told by tests of their own",
     "specs.messages": "passes on the hints of parts",
+    "core.tensors": "passes on the hint of its caller",
     "discovery.importing": "wants other distributions: tests/plugins",
     "file.provenance": "wants other distributions: tests/plugins",
     "discovery.tools.trial_import": "wants other distributions: tests/plugins",

@@ -39,7 +39,7 @@ def test_it_shows_each_fold_and_the_metrics_over_them(cli: Cli, folder: Path) ->
     assert "always guessing '" in done.out
     assert "15 test rows stayed untouched\nno model was saved: train without --folds" in done.out
     assert max(map(len, lines)) <= 80
-    classes = "rows per class: cat 23 (51 %), dog 22 (49 %)\n"
+    classes = "rows per class: cat: 23 (51 %), dog: 22 (49 %)\n"
     assert done.err.startswith(f"{classes}pets-fold-1-of-3 seed 0: 30 rows, 3 epochs\nepoch 1/3")
 
 

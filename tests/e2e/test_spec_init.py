@@ -30,9 +30,9 @@ def test_a_table_becomes_a_spec_that_trains_and_answers(cli: Cli, people: Path) 
     assert done.out.endswith("saved people.json\nnext: layerkit train people.json\n")
     assert max(map(len, done.out.splitlines())) <= 80
     lines = {line.split()[0]: line for line in done.out.splitlines() if line.strip()}
-    assert lines["id"].endswith("left out    an identifier: another value in each row")
+    assert lines["id"].endswith("left out    an identifier: a different value in each row")
     assert lines["since"].endswith("left out    dates or times: turn them into numbers")
-    assert lines["work"].endswith("2 values (50 % private); missing (33 %): one more")
+    assert lines["work"].endswith("2 values (50 % private), and missing (33 %)")
     assert lines["income"].endswith("target      2 values of text")
     assert lines["low"].split() == ["low", "40", "66.7", "%"]
     trained = cli("train", "people.json", "--epochs", 2, "--quiet")
@@ -118,7 +118,7 @@ def test_the_dialect_goes_into_the_spec(cli: Cli, folder: Path) -> None:
 def test_a_table_without_names(cli: Cli, folder: Path) -> None:
     Path("t.csv").write_text("".join(f"{i % 7}.5,{i % 4},{'xy'[i % 2]}\n" for i in range(30)))
     done = cli("spec", "init", "t.csv", "--target", 2)
-    assert "the first line is a row, so columns go by position (else: --header)" in done.out
+    assert "the first line is a row, so columns go by position (or --header)" in done.out
     assert cli("train", "t.json", "--epochs", 1, "--quiet").code == 0
 
 

@@ -39,7 +39,7 @@ def test_it_trains_saves_and_tells_the_final_metrics(cli: Cli, folder: Path) -> 
     assert re.search(rf"^test +{model.metrics['test_loss']:#.4g} +{accuracy}$", done.out, re.M)
     assert f"saved pets.layerkit ({os.path.getsize('pets.layerkit') / 1000:.1f} kB" in done.out  # noqa: PTH202
     progress = done.err.split("\n")
-    assert progress[0] == "rows per class: cat 23 (51 %), dog 22 (49 %)"
+    assert progress[0] == "rows per class: cat: 23 (51 %), dog: 22 (49 %)"
     assert progress[1] == "pets seed 0: 45 rows, 3 epochs"
     assert [line[:9] for line in progress[2:5]] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
     assert progress[5:] == [""]
@@ -53,7 +53,7 @@ def test_skewed_classes_are_shown_and_warned_of(cli: Cli, folder: Path) -> None:
     done = cli("train", "pets.json", "--data", "skewed.csv")
     assert done.code == 0
     shown, *rest = done.err.split("\n")
-    assert re.fullmatch(r"rows per class: cat \d \(\d+ %\), dog \d\d \(\d\d %\)", shown)
+    assert re.fullmatch(r"rows per class: cat: \d \(\d+ %\), dog: \d\d \(\d\d %\)", shown)
     (warning,) = [line for line in rest if line.startswith("warning: ")]
     assert "of the training rows are of class 'dog', so an accuracy of that size" in warning
     quiet = cli("train", "pets.json", "--data", "skewed.csv", "--quiet")

@@ -75,6 +75,10 @@ RUNS: dict[str, list[list[str]]] = {
     ],
     "resume": [["wide.layerkit", "--data", "pets.csv", "--epochs", "4", "-o", "on.layerkit"]],
     "eval": [["wide.layerkit", "--data", "pets.csv", "--split", "all"]],
+    "doctor": [
+        ["wide.json", "--data", "pets.csv", "--layers"],
+        ["wide.layerkit", "--data", "none"],
+    ],
     "infer": [["wide.layerkit", "pets.csv", "--to", "out.csv"], ["wide.layerkit", "none.csv"]],
     "compare": [
         ["wide.json", "pets.json", "--data", "pets.csv", *SMALL],
@@ -85,12 +89,14 @@ RUNS: dict[str, list[list[str]]] = {
     "diff": [["wide.layerkit", f"{NAME}-of-another-seed.layerkit"]],
     "upgrade": [["wide.layerkit", "-o", "upgraded.layerkit"]],
     "deploy": [["wide.layerkit", "-o", "deployed.layerkit"]],
+    "export": [["wide.layerkit", "--to", "python", "--verify", "self"], ["wide.layerkit"]],
     "models": [[]],
     "schema": [],
     "explain": [
         *(["LK-201"], ["LK-305"], ["train.data"], ["train.callbacks"], ["highway"], ["nothing"]),
         *(["highway.gate_bias"], ["projection", "--trace"], ["checkpoint"]),
     ],
+    "spec init": [["pets.csv", "-o", "first.json"], ["pets.csv", "--target", "none"]],
     "plugins list": [[], ["--check"]],
     "plugins check": [["dense"], ["--list"], ["--list", "dense"]],
     "plugins why": [["dense"], ["mse"]],

@@ -26,6 +26,10 @@ SAFETENSORS = b'{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
         (b"\x93NUMPY\1\0", "npy"),
         (b"\x1f\x8b\x08", "gzip"),
         (b' {"layers": []}', "JSON"),
+        (b"id,age,churned\nC-1,34,no\n", "a table: layerkit spec init"),
+        (b"\xef\xbb\xbfid;Gr\xc3\xb6\xc3", "a table: layerkit spec init"),
+        (b"id\tage\r\n", "a table: layerkit spec init"),
+        (b"PAR1\x15\x04", "a table: layerkit spec init"),
         (bytes(77), "zeros"),
     ],
 )
@@ -33,7 +37,9 @@ def test_says_what_the_file_is(head: bytes, word: str) -> None:
     assert word in (kind_hint(head, 1000) or "")
 
 
-@pytest.mark.parametrize("head", [b"weights to follow", b"\x81\xa7weights", b"\x80\x09", b"\0" * 9])
+@pytest.mark.parametrize(
+    "head", [b"weights to follow", b"a,b\0", b"\x81\xa7weights", b"\x80\x09", b"\0" * 9]
+)
 def test_says_nothing_when_it_cannot_tell(head: bytes) -> None:
     assert kind_hint(head, 1000) is None
 

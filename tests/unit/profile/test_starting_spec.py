@@ -69,7 +69,7 @@ def test_every_column_is_told() -> None:
     [
         ([7] * N, "left out: always 7"),
         ([math.nan] * N, "left out: it has no values"),
-        (list(range(N)), "left out: an identifier: another value in each row"),
+        (list(range(N)), "left out: an identifier: a different value in each row"),
         ([f"2024-01-{1 + i % 28:02}" for i in range(N)], "left out: dates or times: "),
         ([f"some words {i}" for i in range(N)], "left out: 40 texts, which hardly repeat"),
         ([math.inf, *range(1, 2 * N - 1, 2)], "left out: 1 infinite number"),
@@ -82,7 +82,7 @@ def test_every_column_is_told() -> None:
         ([*[math.nan] * 4, *range(1, 72, 2)], "number: 1 to 71; missing (10 %): median"),
         (
             [*["", "?"], *["a", "b"] * 19],
-            "categories: 2 values (50 % a); missing (5 %): one more",
+            "categories: 2 values (50 % a), and missing (5 %)",
         ),
         (["yes", "no"] * 20, "categories: 2 values (50 % no)"),
     ],
@@ -194,7 +194,7 @@ def test_a_target_that_does_not_exist() -> None:
 def test_no_input_is_left() -> None:
     with pytest.raises(DataError, match="no column can be an input") as caught:
         starting_spec({"id": list(range(N)), "kind": ["a", "b"] * 20})
-    assert caught.value.hint == "id: an identifier: another value in each row"
+    assert caught.value.hint == "id: an identifier: a different value in each row"
     with pytest.raises(DataError, match="no column can be an input"):
         starting_spec({"kind": ["a", "b"] * 20})
 

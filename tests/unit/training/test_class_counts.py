@@ -35,8 +35,8 @@ def test_counts_are_in_the_order_of_the_labels() -> None:
 @pytest.mark.parametrize(
     ("counts", "line"),
     [
-        ({"no": 3668, "yes": 521}, "rows per class: no 3,668 (88 %), yes 521 (12 %)"),
-        ({7: 1}, "rows per class: 7 1 (100 %)"),
+        ({"no": 3668, "yes": 521}, "rows per class: no: 3,668 (88 %), yes: 521 (12 %)"),
+        ({7: 1}, "rows per class: 7: 1 (100 %)"),
         (
             {f"class {j}": j + 1 for j in range(1000)},
             "1,000 classes: 1 row of class 0 to 1,000 of class 999",
