@@ -263,7 +263,7 @@ class _Case:
                     changes=changes,
                     field=next(iter(changes)),
                     others=(),
-                    tried=trial.compared(other.error[1]),
+                    tried=trial.compared(other),
                 )
         if not tried:
             return finding

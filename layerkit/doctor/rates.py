@@ -37,17 +37,18 @@ def learning_rate(subject: Subject, trial: Trial, attempt: Try) -> list[Finding]
         return []
     now = _rate(subject)
     start = min(1.0, _SANE / now) if now else 1.0
-    tried: list[tuple[float, Changes]] = []
+    tried: list[tuple[Trial, Changes]] = []
     for power in range(1, 6):
         changes = slower(subject, start * 10.0**-power if large else 10.0**power)
         other = attempt(changes) if changes else None
         if other is None or (small and max(other.updates.values(), default=0.0) >= _LARGE_STEP):
             break
-        tried.append((other.error[1], changes))
-    lowest = min((error for error, _ in tried), default=after)
+        tried.append((other, changes))
+    lowest = min((other.error[1] for other, _ in tried), default=after)
     if not lowest < _CLEARLY * after:
         return []
-    best_error, best = next(one for one in tried if one[0] <= 1.1 * lowest)  # the nearest such
+    # The nearest such:
+    reached, best = next(one for one in tried if one[0].error[1] <= 1.1 * lowest)
     (rate,) = best.values()
     too = "large" if rate < now else "small"
     fell = "the loss is no longer finite" if trial.diverged else _fell(trial)
@@ -60,7 +61,7 @@ def learning_rate(subject: Subject, trial: Trial, attempt: Try) -> list[Finding]
             f"to under {percent(_HARDLY)} of its start in 200; other rates were tried on copies",
             "train.optimizer.learning_rate",
             best,
-            tried=trial.compared(best_error),
+            tried=trial.compared(reached),
         )
     ]
 

@@ -44,13 +44,15 @@ class Trial:
     updates: Mapping[str, float]
     diverged: str = ""
 
-    def compared(self, error: float) -> str:
-        """What another trial reached instead."""
+    def compared(self, other: Trial) -> str:
+        """What another trial reached instead, which may have gone on for longer."""
         real = Recipe.of(self.model.spec).loss.target == "real"
         what = "the share of variance not explained" if real else "the loss"
         now = self.error[1]
         rather = f"{now:.3g}" if math.isfinite(now) else "no number"
-        return f"in {self.steps} steps {what} becomes {error:.3g} instead of {rather}"
+        after = "" if self.steps == other.steps else f" after {self.steps}"
+        reached = f"in {other.steps} steps {what} becomes {other.error[1]:.3g}"
+        return f"{reached} instead of {rather}{after}"
 
 
 def try_training(

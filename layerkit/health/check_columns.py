@@ -176,7 +176,9 @@ class _Judge:
         learn, judge = slice(None, self.half), slice(self.half, None)
         size = int(bins.max()) + 1
         if self.classes:
-            return self._right(bins[learn], bins[judge], size, learn, judge)
+            right = self._right(bins[learn], bins[judge], size, learn, judge)
+            between = bins is not column.codes  # a bin may straddle where one class ends
+            return max(right, self._right_of_next(column.codes)) if between else right
         count = np.bincount(bins[learn], minlength=size)
         total = np.bincount(bins[learn], self.y[learn], minlength=size)
         mean = self.y[learn].mean()
@@ -191,4 +193,13 @@ class _Judge:
         guess = np.where(counts.sum(axis=1) > 0, counts.argmax(axis=1), usual)[bins]
         wrong = float((guess != self.y[judge]).mean())
         plain = float((self.y[judge] != usual).mean())
+        return 1 - wrong / plain if plain else 0.0
+
+    def _right_of_next(self, codes: Array) -> float:
+        """``_right``, where a row has the class that the next lower value of the column has."""
+        _, first, which = np.unique(codes, return_index=True, return_inverse=True)
+        classes = self.y[first]
+        lower = np.where(which > 0, which - 1, 1)  # the lowest has only a next higher one
+        wrong = float((classes[lower] != self.y).mean())
+        plain = float((self.y != np.bincount(self.y).argmax()).mean())
         return 1 - wrong / plain if plain else 0.0

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from layerkit.datacontract.cell_hints import spells_missing
 from layerkit.display import counted
 from layerkit.profile.columns import ColumnProfile
 from layerkit.profile.target import Target
@@ -83,7 +85,7 @@ def _why_not(column: ColumnProfile, target: ColumnProfile, max_categories: int) 
         same = column.same_as if target.same_as != column.name else target.name
         return f"equal to {same}" + (", the target" if same == target.name else "")
     if column.kind == "identifier":
-        return "an identifier: a different value in each row"
+        return _number_as_text(column) or "an identifier: a different value in each row"
     if column.kind == "datetime":
         return "dates or times: turn them into numbers"
     if column.strays:
@@ -91,12 +93,20 @@ def _why_not(column: ColumnProfile, target: ColumnProfile, max_categories: int) 
     if column.kind == "text":
         few = column.distinct <= max_categories
         many = "which hardly repeat" if few else f"more than {max_categories}"
-        return f"{counted(column.distinct, 'text')}, {many}"
+        return _number_as_text(column) or f"{counted(column.distinct, 'text')}, {many}"
     if column.infinite:
         return f"{counted(column.infinite, 'infinite number')}"
     if max(abs(column.low or 0), abs(column.high or 0)) > _LARGEST:
         return f"numbers beyond {_LARGEST:.0e}"
     return ""
+
+
+def _number_as_text(column: ColumnProfile) -> str:
+    """What is wrong with text that means numbers, such as 1,5 or 3 kg; empty for other text."""
+    cell = str(column.frequent[0][0])
+    if column.looks_like is None or spells_missing(cell) or not any(map(str.isdigit, cell)):
+        return ""
+    return f"{re.split('[?:]', column.looks_like)[0].removeprefix('this looks like ')}: {cell:.12}"
 
 
 def _of_numbers(column: ColumnProfile) -> str:

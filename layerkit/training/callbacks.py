@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from layerkit.core.callback import Callback, Listener, Training
 from layerkit.display import quoted
@@ -17,6 +17,7 @@ from layerkit.errors import CallbackError, LayerkitError, SpecError
 Listeners = Listener | Sequence[Listener] | None
 """What ``listener=`` takes."""
 
+_T = TypeVar("_T")
 _TAKEN = ("data", "schedule", "trials")  # what else ``training.callbacks`` of a file holds
 
 
@@ -43,7 +44,7 @@ class Callbacks:
                 one.batch(done, rows)
             except Exception as error:
                 raise _failure(one, "batch", error) from error
-        return any(self._asked(one, one.stop) for one in self._stop)
+        return any(self._asked(one, "stop", bool) for one in self._stop)
 
     def begin(self, name: str, *, seed: int, epochs: int, rows: int) -> None:
         """Tell all; an error of layerkit is raised as it is, since there is nothing to lose."""
@@ -69,18 +70,15 @@ class Callbacks:
 
     def over(self) -> str:
         """The first reason that a callback gives why the training is over, or empty."""
-        found = (self._asked(one, one.over) for one in self.named.values())
+        found = (self._asked(one, "over", _reason) for one in self.named.values())
         return next((reason for reason in found if reason), "")
 
     def retry(self, epoch: int, values: Mapping[str, float]) -> float | None:
         """The factor of the first callback that wants the epoch to be trained again, or None."""
         for one in self.named.values():
-            factor = self._asked(one, one.retry, epoch, values)
-            if factor is None:
-                continue
-            if not 0 < factor < math.inf:
-                raise _failure(one, "retry", ValueError(f"expected a factor > 0, got {factor!r}"))
-            return float(factor)
+            factor = self._asked(one, "retry", _factor, epoch, values)
+            if factor is not None:
+                return factor
         return None
 
     def check_watched(self, measured: Sequence[str], *, held_out: bool) -> None:
@@ -143,11 +141,26 @@ class Callbacks:
         if failed is not None:
             raise _failure(failed[0], hook, failed[1]) from failed[1]
 
-    def _asked(self, one: Listener, question: Callable[..., Any], *facts: Any) -> Any:
+    def _asked(self, one: Listener, question: str, read: Callable[[Any], _T], *facts: Any) -> _T:
+        """The answer of ``one``, as ``read`` gives it; what ``read`` raises is its error too."""
         try:
-            return question(*facts)
+            return read(getattr(one, question)(*facts))
         except Exception as error:
-            raise _failure(one, question.__name__, error) from error
+            raise _failure(one, question, error) from error
+
+
+def _reason(answer: object) -> str:
+    if answer is None or isinstance(answer, str):
+        return answer or ""
+    raise TypeError(f"expected a reason as text, or '', got {quoted(answer)}")
+
+
+def _factor(answer: Any) -> float | None:
+    if answer is None:
+        return None
+    if not 0 < answer < math.inf:
+        raise ValueError(f"expected a factor > 0, got {answer!r}")
+    return float(answer)
 
 
 def _failure(one: Listener, hook: str, error: Exception) -> CallbackError:

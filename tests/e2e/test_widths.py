@@ -67,12 +67,6 @@ RUNS: dict[str, list[list[str]]] = {
         ["wide.json", "--data", "none.csv"],
         ["wide.json", "--data", "pets.csv", "--set", "train.early_stoping=3", "-o", "x.layerkit"],
     ],
-    "spec init": [["pets.csv", "-o", "begun.json"], ["none.csv"], ["pets.csv", "--target", "no"]],
-    "doctor": [["wide.json", "--data", "pets.csv", "--seconds", "1"], ["none.json"]],
-    "export": [
-        ["wide.layerkit", "--to", "python", "--verify", "self"],
-        ["wide.layerkit", "-o", "net.unknown"],
-    ],
     "resume": [["wide.layerkit", "--data", "pets.csv", "--epochs", "4", "-o", "on.layerkit"]],
     "eval": [["wide.layerkit", "--data", "pets.csv", "--split", "all"]],
     "doctor": [

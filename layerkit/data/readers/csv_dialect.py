@@ -26,6 +26,7 @@ _BOTH = {
     (".", ","): re.compile(r"[+-]?[0-9]{1,3}(?:\.[0-9]{3})+,[0-9]+\Z"),
     (",", "."): re.compile(r"[+-]?[0-9]{1,3}(?:,[0-9]{3})+\.[0-9]+\Z"),
 }
+_GROUPED = re.compile(r"[+-]?[1-9][0-9]{0,2},[0-9]{3}\Z")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+[.,]?[0-9]*|[.,][0-9]+)(?:[eE][+-]?[0-9]+)?\Z")
 _DIGITS = re.compile(r"[+-]?[0-9]*(?:[eE][+-]?[0-9]+)?\Z")
 _SAMPLE = 200  # records
@@ -225,13 +226,23 @@ def _number_marks(
                 if not any(map(other.match, cells)) and all(map(grouped.match, alone)):
                     assumed.append(f"numbers are written like 1{group}234{point}5")
                     return point, group
-    if decimal is None and delimiter != "," and thousands != ",":
-        commas = [cell for cell in cells if _COMMA.match(cell)]
-        if commas and not any(map(_POINT.match, cells)):
-            assumed.append("the decimal mark is a comma")
-            decimal = ","
+    if decimal is None and "," not in (delimiter, thousands) and _commas_are_decimal(cells):
+        assumed.append("the decimal mark is a comma")
+        decimal = ","
     decimal = decimal or ("," if thousands == "." else ".")
     return decimal, thousands
+
+
+def _commas_are_decimal(cells: Sequence[str]) -> bool:
+    """Whether the numbers among the stripped cells have a decimal comma.
+
+    A few cells with a point, such as versions, speak against many different numbers with a comma
+    only if those may be digits in groups of three.
+    """
+    commas = {cell for cell in cells if _COMMA.match(cell)}
+    points = {cell for cell in cells if _POINT.match(cell)}
+    surely = not all(map(_GROUPED.match, commas))
+    return bool(commas) and (not points or (surely and len(commas) > len(points)))
 
 
 def _column_names(cells: Sequence[str], source: str) -> list[str]:

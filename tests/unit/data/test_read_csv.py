@@ -73,6 +73,21 @@ def test_the_delimiter_is_found(delimiter: str) -> None:
     assert table(read(text)) == {"a": [1.0], "b": ["x,y;z"], "c": [3.0]}
 
 
+def test_a_version_hides_no_decimal_commas() -> None:
+    text = "x;version\n" + "".join(f"{i},5;{'1.0' if i % 2 else 'new'}\n" for i in range(9))
+    rows = read_rows(io.BytesIO(text.encode()))
+    assert rows.columns is not None
+    assert rows.columns["x"].tolist() == [i + 0.5 for i in range(9)]
+    assert rows.columns["version"].tolist()[:2] == ["new", "1.0"]
+
+
+def test_digits_in_groups_beside_points_are_no_decimal_commas() -> None:
+    text = "x;y\n" + "".join(f"{i},500;1.5\n" for i in range(1, 9))
+    rows = read_rows(io.BytesIO(text.encode()))
+    assert rows.columns is not None
+    assert rows.columns["y"].tolist() == [1.5] * 8
+
+
 def test_decimal_commas_between_semicolons_are_told() -> None:
     rows = read("a;b\n1,5;x\n2,25;y\n")
     assert table(rows) == {"a": [1.5, 2.25], "b": ["x", "y"]}

@@ -63,6 +63,15 @@ def test_a_text_column_that_is_other_in_each_row_gives_nothing_on_held_out_rows(
     assert list(leaks(made({**PLAIN, "name": names}))) == []
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_score_that_parts_the_classes_gives_the_answer_in_few_rows(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    answer = (draw.random(300) < 0.35).astype(int)
+    columns = {"a": draw.standard_normal(300), "score": answer + 0.1 * draw.random(300)}
+    finding = only(leaks(made(columns, answer, classes=2)))
+    assert finding.text.startswith("'score' alone gives the answer")
+
+
 def test_a_column_that_says_much_but_not_all_is_no_leak() -> None:
     good = ANSWER + 0.3 * rng.standard_normal(N)
     assert list(leaks(made({**PLAIN, "good": good}))) == []

@@ -70,6 +70,8 @@ def test_every_column_is_told() -> None:
         ([7] * N, "left out: always 7"),
         ([math.nan] * N, "left out: it has no values"),
         (list(range(N)), "left out: an identifier: a different value in each row"),
+        ([f"{i},5" for i in range(N)], "left out: a decimal comma: 0,5"),
+        ([f"{i}.5 kg" for i in range(N)], "left out: a number with a unit: 0.5 kg"),
         ([f"2024-01-{1 + i % 28:02}" for i in range(N)], "left out: dates or times: "),
         ([f"some words {i}" for i in range(N)], "left out: 40 texts, which hardly repeat"),
         ([math.inf, *range(1, 2 * N - 1, 2)], "left out: 1 infinite number"),

@@ -186,6 +186,27 @@ def test_a_retry_without_a_factor_is_an_error() -> None:
         layerkit.train(spec(), data=DATA, listener=Nought())
 
 
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("stop", np.zeros(3)),
+        ("over", np.zeros(3)),
+        ("over", 5),
+        ("retry", "half"),
+        ("retry", np.ones(2)),
+    ],
+    ids=["stop-array", "over-array", "over-number", "retry-text", "retry-array"],
+)
+def test_an_answer_that_is_none_is_the_callbacks_error(question: str, answer: object) -> None:
+    class Odd(Callback):
+        type_name = "acme.odd"
+
+    setattr(Odd, question, lambda *_: answer)
+    with pytest.raises(CallbackError, match=f"callback 'acme.odd': {question} raised") as caught:
+        layerkit.train(spec(), data=DATA, listener=Odd())
+    assert caught.value.run.ended == "interrupted"
+
+
 def test_a_callback_that_raises_in_the_end_loses_nothing() -> None:
     with pytest.raises(CallbackError) as caught:
         layerkit.train(spec(), data=DATA, listener=Diary(fail_in="end"))
