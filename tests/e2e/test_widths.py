@@ -84,6 +84,7 @@ RUNS: dict[str, list[list[str]]] = {
     "upgrade": [["wide.layerkit", "-o", "upgraded.layerkit"]],
     "deploy": [["wide.layerkit", "-o", "deployed.layerkit"]],
     "export": [["wide.layerkit", "--to", "python", "--verify", "self"], ["wide.layerkit"]],
+    "import": [["none.npz", "--spec", "wide.json"], ["pets.csv", "--spec", "wide.json"]],
     "models": [[]],
     "schema": [],
     "explain": [
