@@ -35,6 +35,7 @@ from benchmarks.speed.workloads import CLASSES, Array, rows
 from layerkit.discovery.engines import compiled_engine, trouble
 from layerkit.execution.runner import recordings_of
 from layerkit.threads import single_blas
+from layerkit.training.callbacks import Callbacks
 from layerkit.training.loop import Loop
 from layerkit.training.prepare import Arrays
 from layerkit.training.recipe import Recipe
@@ -84,7 +85,7 @@ class Form:
             data = Arrays(x, y, y)
             recipe = Recipe.of(model.spec)
             self.loop = Loop(
-                model.network, recipe, data, layerkit.Listener(), lambda scores, y: {}, fast=fast
+                model.network, recipe, data, Callbacks(None), lambda scores, y: {}, fast=fast
             )
         self.batch = recipe.batch_size
         self.weights = np.full(self.batch, 1 / self.batch, np.float32)

@@ -1412,8 +1412,8 @@ def how_begun(**options: Any) -> Step:
 
 
 def another(data: Any) -> Step:
-    """Another table."""
-    return lambda desk: setattr(desk, "data", data)
+    """Another table, a copy for each desk, which may change it."""
+    return lambda desk: setattr(desk, "data", copy.deepcopy(data))
 
 
 case("target", lambda desk, text: desk.options.update(target=listed(text, "columns found")[-1]),
@@ -1473,12 +1473,16 @@ class Kept(Layer):
 class Steered(Kept):
     """y = x, unless the rows add up to less than nothing."""
 
+    type_name = "kit.steered"
+
     def feed(self, x: Array, ctx: Context) -> Array:
         return x + 0 if float(x.sum()) > 0 else -x
 
 
 class Sorted(Kept):
     """y = x in rising order."""
+
+    type_name = "kit.sorted"
 
     def feed(self, x: Array, ctx: Context) -> Array:
         return np.sort(x, axis=1)
@@ -1492,13 +1496,13 @@ def holding(kind: type[Layer]) -> Step:
 
 
 def exported(desk: Desk) -> None:
-    layers = LAYERS._local
-    layers["kit.kept"] = desk.options["kind"]
+    layers, kind = LAYERS._local, desk.options["kind"]
+    layers[kind.type_name] = kind
     try:
-        spec = {"layerkit": 1, "input": {"shape": [3]}, "layers": [{"type": "kit.kept"}]}
+        spec = {"layerkit": 1, "input": {"shape": [3]}, "layers": [{"type": kind.type_name}]}
         layerkit.export(layerkit.build(spec), "net.py", to="python")
     finally:
-        del layers["kit.kept"]
+        del layers[kind.type_name]
 
 
 def as_the_kit_says(desk: Desk, text: str) -> None:

@@ -62,7 +62,6 @@ def look(spec: Any, data: Any = None, *, seconds: float = 600.0, **more: Any) ->
     return layerkit.diagnose(spec, data, seconds=seconds, **more)
 
 
-@layerkit.register
 class Negative(Initializer):
     """Weights that relu units of non-negative inputs cannot live with."""
 
@@ -72,7 +71,6 @@ class Negative(Initializer):
         return -rng.random(shape)
 
 
-@layerkit.register
 class Valve(Layer):
     """A stranger's gated layer: y = x + S (tanh(x W) - x), S = sigma(x V + v) by way of tanh."""
 
