@@ -29,7 +29,7 @@ class Callbacks:
         self.named: dict[str, Callback] = {}
         for one in self.all:
             if isinstance(one, Callback):
-                self.named[_free(one.type_name, {*_TAKEN, *self.named})] = one
+                self.named[_free(_name(one), {*_TAKEN, *self.named})] = one
         self._batch = [one for one in self.all if _overrides(one, "batch")]
         self._stop = [one for one in self.all if _overrides(one, "stop")]
 
@@ -163,8 +163,14 @@ def _factor(answer: Any) -> float | None:
     return float(answer)
 
 
+def _name(one: Listener) -> str:
+    """The type name; that of the class where there is none, since Python's own need no entry."""
+    found: str = getattr(one, "type_name", type(one).__name__)
+    return found
+
+
 def _failure(one: Listener, hook: str, error: Exception) -> CallbackError:
-    name = one.type_name if isinstance(one, Callback) else type(one).__name__
+    name = _name(one)
     return CallbackError(f"callback {name!r}: {hook} raised {_said(error)}")
 
 

@@ -66,6 +66,9 @@ def predict(row):
     if hasattr(row, "keys"):
         if COLUMNS is None:
             raise ValueError("this model takes a list of numbers: its columns have no names")
+        missing = [name for name in COLUMNS if name not in row]
+        if missing:
+            raise ValueError("expected the column %r" % missing[0])
         row = [row[name] for name in COLUMNS]
 {encode}    if len(x) != INPUTS:
         raise ValueError("expected %d numbers, got %d" % (INPUTS, len(x)))

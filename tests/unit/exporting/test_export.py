@@ -370,6 +370,8 @@ def test_python_needs_math_alone(model: Model, tmp_path: Path) -> None:
     assert names["classify"](row) == model.classify(row)[0]
     with pytest.raises(ValueError, match="expected 2 numbers, got 3"):
         names["predict"]([1, 2, 3])
+    with pytest.raises(ValueError, match="expected the column 'size'"):
+        names["predict"]({'we"ight': -1.0})
 
 
 def test_c_is_clean_under_the_strictest_flags(model: Model, tmp_path: Path) -> None:

@@ -497,3 +497,16 @@ def test_a_full_disk_leaves_the_previous_checkpoint(
     run = layerkit.train(wanted, data=DATA, listener=ear)
     assert (run.ended, len(ear.notices)) == ("finished", 4)
     assert len(layerkit.load(tmp_path / "net-s0-last.layerkit").history["loss"]) == 2
+
+
+def test_a_callback_given_in_python_needs_no_name() -> None:
+    class Counts(Callback):
+        def __init__(self) -> None:
+            self.epochs = 0
+
+        def epoch(self, epoch: int, values: Mapping[str, float]) -> None:
+            self.epochs = epoch
+
+    one = Counts()
+    layerkit.train(spec(), data=DATA, listener=one)
+    assert one.epochs == layerkit.train(spec(), data=DATA).epochs
