@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 
 import numpy as np
 
@@ -37,15 +38,7 @@ def class_scores(output: OutputContract, p: Array, truth: Array) -> ClassScores:
     hits = np.bincount(t[t == guess], minlength=k)
     series = _series(hits, support, guessed, auc)
     most = int(support.argmax())
-    return ClassScores(
-        names=names,
-        support=support,
-        guessed=guessed,
-        precision=series["precision"],
-        recall=series["recall"],
-        f1=series["f1"],
-        auc=series["auc"],
-        means=_means(series),
+    return _scores(names, support, guessed, series)(
         truth=t,
         guess=guess,
         accuracy=float(np.mean(t == guess)),
@@ -56,12 +49,12 @@ def class_scores(output: OutputContract, p: Array, truth: Array) -> ClassScores:
     )
 
 
-def flag_scores(names: tuple[str, ...], p: Array, truth: Array) -> ClassScores:
-    """The scores of ``names``, yes-or-no answers: probabilities and flags (n, k), n at least 1."""
-    flags, guess = truth > 0.5, p > 0.5
-    support, guessed = flags.sum(axis=0), guess.sum(axis=0)
-    series = _series((flags & guess).sum(axis=0), support, guessed, _areas(p, flags.T))
-    return ClassScores(
+def _scores(
+    names: tuple[Label, ...], support: Array, guessed: Array, series: dict[str, Array]
+) -> Callable[..., ClassScores]:
+    """``ClassScores`` with the columns that both kinds of classes have."""
+    return partial(
+        ClassScores,
         names=names,
         support=support,
         guessed=guessed,
@@ -70,6 +63,15 @@ def flag_scores(names: tuple[str, ...], p: Array, truth: Array) -> ClassScores:
         f1=series["f1"],
         auc=series["auc"],
         means=_means(series),
+    )
+
+
+def flag_scores(names: tuple[str, ...], p: Array, truth: Array) -> ClassScores:
+    """The scores of ``names``, yes-or-no answers: probabilities and flags (n, k), n at least 1."""
+    flags, guess = truth > 0.5, p > 0.5
+    support, guessed = flags.sum(axis=0), guess.sum(axis=0)
+    series = _series((flags & guess).sum(axis=0), support, guessed, _areas(p, flags.T))
+    return _scores(names, support, guessed, series)(
         truth=None,
         guess=None,
         accuracy=float(np.mean(flags == guess)),

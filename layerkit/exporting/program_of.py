@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from layerkit.core.context import Array, Context, Shape
-from layerkit.core.layer import Layer, Plan
+from layerkit.core.context import Array, Shape
 from layerkit.core.output_functions import apply_link
 from layerkit.core.parts import Link
 from layerkit.datacontract import DataContract, InputContract, OutputContract
@@ -18,7 +19,7 @@ from layerkit.model import Model
 from layerkit.recording.arrays import NotRecorded
 from layerkit.recording.graph import Graph, N, Node
 from layerkit.recording.program import Program, RawColumn, Step
-from layerkit.recording.record import record
+from layerkit.recording.record import record_function
 
 
 def program_of(model: Model) -> Program:
@@ -92,60 +93,29 @@ def _layers(model: Model) -> list[Step]:
     return found
 
 
-class _Function(Layer):
-    """What is not a layer, written as one, to be recorded."""
-
-    def plan(self, in_shape: Shape) -> Plan:
-        return Plan(in_shape)
-
-    def backprop(self, dy: Array, ctx: Context) -> Array:
-        raise NotImplementedError
-
-
-class _Scaled(_Function):
+def _scaled(inputs: InputContract, x: Array) -> Array:
     """Missing numbers filled, then x' = (x - center) / scale."""
-
-    def __init__(self, inputs: InputContract) -> None:
-        self.inputs = inputs
-
-    def feed(self, x: Array, ctx: Context) -> Array:
-        inputs = self.inputs
-        if inputs.missing is not None:
-            x = np.where(np.isnan(x), inputs.missing.astype(x.dtype), x)
-        if inputs.scale is None or inputs.center is None:
-            return x
-        return (
-            (x - inputs.center) / inputs.scale if inputs.wide else x / inputs.scale.astype(x.dtype)
-        )
+    if inputs.missing is not None:
+        x = np.where(np.isnan(x), inputs.missing.astype(x.dtype), x)
+    if inputs.scale is None or inputs.center is None:
+        return x
+    return (x - inputs.center) / inputs.scale if inputs.wide else x / inputs.scale.astype(x.dtype)
 
 
-class _Link(_Function):
-    """Scores as predictions."""
-
-    def __init__(self, link: Link) -> None:
-        self.link = link
-
-    def feed(self, x: Array, ctx: Context) -> Array:
-        return apply_link(self.link, x)
-
-
-class _Unscaled(_Function):
+def _unscaled(output: OutputContract, x: Array) -> Array:
     """Targets in raw units: y = y' scale + center."""
-
-    def __init__(self, output: OutputContract) -> None:
-        self.output = output
-
-    def feed(self, x: Array, ctx: Context) -> Array:
-        y: Array = x * self.output.scale + self.output.center
-        return y
+    y: Array = x * output.scale + output.center
+    return y
 
 
 def _before(inputs: InputContract) -> list[Step]:
     if inputs.missing is None and inputs.scale is None:
         return []
     shape, dtype = inputs.shape, inputs.raw_dtype
-    scaled = Step("input", _graph(_Scaled(inputs), shape, dtype), {}, shape, shape)
-    return [scaled, *_cast(shape, dtype, np.dtype(inputs.dtype))]
+    return [
+        _step("input", partial(_scaled, inputs), shape, dtype),
+        *_cast(shape, dtype, np.dtype(inputs.dtype)),
+    ]
 
 
 def _after(link: Link, contract: DataContract, model: Model) -> list[Step]:
@@ -153,21 +123,17 @@ def _after(link: Link, contract: DataContract, model: Model) -> list[Step]:
     shape = planned[-1].plan.out_shape if planned else contract.input.shape
     found = []
     if link != "identity":
-        graph = _graph(_Link(link), shape, model.network.dtype)
-        found.append(Step("link", graph, {}, shape, shape))
+        found.append(_step("link", partial(apply_link, link), shape, model.network.dtype))
     output = contract.output
     if output is not None and output.classes is None and output.scale is not None:
         wide = np.dtype(np.float64)  # as in OutputContract.decode
-        graph = _graph(_Unscaled(output), shape, wide)
-        found += [
-            *_cast(shape, model.network.dtype, wide),
-            Step("targets", graph, {}, shape, shape),
-        ]
+        found += _cast(shape, model.network.dtype, wide)
+        found.append(_step("targets", partial(_unscaled, output), shape, wide))
     return found
 
 
-def _graph(function: _Function, shape: Shape, dtype: Any) -> Graph:
-    return record(function, shape, dtype, training=False, keeps=False).graph
+def _step(name: str, function: Callable[[Array], Array], shape: Shape, dtype: Any) -> Step:
+    return Step(name, record_function(function, shape, dtype).graph, {}, shape, shape)
 
 
 def _cast(shape: Shape, old: np.dtype[Any], new: np.dtype[Any]) -> list[Step]:

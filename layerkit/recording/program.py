@@ -89,6 +89,11 @@ class Program(NamedTuple):
     raw_columns: tuple[RawColumn, ...] | None = None
     missing_texts: tuple[str, ...] = ()
 
+    def names(self) -> dict[str, list[Any]]:
+        """The names of columns, classes and targets, as far as there are any."""
+        found = {"columns": self.columns, "classes": self.classes, "targets": self.targets}
+        return {key: list(names) for key, names in found.items() if names is not None}
+
     @property
     def out_dtype(self) -> np.dtype[Any]:
         """Of the predictions."""

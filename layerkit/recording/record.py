@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -97,6 +98,21 @@ def record(
     graph = _twice(layer, dtype, steps)
     shapes = in_shape, plan.out_shape, params, states
     return Recording(graph, np.dtype(dtype), training, keeps, *shapes)
+
+
+def record_function(function: Callable[[Any], Any], shape: Shape, dtype: Any) -> Recording:
+    """Record a function from rows (n, *shape) of ``dtype`` to rows of the same shape.
+
+    Raises NotRecorded.
+    """
+
+    def steps(run: Run, _: Any) -> Graph:
+        given = (run.n, *shape)
+        y = function(run.leaf("input", "x", given))
+        return Graph(run.result(y, "the function", given))
+
+    graph = _twice(SimpleNamespace(), dtype, steps)
+    return Recording(graph, np.dtype(dtype), False, False, shape, shape)
 
 
 def record_loss(

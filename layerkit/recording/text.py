@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from layerkit.recording.loops import Loops, NoLoop, loops_of
+from layerkit.recording.loops import Loops, NoLoop, Pick, Place, loops_of
 from layerkit.recording.program import Program, Step, unsupported
 from layerkit.recording.rowwise import is_rowwise
 
@@ -52,3 +52,25 @@ def _function(name: str, step: Step, form: str, knows: Callable[[str], bool]) ->
         raise unsupported(step, cause.node, form) from cause
     used = {n.args[0] for n in graph.nodes() if n.op in ("param", "state")}
     return Function(name, loops, tuple(key for key in step.tensors if key in used))
+
+
+def element(place: Place) -> str:
+    """The element of ``place`` at i0, i1, ..., one letter and number for each axis."""
+    return f"{place.array}[{subscript(place.offset, place.strides)}]"
+
+
+def subscript(offset: int, strides: Iterable[int], *, first: int = 0) -> str:
+    """Offset + i0 s_0 + i1 s_1 + ...; ``first`` is the number of the first axis."""
+    terms = [str(offset)] if offset else []
+    for axis, stride in enumerate(strides, start=first):
+        if stride:
+            terms.append(f"i{axis}" if stride == 1 else f"i{axis} * {stride}")
+    return " + ".join(terms) or "0"
+
+
+def picked(statement: Pick) -> str:
+    """The element of ``statement.x`` that a pick takes."""
+    x, keys, axis = statement.x, statement.keys, statement.axis
+    strides = [*x.strides[:axis], *([0] * len(keys.shape)), *x.strides[axis + 1 :]]
+    key = f"{keys.array}[{subscript(keys.offset, keys.strides, first=axis)}]"
+    return f"{x.array}[{subscript(x.offset, strides)} + {key} * {x.strides[axis]}]"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
@@ -18,7 +19,7 @@ from layerkit import Callback
 __all__ = ["CsvLog", "JsonlLog"]
 
 
-class _EpochLog(Callback):
+class _EpochLog(Callback, ABC):
     contract_version = 2
     ending: ClassVar[str]
     start: ClassVar[str]
@@ -27,9 +28,13 @@ class _EpochLog(Callback):
     def __init__(self, *, folder: str = "logs") -> None:
         self.folder = folder
 
+    def heads(self, values: Mapping[str, float]) -> list[str]:
+        """The lines above the first epoch's."""
+        return []
+
+    @abstractmethod
     def line(self, epoch: int, values: Mapping[str, float]) -> str:
         """What to write of an epoch."""
-        raise NotImplementedError
 
     def begin(self, name: str, *, seed: int, epochs: int, rows: int) -> None:
         """Keep the lines of the epochs that are done."""
@@ -44,19 +49,15 @@ class _EpochLog(Callback):
         except (OSError, ValueError) as error:
             self._fail(error)
         else:
-            heads = int(self.ending == ".csv")
-            self.kept = old[: heads + self.training.done] if self.training.done else []
+            above = len(self.heads({}))
+            self.kept = old[: above + self.training.done] if self.training.done else []
 
     def epoch(self, epoch: int, values: Mapping[str, float]) -> None:
         """Write a line."""
         if self.failed:
             return
-        head = (
-            []
-            if self.kept or self.ready or self.ending != ".csv"
-            else [",".join(["epoch", *values])]
-        )
-        lines = [*self.kept, *head, self.line(epoch, values)]
+        above = [] if self.kept or self.ready else self.heads(values)
+        lines = [*self.kept, *above, self.line(epoch, values)]
         try:
             with self.path.open("a" if self.ready else "w", encoding="utf-8") as file:
                 file.write("".join(f"{line}\n" for line in lines))
@@ -81,6 +82,10 @@ class CsvLog(_EpochLog):
     type_name = "csv_log"
     ending = ".csv"
     start = "epoch,"
+
+    def heads(self, values: Mapping[str, float]) -> list[str]:
+        """The names of the columns."""
+        return [",".join(["epoch", *values])]
 
     def line(self, epoch: int, values: Mapping[str, float]) -> str:
         """The cells of a line."""

@@ -21,11 +21,12 @@ from layerkit.recording.loops import (
     Place,
     Statement,
     collapsed,
+    contiguous,
     identifier,
     tensor_name,
 )
 from layerkit.recording.program import Program
-from layerkit.recording.text import Call, Function, calls_of
+from layerkit.recording.text import Call, Function, calls_of, element, picked, subscript
 
 __all__ = ["C"]
 
@@ -227,7 +228,7 @@ class _Header:
             yield "    (void)x;"
         for statement in loops.statements:
             yield from _statement(statement)
-        out = Place("y", result.dtype, result.shape, _dense(result.shape))
+        out = contiguous("y", result.dtype, result.shape)
         yield from _statement(Map("copy", out, (result,)))
         yield "}"
 
@@ -261,7 +262,8 @@ def _statement(statement: Statement) -> Iterator[str]:
     elif isinstance(statement, Fold):
         yield from _fold(statement)
     else:
-        yield from _pick(statement)
+        value = f"{element(statement.out)} = {picked(statement)};"
+        yield from _loops(statement.out.shape, value)
 
 
 def _map(statement: Map) -> Iterator[str]:
@@ -273,7 +275,7 @@ def _map(statement: Map) -> Iterator[str]:
     template = {**_REAL, **_ANY}[statement.op]
     suffix = "f" if real == np.float32 else ""
     value = template.format(*(_operand(a, real) for a in args), f=suffix, type=_type(out.dtype))
-    yield from _loops(out.shape, f"{_element(out)} = {value};")
+    yield from _loops(out.shape, f"{element(out)} = {value};")
 
 
 def _fold(statement: Fold) -> Iterator[str]:
@@ -287,32 +289,19 @@ def _fold(statement: Fold) -> Iterator[str]:
     inner = collapsed(inner)
     depth = len(out.shape)
     terms = [
-        _at(o.array, o.offset, [*o.strides, *i.strides]) for o, i in zip(outer, inner, strict=True)
+        f"{o.array}[{subscript(o.offset, [*o.strides, *i.strides])}]"
+        for o, i in zip(outer, inner, strict=True)
     ]
     start, step = _FOLDS[statement.op]
     body = [
         f"{_type(out.dtype)} s = {start};",
         *_loops(inner[0].shape, step.format(" * ".join(terms)), indent=0, first=depth),
-        f"{_element(out)} = s;",
+        f"{element(out)} = s;",
     ]
     yield from _loops(out.shape, *body)
 
 
-def _pick(statement: Pick) -> Iterator[str]:
-    out, x, keys = statement.out, statement.x, statement.keys
-    axis, rank = statement.axis, len(keys.shape)
-    at_key = _at(keys.array, keys.offset, keys.strides, first=axis)
-    strides = [*x.strides[:axis], *([0] * rank), *x.strides[axis + 1 :]]
-    place = _subscript(x.offset, strides)
-    yield from _loops(
-        out.shape, f"{_element(out)} = {x.array}[{place} + {at_key} * {x.strides[axis]}];",
-        keep=True,
-    )  # fmt: skip
-
-
-def _loops(
-    shape: Sequence[int], *body: str, indent: int = 1, first: int = 0, keep: bool = False
-) -> Iterator[str]:
+def _loops(shape: Sequence[int], *body: str, indent: int = 1, first: int = 0) -> Iterator[str]:
     """``body`` inside one loop per axis; a block of its own where there are no axes."""
     pad = "    " * indent
     for depth, size in enumerate(shape):
@@ -328,24 +317,8 @@ def _loops(
         yield "    " * (indent + depth - 1) + "}"
 
 
-def _element(place: Place) -> str:
-    return _at(place.array, place.offset, place.strides)
-
-
-def _at(array: str, offset: int, strides: Iterable[int], *, first: int = 0) -> str:
-    return f"{array}[{_subscript(offset, strides, first=first)}]"
-
-
-def _subscript(offset: int, strides: Iterable[int], *, first: int = 0) -> str:
-    terms = [str(offset)] if offset else []
-    for axis, stride in enumerate(strides, start=first):
-        if stride:
-            terms.append(f"i{axis}" if stride == 1 else f"i{axis} * {stride}")
-    return " + ".join(terms) or "0"
-
-
 def _operand(arg: Operand, dtype: np.dtype[Any]) -> str:
-    return _element(arg) if isinstance(arg, Place) else _number(arg, dtype)
+    return element(arg) if isinstance(arg, Place) else _number(arg, dtype)
 
 
 def _number(value: Any, dtype: np.dtype[Any]) -> str:
@@ -381,10 +354,6 @@ def _arrays(statement: Statement) -> set[str]:
 
 def _type(dtype: Any) -> str:
     return _TYPES[np.dtype(dtype).str[1:]]
-
-
-def _dense(shape: Sequence[int]) -> tuple[int, ...]:
-    return tuple(int(np.prod(shape[i + 1 :])) for i in range(len(shape)))
 
 
 def _plain(text: Any) -> str:

@@ -118,17 +118,10 @@ class Onnx(Exporter):
 
 
 def _metadata(program: Program) -> dict[str, str]:
-    named: dict[str, Any] = {
-        "columns": program.columns,
-        "classes": program.classes,
-        "targets": program.targets,
-    }
+    named = program.names()
     if program.raw_columns is not None:
         named["raw_columns"] = [_raw(column) for column in program.raw_columns]
-    return {
-        **{key: json.dumps(list(names)) for key, names in named.items() if names is not None},
-        **program.facts,
-    }
+    return {**{key: json.dumps(names) for key, names in named.items()}, **program.facts}
 
 
 def _raw(column: RawColumn) -> Any:

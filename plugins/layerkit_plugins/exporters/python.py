@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,6 @@ from layerkit import Array, Exporter
 from layerkit.recording.loops import (
     Fold,
     Map,
-    Pick,
     Place,
     Statement,
     collapsed,
@@ -19,7 +18,7 @@ from layerkit.recording.loops import (
     tensor_name,
 )
 from layerkit.recording.program import Program
-from layerkit.recording.text import Call, Function, calls_of
+from layerkit.recording.text import Call, Function, calls_of, element, picked, subscript
 
 __all__ = ["Python"]
 
@@ -258,13 +257,13 @@ def _function(function: Function) -> Iterator[str]:
             yield f"        {name}[at] = value"
         known.add(name)
     (result,) = collapsed([loops.result])
-    yield f"    return [{_element(result)}{_loops(result.shape)}]\n"
+    yield f"    return [{element(result)}{_loops(result.shape)}]\n"
 
 
 def _places(out: Place) -> str:
     """The indices of the elements of ``out``."""
     (flat,) = collapsed([out])
-    return f"[{_subscript(flat.offset, flat.strides)}{_loops(flat.shape)}]"
+    return f"[{subscript(flat.offset, flat.strides)}{_loops(flat.shape)}]"
 
 
 def _columns(program: Program) -> Sequence[Any] | None:
@@ -302,47 +301,29 @@ def _values(statement: Statement) -> str:
     """What a statement computes, in C order, as the inside of a list."""
     if isinstance(statement, Map):
         return _map(statement)
-    return _fold(statement) if isinstance(statement, Fold) else _pick(statement)
+    if isinstance(statement, Fold):
+        return _fold(statement)
+    return f"{picked(statement)}{_loops(statement.out.shape)}"
 
 
 def _map(statement: Map) -> str:
     given = [arg for arg in statement.args if isinstance(arg, Place)]
     out, *places = collapsed([statement.out, *given])
     left = iter(places)
-    args = [_element(next(left)) if isinstance(a, Place) else _number(a) for a in statement.args]
+    args = [element(next(left)) if isinstance(a, Place) else _number(a) for a in statement.args]
     return f"{_OPS[statement.op].format(*args)}{_loops(out.shape)}"
 
 
 def _fold(statement: Fold) -> str:
     lead, whole = len(statement.out.shape), statement.args[0].shape
-    terms = " * ".join(map(_element, statement.args))
+    terms = " * ".join(map(element, statement.args))
     inner = _loops(whole[lead:], first=lead)
     values = _FOLDS[statement.op].format(f"[{terms}{inner}]")
     return f"{values}{_loops(whole[:lead])}"
 
 
-def _pick(statement: Pick) -> str:
-    x, keys, axis = statement.x, statement.keys, statement.axis
-    rank = len(keys.shape)
-    place = _subscript(x.offset, [*x.strides[:axis], *([0] * rank), *x.strides[axis + 1 :]])
-    at = f"{keys.array}[{_subscript(keys.offset, keys.strides, first=axis)}]"
-    return f"{x.array}[{place} + {at} * {x.strides[axis]}]{_loops(statement.out.shape)}"
-
-
 def _loops(shape: Sequence[int], *, first: int = 0) -> str:
     return "".join(f" for i{axis} in range({n})" for axis, n in enumerate(shape, start=first))
-
-
-def _element(place: Place) -> str:
-    return f"{place.array}[{_subscript(place.offset, place.strides)}]"
-
-
-def _subscript(offset: int, strides: Iterable[int], *, first: int = 0) -> str:
-    terms = [str(offset)] if offset else []
-    for axis, stride in enumerate(strides, start=first):
-        if stride:
-            terms.append(f"i{axis}" if stride == 1 else f"i{axis} * {stride}")
-    return " + ".join(terms) or "0"
 
 
 def _number(value: Any) -> str:

@@ -69,10 +69,4 @@ def tensors_of(program: Program) -> dict[str, Array]:
 
 def _metadata(program: Program) -> dict[str, str]:
     """One entry: safetensors writes several in an order that changes."""
-    named = {
-        "columns": program.columns,
-        "classes": program.classes,
-        "targets": program.targets,
-    }
-    listed = {key: list(names) for key, names in named.items() if names is not None}
-    return {"layerkit": json.dumps({"name": program.name, **listed, **program.facts})}
+    return {"layerkit": json.dumps({"name": program.name, **program.names(), **program.facts})}
