@@ -22,10 +22,15 @@ _TAKEN = ("data", "schedule", "trials")  # what else ``training.callbacks`` of a
 
 
 class Callbacks:
-    """Those given in Python, then those of the spec; each is told everything in this order."""
+    """Those given in Python, then those of the spec; each is told everything in this order.
+
+    Raises SpecError if the spec names one twice with equal settings: both would write one file.
+    """
 
     def __init__(self, given: Listeners, of_spec: Iterable[Callback] = ()) -> None:
-        self.all = [*_listed(given), *of_spec]
+        listed = list(of_spec)
+        _refuse_twins(listed)
+        self.all = [*_listed(given), *listed]
         self.named: dict[str, Callback] = {}
         for one in self.all:
             if isinstance(one, Callback):
@@ -161,6 +166,16 @@ def _factor(answer: Any) -> float | None:
     if not 0 < answer < math.inf:
         raise ValueError(f"expected a factor > 0, got {answer!r}")
     return float(answer)
+
+
+def _refuse_twins(callbacks: Sequence[Callback]) -> None:
+    for j, one in enumerate(callbacks):
+        for i, other in enumerate(callbacks[:j]):
+            if type(one) is type(other) and one.config == other.config:
+                raise SpecError(
+                    f"{_name(one)} is listed twice with equal settings: as number {i} and {j}",
+                    location="train.callbacks",
+                )
 
 
 def _name(one: Listener) -> str:

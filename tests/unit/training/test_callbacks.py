@@ -510,3 +510,11 @@ def test_a_callback_given_in_python_needs_no_name() -> None:
     one = Counts()
     layerkit.train(spec(), data=DATA, listener=one)
     assert one.epochs == layerkit.train(spec(), data=DATA).epochs
+
+
+def test_one_that_is_listed_twice_is_refused(tmp_path: Path) -> None:
+    twice = [{"type": "csv_log", "folder": str(tmp_path / name)} for name in ("a", "b", "a")]
+    with pytest.raises(SpecError, match=r"csv_log is listed twice with equal settings: .* 0 and 2"):
+        layerkit.train(spec(*twice), data=DATA)
+    layerkit.train(spec(*twice[:2]), data=DATA)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
