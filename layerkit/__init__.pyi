@@ -59,6 +59,15 @@ from layerkit.core.parts import (
 from layerkit.core.parts import (
     Weights as Weights,
 )
+from layerkit.core.planning import (
+    PlannedLayer as PlannedLayer,
+)
+from layerkit.core.planning import (
+    chain as chain,
+)
+from layerkit.core.planning import (
+    side_by_side as side_by_side,
+)
 from layerkit.core.rows import Rows as Rows
 from layerkit.data import load_data as load_data
 from layerkit.data import read_rows as read_rows

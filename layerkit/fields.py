@@ -15,6 +15,7 @@ __all__ = [
     "ActivationName",
     "Fraction",
     "InitializerName",
+    "Layers",
     "PartOf",
     "Positive",
     "Range",
@@ -51,6 +52,10 @@ Positive = Annotated[float, Range(gt=0)]
 
 Fraction = Annotated[float, Range(ge=0, lt=1)]
 """A number >= 0 and < 1."""
+
+Layers = Annotated[list[Any], "a list of layers"]
+"""The layers inside a container, for its setting ``layers``: in a spec a list of layer entries, in
+the constructor (name, layer) pairs, which ``layerkit.chain`` and ``layerkit.side_by_side`` plan."""
 
 ActivationName = Annotated[str | Mapping[str, Any], PartOf("activations")]
 InitializerName = Annotated[str | Mapping[str, Any], PartOf("initializers")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,45 +10,62 @@ from layerkit.cli import console
 from layerkit.display import byte_size, printable
 
 if TYPE_CHECKING:
-    from layerkit import Model
+    import numpy as np
+
+    from layerkit import Model, PlannedLayer
 
 
 def summarise(model: Model) -> dict[str, Any]:
-    """The layers and totals of a model as JSON values; None for multiply-adds that are unknown."""
-    from layerkit.discovery.registry import REGISTRIES
-    from layerkit.recording.counting import macs_of_layers, total
+    """The layers and totals of a model as JSON values; None for multiply-adds that are unknown.
 
-    layers = REGISTRIES["layers"]
-    network = model.network
-    counts = macs_of_layers(network.planned, network.dtype)
-    rows: list[dict[str, Any]] = []
-    for record, planned, macs in zip(model.spec.layers, network.planned, counts, strict=True):
-        candidate = layers.origin(type(planned.layer))
-        rows.append(
-            {
-                "name": planned.name,
-                "type": record.type,
-                "provider": {"distribution": candidate.dist, "version": candidate.version},
-                "in_shape": planned.in_shape,
-                "out_shape": planned.plan.out_shape,
-                "parameters": planned.size,
-                "macs": macs,
-                "bytes": planned.size * network.dtype.itemsize,
-            }
-        )
+    A container has those inside it under ``layers``, and counts what they cost.
+    """
+    from layerkit.recording.counting import total
+
+    rows = _layers(model.network.planned, model.network.dtype)
     totals = {key: total(row[key] for row in rows) for key in ("parameters", "macs", "bytes")}
     return {"name": model.name, "dtype": model.spec.dtype, "layers": rows, **totals}
 
 
+def _layers(planned: Sequence[PlannedLayer], dtype: np.dtype[Any]) -> list[dict[str, Any]]:
+    from layerkit.discovery.registry import REGISTRIES
+    from layerkit.recording.counting import macs_of_layers
+
+    rows: list[dict[str, Any]] = []
+    for one, macs in zip(planned, macs_of_layers(planned, dtype), strict=True):
+        candidate = REGISTRIES["layers"].origin(type(one.layer))
+        row = {
+            "name": one.name,
+            "type": one.layer.type_name,
+            "provider": {"distribution": candidate.dist, "version": candidate.version},
+            "in_shape": one.in_shape,
+            "out_shape": one.plan.out_shape,
+            "parameters": one.size,
+            "macs": macs,
+            "bytes": one.size * dtype.itemsize,
+        }
+        if one.plan.parts:
+            row["layers"] = _layers(one.plan.parts, dtype)
+        rows.append(row)
+    return rows
+
+
 def layer_table(summary: dict[str, Any]) -> str:
     """The table of ``summarise``."""
-    rows: list[list[object]] = [
-        [row["name"], row["type"], _provider(row["provider"]), shape(row["out_shape"]), *_cost(row)]
-        for row in summary["layers"]
-    ]
+    rows = _rows(summary["layers"])
     rows.append(["total", "", "", "", *_cost(summary)])
     head = ("layer", "type", "provider", "output", "parameters", "MACs", "memory")
     return console.table(head, rows, "llllrrr", total=1)
+
+
+def _rows(layers: list[dict[str, Any]], indent: str = "") -> list[list[object]]:
+    """A row for each layer; those inside a container follow it, indented."""
+    rows: list[list[object]] = []
+    for layer in layers:
+        where = indent + layer["name"], layer["type"], _provider(layer["provider"])
+        rows.append([*where, shape(layer["out_shape"]), *_cost(layer)])
+        rows += _rows(layer.get("layers", []), indent + "  ")
+    return rows
 
 
 def shape(sizes: Any) -> str:

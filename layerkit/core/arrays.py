@@ -63,6 +63,12 @@ class Arrays(MutableMapping[str, Array]):
     def __contains__(self, name: object) -> bool:
         return name in self._arrays
 
+    def within(self, part: str) -> Arrays:
+        """Those of a part of a container, by the names that the part gives them."""
+        start = f"{part}."
+        named = {k[len(start) :]: v for k, v in self._arrays.items() if k.startswith(start)}
+        return Arrays(named, self._kind)
+
     def __repr__(self) -> str:
         """The arrays by name, as of a dict."""
         return repr(self._arrays)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from layerkit.core.rng import streams_within
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
@@ -27,6 +30,9 @@ class Context:
         not used.
     keeps
         False where no backprop will follow: nothing is kept, and ``saved`` is refused.
+    streams
+        Random streams of the layers inside, by their paths from this one ("dense_1.dropout_1"). A
+        layer without one draws from that of its container.
     """
 
     __slots__ = (
@@ -37,6 +43,7 @@ class Context:
         "_saved",
         "dtype",
         "keeps",
+        "streams",
         "training",
         "wants_dx",
     )
@@ -49,12 +56,14 @@ class Context:
         rng: np.random.Generator | None = None,
         wants_dx: bool = True,
         keeps: bool = True,
+        streams: Mapping[str, np.random.Generator] | None = None,
     ) -> None:
         self.dtype = np.dtype(dtype)
         self.training = training
         self.wants_dx = wants_dx
         self.keeps = keeps
         self._rng = rng
+        self.streams = dict(streams or {})
         self._saved: tuple[Any, ...] | None = None
         self._read = False  # whether backprop has read what was saved
         self._parts: dict[str, Context] = {}
@@ -124,11 +133,16 @@ class Context:
         """The context of the nested part called ``name``: the same pass, with saves of its own.
 
         A layer that is made of others gives each of them one, in feed and again in backprop. It
-        draws from the random stream of this context.
+        draws from its own random stream if it has one, else from that of this context.
         """
         part = self._parts.get(name)
         if part is None:
+            streams = streams_within(self.streams, name)
             part = self._parts[name] = Context(
-                self.dtype, training=self.training, rng=self._rng, keeps=self.keeps
+                self.dtype,
+                training=self.training,
+                rng=self.streams.get(name, self._rng),
+                keeps=self.keeps,
+                streams=streams,
             )
         return part

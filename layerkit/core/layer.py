@@ -13,13 +13,16 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Self
+from collections.abc import Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from layerkit.core.context import Array, Context, Shape
 from layerkit.core.optimizer import Optimizer
 from layerkit.core.parts import Part
+
+if TYPE_CHECKING:
+    from layerkit.core.planning import Parts, PlannedLayer
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,8 @@ class Plan:
         Trained arrays by name.
     state
         Arrays kept but not trained by gradient, by name (running means).
+    parts
+        The layers inside, planned by ``chain`` or ``side_by_side``, if the layer is a container.
     macs
         Deprecated, ignored: costs are counted.
     joined
@@ -85,6 +90,18 @@ class Plan:
     state: Mapping[str, Param] = field(default_factory=dict)
     macs: int = 0
     joined: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    parts: Sequence[PlannedLayer] = field(default=(), compare=False)
+
+    @property
+    def own(self) -> Plan:
+        """The plan without the arrays of the parts, whose names have a dot."""
+        if not self.parts:
+            return self
+        params, state = (
+            {name: param for name, param in group.items() if "." not in name}
+            for group in (self.params, self.state)
+        )
+        return replace(self, params=params, state=state)
 
 
 class Layer(Part, ABC):
@@ -100,9 +117,12 @@ class Layer(Part, ABC):
     state
         Name to array that is kept but not trained; assigned like gradients.
     span
-        Where this layer's parameters lie in the model's flat vector.
+        Where this layer's own parameters lie in the model's flat vector.
+    parts
+        The layers inside, if the plan has some: ``self.parts.feed(x, ctx)`` feeds one after the
+        other.
     freeze
-        True where training must leave the parameters alone.
+        True where training must leave the parameters alone, also those of the layers inside.
     """
 
     freeze: bool = False
@@ -117,6 +137,7 @@ class Layer(Part, ABC):
     joined: Mapping[str, Array]  # of contract version 1, as joined_grads
     joined_grads: Mapping[str, Array]
     span: slice
+    parts: Parts
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Make the layer with empty arrays, so that constructors need not call super()."""
@@ -124,7 +145,19 @@ class Layer(Part, ABC):
         layer.params, layer.grads, layer.state = {}, {}, {}
         layer.joined, layer.joined_grads = {}, {}
         layer.span = slice(0, 0)
+        layer.parts = ()  # type: ignore[assignment]  # until a model binds the layer
         return layer
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The current settings, as a spec has them."""
+        found = super().config
+        if found.get("layers") and isinstance(found["layers"][0], tuple):
+            found["layers"] = [
+                {"type": layer.type_name, "name": name, **layer.config}
+                for name, layer in found["layers"]
+            ]
+        return found
 
     @abstractmethod
     def plan(self, in_shape: Shape) -> Plan:

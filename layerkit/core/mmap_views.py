@@ -11,8 +11,14 @@ class LayerTensors(MutableMapping[str, Array]):
     """The tensors of one layer by their short names, among all tensors of a file, read-only."""
 
     def __init__(self, tensors: Mapping[str, Array], layer: str, names: Iterable[str]) -> None:
-        self._tensors = tensors
+        self._tensors, self._layer = tensors, layer
         self._full = {name: f"{layer}.{name}" for name in names}
+
+    def within(self, part: str) -> LayerTensors:
+        """Those of a part of a container, by the names that the part gives them."""
+        start = f"{part}."
+        names = [name[len(start) :] for name in self._full if name.startswith(start)]
+        return LayerTensors(self._tensors, f"{self._layer}.{part}", names)
 
     def __getitem__(self, name: str) -> Array:
         return self._tensors[self._full[name]]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 from _thread import allocate_lock
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from layerkit.core.mmap_views import LayerTensors
 from layerkit.core.optimizer import Optimizer
 from layerkit.core.parts import Initializer
 from layerkit.core.planning import PlannedLayer, unusable, views_of
-from layerkit.core.rng import random_stream
+from layerkit.core.rng import random_stream, streams_within
 from layerkit.display import quoted
 from layerkit.errors import LayerkitError, SpecError
 
@@ -53,29 +53,46 @@ class Network:
         self._known_shapes: dict[int, list[Shape]] = {}
         self.kept: dict[str, Any] = {}  # what higher levels keep with a network: its recordings
         start = 0
-        for p in self.planned:
-            p.layer.span = slice(start, start + p.size)
-            start += p.size
+        for p in self._nested():
+            size = sum(param.size for param in p.plan.own.params.values())
+            p.layer.span = slice(start, start + size)
+            start += size
+            for part in p.plan.parts if p.layer.freeze else ():
+                part.layer.freeze = True
         if mapped is None or any(p.plan.joined for p in self.planned):
             self._allocate(mapped)
         else:
             for p in self.planned:
-                p.layer.params = LayerTensors(mapped, p.name, p.plan.params)
-                p.layer.state = LayerTensors(mapped, p.name, p.plan.state)
+                p.bind(
+                    params=LayerTensors(mapped, p.name, p.plan.params),
+                    state=LayerTensors(mapped, p.name, p.plan.state),
+                )
+
+    def _nested(self) -> Iterator[PlannedLayer]:
+        """All layers, each followed by those inside it, in the order of the flat vector."""
+        for p in self.planned:
+            yield from p.nested()
+
+    def _flat(self, vector: Array) -> Iterator[tuple[PlannedLayer, Array]]:
+        """Each layer with its piece of a vector (size,), the parameters of its parts included."""
+        start = 0
+        for p in self.planned:
+            yield p, vector[start : start + p.size]
+            start += p.size
 
     def _allocate(self, values: Mapping[str, Array] | None = None) -> None:
         """Allocate parameters and states, zero or as in ``values``."""
         params = _zeros(self.size, self.dtype)
         tables = []
-        for p in self.planned:
-            views, joined = views_of(params[p.layer.span], p.plan)
+        for p, flat in self._flat(params):
+            views, joined = views_of(flat, p.plan)
             state = {n: np.zeros(s.shape, self.dtype) for n, s in p.plan.state.items()}
             for name, array in (views | state).items() if values is not None else ():
                 array[...] = values[f"{p.name}.{name}"]  # type: ignore[index]  # not None, see above
-            tables.append((Arrays(views, "parameter"), joined, Arrays(state, "state")))
+            tables.append((Arrays(views, "parameter"), Arrays(joined), Arrays(state, "state")))
         # Everything is filled before any of it is visible: another thread may be predicting.
-        for p, table in zip(self.planned, tables, strict=True):
-            p.layer.params, p.layer.joined, p.layer.state = table
+        for p, (own, whole, kept) in zip(self.planned, tables, strict=True):
+            p.bind(params=own, joined=whole, state=kept)
         self._params = params
 
     @property
@@ -109,7 +126,8 @@ class Network:
         for i, p in enumerate(self.planned):
             for arrays, params in (p.layer.params, p.plan.params), (p.layer.state, p.plan.state):
                 for name, param in params.items():
-                    stream = random_stream(seed, "init", p.name, name)
+                    *path, own = f"{p.name}.{name}".rsplit(".", 1)
+                    stream = random_stream(seed, "init", *path, own)
                     with np.errstate(over="ignore"):
                         arrays[name][...] = (
                             float(param.init)
@@ -127,9 +145,9 @@ class Network:
         """The gradient vector, allocated on first use; a model that only infers has none."""
         if self.grads is None:
             self.grads = _zeros(self.size, self.dtype)
-            for p in self.planned:
-                views, p.layer.joined_grads = views_of(self.grads[p.layer.span], p.plan)
-                p.layer.grads = Arrays(views, "gradient")
+            for p, flat in self._flat(self.grads):
+                views, joined = views_of(flat, p.plan)
+                p.bind(grads=Arrays(views, "gradient"), joined_grads=Arrays(joined))
         return self.grads
 
     def contexts(
@@ -142,9 +160,10 @@ class Network:
     ) -> list[Context]:
         """One context per layer for a pass; a loop may use them again.
 
-        ``streams`` gives each layer's random stream by its name; ``wants_dx`` says whether
-        ``backprop`` returns the gradient of the network's input. Without ``keeps`` there can be no
-        backprop, and the memory of a pass does not grow with the depth.
+        ``streams`` gives each layer's random stream by its name, and that of a layer inside another
+        by its path; ``wants_dx`` says whether ``backprop`` returns the gradient of the network's
+        input. Without ``keeps`` there can be no backprop, and the memory of a pass does not grow
+        with the depth.
         """
         return [
             Context(
@@ -153,6 +172,7 @@ class Network:
                 rng=None if streams is None else streams.get(p.name),
                 wants_dx=wants_dx or i > 0,
                 keeps=keeps,
+                streams=None if streams is None else streams_within(streams, p.name),
             )
             for i, p in enumerate(self.planned)
         ]
@@ -229,8 +249,10 @@ class Network:
 
     def twin(self) -> Network:
         """The same network over the same parameters, with separate gradients."""
-        twin = self.part([p._replace(layer=copy.copy(p.layer)) for p in self.planned])
+        twin = self.part([p.copied() for p in self.planned])
         twin.grads = None
+        for p in twin.planned:
+            p.bind(params=p.layer.params, state=p.layer.state, joined=p.layer.joined)
         return twin
 
     def update(self, rule: Optimizer, runs: Sequence[slice | Layer] | None = None) -> None:
@@ -244,35 +266,38 @@ class Network:
     def runs(self) -> list[slice | Layer]:
         """Spans to update as one, and layers that override ``Layer.update``."""
         runs: list[slice | Layer] = []
-        for layer in self.layers:
-            if type(layer).update is not Layer.update:
-                runs.append(layer)
-            elif not layer.freeze:
-                _extend(runs, layer.span)
+        for p in self._nested():
+            if type(p.layer).update is not Layer.update:
+                runs.append(p.layer)
+            elif not p.layer.freeze:
+                _extend(runs, p.layer.span)
         return runs
 
     def trainable(self) -> list[slice]:
         """Spans of the flat vector that training changes, neighbours merged."""
         spans: list[slice] = []
-        for layer in self.layers:
-            if not layer.freeze:
-                _extend(spans, layer.span)
+        for p in self._nested():
+            if not p.layer.freeze:
+                _extend(spans, p.layer.span)
         return spans
 
     def decay_mask(self) -> Array:
         """(size,) 1 where weight decay applies, 0 elsewhere (biases, frozen layers)."""
         mask: Array = np.zeros(self.size, self.dtype)
-        for p in self.planned:
-            views, _ = views_of(mask[p.layer.span], p.plan)
+        for p, flat in self._flat(mask):
+            views, _ = views_of(flat, p.plan)
             for name, param in p.plan.params.items():
-                views[name][...] = param.decays and not p.layer.freeze
+                views[name][...] = param.decays
+        for p in self._nested():
+            if p.layer.freeze:
+                mask[p.layer.span] = 0
         return mask
 
     def split(self, vector: Array) -> dict[str, Array]:
         """Views by tensor name of a vector (size,) laid out like ``params``."""
         named: dict[str, Array] = {}
-        for p in self.planned:
-            views, _ = views_of(vector[p.layer.span], p.plan)
+        for p, flat in self._flat(vector):
+            views, _ = views_of(flat, p.plan)
             named |= {f"{p.name}.{k}": v for k, v in views.items()}
         return named
 
@@ -319,4 +344,5 @@ def is_read_only(cause: BaseException | None) -> bool:
 def _reason(step: str, cause: Exception) -> str:
     if is_read_only(cause):
         return f"{step} wrote into its input or a parameter, which a layer must never do ({cause})"
-    return f"{step} raised {type(cause).__name__}: {cause}"
+    inside = "".join(f" {note}" for note in getattr(cause, "__notes__", ())[::-1])
+    return f"{step}{inside} raised {type(cause).__name__}: {cause}"

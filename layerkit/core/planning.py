@@ -8,12 +8,14 @@ them, then everything else, both in declared order.
 
 from __future__ import annotations
 
+import copy
 import math
 import re
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
 
-from layerkit.core.context import Array, Shape
+from layerkit.core.context import Array, Context, Shape
 from layerkit.core.layer import Layer, Plan
 from layerkit.core.version_one import fault_of_joined
 from layerkit.display import quoted
@@ -23,7 +25,10 @@ _PARAM_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_:@-]*")  # what a model file c
 
 
 class PlannedLayer(NamedTuple):
-    """A layer with its name, its input shape and its plan for that shape."""
+    """A layer with its name, its input shape and its plan for that shape.
+
+    The plan of a container names the arrays of its parts too: "dense_1.W".
+    """
 
     name: str
     layer: Layer
@@ -37,35 +42,166 @@ class PlannedLayer(NamedTuple):
 
     @property
     def eager(self) -> bool:
-        """Whether the layer's methods are run as written: it asks for it, or is of version 1."""
-        return self.layer.eager or self.layer.contract_version < 2
+        """Whether methods are run as written: the layer, or one inside, asks or is of version 1."""
+        return any(p.layer.eager or p.layer.contract_version < 2 for p in self.nested())
+
+    @property
+    def out_shape(self) -> Shape:
+        """Shape of one output row, without the batch axis."""
+        return self.plan.out_shape
+
+    def nested(self) -> Iterator[PlannedLayer]:
+        """The layer, then those inside it, depth first; each named by its path."""
+        yield self
+        for part in self.plan.parts:
+            for one in part.nested():
+                yield one._replace(name=f"{self.name}.{one.name}")
+
+    def copied(self) -> PlannedLayer:
+        """The same with copies of the layers, for other arrays."""
+        parts = tuple(part.copied() for part in self.plan.parts)
+        plan = replace(self.plan, parts=parts) if parts else self.plan
+        return self._replace(layer=copy.copy(self.layer), plan=plan)
+
+    def bind(self, **tables: Any) -> None:
+        """Set ``params``, ``grads`` or others of the layer, and of those inside it what is theirs.
+
+        Each table is an ``Arrays`` or has its method ``within``.
+        """
+        for key, table in tables.items():
+            setattr(self.layer, key, table)
+        if self.plan.parts:
+            self.layer.parts = Parts(self.plan.parts)
+        for part in self.plan.parts:
+            part.bind(**{key: table.within(part.name) for key, table in tables.items()})
+
+    def feed(self, x: Array, ctx: Context) -> Array:
+        """Feed x (n, *in_shape) as a part of the container whose context is ``ctx``.
+
+        Raises PluginLoadError if the layer gives another shape or dtype than it planned.
+        """
+        y = self._run("feed", self.layer.feed, x, ctx)
+        if y.shape[1:] != self.plan.out_shape or y.dtype != ctx.dtype:
+            planned = f"{ctx.dtype} of shape {[len(x), *self.plan.out_shape]}"
+            got = f"{y.dtype} of shape {list(y.shape)}"
+            raise unusable(self.name, self.layer, f"feed: expected {planned} as planned, got {got}")
+        return y
+
+    def backprop(self, dy: Array, ctx: Context) -> Array:
+        """dL/dx (n, *in_shape) for dy (n, *out_shape), as ``feed``."""
+        return self._run("backprop", self.layer.backprop, dy, ctx)
+
+    def _run(self, step: str, method: Callable[..., Array], x: Array, ctx: Context) -> Array:
+        try:
+            return method(x, ctx.part(self.name))
+        except Exception as error:
+            error.add_note(f"in its part {self.name!r}")
+            raise
 
 
-def plan_layers(layers: Sequence[tuple[str, Layer]], in_shape: Shape) -> list[PlannedLayer]:
+class Parts(tuple[PlannedLayer, ...]):
+    """The layers inside a container, in the order of its plan.
+
+    ``parts.feed(x, ctx)`` feeds one after the other, ``part.feed(x, ctx)`` for each of them side by
+    side. ``ctx`` is the context of the container; each part has one of its own in it.
+    """
+
+    __slots__ = ()
+
+    def feed(self, x: Array, ctx: Context) -> Array:
+        """Outputs of the last part (n, *out) for inputs x (n, *in) of the first."""
+        for part in self:
+            x = part.feed(x, ctx)
+        return x
+
+    def backprop(self, dy: Array, ctx: Context) -> Array:
+        """The gradient of x (n, *in) for that of the outputs, dy (n, *out)."""
+        for part in reversed(self):
+            dy = part.backprop(dy, ctx)
+        return dy
+
+
+def plan_layers(
+    layers: Sequence[tuple[str, Layer]], in_shape: Shape, *, of: str = "the input"
+) -> list[PlannedLayer]:
     """Plan each layer for the output shape of the one before it; allocates nothing.
 
     Raises ShapeError (with ``location`` layers[i]) if two layers do not fit together,
     PluginLoadError if a layer's plan raises another error or is malformed.
     """
     planned: list[PlannedLayer] = []
-    shape, before = in_shape, f"the input (shape {list(in_shape)})"
+    shape, before = in_shape, f"{of} (shape {list(in_shape)})"
     for i, (name, layer) in enumerate(layers):
-        try:
-            plan = layer.plan(shape)
-        except ShapeError as error:
-            raise ShapeError(
-                f"layer {name!r} does not fit after {before}: {error.reason}",
-                location=f"layers[{i}]",
-            ) from error
-        except SpecError:
-            raise
-        except Exception as cause:  # a plugin's code may raise anything
-            raise unusable(name, layer, f"plan raised {type(cause).__name__}: {cause}") from cause
-        _check_plan(name, layer, plan)
-        planned.append(PlannedLayer(name, layer, shape, plan))
-        shape = plan.out_shape
+        one = _planned(name, layer, shape, before, i)
+        planned.append(one)
+        shape = one.plan.out_shape
         before = f"{name!r} (output shape {list(shape)})"
     return planned
+
+
+def chain(layers: Sequence[tuple[str, Layer]], in_shape: Shape) -> list[PlannedLayer]:
+    """Plan the layers inside a container one after the other.
+
+    Parameters
+    ----------
+    layers
+        What the setting ``layers`` holds: layers with their names.
+    in_shape
+        Of one row of the first.
+
+    Raises
+    ------
+    ShapeError
+        If two of them do not fit together.
+    """
+    return plan_layers(layers, in_shape, of="the container's input")
+
+
+def side_by_side(layers: Sequence[tuple[str, Layer]], in_shape: Shape) -> list[PlannedLayer]:
+    """Plan the layers inside a container each for the same rows.
+
+    Parameters
+    ----------
+    layers
+        What the setting ``layers`` holds: layers with their names.
+    in_shape
+        Of one row of each.
+
+    Raises
+    ------
+    ShapeError
+        If one of them cannot take such rows.
+    """
+    before = f"the container's input (shape {list(in_shape)})"
+    return [_planned(name, one, in_shape, before, i) for i, (name, one) in enumerate(layers)]
+
+
+def _planned(name: str, layer: Layer, in_shape: Shape, before: str, i: int) -> PlannedLayer:
+    """Plan the i-th of some layers, for what comes from ``before``."""
+    where = f"layers[{i}]"
+    try:
+        plan = layer.plan(in_shape)
+    except ShapeError as error:
+        if error.location.startswith("layers["):  # of a layer inside this one
+            raise ShapeError(error.reason, location=f"{where}.{error.location}") from error
+        raise ShapeError(
+            f"layer {name!r} does not fit after {before}: {error.reason}", location=where
+        ) from error
+    except (SpecError, PluginLoadError):
+        raise
+    except Exception as cause:  # a plugin's code may raise anything
+        raise unusable(name, layer, f"plan raised {type(cause).__name__}: {cause}") from cause
+    _check_plan(name, layer, plan)
+    return PlannedLayer(name, layer, in_shape, _with_parts(plan))
+
+
+def _with_parts(plan: Plan) -> Plan:
+    """The plan with the arrays of its parts, by names such as "dense_1.W"."""
+    params, state = dict(plan.params), dict(plan.state)
+    for part in plan.parts:
+        params |= {f"{part.name}.{name}": param for name, param in part.plan.params.items()}
+        state |= {f"{part.name}.{name}": param for name, param in part.plan.state.items()}
+    return replace(plan, params=params, state=state) if plan.parts else plan
 
 
 def unusable(name: str, layer: Layer, reason: str) -> PluginLoadError:
@@ -89,6 +225,10 @@ def _check_plan(name: str, layer: Layer, plan: object) -> None:
         if not _PARAM_NAME.fullmatch(key):
             reason = f"{key!r} cannot name a parameter: use letters, digits and _ : @ -"
             raise unusable(name, layer, reason)
+    if not all(isinstance(part, PlannedLayer) for part in plan.parts):
+        raise unusable(name, layer, "plan: expected parts from chain or side_by_side")
+    if len({part.name for part in plan.parts}) < len(plan.parts):
+        raise unusable(name, layer, "plan: expected parts with distinct names")
     if both := plan.params.keys() & plan.state.keys():
         raise unusable(name, layer, f"{min(both)!r} names both a parameter and a state")
     if plan.joined and (wrong := fault_of_joined(plan)):
@@ -99,7 +239,19 @@ def views_of(flat: Array, plan: Plan) -> tuple[dict[str, Array], dict[str, Array
     """Views of ``flat`` (size,) by parameter name, in declared order, and of ``Plan.joined`` ones.
 
     The latter are of version 1: the wholes of parameters that lie side by side, by their names.
+    The parameters of parts follow those of their container, part by part.
     """
+    views, wholes, start = _own_views(flat, plan.own)
+    for part in plan.parts:
+        inner = views_of(flat[start : start + part.size], part.plan)
+        for named, found in zip((views, wholes), inner, strict=True):
+            named |= {f"{part.name}.{name}": array for name, array in found.items()}
+        start += part.size
+    return views, wholes
+
+
+def _own_views(flat: Array, plan: Plan) -> tuple[dict[str, Array], dict[str, Array], int]:
+    """The views of a layer without parts, and where the first element after them lies."""
     views = dict.fromkeys(plan.params, flat)
     groups = list(plan.joined.values()) or _side_by_side(plan)
     wholes = []
@@ -119,7 +271,7 @@ def views_of(flat: Array, plan: Plan) -> tuple[dict[str, Array], dict[str, Array
         if name not in placed:
             views[name] = flat[start : start + param.size].reshape(param.shape)
             start += param.size
-    return views, dict(zip(plan.joined, wholes, strict=False))
+    return views, dict(zip(plan.joined, wholes, strict=False)), start
 
 
 def _side_by_side(plan: Plan) -> list[list[str]]:

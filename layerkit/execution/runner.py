@@ -17,6 +17,7 @@ from layerkit.core.context import Array, Context
 from layerkit.core.network import Network
 from layerkit.core.parts import Link
 from layerkit.core.planning import PlannedLayer, unusable
+from layerkit.core.rng import streams_within
 from layerkit.errors import LayerkitError
 from layerkit.execution.engine import Engine, RecordedLayer, Row, Stage
 from layerkit.execution.trial import trials_of
@@ -73,6 +74,9 @@ class Chain:
         self.streams[name] = stream
         if name in self.contexts:
             self.contexts[name].rng = stream
+        outer, _, path = name.partition(".")
+        if path and outer in self.contexts:
+            self.contexts[outer].streams[path] = stream
 
     def one_group(self) -> list[RecordedLayer] | None:
         """All layers, if an engine may run them together."""
@@ -80,12 +84,13 @@ class Chain:
         return group.layers if isinstance(group, _Group) else None
 
     def drawing(self) -> list[str]:
-        """Names of the layers that may draw random numbers."""
-        names = list(self.contexts)
+        """Names of the layers that may draw random numbers, paths of those inside others."""
+        drawing = set(self.contexts)
         for group in self.groups:
             if isinstance(group, _Group):
-                names += [p.name for p, one in group.layers if one.graph.draws]
-        return names
+                drawing |= {p.name for p, one in group.layers if one.graph.draws}
+        planned = [p for p in self.network.planned if p.name in drawing]
+        return [one.name for p in planned for one in p.nested()]
 
     def prepare(self, x: Array) -> None:
         """Make what batches like x need, as far as it is known before the first feed."""
@@ -138,6 +143,7 @@ class _Written:
         for p, ctx in zip(planned, contexts, strict=True):
             chain.contexts[p.name] = ctx
             ctx.rng = chain.streams.get(p.name)
+            ctx.streams = streams_within(chain.streams, p.name)
         self._part, self._contexts, self._first = part, contexts, not chain.groups
 
     def feed(self, x: Array) -> Array:

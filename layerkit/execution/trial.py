@@ -23,6 +23,7 @@ from layerkit.display import counted, quoted
 from layerkit.errors import SpecError
 from layerkit.execution.engine import Engine, LossStage, RecordedLayer
 from layerkit.recording.record import Recording
+from layerkit.recording.run import own_fields
 from layerkit.threads import single_blas
 
 _TOLERANCE = {np.dtype(np.float32): 1e-5, np.dtype(np.float64): 1e-11}
@@ -85,8 +86,9 @@ class Trials:
                 break
             given = x
             for i, (p, recorded) in enumerate(layers[: max(new) + 1]):
-                stream, inner = streams.get(p.name), wants_dx or i > 0
-                trial = _Trial(p, network.dtype, stream, keeps=keeps, wants_dx=inner)
+                own = {k: s for k, s in streams.items() if k.split(".")[0] == p.name}
+                inner = wants_dx or i > 0
+                trial = _Trial(p, network.dtype, own, keeps=keeps, wants_dx=inner)
                 if i in new and (engine := chosen[i]) is not None:
                     if fault := trial.fault(engine, recorded, given):
                         faults[recorded] = fault
@@ -129,7 +131,7 @@ class Trials:
         expected = x.copy()
         with single_blas():
             for p in network.planned:
-                trial = _Trial(p, network.dtype, None, keeps=False, wants_dx=False)
+                trial = _Trial(p, network.dtype, {}, keeps=False, wants_dx=False)
                 expected = trial.eager(expected)
         agrees = not self.row_failed(engine) and close(given, apply_link(link, expected))
         if not agrees:
@@ -180,7 +182,7 @@ class _Trial(NamedTuple):
 
     p: PlannedLayer
     dtype: np.dtype[Any]
-    stream: np.random.Generator | None
+    streams: Mapping[str, np.random.Generator]  # of the layer and those inside it
     keeps: bool
     wants_dx: bool
 
@@ -226,10 +228,9 @@ class _Trial(NamedTuple):
         self, x: Array, engine: Engine | None = None, recorded: Any = None, *, back: bool
     ) -> dict[str, Any]:
         """Everything that a pass gives, by name: of the engine's form, or as written."""
-        p, stream = self.p, copy.deepcopy(self.stream)
+        p, streams = self.p, {name: copy.deepcopy(s) for name, s in self.streams.items()}
         alone = _alone(p, self.dtype)
         layer = alone.planned[0].layer
-        streams = {} if stream is None else {p.name: stream}
         feed: Callable[[Array], Array]
         backprop: Callable[[Array], Array]
         if engine is None:
@@ -250,18 +251,17 @@ class _Trial(NamedTuple):
                 dx = backprop(dy)
                 found |= {f"grad {name}": array.copy() for name, array in layer.grads.items()}
                 found |= {"dx": np.array(dx)} if self.wants_dx else {}
-        if stream is not None:
-            found["stream"] = stream.bit_generator.state
+        found["stream"] = {name: s.bit_generator.state for name, s in streams.items()}
         return found
 
 
 def _alone(p: PlannedLayer, dtype: np.dtype[Any]) -> Network:
     """A network of this layer alone, with copies of its parameters and state."""
-    layer = copy.copy(p.layer)
-    for name, value in vars(layer).items():
-        if name not in ("params", "grads", "state"):
-            setattr(layer, name, copy.deepcopy(value))
-    alone = Network([p._replace(layer=layer)], dtype)
+    twin = p.copied()
+    for one in twin.nested():
+        for name, value in own_fields(one.layer).items():
+            setattr(one.layer, name, copy.deepcopy(value))
+    alone, layer = Network([twin], dtype), twin.layer
     for own, given in (layer.params, p.layer.params), (layer.state, p.layer.state):
         for name, array in given.items():
             own[name][...] = array

@@ -63,7 +63,8 @@ def provenance(
     layerkit's own.
     """
     types = {}
-    for record in (records := list(records)):
+    records = [one for outer in records for one in outer.nested()]
+    for record in records:
         types[record.type] = _record(LAYERS.origin(record.part), record.part)
     for group, name, part in _other_parts(records, recipe or {}):
         candidate = REGISTRIES[group].origin(part)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from layerkit.core.context import Shape
+from layerkit.core.planning import PlannedLayer, plan_layers
 from layerkit.recording.arrays import NotRecorded
 from layerkit.recording.graph import Graph
 from layerkit.recording.run import Run, run_once, written
@@ -67,18 +68,28 @@ def record(
     NotRecorded
         With what the layer does that cannot be recorded, and where.
     """
-    if getattr(layer, "eager", False):
-        raise NotRecorded("the class says eager = True")
-    if getattr(layer, "contract_version", 2) < 2:
-        raise NotRecorded("the class is written for contract version 1")
-    plan = layer.plan(in_shape) if plan is None else plan
+    planned = (
+        plan_layers([("layer", layer)], in_shape)[0]
+        if plan is None
+        else PlannedLayer("layer", layer, in_shape, plan)
+    )
+    plan = planned.plan
+    for one in planned.nested():
+        inside = "" if one.layer is layer else f"{one.name.partition('.')[2]}: "
+        if getattr(one.layer, "eager", False):
+            raise NotRecorded(f"{inside}the class says eager = True")
+        if getattr(one.layer, "contract_version", 2) < 2:
+            raise NotRecorded(f"{inside}the class is written for contract version 1")
     params = {name: p.shape for name, p in plan.params.items()}
     states = {name: p.shape for name, p in plan.state.items()}
 
     def steps(run: Run, twin: Any) -> Graph:
-        twin.params = run.arrays("param", params)
-        state = twin.state = run.arrays("state", states)
-        grads = twin.grads = run.arrays("undefined", params if keeps else {})
+        state = run.arrays("state", states)
+        grads = run.arrays("undefined", params if keeps else {})
+        bound = PlannedLayer(
+            "layer", twin, in_shape, replace(plan, parts=twin.parts if plan.parts else ())
+        )
+        bound.bind(params=run.arrays("param", params), state=state, grads=grads)
         ctx = run.context(training=training, keeps=keeps)
         given = (run.n, *in_shape)
         x = run.leaf("input", "x", given, dtype=np.int64 if whole else None, whole=whole)
@@ -93,9 +104,9 @@ def record(
                 raise run.tape.refuse("backprop writes into what feed returned")
             if written(state, "state") != new:
                 raise run.tape.refuse("backprop writes to self.state: only feed may")
-        return Graph(y, dx, written(grads, "undefined"), new, tuple(run.stream.nodes))
+        return Graph(y, dx, written(grads, "undefined"), new, tuple(run.draws))
 
-    graph = _twice(layer, dtype, steps)
+    graph = _twice(layer, dtype, steps, plan.parts)
     shapes = in_shape, plan.out_shape, params, states
     return Recording(graph, np.dtype(dtype), training, keeps, *shapes)
 
@@ -132,7 +143,7 @@ def record_loss(
         y = run.result(twin.feed(x, targets, ctx), "feed", (run.n,))
         weights = run.leaf("input", "weights", (run.n,))
         dx = run.result(twin.backprop(weights, ctx), "backprop", (run.n, *out_shape))
-        return Graph(y, dx, draws=tuple(run.stream.nodes))
+        return Graph(y, dx, draws=tuple(run.draws))
 
     return Recording(_twice(loss, dtype, steps), np.dtype(dtype), True, True, out_shape)
 
@@ -159,7 +170,12 @@ def record_rule(optimizer: Any, dtype: Any) -> Recording:
     return Recording(_twice(optimizer, dtype, steps), np.dtype(dtype), True, True)
 
 
-def _twice(part: Any, dtype: Any, steps: Callable[[Run, Any], Graph]) -> Graph:
-    """The graph of two runs with different numbers of rows."""
-    first, second = (run_once(part, n, dtype, steps) for n in SIZES)
+def _twice(
+    part: Any,
+    dtype: Any,
+    steps: Callable[[Run, Any], Graph],
+    inside: Sequence[PlannedLayer] = (),
+) -> Graph:
+    """The graph of two runs with different numbers of rows; ``inside`` are a container's parts."""
+    first, second = (run_once(part, n, dtype, steps, inside) for n in SIZES)
     return simplify(unify(first, second))

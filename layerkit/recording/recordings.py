@@ -7,9 +7,7 @@ from typing import Any
 from layerkit.core.planning import PlannedLayer
 from layerkit.recording.arrays import NotRecorded
 from layerkit.recording.record import Recording, record
-from layerkit.recording.run import SET_BY_MODEL
-
-_NOT_STRUCTURE = SET_BY_MODEL | {"name"}
+from layerkit.recording.run import own_fields
 
 
 class Recordings:
@@ -40,11 +38,12 @@ class Recordings:
 
 def structure_of(planned: PlannedLayer) -> Any:
     """What decides what a layer computes: its class, settings and shapes, comparable."""
-    own = vars(planned.layer).items()
-    settings = tuple(sorted((k, _setting(v)) for k, v in own if k not in _NOT_STRUCTURE))
+    own = own_fields(planned.layer).items()
+    settings = tuple(sorted((k, _setting(v)) for k, v in own if k != "name"))
     plan = planned.plan
     shapes = tuple((k, p.shape) for group in (plan.params, plan.state) for k, p in group.items())
-    return type(planned.layer), planned.in_shape, plan.out_shape, shapes, settings
+    inside = tuple((part.name, structure_of(part)) for part in plan.parts)
+    return type(planned.layer), planned.in_shape, plan.out_shape, shapes, settings, inside
 
 
 def _setting(value: Any) -> str:

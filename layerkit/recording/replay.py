@@ -57,7 +57,7 @@ def replay(
             return np.arange(n, dtype=node.dtype)
         fn, args, kw = node.fn, node.args, node.kw
         if node.op == "random":
-            method, args, words, _ = args
+            method, args, words, _, _ = args
             fn, kw = getattr(rng, method), dict(words)
         assert fn is not None  # noqa: S101  # only leaves have none
         return fn(*value(args), **{k: value(v) for k, v in kw.items()})

@@ -9,14 +9,17 @@ from __future__ import annotations
 import copy
 import pickle
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from layerkit.core.arrays import Arrays
 from layerkit.core.context import Context, Shape
+from layerkit.core.layer import Layer
 from layerkit.core.optimizer import Optimizer
+from layerkit.core.planning import Parts, PlannedLayer
 from layerkit.recording.arrays import (
     NotRecorded,
     RecordedArray,
@@ -30,7 +33,7 @@ from layerkit.recording.arrays import (
 )
 from layerkit.recording.graph import Graph, Node, in_order
 
-SET_BY_MODEL = {"params", "grads", "state", "span", "joined", "joined_grads"}
+_SET_BY_MODEL = {"params", "grads", "state", "span", "joined", "joined_grads"}
 """Attributes of layers that are not settings."""
 
 _SET_BY_STEPS = {"rate", "steps", "decay", "slots", "_params", "_grads", "_mask", "_blocks"}
@@ -42,7 +45,7 @@ class Run:
 
     def __init__(self, n: int, dtype: Any) -> None:
         self.n, self.dtype, self.tape = n, np.dtype(dtype), Tape()
-        self.stream = _Stream(self.tape)
+        self.draws: list[Node] = []
         self._numbers = np.random.default_rng(n)
         self._normal = self._numbers.standard_normal(1021)  # a prime: no axis repeats it evenly
 
@@ -80,8 +83,7 @@ class Run:
 
     def context(self, *, training: bool, keeps: bool) -> Any:
         """The context of this run."""
-        stream = self.stream if training else None  # there is none in inference
-        return _Context(self.tape, self.dtype, training=training, keeps=keeps, rng=stream)
+        return _Context(self, "", training=training, keeps=keeps)
 
     def result(self, value: Any, step: str, shape: Shape) -> Node:
         """The node of what a step returned: it must be as planned, as in an eager run."""
@@ -100,25 +102,33 @@ class Run:
 class _Context(Context):
     """The context that a layer sees while it is recorded; what version 1 had is refused."""
 
-    __slots__ = ("_tape",)
+    __slots__ = ("_path", "_run")
 
-    def __init__(self, tape: Tape, dtype: Any, **pass_: Any) -> None:
-        super().__init__(dtype, **pass_)
-        self._tape = tape
+    def __init__(self, run: Run, path: str, *, training: bool, keeps: bool) -> None:
+        stream: Any = _Stream(run, path) if training else None  # there is none in inference
+        super().__init__(run.dtype, training=training, keeps=keeps, rng=stream)
+        self._run, self._path = run, path
+
+    def part(self, name: str) -> Context:
+        """The context of the layer called ``name`` inside this one."""
+        if name not in self._parts:
+            path = f"{self._path}.{name}"
+            self._parts[name] = _Context(self._run, path, training=self.training, keeps=self.keeps)
+        return self._parts[name]
 
     def __getattr__(self, name: str) -> Any:
-        raise self._tape.refuse(f"ctx.{name} cannot be recorded: write allocating NumPy")
+        raise self._run.tape.refuse(f"ctx.{name} cannot be recorded: write allocating NumPy")
 
 
 class _Stream:
-    """Stands for a layer's random stream: each draw is a node, in order."""
+    """Stands for the random stream of a layer, or of one inside it: each draw is a node."""
 
     __class__ = property(lambda _: np.random.Generator)
 
-    def __init__(self, tape: Tape) -> None:
-        self._tape = tape
+    def __init__(self, run: Run, path: str) -> None:
+        self._tape, self._path = run.tape, path
         self._real = np.random.default_rng(0)
-        self.nodes: list[Node] = []
+        self._draws = run.draws
 
     def __getattr__(self, method: str) -> Any:
         if method.startswith("__"):
@@ -132,9 +142,9 @@ class _Stream:
             values, nodes = lower(self._tape, args)
             named, named_nodes = lower(self._tape, tuple(kw.values()))
             value = getattr(self._real, method)(*values, **dict(zip(kw, named, strict=True)))
-            told = method, nodes, tuple(zip(kw, named_nodes, strict=True)), len(self.nodes)
-            node = Node("random", told, line=author_line())
-            self.nodes.append(node)
+            pairs, number = tuple(zip(kw, named_nodes, strict=True)), len(self._draws)
+            node = Node("random", (method, nodes, pairs, number, self._path), line=author_line())
+            self._draws.append(node)
             if isinstance(value, (int, float)) and not isinstance(value, np.generic):
                 return RecordedNumber(self._tape, node, value)
             return RecordedArray(self._tape, node, value)
@@ -147,8 +157,16 @@ def written(arrays: Mapping[str, Any], op: str) -> dict[str, Node]:
     return {k: a.node for k, a in arrays.items() if (a.node.op, a.node.args) != (op, (k,))}
 
 
-def run_once(part: Any, n: int, dtype: Any, steps: Callable[[Run, Any], Graph]) -> Graph:
+def run_once(
+    part: Any,
+    n: int,
+    dtype: Any,
+    steps: Callable[[Run, Any], Graph],
+    inside: Sequence[PlannedLayer] = (),
+) -> Graph:
     """The graph of ``steps`` on a copy of ``part``; whatever goes wrong means that there is none.
+
+    ``inside`` are the parts of a container, which are copied too.
 
     Raises
     ------
@@ -156,7 +174,9 @@ def run_once(part: Any, n: int, dtype: Any, steps: Callable[[Run, Any], Graph]) 
         Also where the author's code caught it.
     """
     run, twin = Run(n, dtype), _twin(part)
-    before = {k: _content(v) for k, v in _own(twin).items()}
+    if inside:
+        twin.parts = _twins(inside)
+    before = _contents(twin)
     try:
         with np.errstate(all="ignore"):
             graph = call_on_recording_arrays(steps, run, twin)
@@ -166,7 +186,7 @@ def run_once(part: Any, n: int, dtype: Any, steps: Callable[[Run, Any], Graph]) 
             raise NotRecorded(reason, _line_of_error(error)) from error
     if run.tape.refusal is not None:
         raise run.tape.refusal
-    after = {k: _content(v) for k, v in _own(twin).items()}
+    after = _contents(twin)
     if changed := [k for k in {**before, **after} if before.get(k) != after.get(k)]:
         raise NotRecorded(f"changes its own field {changed[0]!r} in a pass: use self.state")
     _check_defined(graph)
@@ -202,7 +222,7 @@ def _twin(part: Any) -> Any:
     twin = copy.copy(part)
     memo: dict[int, Any] = {}
     try:
-        vars(twin).update({k: copy.deepcopy(v, memo) for k, v in _own(part).items()})
+        vars(twin).update({k: copy.deepcopy(v, memo) for k, v in own_fields(part).items()})
     except Exception as error:  # fields may be anything
         raise NotRecorded(f"holds what cannot be copied: {error}") from error
     copied = [a for a in memo.get(id(memo), ()) if isinstance(a, np.ndarray)]
@@ -214,10 +234,38 @@ def _twin(part: Any) -> Any:
     return twin
 
 
-def _own(part: Any) -> dict[str, Any]:
-    """The fields of a part without those that the model sets."""
-    others = _SET_BY_STEPS if isinstance(part, Optimizer) else SET_BY_MODEL
-    return {k: v for k, v in vars(part).items() if k not in others}
+def _twins(parts: Sequence[PlannedLayer]) -> Parts:
+    """The layers inside a container as twins."""
+    found = []
+    for one in parts:
+        twin = _twin(one.layer)
+        inner = _twins(one.plan.parts)
+        if inner:
+            twin.parts = inner
+        found.append(one._replace(layer=twin, plan=replace(one.plan, parts=inner)))
+    return Parts(found)
+
+
+def own_fields(part: Any) -> dict[str, Any]:
+    """The fields of a part without those that the model sets, and without the layers inside."""
+    others = _SET_BY_STEPS if isinstance(part, Optimizer) else _SET_BY_MODEL
+    return {k: v for k, v in vars(part).items() if k not in others and not _holds_layers(v)}
+
+
+def _holds_layers(value: Any) -> bool:
+    """Whether a field holds the layers inside: the setting ``layers``, or ``Layer.parts``."""
+    pairs = value if type(value) in (list, tuple) else ()
+    inside = (isinstance(pair, tuple) and pair and isinstance(pair[-1], Layer) for pair in pairs)
+    return isinstance(value, Parts) or any(inside)
+
+
+def _contents(part: Any) -> dict[str, Any]:
+    """What the fields of a part hold, and those of the layers inside it, by their names."""
+    inside = isinstance(getattr(part, "parts", None), Parts)
+    found = {k: _content(v) for k, v in own_fields(part).items()}
+    for inner in part.parts if inside else ():
+        found |= {f"{inner.name}.{k}": v for k, v in _contents(inner.layer).items()}
+    return found
 
 
 def _content(value: Any) -> Any:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 import os
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
 from layerkit.core.planning import PlannedLayer
 from layerkit.display import byte_size, counted
 from layerkit.errors import PluginError, ShapeError, SpecError
+from layerkit.specs.json_source import Path
+from layerkit.specs.layers import LayerRecord
 from layerkit.specs.messages import Faults
 from layerkit.specs.spec import Spec
 
@@ -20,9 +23,7 @@ def check_fit(spec: Spec, faults: Faults) -> list[PlannedLayer]:
     try:
         planned = spec.plan()
     except SpecError as error:
-        found = re.fullmatch(r"layers\[(\d+)\]", error.location)
-        origin = spec.layers[int(found.group(1))].origin if found else 0
-        faults.add(("layers", origin), error.reason, error)
+        faults.add(_written(spec.layers, error.location), error.reason, error)
         return []
     out = planned[-1].plan.out_shape if planned else spec.in_shape
     for key in ("classes", "targets"):
@@ -43,6 +44,15 @@ def check_fit(spec: Spec, faults: Faults) -> list[PlannedLayer]:
             faults.add(("layers", origin) if spec.layers else ("layers",), misfit.reason, misfit)
     _check_memory(spec, planned, faults)
     return planned
+
+
+def _written(records: Sequence[LayerRecord], location: str) -> Path:
+    """Where the user wrote the layer at ``location``, such as layers[3].layers[0]."""
+    path: Path = ()
+    for index in map(int, re.findall(r"layers\[(\d+)\]", location)):
+        record = records[index]
+        path, records = (*path, "layers", record.origin), record.layers
+    return path or ("layers", 0)
 
 
 def _remedy(spec: Spec, units: int, shown: str) -> str:

@@ -9,7 +9,7 @@ from layerkit.core.parts import Part
 from layerkit.discovery.registry import REGISTRIES
 from layerkit.errors import PluginError
 from layerkit.specs.sections import SECTIONS, InputCategories, SpecDocument
-from layerkit.specs.validate.declare import part_group
+from layerkit.specs.validate.declare import holds_layers, part_group
 from layerkit.specs.validate.settings import setting_types
 from layerkit.specs.validate.strict import settings_model
 
@@ -103,10 +103,18 @@ def _layer(name: str, part: type[Part]) -> dict[str, Any]:
         "name": {"type": "string", "pattern": "^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$"},
         "repeat": {"type": "integer", "minimum": 1, "default": 1},
     }
+    flat, config = _object(part, beside, ["type"]), _object(part, {}, [])
+    inside: dict[str, Any] = {}
+    if holds_layers(part):
+        entries = {"type": "array", "items": {"$ref": "#/$defs/layer"}, "minItems": 1}
+        inside = {"layers": entries}
+        flat["properties"] |= inside
+        del config["properties"]["layers"]
+        config["required"] = [one for one in config["required"] if one != "layers"]
     resolved = {
         "type": "object",
-        "properties": {**beside, "config": _object(part, {}, [])},
-        "required": ["type", "config"],
+        "properties": {**beside, "config": config, **inside},
+        "required": ["type", "config", *inside],
         "additionalProperties": False,
     }
-    return {"oneOf": [_object(part, beside, ["type"]), resolved]}
+    return {"oneOf": [flat, resolved]}

@@ -6,16 +6,18 @@ So a mistake gives one error, from the one constructor that it concerns.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from layerkit.core.layer import Layer
+from layerkit.core.parts import Part
 from layerkit.discovery.registry import LAYERS
 from layerkit.display import quoted
 from layerkit.errors import PluginError, PluginLoadError, PluginProblem, SpecError
-from layerkit.specs.json_source import Path
+from layerkit.specs.json_source import JsonSource, Path, spell
 from layerkit.specs.messages import Faults, mismatch
+from layerkit.specs.validate.declare import holds_layers
 from layerkit.specs.validate.settings import validate
 
 _LAYER_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
@@ -29,25 +31,32 @@ LayerClass = type[Layer]  # in LayerRecord, ``type`` is a field
 class LayerRecord:
     """One resolved layer: its name, its type and all its settings.
 
-    ``part`` is the class of the type. ``origin`` is the index in the list that the user wrote,
-    before repeats were unrolled; ``place`` is where its settings are there, "layers.1".
+    ``part`` is the class of the type, ``layers`` are those inside a container. ``origin`` is the
+    index in the list that the user wrote, before repeats were unrolled; ``place`` is where its
+    settings are there, "layers.1".
     """
 
     name: str
     type: str
     config: dict[str, Any]
     part: LayerClass
+    layers: tuple[LayerRecord, ...] = ()
     origin: int = field(default=0, compare=False)
     place: str = field(default="", compare=False)
 
     def make(self) -> Layer:
-        """Construct the layer, without planning it.
+        """Construct the layer and those inside it, without planning it.
 
-        Raises SpecError if its settings contradict each other, PluginLoadError if its constructor
-        raises anything else.
+        Raises SpecError if settings contradict each other, PluginLoadError if a constructor raises
+        anything else.
         """
+        settings = dict(self.config)
+        if holds_layers(self.part):
+            settings["layers"] = make_layers(self.layers)
         try:
-            return self.part(**self.config)
+            return self.part(**settings)
+        except SpecError:
+            raise
         except ValueError as error:
             raise SpecError(str(error)) from error
         except Exception as cause:  # anything that a plugin's code raises
@@ -56,6 +65,50 @@ class LayerRecord:
             raise PluginLoadError(
                 f"layer type {self.type!r}: {reason}", problems=[problem]
             ) from cause
+
+    def document(self) -> dict[str, Any]:
+        """The resolved record, as a spec or a file holds it."""
+        found: dict[str, Any] = {"type": self.type, "name": self.name, "config": self.config}
+        if holds_layers(self.part):
+            found["layers"] = [record.document() for record in self.layers]
+        return found
+
+    def nested(self) -> Iterator[LayerRecord]:
+        """The record, then those inside it, depth first."""
+        yield self
+        for record in self.layers:
+            yield from record.nested()
+
+
+def make_layers(records: Sequence[LayerRecord]) -> list[tuple[str, Layer]]:
+    """The layers with their names; raises SpecError, with its place, and PluginLoadError."""
+    layers = []
+    for i, record in enumerate(records):
+        try:
+            layers.append((record.name, record.make()))
+        except SpecError as error:
+            inside = f".{error.location}" if error.location else ""
+            raise SpecError(error.reason, location=f"layers[{i}]{inside}") from error
+    return layers
+
+
+def layers_of(entries: list[Any]) -> list[tuple[str, Layer]]:
+    """The layers of entries as a spec has them, with their names; raises SpecError, PluginError.
+
+    Its result is what the setting ``layers`` of a container holds.
+    """
+    faults = Faults(JsonSource({"layers": entries}))
+    records = read_layers(entries, faults)
+    faults.raise_any()
+    return make_layers(records)
+
+
+def arguments(part: type[Part], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a part's constructor; settings have layers inside as a spec has them."""
+    inside = settings.get("layers") if holds_layers(part) else None
+    if not inside or isinstance(inside[0], tuple):  # none, or made already
+        return dict(settings)
+    return {**settings, "layers": layers_of(inside)}
 
 
 Lookup = Callable[[str], type[Layer]]
@@ -68,84 +121,131 @@ def read_layers(
     *,
     from_file: bool = False,
     lookup: Lookup = LAYERS.__getitem__,
+    path: Path = ("layers",),
 ) -> list[LayerRecord]:
     """The layers of a spec, resolved and unrolled; mistakes go to ``faults``.
 
     ``from_file`` is for model files: every entry is in resolved form, and parts that only training
-    needs may be missing.
+    needs may be missing. ``path`` is where the list is.
     """
-    records: list[LayerRecord] = []
-    counts: dict[str, int] = {}
-    taken: dict[str, int] = {}
-    for i, item in enumerate(items):
-        if faults.full:
-            break
-        path: Path = ("layers", i)
-        read = _layer(item, path, faults, from_file, lookup)
-        if read is None:
-            continue
-        part, name, repeat, config, at = read
-        kind = part.type_name
-        if len(records) + repeat > _LAYER_LIMIT:
-            faults.add((*path, "repeat"), f"a model has at most {_LAYER_LIMIT:,} layers")
-            continue
-        for k in range(repeat):
-            counts[kind] = counts.get(kind, 0) + 1
-            stem = kind.replace(".", "-")[:50]
-            default = f"{stem}_{counts[kind]}"
-            called = default if name is None else name if repeat == 1 else f"{name}_{k + 1}"
-            if not _LAYER_NAME.fullmatch(called):
-                reason = f"the name {called!r} would be longer than 64 characters"
-                faults.add((*path, "name"), reason)
+    return _Reader(faults, from_file, lookup).read(items, path)
+
+
+class _Entry(NamedTuple):
+    """What one entry of a list of layers says; ``at`` is the path of its settings."""
+
+    part: LayerClass
+    name: str | None
+    repeat: int
+    config: dict[str, Any]
+    layers: tuple[LayerRecord, ...]
+    at: Path
+
+
+class _Reader:
+    """Reads lists of layers, those inside containers too."""
+
+    def __init__(self, faults: Faults, from_file: bool, lookup: Lookup) -> None:
+        self.faults, self.from_file, self.lookup = faults, from_file, lookup
+
+    def read(self, items: list[Any], path: Path) -> list[LayerRecord]:
+        """The layers of the list at ``path``."""
+        faults = self.faults
+        records: list[LayerRecord] = []
+        counts: dict[str, int] = {}
+        taken: dict[str, int] = {}
+        size = 0  # layers inside others included
+        for i, item in enumerate(items):
+            if faults.full:
                 break
-            if called in taken:
-                reason = f"layers[{taken[called]}] has the name {called!r} too"
-                faults.add((*path, "name"), reason)
-            taken[called] = i
-            records.append(LayerRecord(called, kind, config, part, i, ".".join(map(str, at))))
-    return records
+            entry = self._entry(item, (*path, i))
+            if entry is None:
+                continue
+            kind = entry.part.type_name
+            more = entry.repeat * (1 + sum(1 for one in entry.layers for _ in one.nested()))
+            if size + more > _LAYER_LIMIT:
+                faults.add((*path, i, "repeat"), f"a model has at most {_LAYER_LIMIT:,} layers")
+                continue
+            size += more
+            for k in range(entry.repeat):
+                counts[kind] = counts.get(kind, 0) + 1
+                called = f"{kind.replace('.', '-')[:50]}_{counts[kind]}"
+                if entry.name is not None:
+                    called = entry.name if entry.repeat == 1 else f"{entry.name}_{k + 1}"
+                if not _LAYER_NAME.fullmatch(called):
+                    reason = f"the name {called!r} would be longer than 64 characters"
+                    faults.add((*path, i, "name"), reason)
+                    break
+                if called in taken:
+                    other = spell((*path, taken[called]))
+                    faults.add((*path, i, "name"), f"{other} has the name {called!r} too")
+                taken[called] = i
+                place = ".".join(map(str, entry.at))
+                records.append(
+                    LayerRecord(called, kind, entry.config, entry.part, entry.layers, i, place)
+                )
+        return records
 
-
-def _layer(
-    item: Any, path: Path, faults: Faults, from_file: bool, lookup: Lookup
-) -> tuple[type[Layer], str | None, int, dict[str, Any], Path] | None:
-    """(class, name, repeat, settings, their path) of one entry, flat or in resolved form."""
-    if not isinstance(item, dict):
-        faults.add(path, mismatch('an object such as {"type": "dense"}', item))
-        return None
-    fields = dict(item)
-    kind, name, repeat = fields.pop("type", None), fields.pop("name", None), fields.pop("repeat", 1)
-    if not isinstance(kind, str):
-        expected = "the name of a layer type"
-        reason = f"missing field 'type': expected {expected}"
-        faults.add((*path, "type"), reason if kind is None else mismatch(expected, kind))
-        return None
-    if name is not None and not (isinstance(name, str) and _LAYER_NAME.fullmatch(name)):
-        expected = "a name of at most 64 letters, digits, '_' or '-'"
-        faults.add((*path, "name"), mismatch(expected, name))
-        return None
-    if type(repeat) is not int or repeat < 1:
-        faults.add((*path, "repeat"), mismatch("an integer >= 1", repeat))
-        return None
-    try:
-        part = lookup(kind)
-    except PluginError as error:
-        reason = error.problems[0].reason if error.problems else error.message
-        faults.add((*path, "type"), reason, error)
-        return None
-    at = path
-    if _is_resolved(fields, part, from_file):
-        config = fields.pop("config")
-        for key in fields:
-            reason = f"unknown field {quoted(key)} beside 'config': put settings inside 'config'"
-            faults.add((*path, str(key)), reason)
-        if not isinstance(config, dict):
-            faults.add((*path, "config"), mismatch("an object", config))
+    def _entry(self, item: Any, path: Path) -> _Entry | None:
+        """One entry, flat or in resolved form."""
+        faults = self.faults
+        if not isinstance(item, dict):
+            faults.add(path, mismatch('an object such as {"type": "dense"}', item))
             return None
-        fields, at = config, (*path, "config")
-    beside = ("type", "name", "repeat") if at == path else ()
-    resolved = validate(part, fields, at, faults, lenient=from_file, beside=beside)
-    return part, name, repeat, resolved, at
+        fields = dict(item)
+        kind, name = fields.pop("type", None), fields.pop("name", None)
+        repeat = fields.pop("repeat", 1)
+        if not isinstance(kind, str):
+            expected = "the name of a layer type"
+            reason = f"missing field 'type': expected {expected}"
+            faults.add((*path, "type"), reason if kind is None else mismatch(expected, kind))
+            return None
+        if name is not None and not (isinstance(name, str) and _LAYER_NAME.fullmatch(name)):
+            expected = "a name of at most 64 letters, digits, '_' or '-'"
+            faults.add((*path, "name"), mismatch(expected, name))
+            return None
+        if type(repeat) is not int or repeat < 1:
+            faults.add((*path, "repeat"), mismatch("an integer >= 1", repeat))
+            return None
+        try:
+            part = self.lookup(kind)
+        except PluginError as error:
+            reason = error.problems[0].reason if error.problems else error.message
+            faults.add((*path, "type"), reason, error)
+            return None
+        at, container = path, holds_layers(part)
+        inside = fields.pop("layers", None) if container else None
+        if _is_resolved(fields, part, self.from_file):
+            config = fields.pop("config")
+            for key in fields:
+                reason = (
+                    f"unknown field {quoted(key)} beside 'config': put settings inside 'config'"
+                )
+                faults.add((*path, str(key)), reason)
+            if not isinstance(config, dict):
+                faults.add((*path, "config"), mismatch("an object", config))
+                return None
+            fields, at = config, (*path, "config")
+        layers: tuple[LayerRecord, ...] = ()
+        if container:
+            layers = self._inside(fields.get("layers", inside), path)
+            fields = {**fields, "layers": []}
+        beside = ("type", "name", "repeat") if at == path else ()
+        lenient = self.from_file
+        config = validate(part, fields, at, faults, lenient=lenient, beside=beside)
+        if container:
+            config.pop("layers")
+        return _Entry(part, name, repeat, config, layers, at)
+
+    def _inside(self, items: Any, path: Path) -> tuple[LayerRecord, ...]:
+        """The layers inside the container at ``path``."""
+        expected = 'a list of one or more layers, such as [{"type": "dense"}]'
+        if not isinstance(items, list) or not items:
+            reason = f"missing field 'layers': expected {expected}"
+            reason = reason if items is None else mismatch(expected, items)
+            self.faults.add((*path, "layers"), reason)
+            return ()
+        return tuple(self.read(items, (*path, "layers")))
 
 
 def _is_resolved(fields: dict[str, Any], part: type[Layer], from_file: bool) -> bool:

@@ -9,9 +9,8 @@ from typing import Any, Literal
 from layerkit.core.context import Shape
 from layerkit.core.parts import Link
 from layerkit.core.planning import PlannedLayer, plan_layers
-from layerkit.errors import SpecError
 from layerkit.specs.columns import LEARN, inputs_of, name_of, not_learned
-from layerkit.specs.layers import LayerRecord
+from layerkit.specs.layers import LayerRecord, make_layers
 from layerkit.specs.sections import DIALECT
 
 
@@ -79,17 +78,11 @@ class Spec:
         """
         with suppress(IndexError):  # planned already, when the spec was read
             return self._planned.pop()
-        layers = []
-        for i, record in enumerate(self.layers):
-            try:
-                layers.append((record.name, record.make()))
-            except SpecError as error:
-                raise SpecError(error.reason, location=f"layers[{i}]") from error
-        return plan_layers(layers, self.in_shape)
+        return plan_layers(make_layers(self.layers), self.in_shape)
 
     def to_document(self) -> dict[str, Any]:
         """The resolved spec as a JSON object that ``build`` accepts."""
-        layers = [{"type": r.type, "name": r.name, "config": r.config} for r in self.layers]
+        layers = [record.document() for record in self.layers]
         # Dialect fields left open have no default: they are detected.
         given = {k: v for k, v in self.input.items() if k not in DIALECT or v not in (None, [])}
         document = {

@@ -85,6 +85,7 @@ def main() -> None:
 
     import layerkit
     import layerkit.fields
+    from layerkit.specs.layers import arguments
 
     for name in layerkit.__all__:  # loaded now, so that they do not count as the part's
         if name[:1].isupper() or name in ("activation", "initializer", "matmul", "matmul_both"):
@@ -120,7 +121,7 @@ def main() -> None:
                 part = getattr(part, step)
             phase[0] = "making it"
             for config, shape in part.examples():
-                made = part(**config)
+                made = part(**arguments(part, config))
                 if request["kind"] == "layers":
                     made.plan(tuple(shape))
         except (Exception, SystemExit) as error:  # noqa: BLE001  # reported to the parent

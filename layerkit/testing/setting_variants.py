@@ -12,6 +12,7 @@ from layerkit.core.parts import Part
 from layerkit.discovery.registry import REGISTRIES
 from layerkit.fields import PartOf
 from layerkit.specs.json_source import JsonSource
+from layerkit.specs.layers import arguments
 from layerkit.specs.messages import Fault, Faults
 from layerkit.specs.validate.settings import setting_types, validate
 from layerkit.testing.subject import Example, Subject
@@ -87,7 +88,7 @@ def _accepted(part: type[Part], example: Example) -> bool:
     if fault_in(part, example.config) is not None:
         return False
     try:
-        made = part(**example.config)
+        made = part(**arguments(part, example.config))
         if isinstance(made, Layer):
             made.plan(example.shape)
     except Exception:  # noqa: BLE001  # settings that contradict each other may be refused

@@ -19,6 +19,7 @@ from layerkit.discovery.candidates import Candidate
 from layerkit.discovery.registry import REGISTRIES, Registry
 from layerkit.display import quoted
 from layerkit.errors import LayerkitError
+from layerkit.specs.layers import arguments
 from layerkit.testing.verdicts import Failed, catch_errors
 
 
@@ -97,7 +98,7 @@ class Subject:
     def make(self, config: Mapping[str, Any]) -> Any:
         """A new part with these settings. Raises ``Failed`` if the constructor raises."""
         with catch_errors(self.part, f"{self.part.__name__}({_arguments(config, 40)})"):
-            return self.part(**config)
+            return self.part(**arguments(self.part, config))
 
     @cached_property
     def examples(self) -> list[Example]:
@@ -193,7 +194,9 @@ class Trial:
     def __init__(self, subject: Subject, example: Example) -> None:
         self.subject = subject
         self.example = example
-        self.part: Any = subject.make(example.config)
+        with catch_errors(subject.part, "the layers inside"):
+            self.arguments = arguments(subject.part, example.config)
+        self.part: Any = subject.make(self.arguments)
 
     def catch(self, what: str, hint: str = "") -> AbstractContextManager[None]:
         """Turn exceptions of the part's code into failures: ``what`` raised so and so."""

@@ -16,6 +16,7 @@ from layerkit import Part
 from layerkit.core.network import Network
 from layerkit.core.planning import plan_layers
 from layerkit.discovery.registry import REGISTRIES, initializer
+from layerkit.specs.layers import arguments
 from layerkit.testing import check_part, rules_for
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "v1"
@@ -66,7 +67,8 @@ def test_parameters_start_from_their_seed_alone() -> None:
         for config, shape in part.examples():
             starts = []
             for seed in (0, 0, 1):
-                network = Network(plan_layers([("layer", part(**config))], shape), np.dtype("f4"))
+                layer = part(**arguments(part, config))
+                network = Network(plan_layers([("layer", layer)], shape), np.dtype("f4"))
                 network.initialise(seed, initializer)
                 starts.append(network.params.tobytes())
             assert starts[0] == starts[1]

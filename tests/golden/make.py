@@ -134,6 +134,18 @@ def highway() -> bytes:
     return saved(digits_like(layers))
 
 
+def nested() -> bytes:
+    dense = {"type": "dense", "units": 6, "activation": "tanh"}
+    wide = {"type": "dense", "units": 2, "name": "wide"}
+    deep = {"type": "sequence", "name": "deep", "layers": [{"type": "highway"}, dense]}
+    layers: list[Header] = [
+        {"type": "residual", "repeat": 2, "layers": [{**dense, "freeze": True}, dense]},
+        {"type": "branch", "layers": [wide, deep]},
+        {"type": "residual", "project": True, "layers": [{"type": "dense", "units": 4}]},
+    ]
+    return saved(digits_like(layers))
+
+
 def projection() -> bytes:
     layers = [
         {"type": "projection", "units": 5, "use_bias": False, "activation": "gelu"},
@@ -388,6 +400,7 @@ CASES = {
     "dtypes": Case(dtypes, "PluginMissingError", mentions=("acme.table", "acme-tables")),
     "plain": Case(plain, saves_as="plain", rows=X6),
     "highway": Case(highway, saves_as="highway", rows=X6),
+    "nested": Case(nested, saves_as="nested", rows=X6),
     "projection": Case(projection, saves_as="projection", rows=X6),
     "columns": Case(columns, saves_as="columns", rows=((1, 2, 3), (8.5, "nan", 15), (0, 0, 0))),
     "binary": Case(binary, saves_as="binary", rows=((1, 2), (12, 3), ("nan", 4))),

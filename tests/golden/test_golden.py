@@ -30,12 +30,35 @@ from tests.golden import make
 V1 = Path(__file__).parent / "v1"
 SHARED = Path(os.environ.get("LAYERKIT_SHARED", Path(__file__).parents[3] / "shared")) / "format"
 NAMES = (
-    *("bare", "binary", "columns", "dtypes", "full", "highway", "local", "major", "newer", "plain"),
+    *(
+        "bare",
+        "binary",
+        "columns",
+        "dtypes",
+        "full",
+        "highway",
+        "local",
+        "major",
+        "nested",
+        "newer",
+        "plain",
+    ),
     *("plugin", "plugin-new", "plugin-old", "projection", "required", "schema", "text", "tied"),
     *("tiny", "training"),
 )
 LOADABLE = (
-    *("binary", "columns", "full", "highway", "newer", "plain", "projection", "text", "tied"),
+    *(
+        "binary",
+        "columns",
+        "full",
+        "highway",
+        "nested",
+        "newer",
+        "plain",
+        "projection",
+        "text",
+        "tied",
+    ),
     "training",
 )
 PLUGINS = ("plugin", "plugin-old")

@@ -74,12 +74,27 @@ def _recorded(layer: Any) -> str:
 
     try:
         config, shape = layer.examples()[0]
-        record(layer(**config), tuple(shape), "float32", training=True, keeps=True)
+        record(_made(layer, config), tuple(shape), "float32", training=True, keeps=True)
     except NotRecorded as refusal:
         return f"no, it runs as it is written: {refusal}"
     except BaseException as error:  # noqa: BLE001  # any error is part of the report
         return f"not known: its first example raised {type(error).__name__}: {error}"
     return "yes"
+
+
+def _made(layer: Any, settings: Any) -> Any:
+    """A layer, made with those of its example inside."""
+    from layerkit.discovery.registry import LAYERS
+
+    inside = settings.get("layers")
+    if isinstance(inside, list):
+        made = []
+        for i, entry in enumerate(inside):
+            own = {k: v for k, v in entry.items() if k not in ("type", "name")}
+            name = entry.get("name", f"{entry['type']}_{i}")
+            made.append((name, _made(LAYERS[entry["type"]], own)))
+        settings = {**settings, "layers": made}
+    return layer(**settings)
 
 
 def _described(error: BaseException, target: str) -> dict[str, Any]:

@@ -21,6 +21,7 @@ import numpy as np
 from layerkit.core.context import Array
 from layerkit.core.network import Network
 from layerkit.core.planning import PlannedLayer, unusable
+from layerkit.core.rng import stream_of
 from layerkit.errors import LayerkitError
 from layerkit.execution.planned.arrays import Arrays
 from layerkit.execution.planned.joins import Layout, join
@@ -182,7 +183,7 @@ class _Planned:
         inner |= {"dy"} if i < len(self._templates) - 1 else set()
         program = t.programs(arrays.n, frozenset(t.inputs) - inner, row=self._row)[which]
         name = self._names[i] if self._names else ""
-        return program.bind(arrays, (lambda: self.streams[name]) if t.graph.draws else None)
+        return program.bind(arrays, (lambda path: stream_of(self.streams, name + path)))
 
 
 class PlannedStage(_Planned):

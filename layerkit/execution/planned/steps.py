@@ -62,8 +62,8 @@ class Program:
         exec(_compiled(source, name), scope)  # noqa: S102  # written below, from a graph
         self._make: Callable[..., Call] = scope["make"]
 
-    def bind(self, arrays: Arrays, stream: Callable[[], np.random.Generator] | None) -> Call:
-        """The function that runs the steps over ``arrays``."""
+    def bind(self, arrays: Arrays, stream: Callable[[str], np.random.Generator] | None) -> Call:
+        """The function that runs the steps over ``arrays``; ``stream`` gives that of a path."""
         own: dict[str, Any] = {}
         specs = self._specs or {}
         for name, (node, form) in self.operands.items():
@@ -220,8 +220,8 @@ class Writer:
 
     def _lines(self, node: Node) -> list[str]:
         if node.op == "random":
-            method, args, pairs, _ = node.args
-            return [self._put(node, f"_stream().{method}", args, pairs)]
+            method, args, pairs, _, path = node.args
+            return [self._put(node, f"_stream({path!r}).{method}", args, pairs)]
         if node.op == "matmul" and node.shape:
             return [self._product(node)]
         if is_row_sum(node) and not self.row:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import UnionType
 from typing import Annotated, Any, ClassVar, Union, get_args, get_origin, get_type_hints
 
 from layerkit.core.parts import Part
-from layerkit.fields import PartOf
+from layerkit.fields import Layers, PartOf
 
 _REQUIRED: Any = object()  # the default of a field without one
 
@@ -98,6 +99,15 @@ def part_group(annotation: Any) -> str | None:
     if origin in (Union, UnionType):
         return next((g for g in map(part_group, args) if g is not None), None)
     return None
+
+
+def holds_layers(part: type[Part]) -> bool:
+    """Whether a layer is a container: its setting ``layers`` holds layers."""
+    if "layers" not in part.settings():
+        return False
+    with suppress(Exception):  # annotations that cannot be used are reported where settings are
+        return bool(fields_of(part)["layers"].annotation == Layers)
+    return False
 
 
 def section_in(annotation: Any) -> type[Section] | None:

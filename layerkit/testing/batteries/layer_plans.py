@@ -175,7 +175,8 @@ def _refuses(trial: Trial) -> None:
 def _parameters(trial: LayerTrial) -> None:
     layer, declared = trial.layer, trial.plan.params
     read: set[str] = set()
-    layer.params = _ReadLog(layer.params, read, {n: (n,) for n in layer.params})
+    table = _ReadLog(layer.params, read, {n: (n,) for n in layer.params})
+    trial.network.planned[0].bind(params=table)
     layer.joined = _ReadLog(layer.joined, read, trial.plan.joined)
     ctx = trial.context()
     trial.feed(trial.rows(3), ctx)
@@ -209,6 +210,14 @@ class _ReadLog(dict[str, Array]):
     def __getitem__(self, name: str) -> Array:
         self._read.update(self._of.get(name, ()))
         return super().__getitem__(name)
+
+    def within(self, part: str) -> _ReadLog:
+        """Those of a part of a container, by the names that the part gives them."""
+        start = f"{part}."
+        names = {name: name[len(start) :] for name in self if name.startswith(start)}
+        table = {short: dict.__getitem__(self, name) for name, short in names.items()}
+        of = {short: self._of[name] for name, short in names.items()}
+        return _ReadLog(table, self._read, of)
 
     def get(self, name: str, default: Any = None) -> Any:
         return self[name] if name in self else default  # noqa: SIM401  # this is `get`

@@ -36,7 +36,7 @@ def _update(trial: LayerTrial) -> bool:
     rule.bind(trial.network.params, trial.network.allocate_grads())
     rule.begin(rule.learning_rate)
     with trial.catch("update"):
-        trial.layer.update(rule)
+        trial.network.update(rule)
     return not equal(trial.network.params, before)
 
 
@@ -114,13 +114,16 @@ def _seen(trial: LayerTrial) -> None:
 def _freeze(trial: LayerTrial) -> None:
     layer = trial.layer
     trial.run(trial.rows(4), trial.cotangent(4))
-    frozen = layer.freeze
-    layer.freeze = True
+    inside = [one.layer for one in trial.network.planned[0].nested()]
+    frozen = [one.freeze for one in inside]
+    for one in inside:
+        one.freeze = True
     changed = _update(trial)
-    layer.freeze = frozen
+    for one, before in zip(inside, frozen, strict=True):
+        one.freeze = before
     if changed:
         raise Failed("with freeze set, an update changes the parameters")
-    if frozen or type(layer).update is not Layer.update:
+    if all(frozen) or type(layer).update is not Layer.update:
         return
     if np.any(trial.network.allocate_grads() != 0) and not _update(trial):
         raise Failed("an update by the gradients changes no parameter")

@@ -58,7 +58,7 @@ def _keywords(subject: Subject) -> None:
 def _constructor(trial: Trial) -> None:
     part = trial.part
     settings = {n: p.default for n, p in trial.subject.part.settings().items()}
-    settings |= trial.example.config
+    settings |= trial.arguments
     for name, value in settings.items():
         if not hasattr(part, name):
             raise Failed(f"the setting {name!r} is not stored", f"write `self.{name} = {name}`")

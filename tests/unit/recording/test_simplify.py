@@ -79,7 +79,7 @@ def unsimplified(layer: Any) -> Graph:
         twin.params, twin.state = {}, {}
         ctx = run.context(training=True, keeps=False)
         y = twin.feed(run.leaf("input", "x", (run.n, 4)), ctx)
-        return Graph(y.node, draws=tuple(run.stream.nodes))
+        return Graph(y.node, draws=tuple(run.draws))
 
     first, second = (run_once(layer, n, np.float32, steps) for n in SIZES)
     return unify(first, second)

@@ -308,13 +308,13 @@ class Residual(Written):
     """x + g(f(x)) for nested layers f and g, with contexts and arrays of their own."""
 
     def __init__(self, **parts: Written) -> None:
-        self.parts = parts
+        self.inner = parts
 
     def plan(self, in_shape: Shape) -> Plan:
         params: dict[str, Param] = {}
         state: dict[str, Param] = {}
         shape = in_shape
-        for name, part in self.parts.items():
+        for name, part in self.inner.items():
             plan = part.plan(shape)
             params |= {f"{name}:{k}": p for k, p in plan.params.items()}
             state |= {f"{name}:{k}": p for k, p in plan.state.items()}
@@ -322,19 +322,19 @@ class Residual(Written):
         return Plan(in_shape, params, state)
 
     def _part(self, name: str) -> Any:
-        part: Any = copy.copy(self.parts[name])
+        part: Any = copy.copy(self.inner[name])
         for group in ("params", "grads", "state"):
             setattr(part, group, Named(getattr(self, group), name))
         return part
 
     def feed(self, x: Array, ctx: Any) -> Array:
         y = x
-        for name in self.parts:
+        for name in self.inner:
             y = self._part(name).feed(y, ctx.part(name))
         return x + y
 
     def backprop(self, dy: Array, ctx: Any) -> Array:
         d = dy
-        for name in reversed(self.parts):
+        for name in reversed(self.inner):
             d = self._part(name).backprop(d, ctx.part(name))
         return dy + d
