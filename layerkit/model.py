@@ -111,7 +111,7 @@ class Model:
             types = [*types[:3], "...", *types[-2:]]
         state = "trained" if self.fitted else "not trained"
         chain = " > ".join(types) or "no layers"
-        return f"<Model {self.name}: {chain}, {self.network.size:,} parameters, {state}>"
+        return f"<Model {self.name}: {chain}, {self.network.parameters:,} parameters, {state}>"
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Model:
         network = Network(self.spec.plan(), self.network.dtype)
@@ -291,6 +291,7 @@ class Model:
         own = self.network.tensors()
         for name, array in matching(tensors, {n: a for n, (_, a) in own.items()}).items():
             own[name][1][...] = array
+        self.network.spread_ties()
         self.history, self.metrics, self.fit = {}, {}, None
         self.path, self.file_id, self.leftovers = None, None, FileLeftovers()
 

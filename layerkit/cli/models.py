@@ -59,7 +59,7 @@ def _facts(known: dict[str, str]) -> list[dict[str, Any]]:
     facts = []
     for name, shows in tomllib.loads((Path(folder()) / "about.toml").read_text("utf-8")).items():
         spec = read_spec(known[name])
-        size = sum(planned.size for planned in spec.plan())
+        size = sum(planned.parameters for planned in spec.plan())
         data = (spec.train or {}).get("data")
         facts.append({"name": name, "data": data, "parameters": size, "shows": shows})
     return facts

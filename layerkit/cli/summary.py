@@ -40,9 +40,9 @@ def _layers(planned: Sequence[PlannedLayer], dtype: np.dtype[Any]) -> list[dict[
             "provider": {"distribution": candidate.dist, "version": candidate.version},
             "in_shape": one.in_shape,
             "out_shape": one.plan.out_shape,
-            "parameters": one.size,
+            "parameters": one.parameters,
             "macs": macs,
-            "bytes": one.size * dtype.itemsize,
+            "bytes": one.parameters * dtype.itemsize,
         }
         if one.plan.parts:
             row["layers"] = _layers(one.plan.parts, dtype)

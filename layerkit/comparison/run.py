@@ -231,11 +231,11 @@ def _contestant(
         kind=entry.kind,
         sources=tuple(entry.sources),
         seeds=tuple(entry.models),
-        parameters=sum(p.size for p in planned),
+        parameters=sum(p.parameters for p in planned),
         macs=total(macs_of_layers(planned, entry.spec.dtype)),
         file_bytes=None if model is None else _file_size(model),
         layers=tuple(
-            LayerRow(p.name, p.layer.type_name, p.in_shape, p.plan.out_shape, p.size)
+            LayerRow(p.name, p.layer.type_name, p.in_shape, p.plan.out_shape, p.parameters)
             for p in planned
         ),
         document=entry.spec.to_document(),

@@ -15,6 +15,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from layerkit.core.context import Array, Context, Shape
@@ -126,6 +127,9 @@ class Layer(Part, ABC):
     """
 
     freeze: bool = False
+
+    ties: Mapping[str, str] = MappingProxyType({})
+    """Which parameters share the numbers of another layer's, from the spec: {"W": "encoder.W"}."""
 
     eager: ClassVar[bool] = False
     """Whether ``feed`` and ``backprop`` are always run as they are written. By default layerkit

@@ -23,6 +23,7 @@ from layerkit.core.optimizer import Optimizer
 from layerkit.core.parts import Initializer
 from layerkit.core.planning import PlannedLayer, unusable, views_of
 from layerkit.core.rng import random_stream, streams_within
+from layerkit.core.ties import shared, ties_of
 from layerkit.display import quoted
 from layerkit.errors import LayerkitError, SpecError
 
@@ -51,6 +52,7 @@ class Network:
         self.grads: Array | None = None
         self._params: Array | None = None
         self._known_shapes: dict[int, list[Shape]] = {}
+        self.ties = ties_of(self.planned)
         self.kept: dict[str, Any] = {}  # what higher levels keep with a network: its recordings
         start = 0
         for p in self._nested():
@@ -59,7 +61,7 @@ class Network:
             start += size
             for part in p.plan.parts if p.layer.freeze else ():
                 part.layer.freeze = True
-        if mapped is None or any(p.plan.joined for p in self.planned):
+        if mapped is None or self.ties or any(p.plan.joined for p in self.planned):
             self._allocate(mapped)
         else:
             for p in self.planned:
@@ -140,6 +142,7 @@ class Network:
                             f"{self.dtype}",
                             location=f"layers[{i}]",
                         )
+        self.spread_ties()
 
     def allocate_grads(self) -> Array:
         """The gradient vector, allocated on first use; a model that only infers has none."""
@@ -262,6 +265,24 @@ class Network:
                 rule.apply(run)
             else:
                 run.update(rule)
+        self.spread_ties()
+
+    def add_ties(self) -> None:
+        """Add the gradients of tied parameters to those of their owners, whose are then all."""
+        if self.ties:
+            grads = self._views(self.allocate_grads())
+            for tie in self.ties:
+                tied, own = shared(tie, grads)
+                own += tied
+                tied[...] = 0
+
+    def spread_ties(self) -> None:
+        """Copy the parameters that others are tied to."""
+        if self.ties:
+            params = self._views(self.params)
+            for tie in self.ties:
+                tied, own = shared(tie, params)
+                tied[...] = own
 
     def runs(self) -> list[slice | Layer]:
         """Spans to update as one, and layers that override ``Layer.update``."""
@@ -284,17 +305,22 @@ class Network:
     def decay_mask(self) -> Array:
         """(size,) 1 where weight decay applies, 0 elsewhere (biases, frozen layers)."""
         mask: Array = np.zeros(self.size, self.dtype)
+        tied = {tie.name for tie in self.ties}
         for p, flat in self._flat(mask):
             views, _ = views_of(flat, p.plan)
             for name, param in p.plan.params.items():
-                views[name][...] = param.decays
+                views[name][...] = param.decays and f"{p.name}.{name}" not in tied
         for p in self._nested():
             if p.layer.freeze:
                 mask[p.layer.span] = 0
         return mask
 
     def split(self, vector: Array) -> dict[str, Array]:
-        """Views by tensor name of a vector (size,) laid out like ``params``."""
+        """Views by tensor name of a vector (size,) laid out like ``params``, without tied ones."""
+        tied = {tie.name for tie in self.ties}
+        return {name: view for name, view in self._views(vector).items() if name not in tied}
+
+    def _views(self, vector: Array) -> dict[str, Array]:
         named: dict[str, Array] = {}
         for p, flat in self._flat(vector):
             views, _ = views_of(flat, p.plan)
@@ -302,11 +328,16 @@ class Network:
         return named
 
     def join(self, named: Mapping[str, Array]) -> Array:
-        """The inverse of ``split``: a new vector (size,)."""
+        """The inverse of ``split``: a new vector (size,), 0 where parameters are tied."""
         vector: Array = np.zeros(self.size, self.dtype)
         for name, view in self.split(vector).items():
             view[...] = named[name]
         return vector
+
+    @property
+    def parameters(self) -> int:
+        """Number of trained parameters, each tied one counted once."""
+        return sum(view.size for view in self.split(np.empty(self.size, np.uint8)).values())
 
     def tensors(self) -> dict[str, tuple[str, Array]]:
         """Name (layer.parameter) to role ("param" or "state") and the layer's own array."""

@@ -41,6 +41,16 @@ class PlannedLayer(NamedTuple):
         return sum(p.size for p in self.plan.params.values())
 
     @property
+    def parameters(self) -> int:
+        """Number of trained parameters, without those tied to another layer's."""
+        return sum(
+            param.size
+            for one in self.nested()
+            for name, param in one.plan.own.params.items()
+            if name not in one.layer.ties
+        )
+
+    @property
     def eager(self) -> bool:
         """Whether methods are run as written: the layer, or one inside, asks or is of version 1."""
         return any(p.layer.eager or p.layer.contract_version < 2 for p in self.nested())

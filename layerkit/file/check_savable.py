@@ -86,9 +86,12 @@ def _tensors(model: Model, history: list[str]) -> Iterator[tuple[str, Shaped]]:
     dtype = str(format_dtype(np.dtype(model.spec.dtype)))
     slots, last = _slots(model)
     states = 0
+    tied = {tie.name for tie in model.network.ties}
     for p in model.network.planned:
         for name, param in p.plan.params.items():
             tensor = f"{p.name}.{name}"
+            if tensor in tied:
+                continue
             yield tensor, Shaped.of("param", dtype, param.shape)
             for slot in (*slots, *(["last"] if last else [])):
                 yield f"optimizer/{slot}/{tensor}", Shaped.of("optimizer", dtype, param.shape)

@@ -93,8 +93,11 @@ def _content(model: Model, *, weights_only: bool) -> dict[str, Any]:
     arrays = model.network.tensors()
     digests = tensor_digests(arrays)
     kept, history = model.leftovers, model.history
+    tied = {tie.name: tie.owner for tie in model.network.ties if not tie.transposed}
     aliases = {
-        alias: target for alias, target in kept.aliases.items() if digests[alias] == digests[target]
+        alias: target
+        for alias, target in {**kept.aliases, **tied}.items()
+        if digests[alias] == digests[target]
     }
     for alias in aliases:
         del arrays[alias]

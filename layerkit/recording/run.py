@@ -33,7 +33,7 @@ from layerkit.recording.arrays import (
 )
 from layerkit.recording.graph import Graph, Node, in_order
 
-_SET_BY_MODEL = {"params", "grads", "state", "span", "joined", "joined_grads"}
+_SET_BY_MODEL = {"params", "grads", "state", "span", "ties", "joined", "joined_grads"}
 """Attributes of layers that are not settings."""
 
 _SET_BY_STEPS = {"rate", "steps", "decay", "slots", "_params", "_grads", "_mask", "_blocks"}

@@ -52,7 +52,8 @@ def _written(records: Sequence[LayerRecord], location: str) -> Path:
     for index in map(int, re.findall(r"layers\[(\d+)\]", location)):
         record = records[index]
         path, records = (*path, "layers", record.origin), record.layers
-    return path or ("layers", 0)
+    _, tied, name = location.partition(".tie.")
+    return (*path, "tie", name) if tied else path or ("layers", 0)
 
 
 def _remedy(spec: Spec, units: int, shown: str) -> str:

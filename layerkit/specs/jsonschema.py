@@ -102,6 +102,7 @@ def _layer(name: str, part: type[Part]) -> dict[str, Any]:
         "type": {"const": name},
         "name": {"type": "string", "pattern": "^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$"},
         "repeat": {"type": "integer", "minimum": 1, "default": 1},
+        "tie": {"type": "object", "additionalProperties": {"type": "string"}},
     }
     flat, config = _object(part, beside, ["type"]), _object(part, {}, [])
     inside: dict[str, Any] = {}

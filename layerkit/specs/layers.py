@@ -33,7 +33,8 @@ class LayerRecord:
 
     ``part`` is the class of the type, ``layers`` are those inside a container. ``origin`` is the
     index in the list that the user wrote, before repeats were unrolled; ``place`` is where its
-    settings are there, "layers.1".
+    settings are there, "layers.1". ``tie`` names the parameters that share their numbers with those
+    of another layer.
     """
 
     name: str
@@ -41,6 +42,7 @@ class LayerRecord:
     config: dict[str, Any]
     part: LayerClass
     layers: tuple[LayerRecord, ...] = ()
+    tie: dict[str, str] = field(default_factory=dict)
     origin: int = field(default=0, compare=False)
     place: str = field(default="", compare=False)
 
@@ -54,7 +56,7 @@ class LayerRecord:
         if holds_layers(self.part):
             settings["layers"] = make_layers(self.layers)
         try:
-            return self.part(**settings)
+            layer = self.part(**settings)
         except SpecError:
             raise
         except ValueError as error:
@@ -65,13 +67,16 @@ class LayerRecord:
             raise PluginLoadError(
                 f"layer type {self.type!r}: {reason}", problems=[problem]
             ) from cause
+        if self.tie:
+            layer.ties = self.tie
+        return layer
 
     def document(self) -> dict[str, Any]:
         """The resolved record, as a spec or a file holds it."""
         found: dict[str, Any] = {"type": self.type, "name": self.name, "config": self.config}
         if holds_layers(self.part):
             found["layers"] = [record.document() for record in self.layers]
-        return found
+        return {**found, "tie": self.tie} if self.tie else found
 
     def nested(self) -> Iterator[LayerRecord]:
         """The record, then those inside it, depth first."""
@@ -139,6 +144,7 @@ class _Entry(NamedTuple):
     repeat: int
     config: dict[str, Any]
     layers: tuple[LayerRecord, ...]
+    tie: dict[str, str]
     at: Path
 
 
@@ -182,7 +188,16 @@ class _Reader:
                 taken[called] = i
                 place = ".".join(map(str, entry.at))
                 records.append(
-                    LayerRecord(called, kind, entry.config, entry.part, entry.layers, i, place)
+                    LayerRecord(
+                        called,
+                        kind,
+                        entry.config,
+                        entry.part,
+                        entry.layers,
+                        entry.tie,
+                        i,
+                        place,
+                    )
                 )
         return records
 
@@ -215,6 +230,7 @@ class _Reader:
             return None
         at, container = path, holds_layers(part)
         inside = fields.pop("layers", None) if container else None
+        tie = {} if "tie" in part.settings() else self._tie(fields.pop("tie", {}), path)
         if _is_resolved(fields, part, self.from_file):
             config = fields.pop("config")
             for key in fields:
@@ -230,12 +246,25 @@ class _Reader:
         if container:
             layers = self._inside(fields.get("layers", inside), path)
             fields = {**fields, "layers": []}
-        beside = ("type", "name", "repeat") if at == path else ()
+        beside = ("type", "name", "repeat", "tie") if at == path else ()
         lenient = self.from_file
         config = validate(part, fields, at, faults, lenient=lenient, beside=beside)
         if container:
             config.pop("layers")
-        return _Entry(part, name, repeat, config, layers, at)
+        return _Entry(part, name, repeat, config, layers, tie, at)
+
+    def _tie(self, given: Any, path: Path) -> dict[str, str]:
+        """Parameter to the parameter whose numbers it shares."""
+        expected = 'an object such as {"W": "dense_1.W"}'
+        if not isinstance(given, dict):
+            self.faults.add((*path, "tie"), mismatch(expected, given))
+            return {}
+        for name, target in given.items():
+            if not isinstance(target, str):
+                wanted = 'a parameter of another layer, such as "dense_1.W"'
+                self.faults.add((*path, "tie", name), mismatch(wanted, target))
+                return {}
+        return given
 
     def _inside(self, items: Any, path: Path) -> tuple[LayerRecord, ...]:
         """The layers inside the container at ``path``."""

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from layerkit.core.context import Shape
 from layerkit.core.parts import Link
 from layerkit.core.planning import PlannedLayer, plan_layers
+from layerkit.core.ties import check_ties
 from layerkit.specs.columns import LEARN, inputs_of, name_of, not_learned
 from layerkit.specs.layers import LayerRecord, make_layers
 from layerkit.specs.sections import DIALECT
@@ -78,7 +79,9 @@ class Spec:
         """
         with suppress(IndexError):  # planned already, when the spec was read
             return self._planned.pop()
-        return plan_layers(make_layers(self.layers), self.in_shape)
+        planned = plan_layers(make_layers(self.layers), self.in_shape)
+        check_ties(planned)
+        return planned
 
     def to_document(self) -> dict[str, Any]:
         """The resolved spec as a JSON object that ``build`` accepts."""

@@ -65,6 +65,11 @@ class Learner:
         until the next batch, and the weighted sum of the rows' losses. If that is not finite, the
         gradients are meaningless.
         """
+        learned = self._learn(rows, targets, weights)
+        self.network.add_ties()
+        return learned
+
+    def _learn(self, rows: RowGetter, targets: Array, weights: Array) -> tuple[Array, float]:
         count = len(weights)
         parts = self._cut(rows, count)
         while len(self._pieces) < len(parts):
@@ -86,7 +91,7 @@ class Learner:
         if count not in self._tried and math.isfinite(lost):
             if not self._loss_passes(scores, targets, weights, parts):
                 self._parts[count] = [slice(0, count)]
-                return self.learn(rows, targets, weights)
+                return self._learn(rows, targets, weights)
             self._tried.add(count)
         grads = self.network.allocate_grads()
         for other in used[1:]:

@@ -49,6 +49,7 @@ class Snapshot:
     def restore(self, network: Network, rule: Optimizer | None = None) -> None:
         """Restore parameters and states, and the optimizer's vectors if it is given."""
         network.params[...] = self.params
+        network.spread_ties()
         live = [a for layer in network.layers for a in layer.state.values()]
         for array, saved in zip(live, self.states, strict=True):
             array[...] = saved
@@ -193,7 +194,7 @@ def _schedule(saved: object, epoch: int) -> tuple[int, float]:
 def _snapshots(model: Model, rule: Optimizer, steps: int) -> tuple[Snapshot, Snapshot]:
     """The state to continue from, and that of the weights which a callback may have kept."""
     network, tensors = model.network, model.leftovers.tensors
-    like = {name: a for name, (role, a) in network.tensors().items() if role == "param"}
+    like = network.split(network.params)
     slots = {slot: network.join(_slot(tensors, slot, like)) for slot in rule.slot_names}
     found = Snapshot.of(network, rule)
     own = Snapshot(found.params, found.states, slots, steps)
