@@ -30,6 +30,7 @@ from layerkit.discovery.registry import initializer
 from layerkit.errors import DataError
 from layerkit.predict import Predictor, RawRows
 from layerkit.specs import Spec, as_spec
+from layerkit.specs.recipe import require_parts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -366,6 +367,7 @@ def build(spec: str | Path | Mapping[str, Any] | Spec, *, settings: Sequence[str
         If the spec is wrong, or a part it names cannot be used.
     """
     resolved = as_spec(spec, settings)
+    require_parts(resolved, "initializers")
     network = Network(resolved.plan(), np.dtype(resolved.dtype))
     network.initialise((resolved.train or {}).get("seed", 0), initializer)
     return Model(resolved, network, declared_contract(resolved, network.planned))

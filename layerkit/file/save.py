@@ -112,7 +112,7 @@ def _content(model: Model, *, weights_only: bool) -> dict[str, Any]:
         "digests": digests,
         "aliases": aliases,
         "spec": file_spec(model),
-        "types": provenance(model.spec.layers, model.spec.train),
+        "types": provenance(model.spec),
         "metadata": model.metadata,
         "history": {name: kept.units.get(name, "epoch") for name in history},
         "metrics": model.metrics,

@@ -1635,7 +1635,7 @@ OTHERS = {
     "specs.messages": "passes on the hints of parts",
     "core.tensors": "passes on the hint of its caller",
     "discovery.importing": "wants other distributions: tests/plugins",
-    "file.provenance": "wants other distributions: tests/plugins",
+    "discovery.origins": "wants other distributions: tests/plugins",
     "discovery.tools.trial_import": "wants other distributions: tests/plugins",
     "discovery.registry": "wants other distributions: tests/plugins",
     "codec.reader": "says what a foreign file is",
