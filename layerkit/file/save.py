@@ -70,6 +70,7 @@ def save(
     MissingExtraError
         For a URL, if the extra ``remote`` is not installed.
     """
+    model.check_whole("saved")
     check_sections(model.spec, prefix="spec.model")
     file_id = write(
         target,
