@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, overload
 import numpy as np
 
 from layerkit.core.context import Array
+from layerkit.core.inside import check_paths, values_after, watched, without
 from layerkit.core.network import Network
 from layerkit.core.planning import PlannedLayer
 from layerkit.core.tensors import matching
@@ -27,9 +28,10 @@ from layerkit.datacontract.answers import (
 )
 from layerkit.datacontract.out_of_range import outside
 from layerkit.discovery.registry import initializer
-from layerkit.errors import DataError
+from layerkit.errors import DataError, SpecError
 from layerkit.predict import Predictor, RawRows
 from layerkit.specs import Spec, as_spec
+from layerkit.specs.recipe import require_parts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,6 +90,8 @@ class Model:
         Other content of that file.
     fit
         With which kernels and on which rows it was fitted, if it was.
+    left_out
+        Layers that a view of ``without`` leaves out.
     """
 
     spec: Spec
@@ -100,6 +104,7 @@ class Model:
     file_id: str | None = None
     leftovers: FileLeftovers = field(default_factory=FileLeftovers, repr=False)
     fit: Fit | None = None
+    left_out: tuple[str, ...] = ()
     _predictor: Predictor = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -111,9 +116,13 @@ class Model:
             types = [*types[:3], "...", *types[-2:]]
         state = "trained" if self.fitted else "not trained"
         chain = " > ".join(types) or "no layers"
+        if self.left_out:
+            state = f"a view without {', '.join(self.left_out[:3])}"
+            state += ", ..." if len(self.left_out) > 3 else ""
         return f"<Model {self.name}: {chain}, {self.network.parameters:,} parameters, {state}>"
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Model:
+        self.check_whole("copied")
         network = Network(self.spec.plan(), self.network.dtype)
         held = self.network.tensors()
         for name, (_, array) in network.tensors().items():
@@ -247,6 +256,100 @@ class Model:
             return output.decode((predictions[:, 0] >= 0.5).astype(np.int64))
         return output.decode(predictions.argmax(axis=-1))
 
+    def watch(
+        self, rows: RawRows, *, layers: Sequence[str] | None = None
+    ) -> dict[str, dict[str, Array]]:
+        """What the layers show of a prediction: the gates of highway layers and the like.
+
+        Parameters
+        ----------
+        rows
+            Raw rows, as for ``predict``.
+        layers
+            Names of the layers to watch; by default all that show something. A layer inside a
+            container is named by its path, "residual_1.highway_1".
+
+        Returns
+        -------
+        dict
+            By layer, name to array (n, ...): for a layer that mixes two values, "gate", "new" and
+            "carried". New arrays, in the model's dtype.
+
+        Raises
+        ------
+        DataError
+            If the rows do not keep the data contract.
+        SpecError
+            If a name is not that of a layer.
+        """
+        check_paths(self.network, layers or ())
+        return watched(self.network, self._scaled(rows), layers)
+
+    def encode(self, rows: RawRows, *, layer: str) -> Array:
+        """The values after a layer, (n, *out) of it: what the rest of the model sees of the rows.
+
+        Parameters
+        ----------
+        rows
+            Raw rows, as for ``predict``.
+        layer
+            Name of the layer, or path of one inside a container.
+
+        Raises
+        ------
+        DataError
+            If the rows do not keep the data contract.
+        SpecError
+            If the name is not that of a layer.
+        """
+        check_paths(self.network, [layer])
+        return values_after(self.network, self._scaled(rows), layer)
+
+    def without(self, layers: Sequence[str]) -> Model:
+        """The model with some layers left out: each is replaced by its carry.
+
+        That is a view of this model, which shares its weights. It predicts, and is neither trained
+        nor saved nor exported.
+
+        Parameters
+        ----------
+        layers
+            Names of layers, or paths of layers inside containers.
+
+        Returns
+        -------
+        Model
+            The view; without its metrics and history, which are of the whole model.
+
+        Raises
+        ------
+        ShapeError
+            If a layer has no carry.
+        SpecError
+            If a name is not that of a layer.
+        """
+        if isinstance(layers, str):
+            raise TypeError(f"expected a list of layers, got {layers!r}")
+        check_paths(self.network, layers)
+        left_out = tuple(dict.fromkeys([*self.left_out, *layers]))
+        network = without(self.network, layers)
+        return Model(self.spec, network, self.contract, left_out=left_out)
+
+    def check_whole(self, act: str) -> None:
+        """Refuse to ``act`` on a view that leaves out layers.
+
+        Raises
+        ------
+        SpecError
+            If the model is such a view.
+        """
+        if self.left_out:
+            raise SpecError(
+                f"the model {self.name!r} is a view without {', '.join(self.left_out)}, which "
+                f"cannot be {act}",
+                hint="take the model that it was made from, or leave the layers out of its spec",
+            )
+
     def outside(self, rows: RawRows) -> Array:
         """Which numbers of raw rows lie outside the range that training saw: (n, *shape) bool.
 
@@ -283,6 +386,7 @@ class Model:
         DataError
             If the weights are read-only: ``load(mmap=True)`` leaves them in the file.
         """
+        self.check_whole("changed")
         if self.network.mapped:
             raise DataError(
                 f"the weights of the model {self.name!r} are in its file",
@@ -294,6 +398,11 @@ class Model:
         self.network.spread_ties()
         self.history, self.metrics, self.fit = {}, {}, None
         self.path, self.file_id, self.leftovers = None, None, FileLeftovers()
+
+    def _scaled(self, rows: RawRows) -> Array:
+        """Rows (n, *in) as the first layer sees them."""
+        inputs = self._inputs()
+        return inputs.scale_rows(inputs.matrix(rows))
 
     def _inputs(self) -> InputContract:
         """The contract of the rows, if all that the spec asks to be fitted is fitted."""
@@ -367,6 +476,7 @@ def build(spec: str | Path | Mapping[str, Any] | Spec, *, settings: Sequence[str
         If the spec is wrong, or a part it names cannot be used.
     """
     resolved = as_spec(spec, settings)
+    require_parts(resolved, "initializers")
     network = Network(resolved.plan(), np.dtype(resolved.dtype))
     network.initialise((resolved.train or {}).get("seed", 0), initializer)
     return Model(resolved, network, declared_contract(resolved, network.planned))

@@ -175,7 +175,7 @@ def _signature(parameter: inspect.Parameter) -> str:
 def _settings(path: str) -> list[Topic]:
     from layerkit.discovery.registry import REGISTRIES
     from layerkit.specs.messages import describe_annotation
-    from layerkit.specs.validate.declare import part_group
+    from layerkit.specs.validate.declare import named_group
     from layerkit.specs.validate.settings import setting_types
 
     owner, _, setting = path.rpartition(".")
@@ -194,7 +194,7 @@ def _settings(path: str) -> list[Topic]:
             type=describe_annotation(annotation),
             default=_REQUIRED if default is inspect.Parameter.empty else json.dumps(default),
         )
-        group = part_group(annotation)
+        group = named_group(annotation)
         if group is not None:
             topic["names"] = REGISTRIES[group].names()
         found.append(topic)

@@ -241,7 +241,7 @@ def _contestant(
         document=entry.spec.to_document(),
         providers={
             kind: f"{by['dist']} {by['version']}" if by["dist"] else "made in this process"
-            for kind, by in provenance(entry.spec.layers).items()
+            for kind, by in provenance(entry.spec).items()
         },
         metrics=metrics,
         differences=differences,

@@ -129,7 +129,7 @@ def _key(spec: Spec, seed: int, rows: str) -> str:
         "layerkit": layerkit.__version__,
         "kernels": _kernels(),
         "numpy": np.__version__,
-        "types": provenance(spec.layers),
+        "types": provenance(spec),
         "source": sorted(_sources(spec)),
     }
     text = json.dumps([document, rows, made_by], sort_keys=True, default=str)

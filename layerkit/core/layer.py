@@ -196,6 +196,21 @@ class Layer(Part, ABC):
         """
         return []
 
+    def watched(self, ctx: Context) -> Mapping[str, Array]:
+        """What can be watched of the pass just fed through ``ctx``: name to array (n, ...).
+
+        It is made from ``ctx.saved``, so a pass that nobody watches pays nothing. A layer that
+        mixes two values, y = gate * new + (1 - gate) * carried, gives "gate", "new" and "carried".
+        """
+        return {}
+
+    def carry(self, x: Array) -> Array:
+        """What is left of the layer where its gate is shut: (n, *out_shape) for x (n, *in_shape).
+
+        By default x. A layer that changes the shape of rows and does not override it has no carry.
+        """
+        return x
+
     def update(self, rule: Optimizer) -> None:
         """Let ``rule`` change this layer's parameters by their gradients.
 

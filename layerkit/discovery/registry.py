@@ -215,13 +215,13 @@ class Registry(Generic[P]):
         if version == part.config_version:
             return config
         reason = f"settings of version {version}; {part.__name__} has {part.config_version}"
-        problem = PluginProblem(part.type_name, reason, where)
         candidate = self.origin(part)
         dist = candidate.dist or part.__module__
 
         def error(text: str, hint: str) -> PluginVersionError:
-            message = f"{where}: {part.type_name!r} {text}"
-            return PluginVersionError(message, hint=hint, problems=[problem])
+            told = f"{part.type_name!r} {text}"
+            problem = PluginProblem(part.type_name, told, where)
+            return PluginVersionError(f"{where}: {told}", hint=hint, problems=[problem])
 
         if version > part.config_version:
             hint = f"python -m pip install --upgrade {dist}"

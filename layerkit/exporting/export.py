@@ -102,6 +102,7 @@ def export(
     PathError
         If the file cannot be written.
     """
+    model.check_whole("exported")
     path = Path(expanded(os.fspath(target)))
     form = to or _by_extension(path)
     exporter: Exporter = EXPORTERS.create(form)

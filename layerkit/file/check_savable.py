@@ -36,7 +36,7 @@ def check_savable(model: Model, *, limits: Limits | None = None) -> None:
         dict(_tensors(model, history)),
         limits=limits_in_use(limits),
         spec=file_spec(model, _fitted(model)),
-        types=provenance(model.spec.layers, model.spec.train),
+        types=provenance(model.spec),
         metadata=model.metadata,
         history=dict.fromkeys(history, "epoch"),
         metrics=dict.fromkeys(metrics, 0.0),

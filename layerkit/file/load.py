@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, BinaryIO, Literal
 
 import numpy as np
@@ -16,8 +17,9 @@ from layerkit.core.network import Network
 from layerkit.core.planning import PlannedLayer
 from layerkit.datacontract import DataContract
 from layerkit.datacontract.fitted_rows import Fit
-from layerkit.discovery.candidates import Permit
-from layerkit.errors import SpecError
+from layerkit.discovery.origins import Origins
+from layerkit.discovery.registry import OPTIMIZERS
+from layerkit.errors import PluginError, SpecError
 from layerkit.file.check_tensors import check_copies, check_tensors
 from layerkit.file.fingerprint import fingerprint_of, known_training
 from layerkit.file.provenance import AllowPlugins, permission, resolve_types
@@ -80,9 +82,10 @@ def load(
         open_document(source, mmap=mmap, expected_id=expected_id, limits=limits) as document,
         located(document.path),
     ):
-        classes, configs = resolve_types(document.header, allow_plugins, limits)
-        permit = permission(allow_plugins)
-        spec = _read_spec(document.header, classes, configs, permit)
+        claims = {key: one for key, one in document.header["types"].items() if "/" in key}
+        origins = Origins(permission(allow_plugins), claims)
+        classes, configs = resolve_types(document.header, origins, limits)
+        spec = _read_spec(document.header, classes, configs, origins)
         planned = spec.plan()
         check_tensors(document, planned, spec.dtype)
         contract = _read_contract(document.header["spec"], spec, planned)
@@ -118,26 +121,35 @@ def _read_tensors(
 def _read_spec(
     header: Mapping[str, Any],
     classes: Mapping[str, type[Layer]],
-    configs: Mapping[int, Any],
-    permit: Permit,
+    configs: Mapping[str, Any],
+    origins: Origins,
 ) -> Spec:
     held = header["spec"]
     unknown = [key for key in held if key not in ("schema", "model", "data", "fit")]
     if unknown:
         raise SpecError(f"unknown field {unknown[0]!r:.80}", location=spell((unknown[0],), "spec"))
-    document = {**held["model"], "layerkit": 1}
-    if isinstance(document.get("layers"), list):
-        document["layers"] = [
-            {**layer, "config": configs.get(i, layer["config"])}
-            for i, layer in enumerate(document["layers"])
-        ]
+    document = {**_with_configs(held["model"], "spec.model", configs), "layerkit": 1}
     return resolve(
         JsonSource(document),
         lenient=True,
         prefix="spec.model",
-        permit=permit,
+        origins=origins,
         lookup=classes.__getitem__,
     )
+
+
+def _with_configs(
+    owner: Mapping[str, Any], where: str, configs: Mapping[str, Any]
+) -> dict[str, Any]:
+    """A layer record, or the model, with ``configs`` by place in it and in the layers it holds."""
+    if "layers" not in owner or not configs:
+        return dict(owner)
+    layers = []
+    for i, layer in enumerate(owner["layers"]):
+        at = f"{where}.layers[{i}]"
+        changed = {**_with_configs(layer, at, configs), "config": configs.get(at, layer["config"])}
+        layers.append(changed)
+    return {**owner, "layers": layers}
 
 
 def _read_contract(
@@ -203,6 +215,26 @@ def _assemble(
     if "fit" in header["spec"]:
         model.fit = Fit.from_spec(header["spec"]["fit"])
     model.leftovers = FileLeftovers(
-        fingerprint_of(model, digests), test, document.aliases, known_training(header), slots, units
+        fingerprint_of(model, digests),
+        test,
+        document.aliases,
+        _training(header, spec),
+        slots,
+        units,
     )
     return model
+
+
+def _training(header: Mapping[str, Any], spec: Spec) -> dict[str, Any] | None:
+    """The training section; the settings of its optimizer are of the version of the class here."""
+    kept = known_training(header)
+    if kept is not None:
+        optimizer, origins = kept["optimizer"], spec.origins
+        name = optimizer["type"]
+        if origins.claim("optimizers", name) is not None and not origins.open("optimizers", name):
+            where = "training.optimizer"
+            with suppress(PluginError):
+                part = origins.find(OPTIMIZERS, name, where)
+                config = origins.current(OPTIMIZERS, part, optimizer["config"], where)
+                kept["optimizer"] = {**optimizer, "config": config}
+    return kept

@@ -70,6 +70,7 @@ def save(
     MissingExtraError
         For a URL, if the extra ``remote`` is not installed.
     """
+    model.check_whole("saved")
     check_sections(model.spec, prefix="spec.model")
     file_id = write(
         target,
@@ -115,7 +116,7 @@ def _content(model: Model, *, weights_only: bool) -> dict[str, Any]:
         "digests": digests,
         "aliases": aliases,
         "spec": file_spec(model),
-        "types": provenance(model.spec.layers, model.spec.train),
+        "types": provenance(model.spec),
         "metadata": model.metadata,
         "history": {name: kept.units.get(name, "epoch") for name in history},
         "metrics": model.metrics,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any, get_args
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from layerkit.core.parts import Part
 from layerkit.discovery.registry import REGISTRIES
 from layerkit.errors import PluginError
 from layerkit.specs.sections import SECTIONS, InputCategories, SpecDocument
-from layerkit.specs.validate.declare import holds_layers, part_group
+from layerkit.specs.validate.declare import holds_layers, named_group, part_group
 from layerkit.specs.validate.settings import setting_types
 from layerkit.specs.validate.strict import settings_model
 
@@ -86,14 +87,30 @@ def _settings(part: type[Part]) -> dict[str, Any]:
     schema = settings_model(part).model_json_schema()
     schema.setdefault("properties", {})
     for name, annotation in setting_types(part).items():
-        group = part_group(annotation)
-        if group is not None:
-            held: dict[str, Any] = {"$ref": f"#/$defs/{group}-part"}
-            if type(None) in get_args(annotation):
-                held = {"anyOf": [held, {"type": "null"}]}
+        if named_group(annotation) is not None:
+            held = _naming(annotation)
             default = schema["properties"][name].get("default")
             schema["properties"][name] = {**held, "default": default} if default else held
     return schema
+
+
+def _naming(annotation: Any) -> dict[str, Any]:
+    """The schema of a setting, or of a branch or item of one, that names parts."""
+    origin, args = get_origin(annotation), get_args(annotation)
+    if annotation is type(None):
+        return {"type": "null"}
+    if origin in (Union, UnionType):
+        return {"anyOf": [_naming(one) for one in args]}
+    group = part_group(annotation)
+    if group is not None:
+        return {"$ref": f"#/$defs/{group}-part"}
+    if origin is Annotated:
+        return _naming(args[0])
+    if origin in (list, tuple):
+        return {"type": "array", "items": _naming(args[0])}
+    if named_group(annotation) is not None:
+        return {"type": "object", "additionalProperties": _naming(args[1])}
+    return {}  # a branch of a union that names no part
 
 
 def _layer(name: str, part: type[Part]) -> dict[str, Any]:

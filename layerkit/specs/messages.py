@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
-from layerkit.discovery.candidates import ANYONE, Permit
+from layerkit.discovery.origins import Origins
 from layerkit.discovery.registry import REGISTRIES
 from layerkit.display import counted, nearest, quoted
 from layerkit.errors import PluginError, SpecError, joined_plugin_errors
@@ -123,13 +123,13 @@ class Faults:
         self,
         source: JsonSource,
         prefix: str = "",
-        permit: Permit = ANYONE,
+        origins: Origins | None = None,
         unchanged: Callable[[JsonSource], list[Fault]] | None = None,
     ) -> None:
         self.source = source
         self._unchanged = unchanged
         self.prefix = prefix
-        self.permit = permit
+        self.origins = Origins() if origins is None else origins
         self.found: list[Fault] = []
         self.count = 0
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from layerkit.core.parts import Link, Loss, Target
-from layerkit.discovery.registry import LOSSES, METRICS, split_config
+from layerkit.discovery.origins import Origins, joined
+from layerkit.discovery.registry import DATA, LOSSES, METRICS, REGISTRIES, split_config
 from layerkit.display import quoted
 from layerkit.errors import PluginError
-from layerkit.specs.json_source import Path
+from layerkit.specs.json_source import Path, spell
 from layerkit.specs.messages import Faults, describe_annotation, distinct_names, mismatch
 from layerkit.specs.sections import DIALECT, SECTIONS
+from layerkit.specs.spec import Spec
 from layerkit.specs.validate.fast_path import NotPlainError, checker
-from layerkit.specs.validate.settings import validate_part
+from layerkit.specs.validate.settings import named_parts, validate_part
 
 
 def check_output_section(output: dict[str, Any], faults: Faults) -> None:
@@ -43,6 +47,25 @@ def _loss(loss: Any) -> type[Loss] | None:
         return None
 
 
+def _target(loss: Any, faults: Faults) -> Target | None:
+    """What the loss compares with; None if it is not the one that the file means."""
+    found = None if faults.origins.open("losses", split_config(loss)[0]) else _loss(loss)
+    return None if found is None else found.target
+
+
+_NAMED = {"loss": "losses", "optimizer": "optimizers", "schedule": "schedules"}
+
+
+def parts_of_recipe(train: Mapping[str, Any]) -> Iterator[tuple[Path, str, Any]]:
+    """Path, group and value of each place in a training section that names a part."""
+    for key, group in {**_NAMED, "data": "data"}.items():
+        if train.get(key) is not None:
+            yield (key,), group, train[key]
+    for group in ("metrics", "callbacks"):
+        for i, value in enumerate(train.get(group) or ()):
+            yield (group, i), group, value
+
+
 def read_recipe(
     output: dict[str, Any], train: dict[str, Any], faults: Faults, *, lenient: bool = False
 ) -> None:
@@ -50,12 +73,13 @@ def read_recipe(
     if train["loss"] is None:
         train["loss"] = "softmax_cross_entropy" if output["targets"] is None else "mse"
     _check_data(train["data"], faults)
+    _settle_data(train, faults)
     target: Target | None = None
-    for key, group in (("loss", "losses"), ("optimizer", "optimizers"), ("schedule", "schedules")):
+    for key, group in _NAMED.items():
         before = faults.count
         train[key] = validate_part(group, train[key], ("train", key), faults, lenient=lenient)
-        if key == "loss" and faults.count == before and (loss := _loss(train["loss"])):
-            target = loss.target
+        if key == "loss" and faults.count == before:
+            target = _target(train["loss"], faults)
     named = output["classes"] is not None or output["column"] is not None
     both = named and output["targets"] is not None  # noted by check_output_section
     if target == "real" and named and not both:
@@ -97,6 +121,70 @@ def _check_data(data: Any, faults: Faults) -> None:
             faults.add(path, mismatch(describe_annotation(annotation), value))
 
 
+def _settle_data(train: dict[str, Any], faults: Faults) -> None:
+    """Bring a data source that a model file says something of to the version of its class."""
+    data = train["data"]
+    if not isinstance(data, (str, Mapping)):
+        return
+    name, settings = split_config(data)
+    if faults.origins.claim("data", name) is not None:
+        where = spell(("train", "data"), faults.prefix)
+        with suppress(PluginError):  # training asks for it, if it is not given other data
+            part = faults.origins.find(DATA, name, where)
+            settings = faults.origins.current(DATA, part, settings, where)
+            train["data"] = {"type": name, **settings} if settings else data
+
+
+def require_parts(spec: Spec, *groups: str) -> None:
+    """Raise if a part of ``groups`` that the spec names is not the one that its file means.
+
+    The error is a PluginError of the class of the gravest fault; its ``problems`` lists all.
+    """
+    if not spec.origins.asks:
+        return
+    faults: list[PluginError] = []
+    for path, group, value in _parts_of(spec):
+        if group in groups:
+            _require(spec.origins, path, group, value, faults)
+    if faults:
+        instead = "without it the model of the file predicts; only training needs it"
+        raise joined(faults, spec.origins.permit, instead=instead)
+
+
+def _parts_of(spec: Spec) -> Iterator[tuple[Path, str, Any]]:
+    """Path, group and value of each part that the spec names, but those in settings of parts."""
+    for outer in spec.layers:
+        for record in outer.nested():
+            steps = record.place.split(".")
+            place = [int(step) if step.isdecimal() else step for step in steps]
+            for path, group, value in named_parts(record.part, record.config):
+                yield (*place, *path), group, value
+    for path, group, value in parts_of_recipe(spec.train or {}):
+        yield ("train", *path), group, value
+
+
+def _require(
+    origins: Origins, path: Path, group: str, value: Any, faults: list[PluginError]
+) -> None:
+    """Note what is wrong with the part at ``path`` and those that its settings name."""
+    if not isinstance(value, (str, Mapping)):
+        return
+    name, settings = split_config(value)
+    registry = REGISTRIES[group]
+    if origins.claim(group, name) is None and name not in registry:
+        return
+    where = spell(path)
+    try:
+        part = origins.find(registry, name, where)
+        if origins.open(group, name):  # it was not here, or not usable, when the file was read
+            origins.check_version(registry, part, settings, where)
+    except PluginError as error:
+        faults.append(error)
+        return
+    for at, inner, held in named_parts(part, settings):
+        _require(origins, (*path, *at), inner, held, faults)
+
+
 def _label_columns(output: dict[str, Any], train: dict[str, Any], faults: Faults) -> None:
     """Note a column with the answers that is used for something else too."""
     test = train["test"]
@@ -119,7 +207,9 @@ def _metrics(
         before = faults.count
         train["metrics"][i] = validate_part("metrics", value, path, faults, lenient=lenient)
         name = split_config(train["metrics"][i])[0] if faults.count == before else ""
-        if name in METRICS and target is not None and target not in METRICS[name].target:
+        if faults.origins.open("metrics", name) or name not in METRICS or target is None:
+            continue
+        if target not in METRICS[name].target:
             kinds = " or ".join(METRICS[name].target)
             faults.add(path, f"{name!r} needs {kinds} targets, but the loss has {target} targets")
 

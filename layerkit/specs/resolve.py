@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from layerkit.core.parts import Link
-from layerkit.discovery.candidates import ANYONE, Permit
+from layerkit.discovery.origins import Origins
 from layerkit.discovery.registry import LAYERS
 from layerkit.display import counted
 from layerkit.errors import PluginError, SpecError
@@ -79,16 +79,16 @@ def resolve(
     *,
     lenient: bool = False,
     prefix: str = "",
-    permit: Permit = ANYONE,
+    origins: Origins | None = None,
     lookup: Lookup = LAYERS.__getitem__,
 ) -> Spec:
     """Validate the tree of ``source`` and fill in all defaults; raises SpecError or PluginError.
 
     The keywords are for reading a model file: ``lenient`` keeps parts of the recipe that are not
-    installed, ``prefix`` is the path of the spec in the file, ``permit`` says whose parts may be
-    imported, ``lookup`` finds the layer classes.
+    installed, ``prefix`` is the path of the spec in the file, ``origins`` is what the file says of
+    parts, ``lookup`` finds the layer classes.
     """
-    return _resolved(source, Faults(source, prefix, permit, _mistakes), lenient, lookup)
+    return _resolved(source, Faults(source, prefix, origins, _mistakes), lenient, lookup)
 
 
 def _mistakes(source: JsonSource) -> list[Fault]:
@@ -154,7 +154,8 @@ def _complete(
         link = link_of(train["loss"]) if train else "identity"
         if train is None and output["classes"]:
             link = "softmax"
-    return Spec(document["name"], document["dtype"], given, layers, output, link, train)
+    origins = faults.origins
+    return Spec(document["name"], document["dtype"], given, layers, output, link, train, origins)
 
 
 def _name_positions(output: dict[str, Any], train: dict[str, Any] | None) -> None:

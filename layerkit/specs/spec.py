@@ -10,6 +10,7 @@ from layerkit.core.context import Shape
 from layerkit.core.parts import Link
 from layerkit.core.planning import PlannedLayer, plan_layers
 from layerkit.core.ties import check_ties
+from layerkit.discovery.origins import Origins
 from layerkit.specs.columns import LEARN, inputs_of, name_of, not_learned
 from layerkit.specs.layers import LayerRecord, make_layers
 from layerkit.specs.sections import DIALECT
@@ -20,7 +21,7 @@ class Spec:
     """A resolved spec: JSON values, with every default filled in.
 
     ``train`` is None for a model that cannot be trained. ``link`` names the function that turns
-    scores into predictions.
+    scores into predictions. ``origins`` is what the model file of the spec says of its parts.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Spec:
     output: dict[str, Any]
     link: Link
     train: dict[str, Any] | None
+    origins: Origins = field(default_factory=Origins, repr=False, compare=False)
     # The plan by which the spec was checked, until the first call of ``plan`` takes it.
     _planned: list[list[PlannedLayer]] = field(
         default_factory=list, init=False, repr=False, compare=False

@@ -32,7 +32,7 @@ from layerkit.testing.verdicts import Failed, Skipped, describe_error
 
 _LAYERS = (
     *("plans", "gradients", "backprop", "randomness", "batches", "memory", "concurrency"),
-    *("updates", "recorded", "files"),
+    *("updates", "recorded", "inside", "files"),
 )
 # Modules of batteries by kind, in the order in which their rules run and are shown.
 _MODULES: dict[str, tuple[str, ...]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -11,9 +12,10 @@ from layerkit.core.layer import Layer
 from layerkit.core.parts import Part
 from layerkit.discovery.registry import REGISTRIES
 from layerkit.fields import PartOf
-from layerkit.specs.json_source import JsonSource
+from layerkit.specs.json_source import JsonSource, Path
 from layerkit.specs.layers import arguments
 from layerkit.specs.messages import Fault, Faults
+from layerkit.specs.validate.declare import map_parts, named_group
 from layerkit.specs.validate.settings import setting_types, validate
 from layerkit.testing.subject import Example, Subject
 
@@ -41,6 +43,9 @@ def _others(part: type[Part], name: str, config: dict[str, Any]) -> Iterator[Any
     for kind in kinds_named(annotation):
         yield from (word for word in REGISTRIES[kind].names() if word != now)
         return
+    if (group := named_group(annotation)) is not None:  # of several parts
+        for word in REGISTRIES[group].names():
+            yield map_parts(annotation, now, partial(_instead, word))
     if isinstance(now, bool):
         yield not now
     elif isinstance(now, int):
@@ -50,6 +55,11 @@ def _others(part: type[Part], name: str, config: dict[str, Any]) -> Iterator[Any
     for one in _members(annotation):
         if get_origin(one) is Literal:
             yield from (word for word in get_args(one) if word != now)
+
+
+def _instead(word: str, group: str, value: Any, at: Path) -> str:
+    """``word`` in place of the part that a setting names."""
+    return word
 
 
 def _members(annotation: Any) -> Iterator[Any]:

@@ -19,6 +19,7 @@ from layerkit.discovery.registry import (
 )
 from layerkit.errors import SpecError
 from layerkit.specs import Spec
+from layerkit.specs.recipe import require_parts
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,14 @@ class Recipe:
 
     @classmethod
     def of(cls, spec: Spec) -> Recipe:
-        """The recipe of ``spec``; raises SpecError if it has no training section."""
+        """The recipe of ``spec``.
+
+        Raises SpecError if it has no training section, PluginError if a part of it is not here.
+        """
         given = spec.train
         if given is None:
             raise SpecError("the spec has no 'train' section, which training needs")
+        require_parts(spec, "losses", "optimizers", "schedules", "metrics", "callbacks")
         loss, metrics = loss_and_metrics(spec)
         return cls(
             loss=loss,
@@ -68,6 +73,7 @@ def _callbacks(train: Mapping[str, Any]) -> list[str | dict[str, Any]]:
 
 def loss_and_metrics(spec: Spec) -> tuple[Loss, dict[str, Metric]]:
     """The loss and the metrics by name of a spec; defaults if it has no training section."""
+    require_parts(spec, "losses", "metrics")
     real = spec.output["targets"] is not None
     given = spec.train or {
         "loss": "mse" if real or spec.link == "identity" else "softmax_cross_entropy",

@@ -263,6 +263,7 @@ def _session(
     resumed: bool = False,
 ) -> Session:
     """Read and prepare the rows for ``model``, and make the session that trains it on them."""
+    model.check_whole("trained")
     recipe = Recipe.of(model.spec)
     splits = splits_of(model.spec, data)
     if sample_weight is not None:

@@ -13,6 +13,7 @@ from layerkit.datacontract import as_rows, label_cells
 from layerkit.display import counted
 from layerkit.errors import DataError
 from layerkit.specs import Spec
+from layerkit.specs.recipe import require_parts
 from layerkit.training.prepare import test_split
 
 Pair = tuple[Any, Any]
@@ -67,6 +68,8 @@ def splits_of(
     if data is not None and not isinstance(data, (str, Path)):
         return {"train": given_rows(data)}
     named = (spec.train or {}).get("data")
+    if data is None or isinstance(named, Mapping):
+        require_parts(spec, "data")
     return load_data(
         named,
         where=data,

@@ -912,6 +912,33 @@ def exploding(desk: Desk) -> None:
 
 case(LOOP, calmer, exploding)
 
+
+def a_view(desk: Desk) -> None:
+    desk.spec["layers"][0] = {"type": "highway"}
+    model = desk.trained().model
+    desk.options = {"whole": model, "model": model.without(["highway_1"])}
+
+
+def the_whole_model(desk: Desk, text: str) -> None:
+    assert "take the model that it was made from" in text
+    desk.options["model"] = desk.options["whole"]
+
+
+def left_out_of_its_spec(desk: Desk, text: str) -> None:
+    assert text.endswith("leave the layers out of its spec")
+    document = desk.options["whole"].spec.to_document()
+    document["layers"] = document["layers"][1:]
+    desk.options["model"] = layerkit.train(document, data=desk.data).model
+
+
+def model_saved(desk: Desk) -> object:
+    return layerkit.save(desk.options["model"], "view.layerkit")
+
+
+for follow_view in (the_whole_model, left_out_of_its_spec):
+    case("a view", follow_view, a_view, model_saved)
+
+
 # ---- files and tables
 
 
@@ -1635,7 +1662,7 @@ OTHERS = {
     "specs.messages": "passes on the hints of parts",
     "core.tensors": "passes on the hint of its caller",
     "discovery.importing": "wants other distributions: tests/plugins",
-    "file.provenance": "wants other distributions: tests/plugins",
+    "discovery.origins": "wants other distributions: tests/plugins",
     "discovery.tools.trial_import": "wants other distributions: tests/plugins",
     "discovery.registry": "wants other distributions: tests/plugins",
     "codec.reader": "says what a foreign file is",

@@ -628,3 +628,41 @@ class OtherSlope(Active):
     def backprop(self, dy: Array, ctx: Context) -> Array:
         dx = super().backprop(dy, ctx)
         return dx if len(dy) <= 100 else 2 * dx
+
+
+# ---- what layers show, and what is left of them
+
+
+@planted("watched.arrays")
+class ShowsMeans(Carry):
+    """A mean over the rows in place of each row's gate."""
+
+    def watched(self, ctx: Context) -> dict[str, Array]:
+        return {"gate": ctx.saved[2].mean(axis=0)}
+
+
+@planted("watched.arrays")
+class ShowsCarryGate(Carry):
+    """The carry gate under the name of the other one."""
+
+    def watched(self, ctx: Context) -> dict[str, Array]:
+        _, H, T, A = ctx.saved
+        return {"gate": 1 - T, "new": H, "carried": A}
+
+
+@planted("watched.passes")
+class SpoilsWhatItShows(Carry):
+    """The gates that backprop reads are made open or shut."""
+
+    def watched(self, ctx: Context) -> dict[str, Array]:
+        gate = ctx.saved[2]
+        gate[...] = gate > 0.5
+        return {"open": gate}
+
+
+@planted("carry.shape")
+class CarriesTooWide(Carry):
+    """The input, though the carry of the layer has another width."""
+
+    def carry(self, x: Array) -> Array:
+        return x

@@ -138,18 +138,18 @@ def _sigma(z: Array) -> Array:
 
 
 class Slipped(Layer):
-    """Highway (or with ``carry`` projection) with linear H and A, written out, slips to choose."""
+    """Highway or projection with linear H and A, written out, with slips to choose."""
 
     type_name = "test.slipped"
 
-    def __init__(self, *, carry: bool = False, slip: str = "") -> None:
-        self.carry = carry
+    def __init__(self, *, projected: bool = False, slip: str = "") -> None:
+        self.projected = projected
         self.slip = slip
 
     def plan(self, in_shape: Any) -> Any:
-        kind = LAYERS["projection" if self.carry else "highway"]
+        kind = LAYERS["projection" if self.projected else "highway"]
         config = {"activation": "tanh"}
-        if self.carry:
+        if self.projected:
             return kind(**config, units=in_shape[0], carry_activation="tanh").plan(in_shape)
         return kind(**config).plan(in_shape)
 
@@ -157,7 +157,7 @@ class Slipped(Layer):
         p = self.params
         H = np.tanh(x @ p["WH"] + p["bH"])
         T = _sigma(x @ p["WT"] + p["bT"])
-        A = np.tanh(x @ p["WA"] + p["bA"]) if self.carry else x
+        A = np.tanh(x @ p["WA"] + p["bA"]) if self.projected else x
         ctx.save(x, H, T, A)
         y: Array = T * H + (1 - T) * A
         return y
@@ -169,14 +169,14 @@ class Slipped(Layer):
         dT = dy * (H if slip == "dT without carry" else H - A)
         dT *= 1 if slip == "no sigma'" else T * (1 - T)
         carry = dy * (T if slip == "carry times T" else 1 - T)
-        dA = carry * (1 - A**2) if self.carry else carry
-        for k, d in (("H", dH), ("T", dT), *((("A", dA),) if self.carry else ())):
+        dA = carry * (1 - A**2) if self.projected else carry
+        for k, d in (("H", dH), ("T", dT), *((("A", dA),) if self.projected else ())):
             g[f"W{k}"][...] = x.T @ d / (len(x) if slip == "mean" else 1)
             g[f"b{k}"][...] = d.mean(axis=0) if slip == "bias mean" else d.sum(axis=0)
         if slip == "update first":
             for name, param in p.items():
                 param -= 0.1 * g[name]
-        dx: Array = dA @ p["WA"].T if self.carry else dA
+        dx: Array = dA @ p["WA"].T if self.projected else dA
         dx = dx * (0 if slip == "dx without carry" else 1)
         if slip != "dx without H":
             dx = dx + dH @ p["WH"].T
@@ -186,7 +186,7 @@ class Slipped(Layer):
 
 
 def slipped(slip: str, *, carry: bool) -> tuple[float, float]:
-    layer = Slipped(carry=carry, slip=slip)
+    layer = Slipped(projected=carry, slip=slip)
     network = started(Network(plan_layers([("l", layer)], (3,)), F64), seed=1)
     rng = np.random.default_rng(2)
     x, dy = rng.standard_normal((2, 4, 3))
@@ -220,7 +220,7 @@ def test_the_check_notices_every_slip(slip: str, carry: bool) -> None:
 
 @pytest.mark.parametrize("carry", [False, True], ids=["highway", "projection"])
 def test_the_layers_agree_with_the_written_out_equations(carry: bool) -> None:
-    reference = Slipped(carry=carry)
+    reference = Slipped(projected=carry)
     real = LAYERS["projection"](units=3, activation="tanh") if carry else None
     real = real or LAYERS["highway"](activation="tanh")
     rng = np.random.default_rng(4)

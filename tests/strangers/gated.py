@@ -36,3 +36,10 @@ class Gated(Layer):
             self.grads[name] = x.T @ d
             self.grads[name.lower()] = d.sum(axis=0)
         return dvalue @ self.params["A"].T + dgate @ self.params["G"].T
+
+    def watched(self, ctx: Context) -> dict[str, Array]:
+        _, value, gate = ctx.saved
+        return {"gate": gate, "new": value, "carried": np.zeros_like(value)}
+
+    def carry(self, x: Array) -> Array:
+        return np.zeros((len(x), self.units), x.dtype)

@@ -22,6 +22,7 @@ from layerkit.execution.runner import recordings_of
 from layerkit.execution.trial import trials_of
 from layerkit.recording.arrays import NotRecorded
 from layerkit.recording.record import Recording
+from layerkit.testing import check_part
 from layerkit.testing.central_differences import slopes_of
 from tests.strangers import unrecordable
 from tests.strangers.attention import Attention
@@ -178,3 +179,21 @@ def test_what_cannot_be_recorded_is_refused_with_line_and_reason(kind: type[Laye
     assert refusal.reason
     # Inside a library the line is the library's.
     assert refusal.line.startswith("" if kind is unrecordable.Shares else "unrecordable.py:")
+
+
+def test_the_gates_of_a_stranger_are_watched() -> None:
+    """Seven lines of its author let a layer join: its gates are shown, and it can be left out."""
+    model, name = trained(Gated), "strangers-gated_1"
+    rows = np.random.default_rng(3).standard_normal((30, 5))
+    shown = model.watch(rows)[name]
+    y = model.encode(rows, layer=name)
+    np.testing.assert_allclose(shown["gate"] * shown["new"], y, rtol=1e-6)
+    view = model.without([name])
+    bias = model.tensors()["dense_2.b"]
+    for n in (30, 1, 30, 1):  # a form may be made at the second call
+        np.testing.assert_array_equal(view.scores(rows[:n]), np.tile(bias, (n, 1)))
+    report = check_part(Gated, only=["watched.*", "carry.*"])
+    report.raise_if_failed()
+    assert [
+        report[rule].message for rule in ("watched.arrays", "watched.passes", "carry.shape")
+    ] == [""] * 3

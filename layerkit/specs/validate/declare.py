@@ -11,10 +11,11 @@ import copy
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import UnionType
-from typing import Annotated, Any, ClassVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
 
 from layerkit.core.parts import Part
 from layerkit.fields import Layers, PartOf
+from layerkit.specs.json_source import Path
 
 _REQUIRED: Any = object()  # the default of a field without one
 
@@ -92,7 +93,7 @@ def fields_of(owner: type[Part] | type[Section]) -> Mapping[str, Field]:
 
 
 def part_group(annotation: Any) -> str | None:
-    """The group of parts that a setting names, or None."""
+    """The group of parts of which a setting names one, or None."""
     origin, args = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return next((m.group for m in args[1:] if isinstance(m, PartOf)), None)
@@ -108,6 +109,55 @@ def holds_layers(part: type[Part]) -> bool:
     with suppress(Exception):  # annotations that cannot be used are reported where settings are
         return bool(fields_of(part)["layers"].annotation == Layers)
     return False
+
+
+def named_group(annotation: Any) -> str | None:
+    """The group of parts that a setting names, also several in a list or an object; or None."""
+    direct = part_group(annotation)
+    if direct is not None or get_origin(annotation) is Literal:
+        return direct
+    return next((g for g in map(named_group, get_args(annotation)) if g is not None), None)
+
+
+def map_parts(annotation: Any, value: Any, change: Callable[[str, Any, Path], Any]) -> Any:
+    """``value`` with each place that names a part changed: ``change(group, value there, path)``.
+
+    The path is that within ``value``: () for a setting that is a name itself, (2,) in a list.
+    """
+    return _mapped(annotation, value, change, ())
+
+
+def _mapped(annotation: Any, value: Any, change: Callable[[str, Any, Path], Any], at: Path) -> Any:
+    origin, args = get_origin(annotation), get_args(annotation)
+    if named_group(annotation) is None:
+        return value
+    if origin in (Union, UnionType):
+        if value is None and type(None) in args:
+            return None
+        chosen = [one for one in args if _holds(one, value)]
+        return _mapped(chosen[0], value, change, at) if chosen else value
+    group = part_group(annotation)
+    if group is not None:
+        return change(group, value, at)
+    if origin is Annotated:
+        return _mapped(args[0], value, change, at)
+    if _is_mapping(origin) and isinstance(value, Mapping):
+        return {key: _mapped(args[1], one, change, (*at, key)) for key, one in value.items()}
+    if origin in (list, tuple) and isinstance(value, (list, tuple)):
+        return [_mapped(args[0], one, change, (*at, i)) for i, one in enumerate(value)]
+    return value
+
+
+def _holds(annotation: Any, value: Any) -> bool:
+    """Whether a branch of a union names the parts in ``value``: a list those in a list."""
+    if named_group(annotation) is None:
+        return False
+    listed = part_group(annotation) is None and not _is_mapping(get_origin(annotation))
+    return listed == isinstance(value, (list, tuple))
+
+
+def _is_mapping(origin: Any) -> bool:
+    return isinstance(origin, type) and issubclass(origin, Mapping)
 
 
 def section_in(annotation: Any) -> type[Section] | None:

@@ -8,22 +8,39 @@ in the same way.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from contextlib import suppress
+from typing import Annotated, Any
 
 from layerkit.core.parts import Part
 from layerkit.discovery.registry import REGISTRIES, Registry
 from layerkit.errors import PluginError
 from layerkit.fields import PartOf
-from layerkit.specs.json_source import Path, strict_json
+from layerkit.specs.json_source import Path, spell, strict_json
 from layerkit.specs.messages import Faults, describe_annotation, mismatch
 from layerkit.specs.validate.check_fields import check_fields
-from layerkit.specs.validate.declare import fields_of, part_group
+from layerkit.specs.validate.declare import fields_of, map_parts, named_group
 
 
 def setting_types(part: type[Part]) -> dict[str, Any]:
     """Setting name to annotation, of a part's constructor."""
     return {name: one.annotation for name, one in fields_of(part).items()}
+
+
+def named_parts(part: type[Part], config: Mapping[str, Any]) -> list[tuple[Path, str, Any]]:
+    """Path, group and value of each place in the settings of ``part`` that names another part.
+
+    The settings may be wrong, and so may the annotations of a plugin.
+    """
+    found: list[tuple[Path, str, Any]] = []
+    with suppress(Exception):
+        for name, one in fields_of(part).items():
+            if name in config:
+
+                def note(group: str, value: Any, at: Path, name: str = name) -> None:
+                    found.append(((name, *at), group, value))
+
+                map_parts(one.annotation, config[name], note)
+    return found
 
 
 def validate(
@@ -37,24 +54,22 @@ def validate(
 ) -> dict[str, Any]:
     """The settings with defaults filled in, as JSON values; mistakes go to ``faults``.
 
-    ``lenient`` keeps names of parts that cannot be resolved, except activations: a model that only
-    predicts does not need them. ``beside`` are fields allowed beside the settings.
+    ``lenient`` keeps names of parts that cannot be used, except activations of layers: a model that
+    only predicts does not need them. ``beside`` are fields allowed beside the settings.
     """
     found = check_fields(part, config, path, faults, beside=beside)
     if found is None:
         return dict(config)
     resolved: dict[str, Any] = strict_json(found)
     for name, one in fields_of(part).items():
-        group = part_group(one.annotation)
-        if group is not None and not (resolved[name] is None and _optional(one.annotation)):
-            resolved[name] = validate_part(
-                group, resolved[name], (*path, name), faults, lenient=lenient
-            )
+        if named_group(one.annotation) is None:
+            continue
+
+        def complete(group: str, value: Any, at: Path, name: str = name) -> Any:
+            return validate_part(group, value, (*path, name, *at), faults, lenient=lenient)
+
+        resolved[name] = map_parts(one.annotation, resolved[name], complete)
     return resolved
-
-
-def _optional(annotation: Any) -> bool:
-    return get_origin(annotation) in (Union, UnionType) and type(None) in get_args(annotation)
 
 
 def validate_part(
@@ -75,17 +90,15 @@ def validate_part(
         expected = describe_annotation(Annotated[str, PartOf(group)])
         faults.add(path, mismatch(f'{expected}, or an object with "type"', value))
         return value
-    needed = not lenient or group == "activations"
+    needed = not lenient or (group == "activations" and path[:1] == ("layers",))
     if faults.full or (not needed and name not in registry):
         return value
+    where = spell(path, faults.prefix)
     try:
-        candidate = registry.choose(name)
-        if not faults.permit(candidate):
-            reason = f"{candidate} is not among the allowed distributions ({faults.permit})"
-            raise registry.refused(candidate, reason)
-        part = registry.load(candidate)
+        part = faults.origins.find(registry, name, where)
+        config = faults.origins.current(registry, part, config, where)
     except PluginError as error:
-        if needed:
+        if needed or faults.origins.settled(group, name):  # at another place: it has one version
             reason = error.problems[0].reason if error.problems else error.message
             at = path if isinstance(value, str) else (*path, "type")
             faults.add(at, reason, error)

@@ -12,12 +12,13 @@ from layerkit.core.layer import Layer
 from layerkit.display import quoted
 from layerkit.errors import LayerkitError, SpecError
 from layerkit.specs import read_spec
-from layerkit.specs.json_source import JsonSource
+from layerkit.specs.json_source import JsonSource, Path
 from layerkit.specs.messages import Faults, describe_annotation
+from layerkit.specs.validate.declare import map_parts
 from layerkit.specs.validate.settings import setting_types, validate_part
 from layerkit.testing.models import spec_of
 from layerkit.testing.rules import Battery
-from layerkit.testing.setting_variants import fault_in, kinds_named, variants
+from layerkit.testing.setting_variants import fault_in, variants
 from layerkit.testing.subject import Subject, Trial
 from layerkit.testing.verdicts import Failed, at, catch_errors, describe_error
 
@@ -142,8 +143,7 @@ def _round_trip(trial: Trial) -> None:
         again = _through_a_spec(trial, given)
     for name, annotation in setting_types(trial.subject.part).items():
         before, after = given[name], again.get(name, "missing")
-        for kind in kinds_named(annotation):
-            before, after = (_resolved(kind, value) for value in (before, after))
+        before, after = (map_parts(annotation, value, _resolved) for value in (before, after))
         if _listed(after) != _listed(before):
             raise Failed(f"a spec changes {name} from {quoted(before)} to {quoted(after)}")
 
@@ -157,9 +157,9 @@ def _listed(value: Any) -> Any:
     return value
 
 
-def _resolved(kind: str, value: Any) -> Any:
-    """A setting that names a part, with all settings of that part."""
-    return value if value is None else validate_part(kind, value, (), Faults(JsonSource({})))
+def _resolved(kind: str, value: Any, at: Path) -> Any:
+    """What names a part in a setting, with all settings of that part."""
+    return validate_part(kind, value, at, Faults(JsonSource({})))
 
 
 def _through_a_spec(trial: Trial, config: dict[str, Any]) -> dict[str, Any]:

@@ -121,3 +121,8 @@ class Highway(Layer):
             self.grads["bH"] = dH.sum(axis=0)
         self.grads["bT"] = dT.sum(axis=0)
         return dH @ self.params["WH"].T + dT @ self.params["WT"].T + gC
+
+    def watched(self, ctx: Context) -> dict[str, Array]:
+        """T, H and x, (n, d) each."""
+        x, _, H, C, _ = ctx.saved
+        return {"gate": 1 - C, "new": H, "carried": x}

@@ -132,6 +132,18 @@ class Projection(Layer):
         grads["bT"] = dT.sum(axis=0)
         return dH @ p["WH"].T + dT @ p["WT"].T + dA @ p["WA"].T
 
+    def watched(self, ctx: Context) -> dict[str, Array]:
+        """T, H and A, (n, o) each."""
+        _, _, H, _, A, C, _ = ctx.saved
+        return {"gate": 1 - C, "new": H, "carried": A}
+
+    def carry(self, x: Array) -> Array:
+        """Return A (n, o) for x (n, i)."""
+        aA = x @ self.params["WA"]
+        if self.use_bias:
+            aA = aA + self.params["bA"]
+        return activation(self.carry_activation).feed(aA)
+
     def advice(self, ctx: Context) -> list[str]:
         """A warning if nearly all values of the carry have no slope left."""
         _, _, _, aA, A, _, _ = ctx.saved

@@ -1,0 +1,190 @@
+"""Looking inside a model: what layers show, values after a layer, layers left out."""
+
+from __future__ import annotations
+
+import copy
+import io
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import layerkit
+from layerkit import (
+    Array,
+    Context,
+    Layer,
+    Model,
+    Plan,
+    PluginLoadError,
+    Shape,
+    ShapeError,
+    SpecError,
+)
+
+Register = Callable[[Any], Any]
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    """A net of two highway layers and a projection, with random weights, on columns to scale."""
+    spec = {
+        "layerkit": 1,
+        "dtype": "float64",
+        "input": {"shape": [4], "scale": "standardize"},
+        "layers": [
+            {"type": "dense", "name": "in", "units": 3, "activation": "tanh"},
+            {"type": "highway", "repeat": 2, "gate_bias": -0.5},
+            {"type": "projection", "units": 5},
+            {"type": "dense", "name": "out", "units": 2},
+        ],
+        "output": {"classes": ["a", "b"]},
+        "train": {"epochs": 1, "seed": 3},
+    }
+    rng = np.random.default_rng(7)
+    x = rng.normal(3.0, 2.0, (60, 4))
+    return layerkit.train(spec, data=(x, np.where(x[:, 0] > 3, "a", "b"))).model
+
+
+def rows(n: int) -> Array:
+    found: Array = np.random.default_rng(n).normal(3.0, 2.0, (n, 4))
+    return found
+
+
+def sigmoid(z: Array) -> Array:
+    found: Array = 1 / (1 + np.exp(-z))
+    return found
+
+
+@pytest.mark.parametrize("n", [0, 1, 40, 2500])
+def test_the_gates_are_those_of_the_equations(model: Model, n: int) -> None:
+    raw = rows(n)
+    shown = model.watch(raw)
+    assert list(shown) == ["highway_1", "highway_2", "projection_1"]
+    p = model.tensors()
+    for k in (1, 2):
+        before = "in" if k == 1 else "highway_1"
+        x = model.encode(raw, layer=before)
+        gate = sigmoid(x @ p[f"highway_{k}.WT"] + p[f"highway_{k}.bT"])
+        new = np.maximum(x @ p[f"highway_{k}.WH"] + p[f"highway_{k}.bH"], 0)
+        got = shown[f"highway_{k}"]
+        np.testing.assert_allclose(got["gate"], gate, rtol=1e-12)
+        np.testing.assert_allclose(got["new"], new, rtol=1e-12, atol=1e-14)
+        np.testing.assert_array_equal(got["carried"], x)
+        y = model.encode(raw, layer=f"highway_{k}")
+        np.testing.assert_allclose(y, gate * new + (1 - gate) * x, rtol=1e-12, atol=1e-13)
+    scores = model.encode(raw, layer="out")
+    np.testing.assert_allclose(scores, model.scores(raw), rtol=1e-9, atol=1e-13)
+    assert model.watch(raw, layers=["highway_2"]).keys() == {"highway_2"}
+    assert model.watch(raw, layers=[]) == {}
+
+
+def test_watched_values_are_the_callers_own(model: Model) -> None:
+    raw = rows(5)
+    shown = model.watch(raw)["highway_1"]
+    before = model.predict(raw)
+    for values in shown.values():
+        values[...] = 9.0
+    model.encode(raw, layer="in")[...] = 9.0
+    np.testing.assert_array_equal(model.predict(raw), before)
+    assert model.encode(raw, layer="in").max() <= 1.0
+
+
+def test_a_layer_left_out_gives_its_carry(model: Model) -> None:
+    raw, p = rows(30), model.tensors()
+    x = model.encode(raw, layer="in")
+    carried = np.tanh(x @ p["projection_1.WA"] + p["projection_1.bA"])
+    view = model.without(["highway_1", "highway_2", "projection_1"])
+    scores = carried @ p["out.W"] + p["out.b"]
+    for _ in range(3):  # a form may be made at the second call
+        np.testing.assert_allclose(view.scores(raw), scores, rtol=1e-12)
+        np.testing.assert_allclose(view.scores(raw[:1]), scores[:1], rtol=1e-12)
+    np.testing.assert_allclose(view.predict_as_written(raw), view.predict(raw), rtol=1e-12)
+    assert view.watch(raw) == {}
+    assert "a view without highway_1, highway_2, projection_1" in repr(view)
+    one = model.without(["highway_1"]).without(["highway_2"])
+    other = model.without(["highway_2", "highway_1"])
+    np.testing.assert_array_equal(one.scores(raw), other.scores(raw))
+    np.testing.assert_array_equal(model.without([]).scores(raw), model.scores(raw))
+
+
+def test_a_view_sees_new_weights_of_its_model(model: Model) -> None:
+    twin = copy.deepcopy(model)
+    view = twin.without(["highway_1"])
+    twin.network.params[...] *= 0.5
+    again = copy.deepcopy(twin).without(["highway_1"])
+    np.testing.assert_array_equal(view.scores(rows(4)), again.scores(rows(4)))
+
+
+def test_what_cannot_be_left_out_is_told(model: Model) -> None:
+    with pytest.raises(ShapeError, match=r"'out' turns rows of shape \[5\] into \[2\] and has no"):
+        model.without(["out"])
+    with pytest.raises(SpecError, match=r"no layer 'highway_3'; did you mean 'highway_\d'"):
+        model.without(["highway_3"])
+    with pytest.raises(SpecError, match="no layer 'highwy_1'"):
+        model.encode(rows(1), layer="highwy_1")
+    with pytest.raises(SpecError, match="no layer 'gate'"):
+        model.watch(rows(1), layers=["gate"])
+    with pytest.raises(TypeError, match="a list of layers"):
+        model.without("highway_1")
+
+
+def test_a_view_is_neither_saved_nor_trained(model: Model, tmp_path: Any) -> None:
+    view = model.without(["highway_1"])
+    data = (rows(9), ["a", "b", "a"] * 3)
+    acts: list[Callable[[], object]] = [
+        lambda: layerkit.save(view, io.BytesIO()),
+        lambda: layerkit.train(view, data=data),
+        lambda: layerkit.resume(view, data=data, epochs=9),
+        lambda: layerkit.export(view, tmp_path / "m.py", to="python"),
+        lambda: copy.deepcopy(view),
+        lambda: view.set_tensors(model.tensors()),
+    ]
+    for act in acts:
+        with pytest.raises(SpecError, match="is a view without highway_1, which cannot be"):
+            act()
+    assert not list(tmp_path.iterdir())
+
+
+class Odd(Layer):
+    type_name = "test.odd"
+
+    def __init__(self, *, how: str = "right", carry: bool = True) -> None:
+        self.how = how
+        self.carry = carry  # type: ignore[method-assign,assignment]  # a setting of that name
+
+    def plan(self, in_shape: Shape) -> Plan:
+        return Plan(in_shape)
+
+    def feed(self, x: Array, ctx: Context) -> Array:
+        ctx.save(x)
+        y: Array = 2 * x
+        return y
+
+    def backprop(self, dy: Array, ctx: Context) -> Array:
+        dx: Array = 2 * dy
+        return dx
+
+    def watched(self, ctx: Context) -> Any:
+        (x,) = ctx.saved
+        return {"right": {"x": x}, "short": {"x": x[:1]}, "list": {"x": [1.0]}}[self.how]
+
+
+def odd(how: str) -> Model:
+    layers = [{"type": "test.odd", "how": how}]
+    return layerkit.build({"layerkit": 1, "input": {"shape": [2]}, "layers": layers})
+
+
+def test_a_layer_that_shows_nonsense_is_named(register: Register) -> None:
+    register(Odd)
+    raw = [[1.0, 2.0], [3.0, 4.0]]
+    np.testing.assert_array_equal(odd("right").watch(raw)["test-odd_1"]["x"], raw)
+    np.testing.assert_array_equal(odd("right").without(["test-odd_1"]).scores(raw), raw)
+    for how, told in (
+        ("short", r"expected an array of 2 rows as 'x', got \[1, 2\]"),
+        ("list", r"expected an array of 2 rows as 'x', got \[1\.0\]"),
+        ("gone", r"watched raised KeyError"),
+    ):
+        with pytest.raises(PluginLoadError, match=f"test-odd_1.*{told}"):
+            odd(how).watch(raw)
