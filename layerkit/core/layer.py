@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
@@ -63,6 +63,35 @@ class Param:
 
 
 @dataclass(frozen=True)
+class Whole:
+    """A domain of numbers, for ``Plan.takes``: the whole numbers 0, 1, ... below a bound.
+
+    Rows stay arrays of floats; the layer casts: ``x.astype(np.intp)``. It returns 0 as their
+    gradient.
+
+    Parameters
+    ----------
+    below
+        At least 1.
+
+    Raises
+    ------
+    ValueError
+        If ``below`` is not a whole number of at least 1.
+    """
+
+    below: int
+
+    def __post_init__(self) -> None:
+        if type(self.below) is not int or self.below < 1:
+            raise ValueError(f"expected a whole number of at least 1, got {self.below!r}")
+
+
+Takes = Whole | Sequence[Whole | None] | None
+"""``Plan.takes``: for all numbers of a row, or for each of them, in C order; None is any number."""
+
+
+@dataclass(frozen=True)
 class Plan:
     """Shapes and parameters of a layer for one input shape, before anything is allocated.
 
@@ -78,6 +107,12 @@ class Plan:
         Deprecated, ignored: costs are counted.
     joined
         Deprecated: which parameters ``layer.joined`` of contract version 1 shows side by side.
+    takes
+        The whole numbers that the layer takes: ``Whole(n)`` for all numbers of a row, or one entry,
+        perhaps None, for each number in C order. Rows that hold others are refused.
+    moves
+        For a layer whose outputs are inputs at other places, unchanged: where each number of an
+        output row lies in an input row, both in C order.
     """
 
     out_shape: Shape
@@ -85,6 +120,8 @@ class Plan:
     state: Mapping[str, Param] = field(default_factory=dict)
     macs: int = 0
     joined: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    takes: Takes = None
+    moves: Sequence[int] | None = None
 
 
 class Layer(Part, ABC):

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from layerkit.core.context import Array, Shape
+from layerkit.core.domains import fault_of_domains, takes_whole
 from layerkit.core.layer import Layer, Plan
 from layerkit.core.version_one import fault_of_joined
 from layerkit.display import quoted
@@ -61,7 +62,11 @@ def plan_layers(layers: Sequence[tuple[str, Layer]], in_shape: Shape) -> list[Pl
             raise
         except Exception as cause:  # a plugin's code may raise anything
             raise unusable(name, layer, f"plan raised {type(cause).__name__}: {cause}") from cause
-        _check_plan(name, layer, plan)
+        _check_plan(name, layer, plan, shape)
+        if takes_whole(plan) and not all(p.plan.moves is not None for p in planned):
+            reason = f"layer {name!r} takes whole numbers, which {before} does not give"
+            hint = "put it where it is fed numbers of the input, unchanged"
+            raise ShapeError(f"{reason}: {hint}", location=f"layers[{i}]")
         planned.append(PlannedLayer(name, layer, shape, plan))
         shape = plan.out_shape
         before = f"{name!r} (output shape {list(shape)})"
@@ -76,7 +81,7 @@ def unusable(name: str, layer: Layer, reason: str) -> PluginLoadError:
     )
 
 
-def _check_plan(name: str, layer: Layer, plan: object) -> None:
+def _check_plan(name: str, layer: Layer, plan: object, in_shape: Shape) -> None:
     """Check a plugin's plan against the contract, before anything relies on it."""
     if not isinstance(plan, Plan):
         raise unusable(name, layer, f"plan: expected a Plan, got {quoted(plan)}")
@@ -91,7 +96,8 @@ def _check_plan(name: str, layer: Layer, plan: object) -> None:
             raise unusable(name, layer, reason)
     if both := plan.params.keys() & plan.state.keys():
         raise unusable(name, layer, f"{min(both)!r} names both a parameter and a state")
-    if plan.joined and (wrong := fault_of_joined(plan)):
+    wrong = fault_of_joined(plan) if plan.joined else fault_of_domains(plan, in_shape)
+    if wrong:
         raise unusable(name, layer, wrong)
 
 
