@@ -18,6 +18,15 @@ from layerkit.core.callback import (
 from layerkit.core.context import Array as Array
 from layerkit.core.context import Context as Context
 from layerkit.core.context import Shape as Shape
+from layerkit.core.domains import (
+    merged_takes as merged_takes,
+)
+from layerkit.core.domains import (
+    moves_of as moves_of,
+)
+from layerkit.core.domains import (
+    takes_of as takes_of,
+)
 from layerkit.core.layer import (
     Layer as Layer,
 )
@@ -26,6 +35,9 @@ from layerkit.core.layer import (
 )
 from layerkit.core.layer import (
     Plan as Plan,
+)
+from layerkit.core.layer import (
+    Whole as Whole,
 )
 from layerkit.core.optimizer import Optimizer as Optimizer
 from layerkit.core.parts import (

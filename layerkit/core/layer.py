@@ -67,6 +67,35 @@ class Param:
 
 
 @dataclass(frozen=True)
+class Whole:
+    """A domain of numbers, for ``Plan.takes``: the whole numbers 0, 1, ... below a bound.
+
+    Rows stay arrays of floats; the layer casts: ``x.astype(np.intp)``. It returns 0 as their
+    gradient.
+
+    Parameters
+    ----------
+    below
+        At least 1.
+
+    Raises
+    ------
+    ValueError
+        If ``below`` is not a whole number of at least 1.
+    """
+
+    below: int
+
+    def __post_init__(self) -> None:
+        if type(self.below) is not int or self.below < 1:
+            raise ValueError(f"expected a whole number of at least 1, got {self.below!r}")
+
+
+Takes = Whole | Sequence[Whole | None] | None
+"""``Plan.takes``: for all numbers of a row, or for each of them, in C order; None is any number."""
+
+
+@dataclass(frozen=True)
 class Plan:
     """Shapes and parameters of a layer for one input shape, before anything is allocated.
 
@@ -84,6 +113,12 @@ class Plan:
         Deprecated, ignored: costs are counted.
     joined
         Deprecated: which parameters ``layer.joined`` of contract version 1 shows side by side.
+    takes
+        The whole numbers that the layer takes: ``Whole(n)`` for all numbers of a row, or one entry,
+        perhaps None, for each number in C order. Rows that hold others are refused.
+    moves
+        For a layer whose outputs are inputs at other places, unchanged: where each number of an
+        output row lies in an input row, both in C order.
     """
 
     out_shape: Shape
@@ -91,6 +126,8 @@ class Plan:
     state: Mapping[str, Param] = field(default_factory=dict)
     macs: int = 0
     joined: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    takes: Takes = None
+    moves: Sequence[int] | None = None
     parts: Sequence[PlannedLayer] = field(default=(), compare=False)
 
     @property

@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from layerkit.core.context import Array, Context, Shape
+from layerkit.core.domains import fault_of_domains, takes_whole
 from layerkit.core.layer import Layer, Plan
 from layerkit.core.version_one import fault_of_joined
 from layerkit.display import quoted
@@ -143,6 +144,10 @@ def plan_layers(
     shape, before = in_shape, f"{of} (shape {list(in_shape)})"
     for i, (name, layer) in enumerate(layers):
         one = _planned(name, layer, shape, before, i)
+        if takes_whole(one.plan) and not all(p.plan.moves is not None for p in planned):
+            reason = f"layer {name!r} takes whole numbers, which {before} does not give"
+            hint = "put it where it is fed numbers of the input, unchanged"
+            raise ShapeError(f"{reason}: {hint}", location=f"layers[{i}]")
         planned.append(one)
         shape = one.plan.out_shape
         before = f"{name!r} (output shape {list(shape)})"
@@ -201,7 +206,7 @@ def _planned(name: str, layer: Layer, in_shape: Shape, before: str, i: int) -> P
         raise
     except Exception as cause:  # a plugin's code may raise anything
         raise unusable(name, layer, f"plan raised {type(cause).__name__}: {cause}") from cause
-    _check_plan(name, layer, plan)
+    _check_plan(name, layer, plan, in_shape)
     return PlannedLayer(name, layer, in_shape, _with_parts(plan))
 
 
@@ -222,7 +227,7 @@ def unusable(name: str, layer: Layer, reason: str) -> PluginLoadError:
     )
 
 
-def _check_plan(name: str, layer: Layer, plan: object) -> None:
+def _check_plan(name: str, layer: Layer, plan: object, in_shape: Shape) -> None:
     """Check a plugin's plan against the contract, before anything relies on it."""
     if not isinstance(plan, Plan):
         raise unusable(name, layer, f"plan: expected a Plan, got {quoted(plan)}")
@@ -241,7 +246,8 @@ def _check_plan(name: str, layer: Layer, plan: object) -> None:
         raise unusable(name, layer, "plan: expected parts with distinct names")
     if both := plan.params.keys() & plan.state.keys():
         raise unusable(name, layer, f"{min(both)!r} names both a parameter and a state")
-    if plan.joined and (wrong := fault_of_joined(plan)):
+    wrong = fault_of_joined(plan) if plan.joined else fault_of_domains(plan, in_shape)
+    if wrong:
         raise unusable(name, layer, wrong)
 
 

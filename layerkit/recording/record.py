@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from layerkit.core.context import Shape
+from layerkit.core.domains import domain_of
 from layerkit.core.planning import PlannedLayer, plan_layers
 from layerkit.recording.arrays import NotRecorded
 from layerkit.recording.graph import Graph
@@ -55,13 +57,11 @@ def record(
     training: bool,
     keeps: bool,
     plan: Any = None,
-    whole: int = 0,
 ) -> Recording:
     """Record a layer of contract version 2 for rows of ``in_shape``; it is not changed.
 
     ``training`` is that of the pass, and with ``keeps`` backprop is recorded too. ``plan`` is the
-    layer's for such rows; it is asked for where None. If ``whole`` is not 0, rows are whole numbers
-    (int64) from 0 to ``whole`` - 1, without a gradient.
+    layer's for such rows; it is asked for where None. Rows hold the whole numbers that it takes.
 
     Raises
     ------
@@ -92,13 +92,13 @@ def record(
         bound.bind(params=run.arrays("param", params), state=state, grads=grads)
         ctx = run.context(training=training, keeps=keeps)
         given = (run.n, *in_shape)
-        x = run.leaf("input", "x", given, dtype=np.int64 if whole else None, whole=whole)
+        x = run.leaf("input", "x", given, domain=domain_of(plan.takes, math.prod(in_shape)))
         fed = twin.feed(x, ctx)
         y = run.result(fed, "feed", (run.n, *plan.out_shape))
         new, dx = written(state, "state"), None
         if keeps:
             back = twin.backprop(run.leaf("input", "dy", (run.n, *plan.out_shape)), ctx)
-            if back is not None and not whole:
+            if back is not None:
                 dx = run.result(back, "backprop", given)
             if isinstance(fed, np.ndarray) and run.result(fed, "feed", fed.shape) is not y:
                 raise run.tape.refuse("backprop writes into what feed returned")

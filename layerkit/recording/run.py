@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from layerkit.core.arrays import Arrays
-from layerkit.core.context import Context, Shape
+from layerkit.core.context import Array, Context, Shape
+from layerkit.core.domains import with_whole_numbers
 from layerkit.core.layer import Layer
 from layerkit.core.optimizer import Optimizer
 from layerkit.core.planning import Parts, PlannedLayer
@@ -57,9 +58,13 @@ class Run:
         *,
         dtype: Any = None,
         whole: int = 0,
+        domain: Array | None = None,
         frozen: bool = True,
     ) -> RecordedArray:
-        """A leaf; whole numbers are below ``whole``, and states positive, as variances are."""
+        """A leaf; states are positive, as variances are.
+
+        Integers are below ``whole``, and floats whole numbers where ``domain`` says so.
+        """
         dtype = self.dtype if dtype is None else np.dtype(dtype)
         if op == "undefined":
             value = np.zeros(shape, dtype)
@@ -67,6 +72,8 @@ class Run:
             value = self._numbers.integers(0, whole or 2, shape).astype(dtype)
         else:
             value = np.resize(self._normal.astype(dtype), shape)
+            if domain is not None:
+                value = with_whole_numbers(value, domain, self._numbers)
         if op == "state":
             value = np.abs(value) + dtype.type(0.1)
         return RecordedArray(self.tape, Node(op, (name,)), np.asarray(value), frozen=frozen)

@@ -76,7 +76,8 @@ def check_gradients(
         values = x if name == "dx" else trial.layer.params[name]
         analytic = result.dx if name == "dx" else result.grads[name]
         found, bent = _compare(trial, name, values, analytic, loss)
-        kinks, coordinates = kinks + bent, coordinates + min(values.size, _MOST)
+        count = int(trial.real().sum()) * n if name == "dx" else values.size
+        kinks, coordinates = kinks + bent, coordinates + min(count, _MOST)
         wrong += found
     return GradientCheck(wrong, kinks, coordinates)
 
@@ -93,10 +94,11 @@ def _compare(
 ) -> tuple[list[WrongGradient], int]:
     """What is wrong with ``analytic`` = dL/dvalues, if anything, and the number of kinks."""
     draws = trial.subject.rng("coordinates", name)
-    places = np.arange(values.size)
-    most = _MOST if trial.network.size < _LARGE else _FEW
-    if values.size > most:  # a slope along a random direction then tries all at once
-        places = np.sort(draws.choice(values.size, most, replace=False))
+    moves = np.tile(trial.real(), len(values)) if name == "dx" else np.ones(values.size, np.bool_)
+    places = np.flatnonzero(moves)
+    some = len(places) > (most := _MOST if trial.network.size < _LARGE else _FEW)
+    if some:  # a slope along a random direction then tries all at once
+        places = np.sort(draws.choice(places, most, replace=False))
     numeric = slopes_of(loss, values, places)
     whole = np.asarray(analytic, F64).reshape(-1)
     given = whole[places]
@@ -109,16 +111,20 @@ def _compare(
         pair = (float(given[worst]), float(numeric.value[worst]))
         counts = (int(wrong.sum()), len(places))
         return [WrongGradient(name, counts, spot, pair, analytic, by_differences)], kinks
-    if len(places) < values.size and not _right_along(values, whole, loss, draws):
+    if some and not _right_along(values, whole, loss, draws, moves):
         return [WrongGradient(name, (1, 1), (), (0.0, 0.0), analytic, None)], kinks
     return [], kinks
 
 
 def _right_along(
-    values: Array, given: Array, loss: Callable[[], float], draws: np.random.Generator
+    values: Array,
+    given: Array,
+    loss: Callable[[], float],
+    draws: np.random.Generator,
+    moves: Array,
 ) -> bool:
-    """Whether the slope along one random direction through all coordinates is right too."""
-    direction = draws.choice([-1.0, 1.0], values.shape)
+    """Whether the slope along one random direction through all that ``moves`` is right too."""
+    direction = draws.choice([-1.0, 1.0], values.shape) * moves.reshape(values.shape)
     kept = values.copy()
 
     def moved(_: int, step: float) -> float:

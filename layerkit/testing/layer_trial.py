@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from layerkit.core.context import Array, Context, Shape
+from layerkit.core.domains import domain_of, with_whole_numbers
 from layerkit.core.layer import Layer, Plan
 from layerkit.core.network import Network
 from layerkit.core.planning import plan_layers
@@ -90,9 +93,24 @@ class LayerTrial(Trial):
         """A new trial of the same example."""
         return LayerTrial(self.subject, self.example, dtype)
 
-    def rows(self, n: int, *words: object) -> Array:
-        """Normal inputs x (n, *in); equal words give equal rows."""
-        return self._normal("x", (n, *self.example.shape), words)
+    def rows(self, n: int, *words: object, scale: float = 1.0) -> Array:
+        """Inputs x (n, *in), normal times ``scale``, or the whole numbers that the layer takes.
+
+        Equal words give equal rows.
+        """
+        x = self._normal("x", (n, *self.example.shape), words) * self.dtype.type(scale)
+        draws = self.subject.rng("whole", self.example.name, n, *words)
+        return with_whole_numbers(x, self.domain, draws)
+
+    @cached_property
+    def domain(self) -> Array | None:
+        """Which numbers of a row are whole ones, and below what; None if there are none."""
+        return domain_of(self.plan.takes, math.prod(self.example.shape))
+
+    def real(self) -> Array:
+        """Which numbers of a row may be moved to see a slope: (numbers of a row,) bool."""
+        size = math.prod(self.example.shape)
+        return np.ones(size, np.bool_) if self.domain is None else self.domain == 0
 
     def cotangent(self, n: int, *words: object) -> Array:
         """Normal dL/dy (n, *out); equal words give equal numbers."""

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from layerkit.core.parts import Part
+from layerkit.testing.layer_trial import LayerTrial
 from layerkit.testing.models import spec_of
 from layerkit.testing.subject import Example, Subject
 from layerkit.testing.verdicts import Failed
@@ -102,8 +103,7 @@ def predict_in_child(subject: Subject) -> list[tuple[Example, str, str]]:
     specs, rows = [], []
     for case in subject.examples:
         specs.append(spec_of(subject, case.config, case.shape))
-        draws = subject.rng("fresh", case.name)
-        rows.append(draws.standard_normal((5, *case.shape)).tolist())
+        rows.append(LayerTrial(subject, case).rows(5, "fresh").tolist())
     with tempfile.TemporaryDirectory(prefix="layerkit-", ignore_cleanup_errors=True) as folder:
         files = [str(Path(folder) / f"{i}.layerkit") for i in range(len(specs))]
         request = {"specs": specs, "files": files, "rows": rows, "seed": subject.seed}

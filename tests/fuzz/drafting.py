@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.fuzz.programs import Line, Save, Shape, mentions
+from tests.fuzz.programs import WHOLE, Line, Save, Shape, mentions
 
 ROWS = 11, 13
 SIZES = 1, 2, 3, 5, 8, 17
@@ -125,7 +125,7 @@ class Draft:
             grads=_Copying({name: draw(*shape) for name, shape in self.params.items()}),
             state=_Copying({name: draw(*shape) for name, shape in self.state.items()}),
         )
-        x = rng.integers(0, 4, (n, *self.in_shape)) if self.whole else draw(n, *self.in_shape)
+        x = rng.integers(0, WHOLE, (n, *self.in_shape)) if self.whole else draw(n, *self.in_shape)
         env = {"np": np, "self": me, "ctx": _Draws(), "x": x}
         if self.targets == "class":
             env["targets"] = rng.integers(0, self.in_shape[0], n)

@@ -22,9 +22,8 @@ from layerkit.discovery.registry import LOSSES
 from layerkit.recording.arrays import NotRecorded
 from layerkit.recording.record import Recording, record, record_loss
 from tests.fuzz.noise import Bound, Stirred, bound
-from tests.fuzz.programs import Program
+from tests.fuzz.programs import WHOLE, Program
 
-WHOLE = 4  # whole numbers in inputs are below
 MARK = 7.25  # in gradients that nothing has written
 Pair = tuple[PlannedLayer, Recording]
 Make = Callable[..., Any]
@@ -70,7 +69,7 @@ class Net:
                 array[...] = 0.5 * rng.standard_normal(array.shape)
         network.allocate_grads()
         streams = {p.name: np.random.default_rng([seed, i]) for i, p in enumerate(network.planned)}
-        whole = bool(layers) and layers[0].type_name.endswith(".whole")
+        whole = bool(network.planned) and network.planned[0].plan.takes is not None
         return cls(network, in_shape, streams, whole)
 
     def moment(self) -> Moment:
@@ -109,8 +108,9 @@ class Net:
         x = rng.standard_normal((n, *self.in_shape))
         if self.whole:
             x = np.floor(WHOLE * rng.random(x.shape))
-        kind = np.int64 if self.whole else self.network.dtype
-        return x.astype(kind), rng.standard_normal((n, *out)).astype(self.network.dtype)
+        return x.astype(self.network.dtype), rng.standard_normal((n, *out)).astype(
+            self.network.dtype
+        )
 
     def twin(self) -> Net:
         """The same parameters; gradients, state and streams of its own."""
@@ -162,7 +162,6 @@ def recordings(net: Net, *, keeps: bool, training: bool) -> list[Recording | str
                     training=training,
                     keeps=keeps,
                     plan=p.plan,
-                    whole=WHOLE if p.layer.type_name.endswith(".whole") else 0,
                 )
             except NotRecorded as refusal:
                 net.recordings[key] = str(refusal)
@@ -190,8 +189,7 @@ class Chain:
 
     def _close(self, run: list[Pair], make: Make, keeps: bool) -> None:
         if run:
-            wants = not (self.net.whole and run[0][0] is self.net.network.planned[0])
-            stage = make(self.net.network, run, keeps=keeps, wants_dx=wants)
+            stage = make(self.net.network, run, keeps=keeps, wants_dx=True)
             for p, _ in run:
                 stage.streams[p.name] = self.net.streams[p.name]
             self.stages.append(stage)
@@ -359,7 +357,7 @@ class Judge:
                     if one.dy is not None:
                         how = 0 if self.plain else k + 1
                         got = chain.backprop(laid_out(one.dy, how))
-                        dx = None if self.net.whole else np.array(got)
+                        dx = np.array(got)
             except Exception as error:  # noqa: BLE001  # whatever it is, it is a fault
                 found.append(f"n = {len(one.x)}: raised {type(error).__name__}: {error}")
                 return found

@@ -10,6 +10,9 @@ from typing import Any
 
 Shape = tuple[int, ...]
 
+WHOLE = 4
+"""What whole numbers in inputs are below."""
+
 
 @dataclass(frozen=True)
 class Line:
@@ -54,13 +57,15 @@ class Program:
 
     def source(self) -> str:
         """The file that defines the layer."""
-        plan = f"Plan({self.out_shape!r}, {_params(self.params)}, {_params(self.state)})"
-        imports, base = "layer import Layer, Param, Plan", "Layer"
+        takes = f", takes=Whole({WHOLE})" * self.whole
+        plan = f"Plan({self.out_shape!r}, {_params(self.params)}, {_params(self.state)}{takes})"
+        imports, base = "layer import Layer, Param, Plan, Whole", "Layer"
         head = ["", f"    def plan(self, in_shape):  # {self.in_shape}", f"        return {plan}"]
         if self.targets:
             imports, base = "parts import Loss", "Loss"
             head = [f'    target = "{self.targets}"', '    link = "identity"']
         feed = [_save(line) if isinstance(line, Save) else line.text for line in self.feed]
+        feed = ["x = x.astype(np.int64)"] * self.whole + feed
         backprop = [*self._saved(), *(line.text for line in self.backprop)]
         return "\n".join(
             (
@@ -69,7 +74,7 @@ class Program:
                 "",
                 "",
                 f"class {self.name}({base}):",
-                f'    type_name = "fuzz.{self.name.lower()}{".whole" * self.whole}"',
+                f'    type_name = "fuzz.{self.name.lower()}"',
                 "    contract_version = 2",
                 *head,
                 "",

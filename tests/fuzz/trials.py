@@ -245,8 +245,6 @@ def runner(trial: Trial, engines: Callable[[], list[Any]]) -> list[str]:
     from layerkit.execution.trial import trials_of
 
     net, sizes = trial.net, trial.case.sizes
-    if net.whole:  # the runner's rows are floats
-        return []
     net.network.kept.clear()
     chain = module.Chain(net.network, engines(), training=True, wants_dx=True)
     for name, stream in net.streams.items():

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from layerkit.core.context import Array, Context
+from layerkit.core.domains import input_domains, with_whole_numbers
 from layerkit.core.layer import Layer
 from layerkit.core.network import Network
 from layerkit.core.planning import plan_layers
@@ -168,7 +169,9 @@ def _three(subject: Subject, case: Example) -> Network | None:
 
 def _compare(subject: Subject, case: Example, network: Network) -> None:
     """A pass through the whole network against passes through one layer after the other."""
-    x = subject.rng("stacked x").standard_normal((5, *case.shape))
+    rng = subject.rng("stacked x")
+    x = rng.standard_normal((5, *case.shape))
+    x = with_whole_numbers(x, input_domains(network.planned), rng)
     dy = subject.rng("stacked dy").standard_normal((5, *network.planned[-1].plan.out_shape))
     state = [array for role, array in network.tensors().values() if role == "state"]
     before = [array.copy() for array in state]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from layerkit.core.domains import input_domains, with_whole_numbers
 from layerkit.errors import LayerkitError, PluginError
 from layerkit.testing.arrays import equal
 from layerkit.testing.models import loaded, model_of, saved
@@ -35,6 +36,7 @@ def _round_trip(trial: Trial) -> None:
         model = model_of(trial.subject, trial.example)
         rng = trial.subject.rng("file", trial.example.name)
         x = rng.standard_normal((5, *trial.example.shape))
+        x = with_whole_numbers(x, input_domains(model.network.planned), rng)
         expected = _predict(model, x)
         raw = saved(model)
         again = loaded(raw)

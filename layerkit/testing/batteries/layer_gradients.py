@@ -59,8 +59,9 @@ def _judge(subject: Subject, what: str) -> str | None:
                 kinks, coordinates = kinks + found.kinks, coordinates + found.coordinates
                 if found.wrong:
                     raise Failed(_message(trial, n, found.wrong))
-    if what != "dx" and coordinates == 0:
-        raise Skipped("the layer has no parameters")
+    if coordinates == 0:
+        only = "takes whole numbers only" if what == "dx" else "has no parameters"
+        raise Skipped(f"the layer {only}")
     if kinks > max(3, _FEW_KINKS * coordinates):
         raise Failed(
             f"at {kinks} of {coordinates} coordinates the function has no slope, so its gradient "

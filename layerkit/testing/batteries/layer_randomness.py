@@ -80,7 +80,7 @@ def _extreme(trial: LayerTrial) -> None:
 
 def _scaled(trial: LayerTrial, scale: float) -> Pass:
     """A pass over inputs of that scale."""
-    x = trial.rows(5, "scale") * trial.dtype.type(scale)
+    x = trial.rows(5, "scale", scale=scale)
     return trial.run(x, trial.cotangent(5, "scale"))
 
 

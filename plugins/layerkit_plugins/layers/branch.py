@@ -19,7 +19,17 @@ from typing import Any, Literal
 
 import numpy as np
 
-from layerkit import Array, Context, Layer, Plan, Shape, ShapeError, side_by_side
+from layerkit import (
+    Array,
+    Context,
+    Layer,
+    Plan,
+    Shape,
+    ShapeError,
+    merged_takes,
+    side_by_side,
+    takes_of,
+)
 from layerkit.fields import Layers
 
 __all__ = ["Branch"]
@@ -86,10 +96,11 @@ class Branch(Layer):
                     f"expected outputs of one shape{except_for}, got {list(shapes[0])} from "
                     f"{parts[0].name!r} and {list(shape)} from {part.name!r}"
                 )
+        takes = merged_takes(*(takes_of([part]) for part in parts))
         if at < 0:
-            return Plan(shapes[0], parts=parts)
+            return Plan(shapes[0], parts=parts, takes=takes)
         width = sum(shape[at] for shape in shapes)
-        return Plan((*shapes[0][:at], width, *shapes[0][at + 1 :]), parts=parts)
+        return Plan((*shapes[0][:at], width, *shapes[0][at + 1 :]), parts=parts, takes=takes)
 
     def feed(self, x: Array, ctx: Context) -> Array:
         """The joined outputs (n, *out) for x (n, *in)."""

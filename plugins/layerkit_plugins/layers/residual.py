@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from layerkit import Array, Context, Layer, Param, Plan, Shape, ShapeError, chain
+from layerkit import Array, Context, Layer, Param, Plan, Shape, ShapeError, chain, takes_of
 from layerkit.fields import InitializerName, Layers
 
 __all__ = ["Residual"]
@@ -72,14 +72,15 @@ class Residual(Layer):
         parts = chain(self.layers, in_shape)
         out = parts[-1].out_shape
         if out == in_shape:
-            return Plan(out, parts=parts)
+            return Plan(out, parts=parts, takes=takes_of(parts))
         if not self.project or len(in_shape) != 1 or len(out) != 1:
             hint = "" if self.project or len(in_shape) != 1 else ', or set "project": true'
             raise ShapeError(
                 f"expected layers that keep the shape {list(in_shape)} of the input, got "
                 f"{list(out)} from {parts[-1].name!r}{hint}"
             )
-        return Plan(out, {"P": Param((*in_shape, *out), self.initializer)}, parts=parts)
+        P = Param((*in_shape, *out), self.initializer)
+        return Plan(out, {"P": P}, parts=parts, takes=takes_of(parts))
 
     def feed(self, x: Array, ctx: Context) -> Array:
         """Outputs y (n, *out) for x (n, *in)."""

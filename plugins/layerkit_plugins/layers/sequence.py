@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from layerkit import Array, Context, Layer, Plan, Shape, chain
+from layerkit import Array, Context, Layer, Plan, Shape, chain, moves_of, takes_of
 from layerkit.fields import Layers
 
 __all__ = ["Sequence"]
@@ -46,7 +46,8 @@ class Sequence(Layer):
     def plan(self, in_shape: Shape) -> Plan:
         """Nothing of its own."""
         parts = chain(self.layers, in_shape)
-        return Plan(parts[-1].out_shape, parts=parts)
+        out = parts[-1].out_shape
+        return Plan(out, parts=parts, takes=takes_of(parts), moves=moves_of(parts))
 
     def feed(self, x: Array, ctx: Context) -> Array:
         """Outputs of the last layer for x (n, *in)."""

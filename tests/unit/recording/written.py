@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from layerkit import Layer, Param, Plan
+from layerkit import Layer, Param, Plan, Whole
 
 Array = Any
 Shape = tuple[int, ...]
@@ -278,17 +278,44 @@ class Embedding(Written):
     count, units = 6, 3
 
     def plan(self, in_shape: Shape) -> Plan:
-        return Plan((*in_shape, self.units), {"E": Param((self.count, self.units))})
+        params = {"E": Param((self.count, self.units))}
+        return Plan((*in_shape, self.units), params, takes=Whole(self.count))
 
     def feed(self, x: Array, ctx: Any) -> Array:
-        ctx.save(x)
-        return self.params["E"][x]
+        i = x.astype(np.intp)
+        ctx.save(x, i)
+        return self.params["E"][i]
 
     def backprop(self, dy: Array, ctx: Any) -> Array:
+        x, i = ctx.saved
         dE = np.zeros_like(self.params["E"])
-        np.add.at(dE, ctx.saved[0], dy)
+        np.add.at(dE, i, dy)
         self.grads["E"] = dE
-        return dy
+        return np.zeros_like(x)
+
+
+class Weighted(Written):
+    """A row of a whole number and a real one: the vector of the first times the second."""
+
+    count, units = 6, 3
+
+    def plan(self, in_shape: Shape) -> Plan:
+        params = {"E": Param((self.count, self.units))}
+        return Plan((self.units,), params, takes=[Whole(self.count), None])
+
+    def feed(self, x: Array, ctx: Any) -> Array:
+        i, w = x[:, 0].astype(np.intp), x[:, 1:]
+        v = self.params["E"][i]
+        ctx.save(i, w, v)
+        return v * w
+
+    def backprop(self, dy: Array, ctx: Any) -> Array:
+        i, w, v = ctx.saved
+        dE = np.zeros_like(self.params["E"])
+        np.add.at(dE, i, dy * w)
+        self.grads["E"] = dE
+        dw = (dy * v).sum(axis=1, keepdims=True)
+        return np.concatenate([np.zeros_like(dw), dw], axis=1)
 
 
 class Named:
