@@ -303,7 +303,7 @@ ALLOWED_BEYOND = {"numpy", "layerkit", "layerkit_plugins"} | set(sys.stdlib_modu
 
 @pytest.mark.parametrize("path", sources(PLUGINS), ids=lambda p: str(p.relative_to(PLUGINS)))
 def test_plug_ins_use_the_public_door(path: Path) -> None:
-    """Only `layerkit`, `layerkit.fields` and the data helpers; never another plugin.
+    """Only `layerkit`, its fields, windows and data helpers; never another plugin.
 
     Engines read networks and recordings, exporters recordings, so they go through the house as far
     as those live.
@@ -318,7 +318,7 @@ def test_plug_ins_use_the_public_door(path: Path) -> None:
         assert name.split(".")[0] in ALLOWED_BEYOND | MORE.get(path, set())
         kernels = engine and name.startswith("layerkit_plugins.compiled.")
         assert not name.startswith("layerkit_plugins") or name == own or kernels
-        doors = {"layerkit.fields", "layerkit.data"}
+        doors = {"layerkit.fields", "layerkit.data", "layerkit.windows"}
         assert name in doors or name.startswith(floors) or not name.startswith("layerkit.")
 
 
@@ -448,6 +448,7 @@ def test_what_raises_says_so(path: Path) -> None:
         "layerkit.codec",
         "layerkit.data",
         "layerkit.training",
+        "layerkit.windows",
     ],
 )
 def test_literal_alls_are_true(module: str) -> None:
