@@ -232,7 +232,7 @@ def test_every_layer_has_a_trace_that_names_all_values(cli: Cli, name: str) -> N
     ("words", "said"),
     [
         (["adam", "--trace"], "--trace: expected a layer type, got 'adam'"),
-        (["hihgway", "--trace"], "did you mean 'highway'?"),
+        (["projecton", "--trace"], "did you mean 'projection'?"),
         (["highway", "--shape", "4"], "--set and --shape are for --trace"),
         (["highway", "--trace", "--shape", "4x4"], "--shape: expected sizes such as 8 or 3,4"),
     ],
