@@ -247,7 +247,7 @@ def test_settings_that_do_not_fit_are_refused_as_in_a_spec(cli: Cli) -> None:
     done = cli("explain", "dense", "--trace", "--set", "units=many")
     assert done.code != 0
     assert "--set units=many" in done.err
-    done = cli("explain", "dense", "--trace", "--shape", "2,2")
+    done = cli("explain", "highway", "--trace", "--shape", "2,2")
     assert "expected rows with one axis" in done.err
 
 
