@@ -192,22 +192,24 @@ class Model:
         Returns
         -------
         Array
-            (n, k): the probability of each class in the model's dtype, or the target values in raw
-            units: float64 where ``output.scale`` scales them back, else the model's dtype. A new
-            array that the caller may write to. With ``to``, a table with the columns that
-            ``layerkit infer`` writes: "class" and "p_CLASS" for each class, or the targets; a
-            pandas table has the index of a pandas table of rows.
+            (n, k), or (n, ..., k) per step: the probability of each class in the model's dtype, or
+            the target values in raw units: float64 where ``output.scale`` scales them back, else
+            the model's dtype. A new array that the caller may write to. With ``to``, a table with
+            the columns that ``layerkit infer`` writes: "class" and "p_CLASS" for each class, or the
+            targets; a pandas table has the index of a pandas table of rows.
 
         Raises
         ------
         DataError
             If the rows do not keep the data contract; it names row, column and expectation. If the
-            library is not installed.
+            library is not installed, or the model answers per step and cannot fill a table.
         """
         predictions = self._decoded(self._predictor(rows, self.spec.link, self._inputs()))
         if to is None:
             return predictions
         output = self.contract.output
+        if output is not None and output.steps:
+            raise DataError(f"to: a table has one answer per row, {self.name!r} one for each step")
         numbers = answer_numbers(output, predictions)
         cells = [*([self.labels(predictions)] if self.classes is not None else []), *numbers.T]
         named = dict(zip(answer_names(output, numbers.shape[1]), cells, strict=True))
@@ -232,7 +234,7 @@ class Model:
         return predictions
 
     def classify(self, rows: RawRows) -> Array:
-        """The most probable class label of each row, (n,).
+        """The most probable class label of each row, (n,), or of each step, (n, ...).
 
         Raises
         ------
@@ -242,7 +244,7 @@ class Model:
         return self.labels(self.predict(rows))
 
     def labels(self, predictions: Array) -> Array:
-        """Class labels (n,) for predictions (n, k) of ``predict``.
+        """Class labels (n,) or (n, ...) for predictions (n, k) or (n, ..., k) of ``predict``.
 
         Raises
         ------
@@ -253,7 +255,7 @@ class Model:
         if output is None or output.classes is None:
             raise DataError(f"the model {self.name!r} gives numbers, not classes")
         if predictions.shape[-1] == 1:
-            return output.decode((predictions[:, 0] >= 0.5).astype(np.int64))
+            return output.decode((predictions[..., 0] >= 0.5).astype(np.int64))
         return output.decode(predictions.argmax(axis=-1))
 
     def watch(

@@ -19,6 +19,7 @@ from layerkit.errors import LayerkitError, PathError
 if TYPE_CHECKING:
     from layerkit import Array, Model, Rows
     from layerkit.cli.prediction_text import Form, PredictionText
+    from layerkit.cli.step_text import StepText
     from layerkit.datacontract.out_of_range import OutOfRangeCount
 
 EXAMPLE = console.example(
@@ -100,8 +101,8 @@ def infer(
     values. A bad row stops the command. OUT is left unchanged. Standard output stops before the
     block that holds the row; the message says how many rows were written.
     """
-    from layerkit.cli.prediction_text import PredictionText
     from layerkit.cli.progress import RowCounter
+    from layerkit.cli.step_text import text_for
     from layerkit.data.read import read_blocks
     from layerkit.training.training_data import read_options
 
@@ -111,7 +112,7 @@ def infer(
     given = {"format": form, "labels": label, **read_options(loaded.spec, dialect)}
     blocks = read_blocks(rows, rows=loaded.block_rows, **given)
     kept = list(keep or ())
-    text = PredictionText(loaded, form_out, raw=raw, flag=flag, keep=kept)
+    text = text_for(loaded, form_out, raw=raw, flag=flag, keep=kept)
     work = _Prediction(loaded, text, outside, kept)
     shown = not quiet and (target is not None or not sys.stdout.isatty())
     with failures.sigterm_interrupts(), RowCounter(shown=shown) as counter:
@@ -150,7 +151,11 @@ class _Prediction:
     """Turns blocks of rows into text, and counts rows outside the range of training."""
 
     def __init__(
-        self, model: Model, formatter: PredictionText, policy: Outside, keep: Sequence[str]
+        self,
+        model: Model,
+        formatter: PredictionText | StepText,
+        policy: Outside,
+        keep: Sequence[str],
     ) -> None:
         from layerkit.datacontract.out_of_range import OutOfRangeCount
 

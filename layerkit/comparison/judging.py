@@ -15,6 +15,7 @@ from layerkit.comparison.data import ComparisonData
 from layerkit.core.context import Array, Context
 from layerkit.core.output_functions import apply_link
 from layerkit.core.parts import Loss, Metric
+from layerkit.core.steps import known_rows, known_steps
 from layerkit.discovery.registry import METRICS, split_config
 from layerkit.model import Model
 from layerkit.statistics.resampling import GROUPS, resample_weights, row_groups
@@ -27,15 +28,31 @@ _JACKKNIFE = 256  # groups left out one by one, each of which computes the metri
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One model on the judged rows."""
+    """One model on the judged rows.
+
+    Answers per step are those of all steps with a label, row after row. Rows stay the unit of
+    chance: the steps of one row are not independent of each other.
+    """
 
     predictions: Array  # (n, k)
     targets: Array  # what Metric.value compares them with
     values: dict[str, float]  # "loss" and each metric
-    losses: Array  # (n,)
+    losses: Array  # (n,) float64, whose mean is the loss
+    rows: Array | None = None  # (m,) the row of each answer, ascending, if they are per step
 
     def __len__(self) -> int:
         return len(self.losses)
+
+    def value(self, metric: Metric, part: slice) -> float:
+        """The metric of some of the rows."""
+        if self.rows is not None:
+            part = slice(*np.searchsorted(self.rows, (part.start, part.stop)).tolist())
+        return metric_value(metric, self.predictions[part], self.targets[part])
+
+    def weighted(self, metric: Metric, weights: Array) -> float:
+        """The metric of all rows with weights (n,)."""
+        each = weights if self.rows is None else weights[self.rows]
+        return metric_value(metric, self.predictions, self.targets, each)
 
 
 Evaluations = Mapping[int | None, Evaluation]
@@ -74,14 +91,19 @@ def evaluate_on(
 ) -> Evaluation:
     """The loss and every metric on ``arrays``; the same numbers as ``evaluate``."""
     with np.errstate(all="ignore"):  # the report says which numbers are not finite
-        scores, targets = model.scores_of(arrays.x), arrays.truth
-        losses = np.array(
-            loss.feed(scores, arrays.y, Context(scores.dtype, keeps=False)), np.float64
-        )
-        predictions = decoded(model.contract, loss, apply_link(model.spec.link, scores))
+        outputs = model.scores_of(arrays.x)
+        scores, y = known_rows(outputs, arrays.y)
+        losses = np.array(loss.feed(scores, y, Context(scores.dtype, keeps=False)), np.float64)
+        found = decoded(model.contract, loss, apply_link(model.spec.link, outputs))
+        predictions, targets = known_rows(found, arrays.truth)
         values = {"loss": float(losses.mean()) if len(losses) else math.nan}
         values |= {name: metric_value(m, predictions, targets) for name, m in metrics.items()}
-    return Evaluation(predictions, targets, values, losses)
+        rows = None
+        if outputs.ndim > 2:
+            rows = np.nonzero(known_steps(arrays.truth, outputs.ndim - 2))[0]
+            count = len(outputs)
+            losses = np.asarray(np.bincount(rows, losses, count) * (count / max(1, len(rows))))
+    return Evaluation(predictions, targets, values, losses, rows)
 
 
 def row_values(model: Evaluation, name: str, metric: Metric | None) -> Array | None:
@@ -95,19 +117,15 @@ def row_values(model: Evaluation, name: str, metric: Metric | None) -> Array | N
         return model.losses
     n = len(model)
     with np.errstate(all="ignore"):
-        rows = np.array([_value_on(model, metric, slice(i, i + 1)) for i in range(n)], np.float64)
+        rows = np.array([model.value(metric, slice(i, i + 1)) for i in range(n)], np.float64)
         for half in (slice(0, n // 2), slice(n // 2, n)) if n > 1 else ():
-            if not _close(rows[half].mean(), _value_on(model, metric, half)):
+            if not _close(rows[half].mean(), model.value(metric, half)):
                 return None
     return rows if _close(rows.mean(), model.values[name]) else None
 
 
 def _close(mean: float, value: float) -> bool:
     return bool(np.isclose(mean, value, rtol=1e-5, atol=1e-9))
-
-
-def _value_on(model: Evaluation, metric: Metric, part: slice) -> float:
-    return metric_value(metric, model.predictions[part], model.targets[part])
 
 
 def resample_metric(model: Evaluation, metric: Metric) -> tuple[Array, Array]:
@@ -128,5 +146,5 @@ def _weighted(model: Evaluation, metric: Metric, weights: Array, groups: Array |
     values = []
     for w in weights.astype(np.float64):
         each = w if groups is None else w[groups]
-        values.append(metric_value(metric, model.predictions, model.targets, each))
+        values.append(model.weighted(metric, each))
     return np.array(values)

@@ -6,7 +6,6 @@ a label finds its class: ``layerkit.datacontract.labels``.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
@@ -33,6 +32,13 @@ from layerkit.datacontract.shared_fields import (
     lengths,
     to_fields,
 )
+from layerkit.datacontract.step_labels import (
+    check_steps,
+    known_targets,
+    step_classes,
+    step_numbers,
+    wrong_shape,
+)
 from layerkit.display import counted
 from layerkit.errors import DataError, ShapeError, SpecError
 
@@ -41,8 +47,9 @@ from layerkit.errors import DataError, ShapeError, SpecError
 class OutputContract:
     """What a label must look like, and what an output of the model means.
 
-    The last axis of ``shape`` is of size k. Raises SpecError or ShapeError if the fields do not fit
-    together.
+    The last axis of ``shape`` is of size k; the others are steps, each with a label of its own, and
+    steps without one are padding (``layerkit.datacontract.step_labels``). Raises SpecError or
+    ShapeError if the fields do not fit together.
     """
 
     shape: Shape  # of one output, without the batch axis
@@ -75,6 +82,11 @@ class OutputContract:
     def width(self) -> int:
         """k, the size of the last axis."""
         return self.shape[-1]
+
+    @property
+    def steps(self) -> Shape:
+        """The axes before the last: () for one answer per row."""
+        return self.shape[:-1]
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, OutputContract):
@@ -136,7 +148,8 @@ class OutputContract:
         """Whether each row has several yes-or-no answers, not one of some classes."""
         if self.targets is not None:
             return True
-        return rows.labels is not None and rows.labels.ndim == 2 and rows.labels.shape[1] > 1
+        labels, rank = rows.labels, 1 + len(self.shape)
+        return labels is not None and labels.ndim == rank and labels.shape[-1] > 1
 
     def _label_columns(self) -> tuple[str, ...]:
         return (self.targets or ()) if self.label is None else (self.label,)
@@ -147,17 +160,27 @@ class OutputContract:
         (n,) or (n, 1) class labels, numbers or text, become (n,) int64 class numbers; numbers (n,)
         or (n, *shape) become (n, *shape) in ``dtype``, scaled. Raises DataError, which names
         ``source``, if a label is missing, none of the classes or not a number.
+
+        Per step, class labels (n, *steps) become such class numbers, -1 for padding; in numbers,
+        padding is NaN.
         """
         labels = np.asarray(labels)
         if self.classes is not None:
             column, spellings = self.label, self.missing_values
+            if self.steps:
+                return step_numbers(
+                    *(labels, self.classes, self.steps),
+                    column=column,
+                    source=source,
+                    spellings=spellings,
+                )
             return class_numbers(
                 labels, self.classes, column=column, source=source, spellings=spellings
             )
         return self.scaled(self._unscaled(labels, source))
 
     def targets_of(self, rows: Rows) -> Array:
-        """The raw targets (n, *shape) of ``rows``, float64 and finite; not for classes.
+        """The raw targets (n, *shape) of ``rows``, float64, finite or padding; not for classes.
 
         Raises DataError if the rows have none, or one is missing or not a finite number.
         """
@@ -171,17 +194,28 @@ class OutputContract:
             return targets.astype(self.dtype)
 
     def _unscaled(self, labels: Array, source: str) -> Array:
-        """(n, *shape) float64, all finite."""
+        """(n, *shape) float64, all finite but for padding."""
         numbers = real_numbers(labels, self._target_name(0), source, self.missing_values)
-        if numbers.ndim == 1 and self.width == math.prod(self.shape) == 1:
-            numbers = numbers.reshape(-1, *self.shape)
+        if self.steps and self.width == 1:
+            numbers = check_steps(numbers, self.steps, source)[..., None]
+        elif numbers.ndim == 1 and self.width == 1:
+            numbers = numbers[:, None]
+        if self.steps and numbers.shape[1:] != self.shape:
+            raise wrong_shape(numbers, self.steps, self.shape[-1:], source)
         if numbers.ndim == 0 or numbers.shape[1:] != self.shape:
             sizes = ", ".join(map(str, self.shape))
             reason = f"expected labels of shape [n, {sizes}], got {list(labels.shape)}"
             raise DataError(reason, source=source)
         y = numbers.astype(np.float64, copy=False)
-        check_targets(y, self._target_name, source)
+        check_targets(self._filled(y), self._target_name, source)
         return y
+
+    def _filled(self, y: Array) -> Array:
+        """Targets (n, *shape) with 0 in place of padding."""
+        if not self.steps:
+            return y
+        filled: Array = np.where(known_targets(y)[..., None], y, 0.0)
+        return filled
 
     def _target_name(self, j: int) -> str | int:
         if self.targets is not None:
@@ -245,8 +279,14 @@ class OutputContract:
             y = draft._unscaled(np.asarray(draft.labels_of(rows)), rows.source)
             if len(y) == 0:
                 raise DataError("no rows to fit the data contract to", source=rows.source)
-            check_targets(y, draft._target_name, rows.source, flags=flags)
+            check_targets(draft._filled(y), draft._target_name, rows.source, flags=flags)
             at, weights = "output.scale", rows.weights
+            if draft.steps:
+                known = known_targets(y)
+                weights = None if weights is None else weights[np.nonzero(known)[0]]
+                y = y[known]
+                if len(y) == 0:
+                    raise DataError("all labels are missing", source=rows.source)
             fitted = fit_scaler(scale, y, *min_and_max(y), weights=weights, location=at)
             center, spread = fitted or (None, None)
             return cls(shape, dtype, None, named, center, spread, label, absent)
@@ -255,7 +295,10 @@ class OutputContract:
             text = draft._text_of(rows)
             labels = np.asarray(draft.labels_of(rows)) if text is None else text
             untyped = text is not None
-            found = classes_in(labels, label, rows.source, untyped=untyped, spellings=absent)
+            if draft.steps:
+                found = step_classes(labels, draft.steps, label, rows.source, absent)
+            else:
+                found = classes_in(labels, label, rows.source, untyped=untyped, spellings=absent)
         else:
             found = tuple(classes)  # type: ignore[assignment]  # checked next
         check_classes(found, shape[-1], target)

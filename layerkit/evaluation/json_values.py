@@ -29,6 +29,8 @@ def json_values(r: EvaluationResult) -> dict[str, Any]:
         values |= _classes(r.classes)
     if r.residuals:
         values["residuals"] = [_residuals(one) for one in r.residuals]
+    if r.steps is not None:
+        values["steps"] = r.steps
     found: dict[str, Any] = jsonable({**values, "versions": r.versions})
     return found
 

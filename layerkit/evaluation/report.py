@@ -82,6 +82,7 @@ def report(
         seen_exactly=model.fit is not None and model.fit.rows.complete,
         versions=versions(),
         file_id=model.file_id,
+        steps=len(judged.truth) if model.contract.output and model.contract.output.steps else None,
     )
 
 
@@ -94,11 +95,11 @@ def _details(
     task: Task = "numbers"
     if judged.target != "real":
         task = "flags" if output.classes is None else "classes"
-    if len(judged.rows) == 0:
+    if len(judged.truth) == 0:
         return task, None, ()
     p, truth = judged.predictions, judged.truth
     if task == "numbers":
-        return task, None, residuals_of(output, judged.rows, p, truth)
+        return task, None, residuals_of(output, judged.places, p, truth)
     if task == "flags":
         return task, flag_scores(target_names(output, p.shape[1]), p, truth), ()
     return task, class_scores(output, p, truth), ()

@@ -7,7 +7,6 @@ import math
 import numpy as np
 
 from layerkit.core.context import Array
-from layerkit.core.rows import Rows
 from layerkit.datacontract import OutputContract
 from layerkit.evaluation.results import Band, Residuals, WorstRow
 from layerkit.reporting.numbers import decimals_for
@@ -18,11 +17,10 @@ _PLACES, _LARGE = 5, 1e8  # beyond them numbers are written with an exponent
 
 
 def residuals_of(
-    output: OutputContract, rows: Rows, predictions: Array, truth: Array
+    output: OutputContract, places: Array, predictions: Array, truth: Array
 ) -> tuple[Residuals, ...]:
-    """The residuals of each target of ``output``, for one row or more."""
+    """The residuals of each target of ``output``, for one row or more, numbered by ``places``."""
     p, t = (part.reshape(len(part), -1).astype(np.float64) for part in (predictions, truth))
-    places = np.arange(len(rows)) if rows.index is None else rows.index
     names = target_names(output, p.shape[1])
     return tuple(_residuals(name, places, p[:, j], t[:, j]) for j, name in enumerate(names))
 

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from layerkit.core.context import Array
-from layerkit.display import quoted
+from layerkit.display import counted, quoted
 
 Label = str | int
 """A class as the user spells it."""
@@ -214,6 +214,9 @@ class EvaluationResult:
         Of layerkit, Python, NumPy, and the machine.
     file_id
         Of the model file, if it has one.
+    steps
+        How many steps with a label the rows have, where the model answers each step of a row: they
+        are what is counted as rows below; else None.
     """
 
     name: str
@@ -229,11 +232,17 @@ class EvaluationResult:
     seen_exactly: bool = False
     versions: Mapping[str, str] = field(default_factory=dict)
     file_id: str | None = None
+    steps: int | None = None
 
     @property
     def cautions(self) -> list[str]:
         """What a reader must know before believing the numbers."""
         found = []
+        if self.steps is not None:
+            found.append(
+                f"the model answers each step of a row: what is counted here are {self.steps:,} "
+                f"steps with a label, of {counted(self.rows, 'row')}"
+            )
         c = self.classes
         if c is not None and c.majority is not None and c.accuracy <= c.majority_share < 1:
             found.append(

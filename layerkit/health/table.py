@@ -120,6 +120,8 @@ class Table:
     @cached_property
     def class_numbers(self) -> Array | None:
         """(n,) class numbers; None if the targets are not one class per row."""
+        if self.contract.output is not None and self.contract.output.steps:
+            return None
         if self.target == "class":
             return np.asarray(self.y)
         if self.target == "binary" and self.y.shape[1:] == (1,):

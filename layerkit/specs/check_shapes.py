@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
+from layerkit.core.context import Shape
 from layerkit.core.planning import PlannedLayer
 from layerkit.display import byte_size, counted
 from layerkit.errors import PluginError, ShapeError, SpecError
@@ -31,13 +32,14 @@ def check_fit(spec: Spec, faults: Faults) -> list[PlannedLayer]:
         if not names:
             continue
         two = key == "classes" and len(names) == 2 and spec.link == "sigmoid"
-        if len(out) != 1 or out[0] not in ({1, 2} if two else {len(names)}):
+        # The axes before the last are steps, each with answers of its own.
+        if not out or out[-1] not in ({1, 2} if two else {len(names)}):
             last = repr(planned[-1].name) if planned else "the input"
             per = "class" if key == "classes" else "target"
             wanted = f"{counted(len(names), 'output')}, one per {per}"
             misfit = ShapeError(
                 f"expected {'1 output (or 2) for 2 classes' if two else wanted}, "
-                f"got {out[0] if len(out) == 1 else f'shape {list(out)}'} from {last}: "
+                f"got {_outputs(out)} from {last}: "
                 + _remedy(spec, 1 if two else len(names), "1 (or 2)" if two else str(len(names)))
             )
             origin = spec.layers[-1].origin if spec.layers else 0
@@ -56,6 +58,12 @@ def _written(records: Sequence[LayerRecord], location: str) -> Path:
     return (*path, "tie", name) if tied else path or ("layers", 0)
 
 
+def _outputs(out: Shape) -> str:
+    if not out:
+        return "a single number"
+    return str(out[0]) if len(out) == 1 else f"{out[-1]} for each step, shape {list(out)},"
+
+
 def _remedy(spec: Spec, units: int, shown: str) -> str:
     """What makes the last layer give ``units`` numbers, in words."""
     if spec.layers and "units" in spec.layers[-1].config:
@@ -63,7 +71,7 @@ def _remedy(spec: Spec, units: int, shown: str) -> str:
         tried = replace(last, config={**last.config, "units": units})
         with suppress(SpecError, PluginError):
             planned = replace(spec, layers=(*spec.layers[:-1], tried)).plan()
-            if planned[-1].plan.out_shape == (units,):
+            if planned[-1].plan.out_shape[-1:] == (units,):
                 return f"set its units to {shown}"
     return f"put a dense layer with units: {shown} after it"
 

@@ -12,6 +12,7 @@ from layerkit.core.context import Array, Context
 from layerkit.core.output_functions import apply_link
 from layerkit.core.parts import Link, Loss, Metric, Target
 from layerkit.core.rows import Rows
+from layerkit.core.steps import known_rows, known_steps
 from layerkit.datacontract import DataContract, at_source
 from layerkit.model import Model
 from layerkit.training.prepare import encode_targets
@@ -53,7 +54,8 @@ class Judged:
     """A model's answers to labelled rows.
 
     ``predictions`` (n, k) are those of ``Model.predict``, ``truth`` is what metrics compare them
-    with: class numbers (n,), flags (n, k) or raw numbers (n, k).
+    with: class numbers (n,), flags (n, k) or raw numbers (n, k). For outputs per step both are of
+    the m steps with a label, and ``places`` (m,) the numbers of their rows.
     """
 
     rows: Rows
@@ -62,6 +64,7 @@ class Judged:
     metrics: Mapping[str, Metric]  # of the recipe
     predictions: Array
     truth: Array
+    places: Array
 
     def values(self, metrics: Mapping[str, Metric]) -> dict[str, float]:
         """Each of ``metrics``; NaN if it is not defined."""
@@ -79,11 +82,15 @@ def judge(model: Model, rows: Rows | Pair | Table) -> Judged:
         scores = model.scores(rows)
     value = mean_loss(loss, scores, y)
     predictions = decoded(model.contract, loss, apply_link(model.spec.link, scores))
-    return Judged(rows, loss.target, value, metrics, predictions, truth)
+    places = np.arange(len(rows)) if rows.index is None else rows.index
+    if scores.ndim > 2:
+        places = places[np.nonzero(known_steps(truth, scores.ndim - 2))[0]]
+    return Judged(rows, loss.target, value, metrics, *known_rows(predictions, truth), places)
 
 
 def mean_loss(loss: Loss, scores: Array, y: Array) -> float:
-    """Mean loss of the rows in float64; NaN without rows."""
+    """Mean loss of the rows, or of all steps with a label, in float64; NaN without any."""
+    scores, y = known_rows(scores, y)
     if len(scores) == 0:
         return float("nan")
     total = 0.0
@@ -110,6 +117,7 @@ def metric_values(
     if not metrics:
         return {}
     predictions = decoded(contract, loss, apply_link(link, scores))
+    predictions, truth = known_rows(predictions, truth)
     return {name: metric_value(metric, predictions, truth) for name, metric in metrics.items()}
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from layerkit.core.context import Array, Context
 from layerkit.core.network import Network
 from layerkit.core.parts import Loss
+from layerkit.core.steps import as_rows
 from layerkit.display import quoted
 from layerkit.errors import PluginLoadError, PluginProblem
 from layerkit.execution.engine import Engine, LossStage
@@ -61,7 +62,8 @@ class Learner:
     def learn(self, rows: RowGetter, targets: Array, weights: Array) -> tuple[Array, float]:
         """Compute the network's gradients for one batch with weights (n,).
 
-        ``targets`` (n,) or (n, k) are as the loss expects. Returns the scores (n, *out), valid
+        ``targets`` (n,) or (n, k) are as the loss expects; for outputs per step they are (n, ...)
+        or (n, ..., k), and weights (n, ...). Returns the scores (n, *out), valid
         until the next batch, and the weighted sum of the rows' losses. If that is not finite, the
         gradients are meaningless.
         """
@@ -146,7 +148,7 @@ class Learner:
         return (
             first is not None
             and None not in forms
-            and trials.loss(self.loss, first, scores, targets, weights)
+            and trials.loss(self.loss, first, *as_rows(scores, targets, weights))
         )
 
 
@@ -161,7 +163,7 @@ def _halves(chain: Chain, loss: Loss) -> float:
         return 0
     if any(engines[0].refuses(one, p) or not one.rowwise for p, one in layers):
         return 0
-    out_shape = layers[-1][0].plan.out_shape
+    out_shape = layers[-1][0].plan.out_shape[-1:]  # steps are rows to the loss
     by_class = loss.target == "class"
     kind = np.dtype(np.int64) if by_class else chain.network.dtype
     try:
@@ -203,7 +205,8 @@ class _Piece:
         with np.errstate(all="ignore"):  # each thread has its own
             x, targets, weights = rows(part), targets[part], weights[part]
             form = self.forms.get(len(weights))
-            whole = self.chain.whole(x) if form is not None else None
+            per_step = weights.ndim > 1  # the loss has other rows than the layers
+            whole = self.chain.whole(x) if form is not None and not per_step else None
             done = None
             if whole is not None and form is not None:
                 engine, stage = whole
@@ -214,10 +217,11 @@ class _Piece:
         return done
 
     def _learn(self, x: Array, targets: Array, weights: Array) -> tuple[Array, float]:
-        scores = self.chain.feed(x)
-        if len(weights) not in self.forms:
-            self.forms[len(weights)] = self._loss_form(scores, targets, weights)
-        form = self.forms[len(weights)]
+        count, outputs = len(weights), self.chain.feed(x)
+        scores, targets, weights = as_rows(outputs, targets, weights)
+        if count not in self.forms:
+            self.forms[count] = self._loss_form(scores, targets, weights)
+        form = self.forms[count]
         if form is not None:
             lost, dy = form.learn(scores, targets, weights)
         else:
@@ -229,10 +233,10 @@ class _Piece:
                 dy = self.loss.backprop(weights, self.context)
                 _check_slope(self.loss, dy, scores)
         if math.isfinite(lost):
-            self.chain.backprop(dy)
+            self.chain.backprop(dy.reshape(outputs.shape))
         else:
-            del self.forms[len(weights)]  # on trial again: there was nothing to compare
-        return scores, lost
+            del self.forms[count]  # on trial again: there was nothing to compare
+        return outputs, lost
 
     def _loss_form(self, scores: Array, targets: Array, weights: Array) -> LossStage | None:
         """The first form of the loss that gives what the loss as written gives."""

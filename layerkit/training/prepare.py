@@ -31,7 +31,9 @@ _SHOWN = 3  # columns in a notice
 class Arrays:
     """Rows ready for the network: x (n, *shape) scaled, y as the loss takes it, weights (n,).
 
-    ``truth`` is what metrics compare predictions with: y, or numbers in raw units, float64.
+    ``truth`` is what metrics compare predictions with: y, or numbers in raw units, float64. Outputs
+    per step have y (n, ...) or (n, ..., k), weights (n, ...) in training, and marks for padding
+    (``layerkit.core.steps``).
     """
 
     x: Array
@@ -232,9 +234,9 @@ def to_arrays(contract: DataContract, rows: Rows, loss: Loss) -> Arrays:
 def encode_targets(output: OutputContract, rows: Rows, loss: Loss) -> tuple[Array, Array]:
     """(what ``loss`` compares with, what metrics compare predictions with).
 
-    The first is class numbers (n,), flags (n, k) or scaled numbers (n, k); the second is the same,
-    or raw numbers in float64. Raises DataError if a label does not keep the contract, or the
-    classes are not known yet.
+    The first is class numbers (n,), flags (n, k) or scaled numbers (n, k), per step (n, ...) or
+    (n, ..., k); the second is the same, or raw numbers in float64. Raises DataError if a label does
+    not keep the contract, or the classes are not known yet.
     """
     if loss.target == "class" and output.classes is None:
         raise DataError(
@@ -247,6 +249,12 @@ def encode_targets(output: OutputContract, rows: Rows, loss: Loss) -> tuple[Arra
         return y, raw if loss.target == "real" else y
     y = output.encoded(rows)
     if loss.target != "class":
-        one = output.width == 1
-        y = y[:, None].astype(output.dtype) if one else np.eye(output.width, dtype=output.dtype)[y]
+        one, numbers = output.width == 1, y
+        y = (
+            y[..., None].astype(output.dtype)
+            if one
+            else np.eye(output.width, dtype=output.dtype)[y]
+        )
+        if output.steps:
+            y[numbers < 0] = np.nan  # padding
     return y, y

@@ -11,7 +11,8 @@ import numpy as np
 
 from layerkit.core.context import Array
 from layerkit.core.rows import Rows
-from layerkit.datacontract import DataContract, at_source
+from layerkit.core.steps import known_steps
+from layerkit.datacontract import DataContract, OutputContract, at_source
 from layerkit.datacontract.cell_errors import not_a_number
 from layerkit.datacontract.dataframes import cells_of
 from layerkit.datacontract.labels import LabelLookup
@@ -28,9 +29,12 @@ def row_weights(
 ) -> Array | None:
     """The weight of each row (n,) by the recipe's class weights and those of ``rows``, or None.
 
-    ``y`` are class numbers (n,) or flags (n, k). Raises SpecError if the weights do not fit the
-    classes, DataError if all are 0.
+    ``y`` are class numbers (n,) or flags (n, k). For outputs per step there are always weights, (n,
+    *steps), 0 for padding. Raises SpecError if the weights do not fit the classes, DataError if all
+    are 0.
     """
+    if contract.output is not None and contract.output.steps:
+        return _step_weights(recipe, contract.output, rows, y)
     if recipe.get("class_weights") is None:
         return rows.weights
     classes = None if contract.output is None else contract.output.classes
@@ -39,6 +43,19 @@ def row_weights(
         weights = weights * rows.weights
         if not weights.any():
             raise DataError("the weights of all rows are zero", source=rows.source)
+    return weights
+
+
+def _step_weights(recipe: Mapping[str, Any], output: OutputContract, rows: Rows, y: Array) -> Array:
+    known = known_steps(y, len(output.steps))
+    weights = known.astype(np.float64)
+    if recipe.get("class_weights") is not None:
+        weights[known] = class_weights(recipe["class_weights"], output.classes, y[known])
+    if rows.weights is not None:
+        weights *= rows.weights.reshape(-1, *(1,) * len(output.steps))
+    if not weights.any():
+        reason = "the weights of all rows are zero" if known.any() else "all labels are missing"
+        raise DataError(reason, source=rows.source)
     return weights
 
 

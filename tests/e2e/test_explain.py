@@ -232,7 +232,7 @@ def test_every_layer_has_a_trace_that_names_all_values(cli: Cli, name: str) -> N
     ("words", "said"),
     [
         (["adam", "--trace"], "--trace: expected a layer type, got 'adam'"),
-        (["hihgway", "--trace"], "did you mean 'highway'?"),
+        (["projecton", "--trace"], "did you mean 'projection'?"),
         (["highway", "--shape", "4"], "--set and --shape are for --trace"),
         (["highway", "--trace", "--shape", "4x4"], "--shape: expected sizes such as 8 or 3,4"),
     ],
@@ -247,7 +247,7 @@ def test_settings_that_do_not_fit_are_refused_as_in_a_spec(cli: Cli) -> None:
     done = cli("explain", "dense", "--trace", "--set", "units=many")
     assert done.code != 0
     assert "--set units=many" in done.err
-    done = cli("explain", "dense", "--trace", "--shape", "2,2")
+    done = cli("explain", "highway", "--trace", "--shape", "2,2")
     assert "expected rows with one axis" in done.err
 
 

@@ -146,6 +146,16 @@ def nested() -> bytes:
     return saved(digits_like(layers))
 
 
+def recurrent() -> bytes:
+    """Three steps of two numbers in each row."""
+    layers = [
+        {"type": "gru", "units": 3, "sequence": True, "use_bias": False},
+        {"type": "highway_rnn", "units": 2, "depth": 2, "gate_bias": -1.0},
+    ]
+    model = digits_like(layers, input={"shape": [3, 2], "scale": {"divide": 16}})
+    return saved(model, weights_only=True)
+
+
 def projection() -> bytes:
     layers = [
         {"type": "projection", "units": 5, "use_bias": False, "activation": "gelu"},
@@ -401,6 +411,7 @@ CASES = {
     "plain": Case(plain, saves_as="plain", rows=X6),
     "highway": Case(highway, saves_as="highway", rows=X6),
     "nested": Case(nested, saves_as="nested", rows=X6),
+    "recurrent": Case(recurrent, saves_as="recurrent", rows=X6),
     "projection": Case(projection, saves_as="projection", rows=X6),
     "columns": Case(columns, saves_as="columns", rows=((1, 2, 3), (8.5, "nan", 15), (0, 0, 0))),
     "binary": Case(binary, saves_as="binary", rows=((1, 2), (12, 3), ("nan", 4))),

@@ -69,7 +69,7 @@ def test_a_part_that_does_not_conform(capsys: pytest.CaptureFixture[str]) -> Non
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["hihgway"], "did you mean 'highway'?"),
+        (["momentun"], "did you mean 'momentum'?"),
         (["acme.spline"], "MODULE:CLASS"),
         (["mse"], "add --group"),
         (

@@ -252,6 +252,9 @@ class Writer:
             return self._set(node)
         if node.op == "concatenate" and node.args[1] == 1 and features_first(node):
             return self._concatenate(node)
+        if node.op == "concatenate" and id(node) in self.places.homes:
+            args = f"{self._value(node.args[0])}, {node.args[1]}, {self._array(node)}"
+            return [f"{self._other(np.concatenate, 'concatenate')}({args})"]
         return [self._put(node, self._other(node.fn, node.op), node.args, node.kw.items())]
 
     def _elementwise(self, node: Node) -> str | None:

@@ -12,6 +12,8 @@ Backprop, given dy = dL/dy (n, o)::
     db = column sums of dz      (o,)
     dx = dz W^T                 (n, i)
 
+Rows of several axes, (n, ..., i), are so many rows of the last axis: y is (n, ..., o).
+
 Source: Rumelhart, Hinton, Williams, "Learning representations by back-propagating errors",
 Nature 323 (1986), equations 1, 2 and 4 to 7.
 """
@@ -45,7 +47,7 @@ class Dense(Layer):
     Raises
     ------
     ShapeError
-        From ``plan``, if a row has more than one axis.
+        From ``plan``, if a row has no axis.
     """
 
     type_name = "dense"
@@ -69,33 +71,34 @@ class Dense(Layer):
             ({"units": 3}, (4,)),
             ({"units": 1, "activation": "gelu", "use_bias": False}, (2,)),
             ({"units": 5, "activation": "tanh", "freeze": True}, (1,)),
+            ({"units": 2, "activation": "tanh"}, (3, 4)),
         ]
 
     def plan(self, in_shape: Shape) -> Plan:
         """W (i, o), b (o,)."""
-        if len(in_shape) != 1:
-            raise ShapeError(
-                f"expected rows with one axis, got shape {list(in_shape)}; put a layer that "
-                "flattens before it"
-            )
-        i, o = in_shape[0], self.units
+        if not in_shape:
+            raise ShapeError("expected rows with one axis or more, got single numbers")
+        i, o = in_shape[-1], self.units
         bias = {"b": Param((o,))} if self.use_bias else {}
-        return Plan((o,), {"W": Param((i, o), self.initializer), **bias})
+        return Plan((*in_shape[:-1], o), {"W": Param((i, o), self.initializer), **bias})
 
     def feed(self, x: Array, ctx: Context) -> Array:
-        """Outputs y (n, o) for x (n, i)."""
+        """Outputs y (n, ..., o) for x (n, ..., i)."""
+        shape = (*x.shape[:-1], self.units)
+        x = x.reshape(-1, x.shape[-1])
         z = x @ self.params["W"]
         if self.use_bias:
             z = z + self.params["b"]
         y = activation(self.activation).feed(z)
         ctx.save(x, z, y)
-        return y
+        return y.reshape(shape)
 
     def backprop(self, dy: Array, ctx: Context) -> Array:
-        """Gradient dL/dx (n, i); sets dL/dW and dL/db."""
+        """Gradient dL/dx (n, ..., i); sets dL/dW and dL/db."""
         x, z, y = ctx.saved
-        dz = activation(self.activation).backprop(dy, z, y)
+        dz = activation(self.activation).backprop(dy.reshape(z.shape), z, y)
         self.grads["W"] = x.T @ dz
         if self.use_bias:
             self.grads["b"] = dz.sum(axis=0)
-        return dz @ self.params["W"].T
+        dx = dz @ self.params["W"].T
+        return dx.reshape((*dy.shape[:-1], x.shape[1]))

@@ -423,7 +423,7 @@ def test_neighbours_that_do_not_fit_are_named() -> None:
 
 def test_a_first_layer_that_does_not_fit_names_the_input() -> None:
     with pytest.raises(ShapeError, match=r"after the input \(shape \[2, 2\]\): "):
-        plan_layers([("d", dense(5))], (2, 2))
+        plan_layers([("h", LAYERS["highway"]())], (2, 2))
 
 
 class Planner(Blocks):

@@ -163,9 +163,7 @@ def test_the_work_of_a_row(kind: str, settings: dict[str, Any], width: int, macs
     assert costs(recording.graph).macs == (0, 3 * macs, 0)
 
 
-@pytest.mark.parametrize(
-    ("kind", "settings"), [("dense", {"units": 2}), ("highway", {}), ("projection", {"units": 2})]
-)
+@pytest.mark.parametrize(("kind", "settings"), [("highway", {}), ("projection", {"units": 2})])
 @pytest.mark.parametrize("shape", [(), (2, 2), (1, 2, 3)])
 def test_rows_of_several_axes_are_refused(
     kind: str, settings: dict[str, Any], shape: tuple[int, ...]
@@ -173,6 +171,24 @@ def test_rows_of_several_axes_are_refused(
     message = f"expected rows with one axis, got shape {list(shape)}"
     with pytest.raises(ShapeError, match=re.escape(message)):
         LAYERS[kind](**settings).plan(shape)
+
+
+def test_dense_works_on_the_last_axis() -> None:
+    x, dy = np.arange(24.0).reshape(2, 3, 4), np.arange(12.0).reshape(2, 3, 2)
+    found = []
+    for rows, back in ((x, dy), (x.reshape(6, 4), dy.reshape(6, 2))):
+        layer = LAYERS["dense"](units=2, activation="tanh")
+        network = Network(plan_layers([("l", layer)], rows.shape[1:]), np.dtype(np.float64))
+        network.allocate_grads()
+        network.params[:] = np.linspace(-0.1, 0.1, network.size)
+        ctx = Context(np.float64, training=True)
+        y = layer.feed(rows, ctx)
+        assert y.shape == back.shape
+        found.append((y, layer.backprop(back, ctx), *layer.grads.values()))
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(one.ravel(), other.ravel())
+    with pytest.raises(ShapeError):
+        LAYERS["dense"](units=2).plan(())
 
 
 def test_highway_refuses_another_width_and_names_the_ways_out() -> None:

@@ -72,11 +72,11 @@ def test_every_kind_has_a_registry() -> None:
 
 def test_an_unknown_name_gets_the_nearest() -> None:
     with pytest.raises(UnknownTypeError) as caught:
-        LAYERS["hihgway"]
-    assert "unknown layer type 'hihgway'; did you mean 'highway'?" in str(caught.value)
+        LAYERS["projecton"]
+    assert "unknown layer type 'projecton'; did you mean 'projection'?" in str(caught.value)
     assert "dense" in (caught.value.hint or "")
     (problem,) = caught.value.problems
-    assert problem.key == "hihgway"
+    assert problem.key == "projecton"
     assert isinstance(caught.value, LookupError)
 
 

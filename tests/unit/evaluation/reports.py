@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 
 from layerkit import EvaluationReport
-from layerkit.core.rows import Rows
 from layerkit.datacontract import OutputContract
 from layerkit.evaluation.classes import class_scores, flag_scores
 from layerkit.evaluation.residuals import residuals_of
@@ -43,7 +42,7 @@ def of_numbers(n: int = 3000, size: float = 1.0) -> EvaluationReport:
     t = size * rng.normal(size=(n, 2))
     p = t + 0.1 * size * rng.normal(size=t.shape)
     contract = OutputContract((2,), targets=("length", "width"))
-    found = residuals_of(contract, Rows(t), p, t)
+    found = residuals_of(contract, np.arange(n), p, t)
     return replace(of_classes(["a", "b"]), task="numbers", classes=None, residuals=found)
 
 

@@ -261,7 +261,7 @@ UNKNOWN: list[tuple[tuple[str | int, ...], Any, str]] = [
 # shapes: (changes, index of the layer, words)
 SHAPES: list[tuple[dict[tuple[str | int, ...], Any], int, list[str]]] = [
     ({(*L1, "units"): 6}, 1, ["'highway_1'", "'dense_1'", "[5]", "projection", "dense"]),
-    ({("input", "shape"): [2, 2]}, 0, ["'dense_1'", "the input", "[2, 2]"]),
+    ({("input", "shape"): [2, 2]}, 1, ["'highway_1'", "'dense_1'", "[2, 5]"]),
     ({("output", "classes"): ["a", "b"]}, 3, ["2 outputs, one per class", "'dense_2'", "units"]),
     ({("output", "classes"): GONE, ("output", "targets"): ["x"], (*T, "metrics"): ["mae"]}, 3,
      ["1 output, one per target", "'dense_2'", "units"]),

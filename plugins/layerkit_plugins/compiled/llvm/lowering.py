@@ -86,13 +86,14 @@ class Code:
         self._graph, self._layout, self._row, self._apart = graph, layout, row, apart
         self._rows = (1, 1) if row else ROWS
         self._places: dict[int, Place] = {}
-        self._functions: list[str] = []
+        self._functions: dict[str, str] = {}  # names by text
         self._intrinsics: set[str] = set()
 
     def text(self, feed: Sequence[Kernel], back: Sequence[Kernel]) -> str:
         """The module."""
         passes = [self._pass("feed", feed), self._pass("back", back)]
-        return "\n".join([*sorted(self._intrinsics), PRODUCT, AFFINE, *self._functions, *passes])
+        kernels = [f"define internal void {name}{text}" for text, name in self._functions.items()]
+        return "\n".join([*sorted(self._intrinsics), PRODUCT, AFFINE, *kernels, *passes])
 
     # Sizes and places
 
@@ -226,7 +227,8 @@ class Code:
     def _call(self, caller: Function, write: Callable[[Function, Pointer], None]) -> None:
         """A kernel as a function of its own: LLVM then knows that its arrays do not overlap.
 
-        Arrays that start at one address are one argument.
+        Arrays that start at one address are one argument. Equal kernels, as those of the steps of a
+        recurrent layer, are one function.
         """
         given: dict[tuple[Cell, Size, str], str] = {}
 
@@ -239,11 +241,9 @@ class Code:
 
     def add(self, caller: Function, f: Function, given: Mapping[str, str], more: str = "") -> None:
         """Add the function ``f``, and its call with arguments by their names in it."""
-        name = f"@k{len(self._functions)}"
         params = "".join(f", ptr noalias {a}" for a in given)
-        head = f"define internal void {name}(ptr noalias readonly %t, i64 %n{more}"
-        f.head = f"{head}{params}) noinline"
-        self._functions.append(self._finished(f))
+        f.head = f"(ptr noalias readonly %t, i64 %n{more}{params}) noinline"
+        name = self._functions.setdefault(self._finished(f), f"@k{len(self._functions)}")
         args = "".join(f", ptr {where}" for where in given.values())
         caller.do(f"call void {name}(ptr %t, i64 %n{more}{args})")
 

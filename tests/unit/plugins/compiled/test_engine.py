@@ -18,8 +18,10 @@ from layerkit.core.parts import Link
 from layerkit.discovery.registry import REGISTRIES
 from layerkit.recording.record import Recording, record, record_loss, record_rule
 from layerkit_plugins.compiled.llvm import engine, machine
+from layerkit_plugins.compiled.llvm.forms import form_of
 from layerkit_plugins.compiled.llvm.places import NotCompiled
 from layerkit_plugins.layers.dense import Dense
+from layerkit_plugins.layers.gru import GRU
 from layerkit_plugins.layers.highway import Highway
 from layerkit_plugins.layers.projection import Projection
 from tests.unit.plugins.compiled import nets
@@ -536,3 +538,13 @@ def test_the_product_of_scipy_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     expected = np.array(stage.feed(x := rows(7, (5,))))
     monkeypatch.setattr(engine, "address_of_sgemm", lambda: address)
     near(expected, np.array(engine.Stage(net, pairs(net)).feed(x)))
+
+
+def test_equal_kernels_are_one_function() -> None:
+    def functions(steps: int) -> int:
+        (planned,) = network([GRU(units=3)], (steps, 2)).planned
+        recording = record(planned.layer, planned.in_shape, np.float32, training=True, keeps=True)
+        form = form_of(recording, planned.plan, keeps=True, wants_dx=True)
+        return form.ir.count("define internal")
+
+    assert functions(9) == functions(4)
