@@ -18,6 +18,7 @@ from layerkit.core.callback import (
 from layerkit.core.context import Array as Array
 from layerkit.core.context import Context as Context
 from layerkit.core.context import Shape as Shape
+from layerkit.core.history import History as History
 from layerkit.core.layer import (
     Layer as Layer,
 )

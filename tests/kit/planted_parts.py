@@ -22,6 +22,7 @@ from layerkit import (
     DataSource,
     DataSourceError,
     Exporter,
+    History,
     Importer,
     Initializer,
     Loss,
@@ -35,7 +36,7 @@ from layerkit import (
     Weights,
     WeightsError,
 )
-from layerkit.fields import Positive
+from layerkit.fields import Fraction, Positive, Size
 from layerkit.recording.program import Program, unsupported
 from layerkit.recording.replay import replay
 
@@ -370,6 +371,66 @@ _asked = itertools.count(1)
 class CountsCalls(Falling):
     def factor(self, epoch: float, epochs: int) -> float:
         return 1 / next(_asked)
+
+
+class Calming(Schedule):
+    """factor = floor^(epochs since the best loss)."""
+
+    type_name = "kit.calming"
+
+    def __init__(self, *, floor: Fraction = 0.5) -> None:
+        self.floor = floor
+
+    @property
+    def watched(self) -> tuple[str, ...]:
+        return ("val_loss",)
+
+    def factor(self, epoch: float, epochs: int) -> float:
+        return 1.0
+
+    def factor_after(self, epoch: float, epochs: int, history: History) -> float:
+        losses = history["val_loss"]
+        since = len(losses) - losses.index(min(losses)) - 1 if losses else 0
+        return float(self.floor**since)
+
+
+@planted("pass.runs")
+class ReadsUnnamed(Calming):
+    def factor_after(self, epoch: float, epochs: int, history: History) -> float:
+        return super().factor_after(epoch, epochs, History({"val_loss": history["val_auc"]}))
+
+
+@planted("pass.runs")
+class ReadsThisEpoch(Calming):
+    def factor_after(self, epoch: float, epochs: int, history: History) -> float:
+        return super().factor_after(epoch, epochs, history) * abs(history["loss"][int(epoch)])
+
+
+@planted("history.replay")
+class KeepsTheBest(Calming):
+    best = 1e9
+
+    def factor_after(self, epoch: float, epochs: int, history: History) -> float:
+        self.best = min([self.best, *history["val_loss"][-1:]])
+        return 0.5 if history["val_loss"][-1:] > (self.best,) else 1.0
+
+
+@planted("history.replay")
+class CountsResults(Calming):
+    def factor_after(self, epoch: float, epochs: int, history: History) -> float:
+        return 1 / next(_asked)
+
+
+@planted("settings.read")
+class FixedFloor(Calming):
+    def factor_after(self, epoch: float, epochs: int, history: History) -> float:
+        return Calming().factor_after(epoch, epochs, history)
+
+
+@planted("settings.read")
+class FixedPeriod(Falling):
+    def __init__(self, *, period: Size = 10) -> None:
+        self.period = period
 
 
 # ---- metrics

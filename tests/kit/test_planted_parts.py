@@ -19,6 +19,7 @@ SOUND = [
         "Squares",
         "Heavy",
         "Falling",
+        "Calming",
         "MeanSquare",
         "TwoBest",
         "Nowhere",
