@@ -392,7 +392,9 @@ class Train(Section):
     )
     weight_decay: Annotated[float, Range(ge=0)] = field(
         0.0,
-        description="L2: adds this times the weight to its gradient; biases are exempt.",
+        description="L2: adds this times the weight to its gradient; biases are exempt. For decay "
+        "that leaves the gradient alone (decoupled, as in AdamW) there is the optimizer's own "
+        "`weight_decay`.",
     )
     clip_norm: Annotated[float, Range(gt=0)] | None = field(
         None,

@@ -36,7 +36,7 @@ from layerkit import (
     Weights,
     WeightsError,
 )
-from layerkit.fields import Fraction, Positive, Size
+from layerkit.fields import Fraction, NonNegative, Positive, Size
 from layerkit.recording.program import Program, unsupported
 from layerkit.recording.replay import replay
 
@@ -344,6 +344,57 @@ class CoarseSteps(Heavy):
         super().rule(p, g, slots, scratch)
         if p.dtype == np.float32:
             p += np.float32(0.01)
+
+
+@planted("slots.written")
+class LosesMomentum(Heavy):
+    def rule(self, p: Array, g: Array, slots: Sequence[Array], scratch: Array) -> None:
+        (m,) = slots
+        m = 0.9 * m + g
+        p -= self.rate * m
+
+
+class Shrinks(Heavy):
+    """p := (1 - rate decay) p where decay applies, then the step of ``Heavy`` with ``mu``."""
+
+    type_name = "kit.shrinks"
+
+    def __init__(
+        self,
+        *,
+        learning_rate: Positive = 0.1,
+        mu: Fraction = 0.9,
+        weight_decay: NonNegative = 0.0,
+    ) -> None:
+        self.learning_rate = learning_rate
+        self.mu = mu
+        self.weight_decay = weight_decay
+
+    def rule(self, p: Array, g: Array, slots: Sequence[Array], scratch: Array) -> None:
+        (m,) = slots
+        self.shrink(p, scratch)
+        m *= self.mu
+        m += g
+        p -= np.multiply(m, self.rate, scratch)
+
+
+@planted("update.zero_gradient")
+class DecaysBiases(Shrinks):
+    def shrink(self, p: Array, scratch: Array) -> None:
+        p -= self.rate * self.weight_decay * p
+
+
+@planted("settings.read")
+class FixedMomentum(Shrinks):
+    def rule(self, p: Array, g: Array, slots: Sequence[Array], scratch: Array) -> None:
+        self.shrink(p, scratch)
+        super(Shrinks, self).rule(p, g, slots, scratch)
+
+
+@planted("settings.read")
+class NeverDecays(Shrinks):
+    def shrink(self, p: Array, scratch: Array) -> None:
+        pass
 
 
 # ---- schedules

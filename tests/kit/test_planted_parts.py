@@ -18,6 +18,7 @@ SOUND = [
         "Normal",
         "Squares",
         "Heavy",
+        "Shrinks",
         "Falling",
         "Calming",
         "MeanSquare",

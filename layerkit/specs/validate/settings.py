@@ -18,7 +18,7 @@ from layerkit.fields import PartOf
 from layerkit.specs.json_source import Path, strict_json
 from layerkit.specs.messages import Faults, describe_annotation, mismatch
 from layerkit.specs.validate.check_fields import check_fields
-from layerkit.specs.validate.declare import fields_of, part_group
+from layerkit.specs.validate.declare import fields_of, is_later, part_group
 
 
 def setting_types(part: type[Part]) -> dict[str, Any]:
@@ -37,6 +37,7 @@ def validate(
 ) -> dict[str, Any]:
     """The settings with defaults filled in, as JSON values; mistakes go to ``faults``.
 
+    Those that are ``Later`` are there only with other values than their default.
     ``lenient`` keeps names of parts that cannot be resolved, except activations: a model that only
     predicts does not need them. ``beside`` are fields allowed beside the settings.
     """
@@ -50,6 +51,10 @@ def validate(
             resolved[name] = validate_part(
                 group, resolved[name], (*path, name), faults, lenient=lenient
             )
+    late = [name for name, one in fields_of(part).items() if is_later(one.annotation)]
+    for name in late:
+        if resolved[name] == fields_of(part)[name].default:
+            del resolved[name]
     return resolved
 
 
