@@ -30,8 +30,8 @@ Target = Literal["class", "binary", "real"]
 Class numbers have rank 1 and flags rank 2, so a metric for both can tell them apart by ``ndim``.
 """
 
-Link = Literal["softmax", "sigmoid", "identity"]
-"""How the last layer's scores become predictions: probabilities, or numbers as they are."""
+Link = Literal["softmax", "sigmoid", "identity", "exp"]
+"""How the last layer's scores become predictions: probabilities, numbers as they are, or rates."""
 
 
 class Part:
@@ -123,6 +123,9 @@ class Loss(Part, ABC):
 
     target: ClassVar[Target]
     link: ClassVar[Link]
+
+    least: ClassVar[float] = -math.inf
+    """The smallest number that a target may be, where targets are numbers: 0 for counts, say."""
 
     @abstractmethod
     def feed(self, scores: Array, targets: Array, ctx: Context) -> Array:

@@ -360,7 +360,7 @@ class Output(Section):
         description="`standardize` trains on (y - mean) / deviation of the training targets and "
         "converts predictions back.",
     )
-    link: Literal["softmax", "sigmoid", "identity"] | None = field(
+    link: Literal["softmax", "sigmoid", "identity", "exp"] | None = field(
         None,
         description="Turns scores into predictions; by default the one that the loss implies.",
     )

@@ -69,9 +69,10 @@ def _callbacks(train: Mapping[str, Any]) -> list[str | dict[str, Any]]:
 def loss_and_metrics(spec: Spec) -> tuple[Loss, dict[str, Metric]]:
     """The loss and the metrics by name of a spec; defaults if it has no training section."""
     real = spec.output["targets"] is not None
+    numbers = real or spec.link in ("identity", "exp")
     given = spec.train or {
-        "loss": "mse" if real or spec.link == "identity" else "softmax_cross_entropy",
-        "metrics": ["mae", "r2"] if real or spec.link == "identity" else ["accuracy"],
+        "loss": "mse" if numbers else "softmax_cross_entropy",
+        "metrics": ["mae", "r2"] if numbers else ["accuracy"],
     }
     metrics: dict[str, Metric] = {}
     for config in given["metrics"]:

@@ -37,9 +37,9 @@ def validate(
 ) -> dict[str, Any]:
     """The settings with defaults filled in, as JSON values; mistakes go to ``faults``.
 
-    Those that are ``Later`` are there only with other values than their default.
-    ``lenient`` keeps names of parts that cannot be resolved, except activations: a model that only
-    predicts does not need them. ``beside`` are fields allowed beside the settings.
+    Those that are ``Later`` are there only with other values than their default. ``lenient`` keeps
+    names of parts that cannot be resolved, except activations: a model that only predicts does not
+    need them. ``beside`` are fields allowed beside the settings.
     """
     found = check_fields(part, config, path, faults, beside=beside)
     if found is None:

@@ -44,6 +44,8 @@ class _Trial(Trial):
         draws = self.subject.rng("rows", n, k)
         scores = 3 * draws.standard_normal((n, k)).astype(dtype)
         targets: Array = draws.standard_normal((n, k)).astype(dtype)
+        if self.part.least > -np.inf:
+            targets = self.part.least + np.abs(targets)
         if self.part.target == "class":
             targets = draws.integers(0, k, n)
         elif self.part.target == "binary":

@@ -37,6 +37,8 @@ def targets_for(loss: Loss, n: int, k: int, dtype: Any = np.float64) -> Array:
     rng = np.random.default_rng(3)
     if loss.target == "class":
         return rng.integers(0, k, n)
+    if loss.least == 0:
+        return rng.poisson(3, (n, k))
     return rng.integers(0, 2, (n, k)) if loss.target == "binary" else rng.normal(size=(n, k))
 
 
@@ -116,6 +118,19 @@ def test_mae_and_quantile_by_hand() -> None:
     rows, d = run(make({"type": "quantile", "quantile": 0.75}), S, [[0.0, 5], [2, 5]], w)
     assert rows.tolist() == [(0.25 * 1 + 0.75 * 2) / 2, 0.75 * 3 / 2]
     assert d.tolist() == [[0.125, -0.375], [0, -0.1875]]
+
+
+def test_poisson_by_hand() -> None:
+    rows, d = run(make("poisson"), S, [[0, 5], [2, 3]], w)
+    np.testing.assert_allclose(
+        rows, [(math.e + math.e**3 - 15) / 2, (2 * math.e**2 - 4 - 6) / 2], rtol=1e-14
+    )
+    want = [[math.e / 2, (math.e**3 - 5) / 2], [(math.e**2 - 2) / 4, (math.e**2 - 3) / 4]]
+    np.testing.assert_allclose(d, want, rtol=1e-14)
+    far, slope = run(make("poisson"), np.array([[30.0, 31, 1e4]], np.float32), [[0, 0, 0]], [3])
+    top = math.exp(30)
+    np.testing.assert_allclose(far, [top * (1 + 2 + 1e4 - 29) / 3], rtol=1e-6)
+    np.testing.assert_allclose(slope, [[top] * 3], rtol=1e-6)
 
 
 @pytest.mark.parametrize("quantile", [0.1, 0.5, 0.9])
@@ -241,7 +256,7 @@ class TestContract:
         np.testing.assert_array_equal(loss.backprop(weights, one), first)
 
 
-@pytest.mark.parametrize("name", ["mse", "huber", "mae", "quantile"])
+@pytest.mark.parametrize("name", ["mse", "huber", "mae", "quantile", "poisson"])
 def test_a_column_of_numbers_may_come_flat_but_no_other_shape(name: str) -> None:
     S = np.array([[1.0], [2.0]])
     flat, column = (run(make(name), S, np.zeros(shape), [1, 1]) for shape in [2, (2, 1)])
@@ -256,7 +271,7 @@ def test_settings_and_documentation(config: str | dict[str, Any]) -> None:
     cls = type(part)
     assert cls(**part.config).config == part.config
     assert part.target in {"class", "binary", "real"}
-    assert part.link in {"softmax", "sigmoid", "identity"}
+    assert part.link in {"softmax", "sigmoid", "identity", "exp"}
     text = inspect.getdoc(inspect.getmodule(cls)) or ""
     for word in ("loss    = ", "dscores = ", "Source: ", "(n, k)"):
         assert word in text
@@ -296,6 +311,7 @@ def test_same_as_torch(config: str | dict[str, Any]) -> None:
         "huber": partial(F.huber_loss, reduction="none", **c),
         "mae": partial(F.l1_loss, reduction="none"),
         "quantile": pinball,
+        "poisson": partial(F.poisson_nll_loss, reduction="none"),
         "softmax_focal": focal,
         "sigmoid_focal": focal,
     }
