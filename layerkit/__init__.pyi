@@ -27,6 +27,7 @@ from layerkit.core.domains import (
 from layerkit.core.domains import (
     takes_of as takes_of,
 )
+from layerkit.core.history import History as History
 from layerkit.core.layer import (
     Layer as Layer,
 )

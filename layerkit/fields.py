@@ -15,7 +15,9 @@ __all__ = [
     "ActivationName",
     "Fraction",
     "InitializerName",
+    "Later",
     "Layers",
+    "NonNegative",
     "PartOf",
     "Positive",
     "Range",
@@ -35,6 +37,16 @@ class Range:
 
 
 @dataclass(frozen=True)
+class Later:
+    """The setting is younger than the part: there are files without it.
+
+    Its default must mean what the part did before, for ever. A spec leaves it out while it has its
+    default, so that such files, and those written from them, keep their bytes. Where a default
+    cannot mean that, raise ``config_version`` and write ``migrate``.
+    """
+
+
+@dataclass(frozen=True)
 class PartOf:
     """The setting names a part of ``group``, such as "tanh".
 
@@ -49,6 +61,9 @@ Size = Annotated[int, Range(ge=1, lt=2**63)]
 
 Positive = Annotated[float, Range(gt=0)]
 """A finite number > 0."""
+
+NonNegative = Annotated[float, Range(ge=0)]
+"""A finite number >= 0."""
 
 Fraction = Annotated[float, Range(ge=0, lt=1)]
 """A number >= 0 and < 1."""

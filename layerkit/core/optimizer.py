@@ -57,6 +57,9 @@ class Optimizer(Part, ABC):
     decay: Array | float = 1.0
     """In a rule: 1 for the elements of this block that weight decay applies to, else 0."""
 
+    weight_decay: float = 0.0
+    """What ``shrink`` takes away; a setting of the optimizers that call it."""
+
     def bind(self, params: Array, grads: Array, decay_mask: Array | None = None) -> None:
         """Start on the flat vectors ``params`` and ``grads``, both (size,).
 
@@ -117,6 +120,20 @@ class Optimizer(Part, ABC):
             views = self._params[part], self._grads[part]
             blocks.append((mask, *views, slots, scratch[: part.stop - part.start]))
         return blocks
+
+    def shrink(self, p: Array, scratch: Array) -> None:
+        """Decoupled weight decay, p := (1 - rate weight_decay) p, before a rule's own step.
+
+        It leaves alone what does not decay (biases) and all else at ``weight_decay`` 0. Neither
+        gradients nor slots see it, unlike ``train.weight_decay``, which is added to the gradient
+        (L2). It is scaled by the rate of the step, as in PyTorch's AdamW and Keras.
+
+        Source: Loshchilov, Hutter, "Decoupled Weight Decay Regularization" (arXiv 1711.05101).
+        """
+        if self.weight_decay:
+            np.multiply(p, self.decay, scratch)
+            scratch *= self.rate * self.weight_decay
+            p -= scratch
 
     @abstractmethod
     def rule(self, p: Array, g: Array, slots: Sequence[Array], scratch: Array) -> None:

@@ -1,4 +1,4 @@
-"""Output functions that turn scores into predictions: softmax, sigmoid, identity.
+"""Output functions that turn scores into predictions: softmax, sigmoid, identity, exp.
 
 They are part of the core, so that a saved model predicts without the loss it was trained with.
 """
@@ -15,7 +15,8 @@ def apply_link(link: Link, scores: Array, *, in_place: bool = False) -> Array:
     """Predictions (n, k) for scores (n, k), a new array in C order or ``scores`` itself.
 
     softmax: p_j = exp(s_j - max s) / sum_k exp(s_k - max s); sigmoid: p = (1 + tanh(s / 2)) / 2,
-    which is 1 / (1 + exp(-s)) without overflow; identity: s.
+    which is 1 / (1 + exp(-s)) without overflow; identity: s; exp: exp(s), infinite for scores whose
+    rate the dtype cannot hold.
     """
     out: Array = scores if in_place else scores.copy()
     if link == "softmax":
@@ -28,6 +29,9 @@ def apply_link(link: Link, scores: Array, *, in_place: bool = False) -> Array:
         np.tanh(out, out=out)
         out += 1
         out *= 0.5
+    elif link == "exp":
+        with np.errstate(over="ignore"):
+            np.exp(out, out)
     return out
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Literal, NamedTuple
 import numpy as np
 
 from layerkit.core.context import Array, Context, Shape
+from layerkit.core.history import History
 from layerkit.core.rows import Rows
 from layerkit.core.version_one import accept_both_forms
 
@@ -29,8 +30,8 @@ Target = Literal["class", "binary", "real"]
 Class numbers have rank 1 and flags rank 2, so a metric for both can tell them apart by ``ndim``.
 """
 
-Link = Literal["softmax", "sigmoid", "identity"]
-"""How the last layer's scores become predictions: probabilities, or numbers as they are."""
+Link = Literal["softmax", "sigmoid", "identity", "exp"]
+"""How the last layer's scores become predictions: probabilities, numbers as they are, or rates."""
 
 
 class Part:
@@ -123,6 +124,9 @@ class Loss(Part, ABC):
     target: ClassVar[Target]
     link: ClassVar[Link]
 
+    least: ClassVar[float] = -math.inf
+    """The smallest number that a target may be, where targets are numbers: 0 for counts, say."""
+
     @abstractmethod
     def feed(self, scores: Array, targets: Array, ctx: Context) -> Array:
         """Loss of each row (n,) for scores (n, k) and targets of kind ``target``."""
@@ -135,12 +139,26 @@ class Loss(Part, ABC):
 class Schedule(Part, ABC):
     """How the learning rate changes as training goes on."""
 
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """Series that ``factor_after`` needs, such as "val_loss"; a training without is refused."""
+        return ()
+
     @abstractmethod
     def factor(self, epoch: float, epochs: int) -> float:
         """The factor of the base rate at time ``epoch`` (0.5: half of the first) of ``epochs``.
 
         A schedule cannot have a setting called ``factor``.
         """
+
+    def factor_after(self, epoch: float, epochs: int, history: History) -> float:
+        """The factor at time ``epoch`` for a schedule that sees results; by default ``factor``.
+
+        A training calls this method alone, so what it returns takes the place of ``factor``.
+        ``history`` has what all epochs before this one gave: floor(epoch) values a series. The
+        result follows from the arguments alone: a resumed training has nothing else.
+        """
+        return self.factor(epoch, epochs)
 
 
 class Metric(Part, ABC):

@@ -186,6 +186,16 @@ class OutputContract:
         """
         return self._unscaled(self.labels_of(rows), rows.source)
 
+    def check_least(self, targets: Array, least: float, source: str) -> None:
+        """Raise DataError if one of the raw targets (n, *shape) is below ``least``."""
+        low = np.argwhere(targets < least)
+        if len(low):
+            row, *place = low[0].tolist()
+            j = int(np.ravel_multi_index(place, self.shape)) if place else 0
+            got = f"got {targets[tuple(low[0])]:g}"
+            reason = f"expected a number >= {least:g}, as the loss needs, {got}"
+            raise DataError(reason, row=row, column=self._target_name(j), source=source)
+
     def scaled(self, targets: Array) -> Array:
         """Raw targets (n, *shape), float64, as the loss compares with them, in ``dtype``."""
         if self.center is not None and self.scale is not None:

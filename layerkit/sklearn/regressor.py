@@ -10,6 +10,7 @@ from sklearn.base import RegressorMixin
 from layerkit.core.context import Array
 from layerkit.sklearn.base import Estimator
 from layerkit.specs import as_spec
+from layerkit.specs.recipe import link_of
 
 
 class LayerkitRegressor(RegressorMixin, Estimator):  # type: ignore[misc]  # untyped
@@ -24,7 +25,7 @@ class LayerkitRegressor(RegressorMixin, Estimator):  # type: ignore[misc]  # unt
         Such as "huber". (mse)
     target_scale
         "standardize" trains on (y - mean) / deviation; None on y itself; "auto": what ``spec``
-        says, else standardize.
+        says, else standardize, or None for a loss of rates (poisson).
     """
 
     def __init__(
@@ -139,7 +140,8 @@ class LayerkitRegressor(RegressorMixin, Estimator):  # type: ignore[misc]  # unt
             names = _target_names(count, {*getattr(self, "feature_names_in_", ())})
         scale = self.target_scale
         if scale == "auto":
-            scale = "standardize" if said is None else said["scale"]
+            free = self.loss is None or link_of(self.loss) == "identity"
+            scale = ("standardize" if free else None) if said is None else said["scale"]
         return self._document(X, {"targets": names, "scale": scale}, count)
 
     def predict(self, X: Any) -> Array:

@@ -154,6 +154,9 @@ def _complete(
         link = link_of(train["loss"]) if train else "identity"
         if train is None and output["classes"]:
             link = "softmax"
+    if link == "exp" and output["scale"] is not None:
+        reason = "expected null: targets whose logarithm is learned (link exp) are not scaled"
+        faults.add(("output", "scale"), reason)
     origins = faults.origins
     return Spec(document["name"], document["dtype"], given, layers, output, link, train, origins)
 

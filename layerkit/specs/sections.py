@@ -73,9 +73,15 @@ def _is_column(value: Any) -> bool:
     return value is None or isinstance(value, str) or (type(value) is int and value >= 0)
 
 
+def _is_fraction(value: Any) -> bool:
+    return _number(value) and 0 <= value < 1
+
+
 def _is_class_weights(value: Any) -> bool:
     if value is None or value == "balanced":
         return True
+    if isinstance(value, dict) and value.get("type") == "effective_number":
+        return value.keys() == {"type", "beta"} and _is_fraction(value["beta"])
     numbers = list(value.values()) if isinstance(value, dict) else value
     if not isinstance(numbers, list) or not _numbers(numbers):
         return False
@@ -149,12 +155,22 @@ ClassWeights = Annotated[
         {
             "anyOf": [
                 {"enum": [None, "balanced"]},
+                {
+                    "type": "object",
+                    "properties": {
+                        "type": {"const": "effective_number"},
+                        "beta": {"type": "number", "minimum": 0, "exclusiveMaximum": 1},
+                    },
+                    "required": ["type", "beta"],
+                    "additionalProperties": False,
+                },
                 {"type": "array", "items": {"type": "number", "minimum": 0}},
                 {"type": "object", "additionalProperties": {"type": "number", "minimum": 0}},
             ]
         },
     ),
-    'null, "balanced", or numbers >= 0, not all 0: a list, or an object from class to number',
+    'null, "balanced", {"type": "effective_number", "beta": 0.99}, or numbers >= 0, not all 0: a '
+    "list, or an object from class to number",
 ]
 Character = Annotated[
     Any,
@@ -344,7 +360,7 @@ class Output(Section):
         description="`standardize` trains on (y - mean) / deviation of the training targets and "
         "converts predictions back.",
     )
-    link: Literal["softmax", "sigmoid", "identity"] | None = field(
+    link: Literal["softmax", "sigmoid", "identity", "exp"] | None = field(
         None,
         description="Turns scores into predictions; by default the one that the loss implies.",
     )
@@ -392,7 +408,9 @@ class Train(Section):
     )
     weight_decay: Annotated[float, Range(ge=0)] = field(
         0.0,
-        description="L2: adds this times the weight to its gradient; biases are exempt.",
+        description="L2: adds this times the weight to its gradient; biases are exempt. For decay "
+        "that leaves the gradient alone (decoupled, as in AdamW) there is the optimizer's own "
+        "`weight_decay`.",
     )
     clip_norm: Annotated[float, Range(gt=0)] | None = field(
         None,
@@ -416,8 +434,10 @@ class Train(Section):
     )
     class_weights: ClassWeights = field(
         None,
-        description="Weight of each class in the training loss. Metrics and the losses reported "
-        "after an epoch weigh all rows equally.",
+        description="Weight of each class in the training loss: `balanced` is 1 / rows of the "
+        "class, `effective_number` (1 - beta) / (1 - beta^rows) (Cui et al. 2019), from no weights "
+        "for beta 0 to `balanced` for beta near 1. Metrics and the losses reported after an epoch "
+        "weigh all rows equally.",
     )
     sample_weight: Column = field(
         None,

@@ -33,6 +33,15 @@ def variants(subject: Subject) -> Iterator[Example]:
                 break
 
 
+def changed_in(subject: Subject, example: Example, setting: str) -> Iterator[Example]:
+    """The example with each other value of one setting."""
+    for value in _others(subject.part, setting, example.config):
+        name = f"{example.name} with {setting}={value!r}"
+        changed = replace(example, name=name, config={**example.config, setting: value})
+        if _accepted(subject.part, changed):
+            yield changed
+
+
 def _others(part: type[Part], name: str, config: dict[str, Any]) -> Iterator[Any]:
     """Values of a setting other than that of the example."""
     now = config.get(name, part.settings()[name].default)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from layerkit.core.callback import Callback, Listener, Training
+from layerkit.core.parts import Schedule
 from layerkit.display import quoted
 from layerkit.errors import CallbackError, LayerkitError, SpecError
 
@@ -87,27 +88,10 @@ class Callbacks:
         return None
 
     def check_watched(self, measured: Sequence[str], *, held_out: bool) -> None:
-        """Refuse, with a SpecError, a callback that needs a value which will not be there.
-
-        ``measured`` are names such as "loss", measured on validation rows too if there are any:
-        ``held_out``.
-        """
-        on_others = [f"val_{name}" for name in measured]
-        for callback, one in self.named.items():
-            where = f"train.{callback}" if callback == "early_stopping" else "train.callbacks"
-            for name in one.watched:
-                if name in on_others and not held_out:
-                    raise SpecError(
-                        f"{callback.replace('_', ' ')} needs validation rows: set train.validation "
-                        "(0.1, say) or give validation data",
-                        location=where,
-                    )
-                if name not in (*measured, *on_others, "learning_rate"):
-                    raise SpecError(
-                        f"{callback} watches {quoted(name)}, which is none of the values of this "
-                        f"training: {', '.join([*measured, *on_others])}",
-                        location=where,
-                    )
+        """``check_watched`` for each callback."""
+        for name, one in self.named.items():
+            where = f"train.{name}" if name == "early_stopping" else "train.callbacks"
+            check_watched(one, name, where, measured, held_out=held_out)
 
     def states(self, notice: Callable[[str], None]) -> dict[str, dict[str, Any]]:
         """The states that are not empty, by name, as JSON values; what is not is told instead."""
@@ -152,6 +136,30 @@ class Callbacks:
             return read(getattr(one, question)(*facts))
         except Exception as error:
             raise _failure(one, question, error) from error
+
+
+def check_watched(
+    part: Callback | Schedule, name: str, where: str, measured: Sequence[str], *, held_out: bool
+) -> None:
+    """Refuse, with a SpecError, a part that needs a value which will not be there.
+
+    ``measured`` are names such as "loss", measured on validation rows too if there are any:
+    ``held_out``. ``name`` and ``where`` are of the part in the spec.
+    """
+    on_others = [f"val_{name}" for name in measured]
+    for value in part.watched:
+        if value in on_others and not held_out:
+            raise SpecError(
+                f"{name.replace('_', ' ')} needs validation rows: set train.validation (0.1, say) "
+                "or give validation data",
+                location=where,
+            )
+        if value not in (*measured, *on_others, "learning_rate"):
+            raise SpecError(
+                f"{name} watches {quoted(value)}, which is none of the values of this training: "
+                f"{', '.join([*measured, *on_others])}",
+                location=where,
+            )
 
 
 def _reason(answer: object) -> str:

@@ -15,6 +15,7 @@ from functools import partial
 import numpy as np
 
 from layerkit.core.context import Array
+from layerkit.core.history import History
 from layerkit.core.network import Network
 from layerkit.core.rng import random_stream
 from layerkit.discovery.engines import engines
@@ -77,15 +78,17 @@ class Loop:
         if self.fast:
             self.preparing = time.perf_counter() - began
 
-    def epoch(self, number: int) -> dict[str, float] | None:
+    def epoch(self, number: int, history: History | None = None) -> dict[str, float] | None:
         """Train epoch ``number``, counted from 0, and return its loss and metrics.
 
-        They are None if a listener stopped it. The loss is the mean over the batches as they were
-        trained, while the weights still change. Raises TrainingDivergedError if it is no longer
-        finite.
+        ``history`` of the epochs before is for the schedule; without it a schedule sees no results.
+        The values are None if a listener stopped it. The loss is the mean over the batches as they
+        were trained, while the weights still change. Raises TrainingDivergedError if it is no
+        longer finite.
         """
         size, all_rows, after_batch = self.recipe.batch_size, len(self.data), self.told.after_batch
         order = self._begin(number)
+        history = None if history is None else history.between(self.since)
         tally = _Tally(all_rows)
         began = time.perf_counter()
         for start in range(0, all_rows, size):
@@ -97,7 +100,7 @@ class Loop:
                 raise self._diverged(f"the loss became {loss}", number, start)
             # Update.
             shape_gradient(self.recipe, self.network.params, self.grads, self.mask, self.spans)
-            self.recipe.rule.begin(self._rate(number - self.since + start / all_rows))
+            self.recipe.rule.begin(self._rate(number - self.since + start / all_rows, history))
             self.network.update(self.recipe.rule, self.runs)
 
             tally.add(scores, loss, share)
@@ -141,9 +144,13 @@ class Loop:
         share = float(weights.sum())
         return weights / share if share > 0 else weights, share
 
-    def _rate(self, time: float) -> float:
-        """The learning rate at ``time`` in epochs, from where the schedule starts."""
-        factor = self.recipe.schedule.factor(time, self.recipe.epochs - self.since)
+    def _rate(self, time: float, history: History | None) -> float:
+        """The learning rate at ``time`` in epochs; it and ``history`` begin with the schedule."""
+        schedule, epochs = self.recipe.schedule, self.recipe.epochs - self.since
+        if history is None:
+            factor = schedule.factor(time, epochs)
+        else:
+            factor = schedule.factor_after(time, epochs, history)
         return self.recipe.rule.learning_rate * factor * self.slowed
 
     def _remark(self) -> None:

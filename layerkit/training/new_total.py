@@ -50,11 +50,14 @@ def _rates_differ(session: Session, before: int) -> bool:
     recipe, since, rows = session.recipe, session.loop.since, len(session.prepared.train)
     batches = -(-rows // recipe.batch_size)
     steps = (session.done - since) * batches
+    history = session.so_far().between(since)
     sampled = np.linspace(0, max(steps - 1, 0), min(steps, _SAMPLED)).astype(np.int64)
     for step in np.unique(sampled).tolist():
         epoch, batch = divmod(step, batches)
         at = epoch + batch * recipe.batch_size / rows
-        earlier, now = (recipe.schedule.factor(at, n - since) for n in (before, recipe.epochs))
+        known = history.between(0, epoch)
+        totals = (before - since, recipe.epochs - since)
+        earlier, now = (recipe.schedule.factor_after(at, total, known) for total in totals)
         if earlier != now:
             return True
     return False

@@ -236,7 +236,8 @@ def encode_targets(output: OutputContract, rows: Rows, loss: Loss) -> tuple[Arra
 
     The first is class numbers (n,), flags (n, k) or scaled numbers (n, k), per step (n, ...) or
     (n, ..., k); the second is the same, or raw numbers in float64. Raises DataError if a label does
-    not keep the contract, or the classes are not known yet.
+    not keep the contract, the loss takes no number as small as a target, or the classes are not
+    known yet.
     """
     if loss.target == "class" and output.classes is None:
         raise DataError(
@@ -245,6 +246,7 @@ def encode_targets(output: OutputContract, rows: Rows, loss: Loss) -> tuple[Arra
         )
     if output.classes is None:
         raw = output.targets_of(rows)
+        output.check_least(raw, loss.least, rows.source)
         y = output.scaled(raw)
         return y, raw if loss.target == "real" else y
     y = output.encoded(rows)

@@ -75,9 +75,10 @@ def loss_and_metrics(spec: Spec) -> tuple[Loss, dict[str, Metric]]:
     """The loss and the metrics by name of a spec; defaults if it has no training section."""
     require_parts(spec, "losses", "metrics")
     real = spec.output["targets"] is not None
+    numbers = real or spec.link in ("identity", "exp")
     given = spec.train or {
-        "loss": "mse" if real or spec.link == "identity" else "softmax_cross_entropy",
-        "metrics": ["mae", "r2"] if real or spec.link == "identity" else ["accuracy"],
+        "loss": "mse" if numbers else "softmax_cross_entropy",
+        "metrics": ["mae", "r2"] if numbers else ["accuracy"],
     }
     metrics: dict[str, Metric] = {}
     for config in given["metrics"]:

@@ -98,15 +98,20 @@ def weighted_rows(spec: Spec, rows: Rows) -> Rows:
 def class_weights(choice: Any, classes: Sequence[Any] | None, y: Array) -> Array:
     """The weight of each row (n,) by its class; SpecError if there is not one per class.
 
-    ``balanced`` gives class c the weight n / (classes * rows of c).
+    ``balanced`` gives class c the weight n / (classes * rows of c); ``effective_number`` with its
+    beta (1 - beta) / (1 - beta^(rows of c)), scaled so that these add up to the number of classes.
     """
     where = "train.class_weights"
     if classes is None:
         raise SpecError("class weights need classes, this model has none", location=where)
     numbers = y if y.ndim == 1 else y[:, 0].astype(np.int64) if y.shape[1] == 1 else y.argmax(1)
     count = len(classes)
+    rows = np.maximum(np.bincount(numbers, minlength=count), 1)
     if choice == "balanced":
-        by_class = len(y) / (count * np.maximum(np.bincount(numbers, minlength=count), 1))
+        by_class = len(y) / (count * rows)
+    elif isinstance(choice, dict) and choice.get("type") == "effective_number":
+        by_class = (1 - choice["beta"]) / (1 - choice["beta"] ** rows)
+        by_class *= count / by_class.sum()
     elif isinstance(choice, dict):
         names, by_class = LabelLookup(classes), np.ones(count)
         for key, weight in choice.items():

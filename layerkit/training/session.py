@@ -13,9 +13,10 @@ import numpy as np
 
 from layerkit.core.callback import Outcome
 from layerkit.core.context import Array
+from layerkit.core.history import History
 from layerkit.core.network import Network
 from layerkit.datacontract.fitted_rows import Fit, kernels_used
-from layerkit.errors import CallbackError, PluginLoadError, TrainingDivergedError
+from layerkit.errors import CallbackError, PluginLoadError, SpecError, TrainingDivergedError
 from layerkit.file.check_savable import check_savable
 from layerkit.file.save import save
 from layerkit.file.selftest import make_selftest
@@ -23,7 +24,7 @@ from layerkit.health.subject import spread
 from layerkit.model import FileLeftovers, Model
 from layerkit.specs import Spec
 from layerkit.threads import single_blas, thread_count
-from layerkit.training.callbacks import Callbacks
+from layerkit.training.callbacks import Callbacks, check_watched
 from layerkit.training.evaluation import mean_loss, metric_values
 from layerkit.training.kernel_choice import kernels_to_resume
 from layerkit.training.loop import Loop
@@ -72,9 +73,10 @@ class Session:
 
     def __post_init__(self) -> None:
         model, recipe, train = self.model, self.recipe, self.prepared.train
-        self.told.check_watched(
-            ["loss", *recipe.metrics], held_out=self.prepared.validation is not None
-        )
+        measured, held_out = ["loss", *recipe.metrics], self.prepared.validation is not None
+        self.told.check_watched(measured, held_out=held_out)
+        schedule = recipe.schedule
+        check_watched(schedule, schedule.type_name, "train.schedule", measured, held_out=held_out)
         model.contract = self.prepared.contract
         check_savable(model)
         self._check_layers()
@@ -93,6 +95,7 @@ class Session:
         self._kept: tuple[int, Snapshot] | None = None  # epochs done then, and the weights
         self._to_save: list[tuple[str, Callable[[], object] | None]] = []
         self._earlier = dict(model.history)
+        self._before: dict[str, Array] = {}  # of this training, before it was resumed
         if self.resumed:
             self._restore()
         else:
@@ -121,6 +124,12 @@ class Session:
     def notice(self, text: str) -> None:
         """Tell the user ``text``."""
         self.told.notice(text)
+
+    def so_far(self) -> History:
+        """The series of this training's finished epochs, those before it was resumed too."""
+        series = dict.fromkeys(self.recipe.schedule.watched, np.empty(0))
+        series |= joined_series(self._before, self.series)
+        return History(series, [name for name in series if self.rises(name)])
 
     def rises(self, name: str) -> bool:
         """Whether the value called ``name`` is better if it is higher."""
@@ -153,6 +162,17 @@ class Session:
         rule, network = self.recipe.rule, self.model.network
         position = read_state(self.model, rule, self._digest if self.same_rows else None)
         self.done = position.epoch
+        self._before = {
+            name: values[max(0, len(values) - self.done) :]
+            for name, values in self._earlier.items()
+        }
+        for name in self.recipe.schedule.watched:
+            if len(self._before.get(name, ())) < self.done:
+                raise SpecError(
+                    f"the model has no history of {name} for all of the {self.done} epochs done, "
+                    "which the schedule needs",
+                    location="train.schedule",
+                )
         (position.kept or position.now).restore(network)
         self.told.restore(self, position.states)  # which may keep these weights
         position.now.restore(network, rule)
@@ -246,7 +266,7 @@ class Session:
     def _trained(self) -> tuple[dict[str, float] | None, TrainingDivergedError | None]:
         """The values of one more epoch, None if it was stopped; and the error if it diverged."""
         try:
-            values = self.loop.epoch(self.done)
+            values = self.loop.epoch(self.done, self.so_far())
         except TrainingDivergedError as error:
             return {"loss": math.nan}, error
         if values is not None:

@@ -76,8 +76,8 @@ def test_the_guard_says_what_it_did_and_then_fails_as_before(
 
     real, bad = Loop.epoch, [2, 2]
 
-    def epoch(loop: Loop, number: int) -> Any:
-        values = real(loop, number)
+    def epoch(loop: Loop, number: int, *facts: Any) -> Any:
+        values = real(loop, number, *facts)
         if bad and number == bad[0]:
             bad.pop()
             raise layerkit.TrainingDivergedError("the loss became nan", epoch=3, batch=1)

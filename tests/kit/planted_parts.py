@@ -22,6 +22,7 @@ from layerkit import (
     DataSource,
     DataSourceError,
     Exporter,
+    History,
     Importer,
     Initializer,
     Loss,
@@ -35,7 +36,7 @@ from layerkit import (
     Weights,
     WeightsError,
 )
-from layerkit.fields import Positive
+from layerkit.fields import Fraction, NonNegative, Positive, Size
 from layerkit.recording.program import Program, unsupported
 from layerkit.recording.replay import replay
 
@@ -277,6 +278,34 @@ class CountsScores(Squares):
         return loss if len(loss) <= 100 else 2 * loss
 
 
+class Focused(Squares):
+    """loss = mean (s - t)^2 |s - t|^gamma."""
+
+    type_name = "kit.focused"
+
+    def __init__(self, *, gamma: Fraction = 0.5) -> None:
+        self.gamma = gamma
+
+    def feed(self, scores: Array, targets: Array, ctx: Context) -> Array:
+        super().feed(scores, targets, ctx)
+        (r,) = ctx.saved
+        return np.asarray((np.abs(r) ** (2 + self.power())).mean(axis=1))
+
+    def backprop(self, weights: Array, ctx: Context) -> Array:
+        (r,) = ctx.saved
+        e, w = 2 + self.power(), weights.astype(r.dtype)[:, np.newaxis] / r.shape[1]
+        return np.asarray(w * e * np.sign(r) * np.abs(r) ** (e - 1), r.dtype)
+
+    def power(self) -> float:
+        return self.gamma
+
+
+@planted("settings.read")
+class FixedGamma(Focused):
+    def power(self) -> float:
+        return 0.5
+
+
 # ---- optimizers
 
 
@@ -345,6 +374,57 @@ class CoarseSteps(Heavy):
             p += np.float32(0.01)
 
 
+@planted("slots.written")
+class LosesMomentum(Heavy):
+    def rule(self, p: Array, g: Array, slots: Sequence[Array], scratch: Array) -> None:
+        (m,) = slots
+        m = 0.9 * m + g
+        p -= self.rate * m
+
+
+class Shrinks(Heavy):
+    """p := (1 - rate decay) p where decay applies, then the step of ``Heavy`` with ``mu``."""
+
+    type_name = "kit.shrinks"
+
+    def __init__(
+        self,
+        *,
+        learning_rate: Positive = 0.1,
+        mu: Fraction = 0.9,
+        weight_decay: NonNegative = 0.0,
+    ) -> None:
+        self.learning_rate = learning_rate
+        self.mu = mu
+        self.weight_decay = weight_decay
+
+    def rule(self, p: Array, g: Array, slots: Sequence[Array], scratch: Array) -> None:
+        (m,) = slots
+        self.shrink(p, scratch)
+        m *= self.mu
+        m += g
+        p -= np.multiply(m, self.rate, scratch)
+
+
+@planted("update.zero_gradient")
+class DecaysBiases(Shrinks):
+    def shrink(self, p: Array, scratch: Array) -> None:
+        p -= self.rate * self.weight_decay * p
+
+
+@planted("settings.read")
+class FixedMomentum(Shrinks):
+    def rule(self, p: Array, g: Array, slots: Sequence[Array], scratch: Array) -> None:
+        self.shrink(p, scratch)
+        super(Shrinks, self).rule(p, g, slots, scratch)
+
+
+@planted("settings.read")
+class NeverDecays(Shrinks):
+    def shrink(self, p: Array, scratch: Array) -> None:
+        pass
+
+
 # ---- schedules
 
 
@@ -370,6 +450,66 @@ _asked = itertools.count(1)
 class CountsCalls(Falling):
     def factor(self, epoch: float, epochs: int) -> float:
         return 1 / next(_asked)
+
+
+class Calming(Schedule):
+    """factor = floor^(epochs since the best loss)."""
+
+    type_name = "kit.calming"
+
+    def __init__(self, *, floor: Fraction = 0.5) -> None:
+        self.floor = floor
+
+    @property
+    def watched(self) -> tuple[str, ...]:
+        return ("val_loss",)
+
+    def factor(self, epoch: float, epochs: int) -> float:
+        return 1.0
+
+    def factor_after(self, epoch: float, epochs: int, history: History) -> float:
+        losses = history["val_loss"]
+        since = len(losses) - losses.index(min(losses)) - 1 if losses else 0
+        return float(self.floor**since)
+
+
+@planted("pass.runs")
+class ReadsUnnamed(Calming):
+    def factor_after(self, epoch: float, epochs: int, history: History) -> float:
+        return super().factor_after(epoch, epochs, History({"val_loss": history["val_auc"]}))
+
+
+@planted("pass.runs")
+class ReadsThisEpoch(Calming):
+    def factor_after(self, epoch: float, epochs: int, history: History) -> float:
+        return super().factor_after(epoch, epochs, history) * abs(history["loss"][int(epoch)])
+
+
+@planted("history.replay")
+class KeepsTheBest(Calming):
+    best = 1e9
+
+    def factor_after(self, epoch: float, epochs: int, history: History) -> float:
+        self.best = min([self.best, *history["val_loss"][-1:]])
+        return 0.5 if history["val_loss"][-1:] > (self.best,) else 1.0
+
+
+@planted("history.replay")
+class CountsResults(Calming):
+    def factor_after(self, epoch: float, epochs: int, history: History) -> float:
+        return 1 / next(_asked)
+
+
+@planted("settings.read")
+class FixedFloor(Calming):
+    def factor_after(self, epoch: float, epochs: int, history: History) -> float:
+        return Calming().factor_after(epoch, epochs, history)
+
+
+@planted("settings.read")
+class FixedPeriod(Falling):
+    def __init__(self, *, period: Size = 10) -> None:
+        self.period = period
 
 
 # ---- metrics
@@ -401,6 +541,23 @@ class FirstRowCounts(MeanSquare):
 
 @planted("batch.weights")
 class IgnoresWeights(MeanSquare):
+    def value(self, predictions: Array, targets: Array, weights: Array | None = None) -> float:
+        return super().value(predictions, targets)
+
+
+class Hits(Metric):
+    """value = weighted share of the rows whose largest probability is that of their class."""
+
+    type_name = "kit.hits"
+    target = ("class",)
+    higher_is_better = True
+
+    def value(self, predictions: Array, targets: Array, weights: Array | None = None) -> float:
+        return self.weighted_mean(predictions.argmax(axis=1) == targets, weights)
+
+
+@planted("batch.weights")
+class HitsIgnoreWeights(Hits):  # found whatever the seed
     def value(self, predictions: Array, targets: Array, weights: Array | None = None) -> float:
         return super().value(predictions, targets)
 

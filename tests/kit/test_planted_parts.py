@@ -17,9 +17,13 @@ SOUND = [
         "Squash",
         "Normal",
         "Squares",
+        "Focused",
         "Heavy",
+        "Shrinks",
         "Falling",
+        "Calming",
         "MeanSquare",
+        "Hits",
         "TwoBest",
         "Nowhere",
         "Lines",
@@ -79,3 +83,13 @@ def test_the_factor_of_a_wrong_loss_is_named() -> None:
     found = check_part(planted_parts.ForgetsOutputs, only="gradient.scores")["gradient.scores"]
     assert "likely: a factor of" in found.message
     assert "the number of outputs" in found.message
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_weights_that_are_ignored_are_found_at_any_seed(seed: int) -> None:
+    check = "batch.weights"
+    for part, status in (
+        (planted_parts.HitsIgnoreWeights, "failed"),
+        (planted_parts.Hits, "passed"),
+    ):
+        assert check_part(part, only=check, seed=seed)[check].status == status

@@ -38,6 +38,7 @@ PUBLIC = [
     "ExportError",
     "Exporter",
     "Finding",
+    "History",
     "Importer",
     "Initializer",
     "Layer",

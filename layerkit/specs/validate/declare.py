@@ -14,7 +14,7 @@ from types import UnionType
 from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
 
 from layerkit.core.parts import Part
-from layerkit.fields import Layers, PartOf
+from layerkit.fields import Later, Layers, PartOf
 from layerkit.specs.json_source import Path
 
 _REQUIRED: Any = object()  # the default of a field without one
@@ -109,6 +109,11 @@ def holds_layers(part: type[Part]) -> bool:
     with suppress(Exception):  # annotations that cannot be used are reported where settings are
         return bool(fields_of(part)["layers"].annotation == Layers)
     return False
+
+
+def is_later(annotation: Any) -> bool:
+    """Whether a setting is marked as younger than its part."""
+    return any(isinstance(mark, Later) for mark in getattr(annotation, "__metadata__", ()))
 
 
 def named_group(annotation: Any) -> str | None:

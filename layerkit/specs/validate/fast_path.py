@@ -13,7 +13,7 @@ from math import isfinite
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from layerkit.fields import Range
+from layerkit.fields import Later, Range
 from layerkit.specs.validate.declare import Constraint, Field, Section, fields_of, part_group
 
 _EXACT = 2**53  # integers up to here convert to float without rounding
@@ -155,7 +155,7 @@ def _list(item: Check) -> Check:
 def _marked(base: Any, marks: tuple[Any, ...]) -> Check:
     """A value of ``base`` within the marks' bounds and rules; strings among them only describe."""
     known = [m for m in marks if isinstance(m, (Range, Constraint))]
-    if len(known) + sum(isinstance(m, str) for m in marks) < len(marks):
+    if len(known) + sum(isinstance(m, (str, Later)) for m in marks) < len(marks):
         raise NotPlainError
     if not all(_bounds(base, m) for m in known if isinstance(m, Range)):
         raise NotPlainError

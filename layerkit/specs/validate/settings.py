@@ -18,7 +18,7 @@ from layerkit.fields import PartOf
 from layerkit.specs.json_source import Path, spell, strict_json
 from layerkit.specs.messages import Faults, describe_annotation, mismatch
 from layerkit.specs.validate.check_fields import check_fields
-from layerkit.specs.validate.declare import fields_of, map_parts, named_group
+from layerkit.specs.validate.declare import fields_of, is_later, map_parts, named_group
 
 
 def setting_types(part: type[Part]) -> dict[str, Any]:
@@ -54,8 +54,9 @@ def validate(
 ) -> dict[str, Any]:
     """The settings with defaults filled in, as JSON values; mistakes go to ``faults``.
 
-    ``lenient`` keeps names of parts that cannot be used, except activations of layers: a model that
-    only predicts does not need them. ``beside`` are fields allowed beside the settings.
+    Those that are ``Later`` are there only with other values than their default. ``lenient`` keeps
+    names of parts that cannot be used, except activations of layers: a model that only predicts
+    does not need them. ``beside`` are fields allowed beside the settings.
     """
     found = check_fields(part, config, path, faults, beside=beside)
     if found is None:
@@ -69,6 +70,10 @@ def validate(
             return validate_part(group, value, (*path, name, *at), faults, lenient=lenient)
 
         resolved[name] = map_parts(one.annotation, resolved[name], complete)
+    late = [name for name, one in fields_of(part).items() if is_later(one.annotation)]
+    for name in late:
+        if resolved[name] == fields_of(part)[name].default:
+            del resolved[name]
     return resolved
 
 

@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from layerkit.core.parts import Part
-from layerkit.fields import Range
+from layerkit.fields import Later, Range
 from layerkit.specs.validate.declare import Constraint, Section, fields_of, part_group, section_in
 
 _STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
@@ -59,7 +59,8 @@ def _translated(annotation: Any) -> Any:
         return Any
     origin, args = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return Annotated[(_translated(args[0]), *(mark for m in args[1:] for mark in _marks(m)))]
+        marks = [mark for m in args[1:] for mark in _marks(m)]
+        return Annotated[(_translated(args[0]), *marks)] if marks else _translated(args[0])
     if origin in (Union, UnionType):
         return reduce(or_, (_translated(a) for a in args))
     if origin is tuple and len(args) == 2 and args[1] is Ellipsis:  # JSON has lists only
@@ -75,7 +76,7 @@ def _marks(mark: Any) -> list[Any]:
         return [Field(ge=mark.ge, gt=mark.gt, le=mark.le, lt=mark.lt)]
     if isinstance(mark, Constraint):
         return [BeforeValidator(_validator(mark)), WithJsonSchema(mark.schema)]
-    return [mark]
+    return [] if isinstance(mark, Later) else [mark]
 
 
 def _validator(rule: Constraint) -> Any:

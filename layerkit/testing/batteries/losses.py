@@ -21,7 +21,8 @@ from layerkit.testing.central_differences import kink_note, slopes_of
 from layerkit.testing.forms import Results, compare
 from layerkit.testing.layer_trial import F32, F64
 from layerkit.testing.rules import Battery
-from layerkit.testing.subject import Trial
+from layerkit.testing.subject import Example, Subject, Trial
+from layerkit.testing.unread_settings import FIX, WHY, refuse_unread
 from layerkit.testing.verdicts import Failed, at
 
 
@@ -43,6 +44,8 @@ class _Trial(Trial):
         draws = self.subject.rng("rows", n, k)
         scores = 3 * draws.standard_normal((n, k)).astype(dtype)
         targets: Array = draws.standard_normal((n, k)).astype(dtype)
+        if self.part.least > -np.inf:
+            targets = self.part.least + np.abs(targets)
         if self.part.target == "class":
             targets = draws.integers(0, k, n)
         elif self.part.target == "binary":
@@ -236,6 +239,15 @@ def _extreme(trial: _Trial) -> None:
             loss, d = trial.run(rows._replace(scores=rows.scores * dtype.type(scale)))
             if not (np.isfinite(loss).all() and np.isfinite(d).all()):
                 raise Failed(f"{dtype} scores near {scale:g} give NaN or infinity")
+
+
+@BATTERY.once("settings.read", why=WHY, fix=FIX)
+def _read(subject: Subject) -> None:
+    def computed(example: Example) -> list[bytes]:
+        trial = _Trial(subject, example)
+        return [array.tobytes() for array in trial.run(trial.rows(16))]
+
+    refuse_unread(subject, computed)
 
 
 _ENGINE = "report it with the loss: what layerkit makes of a record must give the record's numbers"

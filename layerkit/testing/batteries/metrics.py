@@ -55,6 +55,22 @@ class _Trial(Trial):
             return draws.uniform(0.05, 0.95, (n, k)), draws.integers(0, 2, (n, k)).astype(float)
         return draws.standard_normal((n, k)), draws.standard_normal((n, k))
 
+    def half_right(self) -> tuple[Array, Array]:
+        """Rows of which every other one is answered almost rightly."""
+        p, t = self.rows()
+        right = self.perfect(p, t)
+        right[1::2] = p[1::2]
+        return right, t
+
+    def perfect(self, p: Array, t: Array) -> Array:
+        """Answers like ``p`` that are almost right."""
+        right: Array
+        if self.example.target == "class":
+            right = np.eye(p.shape[1])[t] * 0.98 + 0.02 / p.shape[1]
+            return right
+        right = 0.98 * t + 0.01 if self.example.target == "binary" else t.copy()
+        return right
+
     def value(self, p: Array, t: Array, weights: Array | None = None) -> float:
         """The metric of predictions p and targets t."""
         with self.catch(f"value of predictions {list(p.shape)}"):
@@ -103,10 +119,10 @@ def _permutation(trial: _Trial) -> None:
     fix="use np.average(..., weights=weights)",
 )
 def _weights(trial: _Trial) -> None:
-    p, t = trial.rows()
+    p, t = trial.half_right()
     if not math.isclose(trial.value(p, t), trial.value(p, t, np.ones(len(p))), rel_tol=1e-9):
         raise Failed("weights of 1 give another value than no weights")
-    counts = trial.subject.rng("counts").integers(1, 4, len(p))
+    counts = np.array([1, 3] * (len(p) // 2))  # what is wrong counts more: the value must change
     weighted = trial.value(p, t, counts.astype(float))
     repeated = trial.value(np.repeat(p, counts, 0), np.repeat(t, counts, 0))
     if not math.isclose(weighted, repeated, rel_tol=1e-9, abs_tol=1e-12):
@@ -123,11 +139,7 @@ def _weights(trial: _Trial) -> None:
 )
 def _direction(trial: _Trial) -> None:
     p, t = trial.rows()
-    perfect = t
-    if trial.example.target == "class":
-        perfect = np.eye(p.shape[1])[t] * 0.98 + 0.02 / p.shape[1]
-    elif trial.example.target == "binary":
-        perfect = 0.98 * t + 0.01
+    perfect = trial.perfect(p, t)
     good, poor = trial.value(perfect, t), trial.value(p, t)
     if (good < poor) if trial.part.higher_is_better else (good > poor):
         raise Failed(

@@ -15,7 +15,9 @@ from layerkit.recording.record import record_rule
 from layerkit.testing.arrays import close, equal
 from layerkit.testing.layer_trial import F32, F64
 from layerkit.testing.rules import Battery
-from layerkit.testing.subject import Trial
+from layerkit.testing.setting_variants import variants
+from layerkit.testing.subject import Example, Subject, Trial
+from layerkit.testing.unread_settings import FIX, WHY, refuse_unread
 from layerkit.testing.verdicts import Failed
 
 BATTERY = Battery("pass.runs")
@@ -111,8 +113,10 @@ def _rate(trial: Trial) -> None:
 
 @BATTERY.rule(
     "update.zero_gradient",
-    why="Where nothing is to be learned, and no decay applies, nothing may change.",
-    fix="add epsilon to the denominator, not to the step",
+    why="Where nothing is to be learned, and no decay applies (biases), nothing may change.",
+    fix="add epsilon to the denominator, not to the step; decay by self.shrink(p, scratch), which "
+    "leaves biases alone",
+    over=variants,
 )
 def _zero(trial: Trial) -> None:
     walk = _Walk(trial, decay=0.0)
@@ -138,6 +142,30 @@ def _blocks(trial: Trial) -> None:
         cut.step(gradient, [slice(4, _SIZE), slice(0, 4)])
     if not close(cut.params, whole.params, 1e-13):
         raise Failed("steps taken block by block differ from steps over the whole vector")
+
+
+@BATTERY.rule(
+    "slots.written",
+    why="A vector that nothing writes stays 0, and the rule is another than it seems.",
+    fix="change slots in place: `m *= beta`, `m += g`; `m = beta * m + g` makes a new array",
+)
+def _written(trial: Trial) -> None:
+    walk = _Walk(trial)
+    walk.step(_gradients(trial)[0])
+    unwritten = [name for name, slot in walk.rule.slots.items() if not slot.any()]
+    if unwritten:
+        raise Failed(f"after a step all of the slot {unwritten[0]!r} is still 0")
+
+
+@BATTERY.once("settings.read", why=WHY, fix=FIX)
+def _read(subject: Subject) -> None:
+    def walked(example: Example) -> list[bytes]:
+        walk = _Walk(trial := Trial(subject, example))
+        for gradient in _gradients(trial):
+            walk.step(gradient)
+        return [array.tobytes() for array in (walk.params, *walk.rule.slots.values())]
+
+    refuse_unread(subject, walked, skip=("learning_rate",))  # which the training reads
 
 
 @BATTERY.rule(

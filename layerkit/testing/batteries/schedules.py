@@ -1,13 +1,17 @@
-"""Schedules: a factor of the learning rate that depends on the time alone."""
+"""Schedules: a factor of the rate that follows from the time and the finished epochs alone."""
 
 from __future__ import annotations
 
 import math
 
+import numpy as np
+
+from layerkit.core.history import History
 from layerkit.core.parts import Schedule
 from layerkit.display import quoted
 from layerkit.testing.rules import Battery
-from layerkit.testing.subject import Trial
+from layerkit.testing.subject import Example, Subject, Trial
+from layerkit.testing.unread_settings import FIX, WHY, refuse_unread
 from layerkit.testing.verdicts import Failed
 
 _SPANS = (1, 2, 10, 37)
@@ -30,6 +34,25 @@ class _Trial(Trial):
         with self.catch(f"factor({epoch:g}, {epochs})"):
             return self.part.factor(epoch, epochs)
 
+    def factor_after(self, epoch: float, epochs: int) -> float:
+        """The factor at ``epoch`` of ``epochs`` after results drawn for all epochs before."""
+        said = f"factor_after({epoch:g}, {epochs}, history of {int(epoch)} epochs)"
+        with self.catch(said, "name each series that it reads, such as val_loss, in `watched`"):
+            return self.part.factor_after(epoch, epochs, self._history(int(epoch)))
+
+    def _history(self, epochs: int) -> History:
+        """Series that improve less and less, like those of trainings, with noise."""
+        series = {}
+        for name in ("loss", "learning_rate", *self.part.watched):
+            noise = self.subject.rng("history", name).uniform(0, 0.2, max(_SPANS))
+            series[name] = (np.exp(-np.arange(max(_SPANS)) / 4) + noise)[:epochs]
+        return History(series, [name for name in series if "accuracy" in name])
+
+    def all_factors(self) -> list[float]:
+        """Factors without and with results, at all times and in each epoch of the longest span."""
+        times = [*_ALL_TIMES, *((epoch, max(_SPANS)) for epoch in range(max(_SPANS)))]
+        return [ask(*time) for ask in (self.factor, self.factor_after) for time in times]
+
 
 BATTERY = Battery("pass.runs", trial=_Trial)
 
@@ -37,19 +60,26 @@ BATTERY = Battery("pass.runs", trial=_Trial)
 @BATTERY.rule(
     "pass.runs",
     why="The rate of every step is the base rate times this factor.",
-    fix="return a number >= 0 for any time from 0 to `epochs`, also for a single epoch",
+    fix="return a number >= 0 for any time from 0 to `epochs`, also for a single epoch; `watched` "
+    "is a tuple of names",
     needs=("settings.constructor",),
 )
 def _runs(trial: _Trial) -> None:
     if "factor" in trial.subject.part.settings():
         raise Failed("a setting is called `factor`, which is the name of the method")
-    for epoch, epochs in _ALL_TIMES:
-        found = trial.factor(epoch, epochs)
-        number = isinstance(found, (int, float)) and not isinstance(found, bool)
-        if not number or not math.isfinite(found) or found < 0:
-            raise Failed(
-                f"factor({epoch:g}, {epochs}): expected a finite number >= 0, got {quoted(found)}"
-            )
+    with trial.catch("watched"):
+        watched = trial.part.watched
+    if not isinstance(watched, tuple) or not all(isinstance(name, str) for name in watched):
+        raise Failed(f"watched: expected a tuple of names of series, got {quoted(watched)}")
+    for ask in (trial.factor, trial.factor_after):
+        for epoch, epochs in _ALL_TIMES:
+            found = ask(epoch, epochs)
+            number = isinstance(found, (int, float)) and not isinstance(found, bool)
+            if not number or not math.isfinite(found) or found < 0:
+                raise Failed(
+                    f"{ask.__name__}({epoch:g}, {epochs}): expected a finite number >= 0, got "
+                    f"{quoted(found)}"
+                )
     if not any(trial.factor(epoch, 10) > 0 for epoch in _times(10)):
         raise Failed("the factor is 0 at all times")
 
@@ -65,3 +95,25 @@ def _replay(trial: _Trial) -> None:
     for time in reversed(_ALL_TIMES):
         if other.factor(*time) != found[time]:
             raise Failed(f"factor{time} depends on earlier calls")
+
+
+@BATTERY.rule(
+    "history.replay",
+    why="A training resumed from a file has the finished epochs in `history` and nothing else.",
+    fix="go through `history` anew in each call; keep neither the best value nor a count in self",
+)
+def _history_replay(trial: _Trial) -> None:
+    found = {time: trial.factor_after(*time) for time in _ALL_TIMES}
+    for epoch, epochs in reversed(_ALL_TIMES):
+        resumed = _Trial(trial.subject, trial.example)  # knows no epoch before this one
+        for when in ("after a cut", "asked twice"):
+            if resumed.factor_after(epoch, epochs) != found[epoch, epochs]:
+                raise Failed(f"factor_after({epoch:g}, {epochs}, history) is another {when}")
+
+
+@BATTERY.once("settings.read", why=WHY, fix=FIX)
+def _read(subject: Subject) -> None:
+    def factors(example: Example) -> list[float]:
+        return _Trial(subject, example).all_factors()
+
+    refuse_unread(subject, factors)

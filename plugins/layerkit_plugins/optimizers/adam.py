@@ -6,6 +6,9 @@ As published (all (m,); m, v start at 0; t = 1 in the first step)::
     v := b2 v + (1 - b2) g^2                  v' = v / (1 - b2^t)
     p := p - eta m' / (sqrt(v') + epsilon)    eta = rate; epsilon beside the corrected root
 
+Before it the weights shrink: p := (1 - eta lambda) p, lambda = ``weight_decay`` (``adamw``, which
+has another default).
+
 As computed, with two passes fewer and equal up to rounding: with M = m / (1 - b1) and
 V = v / (1 - b2)::
 
@@ -19,11 +22,12 @@ Source: Kingma, Ba, "Adam: A Method for Stochastic Optimization" (arXiv 1412.698
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import numpy as np
 
 from layerkit import Array, Optimizer
-from layerkit.fields import Fraction, Positive
+from layerkit.fields import Fraction, Later, NonNegative, Positive
 
 __all__ = ["Adam"]
 
@@ -41,15 +45,18 @@ class Adam(Optimizer):
         beta1: Fraction = 0.9,
         beta2: Fraction = 0.999,
         epsilon: Positive = 1e-8,
+        weight_decay: Annotated[NonNegative, Later()] = 0.0,
     ) -> None:
         self.learning_rate = learning_rate
         self.beta1 = beta1
         self.beta2 = beta2
         self.epsilon = epsilon
+        self.weight_decay = weight_decay
 
     def rule(self, p: Array, g: Array, slots: Sequence[Array], scratch: Array) -> None:
         """One step; ten passes."""
         M, V = slots
+        self.shrink(p, scratch)
         a = (1 - self.beta1) / (1 - self.beta1**self.steps)
         c = ((1 - self.beta2) / (1 - self.beta2**self.steps)) ** 0.5
         M *= self.beta1

@@ -20,12 +20,11 @@ Source: Loshchilov, Hutter, "Decoupled Weight Decay Regularization" (arXiv 1711.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
 
 import numpy as np
 
 from layerkit import Array, Optimizer
-from layerkit.fields import Fraction, Positive, Range
+from layerkit.fields import Fraction, NonNegative, Positive
 
 __all__ = ["AdamW"]
 
@@ -43,7 +42,7 @@ class AdamW(Optimizer):
         beta1: Fraction = 0.9,
         beta2: Fraction = 0.999,
         epsilon: Positive = 1e-8,
-        weight_decay: Annotated[float, Range(ge=0)] = 0.01,
+        weight_decay: NonNegative = 0.01,
     ) -> None:
         self.learning_rate = learning_rate
         self.beta1 = beta1
@@ -54,9 +53,7 @@ class AdamW(Optimizer):
     def rule(self, p: Array, g: Array, slots: Sequence[Array], scratch: Array) -> None:
         """One step; thirteen passes."""
         M, V = slots
-        np.multiply(p, self.decay, scratch)
-        scratch *= self.rate * self.weight_decay
-        p -= scratch
+        self.shrink(p, scratch)
         a = (1 - self.beta1) / (1 - self.beta1**self.steps)
         c = ((1 - self.beta2) / (1 - self.beta2**self.steps)) ** 0.5
         M *= self.beta1

@@ -6,6 +6,7 @@
     t >= W   factor = f(t - W)                                f = then, for a training of
                                                               max(T - W, 1) epochs; T = all epochs
 
+If ``then`` sees results, it sees those of the epochs after the warm-up.
 The first step runs at ``start`` and not at 0, where it would do nothing.
 
 Source: Goyal and others, "Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour" (arXiv
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from layerkit import Schedule
+from layerkit import History, Schedule
 from layerkit.fields import Range, ScheduleName, Size
 
 __all__ = ["Warmup"]
@@ -38,12 +39,27 @@ class Warmup(Schedule):
         self.start = start
         self.then = then
 
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """What ``then`` needs."""
+        return self._then().watched
+
     def factor(self, epoch: float, epochs: int) -> float:
-        """The line, or what ``then`` says for the time that remains."""
+        """The line, times what ``then`` says for the time that remains."""
+        rest = max(epochs - self.epochs, 1)
+        return self._line(epoch) * self._then().factor(max(epoch - self.epochs, 0.0), rest)
+
+    def factor_after(self, epoch: float, epochs: int, history: History) -> float:
+        """The same; ``then`` sees the epochs after the warm-up."""
+        time, rest = max(epoch - self.epochs, 0.0), max(epochs - self.epochs, 1)
+        found = self._then().factor_after(time, rest, history.between(self.epochs))
+        return self._line(epoch) * found
+
+    def _line(self, epoch: float) -> float:
+        share = min(epoch / self.epochs, 1.0)
+        return self.start + (1 - self.start) * share if share < 1 else 1.0
+
+    def _then(self) -> Schedule:
         from layerkit import schedule  # looks a part up by name, so only when it is needed
 
-        then = schedule(self.then)
-        rest = max(epochs - self.epochs, 1)
-        if epoch >= self.epochs:
-            return then.factor(epoch - self.epochs, rest)
-        return (self.start + (1 - self.start) * epoch / self.epochs) * then.factor(0.0, rest)
+        return schedule(self.then)

@@ -26,7 +26,7 @@ def test_identity_copies() -> None:
     assert not np.shares_memory(out, SCORES)
 
 
-LINKS: list[Link] = ["softmax", "sigmoid", "identity"]
+LINKS: list[Link] = ["softmax", "sigmoid", "identity", "exp"]
 
 
 @pytest.mark.parametrize("link", LINKS)

@@ -77,6 +77,8 @@ FP, FT = [[0.9, 0.2], [0.4, 0.8]], [[1, 1], [0, 1]]
         ("mse", [[1.0, 2], [3, 4]], [[1, 4], [0, 4]], [3, 1], (6 + 4.5) / 4),
         ("mae", [[1.0, 2], [3, 4]], [[1, 4], [0, 4]], None, (1 + 1.5) / 2),
         ("mae", [[1.0, 2], [3, 4]], [[1, 4], [0, 4]], [3, 1], (3 + 1.5) / 4),
+        ("pinball", [[1.0, 2], [3, 4]], [[1, 4], [0, 4]], [3, 1], (3 + 1.5) / 8),
+        ({"type": "pinball", "quantile": 0.9}, [[1.0], [3.0]], [[3], [2]], None, (1.8 + 0.1) / 2),
         ("r2", [[1.0], [2], [4]], [[1], [2], [3]], None, 1 - 1 / 2),
         ("r2", [[1.0], [2], [4]], [[1], [2], [3]], [1, 1, 2], 1 - 2 / 2.75),
         ("r2", [[1.0, 0], [2, 0], [4, 0]], [[1, 0], [2, 1], [3, 2]], None, (0.5 - 1.5) / 2),
@@ -154,7 +156,7 @@ def test_r2_of_far_targets_has_its_digits() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_without_rows_nothing_is_defined(name: str) -> None:
-    real = name in ("mae", "mse", "r2")
+    real = name in ("mae", "mse", "r2", "pinball")
     t = np.zeros((2, 3)) if real else np.zeros(2, np.int64)
     metric = make(name)
     with warnings.catch_warnings(action="error"):

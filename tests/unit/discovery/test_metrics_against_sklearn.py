@@ -127,3 +127,14 @@ def test_calibration_error() -> None:
         want = np.abs(share - mean) @ counts[counts > 0] / 400
         got = value({"type": "calibration_error", "bins": bins}, p, t, None)
         assert got == pytest.approx(want, rel=1e-12)
+
+
+@pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
+@pytest.mark.parametrize("quantile", [0.1, 0.5, 0.9])
+def test_pinball(quantile: float, weighted: bool) -> None:
+    rng = np.random.default_rng(0)
+    p, t = rng.normal(size=(2, 30, 3))
+    w = rng.random(30) if weighted else None
+    want = skm.mean_pinball_loss(t, p, alpha=quantile, sample_weight=w)
+    found = value({"type": "pinball", "quantile": quantile}, p, t, w)
+    assert found == pytest.approx(want, rel=1e-13)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 
 from layerkit import Array, Optimizer
 from layerkit.discovery.registry import REGISTRIES
+from layerkit.recording.record import record_rule
 
 NAMES = REGISTRIES["optimizers"].names()
 Step = Callable[[float, float, float, int], float]
@@ -61,6 +63,65 @@ def rmsprop(rho: float = 0.9, eps: float = 1e-8) -> Step:
     return step
 
 
+def adagrad(eps: float = 1e-10) -> Step:
+    s = 0.0
+
+    def step(p: float, g: float, eta: float, t: int) -> float:
+        nonlocal s
+        s += g * g
+        return p - eta * g / (math.sqrt(s) + eps)
+
+    return step
+
+
+def nadam(b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> Step:
+    m = v = 0.0
+
+    def step(p: float, g: float, eta: float, t: int) -> float:
+        nonlocal m, v
+        m = b1 * m + (1 - b1) * g
+        v = b2 * v + (1 - b2) * g * g
+        ahead = b1 * m / (1 - b1 ** (t + 1)) + (1 - b1) * g / (1 - b1**t)
+        return p - eta * ahead / (math.sqrt(v / (1 - b2**t)) + eps)
+
+    return step
+
+
+def adabelief(b1: float = 0.9, b2: float = 0.999, eps: float = 1e-16) -> Step:
+    m = s = 0.0
+
+    def step(p: float, g: float, eta: float, t: int) -> float:
+        nonlocal m, s
+        m = b1 * m + (1 - b1) * g
+        s = b2 * s + (1 - b2) * (g - m) ** 2 + eps
+        return p - eta * (m / (1 - b1**t)) / (math.sqrt(s / (1 - b2**t)) + eps)
+
+    return step
+
+
+def lion(b1: float = 0.9, b2: float = 0.99) -> Step:
+    m = 0.0
+
+    def step(p: float, g: float, eta: float, t: int) -> float:
+        nonlocal m
+        blend = b1 * m + (1 - b1) * g
+        m = b2 * m + (1 - b2) * g
+        return p - eta * ((blend > 0) - (blend < 0))
+
+    return step
+
+
+def shrunk(make_step: Callable[[], Step], decay: float) -> Callable[[], Step]:
+    """The step after decoupled weight decay."""
+
+    def made() -> Step:
+        step = make_step()
+        return lambda p, g, eta, t: step(p - eta * decay * p, g, eta, t)
+
+    made.__name__ = f"shrunk_{getattr(make_step, '__name__', 'ahead')}"
+    return made
+
+
 CASES: list[tuple[dict[str, Any], Callable[[], Step]]] = [
     ({"type": "sgd"}, sgd),
     ({"type": "momentum"}, momentum),
@@ -76,7 +137,31 @@ CASES: list[tuple[dict[str, Any], Callable[[], Step]]] = [
     ({"type": "adamw", "weight_decay": 0.5, "epsilon": 1}, lambda: adam(eps=1, decay=0.5)),
     ({"type": "rmsprop"}, rmsprop),
     ({"type": "rmsprop", "rho": 0.5, "epsilon": 0.1}, lambda: rmsprop(0.5, 0.1)),
+    ({"type": "adagrad"}, adagrad),
+    ({"type": "adagrad", "epsilon": 0.1}, lambda: adagrad(0.1)),
+    ({"type": "nadam"}, nadam),
+    ({"type": "nadam", "beta1": 0, "beta2": 0.5, "epsilon": 0.1}, lambda: nadam(0, 0.5, 0.1)),
+    ({"type": "nadam", "beta1": 0.6}, lambda: nadam(0.6)),
+    ({"type": "adabelief"}, adabelief),
+    (
+        {"type": "adabelief", "beta1": 0.5, "beta2": 0.6, "epsilon": 0.1},
+        lambda: adabelief(0.5, 0.6, 0.1),
+    ),
+    ({"type": "lion"}, lion),
+    ({"type": "lion", "beta1": 0.5, "beta2": 0.6}, lambda: lion(0.5, 0.6)),
 ]
+PLAIN: dict[str, Callable[[], Step]] = {
+    "sgd": sgd,
+    "momentum": momentum,
+    "nesterov": partial(momentum, ahead=True),
+    "adam": adam,
+    "rmsprop": rmsprop,
+    "adagrad": adagrad,
+    "nadam": nadam,
+    "adabelief": adabelief,
+    "lion": lion,
+}
+CASES += [({"type": name, "weight_decay": 0.3}, shrunk(step, 0.3)) for name, step in PLAIN.items()]
 RATES = [0.1 / (1 + 0.3 * t) for t in range(12)]  # a falling schedule
 
 
@@ -138,14 +223,16 @@ def test_first_step_of_adam_is_the_rate_against_the_sign() -> None:
     np.testing.assert_allclose(p, [-0.01, 0.01, -0.01], rtol=1e-4)
 
 
-def test_decay_reaches_weights_but_not_moments_and_follows_the_mask() -> None:
+@pytest.mark.parametrize("name", NAMES)
+def test_decay_reaches_weights_but_not_moments_and_follows_the_mask(name: str) -> None:
     p = np.array([1.0, -2.0])
-    rule, g = bound({"type": "adamw", "weight_decay": 0.1}, p)
+    rule, g = bound({"type": name, "weight_decay": 0.1}, p)
     g[:] = 0
     rule.begin(0.5)
     rule.apply(slice(0, 2))
     np.testing.assert_allclose(p, [0.95, -1.9])
-    assert not any(slot.any() for slot in rule.slots.values())
+    moments = [slot for slot in rule.slots.values() if name != "adabelief"]  # epsilon is in its s
+    assert not any(slot.any() for slot in moments)
     rule.bind(p, g, np.array([0.0, 1.0]))
     rule.begin(0.5)
     rule.apply(slice(0, 2))
@@ -156,7 +243,8 @@ def test_decay_reaches_weights_but_not_moments_and_follows_the_mask() -> None:
 def test_converges_on_a_quadratic(name: str) -> None:
     """L = sum a (p - 3)^2 / 2 with curvatures 1 to 10."""
     a, p = np.linspace(1, 10, 5), np.zeros(5)
-    rule, g = bound({"type": name, "learning_rate": 0.1}, p)
+    first = 1.0 if name == "adagrad" else 0.1  # whose steps become smaller by themselves
+    rule, g = bound({"type": name, "learning_rate": first}, p)
     for t in range(600):
         g[:] = a * (p - 3)
         rule.begin(rule.learning_rate * 0.99**t)
@@ -210,6 +298,14 @@ def test_blocks_do_not_show(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_array_equal(result(), whole)
 
 
+@pytest.mark.parametrize("name", sorted(set(NAMES) - {"adamw"}))
+def test_no_decay_is_the_default_and_costs_nothing(name: str) -> None:
+    rule = make(name)
+    assert rule.weight_decay == 0
+    graph = record_rule(rule, np.float32).graph
+    assert "decay" not in [node.args[0] for node in graph.nodes() if node.op == "input"]
+
+
 @pytest.mark.parametrize("config", [c for c, _ in CASES], ids=str)
 def test_settings_and_documentation(config: dict[str, Any]) -> None:
     part = make(config)
@@ -221,29 +317,47 @@ def test_settings_and_documentation(config: dict[str, Any]) -> None:
     assert "Source: " in text
 
 
-@pytest.mark.parametrize("config", [c for c, _ in CASES], ids=str)
-def test_same_as_torch(config: dict[str, Any]) -> None:
-    torch = pytest.importorskip("torch", reason="torch, the other implementation, is optional")
+@pytest.fixture
+def torch() -> Iterator[Any]:
+    module = pytest.importorskip("torch", reason="torch, the other implementation, is optional")
+    module.set_default_dtype(module.float64)  # also of what its optimizers count with
+    yield module
+    module.set_default_dtype(module.float32)
+
+
+@pytest.mark.parametrize(
+    "config", [c for c, _ in CASES if c["type"] not in ("adabelief", "lion")], ids=str
+)  # which PyTorch does not have
+def test_same_as_torch(config: dict[str, Any], torch: Any) -> None:
     name, c = config["type"], make(config).config
     p = np.linspace(-1, 1, 7)
     x = torch.nn.Parameter(torch.tensor(p.copy()))
     adams: dict[str, Any] = {}
-    if "beta1" in c:
+    if "beta2" in c and "epsilon" in c:
         adams = {"betas": (float(c["beta1"]), float(c["beta2"])), "eps": c["epsilon"]}
-        adams |= {"weight_decay": c.get("weight_decay", 0)}
-    peer = {
+    decay, eps = c["weight_decay"], c.get("epsilon")
+    peers = {
         "sgd": lambda: torch.optim.SGD([x]),
         "momentum": lambda: torch.optim.SGD([x], momentum=c["momentum"]),
         "nesterov": lambda: torch.optim.SGD([x], momentum=c["momentum"], nesterov=True),
-        "adam": lambda: torch.optim.Adam([x], **adams),
-        "adamw": lambda: torch.optim.AdamW([x], **adams),
-        "rmsprop": lambda: torch.optim.RMSprop([x], alpha=c["rho"], eps=c["epsilon"]),
-    }[name]()
+        "adam": lambda: torch.optim.AdamW([x], **adams, weight_decay=decay),
+        "adamw": lambda: torch.optim.AdamW([x], **adams, weight_decay=decay),
+        "rmsprop": lambda: torch.optim.RMSprop([x], alpha=c["rho"], eps=eps),
+        "adagrad": lambda: torch.optim.Adagrad([x], eps=eps),
+        # so large a momentum_decay leaves beta1 as it is from the first step on
+        "nadam": lambda: torch.optim.NAdam(
+            [x], **adams, momentum_decay=1e9, weight_decay=decay, decoupled_weight_decay=True
+        ),
+    }
+    peer = peers[name]()
+    apart = 0 if name in ("adam", "adamw", "nadam") else decay  # the others of torch have L2 alone
     rule, g = bound(config, p)
     for rate, grad in zip(RATES, gradients(), strict=True):
         g[:] = grad
         x.grad = torch.tensor(grad)
         peer.param_groups[0]["lr"] = rate
+        with torch.no_grad():
+            x.mul_(1 - rate * apart)
         peer.step()
         rule.begin(rate)
         rule.apply(slice(0, 7))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import math
 from typing import Any
 
+import numpy as np
 import pytest
 
-from layerkit import Schedule
+from layerkit import History, Schedule
 from layerkit.discovery.registry import REGISTRIES
 
 NAMES = REGISTRIES["schedules"].names()
@@ -82,3 +84,81 @@ def test_settings_and_documentation(config: str | dict[str, Any]) -> None:
     text = inspect.getdoc(inspect.getmodule(cls)) or ""
     assert "factor = " in text
     assert "Source: " in text
+
+
+def drops(losses: Any, rising: bool = False, **settings: Any) -> list[float]:
+    """The factors that plateau gives before each epoch and after the last."""
+    found, name = make({"type": "plateau", **settings}), settings.get("monitor", "val_loss")
+    known = [History({name: losses[:e]}, [name] * rising) for e in range(len(losses) + 1)]
+    return [found.factor_after(e + 0.5, 99, history) for e, history in enumerate(known)]
+
+
+@pytest.mark.parametrize(
+    ("losses", "settings", "want"),
+    [
+        ([3, 2, 2, 2, 2, 2], {"patience": 2}, [1, 1, 1, 1, 0.1, 0.1, 0.01]),
+        ([3, 2, 2, 2, 1, 1], {"patience": 2, "decay": 0.5}, [1, 1, 1, 1, 0.5, 0.5, 0.5]),
+        ([3, 2.9, 2.8, 2.7], {"patience": 2, "min_delta": 0.5}, [1, 1, 1, 0.1, 0.1]),
+        ([3, 3, 3, 3, 3], {"patience": 1, "cooldown": 2}, [1, 1, 0.1, 0.1, 0.1, 0.01]),
+        ([3, 3, 3], {"patience": 1, "min_factor": 0.05}, [1, 1, 0.1, 0.05]),
+        ([math.nan, 3, math.nan, 3], {"patience": 2}, [1, 1, 1, 1, 0.1]),
+        ([math.nan] * 3, {"patience": 2}, [1, 1, 0.1, 0.1]),
+    ],
+    ids=str,
+)
+def test_plateau_by_hand(losses: Any, settings: Any, want: list[float]) -> None:
+    assert drops(losses, **settings) == pytest.approx(want, abs=1e-15)
+
+
+def test_plateau_knows_what_rises() -> None:
+    assert drops([1, 2, 3], patience=1, rising=True) == [1, 1, 1, 1]
+    assert drops([1, 2, 3], patience=1) == pytest.approx([1, 1, 0.1, 0.01])
+
+
+@pytest.mark.parametrize("rising", [False, True])
+@pytest.mark.parametrize("patience", [1, 2, 4])
+@pytest.mark.parametrize("cooldown", [0, 1, 3])
+def test_plateau_against_pytorch(rising: bool, patience: int, cooldown: int) -> None:
+    torch = pytest.importorskip("torch")
+    values = np.random.default_rng(patience).normal(size=60).cumsum()
+    weight = torch.zeros(1, requires_grad=True)
+    optimizer = torch.optim.SGD([weight], lr=1.0)
+    reference = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        optimizer,
+        mode="max" if rising else "min",
+        factor=0.5,
+        patience=patience - 1,
+        threshold=0.25,
+        threshold_mode="abs",
+        cooldown=cooldown,
+        min_lr=0.01,
+        eps=0,
+    )
+    want = [1.0]
+    for value in values:
+        reference.step(float(value))
+        want.append(optimizer.param_groups[0]["lr"])
+    assert len(set(want)) > 3
+    settings = {"decay": 0.5, "patience": patience, "min_delta": 0.25, "cooldown": cooldown}
+    assert drops(list(values), rising, min_factor=0.01, **settings) == want
+
+
+def test_warmup_shows_the_plateau_the_epochs_after_it() -> None:
+    flat = {"type": "plateau", "patience": 2}
+    both = make({"type": "warmup", "epochs": 3, "start": 0.5, "then": flat})
+    assert both.watched == ("val_loss",)
+    found = [both.factor_after(e, 9, History({"val_loss": [1.0] * e})) for e in range(9)]
+    assert found == pytest.approx([0.5, 2 / 3, 5 / 6, 1, 1, 1, 0.1, 0.1, 0.01])
+    assert [both.factor(e, 9) for e in (0, 3, 8)] == [0.5, 1, 1]
+
+
+def test_a_history_cannot_be_changed() -> None:
+    given = [3.0, 2.0, 1.0]
+    history = History({"loss": given}, ["loss"])
+    given[0] = 9
+    assert history["loss"] == (3, 2, 1)
+    assert history.between(1)["loss"] == (2, 1)
+    assert history.between(0, 1)["loss"] == (3,)
+    assert history.between(1).rises("loss")
+    assert not history.rises("val_loss")
+    assert (len(history), list(history)) == (1, ["loss"])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from layerkit.execution import products
-from layerkit.execution.products import count_of, _shares, matmul, matmul_both
+from layerkit.execution.products import _shares, count_of, matmul, matmul_both
 
 RNG = np.random.default_rng(0)
 

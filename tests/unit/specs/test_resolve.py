@@ -11,7 +11,7 @@ import pytest
 
 import layerkit
 from layerkit import Array, Context, Layer, ModelFileError, Plan, PluginLoadError, Shape, SpecError
-from layerkit.fields import ActivationName, Fraction, Positive, Range, ScheduleName, Size
+from layerkit.fields import ActivationName, Fraction, Later, Positive, Range, ScheduleName, Size
 from layerkit.specs import read_spec
 from layerkit.specs.sections import DIALECT
 
@@ -266,6 +266,33 @@ def test_every_kind_of_annotation(register: Register) -> None:
     assert found["table"] == {"a": 1.0}
     assert settings({"type": "test.everything", "config": found}) == found
     json.dumps(settings({"type": "test.everything", "size": 1}))
+
+
+class Grown(Passing):
+    type_name = "test.grown"
+
+    def __init__(
+        self,
+        *,
+        size: Size = 2,
+        smooth: Annotated[Fraction, Later()] = 0.0,
+        fast: Annotated[bool, Later()] = False,
+        act: Annotated[ActivationName, Later()] = "linear",
+    ) -> None:
+        self.size, self.smooth, self.fast, self.act = size, smooth, fast, act
+
+
+def test_a_later_setting_is_left_out_at_its_default(register: Register) -> None:
+    register(Grown)
+    assert settings({"type": "test.grown"}) == {"size": 2}
+    assert settings({"type": "test.grown", "smooth": 0, "fast": False, "act": "linear"}) == {
+        "size": 2
+    }
+    changed = {"size": 2, "smooth": 0.5, "fast": True, "act": "tanh"}
+    assert settings({"type": "test.grown", **changed}) == changed
+    assert settings({"type": "test.grown", "config": changed}) == changed
+    with pytest.raises(SpecError, match="true or false"):
+        settings({"type": "test.grown", "fast": 1})
 
 
 WRONG: list[tuple[str, Any, str]] = [

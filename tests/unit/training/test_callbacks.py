@@ -150,9 +150,9 @@ def test_nobody_listening_to_batches_costs_nothing(monkeypatch: pytest.MonkeyPat
     found: list[Any] = []
     real = Loop.epoch
 
-    def epoch(loop: Loop, number: int) -> Any:
+    def epoch(loop: Loop, *facts: Any) -> Any:
         found.append(loop.told.after_batch)
-        return real(loop, number)
+        return real(loop, *facts)
 
     monkeypatch.setattr(Loop, "epoch", epoch)
     layerkit.train(spec({"type": "early_stopping"}, "divergence_guard", epochs=1), data=DATA)

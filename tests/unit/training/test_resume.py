@@ -23,6 +23,7 @@ from layerkit import (
     Shape,
     SpecError,
 )
+from layerkit.discovery.registry import OPTIMIZERS
 from layerkit.training import resume
 
 Register = Callable[[Any], Any]
@@ -93,7 +94,7 @@ def as_bytes(model: Model) -> bytes:
     return stream.getvalue()
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "nesterov", "adam", "adamw", "rmsprop"])
+@pytest.mark.parametrize("optimizer", sorted(OPTIMIZERS.names()))
 @pytest.mark.parametrize("batches", [1, 5, 7, 12])
 def test_it_reaches_the_same_bits(register: Register, optimizer: str, batches: int) -> None:
     register(Noisy)
@@ -260,3 +261,23 @@ def test_a_full_disk_costs_a_checkpoint_and_not_the_training(
     assert (
         layerkit.resume(path).model.network.params.tobytes() == done.model.network.params.tobytes()
     )
+
+
+@pytest.mark.parametrize("name", ["sgd", "momentum", "nesterov", "adam", "rmsprop"])
+def test_no_weight_decay_leaves_no_trace_in_a_file(register: Register, name: str) -> None:
+    register(Noisy)
+    plain = {"type": name, "learning_rate": 0.01}
+    given = [spec(optimizer=o, epochs=2) for o in (plain, {**plain, "weight_decay": 0.0})]
+    files = []
+    for one in given:
+        files.append(io.BytesIO())
+        layerkit.save(layerkit.train(one, data=DATA).model, files[-1])
+    assert files[0].getvalue() == files[1].getvalue()
+    assert b"optimizer" in files[0].getvalue()
+    files[0].seek(0)
+    held = layerkit.load(files[0]).spec.train
+    assert held is not None
+    assert "weight_decay" not in held["optimizer"]
+    decayed = layerkit.train(spec(optimizer={**plain, "weight_decay": 0.5}, epochs=2), data=DATA)
+    assert decayed.model.spec.train is not None
+    assert decayed.model.spec.train["optimizer"]["weight_decay"] == 0.5

@@ -27,12 +27,18 @@ from layerkit.discovery.registry import SCHEDULES
 rng = np.random.default_rng(1)
 X = rng.standard_normal((40, 3))
 DATA = (X, (X[:, 0] > 0).astype(int))
-FALLING = [{"type": "warmup", "epochs": 2, "then": "cosine"}, {"type": "step", "every": 2}]
+SEES = {"type": "plateau", "patience": 1, "min_delta": 0.1, "decay": 0.5}
+FALLING = [
+    {"type": "warmup", "epochs": 2, "then": "cosine"},
+    {"type": "step", "every": 2},
+    SEES,
+    {"type": "warmup", "epochs": 1, "then": {**SEES, "monitor": "val_accuracy"}},
+]
 EVERY = [*sorted(SCHEDULES.names()), *FALLING]
 
 
 def spec(schedule: Any, epochs: int = 6, **train: Any) -> dict[str, Any]:
-    train = {"epochs": epochs, "batch_size": 16, "schedule": schedule, **train}
+    train = {"epochs": epochs, "batch_size": 16, "schedule": schedule, "validation": 0.3, **train}
     return {
         "layerkit": 1,
         "input": {"shape": [3]},
@@ -200,3 +206,57 @@ def test_what_could_not_be_saved_is_refused_before_the_first_batch(
         with pytest.raises(error):
             layerkit.train(wrong, data=data, listener=told, checkpoint=lambda model: None)
         assert told.seen == 0
+
+
+def test_a_plateau_lowers_the_rate_in_training() -> None:
+    model = layerkit.train(spec(SEES, 6), data=DATA).model
+    found = rates(model)
+    losses = model.history["val_loss"]
+    want, best = [found[0]], losses[0]
+    for loss in losses[1:]:  # patience 1: whatever is no gain of 0.1 halves the rate
+        want.append(want[-1])
+        if best - loss > 0.1:
+            best = loss
+        else:
+            want[-1] /= 2
+    assert found[1:] == want[:1] + want[1:-1]
+    assert found[-1] < found[0] / 4
+
+
+def test_a_training_sees_its_own_epochs_alone() -> None:
+    first = layerkit.train(spec(SEES, 6), data=DATA).model
+    again = layerkit.train(first, data=DATA).model
+    assert rates(again)[6] == rates(again)[0] > rates(again)[5]
+    cut = layerkit.train(
+        layerkit.train(spec(SEES, 6), data=DATA).model, data=DATA, listener=Until(3)
+    )
+    part = layerkit.load(io.BytesIO(filed(cut.model)))
+    assert filed(layerkit.resume(part, data=DATA).model) == filed(again)
+
+
+def test_restart_forgets_the_results_too() -> None:
+    part = stopped(spec(SEES, 4), 4)
+    low = rates(part)[-1]
+    more = layerkit.resume(part, data=DATA, epochs=8, schedule="restart").model
+    assert rates(more)[4] == rates(more)[0] > low
+
+
+@pytest.mark.parametrize("wrap", [False, True])
+def test_a_series_that_is_not_there_is_refused_before_the_first_batch(wrap: bool) -> None:
+    wrong: Any = {**SEES, "monitor": "val_auc"}
+    if wrap:
+        wrong = {"type": "warmup", "then": wrong}
+    with pytest.raises(
+        SpecError, match=r"watches 'val_auc'.*: loss, accuracy, val_loss, val_"
+    ) as e:
+        layerkit.train(spec(wrong), data=DATA)
+    assert e.value.location == "train.schedule"
+    with pytest.raises(SpecError, match="plateau needs validation rows"):
+        layerkit.train(spec(SEES, validation=0.0), data=DATA)
+
+
+def test_a_file_without_the_series_is_refused() -> None:
+    part = stopped(spec(SEES, 6), 3)
+    del part.history["val_loss"]
+    with pytest.raises(SpecError, match="no history of val_loss for all of the 3 epochs done"):
+        layerkit.resume(part, data=DATA)

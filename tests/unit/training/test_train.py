@@ -786,5 +786,12 @@ def test_balanced_weights_by_hand() -> None:
     weights = class_weights("balanced", ("a", "b", "c"), y)
     np.testing.assert_allclose(weights, [4 / 9, 4 / 9, 4 / 9, 4 / 3])
     assert class_weights({"c": 5}, ("a", "b", "c"), y).tolist() == [1, 1, 1, 5]
+    half = {"type": "effective_number", "beta": 0.5}  # (1 - b) / (1 - b^rows) of 2, 1 and 1 rows
+    found = class_weights(half, ("a", "b", "c"), np.array([0, 0, 1, 2]))
+    np.testing.assert_allclose(found, np.array([2 / 3, 2 / 3, 1, 1]) * 3 / (2 / 3 + 2), rtol=1e-15)
+    none = class_weights({**half, "beta": 0}, ("a", "b"), np.array([0, 0, 1]))
+    assert none.tolist() == [1, 1, 1]
+    near = class_weights({**half, "beta": 1 - 1e-9}, ("a", "b"), np.array([0, 0, 0, 1]))
+    np.testing.assert_allclose(near[3] / near[0], 3, rtol=1e-6)
     assert class_weights([1, 2, 3], ("a", "b", "c"), y).tolist() == [1, 1, 1, 3]
     assert class_weights({"7": 5}, (3, 7), np.array([0, 1])).tolist() == [1, 5]
