@@ -81,10 +81,10 @@ def check_gradients(
     return GradientCheck(wrong, kinks, coordinates)
 
 
-def check_all_gradients(trial: LayerTrial, n: int) -> None:
+def check_all_gradients(trial: LayerTrial, n: int, *, training: bool = True) -> None:
     """Raise ``Failed`` for the first wrong gradient of a batch of n rows, if any."""
     for what in ("dx", "parameters"):
-        for gradient in check_gradients(trial, n, what).wrong:
+        for gradient in check_gradients(trial, n, what, training=training).wrong:
             raise Failed(gradient.sentence())
 
 
