@@ -21,7 +21,7 @@ SOUND = [
         "Falling",
         "MeanSquare",
         "TwoBest",
-        "Nowhere",
+        "Handful",
         "Lines",
         "Kept",
         "Numbers",

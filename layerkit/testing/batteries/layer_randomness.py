@@ -83,6 +83,7 @@ def _extreme(trial: LayerTrial) -> None:
 
 _OFFSET = 1e4
 _AMPLIFIED, _ROUNDED = 100, 1e-4  # of what the rounding of inputs and weights does; of the largest
+_TINY = 1e-30  # below it float32 has few digits, or none
 _EPSILON = float(np.finfo(np.float32).eps)
 
 
@@ -120,7 +121,7 @@ def _off(narrow: LayerTrial, wide: LayerTrial, turn: int) -> str:
         moved = max(moved, float(np.abs(nearby - exact).max(initial=0)))
     wide.network.params[...] = kept
     error, largest = (float(np.abs(a).max(initial=0)) for a in (found - exact, exact))
-    if not np.isfinite(largest) or error <= _AMPLIFIED * moved + _ROUNDED * largest:
+    if not np.isfinite(largest) or error <= _AMPLIFIED * moved + _ROUNDED * largest + _TINY:
         return ""
     return (
         f"for rows near {_OFFSET:g} the output in float32 is off by {error:.3g}; the largest is "
