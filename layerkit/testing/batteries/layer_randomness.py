@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from layerkit.core.context import Array
 from layerkit.testing.arrays import equal
 from layerkit.testing.gradient_check import check_all_gradients
 from layerkit.testing.layer_trial import F32, F64, LayerTrial, Pass, float32_trial
+from layerkit.testing.roundings import effect_of_rounding
 from layerkit.testing.rules import INTACT, Battery, before
 from layerkit.testing.verdicts import Failed, at
 
@@ -84,7 +87,6 @@ def _extreme(trial: LayerTrial) -> None:
 _OFFSET = 1e4
 _AMPLIFIED, _ROUNDED = 100, 1e-4  # of what the rounding of inputs and weights does; of the largest
 _TINY = 1e-30  # below it float32 has few digits, or none
-_EPSILON = float(np.finfo(np.float32).eps)
 
 
 @BATTERY.rule(
@@ -111,15 +113,7 @@ def _off(narrow: LayerTrial, wide: LayerTrial, turn: int) -> str:
         x = x + np.float32(_OFFSET)
     rows, training = x.astype(F64), not narrow.draws(x)
     exact, found = (_output(one, r, training=training) for one, r in ((wide, rows), (narrow, x)))
-    draws, kept = wide.subject.rng("rounding", turn), wide.network.params.copy()
-    moved = 0.0
-    for _ in range(3):
-        wide.network.params[...] = kept * (1 + _EPSILON * draws.uniform(-1, 1, kept.shape))
-        nearby = _output(
-            wide, rows * (1 + _EPSILON * draws.uniform(-1, 1, x.shape)), training=training
-        )
-        moved = max(moved, float(np.abs(nearby - exact).max(initial=0)))
-    wide.network.params[...] = kept
+    moved = effect_of_rounding(wide, rows, partial(_output, wide, training=training), turn)
     error, largest = (float(np.abs(a).max(initial=0)) for a in (found - exact, exact))
     if not np.isfinite(largest) or error <= _AMPLIFIED * moved + _ROUNDED * largest + _TINY:
         return ""
