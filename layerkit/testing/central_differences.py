@@ -84,6 +84,33 @@ def slopes_of(f: Callable[[], float], values: Array, places: Array | None = None
     return slopes(moved, len(index))
 
 
+def finer_slopes_of(f: Callable[[], float], values: Array, places: Array) -> Array:
+    """The same derivatives where the function bends much: the error falls by the step's 4th power.
+
+    Not for places on a kink.
+    """
+
+    def along(step: float) -> Array:
+        above, below = (_moved_one_by_one(f, values, places, s) for s in (step, -step))
+        return (above - below) / (2 * step)
+
+    return (4 * along(_STEP / 2) - along(_STEP)) / 3
+
+
+def _moved_one_by_one(f: Callable[[], float], values: Array, places: Array, step: float) -> Array:
+    """(m,) f() with the element at each place moved by ``step``."""
+    found = []
+    for place in places:
+        at = np.unravel_index(place, values.shape)
+        kept = values[at]
+        values[at] = kept + step
+        try:
+            found.append(f())
+        finally:
+            values[at] = kept
+    return np.array(found)
+
+
 def kink_note(kinks: int, coordinates: int) -> str | None:
     """The note of a check that passed, if some of its coordinates lie on a kink."""
     if not kinks:

@@ -24,9 +24,6 @@ def likely_causes(trial: LayerTrial, n: int, wrong: list[WrongGradient]) -> list
 def _patterns(trial: LayerTrial, n: int, first: WrongGradient) -> Iterator[str]:
     """Causes that show when both arrays lie side by side."""
     label, a, correct = first.label, first.analytic, first.numeric
-    if np.isnan(a).any() and first.name != "dx":
-        yield f"{label} is not written whole: NaN from before the backprop is left"
-        return
     if correct is None or not np.isfinite(a).all():
         return
     size = max(float(np.abs(correct).max()), 1e-12)
@@ -69,27 +66,36 @@ def _experiments(trial: LayerTrial, n: int, wrong: list[WrongGradient]) -> Itera
     names = {gradient.name for gradient in wrong}
     config = trial.example.config
 
-    def vanishes(other: LayerTrial) -> bool:
-        return not any(gradient.name in names for gradient in check_gradients(other, n, what).wrong)
+    def still_wrong(other: LayerTrial) -> bool | None:
+        """Whether the fault is there too; None if all slopes are 0, which tells nothing."""
+        if any(gradient.name in names for gradient in check_gradients(other, n, what).wrong):
+            return True
+        found = other.run(other.rows(n, what), other.cotangent(n, what))
+        slopes = {"dx": found.dx, **found.grads}
+        return False if any(slopes[name].any() for name in names) else None
 
     for setting in settings_naming(trial.subject.part, "activations"):
         linear = replace(trial.example, config={**config, setting: "linear"})
-        if config.get(setting) != "linear" and vanishes(LayerTrial(trial.subject, linear)):
+        if config.get(setting) == "linear":
+            continue
+        if still_wrong(LayerTrial(trial.subject, linear)) is False:
             yield f"the slope f' of {setting!r} is missing or wrong: all is right if it is linear"
-    through = []
+    through, elsewhere = [], False
     for name, param in trial.layer.params.items():
         if name in names or not param.any():
             continue
         other = trial.another()
         other.network.params[...] = trial.network.params
         other.layer.params[name][...] = 0
-        if vanishes(other):
+        wrong_still = still_wrong(other)
+        elsewhere = elsewhere or wrong_still is True
+        if wrong_still is False:
             through.append(name)
     if len(through) == 1 or (through and what == "dx"):
         path = "the path of dL/dx through" if what == "dx" else "a term with"
         shown = " or ".join(map(repr, through))
         yield f"{path} {shown} is missing or wrong: all is right if it is zero"
-    elif what == "dx":
+    elif what == "dx" and elsewhere:
         yield (
             "a path that does not lead through one parameter alone, such as a carry, is missing or "
             "wrong: dL/dx is the sum over every place where feed uses x"

@@ -120,6 +120,24 @@ class LayerTrial(Trial):
         rng = self.subject.rng(what, self.example.name, shape[0], *words)
         return rng.standard_normal(shape).astype(self.dtype)
 
+    @property
+    def kept(self) -> dict[str, Array]:
+        """The arrays of the state by the words for them."""
+        return {f"state[{name!r}]": array for name, array in self.layer.state.items()}
+
+    @property
+    def real(self) -> bool:
+        """Whether rows are real numbers, which may be moved and scaled."""
+        return getattr(self.plan, "takes", None) is None
+
+    def draws(self, x: Array) -> bool:
+        """Whether a feed of x in training draws random numbers."""
+        ctx = self.context()
+        before = repr(ctx.rng.bit_generator.state)
+        with self.restoring_state():
+            self.feed(x, ctx)
+        return repr(ctx.rng.bit_generator.state) != before
+
     def context(self, *, training: bool = True, wants_dx: bool = True) -> Context:
         """A context as a model makes it, with the same random numbers each time."""
         streams = {"layer": np.random.default_rng([self.subject.seed, 0])}

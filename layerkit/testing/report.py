@@ -177,7 +177,7 @@ class Report:
                 waiting.setdefault(outcome.message, []).append(outcome.id)
         return [
             fill(
-                f"NOT RUN  {counted(len(ids), 'check')}, {reason}: {', '.join(ids[:6])}"
+                f"NOT RUN  {counted(len(ids), 'check')} {_verb(reason, ids)}: {', '.join(ids[:6])}"
                 + (", ..." if len(ids) > 6 else ""),
                 width,
                 subsequent_indent=" " * 8,
@@ -216,6 +216,10 @@ class Report:
             f"{group.ljust(width)}  " + ", ".join(f"{n} {status}" for status, n in ended.items())
             for group, ended in groups.items()
         )
+
+
+def _verb(reason: str, ids: list[str]) -> str:
+    return reason if len(ids) == 1 else reason.replace("builds on", "build on")
 
 
 def _paragraph(word: str, text: str, width: int) -> list[str]:

@@ -16,8 +16,19 @@ from typing import Any
 from layerkit.testing.subject import Example, Subject, Trial
 from layerkit.testing.verdicts import Skipped, at
 
-INTACT = ("input.unchanged", "cotangent.unchanged", "update.order")
-"""Rules behind any comparison of numbers: a layer changes neither its inputs nor its parameters."""
+INTACT = (
+    *("input.unchanged", "cotangent.unchanged", "update.order", "global.random"),
+    *("batch.state", "stochastic.replay", "gradient.written"),
+)
+"""Rules behind any comparison of numbers: a layer changes neither its inputs nor its parameters,
+its results do not depend on the pass before, and every gradient is written. Each builds on those
+before it, so that one fault is told once."""
+
+
+def before(rule: str) -> tuple[str, ...]:
+    """The rules of ``INTACT`` before this one."""
+    return INTACT[: INTACT.index(rule)]
+
 
 Judge = Callable[[Subject], str | None]
 ExampleJudge = Callable[[Any], str | None]  # gets what the rule's ``trial`` makes

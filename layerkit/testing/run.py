@@ -13,6 +13,7 @@ import unittest
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import cache, partial
 from importlib import import_module
@@ -32,7 +33,7 @@ from layerkit.testing.verdicts import Failed, Skipped, describe_error
 
 _LAYERS = (
     *("plans", "gradients", "backprop", "randomness", "batches", "memory", "concurrency"),
-    *("updates", "recorded", "inside", "files"),
+    *("training", "updates", "reference", "recorded", "inside", "files"),
 )
 # Modules of batteries by kind, in the order in which their rules run and are shown.
 _MODULES: dict[str, tuple[str, ...]] = {
@@ -54,11 +55,26 @@ _MODULES: dict[str, tuple[str, ...]] = {
 
 @cache
 def rules_for(kind: str) -> tuple[Rule, ...]:
-    """All checks for parts of ``kind``, in order: those of every part first."""
-    found: list[Rule] = []
+    """All checks for parts of ``kind``: those of every part first, causes before what they cause.
+
+    A rule may build on rules of other kinds, which are then no rules of this one.
+    """
+    found: dict[str, Rule] = {}
     for name in ("declarations", "settings", *_MODULES[kind], "side_effects"):
-        found += import_module(f"layerkit.testing.batteries.{name}").BATTERY
-    return tuple(found)
+        battery = import_module(f"layerkit.testing.batteries.{name}").BATTERY
+        found |= {rule.id: rule for rule in battery}
+    ordered: dict[str, Rule] = {}
+
+    def place(rule: Rule) -> None:
+        needs = tuple(need for need in rule.needs if need in found)
+        for need in needs:
+            if need not in ordered:
+                place(found[need])
+        ordered.setdefault(rule.id, replace(rule, needs=needs))
+
+    for rule in found.values():
+        place(rule)
+    return tuple(ordered.values())
 
 
 class Check:
@@ -115,7 +131,7 @@ class _Session:
 
     def _run(self, rule: Rule) -> Outcome:
         if cause := self._failed_need(rule):
-            return self._outcome(rule, "not run", f"blocked by {cause}, which failed")
+            return self._outcome(rule, "not run", f"builds on {cause}, which failed")
         start = time.perf_counter()
         status, message, hint, trace = _verdict(rule, self.subject)
         reason = self.subject.exceptions.get(rule.id)

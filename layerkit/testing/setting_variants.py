@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from types import UnionType
@@ -19,12 +19,27 @@ from layerkit.specs.validate.declare import map_parts, named_group
 from layerkit.specs.validate.settings import setting_types, validate
 from layerkit.testing.subject import Example, Subject
 
+_NUMBERS: dict[Any, tuple[Any, ...]] = {int: (2, 1, 3, 4), float: (0.5, 2.0), bool: (True,)}
+
 
 def variants(subject: Subject) -> Iterator[Example]:
     """The examples, then the first one with a single setting changed, for each of its settings."""
     yield from subject.examples
+    yield from _changed(subject, list(subject.part.settings()))
+
+
+def varied(subject: Subject) -> Iterator[Example]:
+    """The first example with a single setting changed, for each that holds a number or a word."""
+    try:
+        types = setting_types(subject.part)
+    except Exception:  # noqa: BLE001  # settings.annotations reports it
+        return
+    yield from _changed(subject, [n for n, one in types.items() if not any(kinds_named(one))])
+
+
+def _changed(subject: Subject, names: Iterable[str]) -> Iterator[Example]:
     first = subject.examples[0]
-    for name in subject.part.settings():
+    for name in names:
         for value in _others(subject.part, name, first.config):
             config = {**first.config, name: value}
             changed = replace(first, name=f"{first.name} with another {name!r}", config=config)
@@ -61,6 +76,8 @@ def _others(part: type[Part], name: str, config: dict[str, Any]) -> Iterator[Any
         yield from (now + 1, now - 1)
     elif isinstance(now, float):
         yield from (now + 0.125, now - 0.125, now * 0.75)
+    elif now is None:
+        yield from (number for one in _members(annotation) for number in _NUMBERS.get(one, ()))
     for one in _members(annotation):
         if get_origin(one) is Literal:
             yield from (word for word in get_args(one) if word != now)

@@ -25,7 +25,9 @@ UNREADABLE = ("major", "required", "schema", "bare", "dtypes", "tiny")  # by des
 SKIPS = {
     "gradient.activations": "no setting names an activation",
     "golden.migration": "no golden files are named, and config_version is 1",
+    "reference.feed": "the class has no reference",
     "feeds.stacked": "so it cannot be stacked",
+    **dict.fromkeys(("pass.loads", "stochastic.replay", "batch.disjoint"), "no rows are at hand"),
     "pass.equals": "this form holds weights and computes nothing",
     "pass.refuses": "this form holds weights and computes nothing",
 }

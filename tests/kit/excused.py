@@ -20,11 +20,16 @@ class Together(Carry):
     type_name = "kit.together"
     conformance_exceptions: ClassVar[Mapping[str, str]] = {
         "batch.split": "rows are centred together, on purpose",
+        "state.settles": "training does not centre them",
     }
 
     def feed(self, x: Array, ctx: Context) -> Array:
         y = super().feed(x, ctx)
         return y if ctx.training or not len(y) else y - np.mean(y, axis=0)
+
+    def backprop(self, dy: Array, ctx: Context) -> Array:
+        dy = dy if ctx.training or not len(dy) else dy - np.mean(dy, axis=0)
+        return super().backprop(dy, ctx)
 
 
 class Excused(Carry):

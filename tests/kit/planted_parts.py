@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
 
@@ -645,19 +646,46 @@ class ForgetsToKeepAgain(TwoBest):
 # ---- data sources
 
 
-class Nowhere(DataSource):
-    """A data set that is never there."""
+class Handful(DataSource):
+    """Twelve rows of its own, and none at any place."""
 
-    type_name = "kit.nowhere"
+    type_name = "kit.handful"
 
     def load(self, where: Path | None) -> dict[str, Rows]:
-        raise DataSourceError(f"no rows at {where}")
+        if where is not None:
+            raise DataSourceError(f"no rows at {where}")
+        x = np.arange(24.0).reshape(12, 2)
+        rows = Rows(x, labels=np.array(["a", "b", "c"] * 4))
+        return {"train": rows.take(slice(0, 8)), "test": rows.take(slice(8, 12))}
 
 
 @planted("pass.refuses")
-class AnotherInstead(Nowhere):
+class AnotherInstead(Handful):
     def load(self, where: Path | None) -> dict[str, Rows]:
-        return {"train": Rows(np.zeros((3, 2)))}
+        return super().load(None)
+
+
+@planted("pass.loads")
+class LosesALabel(Handful):
+    def load(self, where: Path | None) -> dict[str, Rows]:
+        splits = super().load(where)
+        labels = splits["test"].labels
+        assert labels is not None
+        return {**splits, "test": replace(splits["test"], labels=labels[1:])}
+
+
+@planted("stochastic.replay")
+class ShufflesRows(Handful):
+    def load(self, where: Path | None) -> dict[str, Rows]:
+        splits = super().load(where)
+        return {**splits, "train": splits["train"].take(np.roll(np.arange(8), next(_asked)))}
+
+
+@planted("batch.disjoint")
+class TestsOnTraining(Handful):
+    def load(self, where: Path | None) -> dict[str, Rows]:
+        train = super().load(where)["train"]
+        return {"train": train, "test": train.take(slice(2, 6))}
 
 
 # ---- readers

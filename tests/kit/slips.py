@@ -277,7 +277,6 @@ SLIPS: list[tuple[Any, str, str]] = [
     (FeedGivesNone, "plan.shape", "feed: expected a float64 array of shape [4, 3], got None"),
     (ForgetsSave, "plan.shape", "call ctx.save"),
     (ForgetsGradient, "gradient.written", "write `self.grads['W'] = ...` in backprop"),
-    (ForgetsGradient, "gradient.parameters", "is not written whole"),
     (ReplacesGradient, "gradient.written", "assign to the entry, and never to self.grads"),
     (OneNumber, "plan.shape", "gradient 'b': expected shape [3], got []"),
     (NoBackprop, "declared.methods", "does not define backprop"),

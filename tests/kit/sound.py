@@ -33,11 +33,15 @@ class Carry(Layer):
     type_name = "kit.carry"
 
     def __init__(
-        self, *, units: Size, gate_bias: float = -1.0, mode: Literal["a", "b"] = "a"
+        self,
+        *,
+        units: Size,
+        gate_bias: float = -1.0,
+        start: Literal["glorot_uniform", "he_normal"] = "glorot_uniform",
     ) -> None:
         self.units = units
         self.gate_bias = gate_bias
-        self.mode = mode
+        self.start = start
 
     @classmethod
     def examples(cls) -> list[tuple[dict[str, Any], Shape]]:
@@ -47,7 +51,7 @@ class Carry(Layer):
         if len(in_shape) != 1:
             raise ShapeError(f"carry takes rows of one axis, not {list(in_shape)}")
         i, o = in_shape[0], self.units
-        weights = {name: Param((i, o), "glorot_uniform") for name in ("WH", "WT", "WA")}
+        weights = {name: Param((i, o), self.start) for name in ("WH", "WT", "WA")}
         biases = {"bH": Param((o,)), "bT": Param((o,), self.gate_bias)}
         return Plan((o,), {**weights, **biases})
 
@@ -95,7 +99,7 @@ class Mask(Layer):
 
     def feed(self, x: Array, ctx: Context) -> Array:
         if not ctx.training:
-            ctx.save(1.0)
+            ctx.save(self.keep)
             return x
         m = (ctx.rng.random(x.shape) < self.keep).astype(x.dtype)
         ctx.save(m)

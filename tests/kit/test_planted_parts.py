@@ -25,7 +25,7 @@ SOUND = [
         "MeanSquare",
         "Hits",
         "TwoBest",
-        "Nowhere",
+        "Handful",
         "Lines",
         "Kept",
         "Numbers",

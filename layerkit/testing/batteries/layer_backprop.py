@@ -12,12 +12,14 @@ import numpy as np
 from layerkit.core.context import Array
 from layerkit.discovery.registry import REGISTRIES
 from layerkit.testing.arrays import equal
+from layerkit.testing.central_differences import slopes
 from layerkit.testing.gradient_check import check_all_gradients
 from layerkit.testing.layer_trial import F64, LayerTrial, Pass, float32_trial
-from layerkit.testing.rules import INTACT, Battery
+from layerkit.testing.roundings import effect_of_rounding
+from layerkit.testing.rules import INTACT, Battery, before
 from layerkit.testing.setting_variants import settings_naming
 from layerkit.testing.subject import Example, Subject
-from layerkit.testing.verdicts import Failed, Skipped
+from layerkit.testing.verdicts import Failed, Skipped, at
 
 BATTERY = Battery("dtype.float64", *INTACT, trial=LayerTrial)
 
@@ -26,6 +28,7 @@ BATTERY = Battery("dtype.float64", *INTACT, trial=LayerTrial)
     "gradient.written",
     why="Gradients lie in memory of the model that still holds those of the batch before.",
     fix="assign each one whole: `self.grads['b'] = dz.sum(axis=0)`; not `+=`",
+    needs=("dtype.float64", *before("gradient.written")),
 )
 def _written(trial: LayerTrial) -> None:
     x, dy = trial.rows(3), trial.cotangent(3)
@@ -87,6 +90,33 @@ def _wants_dx(trial: LayerTrial) -> None:
         raise Failed(f"ctx.wants_dx = False changes {changed}")
 
 
+@BATTERY.rule(
+    "gradient.ties",
+    why="Pixels and counts are often equal: where a maximum is shared, so is its gradient.",
+    fix="give dy to one of the equal numbers, as np.argmax does, or divide it among them: "
+    "`mask / mask.sum(...)`",
+    needs=("gradient.inputs",),
+)
+def _ties(trial: LayerTrial) -> None:
+    draws = trial.subject.rng("ties", trial.example.name)
+    for turn in range(3) if trial.real else ():
+        x = draws.integers(1, 3, (4, *trial.example.shape)).astype(F64)
+        dy = trial.cotangent(4, "ties", turn)
+
+        def loss(_: int, step: float, x: Array = x, dy: Array = dy) -> float:
+            with trial.restoring_state():  # all numbers are moved at once: what ties stays tied
+                return float(np.sum(trial.feed(x + step, trial.context()) * dy))
+
+        dx = trial.run(x, dy).dx
+        numeric, found = slopes(loss, 1), float(dx.sum())
+        slack = 1e-6 * max(float(np.abs(dx).sum()), 1.0)
+        if not numeric.kink[0] and abs(found - float(numeric.value[0])) > slack:
+            raise Failed(
+                "for rows with many equal numbers dL/dx is wrong: all of it together is "
+                f"{found:.6g}, the slope when all numbers grow alike is {numeric.value[0]:.6g}"
+            )
+
+
 def _with_activations(subject: Subject) -> Iterator[Example]:
     """The first example with every activation in each setting that names one."""
     first = subject.examples[0]
@@ -115,39 +145,53 @@ def _float32(narrow: LayerTrial) -> None:
     wide.network.params[...] = narrow.network.params
     for n in (5, 35):
         x, dy = narrow.rows(n), narrow.cotangent(n)
-        training = not _draws(narrow, x)  # draws of another dtype would be other numbers
-        exact = wide.run(x.astype(F64), dy.astype(F64), training=training)
-        predicted = wide.predict(x.astype(F64))
         if n == 35:  # another layer may return feature-major memory
             x, dy = np.asfortranarray(x), np.asfortranarray(dy)
-        found, rows = narrow.run(x, dy, training=training), f"{n} rows"
-        _check_close(rows, "the output", found.y, exact.y)
-        _check_close(rows, "dL/dx", found.dx, exact.dx)
-        for name, grad in found.grads.items():
-            _check_close(rows, f"grads[{name!r}]", grad, exact.grads[name])
-        _check_close(rows, "a prediction", narrow.predict(x), predicted)
+        with at(f"{n} rows"):
+            _compare(narrow, wide, x, dy)
 
 
+def _compare(narrow: LayerTrial, wide: LayerTrial, x: Array, dy: Array) -> None:
+    """A pass in float32 against the same pass in float64."""
+    training = not narrow.draws(x)  # draws of another dtype would be other numbers
+    rows, slopes = x.astype(F64), dy.astype(F64)
+    exact, found = (
+        _results(one, *arrays, training=training)
+        for one, arrays in ((wide, (rows, slopes)), (narrow, (x, dy)))
+    )
+    # A gradient that is 0 is a sum of terms as large as those of the others, rounded.
+    floor = _SHARE * max(_largest(a) for what, a in exact.items() if what not in _OUTPUTS)
+    for what, expected in exact.items():
+        error, largest = _largest(found[what] - expected), _largest(expected)
+        scale = max(largest, 0.0 if what in _OUTPUTS else floor, 1e-3)
+        if error <= _SINGLE * scale:
+            continue
+
+        def again(x: Array, what: str = what) -> Array:
+            return _results(wide, x, slopes, training=training)[what]
+
+        if not error <= _AMPLIFIED * effect_of_rounding(wide, rows, again, what):
+            raise Failed(
+                f"{what} in float32 differs from float64 by {error:.3g}; the largest value is "
+                f"{scale:.3g}"
+            )
+
+
+_OUTPUTS = ("the output", "a prediction")
 _SINGLE = 2e-4  # of the largest value: some 1,000 roundings in float32
+_SHARE = 0.05  # of the largest gradient of a pass; smaller ones are compared on that scale
+_AMPLIFIED = 30  # of what one rounding of the rows and weights does
 
 
-def _check_close(rows: str, what: str, found: Array, expected: Array) -> None:
-    scale = max(float(np.abs(expected).max(initial=0)), 1e-3)
-    error = float(np.abs(found - expected).max(initial=0))
-    if not error <= _SINGLE * scale:
-        raise Failed(
-            f"{rows}: {what} in float32 differs from float64 by {error:.3g}; the largest value is "
-            f"{scale:.3g}"
-        )
+def _results(trial: LayerTrial, x: Array, dy: Array, *, training: bool) -> dict[str, Array]:
+    """The arrays of a pass and of a prediction by the words for them, gradients first."""
+    one = trial.run(x, dy, training=training)
+    grads = {f"grads[{name!r}]": grad for name, grad in one.grads.items()}
+    return {"dL/dx": one.dx, **grads, "the output": one.y, "a prediction": trial.predict(x)}
 
 
-def _draws(trial: LayerTrial, x: Array) -> bool:
-    """Whether a feed in training draws random numbers."""
-    ctx = trial.context()
-    before = repr(ctx.rng.bit_generator.state)
-    with trial.restoring_state():
-        trial.feed(x, ctx)
-    return repr(ctx.rng.bit_generator.state) != before
+def _largest(array: Array) -> float:
+    return float(np.abs(array).max(initial=0))
 
 
 def _activations_or_skip(subject: Subject) -> list[Example]:

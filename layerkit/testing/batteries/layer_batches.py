@@ -6,7 +6,7 @@ import numpy as np
 
 from layerkit.testing.arrays import close, unchanged
 from layerkit.testing.layer_trial import F32, LayerTrial
-from layerkit.testing.rules import INTACT, Battery
+from layerkit.testing.rules import INTACT, Battery, before
 from layerkit.testing.verdicts import Failed
 
 BATTERY = Battery("dtype.float64", "dtype.float32", *INTACT, trial=LayerTrial)
@@ -20,12 +20,16 @@ _ROWS_APART = (
 @BATTERY.rule(
     "batch.empty",
     why="A filter may leave no rows: prediction then returns no rows, and training no gradient.",
-    fix="avoid means over the batch and indexing row 0; sums over no rows are 0",
+    fix="avoid means over the batch and indexing row 0; sums over no rows are 0, and figures of no "
+    "rows are none: `if ctx.training and len(x) > 0`",
 )
 def _empty(trial: LayerTrial) -> None:
     for one in (trial, trial.another(F32)):
         one.predict(one.rows(0))
         one.fill_grads()
+        ctx = one.context()
+        with one.restoring_state(), unchanged("a batch of 0 rows", one.kept):
+            one.feed(one.rows(0), ctx)
         result = one.run(one.rows(0), one.cotangent(0))
         wrong = [name for name, grad in result.grads.items() if np.any(grad != 0)]
         if wrong:
@@ -80,10 +84,16 @@ def _split(trial: LayerTrial) -> None:
 
 @BATTERY.rule(
     "batch.state",
-    why="A prediction that changes the layer changes the next prediction.",
-    fix="change self.state only `if ctx.training`, and the parameters never",
+    why="A prediction that changes the layer changes the next prediction, and a feed may have no "
+    "backprop or several.",
+    fix="change self.state in feed, only `if ctx.training`, and the parameters never",
+    needs=("dtype.float64", "dtype.float32", *before("batch.state")),
 )
 def _state(trial: LayerTrial) -> None:
-    kept = {f"state[{name!r}]": array for name, array in trial.layer.state.items()}
-    with unchanged("a feed in inference", {**kept, "the parameters": trial.network.params}):
+    with unchanged("a feed in inference", {**trial.kept, "the parameters": trial.network.params}):
         trial.predict(trial.rows(5))
+    for training in (False, True):
+        ctx = trial.context(training=training)
+        trial.feed(trial.rows(5), ctx)
+        with unchanged("backprop", trial.kept):
+            trial.backprop(trial.cotangent(5), ctx)

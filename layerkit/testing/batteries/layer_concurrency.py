@@ -67,6 +67,7 @@ def _contents(value: object) -> object:
     why="Two passes may overlap: feed, feed, backprop, backprop. Each backprop belongs to its own "
     "feed.",
     fix=f"{_SAVE}; no cache in the class or the module",
+    needs=("dtype.float64", "feeds.stateless", *INTACT),
 )
 def _interleaved(trial: LayerTrial) -> None:
     rows = [trial.rows(5, "one"), trial.rows(5, "two")]

@@ -13,14 +13,14 @@ from layerkit.errors import LayerkitError, PluginError
 from layerkit.testing.arrays import equal
 from layerkit.testing.models import loaded, model_of, saved
 from layerkit.testing.processes import importable, predict_in_child
-from layerkit.testing.rules import Battery
+from layerkit.testing.rules import INTACT, Battery
 from layerkit.testing.subject import Subject, Trial
 from layerkit.testing.verdicts import Failed, Skipped, at
 
 if TYPE_CHECKING:
     from layerkit.model import Model
 
-BATTERY = Battery("dtype.float32", "declared.type_name", "settings.round_trip")
+BATTERY = Battery("dtype.float32", "declared.type_name", "settings.round_trip", *INTACT)
 
 
 @BATTERY.rule(

@@ -8,6 +8,7 @@ from layerkit.testing.diagnose import likely_causes
 from layerkit.testing.gradient_check import WrongGradient, check_gradients
 from layerkit.testing.layer_trial import LayerTrial
 from layerkit.testing.rules import INTACT, Battery
+from layerkit.testing.setting_variants import varied
 from layerkit.testing.subject import Subject
 from layerkit.testing.verdicts import Failed, Skipped, at
 
@@ -44,10 +45,11 @@ def _parameters(subject: Subject) -> str | None:
 def _judge(subject: Subject, what: str) -> str | None:
     """Fail for the first wrong gradient, with its likely cause; else return a note about kinks.
 
-    All examples at once: kinks are few or many among all coordinates.
+    All examples at once, and the first one with other settings (a stride, a padding), since kinks
+    are few or many among all coordinates.
     """
     kinks = coordinates = 0
-    cases = [case for case in subject.cases if all(case.shape)]
+    cases = [case for case in (*subject.cases, *varied(subject)) if all(case.shape)]
     if not cases:
         raise Failed("every example has an empty input shape: no gradient can be tried")
     for case in cases:

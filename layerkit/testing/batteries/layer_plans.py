@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from layerkit.core.context import Array, Shape
-from layerkit.core.layer import Layer, Plan
+from layerkit.core.layer import Layer, Param, Plan
 from layerkit.core.planning import plan_layers
+from layerkit.discovery.registry import initializer
 from layerkit.display import byte_size, quoted
 from layerkit.errors import LayerkitError, ShapeError
 from layerkit.testing.layer_trial import LayerTrial, float32_trial
@@ -32,7 +33,7 @@ BATTERY = Battery("plan.shape", trial=LayerTrial)
     needs=("settings.constructor",),
     trial=Trial,
 )
-def _valid(trial: Trial) -> None:
+def _valid(trial: Trial) -> str | None:
     with trial.catch("plan"):
         plan = trial.part.plan(trial.example.shape)
     if not isinstance(plan, Plan):
@@ -49,6 +50,36 @@ def _valid(trial: Trial) -> None:
                 f"plan: expected a number or an initializer as the start of {name!r}, got "
                 f"{quoted(param.init)}"
             )
+    return "; ".join(_doubts(plan)) or None
+
+
+def _doubts(plan: Plan) -> Iterator[str]:
+    """What is allowed, and seldom meant."""
+    for name, param in plan.params.items():
+        starts_alike = isinstance(param.init, (int, float))  # as biases do
+        one_axis = len(param.shape) > 1 and param.size == max(param.shape)
+        if param.decay is None and starts_alike and one_axis:
+            yield (
+                f"{name!r} {list(param.shape)} is a matrix to weight decay; if it is a bias, give "
+                "it decay=False, or the shape of a row"
+            )
+        if len(param.shape) > 2 and param.fan_in is None and _scales(param):
+            yield (
+                f"{name!r} {list(param.shape)} starts by its fans, taken as {param.size} and "
+                f"{param.size}: give fan_in= and fan_out="
+            )
+
+
+def _scales(param: Param) -> bool:
+    """Whether the parameter's initializer scales by fans."""
+    if isinstance(param.init, (int, float)):
+        return False
+    try:
+        start = initializer(param.init)
+        few, many = (start.make(param.shape, (n, n), np.random.default_rng(0)) for n in (2, 8))
+    except Exception:  # noqa: BLE001  # plan.shape reports it
+        return False
+    return not np.array_equal(few, many)
 
 
 @BATTERY.rule(
@@ -147,7 +178,8 @@ def _odd_shapes(subject: Subject) -> Iterator[Example]:
     why="A shape that a layer cannot take must be refused when the model is built, with a clear "
     "message, and not in the middle of a pass.",
     fix="begin `plan` with `if len(in_shape) != 1: raise ShapeError('expected rows with "
-    "one axis, got shape ...')`, or handle any number of axes",
+    "one axis, got shape ...')`, or handle any number of axes; `if not in_shape` refuses no more "
+    "than rows of one number",
     over=_odd_shapes,
     trial=Trial,
 )

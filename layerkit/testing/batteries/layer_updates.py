@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 
 from layerkit.core.context import Array
-from layerkit.core.layer import Layer
 from layerkit.core.optimizer import Optimizer
 from layerkit.testing.arrays import equal
 from layerkit.testing.layer_trial import LayerTrial, float32_trial
@@ -29,10 +29,34 @@ class _Step(Optimizer):
         p -= scratch
 
 
-def _update(trial: LayerTrial) -> bool:
+class _Counting(_Step):
+    """The same, and how often each number was handed to it."""
+
+    type_name = "layerkit-testing.counting"
+    counts: Array
+
+    def apply(self, span: slice) -> None:
+        """A step of these numbers."""
+        self.counts[span] += 1
+        super().apply(span)
+
+
+@contextmanager
+def _freezing(trial: LayerTrial, *, freeze: bool) -> Iterator[None]:
+    """Inside, the layer and those inside it are all frozen, or none."""
+    layers = [one.layer for one in trial.network.planned[0].nested()]
+    before = [one.freeze for one in layers]
+    for one in layers:
+        one.freeze = freeze
+    yield
+    for one, was in zip(layers, before, strict=True):
+        one.freeze = was
+
+
+def step(trial: LayerTrial, rule: Optimizer | None = None) -> bool:
     """One optimizer step of the layer; whether it changes a parameter."""
     before = trial.network.params.copy()
-    rule = _Step()
+    rule = _Step() if rule is None else rule
     rule.bind(trial.network.params, trial.network.allocate_grads())
     rule.begin(rule.learning_rate)
     with trial.catch("update"):
@@ -55,7 +79,7 @@ def _zero(trial: LayerTrial) -> None:
             raise Failed(f"for dy = 0 the gradient of {name!r} is not 0")
     if np.any(result.dx != 0):
         raise Failed("for dy = 0 dL/dx is not 0")
-    if _update(trial):
+    if step(trial):
         raise Failed("an update by a gradient of 0 changes the parameters")
     if not trial.network.size:
         raise Skipped("the layer has no parameters")
@@ -112,18 +136,34 @@ def _seen(trial: LayerTrial) -> None:
     fix="do not override `update`, or begin it with `if self.freeze: return`",
 )
 def _freeze(trial: LayerTrial) -> None:
-    layer = trial.layer
     trial.run(trial.rows(4), trial.cotangent(4))
-    inside = [one.layer for one in trial.network.planned[0].nested()]
-    frozen = [one.freeze for one in inside]
-    for one in inside:
-        one.freeze = True
-    changed = _update(trial)
-    for one, before in zip(inside, frozen, strict=True):
-        one.freeze = before
+    with _freezing(trial, freeze=True):
+        changed = step(trial)
     if changed:
         raise Failed("with freeze set, an update changes the parameters")
-    if all(frozen) or type(layer).update is not Layer.update:
-        return
-    if np.any(trial.network.allocate_grads() != 0) and not _update(trial):
+
+
+@BATTERY.rule(
+    "update.once",
+    why="A parameter that the optimizer never gets learns nothing; one that it gets twice makes "
+    "two steps, with the momentum and decay of both.",
+    fix="do not override `update`, or let it end with `super().update(rule)`, once",
+)
+def _once(trial: LayerTrial) -> str | None:
+    trial.run(trial.rows(4), trial.cotangent(4))
+    rule, before = _Counting(), trial.network.params.copy()
+    rule.counts = np.zeros(trial.network.size, int)
+    with _freezing(trial, freeze=False):
+        changed = step(trial, rule)
+    if rule.counts.any() or not trial.network.size:
+        own = trial.network.params != before
+        if (rule.counts > 1).any():
+            raise Failed("update hands the same parameters to the optimizer more than once")
+        if left := int(((rule.counts == 0) & ~own).sum()):
+            raise Failed(
+                f"update hands the optimizer all but {left} of {trial.network.size} numbers"
+            )
+        return None
+    if not changed and np.any(trial.network.allocate_grads() != 0):
         raise Failed("an update by the gradients changes no parameter")
+    return "the layer changes its parameters by itself: no optimizer, rate or decay applies"

@@ -21,6 +21,7 @@ from layerkit.testing.rules import Battery
 from layerkit.testing.setting_variants import fault_in, variants
 from layerkit.testing.subject import Subject, Trial
 from layerkit.testing.verdicts import Failed, at, catch_errors, describe_error
+from layerkit.testing.watched_settings import unread_settings
 
 BATTERY = Battery("settings.constructor")
 
@@ -184,6 +185,22 @@ def _through_a_spec(trial: Trial, config: dict[str, Any]) -> dict[str, Any]:
         raise Failed(f"a spec with these settings is refused: {faults.found[0].reason}")
     settings = {} if isinstance(found, str) else {k: v for k, v in found.items() if k != "type"}
     return dict(subject.make(settings).config)
+
+
+@BATTERY.once(
+    "settings.read",
+    why="A setting that nothing reads promises what does not happen: every value of it is the "
+    "same.",
+    fix="use self.NAME in `plan`, `feed` or the other methods, or remove the setting",
+    needs=("settings.annotations", "plan.shape", "pass.runs"),
+)
+def _read(subject: Subject) -> str | None:
+    if not subject.part.settings():
+        return None
+    unread, named = unread_settings(subject)
+    if unread:
+        raise Failed(f"nothing reads self.{' or self.'.join(unread)}")
+    return f"not read in any example: {', '.join(named)}" if named else None
 
 
 @BATTERY.once(

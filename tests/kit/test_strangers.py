@@ -1,0 +1,40 @@
+"""Right layers of many sorts pass at every seed: the kit raises no false alarm."""
+
+from __future__ import annotations
+
+import pytest
+
+from layerkit import Layer
+from layerkit.testing import check_layer, rules_for
+from tests.kit.right import Drop, Norm, Pool, Rows, Slide
+from tests.kit.strangers import STRANGE
+
+OUTSIDE = ("docs.", "import.", "file.", "global.files_and_network", "global.settings")
+"""Checks that look at the docstring or ask another process: the same for all of them."""
+ONLY = [rule.id for rule in rules_for("layers") if not rule.id.startswith(OUTSIDE)]
+
+LAYERS: tuple[type[Layer], ...] = (*STRANGE, Norm, Drop, Slide, Pool, Rows)
+
+each = pytest.mark.parametrize("layer", LAYERS, ids=lambda cls: cls.type_name.split(".")[1])
+
+
+def conforms(layer: type[Layer], seed: int) -> None:
+    report = check_layer(layer, only=ONLY, seed=seed)
+    report.raise_if_failed()
+    assert report.counts["skipped"] <= 6
+
+
+@each
+def test_a_right_layer_conforms(layer: type[Layer]) -> None:
+    conforms(layer, 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2])
+@each
+def test_a_right_layer_conforms_under_other_seeds(layer: type[Layer], seed: int) -> None:
+    conforms(layer, seed)
+
+
+def test_there_are_twenty_of_them() -> None:
+    assert len(set(LAYERS)) >= 20
