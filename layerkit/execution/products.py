@@ -69,7 +69,7 @@ def _shares(shapes: tuple[tuple[int, int, int], ...]) -> list[Share]:
     Within a product the cuts are at multiples of 16.
     """
     works = [m * n * k for m, n, k in shapes]
-    count = _count(sum(works))
+    count = count_of(sum(works))
     equal = (sum(works) - _AHEAD) / count
     shares: list[Share] = [[] for _ in range(count)]
     before = 0
@@ -85,7 +85,7 @@ def _shares(shapes: tuple[tuple[int, int, int], ...]) -> list[Share]:
     return [share for share in shares if share]
 
 
-def _count(work: int) -> int:
+def count_of(work: int) -> int:
     """2, 4, 8 or 16 shares: each packs its operands again, so few and large ones are best."""
     count = 2
     while count < 16 and work >= 10 * LARGE:

@@ -31,7 +31,9 @@ and 1 that another value is multiplied with."""
 _SCALARS = "health: scalars"
 _GRID = np.linspace(-40.0, 40.0, 8001)
 _STEEPEST = 10.0  # steeper functions (exp, 1 / sqrt) are no activations
-_MIXED = frozenset(("matmul", "gather", "set", "at", "concatenate", "call", *REDUCTIONS, *VIEWS))
+_MIXED = frozenset(
+    ("matmul", "einsum", "gather", "set", "at", "concatenate", "call", *REDUCTIONS, *VIEWS)
+)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,10 @@ _MULTIPLY = frozenset((
     *("matvec", "polyval", "tensordot", "vdot", "vecdot", "vecmat"),
 ))  # fmt: skip
 """Functions that multiply and add, how often is not counted here."""
-_FREE = {*LEAVES, *VIEWS, "gather", "set", "at", "concatenate", "copy", "astype", "matmul", "call"}
+_FREE = frozenset((
+    *(*LEAVES, *VIEWS, "gather", "set", "at", "concatenate", "copy", "astype"),
+    *("matmul", "einsum", "call"),
+))  # fmt: skip
 """Operations without arithmetic, and those that are counted by themselves."""
 
 _Shapes = list[tuple[Any, ...]]
@@ -119,7 +122,7 @@ def _products(node: Node) -> _Shapes | None:
     """The sizes of the indices of a product, if ``node`` is one; None if it may be one."""
     if node.op == "matmul":
         return [(*node.shape, node.args[0].shape[-1])]
-    if node.op != "call":
+    if node.op not in ("call", "einsum"):
         return []
     if not _einsum(node):
         name, home = (str(getattr(node.fn, key, "")) for key in ("__name__", "__module__"))
@@ -137,7 +140,7 @@ def _products(node: Node) -> _Shapes | None:
 def _einsum(node: Node) -> bool:
     """Whether ``node`` sums products of arrays, written in letters."""
     named = node.op == "call" and node.fn is np.einsum and isinstance(node.args[0], str)
-    return named and "." not in node.args[0]
+    return node.op == "einsum" or (named and "." not in node.args[0])
 
 
 def _kept(graph: Graph) -> list[Node]:
@@ -146,8 +149,18 @@ def _kept(graph: Graph) -> list[Node]:
     kept: dict[int, Node] = {}
     for node in graph.nodes():
         for arg in node.inputs() if id(node) not in feed else ():
-            while arg.op in VIEWS:
+            while arg.op in VIEWS and not _copies(arg):
                 arg = arg.args[0]
             if id(arg) in feed and arg.op not in LEAVES:
                 kept[id(arg)] = arg
     return list(kept.values())
+
+
+def _copies(view: Node) -> bool:
+    """Whether ``view`` gives windows another shape, which NumPy copies for."""
+    base = view
+    while view.op == "reshape" and base.op in VIEWS:
+        base = base.args[0]
+        if base.op == "windows":
+            return True
+    return False

@@ -15,6 +15,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from layerkit.recording.arrays import (
     RecordedArray,
@@ -166,6 +167,28 @@ def _split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
     return [ary[(*before, slice(a, b))] for a, b in itertools.pairwise(edges)]
 
 
+def _windows(x: Any, window_shape: Any, axis: Any = None) -> Any:
+    sizes = window_shape if isinstance(window_shape, (tuple, list)) else (window_shape,)
+    axes = range(x.ndim) if axis is None else axis if isinstance(axis, (tuple, list)) else (axis,)
+    axes = tuple(range(x.ndim)[a] for a in axes)
+    if len(set(axes)) < len(axes):
+        return NotImplemented
+    return view(x, "windows", sliding_window_view, tuple(sizes), axes)
+
+
+def _einsum(subscripts: Any, a: Any, b: Any, *, optimize: Any = False) -> Any:
+    words = re.fullmatch(r"([a-zA-Z]+),([a-zA-Z]+)->([a-zA-Z]*)", str(subscripts).replace(" ", ""))
+    if words is None or np.result_type(a, b) != a.dtype or a.dtype != b.dtype:
+        return NotImplemented
+    x, y, z = map(set, words.groups())
+    once = all(len(set(word)) == len(word) for word in words.groups())
+    sizes = set(zip(words[1] + words[2], (*a.shape, *b.shape), strict=True))
+    if not once or len(sizes) > len(x | y) or (x ^ y) - z or z - (x | y):
+        return NotImplemented
+    letters = f"{words[1]},{words[2]}->{words[3]}"
+    return note(_tape_of((a, b)), "einsum", np.einsum, (letters, a, b), {"optimize": optimize})
+
+
 def _full_like(
     a: Any, fill_value: Any, dtype: Any = None, *, order: str = "K", shape: Any = None
 ) -> Any:
@@ -224,6 +247,8 @@ RULES: dict[Any, Callable[..., Any]] = {
     np.squeeze: lambda a, axis=None: np.reshape(a, np.squeeze(a.value, axis).shape),
     np.expand_dims: lambda a, axis: np.reshape(a, np.expand_dims(a.value, axis).shape),
     np.broadcast_to: _broadcast_to,
+    sliding_window_view: _windows,
+    np.einsum: _einsum,
     np.concatenate: _concatenate,
     np.stack: _stack,
     **dict.fromkeys((np.split, np.array_split), _split),

@@ -13,9 +13,11 @@ Operations, canonical so that readers of a graph know few of them:
   (x, dtype), ``copy``;
 - reductions ``sum``, ``max``, ``min``, ``prod`` with ``axis`` (a tuple, ascending, not negative),
   ``keepdims`` and sometimes ``dtype``; means and variances are written with sums;
-- ``matmul``, as NumPy's;
+- ``matmul``, as NumPy's, and ``einsum`` (letters, a, b) of two arrays, with a letter for each axis,
+  none twice in one array, each in two of a, b and the result: "nct,cf->nft";
 - views: ``transpose`` (x, axes), ``reshape`` (x, shape), ``broadcast_to`` (x, shape), ``index``
-  (x, keys): keys are ints, ``Slice``s and None, one for each axis of x (None makes a new one);
+  (x, keys): keys are ints, ``Slice``s and None, one for each axis of x (None makes a new one),
+  ``windows`` (x, sizes, axes): NumPy's sliding_window_view;
 - ``gather`` (x, keys, some of them arrays of integers), ``set`` (x, keys, value: a copy with a part
   replaced), ``at`` (x, keys, value, ``ufunc``: ``np.ufunc.at`` on a copy), ``concatenate`` (arrays,
   axis, not negative);
@@ -33,7 +35,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 LEAVES = frozenset(("input", "param", "state", "number", "const", "arange", "random"))
-VIEWS = frozenset(("transpose", "reshape", "broadcast_to", "index"))
+VIEWS = frozenset(("transpose", "reshape", "broadcast_to", "index", "windows"))
 REDUCTIONS = frozenset(("sum", "max", "min", "prod"))
 
 

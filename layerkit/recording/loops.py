@@ -250,7 +250,9 @@ class _Work:
         return contiguous(x.array, x.dtype, shape)._replace(offset=x.offset)
 
     def _index(self, node: Node) -> Place:
-        x, keys = self.place(node.args[0]), node.args[1]
+        return self._picked(self.place(node.args[0]), node.args[1])
+
+    def _picked(self, x: Place, keys: Any) -> Place:
         shape: list[int] = []
         strides: list[int] = []
         offset, axis = x.offset, 0
@@ -269,6 +271,44 @@ class _Work:
             else:
                 offset += range(size)[key] * stride
         return x._replace(shape=tuple(shape), strides=tuple(strides), offset=offset)
+
+    def _windows(self, node: Node) -> Place:
+        x, (_, sizes, axes) = self.place(node.args[0]), node.args
+        shape = list(x.shape)
+        for size, axis in zip(sizes, axes, strict=True):
+            shape[axis] -= size - 1
+        strides = (*x.strides, *(x.strides[axis] for axis in axes))
+        return x._replace(shape=(*shape, *sizes), strides=strides)
+
+    def _set(self, node: Node) -> Place:
+        x, keys, value = node.args
+        if any(not isinstance(key, (int, Slice)) for key in keys):
+            raise NoLoop(node)
+        out = self._mapped(node, "copy", (x,))
+        target = self._picked(out, keys)
+        given = self._operand(value, target.shape)
+        self.loops.statements.append(Map("astype", target, (given,)))
+        return out
+
+    def _einsum(self, node: Node) -> Place:
+        words, *arrays = node.args
+        *given, result = words.replace("->", ",").split(",")
+        places = [self.place(array) for array in arrays]
+        sizes = {
+            letter: size
+            for word, place in zip(given, places, strict=True)
+            for letter, size in zip(word, place.shape, strict=True)
+        }
+        order = [*result, *(letter for letter in sizes if letter not in result)]
+        whole = tuple(sizes[letter] for letter in order)
+        terms = []
+        for word, place in zip(given, places, strict=True):
+            steps = dict(zip(word, place.strides, strict=True))
+            strides = tuple(steps.get(letter, 0) for letter in order)
+            terms.append(place._replace(shape=whole, strides=strides))
+        out = self.new(node.dtype, at(node.shape, 1))
+        self.loops.statements.append(Fold("sum", out, tuple(terms)))
+        return out
 
     def _matmul(self, node: Node) -> Place:
         a, b = (self.place(arg) for arg in node.args)

@@ -105,6 +105,24 @@ def _matmul(node: Node, sums: set[int]) -> bool:
     return over_rows[0]
 
 
+def _einsum(node: Node, sums: set[int]) -> bool:
+    words, *arrays = node.args
+    *given, result = words.replace("->", ",").split(",")
+    found = [(_aligned([array], sums), word) for array, word in zip(arrays, given, strict=True)]
+    rows = [word[axis] for axis, word in found if axis is not None]
+    _need(len(set(rows)) < 2)
+    over_rows = bool(rows) and rows[0] not in result
+    _need(not over_rows or len(rows) == 2)
+    return over_rows
+
+
+def _windows(node: Node, sums: set[int]) -> bool:
+    x, _, axes = node.args
+    rows = _aligned([x], sums)
+    _need(rows is None or rows + len(x.shape) not in axes)
+    return False
+
+
 def _view(node: Node, sums: set[int]) -> bool:
     """``transpose`` and ``reshape``: blocks of rows stay together while nothing before changes."""
     x, shape = node.args
@@ -171,7 +189,6 @@ def _concatenate(node: Node, sums: set[int]) -> bool:
 
 _ALONG: dict[Any, int] = {
     **dict.fromkeys((np.sort, np.argsort, np.argmax, np.argmin, np.cumsum), 1),
-    np.lib.stride_tricks.sliding_window_view: 2,
 }
 """Functions that work along axes, and the place of the axes among the arguments."""
 
@@ -197,6 +214,8 @@ _RULES: dict[str, Callable[[Node, set[int]], bool]] = {
     **dict.fromkeys(("index", "gather"), _pick),
     **dict.fromkeys(("set", "at"), _put),
     "matmul": _matmul,
+    "einsum": _einsum,
+    "windows": _windows,
     "concatenate": _concatenate,
     "call": _call,
 }

@@ -16,7 +16,7 @@ import numpy as np
 from layerkit.core.context import Array
 from layerkit.recording.graph import Graph, Node, at
 
-STIRRED = frozenset(("sum", "prod", "matmul"))
+STIRRED = frozenset(("sum", "prod", "matmul", "einsum"))
 CALLED = frozenset(
     [
         "einsum",

@@ -10,7 +10,15 @@ import numpy as np
 
 from layerkit.core.context import Array, Shape
 from layerkit.execution.planned.joins import address
-from layerkit.execution.planned.memory import GIVEN, Home, Places, Sizes, features_first, is_view
+from layerkit.execution.planned.memory import (
+    GIVEN,
+    Home,
+    Places,
+    Sizes,
+    features_first,
+    is_image,
+    is_view,
+)
 from layerkit.execution.planned.memory import root as root_of
 from layerkit.recording.graph import Node, at
 
@@ -89,6 +97,9 @@ class Arrays:
         memory, offset = self.buffers[self.places.slots[slot].kind]
         offset += self.sizes.offsets[slot]
         shape, dtype = at(node.shape, self.n), np.dtype(node.dtype)
+        if is_image(node) and self.places.pixels:
+            rows, channels, *sizes = shape
+            return np.ndarray((*sizes, channels, rows), dtype, memory, offset).transpose(3, 2, 0, 1)
         if not features_first(node):
             return np.ndarray(shape, dtype, memory, offset)
         rows, size = shape[0], dtype.itemsize

@@ -1,9 +1,11 @@
 """Where the values of a layer lie: order, homes, and memory that is used again.
 
 Values of two axes (n, f) lie feature by feature, as (f, n): elementwise steps, products and sums
-over rows then run over contiguous memory. A value has a *home*: some columns of a *slot*. It moves
-into the home of an operand that is used for the last time where it is computed, else into a slot
-of its own. Slots of one layer whose lives do not overlap share the scratch memory of the stage.
+over rows then run over contiguous memory. Images (n, c, h, w) lie pixel by pixel, as (h, w, c, n):
+the windows of a line are then neighbours (see ``execution.contract``). A value has a *home*: some
+columns of a *slot*. It moves into the home of an operand that is used for the last time where it is
+computed, else into a slot of its own. Slots of one layer whose lives do not overlap share the
+scratch memory of the stage.
 
 The numbers of kernels are the clock: those of feed, then one for the end of feed, when the state
 is written, then those of backprop.
@@ -40,7 +42,7 @@ def is_view(node: Node) -> bool:
     if node.op != "reshape":
         return node.op in VIEWS
     base = node.args[0]
-    in_order = base.op not in LEAVES and not is_view(base) and not features_first(base)
+    in_order = base.op not in LEAVES and not is_view(base) and not rows_last(base)
     return in_order or _cuts(base.shape, node.shape)
 
 
@@ -71,6 +73,21 @@ def features_first(node: Node) -> bool:
     """Whether the value has rows that depend on n, and lies feature by feature."""
     shape = node.shape
     return len(shape) == 2 and isinstance(shape[0], Count) and not isinstance(shape[1], Count)
+
+
+def is_image(node: Node) -> bool:
+    """Whether the value has rows of three axes, and may lie pixel by pixel."""
+    rows, *features = node.shape or (0,)
+    return isinstance(rows, Count) and len(features) == 3 and _are_sizes(features)
+
+
+def _are_sizes(shape: Sequence[Any]) -> bool:
+    return not any(isinstance(size, Count) for size in shape)
+
+
+def rows_last(node: Node) -> bool:
+    """Whether the value may lie otherwise than in C order."""
+    return features_first(node) or is_image(node)
 
 
 class Part(NamedTuple):
@@ -203,8 +220,22 @@ def split(graph: Graph) -> tuple[list[Node], list[Node]]:
 
 
 def _products_together(nodes: list[Node]) -> list[Node]:
-    """A product that nothing reads moves down to the next product: cores then share both."""
+    """A product that nothing reads moves down to the next product: cores then share both.
+
+    One of windows moves to the last one of the same windows: these are then packed once.
+    """
     read = {id(root(arg)) for node in nodes for arg in node.inputs()}
+    last = {_windows(node): node for node in nodes if multiplies_windows(node)}
+    moved: dict[int, list[Node]] = {}
+    for node in nodes:
+        if multiplies_windows(node) and id(node) not in read:
+            moved.setdefault(id(last[_windows(node)]), []).append(node)
+    gone = {id(node) for others in moved.values() for node in others}
+    nodes = [
+        one
+        for node in nodes
+        for one in (*moved.get(id(node), ()), *(() if id(node) in gone else (node,)))
+    ]
     ordered: list[Node] = []
     waiting: list[Node] = []
     for node in nodes:
@@ -214,6 +245,25 @@ def _products_together(nodes: list[Node]) -> list[Node]:
             ordered += [*waiting, node] if node.op == "matmul" else [node]
             waiting = [] if node.op == "matmul" else waiting
     return ordered + waiting
+
+
+def multiplies_windows(node: Node) -> bool:
+    """Whether ``node`` is an ``einsum`` of windows with another array."""
+    shown = node.args[1] if node.op == "einsum" else node
+    while shown.op in VIEWS and shown.op != "windows":
+        shown = shown.args[0]
+    return node.op == "einsum" and shown.op == "windows"
+
+
+def are_one(first: Node, second: Node) -> bool:
+    """Whether two products of the same windows are computed together."""
+    both = multiplies_windows(first) and multiplies_windows(second)
+    return both and _windows(first) == _windows(second) and root(second.args[2]) is not first
+
+
+def _windows(node: Node) -> tuple[str, int]:
+    """What a product of windows multiplies, and how."""
+    return node.args[0], id(node.args[1])
 
 
 # homes
@@ -278,13 +328,15 @@ class Places:
 
     Views and leaves have no home, nor have values that only their own kernel reads. ``grads`` names
     the parameter into whose gradient a value is computed, without a home. ``copied`` says which
-    arrays of a ``concatenate`` must be copied; the others lie there.
+    arrays of a ``concatenate`` must be copied; the others lie there. ``pixels``: images lie pixel
+    by pixel.
     """
 
     homes: dict[int, Home]
     slots: list[Slot]
     grads: dict[int, str]
     copied: dict[int, tuple[int, ...]]
+    pixels: bool = True
 
     def home(self, node: Node) -> Home | None:
         """Where ``node`` lies, if it has a home or shows columns of a value that has one."""
@@ -341,7 +393,8 @@ class _Placing:
         self.kernels, self.edge, self.last = kernels, edge, len(kernels)
         self.graph, self.handed = graph, handed
         grads = {id(node): name for name, node in graph.grads.items()}
-        self.places = Places({}, [], grads, {})
+        pixels = not any(_is_stacked(node) for kernel in kernels for node in kernel)
+        self.places = Places({}, [], grads, {}, pixels)
         self.ends = {id(node) for node in graph.outputs()}
         self.made_in = {id(n): i for i, kernel in enumerate(self.kernels) for n in kernel}
         self.reads: dict[int, list[_Read]] = {}
@@ -434,7 +487,11 @@ class _Placing:
     def _until(self, i: int) -> int:
         """The last kernel that may run at the same time as kernel i: cores share two products."""
         together = [node.op for kernel in self.kernels[i : i + 2] for node in kernel]
-        return i + (together == ["matmul", "matmul"])
+        if together == ["matmul", "matmul"]:
+            return i + 1
+        while [node.op for kernel in self.kernels[i : i + 2] for node in kernel] == ["einsum"] * 2:
+            i += 1  # perhaps of the same windows
+        return i
 
     def _dying(self, node: Node, i: int, kernel: Kernel) -> Home | None:
         """The home of an operand of ``kernel`` that ``node`` can take over; whole slots first."""
@@ -472,6 +529,11 @@ class _Placing:
 
     def _is_block(self, home: Home) -> bool:
         return home.width != self.places.slots[home.slot].width
+
+
+def _is_stacked(node: Node) -> bool:
+    """Whether ``node`` is a stack of products, whose matrices must not have rows last."""
+    return node.op == "matmul" and len(node.shape) > 2
 
 
 def is_elementwise(node: Node) -> bool:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import linecache
 import math
 import zlib
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
 from itertools import count
@@ -23,9 +24,17 @@ from typing import Any
 import numpy as np
 
 from layerkit.execution import products
+from layerkit.execution.contract import contract
 from layerkit.execution.planned.arrays import Arrays, Form, Spec, filled, view
 from layerkit.execution.planned.joins import is_row_sum
-from layerkit.execution.planned.memory import Places, features_first, is_elementwise, root
+from layerkit.execution.planned.memory import (
+    Places,
+    are_one,
+    features_first,
+    is_elementwise,
+    multiplies_windows,
+    root,
+)
 from layerkit.recording.graph import REDUCTIONS, Node, at
 
 _FEW, _MOST = 256, 1 << 18
@@ -111,13 +120,22 @@ class Writer:
     def program(self, state: Mapping[str, Node]) -> Program:
         """The steps, then the writing of ``state``, in a function that binds their names."""
         lines: list[str] = []
-        nodes = iter([*self.nodes, None])
-        node = next(nodes)
-        while node is not None:
-            after = next(nodes)
-            both = None if after is None else self._both(node, after)
-            lines += self._lines(node) if both is None else [both]
-            node = after if both is None else next(nodes)
+        todo = deque(self.nodes)
+        while todo:
+            node = todo.popleft()
+            both = self._both(node, todo[0]) if todo else None
+            if both is not None:
+                todo.popleft()
+                lines.append(both)
+            elif multiplies_windows(node) and self._stored(node):
+                group = [node]
+                while (
+                    todo and all(are_one(one, todo[0]) for one in group) and self._stored(todo[0])
+                ):
+                    group.append(todo.popleft())
+                lines.append(self._contract(group))
+            else:
+                lines += self._lines(node)
         for name, node in state.items():
             target = Node("state", (name,), shape=node.shape, dtype=node.dtype)
             lines.append(self._copy(self._array(target), self._array(node)))
@@ -329,8 +347,17 @@ class Writer:
         call = f"{fn}({', '.join(texts)})"
         if node.dtype is None:
             return f"{self._array(node)} = {call}"
-        stored = id(node) in self.places.homes or id(node) in self.places.grads
-        return self._copy(self._array(node), call) if stored else call
+        return self._copy(self._array(node), call) if self._stored(node) else call
+
+    def _stored(self, node: Node) -> bool:
+        return id(node) in self.places.homes or id(node) in self.places.grads
+
+    def _contract(self, nodes: Sequence[Node]) -> str:
+        """Products of one array with others."""
+        letters, a, _ = nodes[0].args
+        pairs = [f"({self._array(node.args[2])}, {self._array(node)})" for node in nodes]
+        fn = self._other(contract, "contract")
+        return f"{fn}({letters!r}, {', '.join([self._array(a), *pairs])})"
 
 
 def _has_row(node: Node) -> bool:

@@ -430,6 +430,55 @@ def _concatenate(work: _Step, node: Node) -> str:
     return work.graph.add("Concat", [work.value(a, node.dtype) for a in arrays], axis=axis)
 
 
+def _windows(work: _Step, node: Node) -> str:
+    """Each element of a window as a slice, side by side in a new last axis."""
+    x, sizes, axes = node.args
+    name, add = work.value(x), work.graph.add
+    for new, (size, axis) in enumerate(zip(sizes, axes, strict=True), start=len(x.shape)):
+        parts = []
+        for start in range(size):
+            ends = start, start + node.shape[axis], axis
+            part = add("Slice", [name, *(work.ints([number]) for number in ends)])
+            parts.append(add("Unsqueeze", [part, work.ints([new])]))
+        name = add("Concat", parts, axis=new)
+    return name
+
+
+def _set(work: _Step, node: Node) -> str:
+    """The new part with padding, where it lies; else the array."""
+    x, keys, value = node.args
+    spans = []
+    for key, size in zip(keys, x.shape, strict=True):
+        if key != Slice(None, None, None) and (
+            not isinstance(key, Slice) or isinstance(size, Count)
+        ):
+            raise work.lacks(node, "assign to slices of features")
+        spans.append(range(1) if isinstance(size, Count) else range(size)[slice(*key)])
+    if any(span.step != 1 for span in spans) or not isinstance(value, Node):
+        raise work.lacks(node, "assign arrays to slices of features without steps")
+    ends = [0 if isinstance(s, Count) else s - r.stop for r, s in zip(spans, x.shape, strict=True)]
+    pads = work.ints([*(r.start for r in spans), *ends])
+    part = work.value(value, node.dtype)
+    shape = tuple(
+        s if isinstance(s, Count) else len(r) for r, s in zip(spans, x.shape, strict=True)
+    )
+    if value.shape != shape:
+        part = work.graph.add("Expand", [part, work.shape(shape)])
+    if x.op == "const" and np.size(x.value) == 1:
+        fill = work.graph.constant(np.asarray(x.value).item(), node.dtype)
+        return work.graph.add("Pad", [part, pads, fill])
+    inside = np.zeros([1 if isinstance(s, Count) else s for s in x.shape], bool)
+    inside[tuple(slice(r.start, r.stop) for r in spans)] = True
+    whole = work.graph.add("Pad", [part, pads])
+    mask = work.graph.constant(inside)
+    return work.graph.add("Where", [mask, whole, work.value(x, node.dtype)])
+
+
+def _einsum(work: _Step, node: Node) -> str:
+    letters, *arrays = node.args
+    return work.graph.add("Einsum", [work.value(a) for a in arrays], equation=letters)
+
+
 def _call(work: _Step, node: Node) -> str:
     if node.fn is np.einsum and isinstance(node.args[0], str) and not node.kw:
         letters, *arrays = node.args
@@ -462,5 +511,8 @@ _RULES: Mapping[str, Callable[[_Step, Node], str]] = {
     "index": _index,
     "gather": _gather,
     "concatenate": _concatenate,
+    "windows": _windows,
+    "set": _set,
+    "einsum": _einsum,
     "call": _call,
 }

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from layerkit.execution import products
-from layerkit.execution.products import _count, _shares, matmul, matmul_both
+from layerkit.execution.products import _shares, count_of, matmul, matmul_both
 
 RNG = np.random.default_rng(0)
 
@@ -95,4 +95,4 @@ def test_shares_are_equal_but_the_first_is_longer(
 
 
 def test_shares_grow_with_the_work() -> None:
-    assert [_count(8_000_000 * 4**k) for k in range(6)] == [2, 2, 4, 8, 16, 16]
+    assert [count_of(8_000_000 * 4**k) for k in range(6)] == [2, 2, 4, 8, 16, 16]

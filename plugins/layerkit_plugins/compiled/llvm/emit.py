@@ -203,7 +203,7 @@ class Function:
         return self.op(f"getelementptr inbounds {kind}, ptr {address}, i64 {index}")
 
     @contextmanager
-    def loop(self, stop: str, *, start: str = "0", step: int = 1) -> Iterator[str]:
+    def loop(self, stop: str, *, start: str = "0", step: int | str = 1) -> Iterator[str]:
         """A loop of i from ``start`` to ``stop``; gives the name of i."""
         counter = self.room("i64", start)
         head, body, end = (f"{word}{self.name()[2:]}" for word in ("head", "body", "end"))

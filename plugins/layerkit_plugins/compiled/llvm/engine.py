@@ -78,6 +78,10 @@ class _Pool:
         """The values (n, *shape) from the address ``begin``; their rows lie side by side."""
         start = begin - address(self._bytes)
         flat = self._bytes[start : start + 4 * n * math.prod(shape)].view(np.float32)
+        if len(shape) == 3:  # an image, pixel by pixel
+            c, h, w = shape
+            image: Array = flat.reshape(h, w, c, n).transpose(3, 2, 0, 1)
+            return image
         found: Array = np.moveaxis(flat.reshape(*shape, n), -1, 0)
         return found
 

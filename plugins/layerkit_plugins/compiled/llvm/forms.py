@@ -8,8 +8,8 @@ import numpy as np
 
 from layerkit.core.layer import Plan
 from layerkit.execution.planned.joins import Layout, join
-from layerkit.execution.planned.memory import Places, place, prepare, split
-from layerkit.recording.graph import LEAVES, Graph
+from layerkit.execution.planned.memory import Places, Slot, place, prepare, split
+from layerkit.recording.graph import LEAVES, Graph, N
 from layerkit.recording.record import Recording
 from layerkit_plugins.compiled.llvm.lowering import Code, Memory
 from layerkit_plugins.compiled.llvm.machine import addresses
@@ -82,9 +82,12 @@ def _make(
     homes = {key: (home.slot, home.start) for key, home in places.homes.items()}
     apart = ["targets"] + ["x"] * (first and not row and _only_multiplied(graph))
     cells: dict[int, Cell] = {key: ("grad", name) for key, name in places.grads.items()}
-    memory = Memory(homes, cells, places.copied)
+    memory = Memory(homes, cells, places.copied, len(places.slots))
     code = Code(graph, memory, layout=layout, row=row, apart=apart)
     ir = code.text(feed, back)
+    for size in code.buffers.values():  # in use all the time, and so nobody else's
+        shape, life = (N if size.a else 1, max(size)), (0, len(feed) + len(back) + 1)
+        places.slots.append(Slot(shape, np.dtype(np.float32), 1, *life))
     dx = None if graph.dx is None else homes[id(graph.dx)]
     return Form(ir, code.cells, code.constants, places, homes[id(graph.y)], dx, "x" in apart)
 

@@ -10,13 +10,15 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from layerkit.core.context import Array
 from layerkit.execution.planned.joins import Layout, address
-from layerkit.recording.graph import ALL, VIEWS, Count, Graph, Node, at
+from layerkit.execution.planned.memory import are_one, multiplies_windows
+from layerkit.recording.graph import ALL, VIEWS, Count, Graph, Node, Slice, at
 from layerkit_plugins.compiled.llvm import scalars
 from layerkit_plugins.compiled.llvm.elements import Element, Pointer, memory_of
 from layerkit_plugins.compiled.llvm.emit import ELEMENTWISE, SUM, Function, Value
@@ -34,7 +36,8 @@ from layerkit_plugins.compiled.llvm.places import (
     unknown,
 )
 from layerkit_plugins.compiled.llvm.products import AFFINE, PRODUCT
-from layerkit_plugins.compiled.llvm.schedule import Kernel, in_loop
+from layerkit_plugins.compiled.llvm.schedule import Kernel, in_loop, is_block_set
+from layerkit_plugins.compiled.llvm.windows import multiply_windows
 
 HEADER = 2
 """Cells of a row before those of its structure: the addresses of ``feed`` and ``back``."""
@@ -43,12 +46,14 @@ HEADER = 2
 class Memory(NamedTuple):
     """Where values lie: slot and first column, or the cell with their address, by id of the node.
 
-    ``copied`` says by id of a ``concatenate`` which of its parts do not lie in it already.
+    ``copied`` says by id of a ``concatenate`` which of its parts do not lie in it already. Buffers
+    come after the ``slots``.
     """
 
     homes: Mapping[int, tuple[int, int]]
     cells: Mapping[int, Cell]
     copied: Mapping[int, tuple[int, ...]]
+    slots: int = 0
 
 
 class Code:
@@ -76,6 +81,7 @@ class Code:
         self.cells: list[Cell] = []
         self.constants: list[np.ndarray[Any, Any]] = []
         self.numbers: list[Node] = []
+        self.buffers: dict[str, Size] = {}
         self.memory = memory
         self._graph, self._layout, self._row, self._apart = graph, layout, row, apart
         self._rows = (1, 1) if row else ROWS
@@ -188,9 +194,15 @@ class Code:
 
     def _pass(self, name: str, kernels: Sequence[Kernel]) -> str:
         f = Function(f"define void @{name}(ptr %t, i64 %n, ptr %gemm)")
-        for kernel in kernels:
+        products: list[Node] = []  # of the same windows
+        for kernel, after in zip_longest(kernels, kernels[1:]):
             node = kernel[0]
-            if in_loop(node):
+            if multiplies_windows(node):
+                products.append(node)
+                if after is None or not all(are_one(one, after[0]) for one in products):
+                    multiply_windows(self, f, products)
+                    products = []
+            elif in_loop(node):
                 self._call(f, partial(self._loop, kernel))
             elif _joining(node) is not None:
                 self._call(f, partial(self._reduce, node))
@@ -198,6 +210,8 @@ class Code:
                 self._product(f, node)
             elif node.op == "concatenate":
                 self._join(f, node)
+            elif is_block_set(node):
+                self._replace(f, node)
             else:
                 raise unknown(node)
         if name == "feed":
@@ -221,20 +235,45 @@ class Code:
 
         f = Function("")
         write(f, pointer)
+        self.add(caller, f, {a: self._address(caller, *start) for start, a in given.items()})
+
+    def add(self, caller: Function, f: Function, given: Mapping[str, str], more: str = "") -> None:
+        """Add the function ``f``, and its call with arguments by their names in it."""
         name = f"@k{len(self._functions)}"
-        params = "".join(f", ptr noalias {a}" for a in given.values())
-        f.head = f"define internal void {name}(ptr noalias readonly %t, i64 %n{params}) noinline"
+        params = "".join(f", ptr noalias {a}" for a in given)
+        head = f"define internal void {name}(ptr noalias readonly %t, i64 %n{more}"
+        f.head = f"{head}{params}) noinline"
         self._functions.append(self._finished(f))
-        args = "".join(f", ptr {self._address(caller, *start)}" for start in given)
-        caller.do(f"call void {name}(ptr %t, i64 %n{args})")
+        args = "".join(f", ptr {where}" for where in given.values())
+        caller.do(f"call void {name}(ptr %t, i64 %n{more}{args})")
+
+    def address(self, f: Function, place: Place) -> str:
+        """Where the first element of a value lies."""
+        return self._address(f, place.cell, place.offset, place.kind)
+
+    def buffer(self, f: Function, name: str, size: Size) -> str:
+        """The address of memory for ``size`` numbers, which all products of the layer use in turn.
+
+        Only what ``name`` says lies there.
+        """
+        known = self.buffers.setdefault(name, size)
+        self.buffers[name] = Size(max(known.a, size.a), max(known.b, size.b))
+        slot = self.memory.slots + list(self.buffers).index(name)
+        return self.cell(f, ("slot", slot), "ptr").text
 
     def _address(self, f: Function, cell: Cell, offset: Size, kind: str) -> str:
         return f.at(kind, self.cell(f, cell, "ptr").text, self.size(f, offset))
 
-    def _nest(self, f: Function, stack: ExitStack, dims: Sequence[Dim]) -> list[str]:
-        """Loops over ``dims``, rows inside; the index of each axis."""
+    def _nest(
+        self, f: Function, stack: ExitStack, dims: Sequence[Dim], strides: Sequence[Size] = ()
+    ) -> list[str]:
+        """Loops over ``dims``, rows inside; the index of each axis.
+
+        The others are in order, or in that of memory with these ``strides``.
+        """
         index = ["0"] * len(dims)
-        for axis in sorted(range(len(dims)), key=lambda axis: (dims[axis] == N, axis)):
+        apart = [-s.a * ROWS[1] - s.b for s in strides] or [0] * len(dims)
+        for axis in sorted(range(len(dims)), key=lambda i: (dims[i] == N, apart[i], i)):
             if dims[axis] != 1:
                 index[axis] = stack.enter_context(f.loop(self.size(f, Size.of(dims[axis]))))
         return index
@@ -253,7 +292,7 @@ class Code:
     def _copy(self, caller: Function, source: Place, target: Place) -> None:
         def write(f: Function, pointer: Pointer) -> None:
             with ExitStack() as stack:
-                index = self._nest(f, stack, source.dims)
+                index = self._nest(f, stack, source.dims, target.strides)
                 at, to = (self.element(f, p.strides, index) for p in (source, target))
                 value = f.load(source.kind, pointer(source), at)
                 if source.kind == "i8" != target.kind:  # truth values among numbers
@@ -272,6 +311,36 @@ class Code:
                 key = (slice(None),) * axis + (slice(start, start + length),)
                 self._copy(f, self.place(part), whole.part(self.dims(part), key))
             start += length
+
+    def _replace(self, f: Function, node: Node) -> None:
+        """A copy of an array with a block replaced; a number around the block is only put there."""
+        x, keys, value = node.args
+        dims, target = self.dims(node), self.place(node)
+        if any(size == N and key != ALL for size, key in zip(node.shape, keys, strict=True)):
+            raise NotCompiled("replaces some of the rows")
+        if x.op == "const" and np.size(x.value) == 1:
+            for around in _around(dims, keys):
+                self._fill(f, target.part(_cut(dims, around), around), np.asarray(x.value).item())
+        elif not (before := self.place(x)).is_at(target):
+            self._copy(f, before, target)
+        key = at(keys, self._rows[0])
+        block = target.part(_cut(dims, key), key)
+        if isinstance(value, Node) and self.dims(value) == block.dims and value.op != "const":
+            self._copy(f, self.place(value), block)
+        elif np.size(getattr(value, "value", value)) == 1:
+            self._fill(f, block, np.asarray(getattr(value, "value", value)).item())
+        else:
+            raise NotCompiled("replaces a block by an array of another shape")
+
+    def _fill(self, caller: Function, target: Place, number: float) -> None:
+        def write(f: Function, pointer: Pointer) -> None:
+            with ExitStack() as stack:
+                index = self._nest(f, stack, target.dims, target.strides)
+                kind = {"i8": "i1"}.get(target.kind, target.kind)
+                value = f.number(number, kind).to(target.kind)
+                f.store(value, pointer(target), self.element(f, target.strides, index))
+
+        self._call(caller, write)
 
     # Products
 
@@ -369,7 +438,7 @@ class Code:
         f.flags = ELEMENTWISE
         dims = [dim for dim in self.dims(kernel[0]) if dim != 1]
         with ExitStack() as stack:
-            found = self._nest(f, stack, dims)
+            found = self._nest(f, stack, dims, self._order(kernel))
             element = Element(self, f, pointer, found)
             for node in kernel:
                 element.compute(node)
@@ -378,6 +447,45 @@ class Code:
                     place, value = self.place(node), element.values[id(node)]
                     at = self.element(f, place.strides, element.index(place.dims))
                     f.store(value.to(place.kind), pointer(place), at)
+
+    def _order(self, kernel: Kernel) -> list[Size]:
+        """How the axes of a loop lie in memory: those of its first result."""
+        for node in kernel:
+            if id(node) in self.memory.homes or id(node) in self.memory.cells:
+                place = self.place(node)
+                return [s for s, d in zip(place.strides, place.dims, strict=True) if d != 1]
+        return []
+
+
+def _cut(dims: Sequence[Dim], keys: Sequence[Any]) -> tuple[Dim, ...]:
+    """The sizes of a part."""
+    found = [
+        dim if dim == N else len(range(dim)[key])
+        for dim, key in zip(dims, keys, strict=True)
+        if isinstance(key, slice)
+    ]
+    return tuple(found)
+
+
+def _around(dims: Sequence[Dim], keys: Sequence[Any]) -> Iterator[tuple[slice, ...]]:
+    """Parts that, together, are all but the block ``keys``, or all if it is not of neighbours."""
+    spans = [
+        None
+        if dim == N or key == ALL
+        else range(dim)[slice(*key) if isinstance(key, Slice) else slice(key, key + 1)]
+        for dim, key in zip(dims, keys, strict=True)
+    ]
+    if any(span is not None and span.step != 1 for span in spans):
+        yield (slice(None),) * len(dims)
+        return
+    part = [slice(None)] * len(dims)
+    for axis, span in enumerate(spans):
+        if span is None:
+            continue
+        for low, high in ((0, span.start), (span.stop, dims[axis])):
+            if low < high:
+                yield (*part[:axis], slice(low, high), *part[axis + 1 :])
+        part[axis] = slice(span.start, span.stop)
 
 
 class _Joining(NamedTuple):

@@ -107,9 +107,16 @@ def _size(values: Sequence[int]) -> Size:
 
 
 def memory(shape: tuple[int, ...], axis: int | None) -> Array:
-    """Memory in C order, but the axis of the rows last: neighbouring rows lie side by side."""
+    """Memory in C order, but the axis of the rows last: neighbouring rows lie side by side.
+
+    Images (n, c, h, w) lie pixel by pixel, as (h, w, c, n).
+    """
     if axis is None:
         return np.empty(shape, np.uint8)
+    if axis == 0 and len(shape) == 4:
+        n, c, h, w = shape
+        image: Array = np.empty((h, w, c, n), np.uint8).transpose(3, 2, 0, 1)
+        return image
     last: Array = np.empty((*shape[:axis], *shape[axis + 1 :], shape[axis]), np.uint8)
     return np.moveaxis(last, -1, axis)
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from layerkit.execution.planned.joins import Rewriting, made
 from layerkit.execution.planned.memory import root
-from layerkit.recording.graph import ALL, VIEWS, Graph, Node
+from layerkit.recording.graph import ALL, VIEWS, Graph, Node, Slice
 from layerkit_plugins.compiled.llvm.places import is_same
 
 Kernel = list[Node]
@@ -23,7 +23,14 @@ _LOOPS = frozenset(("where", "astype", "copy", "snapshot", "clip", "gather", "se
 
 def in_loop(node: Node) -> bool:
     """Whether a node is computed element by element."""
+    if is_block_set(node):
+        return False
     return node.op in _LOOPS or (isinstance(node.fn, np.ufunc) and node.op != "matmul")
+
+
+def is_block_set(node: Node) -> bool:
+    """Whether a node is a copy of an array with a block of it replaced."""
+    return node.op == "set" and all(isinstance(key, (int, Slice)) for key in node.args[1])
 
 
 def space(node: Node) -> tuple[Any, ...]:
