@@ -160,10 +160,8 @@ def plan_of(
     order = [*lines, slide, columns[0], rows], [columns[0], tap, *rest]
     if sums:
         order = [*lines, slide, rows, columns[0]], [tap, *rest, columns[0]]
-    axes = tuple(
-        tuple(word.index(x) for x in found)
-        for word, found in zip((image, matrix), order, strict=True)
-    )
+    words = zip((image, matrix), order, strict=True)
+    of_image, of_matrix = (tuple(map(word.index, found)) for word, found in words)
     return Lines(
         len(lines),
         tuple(map(a.index, (*lines, tap, *rest, rows))),

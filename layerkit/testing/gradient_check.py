@@ -76,7 +76,7 @@ def check_gradients(
         values = x if name == "dx" else trial.layer.params[name]
         analytic = result.dx if name == "dx" else result.grads[name]
         found, bent = _compare(trial, name, values, analytic, loss)
-        count = int(trial.real().sum()) * n if name == "dx" else values.size
+        count = int(trial.movable().sum()) * n if name == "dx" else values.size
         kinks, coordinates = kinks + bent, coordinates + min(count, _MOST)
         wrong += found
     return GradientCheck(wrong, kinks, coordinates)
@@ -94,7 +94,7 @@ def _compare(
 ) -> tuple[list[WrongGradient], int]:
     """What is wrong with ``analytic`` = dL/dvalues, if anything, and the number of kinks."""
     draws = trial.subject.rng("coordinates", name)
-    moves = np.tile(trial.real(), len(values)) if name == "dx" else np.ones(values.size, np.bool_)
+    moves = np.tile(trial.movable(), len(values)) if name == "dx" else np.ones(values.size, np.bool_)
     places = np.flatnonzero(moves)
     some = len(places) > (most := _MOST if trial.network.size < _LARGE else _FEW)
     if some:  # a slope along a random direction then tries all at once

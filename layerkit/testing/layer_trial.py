@@ -107,7 +107,7 @@ class LayerTrial(Trial):
         """Which numbers of a row are whole ones, and below what; None if there are none."""
         return domain_of(self.plan.takes, math.prod(self.example.shape))
 
-    def real(self) -> Array:
+    def movable(self) -> Array:
         """Which numbers of a row may be moved to see a slope: (numbers of a row,) bool."""
         size = math.prod(self.example.shape)
         return np.ones(size, np.bool_) if self.domain is None else self.domain == 0
@@ -128,7 +128,7 @@ class LayerTrial(Trial):
     @property
     def real(self) -> bool:
         """Whether rows are real numbers, which may be moved and scaled."""
-        return getattr(self.plan, "takes", None) is None
+        return self.domain is None
 
     def draws(self, x: Array) -> bool:
         """Whether a feed of x in training draws random numbers."""

@@ -227,8 +227,7 @@ class Code:
     def _call(self, caller: Function, write: Callable[[Function, Pointer], None]) -> None:
         """A kernel as a function of its own: LLVM then knows that its arrays do not overlap.
 
-        Arrays that start at one address are one argument. Equal kernels, as those of the steps of a
-        recurrent layer, are one function.
+        Arrays that start at one address are one argument.
         """
         given: dict[tuple[Cell, Size, str], str] = {}
 
@@ -240,7 +239,10 @@ class Code:
         self.add(caller, f, {a: self._address(caller, *start) for start, a in given.items()})
 
     def add(self, caller: Function, f: Function, given: Mapping[str, str], more: str = "") -> None:
-        """Add the function ``f``, and its call with arguments by their names in it."""
+        """Add the function ``f``, and its call with arguments by their names in it.
+
+        Equal functions, as those of the steps of a recurrent layer, are one.
+        """
         params = "".join(f", ptr noalias {a}" for a in given)
         f.head = f"(ptr noalias readonly %t, i64 %n{more}{params}) noinline"
         name = self._functions.setdefault(self._finished(f), f"@k{len(self._functions)}")
