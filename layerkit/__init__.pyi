@@ -98,6 +98,9 @@ from layerkit.errors import (
     DataSourceError as DataSourceError,
 )
 from layerkit.errors import (
+    DeviceError as DeviceError,
+)
+from layerkit.errors import (
     ExportError as ExportError,
 )
 from layerkit.errors import (

@@ -49,6 +49,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "readers": ("readers",),
     "exporters": ("exporters",),
     "importers": ("importers",),
+    "devices": (),
 }
 
 
