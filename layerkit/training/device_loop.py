@@ -67,7 +67,8 @@ class DeviceLoop(Loop):
     def _check_updates(self) -> None:
         for run in self.network.runs():
             if isinstance(run, Layer):
-                name = next(p.name for p in self.network.planned if p.layer is run)
+                all_layers = (one for p in self.network.planned for one in p.nested())
+                name = next(one.name for one in all_layers if one.layer is run)
                 raise self._refused(f"layer {name!r}", "it has an update of its own")
 
     def _recorded(self) -> tuple[Recording, Recording]:
@@ -144,7 +145,7 @@ class DeviceLoop(Loop):
     def _begin_on_device(self, number: int) -> tuple[Array, dict[str, np.random.Generator]]:
         """The order of the rows in epoch ``number``, and the random streams of this epoch."""
         seed = self.recipe.seed
-        drawing = [p.name for p, one in self._layers if one.graph.draws]
+        drawing = [inner.name for p, one in self._layers if one.graph.draws for inner in p.nested()]
         streams = {name: random_stream(seed, "layer", name, str(number)) for name in drawing}
         order = random_stream(seed, "shuffle", str(number)).permutation(len(self.data))
         return order, streams

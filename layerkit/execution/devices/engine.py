@@ -93,8 +93,8 @@ class _Stage:
         given = device.put(x)
         for i, (p, recording) in enumerate(self.layers):
             form = LayerForm.of(recording, len(x), device, wants_dx=self.wants_dx or i > 0)
-            stream = self.streams.get(p.name) if recording.graph.draws else None
-            drawn = [device.put(value) for value in form.host.values(len(x), {}, stream)]
+            values = form.host.values(len(x), {}, self.streams, p.name)
+            drawn = [device.put(value) for value in values]
             params, state = (
                 {name: device.put(np.asarray(array)) for name, array in arrays.items()}
                 for arrays in (p.layer.params, p.layer.state)

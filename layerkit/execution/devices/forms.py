@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Self
 
-import numpy as np
-
+from layerkit.core.context import Array
 from layerkit.execution.devices.device import Device, DeviceArray
 from layerkit.execution.devices.operations import NotOnDeviceError
 from layerkit.execution.devices.routine import Host, Routine, is_given, leaves_of
@@ -128,9 +127,9 @@ class RuleForm(_Form):
         known = [*self.leaves, *self.host.nodes]
         self._rule = Routine(known, [self.graph.y, *self.graph.state.values()], n, device)
 
-    def numbers(self, rate: float, steps: int) -> list[np.ndarray[Any, Any]]:
+    def numbers(self, rate: float, steps: int) -> list[Array]:
         """What the rule computes from the rate and the number of the step, for ``step``."""
-        return self.host.values(self.n, {"rate": rate, "steps": steps}, None)
+        return self.host.values(self.n, {"rate": rate, "steps": steps}, {}, "")
 
     def step(self, vectors: Named, numbers: Sequence[DeviceArray]) -> tuple[DeviceArray, Named]:
         """New parameters and new slots from the vectors p, g, decay, slot:NAME."""

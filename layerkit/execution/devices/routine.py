@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from layerkit.core.context import Array
+from layerkit.core.rng import stream_of
 from layerkit.execution.devices.device import Device, DeviceArray
 from layerkit.execution.devices.operations import NotOnDeviceError, constant, operation
 from layerkit.recording.graph import LEAVES, VIEWS, Graph, Node, at, substituted
@@ -79,9 +81,9 @@ class Host:
         self.nodes = [node for node in self._own if id(node) in read]
 
     def values(
-        self, n: int, numbers: dict[str, float], stream: np.random.Generator | None
-    ) -> list[np.ndarray[Any, Any]]:
-        """The values of ``nodes``; the stream moves as in the layer's own run."""
+        self, n: int, numbers: Mapping[str, float], streams: Mapping[str, Any], name: str
+    ) -> list[Array]:
+        """The values of ``nodes``; streams of the layer called ``name`` move as in its own run."""
         found: dict[int, Any] = {}
 
         def value(arg: Any) -> Any:
@@ -91,8 +93,9 @@ class Host:
             if node.op == "number":
                 made: Any = numbers[node.args[0]]
             elif node.op == "random":
-                method, args, words, _ = node.args
-                made = getattr(stream, method)(*value(args), **{k: value(v) for k, v in words})
+                method, args, words, _, path = node.args
+                draw = getattr(stream_of(streams, name + path), method)
+                made = draw(*value(args), **{k: value(v) for k, v in words})
             else:
                 assert node.fn is not None  # noqa: S101  # only leaves have none
                 made = node.fn(*value(node.args))

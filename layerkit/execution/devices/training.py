@@ -154,7 +154,7 @@ class _Step:
     ) -> tuple[DeviceArray, ...]:
         self.rows[...], self.weights[...] = rows, weights
         values = [
-            form.host.values(self.n, {}, streams.get(p.name))
+            form.host.values(self.n, {}, streams, p.name)
             for form, (p, _) in zip(self.layers, self.all.layers, strict=True)
         ]
         optimizer = self.all.optimizer

@@ -122,6 +122,24 @@ def test_random_draws_states_and_frozen_layers(register: Register) -> None:
     assert any(role == "state" for role, _ in there.network.tensors().values())
 
 
+def test_layers_inside_layers(register: Register) -> None:
+    register(Dropout)
+    register(BatchNorm)
+    inside = [
+        {"type": "dense", "units": 5, "activation": "relu", "freeze": True},
+        {"type": Dropout.type_name},
+        {"type": BatchNorm.type_name},
+        {"type": "sequence", "layers": [{"type": "dense", "units": 4}]},
+        {"type": Dropout.type_name},
+    ]
+    residual = {"type": "residual", "layers": inside}
+    there, here = both(spec(residual, residual, optimizer="adam", weight_decay=0.1))
+    same(there, here)
+    updating = {"type": "residual", "layers": [{"type": register(Updating).type_name}]}
+    with pytest.raises(DeviceError, match=r"layer 'residual_1.test-updating_1' cannot run"):
+        layerkit.train(spec(updating, optimizer="adam"), data=(X, LABELS), device="strict")
+
+
 SLOW = pytest.mark.slow
 NAMES = [
     pytest.param(name, marks=SLOW if "0" in name else ())  # the deep ones

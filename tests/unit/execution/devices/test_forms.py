@@ -18,6 +18,7 @@ from layerkit.execution.runner import recordings_of
 from layerkit.execution.trial import close, trials_of
 from layerkit.recording.arrays import NotRecorded
 from layerkit.recording.record import record_loss
+from layerkit.specs.layers import arguments
 from tests.strangers.attention import Attention
 from tests.strangers.batchnorm import BatchNorm
 from tests.strangers.conv1d import Conv1d
@@ -60,7 +61,7 @@ def whole(layer: Any, shape: tuple[int, ...]) -> int:
 
 
 def hold(part: Any, settings: dict[str, Any], shape: tuple[int, ...], dtype: Any) -> None:
-    layer, rng = part(**settings), np.random.default_rng(3)
+    layer, rng = part(**arguments(part, settings)), np.random.default_rng(3)
     network = Network(plan_layers([("layer", layer)], shape), np.dtype(dtype))
     network.params[...] = rng.standard_normal(network.size) / 2
     for array in layer.state.values():
