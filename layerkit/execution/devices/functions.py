@@ -2,49 +2,81 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from layerkit.execution.devices.device import Device
 
-def _einsum(xp: Any, subscripts: str, *arrays: Any) -> Any:
-    """Sums of products over named axes, each axis once per operand; no ellipsis.
 
-    The product of all operands is held in memory before it is summed.
+def einsum(device: Device, subscripts: str, *arrays: Any, optimize: Any = None) -> Any:
+    """Sums of products over named axes, each axis once per operand, from left to right.
+
+    Two operands are one product of matrices, for each value of the axes that both and the result
+    have.
     """
     before, arrow, after = subscripts.replace(" ", "").partition("->")
-    operands = before.split(",")
-    names = "".join(dict.fromkeys(before.replace(",", "")))
-    if not arrow or "." in before or any(len(set(o)) < len(o) for o in operands):
+    names = before.split(",")
+    if not arrow or "." in before or any(len(set(one)) < len(one) for one in names):
         return NotImplemented
-    order = after + "".join(name for name in names if name not in after)
-    product = None
-    for operand, array in zip(operands, arrays, strict=True):
-        found = [operand.index(name) for name in order if name in operand]
-        sizes = iter(array.shape[i] for i in found)
-        shape = tuple(next(sizes) if name in operand else 1 for name in order)
-        aligned = xp.reshape(xp.permute_dims(array, tuple(found)), shape)
-        product = aligned if product is None else product * aligned
-    return xp.sum(product, axis=tuple(range(len(after), len(order))))
+    (left, x), *others = zip(names, arrays, strict=True)
+    for i, (right, y) in enumerate(others):
+        left, x = _product(device, left, x, right, y, after + "".join(names[i + 2 :]))
+    gone = tuple(i for i, name in enumerate(left) if name not in after)
+    x = device.xp.sum(x, axis=gone) if gone else x
+    left = "".join(name for name in left if name in after)
+    return device.xp.permute_dims(x, tuple(map(left.index, after)))
 
 
-def _windows(xp: Any, x: Any, window_shape: Any, axis: Any = None) -> Any:
-    """``sliding_window_view`` along one axis, as a copy."""
-    if axis is None or isinstance(axis, tuple) or isinstance(window_shape, tuple):
-        return NotImplemented
-    axis %= x.ndim
-    count = x.shape[axis] - window_shape + 1
-    starts = xp.reshape(xp.arange(count), (-1, 1)) + xp.arange(window_shape)
-    taken = xp.take(x, xp.reshape(starts, (-1,)), axis=axis)
-    shape = (*x.shape[:axis], count, window_shape, *x.shape[axis + 1 :])
-    return xp.moveaxis(xp.reshape(taken, shape), axis + 1, -1)
+def _product(device: Device, left: str, x: Any, right: str, y: Any, wanted: str) -> tuple[str, Any]:
+    """Two operands as one: the names of its axes, those that are ``wanted``, and its array."""
+    xp = device.xp
+    x, left = _summed(xp, x, left, right + wanted)
+    y, right = _summed(xp, y, right, left + wanted)
+    both = [name for name in left if name in right]
+    many, inner = ([n for n in both if (n in wanted) == kept] for kept in (True, False))
+    rows, columns = ([n for n in one if n not in both] for one in (left, right))
+    sizes = dict(zip(left, x.shape, strict=True)) | dict(zip(right, y.shape, strict=True))
+
+    def stacked(array: Any, own: str, *groups: list[str]) -> Any:
+        order = tuple(own.index(name) for group in groups for name in group)
+        shape = [math.prod(sizes[name] for name in group) for group in groups]
+        return xp.reshape(xp.permute_dims(array, order), tuple(shape if many else shape[1:]))
+
+    multiply = device.operations().get("matmul", xp.matmul)
+    made = multiply(stacked(x, left, many, rows, inner), stacked(y, right, many, inner, columns))
+    found = [*many, *rows, *columns]
+    return "".join(found), xp.reshape(made, tuple(sizes[name] for name in found))
 
 
-def _pad(
-    xp: Any, x: Any, pad_width: Any, mode: str = "constant", *, constant_values: Any = 0
+def _summed(xp: Any, x: Any, own: str, kept: str) -> tuple[Any, str]:
+    """``x`` summed over its axes that nothing else has."""
+    gone = tuple(i for i, name in enumerate(own) if name not in kept)
+    x = xp.sum(x, axis=gone) if gone else x
+    return x, "".join(name for name in own if name in kept)
+
+
+def windows(device: Device, x: Any, window_shape: Any, axis: Any = None) -> Any:
+    """``sliding_window_view`` along some axes, as a copy."""
+    xp = device.xp
+    sizes = window_shape if isinstance(window_shape, tuple) else (window_shape,)
+    axes = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    for along, size in zip([one % x.ndim for one in axes], sizes, strict=True):
+        count = x.shape[along] - size + 1
+        places = xp.reshape(xp.arange(count), (-1, 1)) + xp.arange(size)
+        taken = xp.take(x, xp.reshape(places, (-1,)), axis=along)
+        shape = (*x.shape[:along], count, size, *x.shape[along + 1 :])
+        x = xp.moveaxis(xp.reshape(taken, shape), along + 1, -1)
+    return x
+
+
+def pad(
+    device: Device, x: Any, pad_width: Any, mode: str = "constant", *, constant_values: Any = 0
 ) -> Any:
     """A border of one number."""
+    xp = device.xp
     if mode != "constant" or np.ndim(constant_values):
         return NotImplemented
     widths = np.broadcast_to(np.asarray(pad_width), (x.ndim, 2)).tolist()
@@ -58,8 +90,8 @@ def _pad(
 
 
 FUNCTIONS: dict[Any, Callable[..., Any]] = {
-    np.einsum: _einsum,
-    np.lib.stride_tricks.sliding_window_view: _windows,
-    np.pad: _pad,
+    np.einsum: einsum,
+    np.lib.stride_tricks.sliding_window_view: windows,
+    np.pad: pad,
 }
-"""By NumPy's function, called with the namespace first; NotImplemented for other arguments."""
+"""By NumPy's function, called with the device first; NotImplemented for other arguments."""

@@ -313,7 +313,7 @@ def _function(node: Node, device: Device) -> Callable[..., Any]:
     if isinstance(ufunc, np.ufunc):  # a method of one
         name = _METHODS.get((ufunc.__name__, name), "")
     elif node.fn in FUNCTIONS and name not in own:
-        return functools.partial(FUNCTIONS[node.fn], device.xp)
+        return functools.partial(FUNCTIONS[node.fn], device)
     elif getattr(np, name, None) is not node.fn and node.fn not in FUNCTIONS:
         raise NotOnDeviceError(node)
     fn = own.get(name) or getattr(device.xp, _NAMES.get(name, name), None)

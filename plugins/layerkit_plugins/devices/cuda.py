@@ -28,7 +28,7 @@ from layerkit.execution.devices.device import Device
 
 __all__ = ["Cuda"]
 
-_BEYOND = "einsum", "pad", "cumsum", "cumprod"
+_BEYOND = "pad", "cumsum", "cumprod"
 """Functions beyond the standard, or with NumPy's names, that layers use."""
 
 _SMALL = 1 << 25
@@ -124,6 +124,7 @@ def _operations() -> dict[str, Callable[..., Any]]:
         "set": lambda x, keys, value: x.__setitem__(keys, value),
         "at": cupy.add.at,
     }
+    own["sliding_window_view"] = cupy.lib.stride_tricks.sliding_window_view
     return own | {name: getattr(cupy, name) for name in _BEYOND if hasattr(cupy, name)}
 
 

@@ -41,6 +41,10 @@ def turned(x: Any) -> Any:
     return x.reshape(-1, 3, 2).swapaxes(1, 2).reshape(x.shape)
 
 
+def halves(x: Any) -> Any:
+    return x.reshape(-1, 2, 3)
+
+
 ONES = np.ones((2, 1), np.float32)
 windows = np.lib.stride_tricks.sliding_window_view
 
@@ -85,8 +89,15 @@ FUNCTIONS: dict[str, Any] = {
     "any": lambda x: x * (x > 1).any() + (x > 0).all(axis=1)[:, None],
     "any of": lambda x: x + np.logical_or.reduce(x > 0, axis=1)[:, None],
     "einsum": lambda x: np.einsum("ij,kj->ik", x, np.ones((6, 6), x.dtype)),
+    "einsum of many": lambda x: np.einsum("ab,cb,ad->ad", x, np.ones((3, 6), x.dtype), x),
+    "einsum by blocks": lambda x: (
+        np.einsum("nab,ncb->nac", halves(x), halves(x)).sum((1, 2))[:, None] + x
+    ),
+    "einsum of one": lambda x: np.einsum("ab->b", x) + np.einsum("ab,->ba", x, x[0, 0]).T,
+    "einsum, outer": lambda x: np.einsum("ab,c->abc", x, x[0], optimize=True).sum(axis=2),
     "einsum of two": lambda x: np.einsum("ij,ij->i", x, x)[:, None] + x,
     "windows": lambda x: windows(x, 3, axis=1).sum(axis=(1, 2))[:, None] + x,
+    "two windows": lambda x: windows(halves(x), (2, 3), (1, 2)).sum((1, 2, 3, 4))[:, None] + x,
     "rolled windows": lambda x: windows(x, 2, axis=1)[:, :1, 1] * x,
     "padded": lambda x: np.pad(x, ((0, 0), (2, 1)))[:, 1:7] + x,
     "padded with": lambda x: np.pad(x, [(0, 0), (1, 1)], constant_values=3)[:, 2:] + x,
