@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from layerkit.core.context import Array
+from layerkit.core.context import Array, Shape
 from layerkit.core.network import Network
 from layerkit.core.optimizer import Optimizer
+from layerkit.core.planning import views_of
 from layerkit.execution.devices.device import Device, DeviceArray
 from layerkit.execution.devices.forms import LayerForm, LossForm, RuleForm
 from layerkit.execution.engine import RecordedLayer
@@ -31,25 +32,34 @@ class Shaping(NamedTuple):
 
 
 class Layout:
-    """Where each parameter lies in the device's vectors, by layer and name."""
+    """Where each parameter lies in the device's vectors, by layer and name: span and shape."""
 
     def __init__(self, network: Network) -> None:
-        self.shapes: dict[str, dict[str, tuple[slice, tuple[int, ...]]]] = {}
-        places, orders = network.split(np.arange(network.size)), []
+        self.layers: dict[str, dict[str, tuple[slice, Shape]]] = {}
+        numbers, orders = np.arange(network.size), [np.empty(0, np.int64)]
         start = 0
         for p in network.planned:
-            own = self.shapes[p.name] = {}
+            own = self.layers[p.name] = {}
+            places, _ = views_of(numbers[start : start + p.size], p.plan)
             for name in p.plan.params:
-                array = places[f"{p.name}.{name}"]
+                array = places[name]
                 own[name] = slice(start, start + array.size), array.shape
                 orders.append(array.ravel())
                 start += array.size
-        self.order: Array = np.concatenate([np.empty(0, np.int64), *orders])
+        self.order: Array = np.concatenate(orders)
+        self.all = {f"{p}.{name}": at for p, own in self.layers.items() for name, at in own.items()}
 
     def views(self, xp: Any, vector: DeviceArray, layer: str) -> dict[str, DeviceArray]:
         """The parameters of a layer."""
-        own = self.shapes[layer].items()
+        own = self.layers[layer].items()
         return {name: xp.reshape(vector[span], shape) for name, (span, shape) in own}
+
+    def turned(self, xp: Any, vector: DeviceArray, name: str, *, transposed: bool) -> DeviceArray:
+        """A parameter as a vector, transposed before where it is tied so."""
+        span, shape = self.all[name]
+        if not transposed:
+            return vector[span]
+        return xp.reshape(xp.matrix_transpose(xp.reshape(vector[span], shape)), (-1,))
 
 
 class Training:
@@ -185,13 +195,31 @@ class _Step:
         for (planned, _), form, kept in reversed(list(pairs)):
             dy, grads = form.backprop(kept, dy)
             for name, value in grads.items():
-                span, _ = own.layout.shapes[planned.name][name]
+                span, _ = own.layout.layers[planned.name][name]
                 own.grads[span] = xp.reshape(value, (-1,))
+        self._add_ties()
         self._update(own.grads)
+        self._spread_ties()
         for live, new in zip(own.states, states, strict=True):
             for name, value in new.items():
                 live[name][...] = value
         return scores, lost
+
+    def _add_ties(self) -> None:
+        """Add the gradients of tied parameters to their owners', as ``Network.add_ties``."""
+        grads, layout, xp = self.all.grads, self.all.layout, self.device.xp
+        for tie in self.all.network.ties:
+            span, _ = layout.all[tie.owner]
+            added = layout.turned(xp, grads, tie.name, transposed=tie.transposed)
+            grads[span] = grads[span] + added
+            grads[layout.all[tie.name][0]] = 0.0
+
+    def _spread_ties(self) -> None:
+        """Copy the parameters that others are tied to, as ``Network.spread_ties``."""
+        p, layout, xp = self.all.vectors["p"], self.all.layout, self.device.xp
+        for tie in self.all.network.ties:
+            span, _ = layout.all[tie.name]
+            p[span] = layout.turned(xp, p, tie.owner, transposed=tie.transposed)
 
     def _update(self, g: DeviceArray) -> None:
         """Shape the gradient, then let the rule change the parameters that are trained."""

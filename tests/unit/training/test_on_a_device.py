@@ -140,6 +140,19 @@ def test_layers_inside_layers(register: Register) -> None:
         layerkit.train(spec(updating, optimizer="adam"), data=(X, LABELS), device="strict")
 
 
+def test_ties() -> None:
+    layers = [
+        {"type": "dense", "name": "encoder", "units": 3},
+        {"type": "dense", "units": 4, "tie": {"W": "encoder.W.T"}},
+        {"type": "dense", "units": 3, "tie": {"W": "encoder.W", "b": "encoder.b"}},
+    ]
+    there, here = both(spec(*layers, optimizer="adam", weight_decay=0.1, clip_norm=0.1))
+    same(there, here)
+    first, second, third = (layer.params["W"] for layer in there.network.layers[:3])
+    assert np.array_equal(first, second.T)
+    assert np.array_equal(first, third)
+
+
 SLOW = pytest.mark.slow
 NAMES = [
     pytest.param(name, marks=SLOW if "0" in name else ())  # the deep ones
