@@ -111,6 +111,9 @@ from layerkit.errors import (
     DataSourceError as DataSourceError,
 )
 from layerkit.errors import (
+    DeviceError as DeviceError,
+)
+from layerkit.errors import (
     ExportError as ExportError,
 )
 from layerkit.errors import (

@@ -32,7 +32,8 @@ docstring of the class with that ``code``.
     |- CallbackError (RuntimeError)            LK-402
     |- MissingExtraError (ImportError)         LK-501
     |- ExportError (ValueError)                LK-502
-    `- WeightsError (ValueError)               LK-503
+    |- WeightsError (ValueError)               LK-503
+    `- DeviceError (RuntimeError)              LK-504
 
 Errors that can occur with or without a file (in a spec, in a plugin) have a ``path``, which is None
 without a file.
@@ -52,6 +53,7 @@ __all__ = [
     "CorruptFileError",
     "DataError",
     "DataSourceError",
+    "DeviceError",
     "ExportError",
     "LayerkitError",
     "LimitExceededError",
@@ -554,3 +556,12 @@ class WeightsError(LayerkitError, ValueError):
     """
 
     code = "LK-503"
+
+
+class DeviceError(LayerkitError, RuntimeError):
+    """A device cannot be used here, or has no form of a layer, loss or rule.
+
+    The message names the layer, and its line where one of its operations has no form.
+    """
+
+    code = "LK-504"

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from layerkit.datacontract.fitted_rows import Fit
+    from layerkit.execution.devices.engine import OnDevice
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -109,6 +110,38 @@ class Model:
 
     def __post_init__(self) -> None:
         self._predictor = Predictor(self.network)
+
+    @property
+    def device(self) -> str:
+        """Where it predicts and is trained: "cpu", or the name that ``to`` was given."""
+        engine = self._predictor.on_device
+        return "cpu" if engine is None else engine.device.type_name
+
+    @property
+    def on_device(self) -> OnDevice | None:
+        """What runs the model on another device than the CPU."""
+        return self._predictor.on_device
+
+    def to(self, device: str) -> Model:
+        """Predict and train on another device from now on, such as "cuda"; "cpu": NumPy again.
+
+        Weights stay where they are and are moved when they are used. Predictions change by
+        rounding. A file knows no device.
+
+        Returns
+        -------
+        Model
+            This model.
+
+        Raises
+        ------
+        PluginError
+            If no plugin offers the device.
+        MissingExtraError, DeviceError
+            If it cannot be used here, or a layer cannot run on it; the message names the layer.
+        """
+        self._predictor.move(device)
+        return self
 
     def __repr__(self) -> str:
         types = [record.type for record in self.spec.layers]

@@ -22,6 +22,7 @@ from layerkit.core.output_functions import apply_link
 from layerkit.core.parts import Link
 from layerkit.core.rows import Rows
 from layerkit.datacontract import InputContract, all_finite
+from layerkit.discovery.devices import on_device
 from layerkit.discovery.engines import (
     compiled_for_inference,
     eager,
@@ -32,6 +33,7 @@ from layerkit.errors import PluginLoadError
 from layerkit.threads import single_blas, together
 
 if TYPE_CHECKING:
+    from layerkit.execution.devices.engine import OnDevice, OnDeviceChain
     from layerkit.execution.runner import Chain, RowForm
 
 RawRows = Rows | Array | Sequence[Any] | Mapping[str, Any]
@@ -56,6 +58,7 @@ class Predictor:
         self._copies = False  # whether a layer writes into its input, so that it is given copies
         self._used = False  # whether anything was predicted: the first single row is not recorded
         self._tried: set[int] = set()  # tile sizes whose forms have had their trial
+        self.on_device: OnDevice | None = None  # None: on the CPU
 
     def __call__(
         self, rows: RawRows, link: Link, inputs: InputContract | None, *, written: bool = False
@@ -74,6 +77,7 @@ class Predictor:
         count = len(x)
         # A single row takes the short path also as the last of many, alone in its block.
         alone = count % self.block_rows() == 1 if count > _LEAST else count == 1
+        alone = alone and self.on_device is None
         if not written:
             written = count == 1 and not self._used and not self.fast
             self._used = True
@@ -87,6 +91,11 @@ class Predictor:
             out[-1:], count = last, count - 1
         feed = partial(self._feed_tile, x, out, link, inputs, check, written)
         tiles = _tiles(count, self.block_rows())
+        if self.on_device is not None and not written:
+            whole = self.block_rows()
+            for at in range(0, count, whole):
+                feed(slice(at, min(at + whole, count)))
+            return out
         with single_blas():
             first = self._first_of_sizes(tiles) if len(tiles) > 1 else tiles
             for tile in first:
@@ -175,8 +184,10 @@ class Predictor:
         """The layers' own methods, without engines."""
         return partial(self.network.feed, contexts=self.network.contexts(keeps=False))
 
-    def chain(self) -> Chain:
+    def chain(self) -> Chain | OnDeviceChain:
         """The layers with memory for this thread, kept from call to call."""
+        if self.on_device is not None:
+            return self._there
         key = self.fast, self.network.mapped
         held: tuple[object, Chain] | None = getattr(self._local, "chain", None)
         if held is None or held[0] != key:
@@ -192,6 +203,15 @@ class Predictor:
         if self._fast is None:
             self._fast = compiled_for_inference()
         return self._fast
+
+    def move(self, name: str) -> None:
+        """Predict on the device called ``name`` from now on; raises same as ``Model.to``."""
+        engine = on_device(name)
+        if engine is not None:
+            from layerkit.execution.devices.engine import OnDeviceChain
+
+            self._there = OnDeviceChain(self.network, engine)
+        self.on_device = engine
 
     def accelerate(self, *, on: bool) -> None:
         """Use compiled kernels from now on (MissingExtraError without them), or NumPy again.

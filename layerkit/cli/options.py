@@ -71,6 +71,13 @@ MaxSeconds = Annotated[
         help="End each run when its time is up, after its last complete epoch.",
     ),
 ]
+Device = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Where to run: cpu (the default), or cuda with the extra of that name.",
+    ),
+]
 Replace = Annotated[
     bool, typer.Option("--replace", help="Replace OUT even if it holds a model of another spec.")
 ]

@@ -45,6 +45,7 @@ def resume(
     ] = None,
     checkpoint: options.Checkpoint = 30.0,
     max_seconds: options.MaxSeconds = None,
+    device: options.Device = None,
     replace: options.Replace = False,
     dialect: options.Dialect,
     quiet: options.Quiet = False,
@@ -85,6 +86,7 @@ def resume(
                 epochs=epochs,
                 schedule=schedule,
                 listener=runs.listeners(progress, max_seconds),
+                device=device,
                 **runs.checkpointing(file),
             )
         saved = runs.save_run(run, file)

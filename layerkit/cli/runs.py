@@ -47,6 +47,7 @@ def run_all(
     seeds: int | None = None,
     every: float = 30.0,
     max_seconds: float | None = None,
+    device: str | None = None,
     replace: bool = False,
 ) -> list[SavedRun]:
     """Train and save one run after another, until all are done or a signal arrives.
@@ -74,6 +75,7 @@ def run_all(
         "data": splits_of(spec, data, dialect=dialect),
         "validation_data": validation and labelled_rows(spec, validation, dialect=dialect),
         "listener": listeners(progress, max_seconds),
+        "device": device,
     }
     show_classes(progress, spec, inputs["data"])
     done: list[SavedRun] = []

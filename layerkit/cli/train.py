@@ -61,6 +61,7 @@ def train(
     settings: options.Settings = None,
     checkpoint: options.Checkpoint = 30.0,
     max_seconds: options.MaxSeconds = None,
+    device: options.Device = None,
     replace: options.Replace = False,
     dialect: options.Dialect,
     quiet: options.Quiet = False,
@@ -87,6 +88,8 @@ def train(
             changes.append(Setting(f"train.{name}={value}", f"--{name} {value}"))
     given = files.read_source(source, changes)
     if folds is not None:
+        if device is not None:
+            raise failures.UsageError("--folds trains on the CPU, so --device cannot be used")
         cross_validation.run(
             given,
             folds,
@@ -112,6 +115,7 @@ def train(
             seeds=seeds,
             every=checkpoint,
             max_seconds=max_seconds,
+            device=device,
             replace=replace,
         )
     all_seeds = () if seeds is None else runs.seeds_of(given, seeds)

@@ -23,6 +23,7 @@ Group = Literal[
     "readers",
     "exporters",
     "importers",
+    "devices",
 ]
 """A kind of parts; its entry point group is ``layerkit.GROUP``."""
 

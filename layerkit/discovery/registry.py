@@ -50,6 +50,7 @@ from layerkit.errors import (
     SpecError,
     UnknownTypeError,
 )
+from layerkit.execution.devices.device import Device
 from layerkit.execution.engine import Engine
 
 P = TypeVar("P", bound=Part)
@@ -61,6 +62,7 @@ _NOUNS = {  # beside those of KINDS
     "readers": "file format",
     "exporters": "export form",
     "importers": "kind of weights",
+    "devices": "device",
 }
 
 
@@ -261,6 +263,7 @@ DATA = Registry("data", DataSource)  # type: ignore[type-abstract]
 READERS = Registry("readers", Reader)  # type: ignore[type-abstract]
 EXPORTERS = Registry("exporters", Exporter)  # type: ignore[type-abstract]
 IMPORTERS = Registry("importers", Importer)  # type: ignore[type-abstract]
+DEVICES = Registry("devices", Device)  # type: ignore[type-abstract]
 
 REGISTRIES: dict[str, Registry[Any]] = {
     r.kind: r
@@ -278,6 +281,7 @@ REGISTRIES: dict[str, Registry[Any]] = {
         READERS,
         EXPORTERS,
         IMPORTERS,
+        DEVICES,
     )
 }
 

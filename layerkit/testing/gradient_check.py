@@ -94,7 +94,8 @@ def _compare(
 ) -> tuple[list[WrongGradient], int]:
     """What is wrong with ``analytic`` = dL/dvalues, if anything, and the number of kinks."""
     draws = trial.subject.rng("coordinates", name)
-    moves = np.tile(trial.movable(), len(values)) if name == "dx" else np.ones(values.size, np.bool_)
+    all_move = np.ones(values.size, np.bool_)
+    moves = np.tile(trial.movable(), len(values)) if name == "dx" else all_move
     places = np.flatnonzero(moves)
     some = len(places) > (most := _MOST if trial.network.size < _LARGE else _FEW)
     if some:  # a slope along a random direction then tries all at once

@@ -50,6 +50,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "readers": ("readers",),
     "exporters": ("exporters",),
     "importers": ("importers",),
+    "devices": (),
 }
 
 

@@ -48,6 +48,7 @@ def train(
     listener: Listeners = None,
     checkpoint: Checkpoint | None = None,
     every: float = 30.0,
+    device: str | None = None,
 ) -> Run:
     """Train a spec from the start, or a model from its present weights.
 
@@ -77,6 +78,9 @@ def train(
     checkpoint
         A model file to save to after an epoch when ``every`` seconds have passed, or a function
         that is called with the model then.
+    device
+        Where to train, such as "cuda"; the run's model stays there (see ``Model.to``). None: on the
+        CPU, or where a given model is.
 
     Returns
     -------
@@ -93,6 +97,8 @@ def train(
         If the loss is no longer finite; ``last_good`` is the model as it was an epoch before.
     CallbackError
         If a callback or listener raises; ``run`` is what the training has reached.
+    MissingExtraError, DeviceError
+        If the device cannot be used here, or a layer, the loss or the optimizer cannot run on it.
     """
     if seed is not None:
         _check("seed", seed, 0)
@@ -120,6 +126,7 @@ def train(
         listener=listener,
         checkpoint=checkpoint,
         every=every,
+        device=device,
     )
     return session.run()
 
@@ -135,6 +142,7 @@ def resume(
     listener: Listeners = None,
     checkpoint: Checkpoint | None = None,
     every: float = 30.0,
+    device: str | None = None,
 ) -> Run:
     """Resume an interrupted training; it ends with the bits it would have reached.
 
@@ -154,8 +162,8 @@ def resume(
         With a new total: "continue" follows the schedule of the new total from here; "restart"
         starts the schedule again for the epochs that are left. It must be chosen if the rates so
         far differ from those of the new total.
-    listener, checkpoint, every
-        Same as for ``train``.
+    listener, checkpoint, every, device
+        Same as for ``train``. A training may go on on another device; rounding differs.
 
     Raises
     ------
@@ -163,7 +171,7 @@ def resume(
         If the model holds no training state, the rows are others, a new total leaves nothing to do,
         or ``schedule`` must be chosen.
     ModelFileError, DataError, DataSourceError, TrainingDivergedError, CallbackError
-        Same as ``load`` and ``train``.
+        Same as ``load`` and ``train``, as MissingExtraError and DeviceError are.
     """
     session = resumed_session(
         model if isinstance(model, Model) else load(model),
@@ -175,6 +183,7 @@ def resume(
         listener=listener,
         checkpoint=checkpoint,
         every=every,
+        device=device,
     )
     if over := session.over():
         session.notice(over)
@@ -260,10 +269,13 @@ def _session(
     listener: Listeners = None,
     checkpoint: Checkpoint | None = None,
     every: float = 30.0,
+    device: str | None = None,
     resumed: bool = False,
 ) -> Session:
     """Read and prepare the rows for ``model``, and make the session that trains it on them."""
     model.check_whole("trained")
+    if device is not None:
+        model.to(device)
     recipe = Recipe.of(model.spec)
     splits = splits_of(model.spec, data)
     if sample_weight is not None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -39,11 +40,20 @@ from layerkit.training.resume_state import (
 )
 from layerkit.training.run_result import Run, joined_series
 
+if TYPE_CHECKING:
+    from layerkit.execution.devices.engine import OnDevice
+
 FirstLook = Callable[[Network, Array, Mapping[str, float]], Iterable[str]]
 """What there is to say of a network after its first epoch, from up to 256 rows (n, *shape) and the
 epoch's values; it changes nothing."""
 
 _LOOKED_AT = 256  # rows
+
+
+def _loop_on(engine: OnDevice) -> Callable[..., Loop]:
+    from layerkit.training.device_loop import DeviceLoop  # a training on the CPU spares it
+
+    return partial(DeviceLoop, engine=engine)
 
 
 @dataclass
@@ -85,7 +95,8 @@ class Session:
             tied = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
             self.notice(f"tied weights are trained and saved separately: {tied}")
         fast = kernels_to_resume(model, recipe, len(train)) if self.resumed else None
-        self.loop = Loop(model.network, recipe, train, self.told, self._judge, fast)
+        loop = Loop if model.on_device is None else _loop_on(model.on_device)
+        self.loop = loop(model.network, recipe, train, self.told, self._judge, fast)
         self._digest = prepared_rows_digest(self.prepared)
         fitted = self.prepared.fitted
         self.fit = Fit(

@@ -33,6 +33,7 @@ PUBLIC = [
     "DataError",
     "DataSource",
     "DataSourceError",
+    "DeviceError",
     "Diagnosis",
     "EvaluationReport",
     "ExportError",
@@ -263,6 +264,7 @@ def test_who_uses_what(package: str, homes: tuple[str, ...]) -> None:
 
 KERNELS = PLUGINS / "compiled"
 ENGINES = PLUGINS / "engines"
+DEVICES = PLUGINS / "devices"
 COMPILER = KERNELS / "llvm" / "machine.py"
 MORE = {
     COMPILER: {"llvmlite"},
@@ -277,7 +279,7 @@ MORE = {
 HEAVY = {
     *("matplotlib", "pooch", "rich", "threadpoolctl", "torch", "onnx", "llvmlite"),
     *("h5py", "narwhals", "onnxruntime", "pandas", "polars", "pyarrow", "safetensors", "sklearn"),
-    "tensorboardX",
+    *("tensorboardX", "cupy", "array_api_strict"),
 }
 
 
@@ -310,7 +312,7 @@ def test_plug_ins_use_the_public_door(path: Path) -> None:
     as those live.
     """
     own = ".".join(("layerkit_plugins", *path.relative_to(PLUGINS).with_suffix("").parts))
-    engine = path.is_relative_to(ENGINES) or path.is_relative_to(KERNELS)
+    engine = any(map(path.is_relative_to, (ENGINES, KERNELS, DEVICES)))
     recorded = ("layerkit.recording.",) if path.parent == PLUGINS / "exporters" else ()
     floors = (
         ("layerkit.core.", "layerkit.recording.", "layerkit.execution.") if engine else recorded

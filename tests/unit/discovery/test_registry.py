@@ -64,7 +64,7 @@ def test_names_are_sorted_and_import_nothing() -> None:
 def test_every_kind_has_a_registry() -> None:
     kinds = [
         "layers", "activations", "initializers", "losses", "optimizers", "schedules", "metrics",
-        "callbacks", "engines", "data", "readers", "exporters", "importers",
+        "callbacks", "engines", "data", "readers", "exporters", "importers", "devices",
     ]  # fmt: skip
     assert list(REGISTRIES) == kinds
     assert {r.group for r in REGISTRIES.values()} == {f"layerkit.{k}" for k in kinds}
@@ -381,7 +381,7 @@ def test_names_of_kinds_for_messages() -> None:
     assert [r.singular for r in REGISTRIES.values()] == [
         "layer type", "activation", "initializer", "loss", "optimizer", "schedule", "metric",
         "callback", "engine", "data set", "file format", "export form",
-        "kind of weights",
+        "kind of weights", "device",
     ]  # fmt: skip
 
 

@@ -1,0 +1,1 @@
+"""Recorded graphs on the arrays of another device: operations, routines, and an engine of them."""

@@ -1,0 +1,173 @@
+"""The training loop on another device: an epoch is begun there, and waited for at its end.
+
+Order of rows, weights, rates and random draws are those of ``Loop``. Losses and scores are read
+once an epoch, so a loss that is not finite is found at its end; the epoch is undone all the same.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from layerkit.core.context import Array
+from layerkit.core.layer import Layer
+from layerkit.core.rng import random_stream
+from layerkit.errors import DeviceError
+from layerkit.execution.devices.engine import OnDevice, layers_on, try_layers
+from layerkit.execution.devices.training import Shaping, Training
+from layerkit.execution.engine import LossStage
+from layerkit.execution.rules import compiled_rule
+from layerkit.execution.trial import trials_of
+from layerkit.recording.arrays import NotRecorded
+from layerkit.recording.record import Recording, record_loss, record_rule
+from layerkit.training.loop import Loop
+
+
+@dataclass
+class DeviceLoop(Loop):
+    """The training of one network on the device of ``engine``.
+
+    Raises DeviceError, which names the layer, loss or rule, if one cannot run there.
+    """
+
+    engine: OnDevice | None = None
+
+    def __post_init__(self) -> None:
+        began = time.perf_counter()
+        assert self.engine is not None  # noqa: S101  # a field after those with defaults
+        self.fast = False
+        network, recipe, data = self.network, self.recipe, self.data
+        self.grads = network.allocate_grads()
+        self.mask = network.decay_mask()
+        recipe.rule.bind(network.params, self.grads, self.mask)
+        spans = [run for run in network.runs() if isinstance(run, slice)]
+        self._check_updates()
+        self._device = self.engine.device
+        self._layers = layers_on(network, self.engine, training=True)
+        loss, rule = self._recorded()
+        self._loss = self.engine.loss(loss)
+        self.training = Training(
+            network,
+            self._layers,
+            loss,
+            (recipe.rule, rule),
+            Shaping(recipe.weight_decay, recipe.clip_value, recipe.clip_norm),
+            self._device,
+            data.x,
+            data.y,
+            self.mask,
+            spans,
+        )
+        self._tried: set[int] = set()
+        self.preparing = time.perf_counter() - began
+
+    def _check_updates(self) -> None:
+        for run in self.network.runs():
+            if isinstance(run, Layer):
+                all_layers = (one for p in self.network.planned for one in p.nested())
+                name = next(one.name for one in all_layers if one.layer is run)
+                raise self._refused(f"layer {name!r}", "it has an update of its own")
+
+    def _recorded(self) -> tuple[Recording, Recording]:
+        """The recordings of the loss and of the optimizer's rule, which agree with both."""
+        assert self.engine is not None  # noqa: S101
+        recipe, dtype, y = self.recipe, self.network.dtype, self.data.y
+        planned = self.network.planned
+        out_shape = planned[-1].plan.out_shape if planned else self.data.x.shape[1:]
+        loss_name, rule_name = (f"{part.type_name!r}" for part in (recipe.loss, recipe.rule))
+        try:
+            loss = record_loss(recipe.loss, out_shape, dtype, y.shape[1:], y.dtype)
+        except NotRecorded as refusal:
+            raise self._refused(f"the loss {loss_name}", str(refusal)) from None
+        if refused := self.engine.refuses(loss):
+            raise self._refused(f"the loss {loss_name}", refused)
+        try:
+            rule = record_rule(recipe.rule, dtype)
+        except NotRecorded as refusal:
+            raise self._refused(f"the optimizer {rule_name}", str(refusal)) from None
+        if compiled_rule(recipe.rule, [self.engine], dtype) is None:
+            raise self._refused(
+                f"the optimizer {rule_name}", "its rule has no form there, or one that differs"
+            )
+        return loss, rule
+
+    def _refused(self, what: str, reason: str) -> DeviceError:
+        assert self.engine is not None  # noqa: S101
+        return DeviceError(
+            f"{what} cannot run on the device {self.engine.device.type_name!r}: {reason}",
+            hint="train this model on the CPU",
+        )
+
+    def epoch(self, number: int) -> dict[str, float] | None:
+        """Train epoch ``number``, counted from 0; same as ``Loop.epoch``."""
+        size, all_rows, after_batch = self.recipe.batch_size, len(self.data), self.told.after_batch
+        order, streams = self._begin_on_device(number)
+        put, get = self._device.put, self._device.get
+        pairs = [self._weights(order[at : at + size]) for at in range(0, all_rows, size)]
+        weights = put(np.concatenate([w for w, _ in pairs]))
+        self.training.load()
+        rows, losses = put(order), []
+        all_scores = None
+        began = time.perf_counter()
+        for start in range(0, all_rows, size):
+            part = slice(start, min(start + size, all_rows))
+            self._try(order[part], streams)
+            self.recipe.rule.begin(self._rate(number - self.since + start / all_rows))
+            scores, loss = self.training.step(rows[part], weights[part], streams)
+            if all_scores is None:
+                all_scores = self._device.xp.zeros(
+                    (all_rows, *scores.shape[1:]), dtype=scores.dtype
+                )
+            all_scores[part, ...] = scores
+            losses.append(loss + 0)  # a copy: the step may give the same array again
+            self._try_loss(order[part], scores, loss)
+            if after_batch is not None and after_batch(part.stop, all_rows):
+                self.interrupted = True
+                if part.stop < all_rows:
+                    return None
+        lost = get(self._device.xp.stack(losses)).astype(float)
+        self.seconds += time.perf_counter() - began
+        for i, loss in enumerate(lost.tolist()):
+            if not math.isfinite(loss):
+                raise self._diverged(f"the loss became {loss}", number, i * size)
+        self.training.store()
+        if not np.isfinite(self.network.params).all():
+            raise self._diverged("parameters are no longer finite", number, None)
+        shares = np.array([share for _, share in pairs])
+        total = float(shares.sum())
+        metrics = self.judge(get(all_scores), self.data.truth[order])
+        mean = float(lost @ shares) / total if total else 0.0
+        return {"loss": mean, **metrics, "learning_rate": self.recipe.rule.rate}
+
+    def _begin_on_device(self, number: int) -> tuple[Array, dict[str, np.random.Generator]]:
+        """The order of the rows in epoch ``number``, and the random streams of this epoch."""
+        seed = self.recipe.seed
+        drawing = [inner.name for p, one in self._layers if one.graph.draws for inner in p.nested()]
+        streams = {name: random_stream(seed, "layer", name, str(number)) for name in drawing}
+        order = random_stream(seed, "shuffle", str(number)).permutation(len(self.data))
+        return order, streams
+
+    def _try(self, rows: Array, streams: dict[str, np.random.Generator]) -> None:
+        """Try all layers on the first batch of each size; DeviceError if one differs."""
+        if len(rows) not in self._tried:
+            assert self.engine is not None  # noqa: S101
+            x = self.data.x[rows]
+            try_layers(self.network, self._layers, self.engine, x, streams, training=True)
+
+    def _try_loss(self, rows: Array, scores: Array, loss: Array) -> None:
+        """Try the loss on the first finite scores of each size of batch."""
+        if len(rows) in self._tried or not math.isfinite(float(self._device.get(loss))):
+            return
+        self._tried.add(len(rows))
+        given = self._device.get(scores)
+        weights, _ = self._weights(rows)
+        form: LossStage = self._loss
+        passed = trials_of(self.network).loss(
+            self.recipe.loss, form, given, self.data.y[rows], weights
+        )
+        if not passed:
+            name = self.recipe.loss.type_name
+            raise self._refused(f"the loss {name!r}", "it gives other numbers there")

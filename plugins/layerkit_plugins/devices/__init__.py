@@ -1,0 +1,1 @@
+"""First-party devices; one file each."""
