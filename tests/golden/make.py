@@ -156,15 +156,16 @@ def projection() -> bytes:
 
 def normalized() -> bytes:
     """Running figures, and layers that draw in training."""
-    layers = [
+    layers: list[Header] = [
         {"type": "dense", "units": 5},
         {"type": "batchnorm", "momentum": 0.75},
+        {"type": "activation", "activation": "mish"},
         {"type": "dropout", "rate": 0.25},
         {"type": "maxout", "units": 4, "pieces": 3},
         {"type": "layernorm", "center": False},
         {"type": "gaussian_noise", "stddev": 0.25},
     ]
-    return saved(digits_like(layers))
+    return saved(digits_like(layers), weights_only=True)
 
 
 def columns() -> bytes:
