@@ -16,8 +16,18 @@ from layerkit.core.tensors import matching, mismatch
 from layerkit.display import nearest, quoted
 from layerkit.errors import WeightsError
 
-_SAME = {"W": ("weight", "kernel"), "b": ("bias",)}
-"""What PyTorch and Keras call the tensors that layerkit calls W and b."""
+_SAME = {
+    "W": ("weight", "kernel"),
+    "b": ("bias",),
+    "gamma": ("weight",),
+    "beta": ("bias",),
+    "mean": ("running_mean", "moving_mean"),
+    "var": ("running_var", "moving_variance"),
+}
+"""What PyTorch and Keras call the tensors of these names."""
+
+_COUNT = "num_batches_tracked"
+"""What PyTorch's batch normalisation counts, and no answer depends on."""
 
 _NUMBERED = re.compile(r"(?:(?P<before>.*)\.)?(?P<number>\d+)")
 IGNORE = "ignore"
@@ -58,11 +68,16 @@ def paired(weights: Weights, own: Mapping[str, Array], mapping: Mapping[str, Any
     arrays = {name: _array(given[pair.source], pair) for name, pair in pairs.items()}
     # A name of the source may be one of the model, but stand for another tensor there.
     left = {n: a for n, a in given.items() if n not in used and n not in ignored}
+    counts = [n for n in left if n.rpartition(".")[2] == _COUNT and n not in own]
+    for name in counts:
+        del left[name]
     if left.keys() & own.keys():
         raise mismatch([n for n in own if n not in arrays], list(left), [])
     matching(arrays | left, own)
     notes = [note for name, pair in pairs.items() if (note := _note(name, pair, given, own))]
-    return Paired(arrays, [*notes, *(f"{name} is ignored" for name in ignored)])
+    notes += [f"{name} is ignored" for name in ignored]
+    notes += [f"{name} is left out: it counts batches, and no answer uses it" for name in counts]
+    return Paired(arrays, notes)
 
 
 def _array(array: Array, pair: Pair) -> Array:

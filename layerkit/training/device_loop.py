@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from layerkit.core.context import Array
+from layerkit.core.history import History
 from layerkit.core.layer import Layer
 from layerkit.core.rng import random_stream
 from layerkit.errors import DeviceError
@@ -101,10 +102,11 @@ class DeviceLoop(Loop):
             hint="train this model on the CPU",
         )
 
-    def epoch(self, number: int) -> dict[str, float] | None:
+    def epoch(self, number: int, history: History | None = None) -> dict[str, float] | None:
         """Train epoch ``number``, counted from 0; same as ``Loop.epoch``."""
         size, all_rows, after_batch = self.recipe.batch_size, len(self.data), self.told.after_batch
         order, streams = self._begin_on_device(number)
+        history = None if history is None else history.between(self.since)
         put, get = self._device.put, self._device.get
         pairs = [self._weights(order[at : at + size]) for at in range(0, all_rows, size)]
         weights = put(np.concatenate([w for w, _ in pairs]))
@@ -115,7 +117,7 @@ class DeviceLoop(Loop):
         for start in range(0, all_rows, size):
             part = slice(start, min(start + size, all_rows))
             self._try(order[part], streams)
-            self.recipe.rule.begin(self._rate(number - self.since + start / all_rows))
+            self.recipe.rule.begin(self._rate(number - self.since + start / all_rows, history))
             scores, loss = self.training.step(rows[part], weights[part], streams)
             if all_scores is None:
                 all_scores = self._device.xp.zeros(

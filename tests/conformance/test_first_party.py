@@ -23,6 +23,8 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "v1"
 UNREADABLE = ("major", "required", "schema", "bare", "dtypes", "tiny")  # by design: not models
 
 SKIPS = {
+    "gradient.parameters": "the layer has no parameters",
+    "update.zero_gradient": "the layer has no parameters",
     "gradient.activations": "no setting names an activation",
     "golden.migration": "no golden files are named, and config_version is 1",
     "reference.feed": "the class has no reference",

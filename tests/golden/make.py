@@ -164,6 +164,20 @@ def projection() -> bytes:
     return saved(digits_like(layers, dtype="float64"), weights_only=True)
 
 
+def normalized() -> bytes:
+    """Running figures, and layers that draw in training."""
+    layers: list[Header] = [
+        {"type": "dense", "units": 5},
+        {"type": "batchnorm", "momentum": 0.75},
+        {"type": "activation", "activation": "mish"},
+        {"type": "dropout", "rate": 0.25},
+        {"type": "maxout", "units": 4, "pieces": 3},
+        {"type": "layernorm", "center": False},
+        {"type": "gaussian_noise", "stddev": 0.25},
+    ]
+    return saved(digits_like(layers), weights_only=True)
+
+
 def columns() -> bytes:
     """Named columns with gaps, a rule for them, and two scaled targets."""
     x = grid(40, 3)
@@ -413,6 +427,7 @@ CASES = {
     "nested": Case(nested, saves_as="nested", rows=X6),
     "recurrent": Case(recurrent, saves_as="recurrent", rows=X6),
     "projection": Case(projection, saves_as="projection", rows=X6),
+    "normalized": Case(normalized, saves_as="normalized", rows=X6),
     "columns": Case(columns, saves_as="columns", rows=((1, 2, 3), (8.5, "nan", 15), (0, 0, 0))),
     "binary": Case(binary, saves_as="binary", rows=((1, 2), (12, 3), ("nan", 4))),
     "training": Case(training, saves_as="training", rows=((1, 2, 3), (15, 8, 0))),

@@ -44,7 +44,7 @@ NAMES = (
         "plain",
     ),
     *("plugin", "plugin-new", "plugin-old", "projection", "required", "schema", "text", "tied"),
-    *("tiny", "training", "recurrent"),
+    *("tiny", "training", "recurrent", "normalized"),
 )
 LOADABLE = (
     *(
@@ -59,7 +59,7 @@ LOADABLE = (
         "text",
         "tied",
     ),
-    *("training", "recurrent"),
+    *("training", "recurrent", "normalized"),
 )
 PLUGINS = ("plugin", "plugin-old")
 READABLE = tuple(name for name in NAMES if name not in ("major", "required"))

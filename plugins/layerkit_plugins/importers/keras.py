@@ -1,4 +1,9 @@
-"""Keras 3: ``.keras`` and ``.weights.h5``, read by h5py without Keras."""
+"""Keras 3: ``.keras`` and ``.weights.h5``, read by h5py without Keras.
+
+Keras stores the variables of a layer under its class in snake case with a number, counted in the
+order of the network, and by their own numbers in the order in which they were made: those that are
+trained, then the others.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +11,8 @@ import io
 import json
 import re
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, BinaryIO
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -18,22 +23,28 @@ __all__ = ["Keras"]
 _SMALL, _RATIO = 256 << 20, 20  # bytes; weights hardly shrink when they are compressed
 _CONFIG, _DEPTH = 16 << 20, 8
 _DENSE = re.compile(r"dense(?:_(\d+))?")
-_NAMES = {"0": "kernel", "1": "bias"}
+_NORM = re.compile(r"batch_normalization(?:_\d+)?")
+_NAMES = ("kernel", "bias")
+_NORM_NAMES = ("gamma", "beta", "moving_mean", "moving_variance")
 _ACTIVATIONS = {
     "linear": "linear", "relu": "relu", "sigmoid": "sigmoid", "tanh": "tanh", "elu": "elu",
     "selu": "selu", "gelu": "gelu", "silu": "silu", "swish": "silu", "softplus": "softplus",
-    "leaky_relu": {"type": "leaky_relu", "slope": 0.2},
+    "leaky_relu": {"type": "leaky_relu", "slope": 0.2}, "mish": "mish", "softsign": "softsign",
+    "hard_sigmoid": "hard_sigmoid", "relu6": "relu6",
 }  # fmt: skip
-_ONLY_TRAINING = ("Dropout", "GaussianDropout", "GaussianNoise", "AlphaDropout")
+_ONLY_TRAINING = ("GaussianDropout", "AlphaDropout")
+
+_Record = dict[str, Any]
+_Settings = Mapping[str, Any]
 
 
 class Keras(Importer):
-    """Models and weights of Keras 3; where all layers are dense, with the architecture.
+    """Models and weights of Keras 3; of layers in a row of known kinds with the architecture.
 
-    Dropout and other layers that only training needs are left out, and the optimizer's state.
+    These are dense layers, activations, normalisations, dropout and noise. The state of the
+    optimizer and those of random streams are left out.
 
-    Source: keras/src/saving/saving_lib.py, which keeps the variables of a layer in the order in
-    which they were made under layers/NAME/vars, NAME being its class with a number.
+    Source: keras/src/saving/saving_lib.py and keras/src/layers/layer.py of Keras 3.
     """
 
     type_name = "keras"
@@ -52,19 +63,16 @@ class Keras(Importer):
         config = None
         if zipfile.is_zipfile(source):
             config, source = _unpacked(source)
-        tensors = _tensors(source)
-        layers = _ordered(tensors)
-        if config is None:
-            return Weights(tensors, layers)
-        try:
-            spec, notes = _spec(config, tensors)
-        except _Unknown as reason:
-            return Weights(tensors, layers, notes=[f"its architecture is not used: {reason}"])
-        return Weights(tensors, layers, spec, notes)
-
-
-class _Unknown(Exception):  # noqa: N818  # says why there is no spec
-    """An architecture that no spec here describes."""
+        tensors, notes = _tensors(source)
+        if config is not None:
+            try:
+                found = _architecture(config, tensors)
+            except _UnknownError as reason:
+                notes.append(f"its architecture is not used: {reason}")
+            else:
+                renamed = _renamed(tensors, found.variables)
+                return Weights(renamed, list(found.variables), found.spec, notes + found.notes)
+        return Weights(_renamed(tensors, _guessed(tensors)), _ordered(tensors), notes=notes)
 
 
 def _unpacked(source: BinaryIO) -> tuple[Any, BinaryIO]:
@@ -86,8 +94,8 @@ def _check_size(claimed: int, packed: int) -> None:
         raise WeightsError(f"its weights claim {claimed:,} bytes, in {packed:,} bytes of a file")
 
 
-def _tensors(source: BinaryIO) -> dict[str, Array]:
-    """Layer and variable, such as "dense_1.kernel", to array."""
+def _tensors(source: BinaryIO) -> tuple[dict[str, Array], list[str]]:
+    """Layer and number of a variable, such as "dense_1.0", to array; what is left out."""
     try:
         import h5py
     except ImportError as cause:
@@ -95,6 +103,7 @@ def _tensors(source: BinaryIO) -> dict[str, Array]:
     size = source.seek(0, io.SEEK_END)
     source.seek(0)
     found: dict[str, Array] = {}
+    notes: list[str] = []
     with h5py.File(source, "r") as file:
         link = file.get("layers", getlink=True)
         if link is None:
@@ -111,8 +120,11 @@ def _tensors(source: BinaryIO) -> dict[str, Array]:
             plain = data.dtype.kind in "fiu" and "dtype" not in data.attrs  # bfloat16 says so there
             if data.external or data.is_virtual or not plain:
                 raise WeightsError(f"{name}: expected plain numbers in the file itself")
-            found[_renamed(name)] = np.asarray(data[()])
-    return found
+            if ".seed_generator." in name:
+                notes.append(f"{name}, the state of a random stream, is left out")
+            else:
+                found[name] = np.asarray(data[()])
+    return found, notes
 
 
 def _datasets(file: Any, path: list[str], h5py: Any) -> Iterator[tuple[str, Any]]:
@@ -130,10 +142,24 @@ def _datasets(file: Any, path: list[str], h5py: Any) -> Iterator[tuple[str, Any]
             yield from _datasets(file, name, h5py)
 
 
-def _renamed(name: str) -> str:
-    layer, _, variable = name.rpartition(".")
-    dense = _DENSE.fullmatch(layer.rpartition(".")[2])
-    return f"{layer}.{_NAMES.get(variable, variable)}" if dense else name
+def _renamed(
+    tensors: Mapping[str, Array], variables: Mapping[str, Sequence[str]]
+) -> dict[str, Array]:
+    """``tensors`` with the names of variables in place of their numbers, by layer."""
+    names = {f"{k}.{i}": f"{k}.{name}" for k, v in variables.items() for i, name in enumerate(v)}
+    return {names.get(name, name): array for name, array in tensors.items()}
+
+
+def _guessed(tensors: Mapping[str, Array]) -> dict[str, tuple[str, ...]]:
+    """The names of variables where a file of weights alone tells them: by class and number."""
+    found: dict[str, tuple[str, ...]] = {}
+    for layer in {name.rpartition(".")[0] for name in tensors}:
+        kind = layer.rpartition(".")[2]
+        if _DENSE.fullmatch(kind):
+            found[layer] = _NAMES
+        elif _NORM.fullmatch(kind) and f"{layer}.3" in tensors:  # it has all four
+            found[layer] = _NORM_NAMES
+    return found
 
 
 def _ordered(tensors: Mapping[str, Array]) -> list[str] | None:
@@ -147,43 +173,194 @@ def _ordered(tensors: Mapping[str, Array]) -> list[str] | None:
     return sorted(numbers, key=numbers.__getitem__)
 
 
-def _spec(config: Any, tensors: Mapping[str, Array]) -> tuple[dict[str, Any], list[str]]:
-    """The architecture of dense layers in a row, and what of it is left out."""
-    layers: list[dict[str, Any]] = []
+class _UnknownError(Exception):
+    """An architecture that no spec here describes."""
+
+
+class _Architecture(NamedTuple):
+    """A network of Keras.
+
+    Parameters
+    ----------
+    spec
+        The same network here.
+    variables
+        Names of the variables by the layer they are stored under, in the order of the network.
+    notes
+        What is left out.
+    """
+
+    spec: _Record
+    variables: dict[str, list[str]]
+    notes: list[str]
+
+
+def _architecture(config: Any, tensors: Mapping[str, Array]) -> _Architecture:
+    """The network that a configuration describes, whose variables are ``tensors``.
+
+    Raises
+    ------
+    _UnknownError
+        If it is none of layers in a row, or of one that is not known here.
+    """
+    layers: list[_Record] = []
     notes: list[str] = []
+    variables: dict[str, list[str]] = {}
+    counts: dict[str, int] = {}
+    shape: list[int] | None = None
     for kind, name, settings in _chain(config):
-        if kind == "Dense":
-            layers.append({
-                "type": "dense", "units": settings["units"],
-                "activation": _function(settings.get("activation"), name),
-                "use_bias": settings.get("use_bias", True),
-            })  # fmt: skip
-        elif kind == "Activation" and layers and layers[-1]["activation"] == "linear":
-            layers[-1]["activation"] = _function(settings.get("activation"), name)
-        elif kind in _ONLY_TRAINING:
+        stored = _snake_case(kind)
+        number = counts[stored] = counts.get(stored, -1) + 1
+        if kind == "InputLayer":
+            shape = list(settings.get("batch_shape", [None])[1:])
+        elif kind in _ONLY_TRAINING or (kind == "Dropout" and settings.get("noise_shape")):
             notes.append(f"{name} ({kind}) only acts in training and is left out")
-        elif kind == "InputLayer" and len(settings.get("batch_shape", [None, None])) != 2:
-            raise _Unknown(f"its rows have the shape {settings['batch_shape'][1:]}")
-        elif kind != "InputLayer":
-            raise _Unknown(f"{name} is a {kind}")
-    first = tensors.get("dense.kernel")
-    if not layers or first is None or any(one["activation"] == "softmax" for one in layers[:-1]):
-        raise _Unknown("it is no row of dense layers with softmax at most at its end")
-    link = {"softmax": "softmax", "sigmoid": "sigmoid"}.get(str(layers[-1]["activation"]))
-    if link is not None:
+        elif kind in _LAYERS:
+            made = _LAYERS[kind](settings, name)
+            if not _joined(layers, made):
+                layers.append(made)
+            if names := _VARIABLES.get(kind, _none)(settings):
+                variables[f"{stored}_{number}" if number else stored] = names
+        else:
+            raise _UnknownError(f"{name} is a {kind}")
+    return _Architecture(_spec(config, layers, shape, variables, tensors), variables, notes)
+
+
+def _spec(
+    config: Any,
+    layers: list[_Record],
+    shape: list[int] | None,
+    variables: dict[str, list[str]],
+    tensors: Mapping[str, Array],
+) -> _Record:
+    """The spec of a row of layers; softmax or a sigmoid at its end becomes the link."""
+    inner = [one.get("activation") for one in layers[:-1]]
+    if not variables or "softmax" in inner:
+        raise _UnknownError("it is no row of dense layers with softmax at most at its end")
+    first = tensors.get(f"{next(iter(variables))}.0")
+    if shape is None and first is not None and layers[0]["type"] == "dense":
+        shape = [first.shape[0]]
+    if first is None or not shape or not all(type(size) is int for size in shape):
+        raise _UnknownError(f"its rows have the shape {shape}")
+    if layers[0]["type"] == "dense" and len(shape) != 1:  # which Keras applies to the last axis
+        raise _UnknownError(f"its rows have the shape {shape}")
+    last = layers[-1].get("activation")
+    link = {"softmax": "softmax", "sigmoid": "sigmoid"}.get(str(last))
+    if link is not None and layers[-1]["type"] == "activation":
+        layers.pop()
+    elif link is not None:
         layers[-1]["activation"] = "linear"
     named = str(config["config"].get("name", ""))
     return {
         "layerkit": 1,
         "name": named if re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}", named) else "keras",
         "dtype": "float64" if first.dtype == np.float64 else "float32",
-        "input": {"shape": [first.shape[0]]},
+        "input": {"shape": shape},
         "layers": layers,
         "output": {"link": link or "identity"},
-    }, notes
+    }
 
 
-def _chain(config: Any) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+def _joined(layers: list[_Record], made: _Record) -> bool:
+    """Whether ``made`` is an activation that the linear layer before it now has."""
+    if made["type"] != "activation" or not layers or layers[-1].get("activation") != "linear":
+        return False
+    layers[-1]["activation"] = made["activation"]
+    return True
+
+
+def _dense(settings: _Settings, name: str) -> _Record:
+    return {
+        "type": "dense",
+        "units": settings["units"],
+        "activation": _function(settings.get("activation"), name),
+        "use_bias": settings.get("use_bias", True),
+    }
+
+
+def _activation(settings: _Settings, name: str) -> _Record:
+    return {"type": "activation", "activation": _function(settings.get("activation"), name)}
+
+
+def _relu(settings: _Settings, name: str) -> _Record:
+    least, most = settings.get("threshold", 0), settings.get("max_value")
+    known = {None: "relu", 6: "relu6"}
+    if least or settings.get("negative_slope", 0) or most not in known:
+        raise _UnknownError(f"{name} is a ReLU with limits that are not known here")
+    return {"type": "activation", "activation": known[most]}
+
+
+def _leaky_relu(settings: _Settings, name: str) -> _Record:
+    slope = settings.get("negative_slope", 0.3)
+    return {"type": "activation", "activation": {"type": "leaky_relu", "slope": slope}}
+
+
+def _batchnorm(settings: _Settings, name: str) -> _Record:
+    axis = _one_axis(settings, name)
+    return {
+        "type": "batchnorm",
+        "axis": axis - 1 if axis > 0 else axis,  # Keras counts the batch too
+        "momentum": settings.get("momentum", 0.99),
+        "epsilon": settings.get("epsilon", 1e-3),
+        "scale": settings.get("scale", True),
+        "center": settings.get("center", True),
+    }
+
+
+def _layernorm(settings: _Settings, name: str) -> _Record:
+    if _one_axis(settings, name) != -1 or settings.get("rms_scaling"):
+        raise _UnknownError(f"{name} does not normalise the last axis by its variance")
+    return {
+        "type": "layernorm",
+        "epsilon": settings.get("epsilon", 1e-3),
+        "scale": settings.get("scale", True),
+        "center": settings.get("center", True),
+    }
+
+
+def _one_axis(settings: _Settings, name: str) -> int:
+    """The axis of a normalisation, counting the batch or from the end."""
+    axis = settings.get("axis", -1)
+    if isinstance(axis, list) and len(axis) == 1:
+        axis = axis[0]
+    if type(axis) is not int or axis == 0:
+        raise _UnknownError(f"{name} has the axis {axis!r}")
+    return axis
+
+
+def _none(settings: _Settings) -> list[str]:
+    return []
+
+
+def _scales(settings: _Settings) -> list[str]:
+    return [name for name, has in (("gamma", "scale"), ("beta", "center")) if settings.get(has, 1)]
+
+
+_LAYERS: dict[str, Callable[[_Settings, str], _Record]] = {
+    "Dense": _dense,
+    "Activation": _activation,
+    "ReLU": _relu,
+    "LeakyReLU": _leaky_relu,
+    "Softmax": lambda settings, name: {"type": "activation", "activation": "softmax"},
+    "BatchNormalization": _batchnorm,
+    "LayerNormalization": _layernorm,
+    "Dropout": lambda settings, name: {"type": "dropout", "rate": settings["rate"]},
+    "GaussianNoise": lambda settings, name: {
+        "type": "gaussian_noise", "stddev": settings["stddev"],
+    },
+    "Flatten": lambda settings, name: {"type": "flatten"},
+}  # fmt: skip
+"""The layer here, by the class of Keras."""
+
+_VARIABLES: dict[str, Callable[[_Settings], list[str]]] = {
+    "Dense": lambda settings: ["kernel", "bias"][: 1 + bool(settings.get("use_bias", True))],
+    "BatchNormalization": lambda settings: [*_scales(settings), "moving_mean", "moving_variance"],
+    "LayerNormalization": _scales,
+}
+"""The names of its variables in the order in which Keras stores them."""
+
+
+def _chain(config: Any) -> Iterator[tuple[str, str, _Settings]]:
     """Class, name and settings of the layers of a model that is one row of them."""
     try:
         kind, layers = config["class_name"], config["config"]["layers"]
@@ -191,11 +368,11 @@ def _chain(config: Any) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
         for layer in layers:
             name = layer["config"]["name"]
             if kind != "Sequential" and _histories(layer.get("inbound_nodes", [])) != before:
-                raise _Unknown(f"{name} does not follow the layer before it alone")
+                raise _UnknownError(f"{name} does not follow the layer before it alone")
             before = [name]
             yield layer["class_name"], name, layer["config"]
-    except (KeyError, TypeError, AttributeError) as cause:
-        raise _Unknown("it is of a form that is not known here") from cause
+    except (KeyError, TypeError, AttributeError, ValueError) as cause:
+        raise _UnknownError("it is of a form that is not known here") from cause
 
 
 def _histories(node: Any) -> list[str]:
@@ -213,5 +390,12 @@ def _function(given: Any, name: str) -> Any:
     if given == "softmax":
         return given  # the end of the network, or nothing
     if not isinstance(given, str) or given not in _ACTIVATIONS:
-        raise _Unknown(f"{name} has the activation {given!r}")
+        raise _UnknownError(f"{name} has the activation {given!r}")
     return _ACTIVATIONS[given]
+
+
+def _snake_case(name: str) -> str:
+    """As keras/src/utils/naming.py does it."""
+    name = re.sub(r"\W+", "", name)
+    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()

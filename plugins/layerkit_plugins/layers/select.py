@@ -80,7 +80,7 @@ class Select(Layer):
         if len(set(self.columns)) == len(self.columns):
             dx[..., self._places()] = dy
         else:
-            np.add.at(dx, (..., np.array(self.columns)), dy)
+            np.add.at(dx, (..., self.columns), dy)  # type: ignore[arg-type]  # ... is an index too
         return dx
 
     def _places(self) -> slice | list[int]:

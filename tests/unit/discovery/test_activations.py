@@ -40,6 +40,10 @@ def sigma(z: float) -> float:
     return 1 / (1 + math.exp(-z)) if z > -700 else 0.0
 
 
+def softplus(z: float) -> float:
+    return max(z, 0) + math.log1p(math.exp(-abs(z)))
+
+
 L, A = 1.0507009873554805, 1.6732632423543773
 
 # name: (f, f'), as written in the sources, one number at a time
@@ -56,7 +60,14 @@ REFERENCE: dict[str, tuple[Callable[[float], float], Callable[[float], float]]] 
     "silu": (lambda z: z * sigma(z), lambda z: sigma(z) * (1 + z * (1 - sigma(z)))),
     "tanh": (math.tanh, lambda z: 1 - math.tanh(z) ** 2),
     "sigmoid": (sigma, lambda z: sigma(z) * (1 - sigma(z))),
-    "softplus": (lambda z: max(z, 0) + math.log1p(math.exp(-abs(z))), sigma),
+    "softplus": (softplus, sigma),
+    "mish": (
+        lambda z: z * math.tanh(softplus(z)),
+        lambda z: math.tanh(softplus(z)) + z * sigma(z) / math.cosh(softplus(z)) ** 2,
+    ),
+    "softsign": (lambda z: z / (1 + abs(z)), lambda z: (1 + abs(z)) ** -2),
+    "hard_sigmoid": (lambda z: min(max(z + 3, 0), 6) / 6, lambda z: (-3 < z < 3) / 6),
+    "relu6": (lambda z: min(max(z, 0), 6), lambda z: float(0 < z < 6)),
 }
 
 
@@ -82,6 +93,10 @@ HAND: dict[str, tuple[Any, Any]] = {  # f([[-1, 0], [1, 2]]) and f' there, from 
     "tanh": ([[-0.76159, 0], [0.76159, 0.96403]], [[0.41997, 1], [0.41997, 0.07065]]),
     "sigmoid": ([[0.26894, 0.5], [0.73106, 0.88080]], [[0.19661, 0.25], [0.19661, 0.10499]]),
     "softplus": ([[0.31326, 0.69315], [1.31326, 2.12693]], [[0.26894, 0.5], [0.73106, 0.88080]]),
+    "mish": ([[-0.30340, 0], [0.86510, 1.94396]], [[0.05922, 0.6], [1.04904, 1.06932]]),
+    "softsign": ([[-0.5, 0], [0.5, 0.66667]], [[0.25, 1], [0.25, 0.11111]]),
+    "hard_sigmoid": ([[0.33333, 0.5], [0.66667, 0.83333]], [[0.16667, 0.16667]] * 2),
+    "relu6": ([[0, 0], [1, 2]], [[0, 0], [1, 1]]),
 }
 
 
@@ -112,13 +127,15 @@ def test_follows_its_equation_at_all_sizes(name: str, dtype: Any) -> None:
 
 
 LIMITS = {  # y / max(|z|, 1) and f' far below and far above 0
-    **dict.fromkeys(["relu", "softplus", "gelu", "silu"], ((0, 0), (1, 1))),
+    **dict.fromkeys(["relu", "softplus", "gelu", "silu", "mish"], ((0, 0), (1, 1))),
     "linear": ((-1, 1), (1, 1)),
     "leaky_relu": ((-0.01, 0.01), (1, 1)),
     "elu": ((None, 0), (1, 1)),
     "selu": ((None, 0), (L, L)),
     "tanh": ((None, 0), (None, 0)),
-    "sigmoid": ((0, 0), (None, 0)),
+    **dict.fromkeys(["sigmoid", "hard_sigmoid"], ((0, 0), (None, 0))),
+    "softsign": ((None, None), (None, None)),  # its slope falls slowly
+    "relu6": ((0, 0), (None, 0)),
 }
 
 
@@ -134,13 +151,17 @@ def test_no_overflow_and_right_limits_far_from_zero(name: str, dtype: Any, size:
     for side, (share, slope) in enumerate(LIMITS[name]):
         if share is not None:
             np.testing.assert_allclose(y[side::2] / dtype(size), share, rtol=1e-6, atol=1e-40)
-        np.testing.assert_allclose(dz[side::2], slope, rtol=1e-6, atol=3e-7)
+        if slope is not None:
+            np.testing.assert_allclose(dz[side::2], slope, rtol=1e-6, atol=3e-7)
 
 
 def test_saturated_outputs() -> None:
     z = np.array([-1e4, 1e4], np.float32)
     assert run(make("tanh"), z, z)[0].tolist() == [-1, 1]
     assert run(make("sigmoid"), z, z)[0].tolist() == [0, 1]
+    assert run(make("hard_sigmoid"), z, z)[0].tolist() == [0, 1]
+    assert run(make("relu6"), z, z)[0].tolist() == [0, 6]
+    assert run(make("softsign"), z, z)[0] == pytest.approx([-0.9999, 0.9999], rel=1e-7)
     assert run(make("elu"), z, z)[0].tolist() == [-1, 1e4]
     assert run(make("selu"), z, z)[0][0] == pytest.approx(-L * A)
     assert make("sigmoid").feed(z[:1] * 0 - 80)[0] == pytest.approx(math.exp(-80), rel=1e-5, abs=0)
@@ -231,7 +252,10 @@ def test_settings_and_documentation(config: str | dict[str, Any]) -> None:
 def test_same_as_torch(name: str) -> None:
     torch = pytest.importorskip("torch", reason="torch, the other implementation, is optional")
     F = torch.nn.functional
-    peer = {"linear": lambda z: z * 1, "tanh": torch.tanh, "sigmoid": torch.sigmoid}.get(name)
+    peer = {
+        "linear": lambda z: z * 1, "tanh": torch.tanh, "sigmoid": torch.sigmoid,
+        "hard_sigmoid": F.hardsigmoid,
+    }.get(name)  # fmt: skip
     z = np.linspace(-12, 12, 4001)[np.newaxis] + 1e-9
     x = torch.tensor(z, requires_grad=True)
     y = (peer or getattr(F, name))(x)

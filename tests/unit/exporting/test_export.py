@@ -63,6 +63,19 @@ def test_every_activation_in_every_layer(form: str, dtype: str) -> None:
         close(form, model, rows.astype(dtype))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("form", COMPUTING)
+@pytest.mark.parametrize("name", ["batchnorm", "dropout", "gaussian_noise", "layernorm", "maxout"])
+def test_layers_that_normalise_or_draw(name: str, form: str, dtype: str) -> None:
+    rng = np.random.default_rng(0)
+    for settings, shape in LAYERS[name].examples():
+        layer = {"type": name, **settings}
+        model = layerkit.build(spec([layer], dtype, input={"shape": list(shape)}))
+        tensors = {k: rng.uniform(0.5, 2, v.shape) for k, v in model.tensors().items()}
+        model.set_tensors(tensors)  # running figures too
+        close(form, model, (rng.normal(size=(40, *shape)) * 4).astype(dtype))
+
+
 @pytest.mark.parametrize("form", COMPUTING)
 def test_the_ready_specs(form: str) -> None:
     for name in ready_specs():

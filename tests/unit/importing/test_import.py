@@ -104,6 +104,50 @@ def test_a_real_state_dict() -> None:
         layerkit.import_weights(dict(net.named_parameters()), SPEC)
 
 
+@pytest.mark.parametrize("form", ["state_dict", "safetensors"])
+def test_a_real_net_with_normalisations(form: str, tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    torch.manual_seed(0)
+    nn = torch.nn
+    net = nn.Sequential(
+        nn.Linear(4, 5), nn.BatchNorm1d(5), nn.ReLU(), nn.Dropout(0.3),
+        nn.Linear(5, 5), nn.LayerNorm(5), nn.Mish(), nn.Linear(5, 3),
+    )  # fmt: skip
+    rule = torch.optim.Adam(net.parameters(), 0.05)
+    for _ in range(20):
+        rule.zero_grad()
+        net(torch.tensor(ROWS) * 3 + 1).square().mean().backward()
+        rule.step()
+    net.eval()
+    with torch.no_grad():
+        expected = net(torch.tensor(ROWS)).numpy()
+    spec = SPEC | {
+        "layers": [
+            {"type": "dense", "units": 5},
+            {"type": "batchnorm"},
+            {"type": "activation"},
+            {"type": "dropout", "rate": 0.3},
+            {"type": "dense", "units": 5},
+            {"type": "layernorm"},
+            {"type": "activation", "activation": "mish"},
+            {"type": "dense", "units": 3},
+        ]
+    }
+    source: Any = net.state_dict()
+    if form == "safetensors":
+        pytest.importorskip("safetensors", reason="the extra safetensors is not installed")
+        from safetensors.torch import save_file
+
+        source = tmp_path / "net.safetensors"
+        save_file(net.state_dict(), source)
+    done = layerkit.import_weights(source, spec, prove_with=(ROWS, expected))
+    assert "batchnorm_1.var = 1.running_var" in done.notes
+    assert done.notes[-1] == (
+        "1.num_batches_tracked is left out: it counts batches, and no answer uses it"
+    )
+    assert done.model.tensors()["batchnorm_1.mean"].any()
+
+
 def test_what_layerkit_exports_comes_back(tmp_path: Path) -> None:
     model = layerkit.build(SPEC)
     layerkit.export(model, tmp_path / "net.npz")
@@ -278,7 +322,8 @@ def test_a_file_that_keras_wrote() -> None:
     held = np.load(HERE / "keras-3.15.npz")
     given = held["rows"], held["answers"]
     done = layerkit.import_weights(HERE / "keras-3.15.keras", prove_with=given)
-    assert len(done.model.spec.layers) == 4
+    types = [type(layer).type_name for layer in done.model.network.layers]
+    assert types == ["dense", "dropout", "dense", "dense", "dense"]
 
 
 def test_a_model_inside_a_model_wants_a_map(tmp_path: Path) -> None:
@@ -299,7 +344,87 @@ def test_a_keras_file_brings_its_architecture(kind: str, tmp_path: Path) -> None
     done = check(archive(tmp_path / "net.keras", config(kind=kind), written(LAYERS)), None)
     assert done.model.name == "sequential_3"
     assert done.notes[0] == "dense_1.W = dense.kernel"
-    assert done.notes[-1] == "dropout_2 (Dropout) only acts in training and is left out"
+    assert done.model.spec.layers[1].config == {"rate": 0.5}
+
+
+def normalised(path: Path, *, with_config: bool = True) -> tuple[Path, Array]:
+    """Files in the layout of Keras 3, of a net with each kind of layer, and its answers."""
+    h5py = pytest.importorskip("h5py", reason="the extra keras is not installed")
+    rng = np.random.default_rng(5)
+    (W1, b1), (W2, _), (W3, b3) = drawn([4, 6, 5, 2])
+    first, second = ([*rng.uniform(0.5, 2, (k, n)).astype("f4")] for k, n in ((4, 6), (3, 5)))
+    gamma, beta = rng.uniform(0.5, 2, (2, 5)).astype("f4")
+    stored = {
+        "dense": [W1, b1], "batch_normalization": first, "dropout": [], "dense_1": [W2],
+        "batch_normalization_1": second, "layer_normalization": [gamma, beta], "dense_2": [W3, b3],
+        "activation": [], "gaussian_noise": [], "re_lu": [],
+    }  # fmt: skip
+    described: list[tuple[str, dict[str, Any]]] = [
+        ("InputLayer", {"batch_shape": [None, 4]}),
+        ("Dense", {"units": 6, "activation": "linear"}),
+        ("BatchNormalization", {"axis": -1, "momentum": 0.95, "epsilon": 0.01}),
+        ("Activation", {"activation": "relu"}),
+        ("Dropout", {"rate": 0.25, "seed": None, "noise_shape": None}),
+        ("Dense", {"units": 5, "activation": "tanh", "use_bias": False}),
+        ("BatchNormalization", {"axis": 1, "center": False}),
+        ("GaussianNoise", {"stddev": 0.2}),
+        ("LayerNormalization", {"axis": [-1], "epsilon": 0.5}),
+        ("ReLU", {"max_value": 6, "negative_slope": 0.0, "threshold": 0.0}),
+        ("Dense", {"units": 2, "activation": "linear"}),
+    ]
+    file = io.BytesIO()
+    with h5py.File(file, "w") as made:
+        for name, arrays in stored.items():
+            group = made.create_group(f"layers/{name}/vars")
+            for number, array in enumerate(arrays):
+                group[str(number)] = array
+        made.create_group("layers/dropout/seed_generator/vars")["0"] = np.array([1, 2], "u4")
+    layers = [
+        {"class_name": kind, "config": {"name": f"n{i}", **settings}}
+        for i, (kind, settings) in enumerate(described)
+    ]
+    config = {"class_name": "Sequential", "config": {"name": "net", "layers": layers}}
+    if with_config:
+        archive(path, config, file.getvalue())
+    else:
+        path.write_bytes(file.getvalue())
+    z = (ROWS @ W1 + b1 - first[2]) / np.sqrt(first[3] + 0.01)
+    z = np.tanh(np.maximum(z * first[0] + first[1], 0) @ W2)
+    z = (z - second[1]) / np.sqrt(second[2] + 1e-3) * second[0]
+    centred = z - z.mean(axis=1, keepdims=True)
+    z = centred / np.sqrt(z.var(axis=1, keepdims=True) + 0.5) * gamma + beta
+    return path, np.clip(z, 0, 6) @ W3 + b3
+
+
+def test_normalisations_of_keras_come_with_their_running_figures(tmp_path: Path) -> None:
+    path, expected = normalised(tmp_path / "net.keras")
+    done = layerkit.import_weights(path, prove_with=(ROWS, expected))
+    types = [type(layer).type_name for layer in done.model.network.layers]
+    assert types == [
+        *("dense", "batchnorm", "activation", "dropout", "dense", "batchnorm"),
+        *("gaussian_noise", "layernorm", "activation", "dense"),
+    ]
+    config = done.model.spec.layers[1].config
+    assert (config["momentum"], config["epsilon"]) == (0.95, 0.01)
+    assert "batchnorm_2.var = batch_normalization_1.moving_variance" in done.notes
+    assert done.notes[-1] == ("dropout.seed_generator.0, the state of a random stream, is left out")
+
+
+def test_weights_alone_of_normalisations_want_a_map(tmp_path: Path) -> None:
+    described, _ = normalised(tmp_path / "net.keras")
+    spec = layerkit.import_weights(described).model.spec
+    path, expected = normalised(tmp_path / "net.weights.h5", with_config=False)
+    proof = ROWS, expected
+    with pytest.raises(TensorMismatchError, match="do not tell the order"):
+        layerkit.import_weights(path, spec, prove_with=proof)
+    names = {
+        "dense_1": "dense", "batchnorm_1": "batch_normalization", "dense_2": "dense_1",
+        "batchnorm_2.gamma": "batch_normalization_1.0",  # three of four: the file does not tell
+        "batchnorm_2.mean": "batch_normalization_1.1", "batchnorm_2.var": "batch_normalization_1.2",
+        "layernorm_1.gamma": "layer_normalization.0", "layernorm_1.beta": "layer_normalization.1",
+        "dense_3": "dense_2",
+    }  # fmt: skip
+    layerkit.import_weights(path, spec, mapping=names, prove_with=proof)
 
 
 def test_softmax_and_sigmoid_become_links(tmp_path: Path) -> None:
@@ -340,13 +465,19 @@ def put(index: int, **settings: Any) -> Callable[[dict[str, Any]], None]:
     ("change", "words"),
     [
         (branched, "dense_8 does not follow the layer before it alone"),
-        (put(2, kind="BatchNormalization"), "dropout_2 is a BatchNormalization"),
-        (put(1, activation="mish"), "dense_7 has the activation 'mish'"),
+        (put(2, kind="GroupNormalization"), "dropout_2 is a GroupNormalization"),
+        (put(2, kind="BatchNormalization", axis=[1, 2]), r"dropout_2 has the axis \[1, 2\]"),
+        (put(2, kind="LayerNormalization", rms_scaling=True), "does not normalise the last axis"),
+        (put(4, kind="ReLU", max_value=4), "act is a ReLU with limits"),
+        (put(1, activation="celu"), "dense_7 has the activation 'celu'"),
         (put(1, activation="softmax"), "softmax at most at its end"),
         (put(0, batch_shape=[None, 7, 4]), r"rows have the shape \[7, 4\]"),
         (lambda described: described.clear(), "a form that is not known"),
     ],
-    ids=["branch", "class", "activation", "softmax", "rank", "empty"],
+    ids=[
+        *("branch", "class", "axis", "scaling", "limits"),
+        *("activation", "softmax", "rank", "empty"),
+    ],
 )
 def test_an_unknown_architecture_wants_a_spec(
     change: Callable[[Any], None], words: str, tmp_path: Path

@@ -321,6 +321,7 @@ MEETING: list[dict[str, Any]] = [
     *({"type": kind.type_name} for kind in (_Scaled, _Centred, _Drawing, _Counting)),
     {"type": "test.switching", "above": True},
     {"type": "test.switching", "above": False},
+    *({"type": name} for name in ("batchnorm", "dropout", "gaussian_noise")),
 ]
 
 
