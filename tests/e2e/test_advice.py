@@ -164,6 +164,26 @@ case(FIT, units, with_layers(D5, output={"column": None, "targets": ["weight"]},
                              input={"columns": ["height"]}))  # fmt: skip
 
 
+def answers_per_step(desk: Desk) -> None:
+    layers = [{"type": "gru", "units": 2, "sequence": True}]
+    desk.spec = {
+        "layerkit": 1,
+        "input": {"shape": [3, 2]},
+        "layers": layers,
+        "train": {"epochs": 1},
+    }
+    rng = np.random.default_rng(0)
+    desk.data = rng.normal(size=(12, 3, 2)), [0, 1] * 6
+
+
+def last_state(desk: Desk, text: str) -> None:
+    setting = told(r'a recurrent layer without "(\w+)"', text)
+    del desk.spec["layers"][-1][setting]
+
+
+case("labels", last_state, answers_per_step)
+
+
 def fractions(desk: Desk) -> None:
     desk.data["kind"] = np.arange(24) / 7
 

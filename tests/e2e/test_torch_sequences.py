@@ -102,3 +102,36 @@ def test_highway_rnn(depth: int, *, sequence: bool, use_bias: bool) -> None:
     close(dx, given.grad)
     for name, value in grads.items():
         close(value, p[name].grad)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize(("heads", "use_bias"), [(1, True), (3, True), (3, False)])
+def test_attention(heads: int, *, causal: bool, use_bias: bool) -> None:
+    network = network_of("attention", heads=heads, causal=causal, use_bias=use_bias)
+    p = network.layers[0].params
+    x, dy, y, dx, grads = passed(network)
+    kind = {"bias": use_bias, "batch_first": True, "dtype": torch.float64}
+    theirs = torch.nn.MultiheadAttention(FEATURES, heads, **kind)
+    with torch.no_grad():
+        joined = np.concatenate([p["WQ"], p["WK"], p["WV"]], axis=1)
+        theirs.in_proj_weight.copy_(torch.tensor(joined.T.copy()))
+        theirs.out_proj.weight.copy_(torch.tensor(p["WO"].T.copy()))
+        if use_bias:
+            joined = np.concatenate([p["bQ"], 0 * p["bQ"], p["bV"]])
+            theirs.in_proj_bias.copy_(torch.tensor(joined))
+            theirs.out_proj.bias.copy_(torch.tensor(p["bO"].copy()))
+    given = leaf(x)
+    mask = torch.tensor(~np.tri(STEPS, dtype=bool)) if causal else None
+    out, _ = theirs(given, given, given, attn_mask=mask, need_weights=False)
+    out.backward(torch.tensor(dy))
+    close(y, out)
+    close(dx, given.grad)
+    parts = theirs.in_proj_weight.grad.chunk(3)
+    for name, wanted in zip("QKV", parts, strict=True):
+        close(grads[f"W{name}"].T, wanted)
+    close(grads["WO"].T, theirs.out_proj.weight.grad)
+    if use_bias:
+        bQ, _, bV = theirs.in_proj_bias.grad.chunk(3)
+        close(grads["bQ"], bQ)
+        close(grads["bV"], bV)
+        close(grads["bO"], theirs.out_proj.bias.grad)

@@ -149,6 +149,7 @@ def nested() -> bytes:
 def recurrent() -> bytes:
     """Three steps of two numbers in each row."""
     layers = [
+        {"type": "attention", "causal": True},
         {"type": "gru", "units": 3, "sequence": True, "use_bias": False},
         {"type": "highway_rnn", "units": 2, "depth": 2, "gate_bias": -1.0},
     ]
