@@ -13,6 +13,7 @@ from layerkit.core.context import Array, Context
 from layerkit.core.network import Network
 from layerkit.core.planning import PlannedLayer
 from layerkit.health.inside import Inside, Scalar, look_into
+from layerkit.health.settle import settled
 from layerkit.specs import Spec
 
 SAMPLE = 256  # rows: a unit that is active on 1 % of all rows is seen with a chance of 92 %
@@ -38,7 +39,7 @@ class Subject:
     spec
         Of the network.
     network
-        With any weights.
+        With any weights; looked at with running figures that have settled on the sample.
     x
         (n, *in) scaled rows; 256 of them are looked at.
     resolved
@@ -55,6 +56,7 @@ class Subject:
 
     def __post_init__(self) -> None:
         self.x = spread(self.x, SAMPLE)
+        self.network = settled(self.network, self.x)
 
     @property
     def may_search(self) -> bool:

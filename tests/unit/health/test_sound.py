@@ -26,6 +26,7 @@ WITH_THEIR_DATA = ["highway-digits", "plain-digits", "projection-digits"]
 OTHERS = {
     "letter": LETTER,
     "california-housing": HOUSING,
+    "california-resnet": HOUSING,
     "highway-mnist": MNIST,
     "plain-mnist": MNIST,
     "projection-mnist": MNIST,
