@@ -44,6 +44,7 @@ from layerkit.discovery.importing import import_part
 from layerkit.display import nearest, quoted
 from layerkit.errors import (
     PluginAmbiguousError,
+    PluginError,
     PluginNotAllowedError,
     PluginProblem,
     PluginVersionError,
@@ -179,6 +180,16 @@ class Registry(Generic[P]):
 
     def __getitem__(self, name: str) -> type[P]:
         return self.load(self.choose(name))
+
+    def usable(self) -> dict[str, type[P]]:
+        """All parts by name, without those that cannot be used: they must not spoil a search."""
+        found = {}
+        for name in self.names():
+            try:
+                found[name] = self[name]
+            except PluginError:
+                continue
+        return found
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and bool(self.candidates(name))

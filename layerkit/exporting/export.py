@@ -117,7 +117,8 @@ def export(
 
 
 def _by_extension(path: Path) -> str:
-    known = {EXPORTERS[name].extension: name for name in EXPORTERS.names()}
+    usable = EXPORTERS.usable().items()
+    known = {part.extension: name for name, part in usable if hasattr(part, "extension")}
     if path.suffix not in known:
         raise ExportError(
             f"the form of {quoted(path.name)} is not known by its name",

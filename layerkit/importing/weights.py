@@ -128,8 +128,8 @@ def _weights(source: Any) -> Weights:
         return Weights({str(name): _array(name, array) for name, array in source.items()})
     if isinstance(source, (str, os.PathLike)):
         return _read(Path(expanded(os.fspath(source))))
-    for name in IMPORTERS.names():
-        importer: Importer = IMPORTERS.create(name)
+    for part in IMPORTERS.usable().values():
+        importer = part()
         if importer.takes(source):
             return importer.weights(source)
     raise WeightsError(
@@ -151,7 +151,7 @@ def _read(path: Path) -> Weights:
         names = (json.dumps(str(name)) for name in (path, path.with_suffix(".safetensors")))
         advice = _REFUSED[path.suffix.lower()].format(line=shlex.quote(_LINE.format(*names)))
         raise WeightsError(f"{path} is not read", hint=advice)
-    known = {e: name for name in IMPORTERS.names() for e in IMPORTERS[name].extensions}
+    known = {e: name for name, part in IMPORTERS.usable().items() for e in part.extensions}
     with open_input(str(path)) as file:
         if path.suffix.lower() not in known:
             raise WeightsError(

@@ -32,7 +32,9 @@ __all__ = ["C"]
 
 _TYPES = {"f4": "float", "f8": "double", "i8": "long long", "i4": "int", "b1": "unsigned char"}
 _REAL = {
-    "absolute": "fabs{f}({0})", "ceil": "ceil{f}({0})", "clip": "fmin{f}(fmax{f}({0}, {1}), {2})",
+    "absolute": "fabs{f}({0})", "ceil": "ceil{f}({0})",
+    "clip": "{0} != {0} || {1} != {1} || {2} != {2} ? {0} + {1} + {2} "
+    ": fmin{f}(fmax{f}({0}, {1}), {2})",
     "arctan": "atan{f}({0})", "cos": "cos{f}({0})", "cosh": "cosh{f}({0})", "exp": "exp{f}({0})",
     "expm1": "expm1{f}({0})", "fabs": "fabs{f}({0})", "floor": "floor{f}({0})",
     "log": "log{f}({0})", "log1p": "log1p{f}({0})", "power": "pow{f}({0}, {1})",
@@ -47,7 +49,8 @@ _ANY = {
     "maximum": "{0} > {1} || {0} != {0} ? {0} : {1}",
     "minimum": "{0} < {1} || {0} != {0} ? {0} : {1}",
     "multiply": "{0} * {1}", "negative": "-{0}", "not_equal": "{0} != {1}",
-    "reciprocal": "1 / {0}", "sign": "({0} > 0) - ({0} < 0)", "square": "{0} * {0}",
+    "reciprocal": "1 / {0}", "square": "{0} * {0}",
+    "sign": "{0} != {0} ? {0} : ({0} > 0) - ({0} < 0)",
     "subtract": "{0} - {1}", "where": "{0} ? {1} : {2}",
 }  # fmt: skip
 _FOLDS = {

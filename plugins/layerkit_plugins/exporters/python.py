@@ -24,21 +24,21 @@ __all__ = ["Python"]
 
 _OPS = {
     "absolute": "abs({0})", "add": "{0} + {1}", "arctan": "math.atan({0})", "astype": "{0}",
-    "ceil": "float(math.ceil({0}))", "clip": "min(max({0}, {1}), {2})", "copy": "{0}",
-    "cos": "math.cos({0})", "cosh": "_cosh({0})", "divide": "_divide({0}, {1})",
+    "ceil": "_rounded(math.ceil, {0})", "clip": "_minimum(_maximum({0}, {1}), {2})", "copy": "{0}",
+    "cos": "_angle(math.cos, {0})", "cosh": "_cosh({0})", "divide": "_divide({0}, {1})",
     "equal": "{0} == {1}", "exp": "_exp({0})", "expm1": "_expm1({0})", "fabs": "abs({0})",
-    "floor": "float(math.floor({0}))", "greater": "{0} > {1}", "greater_equal": "{0} >= {1}",
+    "floor": "_rounded(math.floor, {0})", "greater": "{0} > {1}", "greater_equal": "{0} >= {1}",
     "isnan": "{0} != {0}", "less": "{0} < {1}", "less_equal": "{0} <= {1}", "log": "_log({0})",
     "log1p": "_log1p({0})", "logical_and": "bool({0} and {1})", "logical_not": "not {0}",
     "logical_or": "bool({0} or {1})", "maximum": "_maximum({0}, {1})",
     "minimum": "_minimum({0}, {1})", "multiply": "{0} * {1}", "negative": "-{0}",
     "not_equal": "{0} != {1}", "power": "_power({0}, {1})", "reciprocal": "_divide(1.0, {0})",
-    "rint": "float(round({0}))", "sign": "float(({0} > 0) - ({0} < 0))", "sin": "math.sin({0})",
+    "rint": "_rounded(round, {0})", "sign": "_sign({0})", "sin": "_angle(math.sin, {0})",
     "sinh": "_sinh({0})", "sqrt": "_sqrt({0})", "square": "{0} * {0}", "subtract": "{0} - {1}",
-    "tan": "math.tan({0})", "tanh": "math.tanh({0})", "where": "({1} if {0} else {2})",
+    "tan": "_angle(math.tan, {0})", "tanh": "math.tanh({0})", "where": "({1} if {0} else {2})",
 }  # fmt: skip
 _FOLDS = {
-    "sum": "sum({0})", "prod": "math.prod({0})", "max": "max({0})", "min": "min({0})",
+    "sum": "sum({0})", "prod": "math.prod({0})", "max": "_most({0})", "min": "_least({0})",
 }  # fmt: skip
 _PER_LINE = 6
 
@@ -126,6 +126,32 @@ def _maximum(x, y):
 
 def _minimum(x, y):
     return x if x < y or x != x else y
+
+
+def _most(values):
+    found = -math.inf
+    for x in values:
+        found = _maximum(found, x)
+    return found
+
+
+def _least(values):
+    found = math.inf
+    for x in values:
+        found = _minimum(found, x)
+    return found
+
+
+def _sign(x):
+    return float((x > 0) - (x < 0)) if x == x else x
+
+
+def _rounded(function, x):
+    return float(function(x)) if math.isfinite(x) else x
+
+
+def _angle(function, x):
+    return function(x) if math.isfinite(x) else math.nan
 
 '''
 

@@ -19,11 +19,13 @@ from layerkit import (
     Layer,
     Plan,
     PluginAmbiguousError,
+    PluginError,
     PluginLoadError,
     PluginVersionError,
     Shape,
     SpecError,
     UnknownTypeError,
+    WeightsError,
 )
 from layerkit.discovery import registry
 from layerkit.discovery.registry import ACTIVATIONS, LAYERS, REGISTRIES, split_config
@@ -406,3 +408,23 @@ def test_a_migration_that_fails_is_told_as_the_plugins(body: str, words: str) ->
         LAYERS.migrated(part, {}, 1, where="m.layerkit")
     assert "Old.migrate" in str(told.value)
     assert told.value.hint
+
+
+@pytest.mark.parametrize("body", ["raise OSError('no library')", "class Form: pass"])
+def test_a_part_that_cannot_be_used_spoils_no_search(
+    body: str, install: Any, tmp_path: Path
+) -> None:
+    points = "[layerkit.exporters]\n'acme.form' = acme_forms:Form\n"
+    points += "[layerkit.importers]\n'acme.form' = acme_forms:Form\n"
+    install("acme-forms", points.replace("'", ""), {"acme_forms": body})
+    for kind in ("exporters", "importers"):
+        assert "acme.form" in REGISTRIES[kind].names()
+        assert "acme.form" not in REGISTRIES[kind].usable()
+        with pytest.raises(PluginError):
+            REGISTRIES[kind]["acme.form"]
+    model = layerkit.build("highway-digits", settings=["input.scale=null"])
+    assert layerkit.export(model, tmp_path / "net.npz").form == "npz"
+    again = layerkit.import_weights(tmp_path / "net.npz", spec=model.spec).model
+    assert again.network.params.tobytes() == model.network.params.tobytes()
+    with pytest.raises(WeightsError, match="an object that an importer takes, got object"):
+        layerkit.import_weights(object(), spec=model.spec)

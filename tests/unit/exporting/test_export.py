@@ -281,6 +281,46 @@ def test_a_strangers_layer_is_exported_as_it_is(strange: str, form: str) -> None
         close(form, model, rows.astype(dtype))
 
 
+def logs(x: Array) -> Array:
+    """NaN where x is negative, at any place of a row; and infinite numbers."""
+    y: Array = np.where(np.abs(x) > 1.5, np.inf, np.log(x))
+    return y
+
+
+SPREADING: dict[str, Callable[[Array], Array]] = {
+    "clip": lambda x: np.clip(logs(x), -0.5, 1),
+    "clip to nan": lambda x: np.clip(x, logs(x[:, ::-1]), 1) + np.clip(x, -1, logs(x)),
+    "max": lambda x: x + logs(x).max(axis=1, keepdims=True),
+    "max of few": lambda x: logs(x).reshape(-1, 3, 2).max(axis=2),
+    "min of few": lambda x: logs(x).reshape(-1, 3, 2).min(axis=2),
+    "maximum": lambda x: np.maximum(logs(x), x) + np.maximum(x, logs(x)),
+    "minimum": lambda x: np.minimum(logs(x), x) + np.minimum(x, logs(x)),
+    "rounding": lambda x: (
+        np.sign(logs(x)) + np.floor(logs(x)) + np.ceil(logs(x)) + np.rint(logs(x))
+    ),
+    "angles": lambda x: np.sin(logs(x)) + np.cos(logs(x)) + np.tan(logs(x)) + np.tanh(logs(x)),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*encountered:RuntimeWarning")
+@pytest.mark.parametrize("form", ["c", "python"])
+@pytest.mark.parametrize("name", SPREADING)
+def test_nan_spreads_as_in_numpy(name: str, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def told(x: Array) -> Array:
+        y = SPREADING[name](x)
+        y = np.where(np.isnan(y), 7.0, np.where(y > 50, 9.0, np.where(y < -50, -9.0, y)))
+        return y.astype(x.dtype)
+
+    kind = type("Strange", (Stranger,), {
+        "type_name": "kit.strange", "function": staticmethod(told), "__doc__": name,
+    })  # fmt: skip
+    monkeypatch.setitem(LAYERS._local, "kit.strange", kind)
+    rows = np.random.default_rng(5).normal(size=(30, 6))
+    for dtype in ("float32", "float64"):
+        model = layerkit.build(spec([{"type": "kit.strange"}], dtype, input={"shape": [6]}))
+        close(form, model, rows.astype(dtype))
+
+
 class Sorted(Stranger):
     """An operation that no form has."""
 
