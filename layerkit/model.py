@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, overload
 import numpy as np
 
 from layerkit.core.context import Array
+from layerkit.core.domains import input_domains
 from layerkit.core.inside import check_paths, values_after, watched, without
 from layerkit.core.network import Network
 from layerkit.core.planning import PlannedLayer
@@ -525,4 +526,5 @@ def declared_contract(spec: Spec, planned: Sequence[PlannedLayer]) -> DataContra
         dtype=spec.dtype,
         in_shape=spec.in_shape,
         out_shape=planned[-1].plan.out_shape if planned else spec.in_shape,
+        whole=input_domains(planned),
     )

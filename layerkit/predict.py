@@ -72,7 +72,8 @@ class Predictor:
         check = False
         if inputs is not None:
             # Where rows can be fed as they are, each tile checks that its numbers are finite.
-            check = inputs.missing is None and not inputs.missing_values and inputs.fits(rows)
+            plain = inputs.missing is None and not inputs.missing_values and inputs.whole is None
+            check = plain and inputs.fits(rows)
             x = x if check else inputs.matrix(rows)
         count = len(x)
         # A single row takes the short path also as the last of many, alone in its block.

@@ -209,12 +209,13 @@ class _Prediction:
         from layerkit.datacontract import out_of_range
 
         inputs = self._model.contract.input
-        outside = out_of_range.outside(inputs, x)
+        rows = inputs.given_back(x)
+        outside = out_of_range.outside(inputs, rows)
         if self._policy == "error" and outside.any():
             raise out_of_range.out_of_range_error(
                 inputs, x, outside, self._source, first=self.tally.rows
             )
-        predictions = self._model.predict(x)
+        predictions = self._model.predict(rows)
         self.tally.add(x, outside)
         return predictions, outside
 

@@ -105,6 +105,11 @@ def with_whole_numbers(x: Array, domain: Array | None, rng: np.random.Generator)
     return np.where(domain.reshape(x.shape[1:]) > 0, drawn, x).astype(x.dtype)
 
 
+def keeping_whole_numbers(x: Array, other: Array, domain: Array | None) -> Array:
+    """Rows ``other`` with those numbers of x, both (n, ...), that ``domain`` wants whole."""
+    return other if domain is None else np.where(domain.reshape(x.shape[1:]) > 0, x, other)
+
+
 def fault_of_domains(plan: Plan, in_shape: Shape) -> str | None:
     """What is wrong with ``takes`` and ``moves`` of a plan, or None."""
     size, out = math.prod(in_shape), math.prod(plan.out_shape)

@@ -41,6 +41,8 @@ class Rows:
     weights
         (n,) finite numbers >= 0: what each row counts in training, as if it were there so often;
         None if all count the same.
+    encoded
+        Whether ``values`` are the numbers that categories become, not raw cells.
     """
 
     values: Array | None = None
@@ -52,6 +54,7 @@ class Rows:
     spelling: Callable[[str], Array | None] | None = None
     notes: tuple[str, ...] = ()
     weights: Array | None = None
+    encoded: bool = False
 
     def __len__(self) -> int:
         if self.values is not None:
@@ -73,6 +76,7 @@ class Rows:
             None if self.spelling is None else partial(_take_spelling, self.spelling, index),
             self.notes,
             None if self.weights is None else self.weights[index],
+            self.encoded,
         )
 
 

@@ -1,9 +1,10 @@
 """Categories: a column of text, or of a few different numbers, as columns of zeros and ones.
 
-There is one such column per category (one-hot), named ``workclass=Private`` and so on. Cells are
-compared as text: a text without the blanks around it and otherwise as written (``00`` is not
-``0``), a whole number as ``7``, true and false as ``true`` and ``false``. A category that is not
-listed is an error, or "other": all zeros, so that the width follows from the list alone.
+There is one such column per category (one-hot), named ``workclass=Private`` and so on; or one
+column of codes, the numbers of the categories. Cells are compared as text: a text without the
+blanks around it and otherwise as written (``00`` is not ``0``), a whole number as ``7``, true and
+false as ``true`` and ``false``. A category that is not listed is an error, or "other": all zeros,
+so that the width follows from the list alone, or the last code.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ class Categorical:
     unknown: Literal["error", "other"] = "error"  # what a category that is not listed is
     missing: Literal["error", "category"] = "error"  # what a missing value is
     others: int = 0  # training rows whose category is not listed
+    encode: Literal["one_hot", "code"] = "one_hot"
 
     def __post_init__(self) -> None:
         fault = category_fault(self.categories)
@@ -51,16 +53,30 @@ class Categorical:
     @cached_property
     def columns(self) -> tuple[str, ...]:
         """The names of its numeric columns; no category is called ``?``, a missing value."""
+        if self.encode == "code":
+            return (self.name,)
         listed = (*self.categories, "?") if self.missing == "category" else self.categories
         return tuple(f"{self.name}={category}" for category in listed)
+
+    @property
+    def codes(self) -> int:
+        """How many codes there are: of categories, of missing values, and of all others."""
+        more = (self.missing == "category") + (self.unknown == "other")
+        return len(self.categories) + more
+
+    def unlisted(self, x: Array) -> Array:
+        """Which rows of its numeric columns x (n, k) are of a category not listed: (n,) bool."""
+        if self.encode != "code":
+            return np.asarray(~x.any(axis=1))
+        return np.asarray((x[:, 0] == self.codes - 1) & (self.unknown == "other"))
 
     @property
     def name_size(self) -> int:
         """How many characters the names in ``columns`` have."""
         return sum(map(len, self.categories)) + (len(self.name) + 2) * (len(self.categories) + 1)
 
-    def flags(self, cells: Array, spellings: Collection[str] = (), source: str = "rows") -> Array:
-        """Its numeric columns (k, n) for cells (n,), bool: one is True in each row, or none.
+    def numbers(self, cells: Array, spellings: Collection[str] = (), source: str = "rows") -> Array:
+        """Its numeric columns (k, n) for cells (n,): bool, of which one is True or none; or codes.
 
         Raises DataError for a date, a missing value or a category that it has no column for.
         """
@@ -69,6 +85,8 @@ class Categorical:
         if len(places) and places.min() < _OTHER:
             row = int(np.argmax(places < _OTHER))
             raise self._refused(different[which[row]], int(places[row]), row, source)
+        if self.encode == "code":
+            return np.where(places == _OTHER, self.codes - 1, places)[None]
         flags: Array = places == np.arange(len(self.columns))[:, None]
         return flags
 

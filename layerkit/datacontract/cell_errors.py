@@ -59,6 +59,18 @@ def _hint(cell: object, text_hint: str) -> str:
     return f"this is a {type(cell).__name__}: expected one number per cell, one column per number"
 
 
+def not_whole(value: float, below: int, row: int, column: str | int, source: str) -> DataError:
+    """The error for a number that is none of the whole numbers that a layer takes."""
+    hint = None
+    if math.isnan(value):
+        got = "a missing value"
+        hint = "give missing values a whole number of their own; input.missing does not fill these"
+    else:
+        got = str(int(value)) if value.is_integer() else repr(value)
+    reason = f"expected a whole number from 0 to {below - 1}, got {got}"
+    return DataError(reason, row=row, column=column, source=source, hint=hint)
+
+
 def unusable_number(
     value: float, dtype: str, row: int, column: str | int, source: str, *, scaled: bool = False
 ) -> DataError:

@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 
-from layerkit.core.context import Shape
+from layerkit.core.context import Array, Shape
 from layerkit.datacontract.encoder import Encoder
 from layerkit.datacontract.inputs import InputContract
 from layerkit.datacontract.outputs import OutputContract
@@ -59,16 +59,18 @@ class DataContract(NamedTuple):
         dtype: Literal["float32", "float64"],
         in_shape: Shape,
         out_shape: Shape,
+        whole: Array | None = None,
     ) -> Self:
         """What a spec alone says of the data, before any training rows are seen.
 
         ``given`` and ``output`` are the sections ``input`` and ``output`` of a resolved spec; the
-        shapes are those of one row as the first layer sees it and as the last layer gives it.
+        shapes are those of one row as the first layer sees it and as the last layer gives it, and
+        ``whole`` says which whole numbers the layers take (``InputContract``).
         """
         encoder = Encoder.of(given["columns"])
         listed = given["columns"] if encoder is None else encoder.columns
         columns = None if listed is None else tuple(listed)
-        inputs = InputContract(in_shape, dtype, columns, encoder=encoder)
+        inputs = InputContract(in_shape, dtype, columns, encoder=encoder, whole=whole)
         blank = np.broadcast_to(0.0, (inputs.numbers,))
         if isinstance(given["scale"], dict):
             inputs = inputs.with_scaler(given["scale"], blank, blank, blank)

@@ -100,23 +100,32 @@ def at_source(rows: object) -> Iterator[None]:
         raise
 
 
+def same_numbers(a: Shape, b: Shape) -> bool:
+    """Whether rows of shape a and of shape b say the same numbers in the same order.
+
+    Axes of size 1 do not matter, and one of them may be flat.
+
+    >>> same_numbers((64,), (8, 8, 1)), same_numbers((8, 8), (8, 8, 1))
+    (True, True)
+    >>> same_numbers((8, 8, 3), (3, 8, 8))
+    False
+    """
+    long_a, long_b = (tuple(size for size in shape if size != 1) for shape in (a, b))
+    flat = min(len(long_a), len(long_b)) <= 1
+    return long_a == long_b or (flat and math.prod(a) == math.prod(b))
+
+
 def one_batch(values: Array, shape: Shape, *, alone: bool) -> Array | None:
     """``values`` as (n, *shape), or None if they are not of that form.
 
-    They may be (n, *shape), (n, prod(shape)), for a shape of one axis also (n, ...) of as many
-    numbers (pictures), or, if ``alone``, one row of ``shape`` or all its numbers.
+    They may be n rows, or if ``alone`` one row, that say the same numbers in another shape.
     """
-    flat = math.prod(shape)
     if alone and values.shape == shape:
         return values[None]
-    if values.shape[1:] == shape and values.ndim == len(shape) + 1:
-        return values
-    if values.ndim == 2 and values.shape[1] == flat:
-        return values.reshape(len(values), *shape) if flat else None
-    if len(shape) == 1 and values.ndim > 2 and math.prod(values.shape[1:]) == flat:
-        return values.reshape(len(values), flat)
-    if values.ndim == 1 and (flat == 1 or values.size == 0):
-        return values.reshape(len(values), *shape) if flat else None
-    if alone and values.shape == (flat,):
+    if values.ndim and (same_numbers(values.shape[1:], shape) or values.shape == (0,)):
+        if math.prod(shape) == 0:  # rows without numbers have no other shape
+            return values if values.shape[1:] == shape else None
+        return values.reshape(len(values), *shape)
+    if alone and same_numbers(values.shape, shape):
         return values.reshape(1, *shape)
     return None

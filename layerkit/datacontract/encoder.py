@@ -22,7 +22,7 @@ _LONGEST = 1 << 24  # characters of all names: what the header of a file may hol
 
 Column = str | Mapping[str, Any]
 """One of ``input.columns`` of a resolved spec: the name of a numeric column, or an object with
-``name``, ``categories``, ``unknown`` and ``missing``."""
+``name``, ``categories``, ``unknown``, ``missing`` and, for codes, ``encode``."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,12 @@ class Encoder:
         return tuple(i for i, field in enumerate(self.fields) for _ in _columns_of(field))
 
     @cached_property
+    def raw_first(self) -> bool:
+        """Whether an array of numbers could be raw cells or codes, and is taken as raw cells."""
+        coded = any(not isinstance(f, str) and f.encode == "code" for f in self.fields)
+        return coded and len(self.names) == len(self.columns)
+
+    @cached_property
     def numeric(self) -> Array:
         """The places of the columns that are numbers in raw rows, too: (m,) int64."""
         found = [j for j, i in enumerate(self.owners) if isinstance(self.fields[i], str)]
@@ -95,9 +101,10 @@ class Encoder:
     def encode(self, rows: Rows, spellings: Collection[str] = (), *, alone: bool = False) -> Rows:
         """``rows`` with the numeric columns instead of the raw ones.
 
-        An array of raw cells goes by position; one of numbers (n, w) is encoded already and stays.
-        ``alone``: an array (m,) may be one row. Raises DataError as ``Categorical.flags`` does, and
-        if a column is missing.
+        An array of raw cells goes by position; one of numbers (n, w) is encoded already and stays,
+        unless codes leave open which it is (``raw_first``): then ``rows.encoded`` says so.
+        ``alone``: an array (m,) may be one row. Raises DataError as ``Categorical.numbers`` does,
+        and if a column is missing.
         """
         there = self._by_name(rows, alone=alone)
         if there is None:
@@ -111,14 +118,14 @@ class Encoder:
                 found[field] = there[field]
             else:
                 cells = _as_written(rows, there, field.name)
-                flags = field.flags(cells, spellings, rows.source)
-                found |= zip(field.columns, flags, strict=True)
+                numbers = field.numbers(cells, spellings, rows.source)
+                found |= zip(field.columns, numbers, strict=True)
         return replace(rows, values=None, columns=found, spelling=None)
 
     def _by_name(self, rows: Rows, *, alone: bool) -> Mapping[str, Array] | None:
         values = rows.values
-        encoded = len(self.names) == len(self.columns)
-        if values is not None and encoded and values.dtype.kind in "biuf":
+        encoded = len(self.names) == len(self.columns) and not self.raw_first
+        if values is not None and (rows.encoded or (encoded and values.dtype.kind in "biuf")):
             return None
         return named(rows, self.names, alone=alone)
 
@@ -126,8 +133,9 @@ class Encoder:
         """The same encoder, ``others`` counted in encoded training rows x (n, w); 0 for None."""
         fields = list(self.fields)
         for i, place in self.groups.items():
-            others = 0 if x is None else int(np.count_nonzero(~x[:, place].any(axis=1)))
-            fields[i] = replace(fields[i], others=others)  # type: ignore[type-var]  # categorical
+            field: Any = fields[i]
+            others = 0 if x is None else int(np.count_nonzero(field.unlisted(x[:, place])))
+            fields[i] = replace(field, others=others)
         return replace(self, fields=tuple(fields))
 
 
@@ -140,7 +148,7 @@ def _categorical(column: Mapping[str, Any]) -> Categorical:
     if listed == LEARN:
         reason = f"the categories of {quoted(name)} are still to be learned"
         raise SpecError(reason, location="input.columns")
-    kept = {key: column[key] for key in ("unknown", "missing") if key in column}
+    kept = {key: column[key] for key in ("unknown", "missing", "encode") if key in column}
     return Categorical(name, tuple(listed), **kept)
 
 

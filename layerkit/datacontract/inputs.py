@@ -17,7 +17,7 @@ import numpy as np
 
 from layerkit.core.context import Array, Shape
 from layerkit.core.rows import Rows
-from layerkit.datacontract.cell_errors import not_a_number, unusable_number
+from layerkit.datacontract.cell_errors import not_a_number, not_whole, unusable_number
 from layerkit.datacontract.choose_columns import column_names, missing_column
 from layerkit.datacontract.convert_rows import as_rows, one_batch
 from layerkit.datacontract.encoder import Column, Encoder
@@ -76,6 +76,7 @@ class InputContract:
     missing: Array | None = None  # replaces missing values; None: rows with one are refused
     missing_values: tuple[str, ...] = ()  # further spellings of a missing value
     encoder: Encoder | None = None  # makes ``columns``; None: they are the raw ones
+    whole: Array | None = None  # (numbers of a row,): whole ones below it, any where 0; by layers
 
     def __post_init__(self) -> None:
         if not self.shape or min(self.shape) < 0:
@@ -90,6 +91,9 @@ class InputContract:
         freeze_scaler(self, allowed, "input")
         freeze_numbers(self, ("missing",), allowed, "input")
         limits = freeze_numbers(self, ("low", "high"), allowed, "input")
+        if self.whole is not None and self.whole.shape != (math.prod(self.shape),):
+            reason = f"expected {math.prod(self.shape)} bounds, got shape {list(self.whole.shape)}"
+            raise ShapeError(reason, location="input.whole")
         if limits and (limits[0] > limits[1]).any():
             raise SpecError("low lies above high", location="input.low")
 
@@ -124,13 +128,15 @@ class InputContract:
         ``rows`` are ``Rows``; an array or nested sequence (n, *shape) or (n, prod(shape)), or one
         row of ``shape``; a mapping, a table or sequence of mappings with named columns. Columns are
         picked by name in the contract's order, others ignored; without names on either side they go
-        by position. With categories, an array may also hold the raw cells (n, raw columns).
+        by position. With categories, an array may also hold the raw cells (n, raw columns); where
+        these are as many as the numbers, see ``Encoder.raw_first``.
 
         Raises DataError if a column is missing, the width differs, or a cell is text, missing
         (unless the contract has a value for it), infinite or too large for ``dtype``; or if it is
         none of the categories of its column.
         """
-        if self.fits(rows) and not self.missing_values and self._sound(rows):
+        plain = self.whole is None and not self.missing_values
+        if plain and self.fits(rows) and self._sound(rows):
             return rows
         given = as_rows(rows)
         numbers = self._numbers(given, alone=not isinstance(rows, Rows))
@@ -150,7 +156,13 @@ class InputContract:
             and (rows.dtype == self._dtype or (self.wide and rows.dtype in _DTYPES.values()))
             and rows.shape[1:] == self.shape
             and rows.flags.c_contiguous
+            and not (self.encoder is not None and self.encoder.raw_first)
         )
+
+    def given_back(self, x: Array) -> Rows | Array:
+        """What ``matrix`` takes as x (n, *shape), which it gave or which is drawn like that."""
+        first = self.encoder is not None and self.encoder.raw_first
+        return Rows(values=x, encoded=True) if first else x
 
     def _sound(self, x: Array) -> bool:
         """Whether all of x, floats, is finite, and also after scaling."""
@@ -255,7 +267,11 @@ class InputContract:
         return out.reshape(len(out), *self.shape)
 
     def _checked(self, x: Array, source: str) -> Array:
-        """``x`` in ``raw_dtype``, missing values filled, all finite and also after scaling."""
+        """``x`` in ``raw_dtype``, missing values filled, all finite and also after scaling.
+
+        Whole numbers are in the domains that layers take.
+        """
+        self._check_whole(x, source)
         with np.errstate(over="ignore"):
             out = self._filled(x).astype(self.raw_dtype, copy=False)
             if (x.dtype.kind != "f" and not self.wide) or self._sound(out):
@@ -267,7 +283,21 @@ class InputContract:
         if self.missing is None or x.dtype.kind != "f":
             return x
         gaps = np.isnan(x)
+        if self.whole is not None:  # nothing stands for a whole number
+            gaps &= self.whole.reshape(self.shape) == 0
         return np.where(gaps, self.missing, x) if gaps.any() else x
+
+    def _check_whole(self, x: Array, source: str) -> None:
+        """Refuse the first number of ``x`` that lies outside the domain that a layer takes."""
+        if self.whole is None:
+            return
+        flat = x.reshape(len(x), self.whole.size)
+        right = (flat >= 0) & (flat < self.whole) & (flat == np.floor(flat))  # False for NaN
+        right |= self.whole == 0
+        if not right.all():
+            row, element = map(int, np.argwhere(~right)[0])
+            value, bound = float(flat[row, element]), int(self.whole[element])
+            raise not_whole(value, bound, row, self.name_of(element), source)
 
     def _not_finite(self, x: Array, finite: Array, source: str) -> DataError:
         """The error for the first number of ``x`` that is not finite, or not once it is scaled."""
@@ -309,6 +339,7 @@ class InputContract:
         scale: Scale = None,
         missing: Missing = "error",
         missing_values: Sequence[str] = (),
+        whole: Array | None = None,
     ) -> Self:
         """The contract of training rows under the user's choices; statistics come from them alone.
 
@@ -334,8 +365,10 @@ class InputContract:
         elif shape is None:
             shape = () if rows.values is None else rows.values.shape[1:]
         spellings = tuple(missing_values)
-        draft = cls(shape or (1,), dtype, names, missing_values=spellings, encoder=encoder)
+        shape = shape or (1,)
+        draft = cls(shape, dtype, names, missing_values=spellings, encoder=encoder, whole=whole)
         raw = draft._numbers(rows)
+        draft._check_whole(raw, rows.source)
         if encoder is not None:
             draft = replace(draft, encoder=encoder.with_others(raw))
         draft = draft.with_fill(missing, draft._by_element(raw))
@@ -360,12 +393,19 @@ class InputContract:
     def with_scaler(
         self, scale: Scale, x: Array, low: Array, high: Array, weights: Array | None = None
     ) -> Self:
-        """The same contract with the scaler of ``fit_scaler``; columns of categories stay as is."""
+        """The same contract with the scaler of ``fit_scaler``.
+
+        Columns of categories and of whole numbers that layers take stay as they are.
+        """
         found = fit_scaler(scale, *map(self._numeric, (x, low, high)), weights=weights)
         if found is None:
             return self
-        center, spread = found
-        return replace(self, center=self._spread(center, 0.0), scale=self._spread(spread, 1.0))
+        center, spread = (self._spread(found[0], 0.0), self._spread(found[1], 1.0))
+        if self.whole is not None:
+            held = (self.whole > 0).reshape(-1, self.width).any(axis=0)
+            held = held if len(center) == self.width else held.any()
+            center, spread = np.where(held, 0.0, center), np.where(held, 1.0, spread)
+        return replace(self, center=center, scale=spread)
 
     def _numeric(self, x: Array) -> Array:
         """The elements of the last axis of ``x`` that are numbers in raw rows, too."""

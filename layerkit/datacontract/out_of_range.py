@@ -32,6 +32,8 @@ def outside(inputs: InputContract, rows: Rows | Array | Sequence[Any] | Mapping[
     if low is None or high is None:
         return np.zeros(x.shape, np.bool_)
     flags: Array = (x < low) | (x > high)
+    if inputs.whole is not None:  # a range says nothing of them
+        flags &= inputs.whole.reshape(inputs.shape) == 0
     if inputs.missing is not None:
         flags &= x != inputs.missing.astype(x.dtype)
     places = np.nonzero(flags)
@@ -41,18 +43,23 @@ def outside(inputs: InputContract, rows: Rows | Array | Sequence[Any] | Mapping[
         bounds = np.where(values < lower, lower, upper)
         flags[places] = _differ(inputs, values, bounds, columns)
     if inputs.encoder is not None:
-        for place, unseen in _unseen(inputs.encoder, x, high):
+        for place, unseen in _unseen(inputs.encoder, x, (low, high)):
             flags[:, place] = unseen[:, None]
     return flags
 
 
-def _unseen(encoder: Encoder, x: Array, high: Array) -> Iterator[tuple[slice, Array]]:
+def _unseen(
+    encoder: Encoder, x: Array, limits: tuple[Array, Array]
+) -> Iterator[tuple[slice, Array]]:
     """For the places of each column of categories, whether training saw none in each row (n,)."""
     for i, place in encoder.groups.items():
-        field, ones = encoder.fields[i], x[:, place] > 0
-        unseen = ones[:, high[place] <= 0].any(axis=1)
-        alone = not isinstance(field, str) and field.others == 0
-        yield place, np.asarray(unseen | (~ones.any(axis=1) & alone))
+        field: Any = encoder.fields[i]
+        low, high = (limit[place] for limit in limits)
+        if field.encode == "code":  # between two codes that it saw, it may have seen all
+            unseen = np.asarray((x[:, place] < low) | (x[:, place] > high))[:, 0]
+        else:
+            unseen = np.asarray((x[:, place] > 0)[:, high <= 0].any(axis=1))
+        yield place, np.asarray(unseen | (field.unlisted(x[:, place]) & (field.others == 0)))
 
 
 def _differ(inputs: InputContract, values: Array, bounds: Array, columns: Array) -> Array:

@@ -18,7 +18,11 @@ from layerkit.display import quoted
 from layerkit.errors import SpecError
 
 _AT = "spec.data.table.fields"
-_RULES = {"unknown": ("error", "other"), "missing": ("error", "category")}
+_RULES = {
+    "unknown": ("error", "other"),
+    "missing": ("error", "category"),
+    "encode": ("one_hot", "code"),
+}
 
 
 def write_fields(
@@ -57,6 +61,7 @@ def _categorical(field: Categorical) -> dict[str, Any]:
         "unknown": field.unknown,
         "missing": field.missing,
         "others": field.others,
+        **({"encode": "code"} if field.encode == "code" else {}),
     }
 
 
@@ -138,7 +143,7 @@ def _read_categorical(field: object, where: str) -> Categorical:
     from layerkit.codec.contract import closed_map
 
     required = ("kind", "name", "categories", "unknown", "missing", "others")
-    held = closed_map(field, where, required)
+    held = {"encode": "one_hot", **closed_map(field, where, required, ("encode",))}
     name, listed, others = _name(held["name"], where), held["categories"], held["others"]
     for key, allowed in _RULES.items():
         if held[key] not in allowed:
@@ -150,6 +155,7 @@ def _read_categorical(field: object, where: str) -> Categorical:
         reason = f"expected a list of strings, got {quoted(listed)}"
         raise SpecError(reason, location=f"{where}.categories")
     try:
-        return Categorical(name, tuple(listed), held["unknown"], held["missing"], others)
+        rules = held["unknown"], held["missing"]
+        return Categorical(name, tuple(listed), *rules, others, held["encode"])
     except SpecError as error:
         raise SpecError(error.reason, location=f"{where}.categories") from None

@@ -8,6 +8,7 @@ fails is not used for this number of rows; ``Trials`` remembers that, and a chec
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from layerkit.core.context import Array, Context
+from layerkit.core.domains import domain_of, keeping_whole_numbers
 from layerkit.core.network import Network
 from layerkit.core.output_functions import apply_link
 from layerkit.core.parts import Link, Loss
@@ -205,6 +207,7 @@ class _Trial(NamedTuple):
 
     def _compared(self, engine: Engine, recorded: Recording, x: Array) -> tuple[str, list[Array]]:
         """What differs, and other rows that should decide."""
+        domain = domain_of(self.p.plan.takes, math.prod(self.p.in_shape))
         try:
             expected = self._results(x, back=self.keeps)
         except Exception:  # noqa: BLE001  # the run as written names what is wrong
@@ -219,9 +222,11 @@ class _Trial(NamedTuple):
                 "as written, which depend on something that is not recorded, such as the "
                 "number of rows"
             )
-            return fault, [x * x.dtype.type(factor) for factor in _OTHERWISE]
+            others = [x * x.dtype.type(factor) for factor in _OTHERWISE]
+            return fault, [keeping_whole_numbers(x, other, domain) for other in others]
         if blind := _blind(expected):
-            return f"no number of its {blind} is finite", [_normal(x)]
+            others = [keeping_whole_numbers(x, _normal(x), domain)]
+            return f"no number of its {blind} is finite", others
         return "", []
 
     def _results(

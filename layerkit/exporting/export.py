@@ -143,7 +143,7 @@ def _numbers(model: Model, rows: RawRows) -> Array:
 
 def _verified(model: Model, exporter: Exporter, content: bytes, rows: Array) -> Verified:
     raw = rows.astype(model.contract.input.raw_dtype)
-    expected = model.predict(raw).astype(np.float64)
+    expected = model.predict(model.contract.input.given_back(raw)).astype(np.float64)
     try:
         found = exporter.run(content, raw)
     except NotImplementedError as cause:

@@ -68,8 +68,9 @@ def _raw_columns(inputs: InputContract) -> tuple[RawColumn, ...] | None:
             found.append(RawColumn(field))
             continue
         gap = len(field.categories) if field.missing == "category" else None
-        others = field.unknown == "other"
-        found.append(RawColumn(field.name, field.places, len(field.columns), others, gap))
+        others, code = field.unknown == "other", field.encode == "code"
+        width = field.codes - others if code else len(field.columns)
+        found.append(RawColumn(field.name, field.places, width, others, gap, code))
     return tuple(found)
 
 
@@ -96,7 +97,10 @@ def _layers(model: Model) -> list[Step]:
 def _scaled(inputs: InputContract, x: Array) -> Array:
     """Missing numbers filled, then x' = (x - center) / scale."""
     if inputs.missing is not None:
-        x = np.where(np.isnan(x), inputs.missing.astype(x.dtype), x)
+        fill = inputs.missing.astype(x.dtype)
+        if inputs.whole is not None:  # which nothing stands for
+            fill = np.where(inputs.whole.reshape(inputs.shape) > 0, fill.dtype.type(np.nan), fill)
+        x = np.where(np.isnan(x), fill, x)
     if inputs.scale is None or inputs.center is None:
         return x
     return (x - inputs.center) / inputs.scale if inputs.wide else x / inputs.scale.astype(x.dtype)

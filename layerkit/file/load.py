@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, BinaryIO, Literal
 
 import numpy as np
@@ -172,7 +173,7 @@ def _read_contract(
                 f"the layers need {list(expected.shape)}, the file claims {list(found.shape)}",
                 location=f"spec.data.{half}.shape",
             )
-    return contract
+    return contract._replace(input=replace(contract.input, whole=declared.input.whole))
 
 
 def _rules(contract: DataContract) -> object:

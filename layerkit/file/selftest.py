@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from layerkit.core.context import Array
+from layerkit.core.domains import with_whole_numbers
 from layerkit.core.planning import unusable
 from layerkit.core.rng import random_stream
 from layerkit.errors import LayerkitError, MissingExtraError, PluginLoadError, SelfTestError
@@ -34,6 +35,7 @@ def make_selftest(model: Model) -> SelfTest | None:
             rows = rows * contract.scale + contract.center
     else:
         rows = low + stream.random(width) * (high - low)
+    rows = with_whole_numbers(rows, contract.whole, stream)
     raw: Array = rows.astype(contract.raw_dtype)
     outputs = _outputs(model, raw)
     test = SelfTest(raw, outputs, *_tolerance(model, outputs))
@@ -60,7 +62,7 @@ def _outputs(model: Model, raw: Array) -> Array:
     network = model.network
     kept = {} if network.mapped else {n: a.copy() for n, (_, a) in network.tensors().items()}
     with np.errstate(all="ignore"):
-        outputs = model.predict_as_written(raw)
+        outputs = model.predict_as_written(model.contract.input.given_back(raw))
     live = network.tensors() if kept else {}
     moved = [n for n, a in kept.items() if not np.array_equal(live[n][1], a, equal_nan=True)]
     for name in moved:
@@ -79,7 +81,7 @@ def _outputs(model: Model, raw: Array) -> Array:
 def _unsteady(model: Model, raw: Array, cause: SelfTestError) -> PluginLoadError:
     """The error for a model whose outputs for the same rows vary; names the layer."""
     network, inputs = model.network, model.contract.input
-    x = inputs.scale_rows(inputs.matrix(raw))
+    x = inputs.scale_rows(inputs.matrix(inputs.given_back(raw)))
     found = network.planned[-1]
     with np.errstate(all="ignore"):
         for i, planned in enumerate(network.planned):
@@ -108,7 +110,7 @@ def run_selftest(model: Model, test: SelfTest) -> None:
         raise _failed(f"the self-test: expected rows of shape {list(shape)}, got {found}")
     try:
         with np.errstate(all="ignore"):
-            got = model.predict_as_written(test.rows)
+            got = model.predict_as_written(model.contract.input.given_back(test.rows))
     except MemoryError:
         raise
     except Exception as cause:  # a plugin's own code may raise anything

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from layerkit.core.domains import input_domains, with_whole_numbers
 from layerkit.health.cures import first_and_rest, slower
 from layerkit.health.finding import Changes, Finding
 from layerkit.health.inside import Inside, Scalar
@@ -141,7 +142,9 @@ def carry_of(inside: Inside) -> Carry | None:
 
 
 def _carry(inside: Inside) -> Carry | None:
-    x = np.random.default_rng(1).standard_normal((4, *inside.planned.in_shape))
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((4, *inside.planned.in_shape))
+    x = with_whole_numbers(x, input_domains([inside.planned]), rng)
     x = x.astype(inside.recording.dtype)
     y = inside.recording.graph.y
     for scalar in inside.scalars:

@@ -25,7 +25,8 @@ _REASON = (
 
 def vanishing_gradients(subject: Subject) -> Iterator[Finding]:
     """A gradient that is a thousandth, or a thousand times, of what it was at the last layer."""
-    sizes = subject.gradients
+    first = next((i for i, p in enumerate(subject.network.planned) if p.plan.moves is None), 0)
+    sizes = subject.gradients[first:]  # what only moves numbers does not learn
     if len(sizes) < 2:
         return
     share = ratio(sizes)
@@ -37,7 +38,7 @@ def vanishing_gradients(subject: Subject) -> Iterator[Finding]:
     else:
         times = f"{1 / share:.2g} times smaller" if small and share else f"{share:.2g} times larger"
         said = "is 0" if share == 0 else f"is {times} than"
-    names = subject.network.planned
+    names = subject.network.planned[first:]
     end = f" at {names[-1].name}" if said.endswith("than") else ""
     changes, others = first_and_rest(_cures(subject))
     yield Finding(

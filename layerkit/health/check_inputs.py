@@ -22,11 +22,16 @@ _REASON = (
 )
 
 
-def unscaled_inputs(spec: Spec, x: Array, columns: Sequence[str] | None) -> Iterator[Finding]:
+def unscaled_inputs(
+    spec: Spec, x: Array, columns: Sequence[str] | None, whole: Array | None = None
+) -> Iterator[Finding]:
     """Columns whose numbers are much larger or smaller than 1 as the network gets them.
 
-    x is (n, *in), scaled as the spec says; ``columns`` names its last axis, if it has names.
+    x is (n, *in), scaled as the spec says; ``columns`` names its last axis, if it has names, and
+    ``whole`` (numbers of a row,) is not 0 where layers take whole numbers, which have no size.
     """
+    if whole is not None:
+        x = np.where(whole.reshape(x.shape[1:]) > 0, x.dtype.type(1), x)
     if not x.size or spec.input["scale"] in ("standardize", "minmax"):
         return
     large, small, size = _unscaled(x, named=columns is not None)

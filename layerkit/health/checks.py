@@ -49,7 +49,9 @@ DATA_CHECKS: tuple[Callable[[Table], Iterator[Finding]], ...] = (
 def examine_data(table: Table, subject: Subject) -> list[Finding]:
     """What the checks of rows find; ``subject`` is the network that they are for."""
     found = [finding for check in DATA_CHECKS for finding in check(table)]
-    found += unscaled_inputs(table.spec, table.x[table.chosen], table.contract.input.columns)
+    inputs = table.contract.input
+    x = table.x[table.chosen]
+    found += unscaled_inputs(table.spec, x, inputs.columns, inputs.whole)
     return [*found, *classes_without_rows(table, subject)]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from layerkit.core.context import Array
+from layerkit.core.domains import input_domains
 from layerkit.core.layer import Layer
 from layerkit.core.network import Network
 from layerkit.health.check_inputs import unscaled_inputs
@@ -36,7 +37,7 @@ def first_look(
 def _found(spec: Spec, network: Network, x: Array) -> list[Finding]:
     columns = spec.input["columns"]
     names = None if columns is None or len(columns) != x.shape[-1] else list(map(str, columns))
-    found = list(unscaled_inputs(spec, x, names))
+    found = list(unscaled_inputs(spec, x, names, input_domains(network.planned)))
     rows = max(32, _LOOKED // max(1, len(network.planned)))
     with np.errstate(all="ignore"):
         layers = (

@@ -47,6 +47,9 @@ class RawColumn(NamedTuple):
         Whether a text without a place is allowed: all its numbers are 0.
     gap
         Which number is 1 for a missing value; None where that is an error.
+    code
+        Whether it becomes one number instead, the one that would be 1; ``width``, which is no place
+        of a text, stands for those without one.
     """
 
     name: str
@@ -54,6 +57,7 @@ class RawColumn(NamedTuple):
     width: int = 1
     others: bool = False
     gap: int | None = None
+    code: bool = False
 
 
 class Program(NamedTuple):

@@ -68,9 +68,13 @@ def subscript(offset: int, strides: Iterable[int], *, first: int = 0) -> str:
     return " + ".join(terms) or "0"
 
 
-def picked(statement: Pick) -> str:
-    """The element of ``statement.x`` that a pick takes."""
+def picked(statement: Pick, guard: str = "{key}") -> tuple[str, str]:
+    """(the element of ``statement.x`` that a pick takes, the index that decides which).
+
+    ``guard`` is put around the index in it, with the number of elements as ``size``.
+    """
     x, keys, axis = statement.x, statement.keys, statement.axis
     strides = [*x.strides[:axis], *([0] * len(keys.shape)), *x.strides[axis + 1 :]]
     key = f"{keys.array}[{subscript(keys.offset, keys.strides, first=axis)}]"
-    return f"{x.array}[{subscript(x.offset, strides)} + {key} * {x.strides[axis]}]"
+    place = guard.format(key=key, size=x.shape[axis])
+    return f"{x.array}[{subscript(x.offset, strides)} + {place} * {x.strides[axis]}]", key

@@ -9,10 +9,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
+import numpy as np
+
 from layerkit.core.context import Shape
+from layerkit.core.domains import input_domains
 from layerkit.core.planning import PlannedLayer
 from layerkit.display import byte_size, counted
 from layerkit.errors import PluginError, ShapeError, SpecError
+from layerkit.specs.columns import codes_of, inputs_of, name_of
 from layerkit.specs.json_source import Path
 from layerkit.specs.layers import LayerRecord
 from layerkit.specs.messages import Faults
@@ -45,6 +49,7 @@ def check_fit(spec: Spec, faults: Faults) -> list[PlannedLayer]:
             origin = spec.layers[-1].origin if spec.layers else 0
             faults.add(("layers", origin) if spec.layers else ("layers",), misfit.reason, misfit)
     _check_memory(spec, planned, faults)
+    _check_codes(spec, planned, faults)
     return planned
 
 
@@ -62,6 +67,25 @@ def _outputs(out: Shape) -> str:
     if not out:
         return "a single number"
     return str(out[0]) if len(out) == 1 else f"{out[-1]} for each step, shape {list(out)},"
+
+
+def _check_codes(spec: Spec, planned: list[PlannedLayer], faults: Faults) -> None:
+    """Note layers that take fewer whole numbers than a column of categories has codes."""
+    columns = spec.input["columns"] or ()
+    coded = [(codes_of(c), name_of(c), inputs_of(c)) for c in columns]
+    if not any(codes for codes, _, _ in coded):
+        return
+    places = np.cumsum([0, *(inputs for _, _, inputs in coded)])
+    for i, record in enumerate(spec.layers):
+        domain, known = (input_domains(planned[:k]) for k in (i + 1, i))
+        for (codes, name, _), at in zip(coded, places, strict=False):
+            below, before = (0 if d is None else int(d[at]) for d in (domain, known))
+            if below < codes and below not in (0, before):
+                reason = (
+                    f"column {name!r} has {codes} codes, 0 to {codes - 1}, but {planned[i].name!r} "
+                    f"takes whole numbers below {below}: expected at least {codes}"
+                )
+                faults.add(("layers", record.origin), reason)
 
 
 def _remedy(spec: Spec, units: int, shown: str) -> str:

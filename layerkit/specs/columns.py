@@ -34,8 +34,10 @@ def read_columns(given: dict[str, Any], faults: Faults) -> None:
 
 
 def _resolved(column: dict[str, Any], at: Path, faults: Faults) -> dict[str, Any]:
-    """``column`` without ``max``, unless its categories are learned."""
+    """``column`` without ``max``, unless its categories are learned, and a usual ``encode``."""
     listed, most = column["categories"], column.pop("max")
+    if column["encode"] != "code":  # documents are as they were before there were codes
+        del column["encode"]
     if listed == LEARN:
         return {**column, "max": _MOST if most is None else most}
     if most is not None:
@@ -56,9 +58,17 @@ def name_of(column: Any) -> str:
 
 def inputs_of(column: str | Mapping[str, Any]) -> int:
     """How many inputs of the network one of ``input.columns``, resolved, becomes."""
-    if isinstance(column, str):
+    if isinstance(column, str) or "encode" in column:
         return 1
     return len(column["categories"]) + int(column["missing"] == "category")
+
+
+def codes_of(column: str | Mapping[str, Any]) -> int:
+    """How many codes one of ``input.columns``, resolved, has; 0 if it is no code."""
+    if isinstance(column, str) or "encode" not in column:
+        return 0
+    codes = len(column["categories"]) + int(column["missing"] == "category")
+    return codes + int(column["unknown"] == "other")
 
 
 def not_learned(name: str) -> SpecError:
@@ -95,7 +105,8 @@ def _may_have_learned(column: Any, given: Any) -> bool:
     """Whether a ``column`` with categories comes from ``given``, which says "learn"."""
     if not isinstance(column, dict) or isinstance(given, str) or given["categories"] != LEARN:
         return False
-    return column.get("missing") == given["missing"] and column.get("unknown") in (
+    same = all(column.get(key) == given.get(key) for key in ("missing", "encode"))
+    return same and column.get("unknown") in (
         given["unknown"],
         "other",
     )

@@ -253,7 +253,7 @@ InputColumn = Annotated[
 
 
 class InputCategories(Section):
-    """A column of categories, text or a few different numbers: one input of 0 or 1 for each."""
+    """A column of categories, text or a few different numbers: an input for each, or a code."""
 
     name: str = field(description="Name of the column.")
     categories: Categories = field(
@@ -274,6 +274,12 @@ class InputCategories(Section):
     missing: Literal["error", "category"] = field(
         "error",
         description="What an empty cell is: an error, or a category of its own, the last input.",
+    )
+    encode: Literal["one_hot", "code"] = field(
+        "one_hot",
+        description="`one_hot`: one input of 0 or 1 for each category. `code`: one input, the "
+        "number of the category from 0, for a layer such as `embedding`; then comes the number of "
+        "missing values, if they are a category, and the last one is that of `other`.",
     )
 
 

@@ -190,6 +190,7 @@ def _fit(model: Model, rows: Rows, loss: Loss) -> DataContract:
         scale=given["scale"],
         missing=given["missing"],
         missing_values=given.get("missing_values") or (),
+        whole=model.contract.input.whole,
     )
     declared = model.contract.output
     assert declared is not None  # noqa: S101  # build always declares one

@@ -336,6 +336,35 @@ def hole(desk: Desk) -> None:
 case("no value", fill, hole)
 
 
+def token_for_gaps(desk: Desk, text: str) -> None:
+    assert "give missing values a whole number of their own" in text
+    desk.data["weight"][np.isnan(desk.data["weight"])] = 2
+
+
+def token_gap(desk: Desk) -> None:
+    desk.data |= {name: np.arange(24.0) % 2 for name in ("weight", "height")}
+    desk.data["weight"][3] = np.nan
+    embedding = {"type": "embedding", "size": 3, "units": 2}
+    desk.spec["layers"] = [embedding, {"type": "flatten"}, {"type": "dense", "units": 2}]
+
+
+case("no value", token_for_gaps, token_gap)
+
+
+def more_vectors(desk: Desk, text: str) -> None:
+    desk.spec["layers"][0]["size"] = int(told(r"expected at least (\d+)", text))
+
+
+def few_vectors(desk: Desk) -> None:
+    token_gap(desk)
+    desk.data["weight"] = ["abcd"[i % 4] for i in range(24)]
+    codes = {"name": "weight", "categories": "learn", "encode": "code"}
+    desk.spec["input"]["columns"] = [codes, "height"]
+
+
+case("categories", more_vectors, few_vectors)
+
+
 def unbounded(desk: Desk) -> None:
     desk.data["weight"][3] = np.inf
 

@@ -71,12 +71,12 @@ def test_one_hot_equals_the_reference(field: Categorical, cells: list[Any]) -> N
             found = place(text(cell), field)
         except KeyError:
             with pytest.raises(DataError) as caught:
-                field.flags(given_cells)
+                field.numbers(given_cells)
             assert (caught.value.row, caught.value.column) == (row, "c")
             return
         if found is not None:
             wanted[found, row] = True
-    np.testing.assert_array_equal(field.flags(given_cells), wanted)
+    np.testing.assert_array_equal(field.numbers(given_cells), wanted)
 
 
 @given(st.lists(CELLS, min_size=1, max_size=30), st.integers(1, 6))

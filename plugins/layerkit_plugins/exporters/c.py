@@ -265,8 +265,11 @@ def _statement(statement: Statement) -> Iterator[str]:
     elif isinstance(statement, Fold):
         yield from _fold(statement)
     else:
-        value = f"{element(statement.out)} = {picked(statement)};"
-        yield from _loops(statement.out.shape, value)
+        value, key = picked(statement)
+        if statement.out.dtype.kind == "f":  # what NumPy refuses must not read other memory
+            size = statement.x.shape[statement.axis]
+            value = f"{key} >= 0 && {key} < {size} ? {value} : NAN"
+        yield from _loops(statement.out.shape, f"{element(statement.out)} = {value};")
 
 
 def _map(statement: Map) -> Iterator[str]:

@@ -128,8 +128,8 @@ def _raw(column: RawColumn) -> Any:
     """A column of raw rows, and what its cells become: see ``RawColumn``."""
     if column.places is None:
         return column.name
-    keys = ("name", "places", "width", "others", "gap")
-    return dict(zip(keys, column, strict=True))
+    facts = column._asdict()
+    return facts if column.code else {k: v for k, v in facts.items() if k != "code"}
 
 
 def _type(dtype: Any) -> int:

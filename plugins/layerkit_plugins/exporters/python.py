@@ -79,6 +79,12 @@ def _from_numbers(x):
     return x
 {classify}
 
+def _index(i, size):
+    if not 0 <= i < size:
+        raise ValueError("expected a whole number from 0 to %d, got %d" % (size - 1, i))
+    return i
+
+
 def _exp(x):
     return math.exp(x) if x < 709.0 else math.nan if x != x else math.inf
 
@@ -168,11 +174,11 @@ _ENCODED = """\
 _CATEGORIES = '''
 
 def _encoded(name, cell):
-    """The numbers of one cell: of a category one is 1, the others are 0."""
+    """The numbers of one cell: of a category one is 1, the others are 0; or its code."""
     missing = cell is None or cell != cell or str(cell).strip() in MISSING
     if name not in CATEGORIES:
         return [math.nan if missing else float(cell)]
-    places, width, others, gap = CATEGORIES[name]
+    places, width, others, gap, code = CATEGORIES[name]
     if isinstance(cell, bool):
         cell = "true" if cell else "false"
     elif isinstance(cell, float) and not missing and cell == int(cell):
@@ -180,6 +186,8 @@ def _encoded(name, cell):
     place = gap if missing else places.get(str(cell).strip())
     if place is None and (missing or not others):
         raise ValueError("column %r: no category is %r" % (name, cell))
+    if code:
+        return [float(width if place is None else place)]
     return [float(i == place) for i in range(width)]
 
 
@@ -252,7 +260,7 @@ def _lines(program: Program) -> Iterator[str]:
             missing=_names(program.missing_texts),
             categories="".join(
                 f"    {one.name!a}: ({dict(one.places or {})!a}, {one.width}, {one.others}, "
-                f"{one.gap}),\n"
+                f"{one.gap}, {one.code}),\n"
                 for one in rows
             ),
         )
@@ -329,7 +337,8 @@ def _values(statement: Statement) -> str:
         return _map(statement)
     if isinstance(statement, Fold):
         return _fold(statement)
-    return f"{picked(statement)}{_loops(statement.out.shape)}"
+    value, _ = picked(statement, "_index({key}, {size})")
+    return f"{value}{_loops(statement.out.shape)}"
 
 
 def _map(statement: Map) -> str:
@@ -337,7 +346,9 @@ def _map(statement: Map) -> str:
     out, *places = collapsed([statement.out, *given])
     left = iter(places)
     args = [element(next(left)) if isinstance(a, Place) else _number(a) for a in statement.args]
-    return f"{_OPS[statement.op].format(*args)}{_loops(out.shape)}"
+    whole = statement.op == "astype" and out.dtype.kind in "iu"
+    value = ("int({0})" if whole else _OPS[statement.op]).format(*args)
+    return f"{value}{_loops(out.shape)}"
 
 
 def _fold(statement: Fold) -> str:

@@ -77,7 +77,10 @@ class Embedding(Layer):
     def backprop(self, dy: Array, ctx: Context) -> Array:
         """Gradient dL/dx (n, ...), which is 0; sets the gradient of E."""
         x, i = ctx.saved
-        dE = np.zeros_like(self.params["E"])
-        np.add.at(dE, i, dy)
-        self.grads["E"] = dE
+        E = self.params["E"]
+        # np.add.at is four times as fast on a vector as on rows of a matrix.
+        places = i[..., None] * self.units + np.arange(self.units)
+        dE = np.zeros_like(E, shape=E.size)
+        np.add.at(dE, places.reshape(-1), dy.reshape(-1))
+        self.grads["E"] = dE.reshape(E.shape)
         return np.zeros_like(x)

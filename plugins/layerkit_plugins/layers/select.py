@@ -80,7 +80,8 @@ class Select(Layer):
         if len(set(self.columns)) == len(self.columns):
             dx[..., self._places()] = dy
         else:
-            np.add.at(dx, (..., self.columns), dy)  # type: ignore[arg-type]  # ... is an index too
+            places: Any = (..., self.columns)
+            np.add.at(dx, places, dy)
         return dx
 
     def _places(self) -> slice | list[int]:

@@ -58,6 +58,26 @@ def test_different_input_shapes_are_refused(plain: dict[str, Any], highway: dict
         load_comparison_data(read_contestants([plain, small]), None, "test")
 
 
+@pytest.mark.parametrize("shape", [[8, 8], [8, 8, 1], [1, 8, 8]], ids=str)
+def test_nets_on_the_same_numbers_are_compared(plain: dict[str, Any], shape: list[int]) -> None:
+    picture = {**plain, "name": "picture", "input": {**plain["input"], "shape": shape}}
+    picture["layers"] = [{"type": "flatten"}, *plain["layers"]]
+    found = compare([plain, picture], seeds=1, timing=False)
+    first, second = found.contestants
+    assert first.metrics["accuracy"].mean == second.metrics["accuracy"].mean
+
+
+def test_numbers_in_another_order_are_not_the_same(plain: dict[str, Any]) -> None:
+    pair = []
+    for shape in ([8, 4, 2], [2, 8, 4]):
+        layers = [{"type": "flatten"}, *plain["layers"]]
+        pair.append(
+            {**plain, "name": f"net-{shape[0]}", "input": {"shape": shape}, "layers": layers}
+        )
+    with pytest.raises(DataError, match=r"input shape \[8, 4, 2\] against \[2, 8, 4\]"):
+        load_comparison_data(read_contestants(pair), None, "test")
+
+
 def test_learned_classes_are_held_against_each_other(plain: dict[str, Any]) -> None:
     """A model made for other labels, its classes not in the spec, is found out after training."""
     rows = Rows(values=np.zeros((20, 64)), labels=np.array([f"k{i % 10}" for i in range(20)]))

@@ -99,7 +99,7 @@ def test_a_table_of_categories_only_can_be_scaled() -> None:
 )
 def test_cells_of_a_category(categories: list[str], found: list[Any]) -> None:
     field = Categorical("c", tuple(categories))
-    assert field.flags(cells(*found))[0].all()
+    assert field.numbers(cells(*found))[0].all()
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_cells_of_a_category(categories: list[str], found: list[Any]) -> None:
 )
 def test_cells_of_another_category(category: str, cell: Any) -> None:
     with pytest.raises(DataError, match="expected one of 1 categories"):
-        Categorical("c", (category,)).flags(cells(cell))
+        Categorical("c", (category,)).numbers(cells(cell))
 
 
 def test_an_unknown_category_names_the_nearest() -> None:
@@ -125,9 +125,9 @@ def test_an_unknown_category_names_the_nearest() -> None:
 def test_missing_cells_are_refused_or_a_category(cell: Any) -> None:
     strict = Categorical("c", ("a",))
     with pytest.raises(DataError, match="expected a category, got a missing value"):
-        strict.flags(cells("a", cell), ["NA"])
+        strict.numbers(cells("a", cell), ["NA"])
     lenient = Categorical("c", ("a",), missing="category")
-    np.testing.assert_array_equal(lenient.flags(cells("a", cell), ["NA"]), [[1, 0], [0, 1]])
+    np.testing.assert_array_equal(lenient.numbers(cells("a", cell), ["NA"]), [[1, 0], [0, 1]])
 
 
 DAY = datetime.date(2026, 1, 2)
@@ -155,14 +155,14 @@ def test_dates_are_refused_with_advice(column: Any, name: str) -> None:
 )
 def test_spans_of_time_are_refused_with_advice(column: Any) -> None:
     with pytest.raises(DataError, match=r"(?s)expected a category, got '1 day.*its sec") as caught:
-        Categorical("c", ("a",), missing="category").flags(column)
+        Categorical("c", ("a",), missing="category").numbers(column)
     assert (caught.value.row, caught.value.column) == (0, "c")
 
 
 @pytest.mark.parametrize("cell", [[1, 2], {"a": 1}, (1, [2]), np.zeros(2)])
 def test_cells_of_several_values_are_refused(cell: Any) -> None:
     with pytest.raises(DataError) as caught:
-        Categorical("c", ("a",)).flags(cells("a", cell))
+        Categorical("c", ("a",)).numbers(cells("a", cell))
     assert caught.value.row == 1
 
 

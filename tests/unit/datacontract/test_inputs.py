@@ -80,6 +80,32 @@ def test_images_whole_flat_and_alone() -> None:
     assert contract.matrix(many).shape == (2, 2, 3)
 
 
+SAID = [(64,), (8, 8), (8, 8, 1), (1, 8, 8), (64, 1)]
+
+
+@pytest.mark.parametrize("shape", SAID, ids=str)
+@pytest.mark.parametrize("given", SAID, ids=str)
+def test_rows_in_any_shape_that_says_the_same_numbers(
+    shape: tuple[int, ...], given: tuple[int, ...]
+) -> None:
+    x = np.arange(3 * 64.0).reshape(3, 64)
+    wanted = x.reshape(3, *shape)
+    contract = InputContract(shape, "float64")
+    np.testing.assert_array_equal(contract.matrix(x.reshape(3, *given)), wanted)
+    np.testing.assert_array_equal(contract.matrix(x[0].reshape(given)), wanted[:1])
+
+
+@pytest.mark.parametrize("given", [(16, 4), (4, 16), (4, 4, 4), (63,), (8, 4, 2)], ids=str)
+def test_rows_whose_axes_mean_something_else_are_refused(given: tuple[int, ...]) -> None:
+    error = refused(InputContract((8, 8, 1)), np.zeros((3, *given)))
+    assert "expected [8, 8, 1] or 64 numbers per row, got" in str(error)
+
+
+def test_channels_first_are_not_taken_for_channels_last() -> None:
+    refused(InputContract((5, 5, 3)), np.zeros((2, 3, 5, 5)))
+    assert InputContract((5, 5, 3)).matrix(np.zeros((2, 75))).shape == (2, 5, 5, 3)
+
+
 def test_a_vector_for_one_column_is_many_rows() -> None:
     assert InputContract((1,)).matrix(np.arange(5)).shape == (5, 1)
 
