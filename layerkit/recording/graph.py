@@ -7,9 +7,9 @@ Operations, canonical so that readers of a graph know few of them:
 
 - leaves: ``input`` (name: "x", "dy", "targets", "weights"), ``param`` and ``state`` (name),
   ``number`` (name: a Python float that is known only when a step runs), ``const`` (``value``, of
-  shape () where it fills a larger ``shape``), ``arange`` (0 to n - 1), ``random`` (method,
-  arguments, pairs of keyword and value, number of the draw, path of the layer inside that draws,
-  such as ".dense_1", or "");
+  shape () where it fills a larger ``shape``), ``arange`` (0 to n - 1 along one axis; others are
+  of size 1), ``random`` (method, arguments, pairs of keyword and value, number of the draw, path of
+  the layer inside that draws, such as ".dense_1", or "");
 - elementwise: any ``np.ufunc`` by its name, without keywords, and ``where``, ``clip``, ``astype``
   (x, dtype), ``copy``;
 - reductions ``sum``, ``max``, ``min``, ``prod`` with ``axis`` (a tuple, ascending, not negative),

@@ -224,7 +224,7 @@ class _Work:
         return out.at_axes(shape)
 
     def _arange(self, node: Node) -> Place:
-        return self._filled(node, 0, (1,))  # of one row
+        return self._filled(node, 0, at(node.shape, 1))  # of one row
 
     def _copy(self, node: Node) -> Operand:
         return self.values[id(node.args[0])]

@@ -54,7 +54,7 @@ def replay(
                 else np.full(shape, node.value, node.dtype)
             )
         if node.op == "arange":
-            return np.arange(n, dtype=node.dtype)
+            return np.arange(n, dtype=node.dtype).reshape(at(node.shape, n))
         fn, args, kw = node.fn, node.args, node.kw
         if node.op == "random":
             method, args, words, _, _ = args

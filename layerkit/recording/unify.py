@@ -128,9 +128,14 @@ def _constant(a: Node, b: Node) -> None:
                 "an array or number made in the layer differs from call to call: numbers that "
                 "depend on the rows are Python's, random numbers come from ctx.rng only"
             )
-    elif p.shape == (SIZES[0],) and all(np.array_equal(v, np.arange(len(v))) for v in (p, q)):
+    elif all(_numbers_rows(v, n) for v, n in zip((p, q), SIZES, strict=True)):
         a.op, a.value = "arange", None
     elif p.size and len({v.tobytes() for v in (*p.ravel(), *q.ravel())}) == 1:
         a.value = p.ravel()[0]
     else:
         raise _DiffersError("an array made in the layer depends on the rows in an unknown way")
+
+
+def _numbers_rows(value: np.ndarray[Any, Any], n: int) -> bool:
+    """Whether ``value`` is 0 to n - 1 along one axis, whatever other axes of 1 it has."""
+    return n in value.shape and value.size == n and np.array_equal(value.ravel(), np.arange(n))

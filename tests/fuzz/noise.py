@@ -131,7 +131,7 @@ class Stirred:
             shape = at(node.shape, self.n)
             return node.value if np.shape(node.value) == shape else np.full(shape, node.value)
         if op == "arange":
-            return np.arange(at(node.shape, self.n)[0], dtype=node.dtype)
+            return np.arange(self.n, dtype=node.dtype).reshape(at(node.shape, self.n))
         if op == "random":
             method, given, keywords = self._got(args[:3])
             return getattr(self.rng, method)(*given, **dict(keywords))

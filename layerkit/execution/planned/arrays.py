@@ -140,7 +140,7 @@ def constant(node: Node, n: int) -> Array:
     """The array of a ``const`` or an ``arange``."""
     shape, dtype = at(node.shape, n), np.dtype(node.dtype)
     if node.op == "arange":
-        return np.arange(n, dtype=dtype)
+        return np.arange(n, dtype=dtype).reshape(shape)
     return np.broadcast_to(np.asarray(node.value, dtype), shape)
 
 

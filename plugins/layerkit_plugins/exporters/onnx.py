@@ -282,6 +282,9 @@ def _arange(work: _Step, node: Node) -> str:
     rows = work.graph.add("Shape", ["rows"], start=0, end=1)
     n = work.graph.add("Squeeze", [rows, work.ints([0])])
     found = work.graph.add("Range", [ends[0], n, ends[1]])
+    if len(node.shape) > 1:
+        sizes = work.ints([-1 if isinstance(size, Count) else size for size in node.shape])
+        found = work.graph.add("Reshape", [found, sizes])
     return (
         found if node.dtype == np.int64 else work.graph.add("Cast", [found], to=_type(node.dtype))
     )

@@ -182,6 +182,7 @@ def test_avgpool(shape: tuple[int, ...], kernel: list[int], stride: int, padding
 
 def test_global_avgpool() -> None:
     _both({"type": "global_avgpool"}, (3, 4, 5), lambda x, _: x.mean(dim=(2, 3)))
+    _both({"type": "global_avgpool"}, (4, 5), lambda x, _: x.mean(dim=1))
 
 
 @pytest.mark.parametrize("kind", ["maxpool", "avgpool"])

@@ -98,7 +98,8 @@ class Element:
             value: float = np.asarray(base.value).item()
             return value
         if arg.op == "arange":
-            return Value(self.f, self.index(self.code.dims(node))[-1], "i64")
+            after = len(arg.shape) - arg.shape.index(N)  # counted from the last axis
+            return Value(self.f, self.index(self.code.dims(node))[-after], "i64")
         return self.load(self.code.place(arg), node)
 
     def _base(self, node: Node) -> Node:
