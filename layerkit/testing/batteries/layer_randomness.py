@@ -87,7 +87,6 @@ def _extreme(trial: LayerTrial) -> None:
 _OFFSET = 1e4
 _AMPLIFIED, _ROUNDED = 100, 1e-4  # of what the rounding of inputs and weights does; of the largest
 _TINY = 1e-30  # below it float32 has few digits, or none
-_EPSILON = float(np.finfo(np.float32).eps)
 
 
 @BATTERY.rule(
