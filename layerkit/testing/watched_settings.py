@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from contextlib import suppress
+from functools import wraps
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -78,6 +79,7 @@ def _logging(part: type[Part], read: set[str]) -> type[Part]:
     """A subclass of ``part`` that notes the names of the attributes that are read, once made."""
     silent: list[object] = []
 
+    @wraps(part.__init__)  # the annotations too: they tell how settings are made and varied
     def start(self: Any, **settings: Any) -> None:
         silent.append(self)
         try:
