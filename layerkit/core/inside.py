@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any
 
@@ -16,23 +17,16 @@ import numpy as np
 from layerkit.core.context import Array, Context
 from layerkit.core.layer import Layer
 from layerkit.core.network import Network
-from layerkit.core.planning import PlannedLayer, unusable
+from layerkit.core.planning import Parts, PlannedLayer, unusable
 from layerkit.display import nearest, quoted
 from layerkit.errors import LayerkitError, ShapeError, SpecError
 
 _BLOCK = 1024  # rows fed at once, so that memory does not grow with their number
 
 
-def paths_of(planned: Iterable[PlannedLayer], prefix: str = "") -> Iterator[str]:
-    """The paths of all layers, each followed by those inside it."""
-    for p in planned:
-        yield prefix + p.name
-        yield from paths_of(_parts(p), f"{prefix}{p.name}.")
-
-
 def check_paths(network: Network, paths: Iterable[str]) -> None:
     """Raise SpecError, with the nearest name, if a path names no layer."""
-    known = list(paths_of(network.planned))
+    known = [p.name for p in _nested(network)]
     for path in paths:
         if path not in known:
             raise SpecError(f"the model has no layer {quoted(path)}{nearest(str(path), known)}")
@@ -81,7 +75,7 @@ def _shown(
                 reason = f"watched: expected an array of {rows} rows as {name!r}, got {got}"
                 raise unusable(path, p.layer, reason)
             yield path, name, values
-    for part in _parts(p):
+    for part in p.plan.parts:
         yield from _shown(part, f"{path}.{part.name}", ctx.part(part.name), rows, only)
 
 
@@ -105,11 +99,11 @@ def without(network: Network, paths: Collection[str]) -> Network:
 
     Raises ShapeError if a layer has no carry: it changes the shape and has none of its own.
     """
-    for path, p in _placed(network.planned):
+    for p in _nested(network):
         fits = p.in_shape == p.plan.out_shape
-        if path in paths and not fits and own_method(p.layer, "carry") is None:
+        if p.name in paths and not fits and own_method(p.layer, "carry") is None:
             raise ShapeError(
-                f"layer {path!r} turns rows of shape {list(p.in_shape)} into "
+                f"layer {p.name!r} turns rows of shape {list(p.in_shape)} into "
                 f"{list(p.plan.out_shape)} and has no carry, so it cannot be left out"
             )
     return _changed(network, dict.fromkeys(paths, _carrying))
@@ -123,21 +117,15 @@ def own_method(layer: Layer, method: str) -> Callable[..., Any] | None:
     )
 
 
+def _nested(network: Network) -> Iterator[PlannedLayer]:
+    """All layers, each followed by those inside it, named by their paths."""
+    for p in network.planned:
+        yield from p.nested()
+
+
 def _blocks(x: Array) -> Iterator[Array]:
     for start in range(0, max(len(x), 1), _BLOCK):
         yield x[start : start + _BLOCK]
-
-
-def _parts(p: PlannedLayer) -> tuple[PlannedLayer, ...]:
-    return ()
-
-
-def _placed(
-    planned: Iterable[PlannedLayer], prefix: str = ""
-) -> Iterator[tuple[str, PlannedLayer]]:
-    for p in planned:
-        yield prefix + p.name, p
-        yield from _placed(_parts(p), f"{prefix}{p.name}.")
 
 
 def _changed(network: Network, changes: dict[str, Callable[[Layer], Layer]]) -> Network:
@@ -148,7 +136,15 @@ def _changed(network: Network, changes: dict[str, Callable[[Layer], Layer]]) -> 
 
 
 def _with(p: PlannedLayer, path: str, changes: dict[str, Callable[[Layer], Layer]]) -> PlannedLayer:
-    return p._replace(layer=changes[path](p.layer)) if path in changes else p
+    """The layer at ``path`` changed, or copied if one inside it is."""
+    if path in changes:
+        return p._replace(layer=changes[path](p.layer))
+    parts = tuple(_with(part, f"{path}.{part.name}", changes) for part in p.plan.parts)
+    if all(new is old for new, old in zip(parts, p.plan.parts, strict=True)):
+        return p
+    layer = copy.copy(p.layer)
+    layer.parts = Parts(parts)
+    return p._replace(layer=layer, plan=replace(p.plan, parts=parts))
 
 
 @lru_cache(maxsize=256)

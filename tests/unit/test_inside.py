@@ -103,6 +103,7 @@ def test_a_layer_left_out_gives_its_carry(model: Model) -> None:
     np.testing.assert_allclose(view.predict_as_written(raw), view.predict(raw), rtol=1e-12)
     assert view.watch(raw) == {}
     assert "a view without highway_1, highway_2, projection_1" in repr(view)
+    assert view.network.kept is not model.network.kept  # trials are kept there by name
     one = model.without(["highway_1"]).without(["highway_2"])
     other = model.without(["highway_2", "highway_1"])
     np.testing.assert_array_equal(one.scores(raw), other.scores(raw))
@@ -188,3 +189,75 @@ def test_a_layer_that_shows_nonsense_is_named(register: Register) -> None:
     ):
         with pytest.raises(PluginLoadError, match=f"test-odd_1.*{told}"):
             odd(how).watch(raw)
+
+
+@pytest.fixture(scope="module")
+def nested() -> Model:
+    """A residual block with a highway layer in it, and two ways side by side."""
+    highway = {"type": "highway", "gate_bias": -0.5}
+    dense = {"type": "dense", "units": 3, "activation": "tanh"}
+    ways = [{"type": "sequence", "name": "deep", "layers": [dense, highway]}, dense]
+    layers = [
+        {"type": "residual", "layers": [dense, highway, {"type": "projection", "units": 3}]},
+        {"type": "branch", "layers": ways},
+        {"type": "dense", "name": "out", "units": 2},
+    ]
+    model = layerkit.build(
+        {"layerkit": 1, "dtype": "float64", "input": {"shape": [3]}, "layers": layers}
+    )
+    rng = np.random.default_rng(5)
+    model.network.params[...] += rng.uniform(-0.5, 0.5, model.network.size)
+    return model
+
+
+def test_layers_inside_containers_are_named_by_path(nested: Model) -> None:
+    raw = np.random.default_rng(2).normal(size=(1500, 3))
+    shown = nested.watch(raw)
+    block = "residual_1."
+    assert list(shown) == [
+        *(block + "highway_1", block + "projection_1"),
+        "branch_1.deep.highway_1",
+    ]
+    for path in shown:
+        gate, new, carried = (shown[path][name] for name in ("gate", "new", "carried"))
+        y = nested.encode(raw, layer=path)
+        np.testing.assert_allclose(y, gate * new + (1 - gate) * carried, rtol=1e-9, atol=1e-12)
+    x = nested.encode(raw, layer=block + "dense_1")
+    np.testing.assert_array_equal(shown[block + "highway_1"]["carried"], x)
+    inner = nested.encode(raw, layer=block + "projection_1")
+    y = nested.encode(raw, layer="residual_1")
+    np.testing.assert_allclose(y, raw + inner, rtol=1e-12)
+    deep, both = (nested.encode(raw, layer=f"branch_1{one}") for one in (".deep", ""))
+    np.testing.assert_array_equal(both[:, :3], deep)
+    assert nested.watch(raw, layers=[block + "projection_1"]).keys() == {block + "projection_1"}
+
+
+def test_layers_inside_containers_are_left_out(nested: Model) -> None:
+    raw, before = np.random.default_rng(2).normal(size=(40, 3)), nested.tensors()
+    whole = nested.scores(raw)
+    names = ["residual_1.highway_1", "branch_1.deep.highway_1"]
+    view = nested.without(names)
+    p, tanh = nested.tensors(), np.tanh
+    h = tanh(raw @ p["residual_1.dense_1.W"] + p["residual_1.dense_1.b"])
+    inner = "residual_1.projection_1."
+    aH, aT, aA = (h @ p[f"{inner}W{k}"] + p[f"{inner}b{k}"] for k in "HTA")
+    gate = sigmoid(aT)
+    y = raw + gate * np.maximum(aH, 0) + (1 - gate) * tanh(aA)
+    ways = [
+        tanh(y @ p[f"branch_1.{k}W"] + p[f"branch_1.{k}b"]) for k in ("deep.dense_1.", "dense_1.")
+    ]
+    scores = np.concatenate(ways, axis=1) @ p["out.W"] + p["out.b"]
+    for n in (40, 1, 40, 1):
+        np.testing.assert_allclose(view.scores(raw[:n]), scores[:n], rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(view.predict_as_written(raw), view.predict(raw), rtol=1e-10)
+    assert list(view.watch(raw)) == ["residual_1.projection_1"]
+    assert np.abs(scores - whole).max() > 0.01
+    np.testing.assert_array_equal(nested.scores(raw), whole)
+    for name, array in before.items():
+        np.testing.assert_array_equal(array, nested.tensors()[name])
+    shut = nested.without(["residual_1"])
+    np.testing.assert_allclose(shut.encode(raw, layer="residual_1"), raw, rtol=0, atol=0)
+    with pytest.raises(ShapeError, match="branch_1"):
+        nested.without(["branch_1"])
+    with pytest.raises(SpecError, match=r"no layer 'highway_1'"):
+        nested.without(["highway_1"])

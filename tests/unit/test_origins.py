@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pytest
@@ -18,12 +18,15 @@ from layerkit import (
     Model,
     PluginAmbiguousError,
     PluginError,
+    PluginLoadError,
     PluginMissingError,
     PluginNotAllowedError,
     PluginVersionError,
     SpecError,
 )
 from layerkit.discovery import registry
+from layerkit.fields import PartOf
+from layerkit.specs import LayerRecord
 from layerkit.specs.jsonschema import json_schema
 
 Install = Callable[..., Path]
@@ -187,17 +190,18 @@ def trained(site: Site) -> bytes:
     for group in ("layers", *PARTS):
         site.add(group)
     part = {group: {"type": name, "amount": 0.5} for group, (name, _) in PARTS.items()}
+    mix = {
+        "type": "acme.mix",
+        "acts": ["tanh", part["activations"], "leaky_relu"],
+        "more": {"a": part["activations"]},
+        "start": part["initializers"],
+    }
     spec = {
         "layerkit": 1,
         "input": {"shape": [2]},
         "layers": [
             {"type": "dense", "units": 2, "activation": part["activations"]},
-            {
-                "type": "acme.mix",
-                "acts": ["tanh", part["activations"], "leaky_relu"],
-                "more": {"a": part["activations"]},
-                "start": part["initializers"],
-            },
+            {"type": "residual", "layers": [{"type": "sequence", "layers": [mix]}]},
             {"type": "dense", "units": 1},
         ],
         "output": {"targets": ["y"]},
@@ -217,6 +221,11 @@ def trained(site: Site) -> bytes:
     return stream.getvalue()
 
 
+def mix_of(model: Model) -> LayerRecord:
+    """The layer inside the containers."""
+    return model.spec.layers[1].layers[0].layers[0]
+
+
 def saved(model: Model) -> bytes:
     stream = io.BytesIO()
     layerkit.save(model, stream)
@@ -232,7 +241,7 @@ def test_the_file_names_the_origin_of_every_part(site: Site) -> None:
     content = trained(site)
     types = types_of(content)
     theirs = {f"{group}/{name}" for group, (name, _) in PARTS.items()}
-    assert types.keys() == {"dense", "acme.mix", *theirs}
+    assert types.keys() == {"dense", "residual", "sequence", "acme.mix", *theirs}
     for group, (name, _) in PARTS.items():
         assert types[f"{group}/{name}"] == {
             "config_version": 1,
@@ -242,7 +251,7 @@ def test_the_file_names_the_origin_of_every_part(site: Site) -> None:
         }
     model = layerkit.load(content)
     assert saved(model) == content
-    assert model.spec.layers[1].config["acts"] == [
+    assert mix_of(model).config["acts"] == [
         "tanh",
         {"type": "acme.soft", "amount": 0.5},
         {"type": "leaky_relu", "slope": 0.01},
@@ -308,7 +317,8 @@ def test_a_start_is_asked_for_where_a_model_is_built(site: Site) -> None:
     content = saved(layerkit.build(spec))
     site.remove("initializers")
     with pytest.raises(
-        PluginMissingError, match=r"(?s)layers\[1\]\.config\.start.*pip install acme-init"
+        PluginMissingError,
+        match=r"(?s)layers\[1\]\.layers\[0\]\.layers\[0\]\.config\.start.*pip install acme-init",
     ):
         layerkit.build(layerkit.load(content).spec)
 
@@ -321,15 +331,15 @@ def test_settings_of_every_part_are_migrated(site: Site, group: str) -> None:
     model = layerkit.load(content, selftest=False)
     name = PARTS[group][0]
     new = {"type": name, "size": 5.0}
-    layers, recipe = model.spec.layers, model.spec.train
+    layers, recipe, mix = model.spec.layers, model.spec.train, mix_of(model)
     assert recipe is not None
     places = {
         "activations": (
             layers[0].config["activation"],
-            layers[1].config["acts"][1],
-            layers[1].config["more"]["a"],
+            mix.config["acts"][1],
+            mix.config["more"]["a"],
         ),
-        "initializers": (layers[1].config["start"],),
+        "initializers": (mix.config["start"],),
         "metrics": (recipe["metrics"][1],),
         "callbacks": (recipe["callbacks"][0],),
         **{g: (recipe[key],) for key, g in TRAINED.items() if g not in ("metrics", "callbacks")},
@@ -477,6 +487,19 @@ def test_parts_in_lists_are_validated(site: Site, settings: dict[str, Any], mess
     }
     with pytest.raises((SpecError, PluginError), match=message):
         layerkit.build(spec)
+
+
+def test_a_setting_cannot_name_a_layer(register: Any) -> None:
+    """A file could not say where such a layer is from: what is inside a layer is in ``layers``."""
+
+    def make(self: Any, *, inner: Annotated[str, PartOf("layers")]) -> None:
+        self.inner = inner
+
+    base = registry.LAYERS["highway"]
+    register(type("Holder", (base,), {"type_name": "test.holder", "__init__": make}))
+    layers = [{"type": "test.holder", "inner": "dense"}]
+    with pytest.raises(PluginLoadError, match=r"layers\[0\]\.inner: .*`layers: Layers`"):
+        layerkit.build({"layerkit": 1, "input": {"shape": [2]}, "layers": layers})
 
 
 def test_the_schema_knows_parts_in_lists(site: Site) -> None:

@@ -345,6 +345,19 @@ def test_older_settings_are_migrated(install: Install) -> None:
     assert model.predict([[1.0, 1.0]]).tolist() == [[540000.0, 540000.0]]
 
 
+def test_older_settings_inside_containers_are_migrated(install: Install) -> None:
+    folder = install("acme-m", offered("acme.mn", "acme_mn"), {"acme_mn": module("acme.mn")})
+    inner = {"type": "sequence", "layers": [{"type": "acme.mn"}, {"type": "acme.mn", "factor": 3}]}
+    stream = saved({"type": "residual", "layers": [inner]})
+    rewritten(folder, "acme_mn", module("acme.mn", 3, MIGRATE))
+    model = read(stream, selftest=False)
+    (outer,) = model.spec.layers
+    assert [r.config for r in outer.layers[0].layers] == [{"factor": 200.0}, {"factor": 300.0}]
+    rewritten(folder, "acme_mn", module("acme.mn", 2))
+    with pytest.raises(PluginVersionError, match=r"layers\[0\]\.layers\[0\]\.layers\[1\]\.config"):
+        read(stream)
+
+
 def test_older_settings_without_a_way_are_refused(install: Install) -> None:
     folder = install("acme-n", offered("acme.ni", "acme_ni"), {"acme_ni": module("acme.ni")})
     stream = saved({"type": "acme.ni"})

@@ -13,12 +13,15 @@ from typing import Annotated, Any
 
 from layerkit.core.parts import Part
 from layerkit.discovery.registry import REGISTRIES, Registry
-from layerkit.errors import PluginError
+from layerkit.errors import PluginError, PluginLoadError, PluginProblem
 from layerkit.fields import PartOf
 from layerkit.specs.json_source import Path, spell, strict_json
 from layerkit.specs.messages import Faults, describe_annotation, mismatch
 from layerkit.specs.validate.check_fields import check_fields
 from layerkit.specs.validate.declare import fields_of, is_later, map_parts, named_group
+
+_NO_SETTING = frozenset({"layers", "engines", "readers", "exporters", "importers"})
+"""Groups of which a file has no record (rule 3.6), so that no setting may name one of them."""
 
 
 def setting_types(part: type[Part]) -> dict[str, Any]:
@@ -67,7 +70,14 @@ def validate(
             continue
 
         def complete(group: str, value: Any, at: Path, name: str = name) -> Any:
-            return validate_part(group, value, (*path, name, *at), faults, lenient=lenient)
+            place: Path = (*path, name, *at)
+            if group in _NO_SETTING:
+                instead = "; a container has the setting `layers: Layers`"
+                reason = f"no setting can name parts of the group {group!r}{instead}"
+                problem = PluginProblem(part.type_name, reason, spell(place, faults.prefix))
+                faults.add(place, reason, PluginLoadError(reason, problems=[problem]))
+                return value
+            return validate_part(group, value, place, faults, lenient=lenient)
 
         resolved[name] = map_parts(one.annotation, resolved[name], complete)
     late = [name for name, one in fields_of(part).items() if is_later(one.annotation)]
