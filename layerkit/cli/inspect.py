@@ -48,7 +48,8 @@ def inspect(
     elif tensors:
         console.out(_tensors(seen))
     else:
-        parts = [*_facts(seen), *_columns(seen), "", _layers(seen), *_metrics(seen)]
+        parts = [*_facts(seen), *_columns(seen), "", _layers(seen)]
+        parts += [*_other_parts(seen), *_metrics(seen)]
         console.out("\n".join(parts))
 
 
@@ -150,9 +151,24 @@ def _layers(seen: Inspection) -> str:
     for layer in layer_records(seen.header):
         kind = layer.record["type"]
         given = types[kind]
-        dist = f"{given['dist']} {given['version']}" if given.get("dist") else "unpackaged"
+        dist = _provider(given)
         rows.append([layer.path, kind, dist, console.number(counts.get(layer.path, 0))])
     return console.table(("layer", "type", "provider", "parameters"), rows, "lllr")
+
+
+def _provider(given: dict[str, Any]) -> str:
+    return f"{given['dist']} {given['version']}" if given.get("dist") else "unpackaged"
+
+
+def _other_parts(seen: Inspection) -> list[str]:
+    """A table of the parts that are neither layers nor layerkit's own."""
+    rows = [
+        [name, group, _provider(given)]
+        for key, given in seen.header["types"].items()
+        for group, slash, name in [key.rpartition("/")]
+        if slash
+    ]
+    return ["", console.table(("part", "group", "provider"), rows, "lll")] if rows else []
 
 
 def _metrics(seen: Inspection) -> list[str]:

@@ -24,6 +24,7 @@ from layerkit import (
     PluginVersionError,
     SpecError,
 )
+from layerkit.cli.app import run
 from layerkit.discovery import registry
 from layerkit.fields import PartOf
 from layerkit.specs import LayerRecord
@@ -265,6 +266,17 @@ def test_the_verifier_of_the_format_takes_the_file(site: Site, tmp_path: Path) -
     path.write_bytes(trained(site))
     done = subprocess.run([sys.executable, "-B", str(VERIFIER), str(path)], capture_output=True)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_inspect_lists_the_origins(
+    site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "m.layerkit"
+    path.write_bytes(trained(site))
+    assert run(["inspect", str(path)]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    for group, (name, _) in PARTS.items():
+        assert [name, group, f"acme-{group}", "1.0"] in lines
 
 
 @pytest.mark.parametrize("group", [g for g in PARTS if g != "activations"])
