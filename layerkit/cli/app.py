@@ -26,6 +26,7 @@ from layerkit.cli import (
     import_,
     infer,
     inspect,
+    lens,
     model_doctor,
     models,
     plugins_check,
@@ -108,6 +109,7 @@ app.command("train", epilog=train.EXAMPLE)(with_limits(with_dialect(train.train)
 app.command("resume", epilog=resume.EXAMPLE)(with_limits(with_dialect(resume.resume)))
 app.command("eval", epilog=evaluate.EXAMPLE)(with_limits(with_dialect(evaluate.evaluate)))
 app.command("doctor", epilog=model_doctor.EXAMPLE)(with_limits(with_dialect(model_doctor.doctor)))
+app.command("lens", epilog=lens.EXAMPLE)(with_limits(with_dialect(lens.lens)))
 app.command("infer", epilog=infer.EXAMPLE)(with_limits(with_dialect(infer.infer)))
 app.command("compare", epilog=compare.EXAMPLE)(with_limits(with_dialect(compare.compare)))
 app.command("inspect", epilog=inspect.EXAMPLE)(with_limits(inspect.inspect))

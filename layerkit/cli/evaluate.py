@@ -62,7 +62,7 @@ def evaluate(
 
     files.check_output(html, [model, data])
     loaded = files.load_model(model)
-    rows, split = _rows(loaded, data, split, dialect)
+    rows, split = chosen_rows(loaded, data, split, dialect)
     for note in rows.notes:
         console.note(note)
     report = judge(loaded, rows, metrics=_metrics(metric or (), loaded), split=split)
@@ -104,7 +104,7 @@ def _metrics(words: Sequence[str], model: Model) -> list[Metric]:
     return found
 
 
-def _rows(
+def chosen_rows(
     model: Model, data: str | None, split: Split | None, dialect: options.Dialect
 ) -> tuple[Rows, Split]:
     """The rows to judge, and which split they are."""

@@ -73,6 +73,7 @@ RUNS: dict[str, list[list[str]]] = {
         ["wide.json", "--data", "pets.csv", "--layers"],
         ["wide.layerkit", "--data", "none"],
     ],
+    "lens": [["wide.layerkit", "--data", "pets.csv", "--split", "all"]],
     "infer": [["wide.layerkit", "pets.csv", "--to", "out.csv"], ["wide.layerkit", "none.csv"]],
     "compare": [
         ["wide.json", "pets.json", "--data", "pets.csv", *SMALL],

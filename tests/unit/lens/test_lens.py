@@ -1,0 +1,104 @@
+"""What the lens measures, against a pass of the equations by hand."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+import layerkit
+from layerkit import Array, Model, SpecError
+from layerkit.core.rows import Rows
+from layerkit.lens import look
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    """Two highway layers, a container that has a carry between them, and a dense head."""
+    highway = {"type": "highway", "activation": "tanh", "gate_bias": -0.5}
+    layers = [
+        {**highway, "name": "a"},
+        {"type": "residual", "name": "b", "layers": [{"type": "dense", "units": 3}]},
+        {**highway, "name": "c"},
+        {"type": "dense", "units": 2},
+    ]
+    spec = {
+        "layerkit": 1,
+        "dtype": "float64",
+        "input": {"shape": [3]},
+        "layers": layers,
+        "output": {"classes": ["no", "yes"]},
+        "train": {"epochs": 3, "seed": 3},
+    }
+    return layerkit.train(spec, data=rows()).model
+
+
+def answers() -> Array:
+    found: Array = np.where(numbers()[:, 0] > 0.5, "yes", "no")
+    return found
+
+
+def numbers() -> Array:
+    found: Array = np.random.default_rng(7).normal(size=(80, 3))
+    return found
+
+
+def rows() -> Rows:
+    return Rows(numbers(), None, answers(), "here")
+
+
+def outputs(model: Model, kept: str) -> dict[str, Array]:
+    """The values after each layer, those that are not kept replaced by their carry."""
+    p, x = model.tensors(), numbers()
+    found = {"x": x}
+    for name in "abc":
+        if name in kept and name != "b":
+            t = 1 / (1 + np.exp(-(x @ p[f"{name}.WT"] + p[f"{name}.bT"])))
+            x = t * np.tanh(x @ p[f"{name}.WH"] + p[f"{name}.bH"]) + (1 - t) * x
+            found[f"{name}.gate"] = t
+        elif name in kept:
+            x = x + x @ p["b.dense_1.W"] + p["b.dense_1.b"]
+        found[name] = x
+    z = x @ p["dense_1.W"] + p["dense_1.b"]
+    log_p = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
+    truth = (answers() == "yes").astype(int)
+    found["loss"] = np.array(-log_p[np.arange(len(z)), truth].mean())
+    found["accuracy"] = np.array((z.argmax(axis=1) == truth).mean())
+    return found
+
+
+def agrees(scores: dict[str, float], model: Model, kept: str) -> None:
+    expected = outputs(model, kept)
+    for name in ("loss", "accuracy"):
+        assert scores[name] == pytest.approx(float(expected[name]), rel=1e-9), kept
+
+
+def test_gates_changes_lesions_and_curves_are_those_of_the_equations(model: Model) -> None:
+    seen, own = look(model, rows()), outputs(model, "abc")
+    kinds = {"a": "highway", "b": "residual", "c": "highway"}
+    assert {b.name: b.type for b in seen.blocks} == kinds
+    agrees(seen.whole, model, "abc")
+    for block, before, kept in zip(seen.blocks, ("x", "a", "b"), ("bc", "ac", "ab"), strict=True):
+        agrees(block.without, model, kept)
+        size = np.linalg.norm(own[block.name] - own[before], axis=1)
+        change = np.median(size / np.linalg.norm(own[before], axis=1))
+        assert block.change == pytest.approx(float(change))
+        if block.name == "b":
+            assert (block.gate, block.spread, block.gates) == (None, None, {})
+            continue
+        gate = own[f"{block.name}.gate"]
+        assert block.gate == pytest.approx(float(gate.mean()))
+        assert block.spread == pytest.approx(float(gate.mean(axis=0).std()))
+        for label in ("no", "yes"):
+            assert block.gates[label] == pytest.approx(float(gate[answers() == label].mean()))
+    for k, first in enumerate(("", "a", "ab", "abc")):
+        agrees(seen.first[k], model, first)
+        agrees(seen.last[k], model, "abc"[3 - k :])
+    assert json.loads(json.dumps(seen.to_json()))["blocks"][0]["name"] == "a"
+
+
+def test_a_model_without_such_layers_is_told() -> None:
+    spec = {"layerkit": 1, "input": {"shape": [3]}, "layers": [{"type": "dense", "units": 3}]}
+    with pytest.raises(SpecError, match="has no layer to look at"):
+        look(layerkit.build(spec), rows())
