@@ -107,7 +107,10 @@ def _metrics(words: Sequence[str], model: Model) -> list[Metric]:
 def chosen_rows(
     model: Model, data: str | None, split: Split | None, dialect: options.Dialect
 ) -> tuple[Rows, Split]:
-    """The rows to judge, and which split they are."""
+    """The rows to judge, and which split they are.
+
+    Raises UsageError for all rows of data with two splits, DataError where there are no test rows.
+    """
     from layerkit import DataError
     from layerkit.cli import files
     from layerkit.training import splits_of

@@ -261,3 +261,36 @@ def test_layers_inside_containers_are_left_out(nested: Model) -> None:
         nested.without(["branch_1"])
     with pytest.raises(SpecError, match=r"no layer 'highway_1'"):
         nested.without(["highway_1"])
+
+
+GATED = {
+    "conv_highway": ((2, 5, 4), {}, (2, 5, 4)),
+    "highway_rnn": ((4, 3), {"units": 3, "depth": 2}, (4, 2, 3)),
+    "gru": ((4, 3), {"units": 3, "sequence": True}, (4, 3)),
+}
+
+
+@pytest.mark.parametrize("kind", GATED)
+def test_other_gated_layers_show_their_gates(kind: str) -> None:
+    shape, settings, gates = GATED[kind]
+    layers = [{"type": kind, **settings}]
+    net = layerkit.build(
+        {"layerkit": 1, "dtype": "float64", "input": {"shape": list(shape)}, "layers": layers}
+    )
+    raw = np.random.default_rng(1).normal(size=(7, *shape))
+    name = net.spec.layers[0].name
+    shown, y = net.watch(raw)[name], net.encode(raw, layer=name)
+    gate = shown["gate"]
+    assert gate.shape == (7, *gates)
+    assert ((gate > 0) & (gate < 1)).all()
+    if kind == "conv_highway":
+        np.testing.assert_allclose(y, gate * shown["new"] + (1 - gate) * raw, rtol=1e-9, atol=1e-12)
+    p = {key.rpartition(".")[2]: array for key, array in net.tensors().items()}
+    if kind == "highway_rnn":
+        first = sigmoid(raw[:, 0] @ p["W"][:, 3:] + p["bT1"])
+        np.testing.assert_allclose(gate[:, 0, 0], first, rtol=1e-12)
+    if kind == "gru":  # the second step, whose state before it is the first output
+        u = y[:, 0] @ p["U"]
+        r, z = (sigmoid((raw[:, 1] @ p["W"] + p["b"] + u)[:, i : i + 3]) for i in (0, 3))
+        np.testing.assert_allclose(gate[:, 1], 1 - z, rtol=1e-12)
+        np.testing.assert_allclose(shown["reset"][:, 1], r, rtol=1e-12)

@@ -115,3 +115,8 @@ class ConvHighway(Layer):
             D, W = spread(dk, frames, axis=2), self.params[f"W{k}"][::-1, ::-1]
             dx = dx + np.einsum("nfhwij,ijcf->nchw", D, W, optimize=True)
         return dx
+
+    def watched(self, ctx: Context) -> dict[str, Array]:
+        """T and H, (n, c, h, w) each."""
+        _, _, _, H, C, _ = ctx.saved
+        return {"gate": 1 - C, "new": H}

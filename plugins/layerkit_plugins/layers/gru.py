@@ -158,3 +158,8 @@ class GRU(Layer):
         for name, total in sums.items():
             self.grads[name] = total
         return np.stack(dxs[::-1], axis=1)
+
+    def watched(self, ctx: Context) -> dict[str, Array]:
+        """1 - z, how far each step lets the candidate in, and r: (n, t, o) each."""
+        g = np.stack(ctx.saved[2::6], axis=1)
+        return {"gate": 1 - g[..., self.units :], "reset": g[..., : self.units]}

@@ -162,3 +162,9 @@ class HighwayRNN(Layer):
         for name, total in sums.items():
             self.grads[name] = total
         return np.stack(dxs[::-1], axis=1)
+
+    def watched(self, ctx: Context) -> dict[str, Array]:
+        """T of each step and layer of the stack, (n, t, L, o)."""
+        x, *saved = ctx.saved
+        gates = np.stack([1 - C for _, _, _, C, _ in saved], axis=1)
+        return {"gate": gates.reshape(*x.shape[:2], self.depth, self.units)}
