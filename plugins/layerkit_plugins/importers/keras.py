@@ -318,6 +318,12 @@ def _layernorm(settings: _Settings, name: str) -> _Record:
     }
 
 
+def _flatten(settings: _Settings, name: str) -> _Record:
+    if settings.get("data_format") == "channels_first":  # Keras then moves the channels to the end
+        raise _UnknownError(f"{name} reorders its channels")
+    return {"type": "flatten"}
+
+
 def _one_axis(settings: _Settings, name: str) -> int:
     """The axis of a normalisation, counting the batch or from the end."""
     axis = settings.get("axis", -1)
@@ -348,7 +354,7 @@ _LAYERS: dict[str, Callable[[_Settings, str], _Record]] = {
     "GaussianNoise": lambda settings, name: {
         "type": "gaussian_noise", "stddev": settings["stddev"],
     },
-    "Flatten": lambda settings, name: {"type": "flatten"},
+    "Flatten": _flatten,
 }  # fmt: skip
 """The layer here, by the class of Keras."""
 

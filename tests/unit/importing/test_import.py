@@ -410,6 +410,19 @@ def test_normalisations_of_keras_come_with_their_running_figures(tmp_path: Path)
     assert done.notes[-1] == ("dropout.seed_generator.0, the state of a random stream, is left out")
 
 
+def test_rows_of_several_axes_are_flattened_as_keras_does(tmp_path: Path) -> None:
+    described = config()
+    layers = described["config"]["layers"]
+    layers[0]["config"]["batch_shape"] = [None, 2, 2]
+    layers.insert(1, {"class_name": "Flatten", "config": {"name": "flat"}})
+    done = check(archive(tmp_path / "net.keras", described, written(LAYERS)), None)
+    assert done.model.spec.in_shape == (2, 2)
+    layers[1]["config"]["data_format"] = "channels_first"
+    path = archive(tmp_path / "net.keras", described, written(LAYERS))
+    with pytest.raises(WeightsError, match="flat reorders its channels"):
+        layerkit.import_weights(path)
+
+
 def test_weights_alone_of_normalisations_want_a_map(tmp_path: Path) -> None:
     described, _ = normalised(tmp_path / "net.keras")
     spec = layerkit.import_weights(described).model.spec
