@@ -24,6 +24,7 @@ SOUND = [
         "Calming",
         "MeanSquare",
         "Hits",
+        "NearHits",
         "TwoBest",
         "Handful",
         "Lines",
