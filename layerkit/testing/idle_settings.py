@@ -11,7 +11,7 @@ from layerkit.testing.verdicts import Failed
 
 WHY = "A setting without effect lets a user tune it for nothing."
 FIX = "use self.NAME where the equation has it, or take the setting out"
-AFTER = ("pass.runs",)
+AFTER = ("pass.runs", "settings.read")  # which tells of a setting that nothing reads
 
 
 def refuse_idle(
