@@ -17,9 +17,10 @@ import numpy as np
 from layerkit.core.context import Array
 from layerkit.core.history import History
 from layerkit.core.network import Network
+from layerkit.core.parts import Schedule
 from layerkit.core.rng import random_stream
 from layerkit.discovery.engines import engines
-from layerkit.errors import TrainingDivergedError
+from layerkit.errors import PluginLoadError, PluginProblem, TrainingDivergedError
 from layerkit.execution.rules import compiled_rule
 from layerkit.training.advice import advice_of
 from layerkit.training.callbacks import Callbacks
@@ -147,10 +148,15 @@ class Loop:
     def _rate(self, time: float, history: History | None) -> float:
         """The learning rate at ``time`` in epochs; it and ``history`` begin with the schedule."""
         schedule, epochs = self.recipe.schedule, self.recipe.epochs - self.since
-        if history is None:
-            factor = schedule.factor(time, epochs)
-        else:
-            factor = schedule.factor_after(time, epochs, history)
+        try:
+            if history is None:
+                factor = schedule.factor(time, epochs)
+            else:
+                factor = schedule.factor_after(time, epochs, history)
+        except Exception as error:
+            raise _wrong(schedule, f"raised {type(error).__name__}: {error}") from error
+        if not 0 <= factor < math.inf:
+            raise _wrong(schedule, f"expected a finite factor >= 0, got {factor!r}")
         return self.recipe.rule.learning_rate * factor * self.slowed
 
     def _remark(self) -> None:
@@ -176,6 +182,11 @@ class Loop:
             batch=batch,
             hint=_CALM if number or start else _SCALE,
         )
+
+
+def _wrong(schedule: Schedule, what: str) -> PluginLoadError:
+    name = schedule.type_name
+    return PluginLoadError(f"schedule {name!r}: {what}", problems=[PluginProblem(name, what)])
 
 
 class _Tally:

@@ -301,10 +301,10 @@ class Focused(Squares):
         return self.gamma
 
 
-@planted("settings.read")
+@planted("settings.effect")
 class FixedGamma(Focused):
     def power(self) -> float:
-        return 0.5
+        return min(self.gamma, 0.125)
 
 
 # ---- optimizers
@@ -413,17 +413,18 @@ class DecaysBiases(Shrinks):
         p -= self.rate * self.weight_decay * p
 
 
-@planted("settings.read")
+@planted("settings.effect")
 class FixedMomentum(Shrinks):
     def rule(self, p: Array, g: Array, slots: Sequence[Array], scratch: Array) -> None:
-        self.shrink(p, scratch)
-        super(Shrinks, self).rule(p, g, slots, scratch)
+        twin = Shrinks(mu=max(self.mu, 0.95), weight_decay=self.weight_decay)
+        twin.rate, twin.decay = self.rate, self.decay
+        twin.rule(p, g, slots, scratch)
 
 
-@planted("settings.read")
+@planted("settings.effect")
 class NeverDecays(Shrinks):
     def shrink(self, p: Array, scratch: Array) -> None:
-        pass
+        np.multiply(p, self.rate * self.weight_decay, scratch)  # and takes it from nothing
 
 
 # ---- schedules
@@ -501,16 +502,19 @@ class CountsResults(Calming):
         return 1 / next(_asked)
 
 
-@planted("settings.read")
+@planted("settings.effect")
 class FixedFloor(Calming):
     def factor_after(self, epoch: float, epochs: int, history: History) -> float:
-        return Calming().factor_after(epoch, epochs, history)
+        return Calming(floor=min(self.floor, 0.25)).factor_after(epoch, epochs, history)
 
 
-@planted("settings.read")
+@planted("settings.effect")
 class FixedPeriod(Falling):
     def __init__(self, *, period: Size = 10) -> None:
         self.period = period
+
+    def factor(self, epoch: float, epochs: int) -> float:
+        return super().factor(epoch, epochs) / max(1, self.period // 100)
 
 
 # ---- metrics
@@ -555,6 +559,29 @@ class Hits(Metric):
 
     def value(self, predictions: Array, targets: Array, weights: Array | None = None) -> float:
         return self.weighted_mean(predictions.argmax(axis=1) == targets, weights)
+
+
+class NearHits(Hits):
+    """value = weighted share of the rows in which less than ``count`` classes are likelier."""
+
+    type_name = "kit.nearhits"
+
+    def __init__(self, *, count: Size = 2) -> None:
+        self.count = count
+
+    def limit(self) -> int:
+        return self.count
+
+    def value(self, predictions: Array, targets: Array, weights: Array | None = None) -> float:
+        right = predictions[np.arange(len(targets)), targets]
+        likelier = (predictions > right[:, np.newaxis]).sum(axis=1)
+        return self.weighted_mean(likelier < self.limit(), weights)
+
+
+@planted("settings.effect")
+class FixedCount(NearHits):
+    def limit(self) -> int:
+        return max(self.count, 5)
 
 
 @planted("batch.weights")

@@ -19,10 +19,10 @@ from layerkit.recording.replay import replay
 from layerkit.testing.arrays import close, equal, layouts, unchanged
 from layerkit.testing.central_differences import kink_note, slopes_of
 from layerkit.testing.forms import Results, compare
+from layerkit.testing.idle_settings import AFTER, FIX, WHY, refuse_idle
 from layerkit.testing.layer_trial import F32, F64
 from layerkit.testing.rules import Battery
 from layerkit.testing.subject import Example, Subject, Trial
-from layerkit.testing.unread_settings import FIX, WHY, refuse_unread
 from layerkit.testing.verdicts import Failed, at
 
 
@@ -241,13 +241,13 @@ def _extreme(trial: _Trial) -> None:
                 raise Failed(f"{dtype} scores near {scale:g} give NaN or infinity")
 
 
-@BATTERY.once("settings.read", why=WHY, fix=FIX)
-def _read(subject: Subject) -> None:
+@BATTERY.once("settings.effect", why=WHY, fix=FIX, needs=AFTER)
+def _effect(subject: Subject) -> None:
     def computed(example: Example) -> list[bytes]:
         trial = _Trial(subject, example)
         return [array.tobytes() for array in trial.run(trial.rows(16))]
 
-    refuse_unread(subject, computed)
+    refuse_idle(subject, computed)
 
 
 _ENGINE = "report it with the loss: what layerkit makes of a record must give the record's numbers"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import get_args
 
 import numpy as np
@@ -13,6 +13,7 @@ from layerkit.core.context import Array
 from layerkit.core.parts import Metric, Target
 from layerkit.display import counted, quoted
 from layerkit.testing.arrays import unchanged
+from layerkit.testing.idle_settings import AFTER, FIX, WHY, refuse_idle
 from layerkit.testing.rules import Battery
 from layerkit.testing.subject import Example, Subject, Trial
 from layerkit.testing.verdicts import Failed
@@ -28,7 +29,7 @@ class _Case(Example):
         return f"{super().__str__()}, {self.target} targets"
 
 
-def _cases(subject: Subject) -> Iterator[Example]:
+def _cases(subject: Subject) -> Iterator[_Case]:
     kinds = getattr(subject.part, "target", None)
     words = get_args(Target)
     if not isinstance(kinds, tuple) or not kinds or not set(kinds) <= set(words):
@@ -146,6 +147,16 @@ def _direction(trial: _Trial) -> None:
             f"higher_is_better is {trial.part.higher_is_better}, but nearly perfect answers give "
             f"{good:.4g} and random ones {poor:.4g}"
         )
+
+
+@BATTERY.once("settings.effect", why=WHY, fix=FIX, needs=AFTER)
+def _effect(subject: Subject) -> None:
+    def values(example: Example) -> list[str]:
+        cases = [replace(case, config=example.config) for case in _cases(subject)]
+        trials = [_Trial(subject, case) for case in cases]
+        return [repr(trial.value(*trial.rows(64))) for trial in trials]
+
+    refuse_idle(subject, values)
 
 
 @BATTERY.rule(

@@ -13,11 +13,11 @@ from layerkit.display import quoted
 from layerkit.recording.arrays import NotRecorded
 from layerkit.recording.record import record_rule
 from layerkit.testing.arrays import close, equal
+from layerkit.testing.idle_settings import AFTER, FIX, WHY, refuse_idle
 from layerkit.testing.layer_trial import F32, F64
 from layerkit.testing.rules import Battery
 from layerkit.testing.setting_variants import variants
 from layerkit.testing.subject import Example, Subject, Trial
-from layerkit.testing.unread_settings import FIX, WHY, refuse_unread
 from layerkit.testing.verdicts import Failed
 
 BATTERY = Battery("pass.runs")
@@ -48,8 +48,8 @@ class _Walk:
                 self.rule.apply(span)
 
 
-def _gradients(trial: Trial) -> Array:
-    gradients: Array = trial.subject.rng("gradients").standard_normal((_STEPS, _SIZE))
+def _gradients(trial: Trial, steps: int = _STEPS) -> Array:
+    gradients: Array = trial.subject.rng("gradients").standard_normal((steps, _SIZE))
     return gradients
 
 
@@ -157,15 +157,15 @@ def _written(trial: Trial) -> None:
         raise Failed(f"after a step all of the slot {unwritten[0]!r} is still 0")
 
 
-@BATTERY.once("settings.read", why=WHY, fix=FIX)
-def _read(subject: Subject) -> None:
+@BATTERY.once("settings.effect", why=WHY, fix=FIX, needs=AFTER)
+def _effect(subject: Subject) -> None:
     def walked(example: Example) -> list[bytes]:
         walk = _Walk(trial := Trial(subject, example))
-        for gradient in _gradients(trial):
+        for gradient in _gradients(trial, 64):  # a rule that takes signs alone needs many
             walk.step(gradient)
         return [array.tobytes() for array in (walk.params, *walk.rule.slots.values())]
 
-    refuse_unread(subject, walked, skip=("learning_rate",))  # which the training reads
+    refuse_idle(subject, walked, skip=("learning_rate",))  # which the training reads
 
 
 @BATTERY.rule(

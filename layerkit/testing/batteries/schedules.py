@@ -9,12 +9,13 @@ import numpy as np
 from layerkit.core.history import History
 from layerkit.core.parts import Schedule
 from layerkit.display import quoted
+from layerkit.testing.idle_settings import AFTER, FIX, WHY, refuse_idle
 from layerkit.testing.rules import Battery
 from layerkit.testing.subject import Example, Subject, Trial
-from layerkit.testing.unread_settings import FIX, WHY, refuse_unread
 from layerkit.testing.verdicts import Failed
 
 _SPANS = (1, 2, 10, 37)
+_LONG, _DRAWS = 160, 5  # epochs of a history, and histories, in which a setting must show
 
 
 def _times(epochs: int) -> list[float]:
@@ -29,29 +30,36 @@ class _Trial(Trial):
 
     part: Schedule
 
+    def __init__(self, subject: Subject, example: Example) -> None:
+        super().__init__(subject, example)
+        self._drawn: dict[int, History] = {}
+
     def factor(self, epoch: float, epochs: int) -> float:
         """The factor at ``epoch`` of ``epochs``."""
         with self.catch(f"factor({epoch:g}, {epochs})"):
             return self.part.factor(epoch, epochs)
 
-    def factor_after(self, epoch: float, epochs: int) -> float:
+    def factor_after(self, epoch: float, epochs: int, draw: int = 0) -> float:
         """The factor at ``epoch`` of ``epochs`` after results drawn for all epochs before."""
         said = f"factor_after({epoch:g}, {epochs}, history of {int(epoch)} epochs)"
         with self.catch(said, "name each series that it reads, such as val_loss, in `watched`"):
-            return self.part.factor_after(epoch, epochs, self._history(int(epoch)))
+            return self.part.factor_after(epoch, epochs, self._history(draw).between(0, int(epoch)))
 
-    def _history(self, epochs: int) -> History:
+    def _history(self, draw: int) -> History:
         """Series that improve less and less, like those of trainings, with noise."""
-        series = {}
-        for name in ("loss", "learning_rate", *self.part.watched):
-            noise = self.subject.rng("history", name).uniform(0, 0.2, max(_SPANS))
-            series[name] = (np.exp(-np.arange(max(_SPANS)) / 4) + noise)[:epochs]
-        return History(series, [name for name in series if "accuracy" in name])
+        if draw not in self._drawn:
+            series = {}
+            for name in ("loss", "learning_rate", *self.part.watched):
+                noise = self.subject.rng("history", name, draw).uniform(0, 0.2, _LONG)
+                series[name] = np.exp(-np.arange(_LONG) / 4) + noise
+            self._drawn[draw] = History(series, [name for name in series if "accuracy" in name])
+        return self._drawn[draw]
 
     def all_factors(self) -> list[float]:
-        """Factors without and with results, at all times and in each epoch of the longest span."""
-        times = [*_ALL_TIMES, *((epoch, max(_SPANS)) for epoch in range(max(_SPANS)))]
-        return [ask(*time) for ask in (self.factor, self.factor_after) for time in times]
+        """Factors without and with results, in many epochs of long trainings too."""
+        times = [*_ALL_TIMES, *((epoch, _LONG) for epoch in range(0, _LONG, 2))]
+        seen = [self.factor_after(*time, draw) for draw in range(_DRAWS) for time in times]
+        return [*(self.factor(*time) for time in times), *seen]
 
 
 BATTERY = Battery("pass.runs", trial=_Trial)
@@ -111,9 +119,9 @@ def _history_replay(trial: _Trial) -> None:
                 raise Failed(f"factor_after({epoch:g}, {epochs}, history) is another {when}")
 
 
-@BATTERY.once("settings.read", why=WHY, fix=FIX)
-def _read(subject: Subject) -> None:
+@BATTERY.once("settings.effect", why=WHY, fix=FIX, needs=AFTER)
+def _effect(subject: Subject) -> None:
     def factors(example: Example) -> list[float]:
         return _Trial(subject, example).all_factors()
 
-    refuse_unread(subject, factors)
+    refuse_idle(subject, factors)

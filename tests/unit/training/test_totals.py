@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ import layerkit
 from layerkit import (
     Array,
     Context,
+    History,
     Layer,
     Listener,
     Param,
@@ -253,6 +255,34 @@ def test_a_series_that_is_not_there_is_refused_before_the_first_batch(wrap: bool
     assert e.value.location == "train.schedule"
     with pytest.raises(SpecError, match="plateau needs validation rows"):
         layerkit.train(spec(SEES, validation=0.0), data=DATA)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda history: history["val_auc"][-1], "raised KeyError: 'val_auc'"),
+        (lambda history: math.nan, "expected a finite factor >= 0, got nan"),
+        (lambda history: -0.5, r"expected a finite factor >= 0, got -0\.5"),
+    ],
+    ids=["unnamed", "nan", "negative"],
+)
+def test_a_schedule_that_goes_wrong_is_named(
+    register: Callable[[Any], Any], answer: Any, words: str
+) -> None:
+    class Odd(Schedule):
+        """Right without results."""
+
+        type_name = "test.odd"
+
+        def factor(self, epoch: float, epochs: int) -> float:
+            return 1.0
+
+        def factor_after(self, epoch: float, epochs: int, history: History) -> float:
+            return float(answer(history))
+
+    register(Odd)
+    with pytest.raises(PluginLoadError, match=f"schedule 'test.odd': {words}"):
+        layerkit.train(spec("test.odd"), data=DATA)
 
 
 def test_a_file_without_the_series_is_refused() -> None:

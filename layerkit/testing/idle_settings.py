@@ -1,4 +1,4 @@
-"""Settings that nothing reads: another value of one leaves all that a part computes as it is."""
+"""Settings without effect: another value of one leaves all that a part computes as it is."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from layerkit.testing.setting_variants import changed_in
 from layerkit.testing.subject import Example, Subject
 from layerkit.testing.verdicts import Failed
 
-WHY = "A setting without effect lets a user tune it for nothing, and a paper's number stay unused."
+WHY = "A setting without effect lets a user tune it for nothing."
 FIX = "use self.NAME where the equation has it, or take the setting out"
+AFTER = ("pass.runs", "settings.read")  # which tells of a setting that nothing reads
 
 
-def refuse_unread(
+def refuse_idle(
     subject: Subject, computed: Callable[[Example], Any], *, skip: Collection[str] = ()
 ) -> None:
     """Raise Failed if a setting changes nothing that ``computed`` gives, in any example.
@@ -32,7 +33,7 @@ def refuse_unread(
         ]
         if same and all(same):
             raise Failed(
-                f"nothing reads the setting {name!r}: other values of it change nothing",
+                f"the setting {name!r} has no effect: other values of it change nothing",
                 f"use `self.{name}`, or take the setting out; if it matters only beside another, "
                 "add an example with both to `examples()`",
             )
