@@ -277,7 +277,7 @@ def _text(node: Node, names: Mapping[int, str]) -> str:
     if node.op == "astype":
         return f"{args[0]}.astype({args[1]})"
     if node.op == "random":
-        method, given, named, _ = node.args
+        method, given, named, *_ = node.args
         return _call(f"rng.{method}", map(_operand_in(names), given), dict(named), names)
     name = getattr(node.fn, "__name__", "call") if node.op == "call" else node.op
     return _call(name, args, node.kw, names)

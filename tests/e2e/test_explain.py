@@ -96,7 +96,7 @@ def test_a_part_by_name_by_group_and_by_field(cli: Cli) -> None:
         ("highway.gatebias", "did you mean 'highway.gate_bias'"),
         ("highwy.gate_bia", "did you mean 'highway.gate_bias'"),
         ("LK-999", f"known codes: {', '.join(CODES)}"),
-        ("layers[1].gate_bias", "write a setting of a part as PART.SETTING"),
+        ("layers[1].bias_of_it", "write a setting of a part as PART.SETTING"),
     ],
 )
 def test_an_unknown_term_gets_the_nearest_names(cli: Cli, term: str, wanted: str) -> None:
@@ -166,7 +166,8 @@ def test_a_claim_to_a_name_of_layerkits_own_is_marked(
 # ---- the trace of a layer
 
 LAYERS: typing.Any = REGISTRIES["layers"]
-WORDS = {"n", "T", "axis", "sum", "tanh", "exp", "astype", "float32", "maximum"}
+WORDS = {"n", "T", "axis", "sum", "tanh", "exp", "astype", "float32", "maximum", "max", "keepdims"}
+WORDS |= {"True", "concatenate", "reshape", "transpose"}
 
 
 def test_the_trace_of_a_layer_stands_below_its_equations(cli: Cli) -> None:

@@ -1,7 +1,7 @@
 r"""Self-attention: each step of a row takes a weighted mean over all steps, several times over.
 
-Feed, with rows x (n, t, i), weights WQ, WK, WV (i, o), WO (o, o), biases bQ, bV, bO (o,); the o
-columns of q, k and v are h heads of d = o / h each, so that they become (n, h, t, d)::
+Rows are x (n, t, i), weights WQ, WK, WV (i, o), WO (o, o), biases bQ, bV, bO (o,).
+Feed, where the o columns of q, k, v are h heads of d = o / h each, which makes them (n, h, t, d)::
 
     q = x WQ + bQ,  k = x WK,  v = x WV + bV     (a bias of k would change no A)
     S = q k^T / sqrt(d)          (n, h, t, t); with ``causal`` -inf for steps that come later

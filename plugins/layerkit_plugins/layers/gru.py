@@ -1,7 +1,7 @@
 r"""The gated recurrent unit: a gate z carries the state h from step to step.
 
-Feed, with rows x (n, t, i), weights W (i, 3 o), U (o, 3 o), biases b (3 o,), c (o,). W, U and b
-have one block of o columns for each of r, z and k, in this order. h_0 = 0, and for s = 1 to t::
+Rows are x (n, t, i), weights W (i, 3 o), U (o, 3 o), biases b (3 o,), c (o,). W, U and b have one
+block of o columns for each of r, z and k, in this order. h_0 = 0. Feed, for s = 1 to t::
 
     a = x_s W + b                (n, 3 o)
     u = h_{s-1} U                (n, 3 o)

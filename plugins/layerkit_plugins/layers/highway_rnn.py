@@ -1,8 +1,8 @@
 r"""The recurrent highway: between two steps the state passes through a stack of highway layers.
 
-Feed, with rows x (n, t, i), weights W (i, 2 o) and, for each layer l = 1 to L of the stack,
-Rl (o, 2 o), bHl, bTl (o,). W and Rl have a block of columns for H and one for T. S = 0 at first,
-and for s = 1 to t, within it for l = 1 to L::
+Rows are x (n, t, i), weights W (i, 2 o) and, for each layer l = 1 to L of the stack, Rl (o, 2 o),
+bHl, bTl (o,). W and Rl have a block of columns for H and one for T. S is 0 at first.
+Feed, for s = 1 to t, within it for l = 1 to L::
 
     a  = S Rl, for l = 1 + x_s W     (n, 2 o)
     aH = a_H + bHl    H = f(aH)      (n, o)
