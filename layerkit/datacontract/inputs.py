@@ -286,8 +286,6 @@ class InputContract:
         if self.missing is None or x.dtype.kind != "f":
             return x
         gaps = np.isnan(x)
-        if self.whole is not None:  # nothing stands for a whole number
-            gaps &= self.whole.reshape(self.shape) == 0
         return np.where(gaps, self.missing, x) if gaps.any() else x
 
     def _check_whole(self, x: Array, source: str) -> None:
