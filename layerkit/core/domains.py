@@ -98,10 +98,16 @@ def input_domains(planned: Sequence[PlannedLayer]) -> Array | None:
 
 
 def with_whole_numbers(x: Array, domain: Array | None, rng: np.random.Generator) -> Array:
-    """Rows x (n, ...) of floats, random whole numbers where ``domain`` wants them."""
+    """Rows x (n, ...) of floats, random whole numbers where ``domain`` wants them.
+
+    Of several rows the last has the largest.
+    """
     if domain is None:
         return x
-    drawn = rng.integers(0, np.maximum(domain, 1), (len(x), domain.size)).reshape(x.shape)
+    drawn = rng.integers(0, np.maximum(domain, 1), (len(x), domain.size))
+    if len(x) > 1:
+        drawn[-1] = domain - 1
+    drawn = drawn.reshape(x.shape)
     return np.where(domain.reshape(x.shape[1:]) > 0, drawn, x).astype(x.dtype)
 
 

@@ -238,7 +238,8 @@ def _check_plan(name: str, layer: Layer, plan: object, in_shape: Shape) -> None:
         raise unusable(name, layer, f"plan: expected sizes >= 0, got {quoted(sizes[0])}")
     for key, _ in arrays:
         if not _PARAM_NAME.fullmatch(key):
-            reason = f"{key!r} cannot name a parameter: use letters, digits and _ : @ -"
+            reason = f"{key!r} cannot name a parameter: expected letters, digits, _ and, but not "
+            reason += "first, : @ -"
             raise unusable(name, layer, reason)
     if not all(isinstance(part, PlannedLayer) for part in plan.parts):
         raise unusable(name, layer, "plan: expected parts from chain or side_by_side")

@@ -48,6 +48,9 @@ _DTYPES: dict[str, np.dtype[Any]] = {
     "float64": np.dtype(np.float64),
 }
 
+_EXACT = 1 << 24
+"""Whole numbers up to here are told apart in float32."""
+
 
 def all_finite(x: Array) -> bool:
     """Whether ``x``, floats, holds no NaN and no infinity: a microsecond for a row in C order."""
@@ -283,8 +286,6 @@ class InputContract:
         if self.missing is None or x.dtype.kind != "f":
             return x
         gaps = np.isnan(x)
-        if self.whole is not None:  # nothing stands for a whole number
-            gaps &= self.whole.reshape(self.shape) == 0
         return np.where(gaps, self.missing, x) if gaps.any() else x
 
     def _check_whole(self, x: Array, source: str) -> None:
@@ -292,11 +293,12 @@ class InputContract:
         if self.whole is None:
             return
         flat = x.reshape(len(x), self.whole.size)
-        right = (flat >= 0) & (flat < self.whole) & (flat == np.floor(flat))  # False for NaN
-        right |= self.whole == 0
+        below = self.whole if self.dtype == "float64" else np.minimum(self.whole, _EXACT)
+        right = (flat >= 0) & (flat < below) & (flat == np.floor(flat))  # False for NaN
+        right |= below == 0
         if not right.all():
             row, element = map(int, np.argwhere(~right)[0])
-            value, bound = float(flat[row, element]), int(self.whole[element])
+            value, bound = float(flat[row, element]), int(below[element])
             raise not_whole(value, bound, row, self.name_of(element), source)
 
     def _not_finite(self, x: Array, finite: Array, source: str) -> DataError:

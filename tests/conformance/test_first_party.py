@@ -26,6 +26,7 @@ SKIPS = {
     "gradient.parameters": "the layer has no parameters",
     "update.zero_gradient": "the layer has no parameters",
     "gradient.activations": "no setting names an activation",
+    "gradient.inputs": "the layer takes whole numbers only",
     "golden.migration": "no golden files are named, and config_version is 1",
     "reference.feed": "the class has no reference",
     "feeds.stacked": "so it cannot be stacked",
@@ -76,4 +77,6 @@ def test_parameters_start_from_their_seed_alone() -> None:
                 network.initialise(seed, initializer)
                 starts.append(network.params.tobytes())
             assert starts[0] == starts[1]
-            assert starts[0] != starts[2], "a weight that starts at random does not follow the seed"
+            params = network.planned[0].plan.params.values()
+            drawn = any(isinstance(param.init, str) for param in params)  # else numbers alone
+            assert (starts[0] != starts[2]) or not drawn, "a random start does not follow the seed"

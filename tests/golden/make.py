@@ -157,6 +157,33 @@ def recurrent() -> bytes:
     return saved(model, weights_only=True)
 
 
+def codes() -> bytes:
+    """Categories as codes, looked up beside a number that is scaled."""
+    x = grid(48, 2)
+    colors = (x[:, 0].astype(int) % 4).astype(str)
+    colors[::9] = ""
+    table = {"size": x[:, 1], "color": colors, "label": np.where(x[:, 0] > x[:, 1], "yes", "no")}
+    color = {"name": "color", "categories": ["0", "1", "2"], "encode": "code"}
+    rules = {"unknown": "other", "missing": "category"}
+    look_up = [
+        {"type": "select", "columns": [1]},
+        {"type": "reshape", "shape": [1, -1]},
+        {"type": "embedding", "size": 6, "units": 2},
+        {"type": "flatten"},
+    ]
+    numbers = {"type": "select", "columns": [0], "name": "numbers"}
+    ways = [numbers, {"type": "sequence", "name": "colors", "layers": look_up}]
+    spec = {
+        "layerkit": 1,
+        "name": "golden-codes",
+        "input": {"columns": ["size", {**color, **rules}], "scale": "standardize"},
+        "layers": [{"type": "branch", "layers": ways}, {"type": "dense", "units": 2}],
+        "output": {"column": "label", "classes": ["no", "yes"]},
+        "train": {"epochs": 3, "batch_size": 8, "seed": 2},
+    }
+    return saved(layerkit.train(spec, data={"train": Rows(columns=table)}).model)
+
+
 def projection() -> bytes:
     layers = [
         {"type": "projection", "units": 5, "use_bias": False, "activation": "gelu"},
@@ -427,6 +454,7 @@ CASES = {
     "highway": Case(highway, saves_as="highway", rows=X6),
     "nested": Case(nested, saves_as="nested", rows=X6),
     "recurrent": Case(recurrent, saves_as="recurrent", rows=X6),
+    "codes": Case(codes, saves_as="codes", rows=((5, 0), (1.5, 2), (7, "nan"), (3, 9))),
     "projection": Case(projection, saves_as="projection", rows=X6),
     "normalized": Case(normalized, saves_as="normalized", rows=X6),
     "columns": Case(columns, saves_as="columns", rows=((1, 2, 3), (8.5, "nan", 15), (0, 0, 0))),

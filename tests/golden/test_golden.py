@@ -33,6 +33,7 @@ NAMES = (
     *(
         "bare",
         "binary",
+        "codes",
         "columns",
         "dtypes",
         "full",
@@ -49,6 +50,7 @@ NAMES = (
 LOADABLE = (
     *(
         "binary",
+        "codes",
         "columns",
         "full",
         "highway",

@@ -16,6 +16,7 @@ from layerkit.core.planning import plan_layers
 from layerkit.discovery.registry import initializer
 from layerkit.display import byte_size, quoted
 from layerkit.errors import LayerkitError, ShapeError
+from layerkit.testing.arrays import equal
 from layerkit.testing.layer_trial import LayerTrial, float32_trial
 from layerkit.testing.rules import Battery
 from layerkit.testing.subject import Example, Subject, Trial
@@ -90,9 +91,18 @@ def _scales(param: Param) -> bool:
     trial=partial(LayerTrial, any_dtype=True),
 )
 def _shape(trial: LayerTrial) -> None:
-    ctx = trial.context()
-    trial.feed(trial.rows(4), ctx)
+    ctx, x = trial.context(), trial.rows(4)
+    trial.feed(x, ctx)
     trial.backprop(trial.cotangent(4), ctx)
+    moves = trial.plan.moves
+    if moves is not None:
+        moved = x.reshape(4, -1)[:, np.asarray(moves, np.int64)]
+        if not equal(trial.predict(x).reshape(4, -1), moved):
+            raise Failed(
+                "the outputs are not the inputs that moves names, unchanged",
+                "declare for each number of an output row which number of the input row it is, or "
+                "leave moves out",
+            )
 
 
 _DTYPE_FIX = (

@@ -234,3 +234,50 @@ def test_codes_are_one_input_of_other_layers_too() -> None:
     stream = io.BytesIO()
     layerkit.save(model, stream)
     layerkit.load(stream.getvalue())
+
+
+def wide_and_deep(size: int = 3) -> dict[str, Any]:
+    """Numbers beside the vectors of two columns of codes."""
+
+    def way(column: int, name: str) -> dict[str, Any]:
+        layers = [
+            {"type": "select", "columns": [column]},
+            {"type": "embedding", "size": size, "units": 2},
+            {"type": "flatten"},
+        ]
+        return {"type": "sequence", "name": name, "layers": layers}
+
+    found = spec("n", column("color", "learn"), column("size", ["1", "2", "3"]))
+    ways = [{"type": "select", "columns": [0]}, way(1, "colors"), way(2, "sizes")]
+    found["layers"] = [{"type": "branch", "layers": ways}, *found["layers"][2:]]
+    found["input"]["scale"] = "standardize"
+    return found
+
+
+@pytest.mark.parametrize("form", ["onnx", "c", "python"])
+def test_codes_reach_embeddings_side_by_side(form: str, tmp_path: Path) -> None:
+    if form == "onnx":
+        pytest.importorskip("onnxruntime")
+    table = {"n": RNG.normal(50, 9, 90), **TABLE}
+    model = layerkit.train(wide_and_deep(), data=table).model
+    assert model.contract.input.whole is not None
+    assert model.contract.input.whole.tolist() == [0, 3, 3]
+    assert layerkit.evaluate(model, table)["accuracy"] > 0.9
+    assert layerkit.export(model, tmp_path / "m", to=form, verify=table).verified is not None
+    path = tmp_path / "m.layerkit"
+    layerkit.save(model, path)
+    np.testing.assert_array_equal(layerkit.load(path).predict(table), model.predict(table))
+
+
+def test_too_few_vectors_in_a_branch_are_refused() -> None:
+    table = {"n": RNG.normal(50, 9, 90), **TABLE}
+    with pytest.raises(SpecError, match=r"column 'color' has 3 codes, .*expected at least 3"):
+        layerkit.train(wide_and_deep(size=2), data=table)
+
+
+def test_a_container_takes_whole_numbers_from_the_input_only() -> None:
+    late = wide_and_deep()
+    late["layers"].insert(0, {"type": "dense", "units": 3})
+    late["input"]["columns"][1] = column("color", COLORS)
+    with pytest.raises(SpecError, match="'branch_1' takes whole numbers, which 'dense_1'"):
+        layerkit.build(late)

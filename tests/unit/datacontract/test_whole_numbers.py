@@ -202,3 +202,10 @@ def test_no_gradient_is_missed_behind_layers_that_move_numbers() -> None:
     assert not [one for one in found if one.check == "vanishing gradients"]
     with pytest.raises(DataError, match="row 3, column 4: expected a whole number from 0 to 16"):
         layerkit.build({**turned, "train": None}).predict(broken(17))
+
+
+def test_float32_cannot_tell_larger_whole_numbers_apart() -> None:
+    whole = np.array([2**25])
+    with pytest.raises(DataError, match="from 0 to 16777215, got 16777216"):
+        InputContract((1,), "float32", whole=whole).matrix([[2.0**24]])
+    assert InputContract((1,), "float64", whole=whole).matrix([[2.0**24]]).tolist() == [[2.0**24]]
