@@ -32,7 +32,7 @@ class Entry:
     options: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     modes: tuple[str, ...] = MODES
-    works: str = "W"
+    works: tuple[str, ...] = ("W",)
     """Only works whose name starts so."""
 
     def serves(self, mode: str, work: str) -> bool:
@@ -48,11 +48,11 @@ class Entry:
 
 def _layerkit(fast: bool, **more: str) -> Entry:
     environment = {"LAYERKIT_FAST": "1" if fast else "0", **more}
-    return Entry("layerkit", options={"fast": fast}, environment=environment)
+    return Entry("layerkit", None, {"fast": fast}, environment, works=("W", "C"))
 
 
 def _torch(threads: int, **options: bool) -> Entry:
-    return Entry("torch", threads, {"threads": threads, **options})
+    return Entry("torch", threads, {"threads": threads, **options}, works=("W", "C"))
 
 
 ENTRIES: dict[str, Entry] = {
@@ -70,8 +70,8 @@ ENTRIES: dict[str, Entry] = {
     "jax": Entry("jax"),
     "keras": Entry("keras", environment={"KERAS_BACKEND": "jax"}),
     "thinc": Entry("thinc", 1),
-    "sklearn_1t": Entry("sklearn", 1, works="W1"),
-    "sklearn_2t": Entry("sklearn", 2, works="W1"),
+    "sklearn_1t": Entry("sklearn", 1, works=("W1",)),
+    "sklearn_2t": Entry("sklearn", 2, works=("W1",)),
     "onnxruntime_1t": Entry("onnxruntime", 1, {"threads": 1}, modes=("infer",)),
     "onnxruntime_2t": Entry("onnxruntime", 2, {"threads": 2}, modes=("infer",)),
     "naive_1t": Entry("naive", 1),

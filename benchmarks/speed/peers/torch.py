@@ -1,6 +1,7 @@
 """PyTorch, as its users write it; tuned; and tuned and compiled.
 
-Tuned: H and T in one ``Linear``, ``lerp`` for the carry, the fused optimizer.
+Tuned: H and T in one ``Linear``, ``lerp`` for the carry, the fused optimizer; images in the memory
+format ``channels_last``.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import torch
 from torch import nn
 
 from benchmarks.speed.peers.base import Peer, fused
-from benchmarks.speed.workloads import Array, Params
+from benchmarks.speed.workloads import Array, Layer, Params
 
 
 class Highway(nn.Module):
@@ -35,10 +36,35 @@ class TunedHighway(nn.Module):
         return torch.lerp(x, torch.relu(h), torch.sigmoid(t))
 
 
-def fill(linear: nn.Linear, weights: Array, bias: Array) -> None:
+class ConvHighway(nn.Module):
+    def __init__(self, units: int, kernel: int) -> None:
+        super().__init__()
+        self.h, self.t = (nn.Conv2d(units, units, kernel, padding="same") for _ in range(2))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        h, t = torch.relu(self.h(x)), torch.sigmoid(self.t(x))
+        return t * h + (1 - t) * x
+
+
+def fill(linear: nn.Linear | nn.Conv2d, weights: Array, bias: Array) -> None:
     with torch.no_grad():
-        linear.weight.copy_(torch.tensor(weights.T))
+        turned = weights.T if weights.ndim == 2 else weights.transpose(3, 2, 0, 1)
+        linear.weight.copy_(torch.tensor(turned))
         linear.bias.copy_(torch.tensor(bias))
+
+
+def of_images(layer: Layer, given: Params) -> list[nn.Module]:
+    """The modules of one layer of images."""
+    if layer.kind == "pool":
+        return [nn.MaxPool2d(layer.kernel, 2, ceil_mode=layer.kernel == 3)]
+    if layer.kind == "conv":
+        conv = nn.Conv2d(layer.inputs, layer.units, layer.kernel, padding="same")
+        fill(conv, given["W"], given["b"])
+        return [conv, nn.ReLU()]
+    gated = ConvHighway(layer.units, layer.kernel)
+    fill(gated.h, given["WH"], given["bH"])
+    fill(gated.t, given["WT"], given["bT"])
+    return [gated]
 
 
 class Torch(Peer):
@@ -54,7 +80,10 @@ class Torch(Peer):
     def build(self, params: list[Params]) -> None:
         modules: list[nn.Module] = []
         for layer, given in zip(self.work.layers, params, strict=True):
-            if layer.kind == "dense":
+            if layer.kind in ("conv", "conv_highway", "pool"):
+                modules += of_images(layer, given)
+            elif layer.kind == "dense":
+                modules += [nn.Flatten()] if self.work.width else []
                 linear = nn.Linear(layer.inputs, layer.units)
                 fill(linear, *fused(given))
                 modules += [linear, nn.ReLU()] if layer.relu else [linear]
@@ -68,6 +97,8 @@ class Torch(Peer):
                 fill(gated.t, given["WT"], given["bT"])
                 modules.append(gated)
         self.model = nn.Sequential(*modules)
+        if self.work.width and self.tuned:
+            self.model = self.model.to(memory_format=torch.channels_last)
         parameters, rate = self.model.parameters(), self.work.learning_rate
         more = {"fused": True} if self.tuned else {}
         if self.work.optimizer == "adam":
@@ -80,7 +111,10 @@ class Torch(Peer):
         if self.compiled:  # a graph for each batch size: what is timed is never a general one
             self.loss = torch.compile(self.loss, dynamic=False)
             self.outputs = torch.compile(self.outputs, dynamic=False)
-        self.xt, self.yt = torch.from_numpy(self.x), torch.from_numpy(self.y)
+        self.xt, self.yt = self.given(self.x), torch.from_numpy(self.y)
+
+    def given(self, x: Array) -> torch.Tensor:
+        return torch.from_numpy(x.reshape(-1, *self.work.shape))
 
     def train(self, start: int, steps: int) -> None:
         for batch in self.batches(start, steps):
@@ -90,7 +124,7 @@ class Torch(Peer):
 
     def predict(self, x: Array) -> Array:
         with torch.inference_mode():
-            found: Array = self.outputs(torch.from_numpy(x)).numpy()
+            found: Array = self.outputs(self.given(x)).numpy()
             return found
 
 

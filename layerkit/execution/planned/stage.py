@@ -4,9 +4,9 @@ A ``Template`` is what layers of equal structure share. A stage binds it to each
 of rows. In the pool, first comes the scratch memory, which all layers use in turn, then two halves
 for what goes from layer to layer, then what each layer keeps for backprop.
 
-Against the layers as they are written, four things add in another order: joined products, sums over
-rows as products with ones, sums over features of values that lie feature by feature, and products
-cut for the cores (by their sizes alone). In inference, b / a stands for (1 / a) b. All else is
+Against the layers as they are written, five things add in another order: joined products, products
+of windows, sums over rows as products with ones, sums over features of values that lie feature by
+feature, and products cut for the cores (by their sizes alone). In inference, b / a stands for (1 / a) b. All else is
 equal to the bit, whatever the number of threads.
 """
 
