@@ -6,8 +6,8 @@ for what goes from layer to layer, then what each layer keeps for backprop.
 
 Against the layers as they are written, five things add in another order: joined products, products
 of windows, sums over rows as products with ones, sums over features of values that lie feature by
-feature, and products cut for the cores (by their sizes alone). In inference, b / a stands for (1 / a) b. All else is
-equal to the bit, whatever the number of threads.
+feature, and products cut for the cores (by their sizes alone). In inference, b / a stands for
+(1 / a) b. All else is equal to the bit, whatever the number of threads.
 """
 
 from __future__ import annotations

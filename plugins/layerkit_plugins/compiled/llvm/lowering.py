@@ -36,7 +36,7 @@ from layerkit_plugins.compiled.llvm.places import (
     unknown,
 )
 from layerkit_plugins.compiled.llvm.products import AFFINE, PRODUCT
-from layerkit_plugins.compiled.llvm.schedule import Kernel, in_loop, is_block_set
+from layerkit_plugins.compiled.llvm.schedule import Kernel, in_loop, is_block_set, is_flattened
 from layerkit_plugins.compiled.llvm.windows import multiply_windows
 
 HEADER = 2
@@ -213,6 +213,8 @@ class Code:
                 self._join(f, node)
             elif is_block_set(node):
                 self._replace(f, node)
+            elif is_flattened(node):
+                self._flatten(f, node)
             else:
                 raise unknown(node)
         if name == "feed":
@@ -313,6 +315,18 @@ class Code:
                 key = (slice(None),) * axis + (slice(start, start + length),)
                 self._copy(f, self.place(part), whole.part(self.dims(part), key))
             start += length
+
+    def _flatten(self, f: Function, node: Node) -> None:
+        """An image into memory that is seen in the shape of the image."""
+        source, target = self.place(node.args[0]), self.place(node)
+        shown = [
+            array.reshape([n if dim == N else dim for dim in source.dims])
+            for array, n in zip(target.shown, self._rows, strict=True)
+        ]
+        if not all(map(np.may_share_memory, shown, target.shown)):
+            raise NotCompiled("a reshape that would have to copy")
+        seen = Place(target.cell, source.dims, target.kind, shown, target.begins)
+        self._copy(f, source, seen)
 
     def _replace(self, f: Function, node: Node) -> None:
         """A copy of an array with a block replaced; a number around the block is only put there."""

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from layerkit.execution.planned.joins import Rewriting, made
-from layerkit.execution.planned.memory import root
+from layerkit.execution.planned.memory import is_image, root
 from layerkit.recording.graph import ALL, VIEWS, Graph, Node, Slice
 from layerkit_plugins.compiled.llvm.places import is_same
 
@@ -23,9 +23,14 @@ _LOOPS = frozenset(("where", "astype", "copy", "snapshot", "clip", "gather", "se
 
 def in_loop(node: Node) -> bool:
     """Whether a node is computed element by element."""
-    if is_block_set(node):
+    if is_block_set(node) or is_flattened(node):
         return False
     return node.op in _LOOPS or (isinstance(node.fn, np.ufunc) and node.op != "matmul")
+
+
+def is_flattened(node: Node) -> bool:
+    """Whether a node is an image in another shape, which its order in memory does not show."""
+    return node.op == "reshape" and is_image(node.args[0])
 
 
 def is_block_set(node: Node) -> bool:
