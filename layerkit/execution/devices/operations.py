@@ -84,7 +84,7 @@ def operation(node: Node, n: int, device: Device) -> Operation:
             words["dtype"] = kind
         reduce = getattr(xp, op)
         return lambda x: reduce(x if x.dtype == kind else xp.astype(x, kind), **words)
-    if op == "call":
+    if op in ("call", "einsum", "windows"):
         return _call(node, n, device)
     return _elementwise(node, n, device)
 
@@ -92,7 +92,7 @@ def operation(node: Node, n: int, device: Device) -> Operation:
 def constant(node: Node, n: int, device: Device) -> Any:
     """The value of a leaf ``const`` or ``arange``."""
     if node.op == "arange":
-        return device.put(np.arange(n, dtype=node.dtype))
+        return device.put(np.arange(n, dtype=node.dtype).reshape(at(node.shape, n)))
     value = device.put(np.asarray(node.value, node.dtype))
     shape = at(node.shape, n)
     return value if value.shape == shape else device.xp.broadcast_to(value, shape)
