@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from layerkit import Layer
+from layerkit.discovery.registry import REGISTRIES
 from layerkit.testing import check_layer, rules_for
 from tests.kit.right import Drop, Norm, Pool, Rows, Slide
 from tests.kit.strangers import STRANGE
@@ -16,6 +19,17 @@ ONLY = [rule.id for rule in rules_for("layers") if not rule.id.startswith(OUTSID
 LAYERS: tuple[type[Layer], ...] = (*STRANGE, Norm, Drop, Slide, Pool, Rows)
 
 each = pytest.mark.parametrize("layer", LAYERS, ids=lambda cls: cls.type_name.split(".")[1])
+
+
+@pytest.fixture(autouse=True)
+def registered() -> Iterator[None]:
+    """The layers that containers name in their examples."""
+    inside = (Norm, Drop, Rows)
+    for layer in inside:
+        REGISTRIES["layers"].register(layer)
+    yield
+    for layer in inside:
+        REGISTRIES["layers"].unregister(layer.type_name)
 
 
 def conforms(layer: type[Layer], seed: int) -> None:

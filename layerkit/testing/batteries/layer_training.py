@@ -94,7 +94,7 @@ def _settles(trial: LayerTrial) -> str | None:
     apart: list[tuple[float, float]] = []
     for n in (16, 64):
         x = trial.rows(n, "settles")
-        x = x * _SMALL + 0.5 if trial.real else x
+        x = trial.moved(x, x * _SMALL + 0.5)
         if trial.draws(x):
             return None
         with trial.restoring_state():
