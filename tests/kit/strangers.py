@@ -15,7 +15,18 @@ from typing import Any, Literal
 
 import numpy as np
 
-from layerkit import Array, Context, Layer, Param, Plan, Shape, ShapeError, activation, chain
+from layerkit import (
+    Array,
+    Context,
+    Layer,
+    Param,
+    Plan,
+    Shape,
+    ShapeError,
+    Whole,
+    activation,
+    chain,
+)
 from layerkit.fields import ActivationName, Fraction, InitializerName, Layers, Positive, Size
 
 Examples = list[tuple[dict[str, Any], Shape]]
@@ -376,6 +387,21 @@ class Tokens(Layer):
         return np.zeros_like(dy[..., 0])
 
 
+class Codes(Tokens):
+    """The same for whole numbers that the plan asks for: nothing is clipped."""
+
+    type_name = "strange.codes"
+
+    def plan(self, in_shape: Shape) -> Plan:
+        plan = super().plan(in_shape)
+        return Plan(plan.out_shape, plan.params, takes=Whole(self.count))
+
+    def feed(self, x: Array, ctx: Context) -> Array:
+        token = x.astype(np.intp)
+        ctx.save(token)
+        return self.params["E"][token]
+
+
 class Tied(Layer):
     """y = tanh(x W) W^T + b: one matrix, used twice."""
 
@@ -691,5 +717,5 @@ class ReZeroNorm(ReZero):
 STRANGE: tuple[type[Layer], ...] = (
     *(GroupNorm, Noise, NoisyRelu, Shift, Depth, Average, MaxPool, Gru, Lstm, Tokens, Tied),
     *(Bilinear, Powers, WeightNorm, Scale, AffineNorm, Mixed, Conv2d),
-    *(ReZero, ReZeroNorm),
+    *(ReZero, ReZeroNorm, Codes),
 )
