@@ -10,7 +10,7 @@ from layerkit import Layer
 from layerkit.discovery.registry import REGISTRIES
 from layerkit.testing import check_layer, rules_for
 from tests.kit.right import Drop, Norm, Pool, Rows, Slide
-from tests.kit.strangers import STRANGE
+from tests.kit.strangers import STRANGE, Mixed
 
 OUTSIDE = ("docs.", "import.", "file.", "global.files_and_network", "global.settings")
 """Checks that look at the docstring or ask another process: the same for all of them."""
@@ -52,3 +52,7 @@ def test_a_right_layer_conforms_under_other_seeds(layer: type[Layer], seed: int)
 
 def test_there_are_twenty_of_them() -> None:
     assert len(set(LAYERS)) >= 20
+
+
+def test_looking_up_an_activation_in_plan_is_no_file_of_the_layer() -> None:
+    check_layer(Mixed, only="global.files_and_network").raise_if_failed()
