@@ -100,10 +100,10 @@ def _otherwise(run: Pass, written: Pass, batch: Sequence[Array]) -> Iterator[str
 
 def _is_rounding(name: str, found: Results, written: Pass, batch: Sequence[Array]) -> bool:
     """Whether one rounding of the rows changes the result about as much as the form does."""
-    if name not in found.arrays:
-        return False
     x, *rest = batch
-    expected = written(x, *rest).arrays[name]
+    expected = written(x, *rest).arrays.get(name)
+    if expected is None or not len(x) or found.arrays[name].dtype != expected.dtype:
+        return False
     draws, moved = np.random.default_rng(len(x)), 0.0
     for _ in range(3):
         rounded = x * (1 + np.finfo(x.dtype).eps * draws.uniform(-1, 1, x.shape)).astype(x.dtype)

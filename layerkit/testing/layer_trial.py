@@ -125,10 +125,9 @@ class LayerTrial(Trial):
         """The arrays of the state by the words for them."""
         return {f"state[{name!r}]": array for name, array in self.layer.state.items()}
 
-    @property
-    def real(self) -> bool:
-        """Whether rows are real numbers, which may be moved and scaled."""
-        return self.domain is None
+    def moved(self, x: Array, elsewhere: Array) -> Array:
+        """x, with the numbers of ``elsewhere`` where they need not be whole ones."""
+        return np.where(self.movable().reshape(self.example.shape), elsewhere, x).astype(x.dtype)
 
     def draws(self, x: Array) -> bool:
         """Whether a feed of x in training draws random numbers."""

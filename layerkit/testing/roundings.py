@@ -24,7 +24,7 @@ def effect_of_rounding(
     kept, exact, moved = params.copy(), compute(x), 0.0
     for _ in range(3):
         params[...] = kept * (1 + _EPSILON * draws.uniform(-1, 1, kept.shape))
-        nearby = compute(x * (1 + _EPSILON * draws.uniform(-1, 1, x.shape)))
+        nearby = compute(wide.moved(x, x * (1 + _EPSILON * draws.uniform(-1, 1, x.shape))))
         moved = max(moved, float(np.abs(nearby - exact).max(initial=0)))
     params[...] = kept
     return moved

@@ -13,6 +13,7 @@ from layerkit import Array, Context, Layer, Optimizer, Param, Plan, Shape
 from layerkit.fields import InitializerName, Size
 from tests.kit.right import Drop, Norm, Pool, Rows, Slide
 from tests.kit.sound import Carry
+from tests.kit.strangers import ReZero
 
 PLANTED: list[tuple[str, type[Layer], type[Layer]]] = []
 
@@ -249,6 +250,25 @@ class LearnsByHalf(Carry):
 class TiesGetAll(Pool):
     def shares(self, left: Array, right: Array) -> tuple[Array, Array]:
         return left >= right, right >= left
+
+
+# ---- containers
+
+
+@planted("gradient.written")
+class PassesItsPartsBy(ReZero):
+    def backprop(self, dy: Array, ctx: Context) -> Array:
+        (inner,) = ctx.saved
+        self.grads["a"] = (dy * inner).sum().reshape(1)
+        return dy
+
+
+@planted("update.freeze")
+class TeachesItsPartsItself(ReZero):
+    """Its own update, for its parts too, asks nothing whether they are frozen."""
+
+    def update(self, rule: Optimizer) -> None:
+        rule.apply(self.span)
 
 
 # ---- the lines of the paper

@@ -15,8 +15,19 @@ from typing import Any, Literal
 
 import numpy as np
 
-from layerkit import Array, Context, Layer, Param, Plan, Shape, ShapeError, activation
-from layerkit.fields import ActivationName, Fraction, InitializerName, Positive, Size
+from layerkit import (
+    Array,
+    Context,
+    Layer,
+    Param,
+    Plan,
+    Shape,
+    ShapeError,
+    Whole,
+    activation,
+    chain,
+)
+from layerkit.fields import ActivationName, Fraction, InitializerName, Layers, Positive, Size
 
 Examples = list[tuple[dict[str, Any], Shape]]
 
@@ -376,6 +387,21 @@ class Tokens(Layer):
         return np.zeros_like(dy[..., 0])
 
 
+class Codes(Tokens):
+    """The same for whole numbers that the plan asks for: nothing is clipped."""
+
+    type_name = "strange.codes"
+
+    def plan(self, in_shape: Shape) -> Plan:
+        plan = super().plan(in_shape)
+        return Plan(plan.out_shape, plan.params, takes=Whole(self.count))
+
+    def feed(self, x: Array, ctx: Context) -> Array:
+        token = x.astype(np.intp)
+        ctx.save(token)
+        return self.params["E"][token]
+
+
 class Tied(Layer):
     """y = tanh(x W) W^T + b: one matrix, used twice."""
 
@@ -643,7 +669,53 @@ class Conv2d(Layer):
         return dwide[:, 1:-1, 1:-1]
 
 
+class ReZero(Layer):
+    """y = x + a F(x), F the layers inside; da = sum of dy F(x), dx = dy + F'(a dy)."""
+
+    type_name = "strange.rezero"
+
+    def __init__(self, *, layers: Layers, start: float = 0.0) -> None:
+        self.layers, self.start = layers, start
+
+    @classmethod
+    def examples(cls) -> Examples:
+        dense = {"type": "dense", "units": 4, "activation": "tanh"}
+        return [({"layers": [dense, {"type": "highway"}]}, (4,))]
+
+    def plan(self, in_shape: Shape) -> Plan:
+        parts = chain(self.layers, in_shape)
+        if parts[-1].out_shape != in_shape:
+            raise ShapeError(f"expected layers that keep the shape {list(in_shape)}")
+        return Plan(in_shape, {"a": Param((1,), self.start)}, parts=parts)
+
+    def feed(self, x: Array, ctx: Context) -> Array:
+        inner = self.parts.feed(x, ctx)
+        ctx.save(inner)
+        return x + self.params["a"] * inner
+
+    def backprop(self, dy: Array, ctx: Context) -> Array:
+        (inner,) = ctx.saved
+        self.grads["a"] = (dy * inner).sum().reshape(1)
+        dx: Array = dy + self.parts.backprop(self.params["a"] * dy, ctx)
+        return dx
+
+
+class ReZeroNorm(ReZero):
+    """The same over layers with state and with chance."""
+
+    type_name = "strange.rezero-norm"
+
+    @classmethod
+    def examples(cls) -> Examples:
+        dense = {"type": "dense", "units": 4, "activation": "tanh"}
+        return [
+            ({"layers": [dense, {"type": "kit.right-norm"}]}, (4,)),
+            ({"layers": [{"type": "kit.right-drop"}, {"type": "kit.right-rows"}]}, (3,)),
+        ]
+
+
 STRANGE: tuple[type[Layer], ...] = (
     *(GroupNorm, Noise, NoisyRelu, Shift, Depth, Average, MaxPool, Gru, Lstm, Tokens, Tied),
     *(Bilinear, Powers, WeightNorm, Scale, AffineNorm, Mixed, Conv2d),
+    *(ReZero, ReZeroNorm, Codes),
 )

@@ -99,16 +99,18 @@ def _wants_dx(trial: LayerTrial) -> None:
 )
 def _ties(trial: LayerTrial) -> None:
     draws = trial.subject.rng("ties", trial.example.name)
-    for turn in range(3) if trial.real else ():
-        x = draws.integers(1, 3, (4, *trial.example.shape)).astype(F64)
+    real = trial.movable().reshape(trial.example.shape)
+    for turn in range(3) if real.any() else ():
+        x = trial.rows(4, "ties", turn)
+        x = trial.moved(x, draws.integers(1, 3, x.shape).astype(F64))
         dy = trial.cotangent(4, "ties", turn)
 
         def loss(_: int, step: float, x: Array = x, dy: Array = dy) -> float:
             with trial.restoring_state():  # all numbers are moved at once: what ties stays tied
-                return float(np.sum(trial.feed(x + step, trial.context()) * dy))
+                return float(np.sum(trial.feed(x + step * real, trial.context()) * dy))
 
         dx = trial.run(x, dy).dx
-        numeric, found = slopes(loss, 1), float(dx.sum())
+        numeric, found = slopes(loss, 1), float((dx * real).sum())
         slack = 1e-6 * max(float(np.abs(dx).sum()), 1.0)
         if not numeric.kink[0] and abs(found - float(numeric.value[0])) > slack:
             raise Failed(

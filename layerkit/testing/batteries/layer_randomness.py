@@ -109,8 +109,7 @@ def _offset(narrow: LayerTrial) -> None:
 def _off(narrow: LayerTrial, wide: LayerTrial, turn: int) -> str:
     """What is wrong with the output of rows far from 0; "" if nothing is."""
     x = narrow.rows(35, "offset", turn)
-    if narrow.real:
-        x = x + np.float32(_OFFSET)
+    x = narrow.moved(x, x + np.float32(_OFFSET))
     rows, training = x.astype(F64), not narrow.draws(x)
     exact, found = (_output(one, r, training=training) for one, r in ((wide, rows), (narrow, x)))
     moved = effect_of_rounding(wide, rows, partial(_output, wide, training=training), turn)
