@@ -157,6 +157,29 @@ def recurrent() -> bytes:
     return saved(model, weights_only=True)
 
 
+def images() -> bytes:
+    """Six numbers a row as an image of one channel, beside the same as a series of three steps."""
+    image: list[Header] = [
+        {"type": "shift", "most": 1},
+        {"type": "conv2d", "filters": 3, "kernel": [2, 3], "activation": "relu"},
+        {"type": "conv_highway", "kernel": 1},
+        {"type": "maxpool", "kernel": [1, 2], "stride": 1},
+        {"type": "avgpool", "kernel": 2},
+        {"type": "global_avgpool"},
+    ]
+    series: list[Header] = [
+        {"type": "reshape", "shape": [3, 2]},
+        {"type": "conv1d", "filters": 2, "kernel": 2, "padding": "causal"},
+        {"type": "global_avgpool"},
+    ]
+    ways = [
+        {"type": "sequence", "name": "image", "layers": image},
+        {"type": "sequence", "name": "series", "layers": series},
+    ]
+    shape = {"shape": [1, 2, 3], "scale": {"divide": 16}}
+    return saved(digits_like([{"type": "branch", "layers": ways}], input=shape), weights_only=True)
+
+
 def codes() -> bytes:
     """Categories as codes, looked up beside a number that is scaled."""
     x = grid(48, 2)
@@ -455,6 +478,7 @@ CASES = {
     "nested": Case(nested, saves_as="nested", rows=X6),
     "recurrent": Case(recurrent, saves_as="recurrent", rows=X6),
     "codes": Case(codes, saves_as="codes", rows=((5, 0), (1.5, 2), (7, "nan"), (3, 9))),
+    "images": Case(images, saves_as="images", rows=X6),
     "projection": Case(projection, saves_as="projection", rows=X6),
     "normalized": Case(normalized, saves_as="normalized", rows=X6),
     "columns": Case(columns, saves_as="columns", rows=((1, 2, 3), (8.5, "nan", 15), (0, 0, 0))),

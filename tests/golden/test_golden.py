@@ -45,7 +45,7 @@ NAMES = (
         "plain",
     ),
     *("plugin", "plugin-new", "plugin-old", "projection", "required", "schema", "text", "tied"),
-    *("tiny", "training", "recurrent", "normalized"),
+    *("tiny", "training", "images", "recurrent", "normalized"),
 )
 LOADABLE = (
     *(
@@ -61,7 +61,7 @@ LOADABLE = (
         "text",
         "tied",
     ),
-    *("training", "recurrent", "normalized"),
+    *("training", "images", "recurrent", "normalized"),
 )
 PLUGINS = ("plugin", "plugin-old")
 READABLE = tuple(name for name in NAMES if name not in ("major", "required"))
