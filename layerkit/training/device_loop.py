@@ -17,13 +17,14 @@ from layerkit.core.history import History
 from layerkit.core.layer import Layer
 from layerkit.core.rng import random_stream
 from layerkit.errors import DeviceError
-from layerkit.execution.devices.engine import OnDevice, layers_on, try_layers
+from layerkit.execution.devices.engine import OnDevice, failures_of, layers_on, try_layers
 from layerkit.execution.devices.training import Shaping, Training
 from layerkit.execution.engine import LossStage
 from layerkit.execution.rules import compiled_rule
 from layerkit.execution.trial import trials_of
 from layerkit.recording.arrays import NotRecorded
 from layerkit.recording.record import Recording, record_loss, record_rule
+from layerkit.training.advice import advice_of
 from layerkit.training.loop import Loop
 
 
@@ -50,18 +51,19 @@ class DeviceLoop(Loop):
         self._layers = layers_on(network, self.engine, training=True)
         loss, rule = self._recorded()
         self._loss = self.engine.loss(loss)
-        self.training = Training(
-            network,
-            self._layers,
-            loss,
-            (recipe.rule, rule),
-            Shaping(recipe.weight_decay, recipe.clip_value, recipe.clip_norm),
-            self._device,
-            data.x,
-            data.y,
-            self.mask,
-            spans,
-        )
+        with failures_of(self._device):
+            self.training = Training(
+                network,
+                self._layers,
+                loss,
+                (recipe.rule, rule),
+                Shaping(recipe.weight_decay, recipe.clip_value, recipe.clip_norm),
+                self._device,
+                data.x,
+                data.y,
+                self.mask,
+                spans,
+            )
         self._tried: set[int] = set()
         self.preparing = time.perf_counter() - began
 
@@ -104,6 +106,10 @@ class DeviceLoop(Loop):
 
     def epoch(self, number: int, history: History | None = None) -> dict[str, float] | None:
         """Train epoch ``number``, counted from 0; same as ``Loop.epoch``."""
+        with failures_of(self._device):
+            return self._epoch(number)
+
+    def _epoch(self, number: int) -> dict[str, float] | None:
         size, all_rows, after_batch = self.recipe.batch_size, len(self.data), self.told.after_batch
         order, streams = self._begin_on_device(number)
         history = None if history is None else history.between(self.since)
@@ -126,6 +132,7 @@ class DeviceLoop(Loop):
             all_scores[part, ...] = scores
             losses.append(loss + 0)  # a copy: the step may give the same array again
             self._try_loss(order[part], scores, loss)
+            self._advise(order[part])
             if after_batch is not None and after_batch(part.stop, all_rows):
                 self.interrupted = True
                 if part.stop < all_rows:
@@ -151,6 +158,14 @@ class DeviceLoop(Loop):
         streams = {name: random_stream(seed, "layer", name, str(number)) for name in drawing}
         order = random_stream(seed, "shuffle", str(number)).permutation(len(self.data))
         return order, streams
+
+    def _advise(self, rows: Array) -> None:
+        """Tell the advice of the layers after the first step, as ``Loop`` does."""
+        advises = any(type(p.layer).advice is not Layer.advice for p in self.network.planned)
+        if self.recipe.rule.steps == 1 and advises:
+            self.training.store()
+            for text in advice_of(self.network, {}, self.data.x[rows]):
+                self.told.notice(text)
 
     def _try(self, rows: Array, streams: dict[str, np.random.Generator]) -> None:
         """Try all layers on the first batch of each size; DeviceError if one differs."""

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import layerkit
-from layerkit import Layer, Listener, Model, Optimizer, Rows, TrainingDivergedError
+from layerkit import Layer, Listener, Model, Optimizer, Param, Plan, Rows, TrainingDivergedError
 from layerkit.discovery.registry import OPTIMIZERS
 from layerkit.errors import DeviceError, UnknownTypeError
 from layerkit.specs import as_spec
@@ -120,6 +120,54 @@ def test_random_draws_states_and_frozen_layers(register: Register) -> None:
     frozen = there.network.layers[0].params["W"]
     assert np.array_equal(frozen, layerkit.build(given).network.layers[0].params["W"])
     assert any(role == "state" for role, _ in there.network.tensors().values())
+
+
+class Passing(Layer):
+    """Two matrices that lie side by side, one of which decays; states that move on."""
+
+    type_name = "test.passing"
+
+    def plan(self, in_shape: Any) -> Any:
+        A = Param((*in_shape, *in_shape), "eye", decay=False)
+        states = {"now": Param(in_shape), "before": Param(in_shape)}
+        return Plan(in_shape, {"A": A, "B": Param(A.shape, "eye")}, states)
+
+    def feed(self, x: Any, ctx: Any) -> Any:
+        A, B = self.params["A"], self.params["B"]
+        y = x @ A + x @ B + self.state["before"]
+        if ctx.training:
+            before = self.state["now"].copy()
+            self.state["now"] = x.mean(axis=0)
+            self.state["before"] = before
+        ctx.save(x)
+        return y
+
+    def backprop(self, dy: Any, ctx: Any) -> Any:
+        (x,) = ctx.saved
+        self.grads["A"], self.grads["B"] = x.T @ dy, 2 * x.T @ dy
+        return dy @ self.params["A"].T + dy @ self.params["B"].T
+
+
+def test_parameters_side_by_side_and_states_that_move_on(register: Register) -> None:
+    register(Passing)
+    optimizer = {"type": "adamw", "learning_rate": 0.1, "weight_decay": 0.5}
+    same(*both(spec({"type": "test.passing"}, optimizer=optimizer, weight_decay=0.5)))
+
+
+def test_a_single_row_is_predicted_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = layerkit.train(spec(optimizer="adam"), data=(X, LABELS)).model.to("strict")
+    moved: list[Any] = []
+    put = Strict.put
+
+    def noted(self: Strict, array: Any) -> Any:
+        moved.append(array.shape)
+        return put(self, array)
+
+    monkeypatch.setattr(Strict, "put", noted)
+    for _ in range(3):
+        moved.clear()
+        model.predict(X[:1])
+        assert (1, 4) in moved
 
 
 def test_layers_inside_layers(register: Register) -> None:
@@ -364,10 +412,50 @@ def test_a_device_that_computes_something_else_is_found(
             model.predict(X)
 
 
+@pytest.mark.parametrize("method", ["put", "get", "write", "captured"])
+def test_a_device_that_fails_is_named(
+    method: str, register: Register, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Failing(Strict):
+        type_name = "failing"
+
+    def fails(*_: object) -> None:
+        raise RuntimeError("an illegal memory access was encountered")
+
+    register(Failing)
+    model = layerkit.train(spec(optimizer="adam"), data=(X, LABELS), device="failing").model
+    monkeypatch.setattr(Failing, method, fails)
+    words = (
+        "the device 'failing'(.*illegal memory access|: its rule has no form there, or one that)"
+    )
+    with pytest.raises(DeviceError, match=words):
+        layerkit.train(spec(optimizer="adam"), data=(X, LABELS), device="failing")
+    if method in ("put", "get"):
+        with pytest.raises(DeviceError, match=words):
+            model.predict(X)
+
+
 def test_layers_are_not_run_as_written_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAYERKIT_EAGER", "1")
     with pytest.raises(DeviceError, match="LAYERKIT_EAGER=1 runs every layer as it is written"):
         layerkit.train(spec(optimizer="adam"), data=(X, LABELS), device="strict")
+
+
+def test_notices_are_the_same() -> None:
+    class Notes(Listener):
+        def __init__(self) -> None:
+            self.told: list[str] = []
+
+        def notice(self, text: str) -> None:
+            self.told.append(text)
+
+    notes = {}
+    for device in ("strict", "cpu"):
+        notes[device] = Notes()
+        options: dict[str, Any] = {"settings": ["train.epochs=1"], "listener": notes[device]}
+        layerkit.train("article-digits", device=device, **options)
+    assert notes["strict"].told == notes["cpu"].told
+    assert any("the carry is saturated" in text for text in notes["cpu"].told)
 
 
 def test_an_unknown_device_is_refused_before_rows_are_read() -> None:
