@@ -16,6 +16,7 @@ from layerkit.core.context import Array
 from layerkit.core.history import History
 from layerkit.core.layer import Layer
 from layerkit.core.rng import random_stream
+from layerkit.core.steps import as_rows
 from layerkit.errors import DeviceError
 from layerkit.execution.devices.engine import OnDevice, failures_of, layers_on, try_layers
 from layerkit.execution.devices.training import Shaping, Training
@@ -82,7 +83,8 @@ class DeviceLoop(Loop):
         out_shape = planned[-1].plan.out_shape if planned else self.data.x.shape[1:]
         loss_name, rule_name = (f"{part.type_name!r}" for part in (recipe.loss, recipe.rule))
         try:
-            loss = record_loss(recipe.loss, out_shape, dtype, y.shape[1:], y.dtype)
+            shape = y.shape[len(out_shape) :]  # steps are rows to the loss
+            loss = record_loss(recipe.loss, out_shape[-1:], dtype, shape, y.dtype)
         except NotRecorded as refusal:
             raise self._refused(f"the loss {loss_name}", str(refusal)) from None
         if refused := self.engine.refuses(loss):
@@ -107,9 +109,9 @@ class DeviceLoop(Loop):
     def epoch(self, number: int, history: History | None = None) -> dict[str, float] | None:
         """Train epoch ``number``, counted from 0; same as ``Loop.epoch``."""
         with failures_of(self._device):
-            return self._epoch(number)
+            return self._epoch(number, history)
 
-    def _epoch(self, number: int) -> dict[str, float] | None:
+    def _epoch(self, number: int, history: History | None) -> dict[str, float] | None:
         size, all_rows, after_batch = self.recipe.batch_size, len(self.data), self.told.after_batch
         order, streams = self._begin_on_device(number)
         history = None if history is None else history.between(self.since)
@@ -182,9 +184,8 @@ class DeviceLoop(Loop):
         given = self._device.get(scores)
         weights, _ = self._weights(rows)
         form: LossStage = self._loss
-        passed = trials_of(self.network).loss(
-            self.recipe.loss, form, given, self.data.y[rows], weights
-        )
+        rows_of_loss = as_rows(given, self.data.y[rows], weights)
+        passed = trials_of(self.network).loss(self.recipe.loss, form, *rows_of_loss)
         if not passed:
             name = self.recipe.loss.type_name
             raise self._refused(f"the loss {name!r}", "it gives other numbers there")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from layerkit.execution.devices.device import Device
-from layerkit.execution.devices.functions import FUNCTIONS
+from layerkit.execution.devices.functions import FUNCTIONS, einsum, windows
 from layerkit.execution.devices.indexing import added, gathered, places, replaced
 from layerkit.recording.graph import REDUCTIONS, Node, at
 
@@ -197,6 +197,15 @@ def _broadcast(node: Node, n: int, device: Device) -> Operation:
     return lambda x: device.xp.broadcast_to(x, shape)
 
 
+def _windows(node: Node, n: int, device: Device) -> Operation:
+    own = device.operations().get("sliding_window_view") or functools.partial(windows, device)
+    return lambda x: own(x, *node.args[1:])
+
+
+def _einsum(node: Node, n: int, device: Device) -> Operation:
+    return lambda x, y: einsum(device, node.args[0], x, y)
+
+
 def _index(node: Node, n: int, device: Device) -> Operation:
     keys = _basic(node, n)
     return lambda x: x[keys]
@@ -346,6 +355,8 @@ _RULES: dict[str, Callable[[Node, int, Device], Operation]] = {
     "broadcast_to": _broadcast,
     "index": _index,
     "concatenate": _concatenate,
+    "einsum": _einsum,
+    "windows": _windows,
     "gather": _gather,
     "set": _changed,
     "at": _changed,
