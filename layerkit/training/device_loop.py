@@ -126,7 +126,7 @@ class DeviceLoop(Loop):
             part = slice(start, min(start + size, all_rows))
             self._try(order[part], streams)
             self.recipe.rule.begin(self._rate(number - self.since + start / all_rows, history))
-            scores, loss = self.training.step(rows[part], weights[part], streams)
+            scores, loss = self.training.step(rows[part], weights[part, ...], streams)
             if all_scores is None:
                 all_scores = self._device.xp.zeros(
                     (all_rows, *scores.shape[1:]), dtype=scores.dtype

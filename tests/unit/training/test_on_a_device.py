@@ -188,6 +188,51 @@ def test_layers_inside_layers(register: Register) -> None:
         layerkit.train(spec(updating, optimizer="adam"), data=(X, LABELS), device="strict")
 
 
+@pytest.mark.parametrize("loss", ["softmax_cross_entropy", "sigmoid_cross_entropy", "mse"])
+def test_outputs_per_step_and_padding(loss: str) -> None:
+    numbers = np.random.default_rng(4)
+    x = numbers.standard_normal((30, 5, 3))
+    y: Any = numbers.integers(0, 3, (30, 5))
+    y[numbers.random((30, 5)) < 0.2] = -1
+    output: dict[str, Any] = {"classes": [0, 1, 2]}
+    if loss == "mse":
+        y = np.where(numbers.random((30, 5, 1)) < 0.8, x[:, :, :2], np.nan)
+        output = {"targets": ["u", "v"]}
+    elif loss == "sigmoid_cross_entropy":
+        output["classes"] = [0, 1]
+        y = np.minimum(y, 1)
+    units = {"softmax_cross_entropy": 3, "sigmoid_cross_entropy": 1, "mse": 2}[loss]
+    given = {
+        **spec(loss=loss, optimizer="adam", metrics=[], validation=0, clip_norm=1.0),
+        "input": {"shape": [5, 3]},
+        "output": output,
+        "layers": [
+            {"type": "gru", "units": 4, "sequence": True},
+            {"type": "dense", "units": units},
+        ],
+    }
+    there, here = both(given, data=(x, y))
+    assert here.predict(x).ndim == 3
+    same(there, here, x)
+
+
+def test_images_and_a_schedule_that_sees_results() -> None:
+    numbers = np.random.default_rng(4)
+    x, y = numbers.standard_normal((30, 2, 6, 6)), np.arange(30) % 2
+    layers = [
+        {"type": "conv2d", "filters": 4, "activation": "relu"},
+        {"type": "maxpool"},
+        {"type": "batchnorm"},
+        {"type": "conv_highway"},
+        {"type": "dropout", "rate": 0.3},
+        {"type": "global_avgpool"},
+    ]
+    given = spec(*layers, optimizer="adam", epochs=6, schedule={"type": "plateau", "patience": 1})
+    given["input"] = {"shape": [2, 6, 6]}
+    there, here = both(given, data=(x, np.array(["n", "p"])[y]))
+    same(there, here, x)
+
+
 def test_ties() -> None:
     layers = [
         {"type": "dense", "name": "encoder", "units": 3},
