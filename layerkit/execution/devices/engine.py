@@ -15,8 +15,8 @@ from layerkit.core.optimizer import Optimizer
 from layerkit.core.planning import PlannedLayer
 from layerkit.errors import DeviceError, LayerkitError
 from layerkit.execution.devices.device import Device
+from layerkit.execution.devices.elementwise import NotOnDeviceError
 from layerkit.execution.devices.forms import LayerForm, LossForm, RuleForm
-from layerkit.execution.devices.operations import NotOnDeviceError
 from layerkit.execution.engine import Engine, LossStage, RecordedLayer, Rule, Stage
 from layerkit.execution.runner import recordings_of
 from layerkit.execution.trial import trials_of

@@ -219,7 +219,7 @@ def test_outputs_per_step_and_padding(loss: str) -> None:
 def test_images_and_a_schedule_that_sees_results() -> None:
     numbers = np.random.default_rng(4)
     x, y = numbers.standard_normal((30, 2, 6, 6)), np.arange(30) % 2
-    layers = [
+    layers: list[dict[str, Any]] = [
         {"type": "conv2d", "filters": 4, "activation": "relu"},
         {"type": "maxpool"},
         {"type": "batchnorm"},
@@ -234,7 +234,7 @@ def test_images_and_a_schedule_that_sees_results() -> None:
 
 
 def test_ties() -> None:
-    layers = [
+    layers: list[dict[str, Any]] = [
         {"type": "dense", "name": "encoder", "units": 3},
         {"type": "dense", "units": 4, "tie": {"W": "encoder.W.T"}},
         {"type": "dense", "units": 3, "tie": {"W": "encoder.W", "b": "encoder.b"}},
