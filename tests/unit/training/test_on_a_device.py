@@ -257,6 +257,10 @@ NAMES = [
 def test_ready_specs(name: str) -> None:
     for dtype in TOLERANCE:
         settings = [f"dtype={dtype}", "train.epochs=1", "train.batch_size=8"]
+        normed = any("batchnorm" in repr(layer) for layer in as_spec(name).layers)
+        # adam makes a step of a gradient that is rounding alone: a bias's before batchnorm
+        if dtype == "float32" or normed:
+            settings.append('train.optimizer={"type": "sgd", "learning_rate": 0.003}')
         resolved = as_spec(name, settings)
         shape, labels = resolved.in_shape, (resolved.output or {}).get("classes")
         n = 3 * len(labels or "1234567")
