@@ -71,7 +71,10 @@ def dtype_on(device: Device, node: Node, dtype: Any) -> Any:
 
 
 def elementwise(node: Node, n: int, device: Device) -> Operation:
-    """Any ufunc: the operands in the dtypes of the loop that NumPy would run."""
+    """Any ufunc: the operands in the dtypes of the loop that NumPy would run.
+
+    Raises NotOnDeviceError if the device has no such function.
+    """
     xp, ufunc = device.xp, getattr(np, node.op, None)
     if not isinstance(ufunc, np.ufunc) or ufunc.nout != 1 or node.kw:
         raise NotOnDeviceError(node)
