@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from layerkit.core.context import Array
+from layerkit.core.context import Array, Context
 from layerkit.core.layer import Layer
 from layerkit.core.network import Network
-from layerkit.training.learner import Learner
 
 
-def advice_of(network: Network, learner: Learner, batch: Array) -> Iterator[str]:
+def advice_of(network: Network, contexts: Mapping[str, Context], batch: Array) -> Iterator[str]:
     """Each piece of advice with the layers that give it.
 
-    Layers that an engine has run are fed ``batch`` again.
+    ``contexts`` are those of the layers that have run as they are written; others are fed ``batch``
+    again.
     """
-    contexts = learner.contexts
     missing = [p for p in network.planned if p.name not in contexts]
     if any(type(p.layer).advice is not Layer.advice for p in missing):
         fed = network.contexts()

@@ -16,14 +16,16 @@ from layerkit.core.context import Array
 from layerkit.core.history import History
 from layerkit.core.layer import Layer
 from layerkit.core.rng import random_stream
+from layerkit.core.steps import as_rows
 from layerkit.errors import DeviceError
-from layerkit.execution.devices.engine import OnDevice, layers_on, try_layers
+from layerkit.execution.devices.engine import OnDevice, failures_of, layers_on, try_layers
 from layerkit.execution.devices.training import Shaping, Training
 from layerkit.execution.engine import LossStage
 from layerkit.execution.rules import compiled_rule
 from layerkit.execution.trial import trials_of
 from layerkit.recording.arrays import NotRecorded
 from layerkit.recording.record import Recording, record_loss, record_rule
+from layerkit.training.advice import advice_of
 from layerkit.training.loop import Loop
 
 
@@ -50,18 +52,19 @@ class DeviceLoop(Loop):
         self._layers = layers_on(network, self.engine, training=True)
         loss, rule = self._recorded()
         self._loss = self.engine.loss(loss)
-        self.training = Training(
-            network,
-            self._layers,
-            loss,
-            (recipe.rule, rule),
-            Shaping(recipe.weight_decay, recipe.clip_value, recipe.clip_norm),
-            self._device,
-            data.x,
-            data.y,
-            self.mask,
-            spans,
-        )
+        with failures_of(self._device):
+            self.training = Training(
+                network,
+                self._layers,
+                loss,
+                (recipe.rule, rule),
+                Shaping(recipe.weight_decay, recipe.clip_value, recipe.clip_norm),
+                self._device,
+                data.x,
+                data.y,
+                self.mask,
+                spans,
+            )
         self._tried: set[int] = set()
         self.preparing = time.perf_counter() - began
 
@@ -80,7 +83,8 @@ class DeviceLoop(Loop):
         out_shape = planned[-1].plan.out_shape if planned else self.data.x.shape[1:]
         loss_name, rule_name = (f"{part.type_name!r}" for part in (recipe.loss, recipe.rule))
         try:
-            loss = record_loss(recipe.loss, out_shape, dtype, y.shape[1:], y.dtype)
+            shape = y.shape[len(out_shape) :]  # steps are rows to the loss
+            loss = record_loss(recipe.loss, out_shape[-1:], dtype, shape, y.dtype)
         except NotRecorded as refusal:
             raise self._refused(f"the loss {loss_name}", str(refusal)) from None
         if refused := self.engine.refuses(loss):
@@ -104,6 +108,10 @@ class DeviceLoop(Loop):
 
     def epoch(self, number: int, history: History | None = None) -> dict[str, float] | None:
         """Train epoch ``number``, counted from 0; same as ``Loop.epoch``."""
+        with failures_of(self._device):
+            return self._epoch(number, history)
+
+    def _epoch(self, number: int, history: History | None) -> dict[str, float] | None:
         size, all_rows, after_batch = self.recipe.batch_size, len(self.data), self.told.after_batch
         order, streams = self._begin_on_device(number)
         history = None if history is None else history.between(self.since)
@@ -118,7 +126,7 @@ class DeviceLoop(Loop):
             part = slice(start, min(start + size, all_rows))
             self._try(order[part], streams)
             self.recipe.rule.begin(self._rate(number - self.since + start / all_rows, history))
-            scores, loss = self.training.step(rows[part], weights[part], streams)
+            scores, loss = self.training.step(rows[part], weights[part, ...], streams)
             if all_scores is None:
                 all_scores = self._device.xp.zeros(
                     (all_rows, *scores.shape[1:]), dtype=scores.dtype
@@ -126,6 +134,7 @@ class DeviceLoop(Loop):
             all_scores[part, ...] = scores
             losses.append(loss + 0)  # a copy: the step may give the same array again
             self._try_loss(order[part], scores, loss)
+            self._advise(order[part])
             if after_batch is not None and after_batch(part.stop, all_rows):
                 self.interrupted = True
                 if part.stop < all_rows:
@@ -152,6 +161,14 @@ class DeviceLoop(Loop):
         order = random_stream(seed, "shuffle", str(number)).permutation(len(self.data))
         return order, streams
 
+    def _advise(self, rows: Array) -> None:
+        """Tell the advice of the layers after the first step, as ``Loop`` does."""
+        advises = any(type(p.layer).advice is not Layer.advice for p in self.network.planned)
+        if self.recipe.rule.steps == 1 and advises:
+            self.training.store()
+            for text in advice_of(self.network, {}, self.data.x[rows]):
+                self.told.notice(text)
+
     def _try(self, rows: Array, streams: dict[str, np.random.Generator]) -> None:
         """Try all layers on the first batch of each size; DeviceError if one differs."""
         if len(rows) not in self._tried:
@@ -167,9 +184,8 @@ class DeviceLoop(Loop):
         given = self._device.get(scores)
         weights, _ = self._weights(rows)
         form: LossStage = self._loss
-        passed = trials_of(self.network).loss(
-            self.recipe.loss, form, given, self.data.y[rows], weights
-        )
+        rows_of_loss = as_rows(given, self.data.y[rows], weights)
+        passed = trials_of(self.network).loss(self.recipe.loss, form, *rows_of_loss)
         if not passed:
             name = self.recipe.loss.type_name
             raise self._refused(f"the loss {name!r}", "it gives other numbers there")

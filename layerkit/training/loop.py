@@ -162,7 +162,7 @@ class Loop:
     def _remark(self) -> None:
         """Tell, once each, which layers run as written, and after the first step their advice."""
         if self.recipe.rule.steps == 1:
-            for text in advice_of(self.network, self.learner, self.batch):
+            for text in advice_of(self.network, self.learner.contexts, self.batch):
                 self.told.notice(text)
         for text in self.learner.remarks():
             self.told.notice(text)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -12,10 +13,10 @@ from layerkit.core.context import Array
 from layerkit.core.network import Network
 from layerkit.core.optimizer import Optimizer
 from layerkit.core.planning import PlannedLayer
-from layerkit.errors import DeviceError
+from layerkit.errors import DeviceError, LayerkitError
 from layerkit.execution.devices.device import Device
+from layerkit.execution.devices.elementwise import NotOnDeviceError
 from layerkit.execution.devices.forms import LayerForm, LossForm, RuleForm
-from layerkit.execution.devices.operations import NotOnDeviceError
 from layerkit.execution.engine import Engine, LossStage, RecordedLayer, Rule, Stage
 from layerkit.execution.runner import recordings_of
 from layerkit.execution.trial import trials_of
@@ -47,7 +48,8 @@ class OnDevice(Engine):
         key = OnDevice, self.device
         if key not in recording.forms:
             make = LossForm.of if planned is None else LayerForm.of
-            recording.forms[key] = _refusal(partial(make, recording, _FEW, self.device))
+            with failures_of(self.device):
+                recording.forms[key] = _refusal(partial(make, recording, _FEW, self.device))
         refused: str = recording.forms[key]
         return refused
 
@@ -149,6 +151,22 @@ def _step(
         own[f"slot:{name}"][...] = device.get(value)
 
 
+@contextmanager
+def failures_of(device: Device) -> Iterator[None]:
+    """Any error of the device's library becomes a DeviceError; a lack of memory stays what it is.
+
+    Raises DeviceError.
+    """
+    try:
+        yield
+    except (LayerkitError, MemoryError):
+        raise
+    except Exception as error:
+        raise DeviceError(
+            f"the device {device.type_name!r} failed: {type(error).__name__}: {error}"
+        ) from error
+
+
 def layers_on(network: Network, engine: OnDevice, *, training: bool) -> list[RecordedLayer]:
     """All layers with their recordings; raises DeviceError, which names a layer that has none."""
     found = []
@@ -199,4 +217,5 @@ class OnDeviceChain:
         if len(x) not in self._tried:
             try_layers(self.network, self._layers, self.engine, x, {}, training=False)
             self._tried.add(len(x))
-        return self._stage.feed(x)
+        with failures_of(self.engine.device):
+            return self._stage.feed(x)

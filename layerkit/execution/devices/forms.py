@@ -7,7 +7,7 @@ from typing import Self
 
 from layerkit.core.context import Array
 from layerkit.execution.devices.device import Device, DeviceArray
-from layerkit.execution.devices.operations import NotOnDeviceError
+from layerkit.execution.devices.elementwise import NotOnDeviceError
 from layerkit.execution.devices.routine import Host, Routine, is_given, leaves_of
 from layerkit.recording.graph import Graph, Node, in_order
 from layerkit.recording.record import Recording

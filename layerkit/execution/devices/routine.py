@@ -10,7 +10,8 @@ import numpy as np
 from layerkit.core.context import Array
 from layerkit.core.rng import stream_of
 from layerkit.execution.devices.device import Device, DeviceArray
-from layerkit.execution.devices.operations import NotOnDeviceError, constant, operation
+from layerkit.execution.devices.elementwise import NotOnDeviceError
+from layerkit.execution.devices.operations import constant, operation
 from layerkit.recording.graph import LEAVES, VIEWS, Graph, Node, at, substituted
 
 

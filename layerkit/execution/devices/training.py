@@ -8,6 +8,7 @@ rule), so that a device may capture it. Parameters lie there one after the other
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -65,8 +66,9 @@ class Layout:
 class Training:
     """The training of one network on a device.
 
-    ``x`` (rows, *in) and ``targets`` are all rows. ``spans`` are trained; they lie in the device's
-    vectors as in the network's, since layers follow one another in both.
+    ``x`` (rows, *in) and ``targets`` are all rows; outputs per step have targets (rows, ...) or
+    (rows, ..., k), and weights (n, ...). ``spans`` are trained; they lie in the device's vectors as
+    in the network's, since layers follow one another in both.
     """
 
     def __init__(
@@ -86,7 +88,8 @@ class Training:
         self.optimizer, self.rule = rule
         self.shaping, self.spans = shaping, spans
         self.layout = Layout(network)
-        self.x, self.targets = device.put(x), device.put(targets)
+        self.x, self.targets = device.put(x), device.put(_without_padding(targets))
+        self.steps = network.planned[-1].plan.out_shape[:-1] if network.planned else ()
         self.decay = device.put(decay[self.layout.order])
         self.vectors = {name: device.put(array) for name, array in self._on_host().items()}
         self.grads = device.put(np.zeros(network.size, network.dtype))
@@ -136,20 +139,26 @@ class Training:
         return scores, loss
 
 
+def _without_padding(targets: Array) -> Array:
+    """0 where a step has no label: class numbers below 0, and NaN; its weight is 0."""
+    known = targets >= 0 if targets.dtype.kind == "i" else ~np.isnan(targets)
+    return np.where(known, targets, targets.dtype.type(0))
+
+
 class _Step:
     """The step for ``n`` rows."""
 
     def __init__(self, training: Training, n: int) -> None:
         self.all, self.n, self.device = training, n, training.device
         device, kind = self.device, training.network.dtype
-        self.rows, self.weights = (
-            device.put(np.zeros(n, dtype)) for dtype in (np.dtype(np.int64), kind)
-        )
+        self.rows = device.put(np.zeros(n, np.int64))
+        self.weights = device.put(np.zeros((n, *training.steps), kind))
         self.layers = [
             LayerForm.of(recording, n, device, wants_dx=i > 0)
             for i, (_, recording) in enumerate(training.layers)
         ]
-        self.loss = LossForm.of(training.loss, n, device)
+        self.judged = math.prod((n, *training.steps))  # rows of the loss
+        self.loss = LossForm.of(training.loss, self.judged, device)
         self.rules = [
             RuleForm.of(training.rule, span.stop - span.start, device) for span in training.spans
         ]
@@ -162,7 +171,8 @@ class _Step:
         weights: DeviceArray,
         streams: Mapping[str, np.random.Generator],
     ) -> tuple[DeviceArray, ...]:
-        self.rows[...], self.weights[...] = rows, weights
+        self.rows[...] = rows
+        self.weights[...] = weights
         values = [
             form.host.values(self.n, {}, streams, p.name)
             for form, (p, _) in zip(self.layers, self.all.layers, strict=True)
@@ -190,7 +200,7 @@ class _Step:
             saved.append(kept)
             states.append(new)
         scores, targets = x, xp.take(own.targets, self.rows, axis=0)
-        lost, dy = self.loss.learn(scores, targets, self.weights)
+        lost, dy = self._learn(scores, targets)
         pairs = zip(own.layers, self.layers, saved, strict=True)
         for (planned, _), form, kept in reversed(list(pairs)):
             dy, grads = form.backprop(kept, dy)
@@ -204,6 +214,16 @@ class _Step:
             for name, value in new.items():
                 live[name][...] = value
         return scores, lost
+
+    def _learn(self, scores: DeviceArray, targets: DeviceArray) -> tuple[DeviceArray, DeviceArray]:
+        """The loss and dL/dscores; steps are rows to it, as in ``core.steps.as_rows``."""
+        if not self.all.steps:
+            return self.loss.learn(scores, targets, self.weights)
+        reshape, m = self.device.xp.reshape, self.judged
+        last = () if targets.ndim < scores.ndim else targets.shape[-1:]
+        given = reshape(scores, (m, scores.shape[-1])), reshape(targets, (m, *last))
+        lost, dy = self.loss.learn(*given, reshape(self.weights, (m,)))
+        return lost, reshape(dy, scores.shape)
 
     def _add_ties(self) -> None:
         """Add the gradients of tied parameters to their owners', as ``Network.add_ties``."""

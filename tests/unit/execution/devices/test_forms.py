@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import pytest
 
 from layerkit import Array, Context, Layer, Plan, Shape
+from layerkit.core.domains import domain_of, with_whole_numbers
 from layerkit.core.network import Network
 from layerkit.core.planning import plan_layers
 from layerkit.discovery.registry import ACTIVATIONS, LAYERS, LOSSES, OPTIMIZERS
@@ -54,12 +56,6 @@ STRANGERS = (
 )
 
 
-def whole(layer: Any, shape: tuple[int, ...]) -> int:
-    """The least of the numbers below which the inputs of a layer are whole; 0 if they are not."""
-    takes = getattr(layer.plan(shape), "takes", None)
-    return 0 if takes is None else min(getattr(takes, "n", 2), 2)
-
-
 def hold(part: Any, settings: dict[str, Any], shape: tuple[int, ...], dtype: Any) -> None:
     layer, rng = part(**arguments(part, settings)), np.random.default_rng(3)
     network = Network(plan_layers([("layer", layer)], shape), np.dtype(dtype))
@@ -69,13 +65,12 @@ def hold(part: Any, settings: dict[str, Any], shape: tuple[int, ...], dtype: Any
     engine = OnDevice(Strict())
     for training in (True, False):
         recorded = recordings_of(network).get(network.planned[0], training=training, keeps=training)
-        if isinstance(recorded, NotRecorded):
-            pytest.fail(str(recorded))
+        assert not isinstance(recorded, NotRecorded), str(recorded)
         layers = layers_on(network, engine, training=training)
         for n in ROWS:
             x = rng.standard_normal((n, *shape)).astype(dtype)
-            if limit := whole(layer, shape):
-                x = rng.integers(0, limit, x.shape).astype(dtype)
+            domain = domain_of(network.planned[0].plan.takes, math.prod(shape))
+            x = with_whole_numbers(x, domain, rng)
             streams = {"layer": np.random.default_rng(n)}
             trials = trials_of(network)
             chosen = trials.choose(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from layerkit.execution.devices.operations import NotOnDeviceError
+from layerkit.execution.devices.elementwise import NotOnDeviceError
 from layerkit.execution.devices.routine import Routine, leaves_of
 from layerkit.recording.record import record_function
 from layerkit.recording.replay import replay
