@@ -135,9 +135,10 @@ def _trace_lines(planned: PlannedLayer, found: Trace) -> Iterator[str]:
 
 
 def _page(text: str) -> Iterator[str]:
-    """The lines of a docstring; what is too wide goes on below, under its own indent."""
+    """The lines of a docstring, wrapped; what is left of an equation goes under its own indent."""
     for line in text.split("\n"):
-        indent = " " * (len(line) - len(line.lstrip()) + 4)
+        own = len(line) - len(line.lstrip())
+        indent = " " * (own + 4 if own else 0)
         yield from wrap(line, _width(), subsequent_indent=indent, replace_whitespace=False) or [""]
 
 

@@ -56,9 +56,8 @@ def suggestion(term: str) -> str:
     """The names nearest to an unknown ``term``, as the end of a sentence."""
     if is_code(term):
         return f"; known codes: {', '.join(sorted({kind.code for kind in _error_classes()}))}"
-    return nearest(term, _known_names(term)) or (
-        "; write a setting of a part as PART.SETTING, such as highway.gate_bias"
-    )
+    near = "" if re.match(r"layers(\[\d+\]|\.\d+)\.", term) else nearest(term, _known_names(term))
+    return near or "; write a setting of a part as PART.SETTING, such as highway.gate_bias"
 
 
 def _error_classes() -> list[type[layerkit.errors.LayerkitError]]:

@@ -182,8 +182,14 @@ def to_json(planned: PlannedLayer, dtype: str, found: Trace) -> dict[str, Any]:
 def _results(graph: Graph) -> dict[str, Node]:
     """The results of ``graph`` by the names that equations give them."""
     state = {f"new {name}": node for name, node in graph.state.items()}
-    grads = {f"d{name}": node for name, node in graph.grads.items()}
+    grads = {_gradient(name): node for name, node in graph.grads.items()}
     return {"y": graph.y, **state, **grads, **({} if graph.dx is None else {"dx": graph.dx})}
+
+
+def _gradient(name: str) -> str:
+    """The gradient of a parameter; of a layer inside too: dense_1.W has dense_1.dW."""
+    owner, dot, own = name.rpartition(".")
+    return f"{owner}{dot}d{own}"
 
 
 def _is_inline(node: Node) -> bool:
@@ -274,12 +280,20 @@ def _text(node: Node, names: Mapping[int, str]) -> str:
         return f"-{args[0]}"
     if node.op in ("index", "gather"):
         return f"{args[0]}[{_keys(node.args[1], names)}]"
+    if node.op == "set":
+        return f"set({args[0]}, [{_keys(node.args[1], names)}], {args[2]})"
+    if node.op == "at":
+        place = _keys(node.args[1], names)
+        return f"{node.kw['ufunc']}.at({args[0]}, [{place}], {args[2]})"
     if node.op == "astype":
         return f"{args[0]}.astype({args[1]})"
     if node.op == "random":
         method, given, named, *_ = node.args
         return _call(f"rng.{method}", map(_operand_in(names), given), dict(named), names)
     name = getattr(node.fn, "__name__", "call") if node.op == "call" else node.op
+    args = [
+        f'"{a}"' if isinstance(given, str) else a for a, given in zip(args, node.args, strict=True)
+    ]
     return _call(name, args, node.kw, names)
 
 
@@ -427,19 +441,24 @@ def _one_line(source: str, node: ast.stmt) -> str:
 def equations_of(layer: type) -> dict[str, str]:
     """The equations in the docstrings of a layer and its module, by "feed", "backprop" or "".
 
-    They are the indented blocks after a line that ends in ``::``; without such blocks, the
-    paragraphs that hold an equals sign.
+    They are the indented blocks after a paragraph that ends in ``::``, whose last sentence says
+    where they belong; without such blocks, the paragraphs that hold an equals sign.
     """
     own = inspect.cleandoc(layer.__doc__ or "").partition("\n\nParameters\n---")[0]
     pages = [inspect.getdoc(sys.modules[layer.__module__]) or "", own]
     found: dict[str, list[str]] = {}
     for page in pages:
-        for head, block in re.findall(r"^(\S.*)::\n\n((?:[ ]+\S.*\n?|\n)+)", page + "\n", re.M):
-            head = re.split(r"\.\s", head)[-1]
-            words = head.lower()
-            part = next((p for p in ("backprop", "feed") if p in words), "")
-            found.setdefault(part, []).append(f"{head}:\n\n{block.rstrip()}")
+        for paragraph, block in _BLOCK.findall(page + "\n"):
+            head = re.split(r"(?<!\.)\.\s+", paragraph)[-1]
+            named = re.search(r"(feed|backprop)(\s+and\s+(?:feed|backprop))?", head.lower())
+            part = named[1] if named and not named[2] else ""
+            told = " ".join(head.split())
+            found.setdefault(part, []).append(f"{told}:\n\n{block.rstrip()}".lstrip(":\n"))
     if not found:
         paragraphs = [p for page in pages for p in page.split("\n\n") if " = " in p]
         found = {"": paragraphs} if paragraphs else {}
     return {part: "\n\n".join(texts) for part, texts in found.items()}
+
+
+_BLOCK = re.compile(r"^((?:\S.*\n)*(?:\S.*)?)::\n\n((?:[ ]+\S.*\n?|\n)+)", re.MULTILINE)
+"""A paragraph, without its ``::``, and the indented block behind it."""

@@ -1,8 +1,11 @@
 r"""An elementwise function as a layer of its own, for instance after a normalisation.
 
-Feed and backprop, with rows x (n, i...) and dy = dL/dy (n, i...)::
+Feed, with rows x (n, i...)::
 
     y  = f(x)                           (n, i...)
+
+Backprop, given dy = dL/dy (n, i...)::
+
     dx = dy * f'(x)                     (n, i...)
 
 Source: the functions name theirs; behind a normalisation: Ioffe, Szegedy, "Batch Normalization",

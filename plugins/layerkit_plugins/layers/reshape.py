@@ -1,8 +1,11 @@
 r"""reshape, flatten: the same numbers in rows of another shape, in the same order (C order).
 
-::
+Feed, with rows x (n, i...)::
 
     y = x in shape (n, o...)               the product of o... is that of i...
+
+Backprop, given dy = dL/dy (n, o...)::
+
     dx = dy in shape (n, i...)
 
 Source: definition, as in NumPy's reshape.

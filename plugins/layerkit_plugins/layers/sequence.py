@@ -1,8 +1,11 @@
 r"""The sequence: layers one after the other as one layer, to repeat or to put beside others.
 
-Feed and backprop, with the layers f1 ... fk inside::
+Feed, with the layers f1 ... fk inside::
 
     y  = fk(... f2(f1(x)))
+
+Backprop, given dy = dL/dy::
+
     dx = f1'(f2'(... fk'(dy)))
 
 Source: own work.
