@@ -171,7 +171,7 @@ LAYERS: typing.Any = REGISTRIES["layers"]
 WORDS = {"n", "T", "axis", "sum", "tanh", "exp", "astype", "float32", "maximum", "max", "keepdims"}
 WORDS |= {"True", "None", "concatenate", "reshape", "transpose", "windows", "where", "set", "at"}
 WORDS |= {"add", "int64", "dtype", "rng", "random", "standard_normal", "sqrt", "clip", "e"}
-WORDS |= {"integers", "size", "broadcast_to", "einsum", "optimize"}
+WORDS |= {"integers", "size", "broadcast_to", "einsum", "optimize", "arange"}
 
 
 def test_the_trace_of_a_layer_stands_below_its_equations(cli: Cli) -> None:
