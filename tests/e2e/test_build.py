@@ -138,7 +138,8 @@ def test_an_untrained_model_is_replaced_and_another_kind_of_file_is_kept(
         (
             "layers.1.type=highwy",
             "LK-101",
-            "--set layers.1.type=highwy: unknown layer type 'highwy'; did you mean 'highway'?",
+            "--set layers.1.type=highwy: unknown layer type 'highwy'; did you mean 'highway' or "
+            "'highway_rnn'?",
         ),
         (
             "layers.0.units=four",

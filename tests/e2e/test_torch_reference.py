@@ -29,6 +29,10 @@ ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     "tanh": torch.tanh,
     "sigmoid": torch.sigmoid,
     "softplus": torch.nn.functional.softplus,
+    "mish": torch.nn.functional.mish,
+    "softsign": torch.nn.functional.softsign,
+    "hard_sigmoid": lambda z: torch.nn.functional.relu6(z + 3) / 6,  # whose own rounds to float32
+    "relu6": torch.nn.functional.relu6,
 }
 
 

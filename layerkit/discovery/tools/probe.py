@@ -58,12 +58,12 @@ def _tried(load: Callable[[], Any], target: str, printed: BinaryIO) -> dict[str,
     report["seconds"] = time.perf_counter() - start
     new = set(sys.modules) - before
     report["modules"] = sorted(m for m in new if m.partition(".")[0] not in ("layerkit", "numpy"))
-    if "code" not in report and hasattr(part, "plan"):
-        report["recorded"] = _recorded(part)
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     printed.seek(0)
     report["printed"] = printed.read(4 * _LIMIT).decode("utf-8", "replace")[:_LIMIT]
+    if "code" not in report and hasattr(part, "plan"):
+        report["recorded"] = _recorded(part)
     return report
 
 
