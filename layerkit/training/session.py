@@ -90,8 +90,8 @@ class Session:
         model.contract = self.prepared.contract
         check_savable(model)
         self._check_layers()
-        if model.leftovers.aliases:
-            names = list(model.leftovers.aliases)
+        shared = {tie.name for tie in model.network.ties}
+        if names := [name for name in model.leftovers.aliases if name not in shared]:
             tied = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
             self.notice(f"tied weights are trained and saved separately: {tied}")
         fast = kernels_to_resume(model, recipe, len(train)) if self.resumed else None
