@@ -38,6 +38,8 @@ class Context:
     __slots__ = (
         "_memory",
         "_parts",
+        "_path",
+        "_places",
         "_read",
         "_rng",
         "_saved",
@@ -67,6 +69,8 @@ class Context:
         self._saved: tuple[Any, ...] | None = None
         self._read = False  # whether backprop has read what was saved
         self._parts: dict[str, Context] = {}
+        self._path = ""  # from the context of the layer of the network
+        self._places: dict[int, str] = {}  # id of a layer inside to the path of a context
         self._memory: dict[Any, Array] = {}  # of a layer of contract version 1
 
     if not TYPE_CHECKING:  # type checkers point out what is no longer part of the contract
@@ -83,6 +87,7 @@ class Context:
         self._read = False
         if self._parts:
             self._parts = {}
+            self._places.clear()
 
     @property
     def rng(self) -> np.random.Generator:
@@ -101,6 +106,9 @@ class Context:
 
     @rng.setter
     def rng(self, stream: np.random.Generator | None) -> None:
+        for part in self._parts.values():
+            if part._rng is self._rng:  # it has none of its own
+                part.rng = stream
         self._rng = stream
 
     def save(self, *values: Any) -> None:
@@ -145,4 +153,9 @@ class Context:
                 keeps=self.keeps,
                 streams=streams,
             )
+            part._path, part._places = f"{self._path}.{name}", self._places
         return part
+
+    def first_of(self, layer: object) -> bool:
+        """Whether backprop of ``layer``, a part, runs in this context first of all of the pass."""
+        return self._places.setdefault(id(layer), self._path) == self._path

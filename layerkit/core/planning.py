@@ -99,8 +99,17 @@ class PlannedLayer(NamedTuple):
         return y
 
     def backprop(self, dy: Array, ctx: Context) -> Array:
-        """dL/dx (n, *in_shape) for dy (n, *out_shape), as ``feed``."""
-        return self._run("backprop", self.layer.backprop, dy, ctx)
+        """dL/dx (n, *in_shape) for dy (n, *out_shape), as ``feed``.
+
+        A part that was fed in several contexts of one pass has the sum of their gradients.
+        """
+        if ctx.first_of(self.layer):
+            return self._run("backprop", self.layer.backprop, dy, ctx)
+        before = {name: self.layer.grads[name].copy() for name in self.plan.own.params}
+        dx = self._run("backprop", self.layer.backprop, dy, ctx)
+        for name, grad in before.items():
+            self.layer.grads[name] = grad + self.layer.grads[name]
+        return dx
 
     def _run(self, step: str, method: Callable[..., Array], x: Array, ctx: Context) -> Array:
         try:
@@ -245,11 +254,23 @@ def _check_plan(name: str, layer: Layer, plan: object, in_shape: Shape) -> None:
         raise unusable(name, layer, "plan: expected parts from chain or side_by_side")
     if len({part.name for part in plan.parts}) < len(plan.parts):
         raise unusable(name, layer, "plan: expected parts with distinct names")
+    if lost := _given(layer) - {part.name for part in plan.parts}:
+        reason = f"plan: {min(lost)!r} is among the layers inside, but not among the parts of the"
+        raise unusable(
+            name, layer, f"{reason} plan: return Plan(..., parts=chain(self.layers, ...))"
+        )
     if both := plan.params.keys() & plan.state.keys():
         raise unusable(name, layer, f"{min(both)!r} names both a parameter and a state")
     wrong = fault_of_joined(plan) if plan.joined else fault_of_domains(plan, in_shape)
     if wrong:
         raise unusable(name, layer, wrong)
+
+
+def _given(layer: Layer) -> set[str]:
+    """The names of the layers that a container holds by its setting."""
+    held = getattr(layer, "layers", None)
+    pairs = held if isinstance(held, (list, tuple)) else ()
+    return {pair[0] for pair in pairs if isinstance(pair, tuple) and isinstance(pair[-1], Layer)}
 
 
 def views_of(flat: Array, plan: Plan) -> tuple[dict[str, Array], dict[str, Array]]:

@@ -109,7 +109,7 @@ class Run:
 class _Context(Context):
     """The context that a layer sees while it is recorded; what version 1 had is refused."""
 
-    __slots__ = ("_path", "_run")
+    __slots__ = ("_run",)
 
     def __init__(self, run: Run, path: str, *, training: bool, keeps: bool) -> None:
         stream: Any = _Stream(run, path) if training else None  # there is none in inference
@@ -120,7 +120,8 @@ class _Context(Context):
         """The context of the layer called ``name`` inside this one."""
         if name not in self._parts:
             path = f"{self._path}.{name}"
-            self._parts[name] = _Context(self._run, path, training=self.training, keeps=self.keeps)
+            part = _Context(self._run, path, training=self.training, keeps=self.keeps)
+            self._parts[name], part._places = part, self._places
         return self._parts[name]
 
     def __getattr__(self, name: str) -> Any:

@@ -158,8 +158,11 @@ class LayerTrial(Trial):
 
         Raises ``Failed`` if the layer raises, or dL/dx has a wrong shape or dtype.
         """
-        unsaved = "" if ctx._saved is not None else "feed must call ctx.save(x, ...) before it ends"
-        with self.catch(f"backprop of {counted(len(dy), 'row')}", unsaved):
+        fix = "" if ctx._saved is not None else "feed must call ctx.save(x, ...) before it ends"
+        if self.plan.parts:
+            fix = "if a part is fed more than once in a pass, give each time a context of its own, "
+            fix += "in feed and in backprop: part.feed(x, ctx.part('left'))"
+        with self.catch(f"backprop of {counted(len(dy), 'row')}", fix):
             dx = self.layer.backprop(dy, ctx)
         if ctx.wants_dx:
             self._check("backprop", dx, (len(dy), *self.example.shape))

@@ -334,6 +334,74 @@ def test_a_strangers_container_trains_and_is_saved(register: Any, tmp_path: Path
             == model.predict(rows()[0])).all()  # fmt: skip
 
 
+class Twins(Doubled):
+    """One tower for both halves of a row, each with a context of its own."""
+
+    type_name = "tests.twins"
+
+    def plan(self, in_shape: Shape) -> Plan:
+        parts = chain(self.layers, (in_shape[0] // 2,))
+        return Plan(parts[-1].out_shape, parts=parts)
+
+    def feed(self, x: Array, ctx: Context) -> Array:
+        half = x.shape[1] // 2
+        left, right = ctx.part("left"), ctx.part("right")
+        return self.parts.feed(x[:, :half], left) - self.parts.feed(x[:, half:], right)
+
+    def backprop(self, dy: Array, ctx: Context) -> Array:
+        left, right = ctx.part("left"), ctx.part("right")
+        pieces = [self.parts.backprop(dy, left), self.parts.backprop(-dy, right)]
+        return np.concatenate(pieces, axis=1)
+
+
+@pytest.mark.parametrize("eager", ["", "1"])
+def test_gradients_of_a_part_fed_twice_add(register: Any, monkeypatch: Any, eager: str) -> None:
+    """A step of the container is that of two layers that are tied."""
+    register(Twins)
+    monkeypatch.setenv("LAYERKIT_EAGER", eager)
+    ways: list[Any] = [
+        {"type": "sequence", "layers": [{"type": "select", "columns": columns}, DENSE]}
+        for columns in ([0, 1, 2], [3, 4, 5])
+    ]
+    ways[1]["layers"][1] = DENSE | {"tie": {n: f"both.sequence_1.dense_1.{n}" for n in "Wb"}}
+    turned = {"type": "dense", "units": 4, "use_bias": False, "freeze": True, "name": "turned"}
+    twins = layerkit.build(spec({"type": "tests.twins", "layers": [DENSE]}, shape=(6,)))
+    tied = layerkit.build(
+        spec({"type": "branch", "name": "both", "layers": ways}, turned, shape=(6,))
+    )
+    mine, theirs = twins.tensors(), tied.tensors()
+    for name in "Wb":
+        theirs[f"both.sequence_1.dense_1.{name}"] = mine[f"tests-twins_1.dense_1.{name}"]
+        theirs[f"both.sequence_2.dense_1.{name}"] = mine[f"tests-twins_1.dense_1.{name}"]
+        theirs[f"dense_2.{name}"] = mine[f"dense_1.{name}"]
+    theirs["turned.W"] = np.concatenate([np.eye(4), -np.eye(4)])
+    tied.set_tensors(theirs)
+    data = rows(width=6)
+    after, expected = (trained_on(model, data) for model in (twins, tied))
+    for name in "Wb":
+        np.testing.assert_allclose(
+            after[f"tests-twins_1.dense_1.{name}"],
+            expected[f"both.sequence_1.dense_1.{name}"],
+            rtol=1e-10,
+        )
+
+
+def trained_on(model: layerkit.Model, data: tuple[Array, Array]) -> dict[str, Array]:
+    return layerkit.train(model, data=data).model.tensors()
+
+
+def test_a_plan_that_forgets_the_layers_inside_is_refused(register: Any) -> None:
+    class Forgetful(Doubled):
+        type_name = "tests.forgetful"
+
+        def plan(self, in_shape: Shape) -> Plan:
+            return Plan(in_shape, parts=chain(self.layers, in_shape)[:1])
+
+    register(Forgetful)
+    with pytest.raises(layerkit.PluginLoadError, match="'highway_1' is among the layers inside"):
+        layerkit.build(spec({"type": "tests.forgetful", "layers": [DENSE, {"type": "highway"}]}))
+
+
 def test_made_by_hand() -> None:
     from layerkit_plugins.layers.residual import Residual
 

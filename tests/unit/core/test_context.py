@@ -112,6 +112,15 @@ def test_a_part_shares_the_pass_but_not_what_it_saves() -> None:
         _ = other.saved
 
 
+def test_a_new_stream_reaches_the_parts_that_have_none_of_their_own() -> None:
+    own = np.random.default_rng(2)
+    ctx = Context(F64, training=True, rng=np.random.default_rng(1), streams={"b": own})
+    deep, other = ctx.part("a").part("c"), ctx.part("b")
+    ctx.rng = np.random.default_rng(3)
+    assert deep.rng is ctx.rng
+    assert other.rng is own
+
+
 def test_nothing_is_kept_where_no_backprop_follows() -> None:
     ctx = Context(F64, keeps=False)
     for one in (ctx, ctx.part("a")):
