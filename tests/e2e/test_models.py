@@ -49,7 +49,7 @@ def test_the_specs_that_the_readme_of_models_promises_are_there() -> None:
 @pytest.mark.parametrize(("width", "parameters"), [(16, 38_986), (32, 151_690)])
 def test_the_convolutional_net_has_the_size_of_table_1(width: int, parameters: int) -> None:
     """Srivastava et al., arXiv 1507.06228: 39K and 151K."""
-    model = layerkit.build("highway-conv-mnist", settings=[f"layers.0.filters={width}"])
+    model = layerkit.build("highway-conv-mnist", settings=[f"layers.1.filters={width}"])
     assert model.network.size == parameters
     shapes = [p.plan.out_shape for p in model.network.planned if p.plan.params]
     assert shapes[:9] == [(width, s, s) for s in (28, 28, 28, 14, 14, 14, 7, 7, 7)]
