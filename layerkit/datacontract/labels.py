@@ -132,11 +132,11 @@ def _have_fractions(classes: Sequence[str | int]) -> bool:
 
 
 def check_targets(
-    y: Array, name: Callable[[int], str | int], source: str, *, flags: bool = False
+    y: Array, name: Callable[[Sequence[int]], str | int], source: str, *, flags: bool = False
 ) -> None:
     """Refuse targets (n, ..., k) that are not finite or, if they are flags, not 0 or 1.
 
-    Raises DataError at the first one; ``name`` gives the column of a position on the last axis.
+    Raises DataError at the first one; ``name`` gives the column of a place in a row.
     """
     bad = np.argwhere((y != 0) & (y != 1) if flags else ~np.isfinite(y))
     if len(bad) == 0:
@@ -146,7 +146,7 @@ def check_targets(
     raise DataError(
         "the target is missing" if math.isnan(value) else what,
         row=int(bad[0][0]),
-        column=name(int(bad[0][-1])),
+        column=name(bad[0][1:].tolist()),
         source=source,
     )
 

@@ -191,10 +191,9 @@ class OutputContract:
         low = np.argwhere(targets < least)
         if len(low):
             row, *place = low[0].tolist()
-            j = int(np.ravel_multi_index(place, self.shape)) if place else 0
             got = f"got {targets[tuple(low[0])]:g}"
             reason = f"expected a number >= {least:g}, as the loss needs, {got}"
-            raise DataError(reason, row=row, column=self._target_name(j), source=source)
+            raise DataError(reason, row=row, column=self._place_name(place), source=source)
 
     def scaled(self, targets: Array) -> Array:
         """Raw targets (n, *shape), float64, as the loss compares with them, in ``dtype``."""
@@ -217,7 +216,7 @@ class OutputContract:
             reason = f"expected labels of shape [n, {sizes}], got {list(labels.shape)}"
             raise DataError(reason, source=source)
         y = numbers.astype(np.float64, copy=False)
-        check_targets(self._filled(y), self._target_name, source)
+        check_targets(self._filled(y), self._place_name, source)
         return y
 
     def _filled(self, y: Array) -> Array:
@@ -231,6 +230,14 @@ class OutputContract:
         if self.targets is not None:
             return self.targets[j]
         return j if self.label is None else self.label
+
+    def _place_name(self, place: Sequence[int]) -> str | int:
+        """What a number of a row of targets (*shape) is called in messages."""
+        name = self._target_name(place[-1] if place else 0)
+        if not self.steps:
+            return name
+        step = f"step {np.ravel_multi_index(tuple(place[:-1]), self.steps)}"
+        return step if self.width == 1 and self.targets is None else f"{step}, {name}"
 
     def decode(self, outputs: Array) -> Array:
         """Class numbers (n,) as labels (n,), text or int64; or outputs (n, *shape) in raw units.
@@ -289,7 +296,7 @@ class OutputContract:
             y = draft._unscaled(np.asarray(draft.labels_of(rows)), rows.source)
             if len(y) == 0:
                 raise DataError("no rows to fit the data contract to", source=rows.source)
-            check_targets(draft._filled(y), draft._target_name, rows.source, flags=flags)
+            check_targets(draft._filled(y), draft._place_name, rows.source, flags=flags)
             at, weights = "output.scale", rows.weights
             if draft.steps:
                 known = known_targets(y)

@@ -5,6 +5,7 @@ Views (transposes, slices, broadcasts) cost nothing: they are places in an array
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -104,30 +105,45 @@ class Loops:
         Arrays that statements write, by name.
     constants
         Arrays of the author's, by name.
+    tensors
+        The names of the arrays of parameters and state, by theirs.
     """
 
     result: Place
     statements: list[Statement] = field(default_factory=list)
     temporary: dict[str, tuple[np.dtype[Any], int]] = field(default_factory=dict)
     constants: dict[str, Array] = field(default_factory=dict)
+    tensors: dict[str, str] = field(default_factory=dict)
 
 
 def loops_of(graph: Graph, knows: Callable[[str], bool]) -> Loops:
     """The loops that compute ``graph.y`` for one row, of elementwise operations that ``knows``.
 
-    Raises NoLoop. The input is the array "x"; parameters and state have the names that
-    ``tensor_name`` gives.
+    Raises NoLoop. The input is the array "x".
     """
     work = _Work(knows)
+    used = {node.args[0] for node in graph.nodes() if node.op in ("param", "state")}
+    names = identifiers(sorted(used))
+    work.loops.tensors = {name: f"p_{one}" for name, one in names.items()}
     for node in graph.nodes():
         work.values[id(node)] = work.made(node)
     work.loops.result = work.place(graph.y)
     return work.loops
 
 
-def tensor_name(name: str) -> str:
-    """The array of a parameter or of state: unlike all other names, and good in any language."""
-    return f"p_{identifier(name)}"
+def identifiers(texts: Iterable[str]) -> dict[str, str]:
+    """Each text as a name in most languages, with a number where another one has it already."""
+    found: dict[str, str] = {}
+    taken: set[str] = set()
+    for text in texts:
+        name = first = identifier(text)
+        for i in itertools.count(2):
+            if name not in taken:
+                break
+            name = f"{first}_{i}"
+        taken.add(name)
+        found[text] = name
+    return found
 
 
 def identifier(text: str) -> str:
@@ -204,7 +220,7 @@ class _Work:
         return out
 
     def _leaf(self, node: Node) -> Place:
-        name = "x" if node.op == "input" else tensor_name(node.args[0])
+        name = "x" if node.op == "input" else self.loops.tensors[node.args[0]]
         return contiguous(name, node.dtype, at(node.shape, 1))
 
     _input = _param = _state = _leaf

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from layerkit.recording.loops import Loops, NoLoop, Pick, Place, loops_of
+from layerkit.recording.loops import Loops, NoLoop, Pick, Place, identifiers, loops_of
 from layerkit.recording.program import Program, Step, unsupported
 from layerkit.recording.rowwise import is_rowwise
 
@@ -19,10 +19,14 @@ class Function(NamedTuple):
 
 
 class Call(NamedTuple):
-    """One step: its function, and the step whose tensors it is given."""
+    """One step: its function, the step whose tensors it is given, and names for those.
+
+    No other tensor of the program has the same name, and each is one in most languages.
+    """
 
     function: Function
     step: Step
+    names: tuple[str, ...]
 
 
 def calls_of(program: Program, form: str, knows: Callable[[str], bool]) -> list[Call]:
@@ -32,13 +36,19 @@ def calls_of(program: Program, form: str, knows: Callable[[str], bool]) -> list[
     of a batch depend on one another.
     """
     functions: dict[int, Function] = {}
-    calls = []
     for step in program.steps:
         if id(step.graph) not in functions:
             name = f"f{len(functions)}"
             functions[id(step.graph)] = _function(name, step, form, knows)
-        calls.append(Call(functions[id(step.graph)], step))
-    return calls
+    paths = [
+        [f"{step.name}.{key}" for key in functions[id(step.graph)].tensors]
+        for step in program.steps
+    ]
+    names = identifiers(path for group in paths for path in group)
+    return [
+        Call(functions[id(step.graph)], step, tuple(names[path] for path in group))
+        for step, group in zip(program.steps, paths, strict=True)
+    ]
 
 
 def _function(name: str, step: Step, form: str, knows: Callable[[str], bool]) -> Function:
@@ -50,8 +60,7 @@ def _function(name: str, step: Step, form: str, knows: Callable[[str], bool]) ->
         loops = loops_of(graph, knows)
     except NoLoop as cause:
         raise unsupported(step, cause.node, form) from cause
-    used = {n.args[0] for n in graph.nodes() if n.op in ("param", "state")}
-    return Function(name, loops, tuple(key for key in step.tensors if key in used))
+    return Function(name, loops, tuple(key for key in step.tensors if key in loops.tensors))
 
 
 def element(place: Place) -> str:

@@ -23,7 +23,6 @@ from layerkit.recording.loops import (
     collapsed,
     contiguous,
     identifier,
-    tensor_name,
 )
 from layerkit.recording.program import Program
 from layerkit.recording.text import Call, Function, calls_of, element, picked, subscript
@@ -190,8 +189,7 @@ class _Header:
         yield f"\n#endif /* {self.id.upper()}_H */"
 
     def _tensors(self, call: Call) -> list[str]:
-        layer = f"{self.id}_{identifier(call.step.name)}"
-        return [f"{layer}_{identifier(key)}" for key in call.function.tensors]
+        return [f"{self.id}_{name}" for name in call.names]
 
     def _words(self, outputs: int) -> tuple[str, str]:
         program = self.program
@@ -217,7 +215,7 @@ class _Header:
         leaves = {node.dtype for node in self._graph(function).nodes() if node.op == "input"}
         x = _type(leaves.pop()) if leaves else "float"
         tensors = [
-            f"const {_type(self._dtype(function, key))} *{tensor_name(key)}"
+            f"const {_type(self._dtype(function, key))} *{loops.tensors[key]}"
             for key in function.tensors
         ]
         result = loops.result

@@ -14,8 +14,6 @@ from layerkit.recording.loops import (
     Place,
     Statement,
     collapsed,
-    identifier,
-    tensor_name,
 )
 from layerkit.recording.program import Program
 from layerkit.recording.text import Call, Function, calls_of, element, picked, subscript
@@ -268,14 +266,15 @@ def _lines(program: Program) -> Iterator[str]:
     for function in functions.values():
         yield from _function(function)
     for call in calls:
-        for key in call.function.tensors:
-            yield from _array(_tensor(call, key), call.step.tensors[key])
+        for key, name in zip(call.function.tensors, call.names, strict=True):
+            yield from _array(f"_{name}", call.step.tensors[key])
             yield ""
 
 
 def _function(function: Function) -> Iterator[str]:
     loops = function.loops
-    yield f"\ndef _{function.name}({', '.join(['x', *map(tensor_name, function.tensors)])}):"
+    arguments = ["x", *(loops.tensors[key] for key in function.tensors)]
+    yield f"\ndef _{function.name}({', '.join(arguments)}):"
     for name, array in loops.constants.items():
         yield from (f"    {line}" for line in _array(name, array))
     known: set[str] = set()
@@ -307,12 +306,8 @@ def _columns(program: Program) -> Sequence[Any] | None:
 
 
 def _call(call: Call) -> str:
-    arguments = ["x", *(_tensor(call, key) for key in call.function.tensors)]
+    arguments = ["x", *(f"_{name}" for name in call.names)]
     return f"    x = _{call.function.name}({', '.join(arguments)})"
-
-
-def _tensor(call: Call, key: str) -> str:
-    return f"_{identifier(call.step.name)}_{identifier(key)}"
 
 
 def _answers(program: Program, outputs: int) -> str:

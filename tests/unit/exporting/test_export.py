@@ -77,6 +77,25 @@ def test_layers_that_normalise_or_draw(name: str, form: str, dtype: str) -> None
 
 
 @pytest.mark.parametrize("form", COMPUTING)
+def test_paths_that_are_one_name_in_other_languages(form: str) -> None:
+    rows = np.random.default_rng(0).normal(size=(40, 4))
+
+    def dense(*names: str) -> list[Any]:
+        return [{"type": "dense", "units": 4, "name": name} for name in names]
+
+    inner = {"type": "sequence", "name": "c-d", "layers": dense("e", "e-f", "e_f")}
+    layers = [
+        {"type": "residual", "name": "a", "layers": [*dense("b", "b_W"), inner]},
+        *dense("a_b", "a-b", "a_c_d_e", "a_b_2", "a_b_W", "0", "_0", "if", "main"),
+    ]
+    model = layerkit.build(spec(layers, "float64", input={"shape": [4]}))
+    tensors = model.tensors()
+    rng = np.random.default_rng(1)
+    model.set_tensors({name: rng.normal(size=a.shape) / 2 for name, a in tensors.items()})
+    close(form, model, rows)
+
+
+@pytest.mark.parametrize("form", COMPUTING)
 def test_the_ready_specs(form: str) -> None:
     for name in ready_specs():
         model = layerkit.build(name)

@@ -162,11 +162,23 @@ def test_numbers_that_do_not_fit() -> None:
     given = spec([STEPS, FEATURES], 2, output={"targets": ["a", "b"]})
     for labels, said in (
         (NUMBERS[..., 0], "expected labels of shape [n, 5, 2], got [24, 5]"),
-        (np.where([True, False], NUMBERS, np.nan), "row 0, column 'b': the target is missing"),
+        (np.where([True, False], NUMBERS, np.nan), "column 'step 0, b': the target is missing"),
     ):
         with pytest.raises(DataError) as caught:
             layerkit.train(given, data=(X, labels))
         assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(("names", "column"), [(["a", "b"], "'step 4, b'"), (None, "'step 4, 1'")])
+def test_a_number_that_the_loss_refuses_is_named_with_its_step(names: Any, column: str) -> None:
+    given = spec([STEPS, FEATURES], 2, output={"targets": names} if names else {}, loss="poisson")
+    wrong = np.abs(NUMBERS)
+    wrong[3, 4, 1] = -1
+    with pytest.raises(DataError, match=f"row 3, column {column}: expected a number >= 0"):
+        layerkit.train(given, data=(X, wrong))
+    wrong[3, 4, 1] = np.inf
+    with pytest.raises(DataError, match=f"row 3, column {column}: the target is infinite"):
+        layerkit.train(given, data=(X, wrong))
 
 
 def test_labels_per_step_for_one_answer_per_row() -> None:
