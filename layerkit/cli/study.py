@@ -36,6 +36,7 @@ def study(
         str, typer.Argument(metavar="STUDY", help="A study.json; see the example below.")
     ],
     *,
+    data: options.Data = None,
     processes: Annotated[
         int,
         typer.Option(
@@ -66,12 +67,23 @@ def study(
     Every run is kept in the folder NAME.study as soon as it is finished. Stop the study or kill it:
     the same command trains the rest. The files are the same with any number of processes.
     """
+    from layerkit.cli.progress import training_progress
     from layerkit.studies.run import read_results
 
-    if _reads_only(status=status, report=report, training=processes > 1 or add_seeds > 0):
+    training = processes > 1 or add_seeds > 0 or data is not None
+    if _reads_only(status=status, report=report, training=training):
         found, notices = read_results(file, output, confidence), list[str]()
     else:
-        found, notices = _train(file, output, processes, add_seeds, confidence, quiet, as_json)
+        found, notices = _train(
+            training_progress(quiet=quiet, as_json=as_json),
+            file,
+            quiet=quiet or as_json,
+            folder=output,
+            data=data,
+            processes=processes,
+            add_seeds=add_seeds,
+            confidence=confidence,
+        )
     if as_json:
         console.emit_json({**found.to_json(), "notices": notices})
     elif status:
@@ -85,42 +97,25 @@ def _reads_only(*, status: bool, report: bool, training: bool) -> bool:
     if status and report:
         raise UsageError("expected --status or --report, not both")
     if (status or report) and training:
-        raise UsageError("--status and --report train nothing: no --processes or --add-seeds")
+        raise UsageError(
+            "--status and --report train nothing: no --data, --processes or --add-seeds"
+        )
     return status or report
 
 
 def _train(
-    file: str,
-    output: Path | None,
-    processes: int,
-    add_seeds: int,
-    confidence: float,
-    quiet: bool,
-    as_json: bool,
+    progress: TrainingProgress, file: str, *, quiet: bool, **how: Any
 ) -> tuple[Study, list[str]]:
+    """Train what is missing; ``how`` are further arguments of ``layerkit.study``."""
     from layerkit import study as run_study
-    from layerkit.cli.progress import training_progress
 
-    with (
-        training_progress(quiet=quiet, as_json=as_json) as progress,
-        _explain_interruption(progress),
-    ):
+    def finished(line: Mapping[str, Any], done: int, total: int) -> None:
+        if not quiet:
+            progress.show(f"{done} of {total}: {_finished(line)}")
+
+    with progress, _explain_interruption(progress):
         progress.after_stop = "exiting"
-
-        def finished(line: Mapping[str, Any], done: int, total: int) -> None:
-            if not (quiet or as_json):
-                progress.show(f"{done} of {total}: {_finished(line)}")
-
-        found = run_study(
-            file,
-            folder=output,
-            processes=processes,
-            add_seeds=add_seeds,
-            listener=progress,
-            finished=finished,
-            confidence=confidence,
-        )
-    return found, progress.notices
+        return run_study(file, listener=progress, finished=finished, **how), progress.notices
 
 
 def _finished(line: Mapping[str, Any]) -> str:

@@ -89,9 +89,7 @@ class Study:
     confidence: float
 
     @classmethod
-    def of(
-        cls, plan: StudyPlan, folder: StudyFolder, confidence: float, extra_seeds: int = 0
-    ) -> Study:
+    def of(cls, plan: StudyPlan, folder: StudyFolder, confidence: float) -> Study:
         """From the lines in the folder."""
         by_run = {(line["recipe"], line["seed"]): line for line in folder.lines().values()}
         points = [_PointLines.of(point, plan, by_run) for point in plan.points]

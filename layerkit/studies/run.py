@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ def study(
     study: str | os.PathLike[str] | Mapping[str, Any],
     *,
     folder: str | os.PathLike[str] | None = None,
+    data: str | None = None,
     processes: int = 1,
     executor: Executor | None = None,
     add_seeds: int = 0,
@@ -53,6 +55,8 @@ def study(
         Path of ``study.json``, or the parsed object.
     folder
         Where runs are kept; by default ``NAME.study``.
+    data
+        Path of the data, instead of what the study or its spec names.
     processes
         How many runs are trained at once, each by a process of its own with one thread. The files
         are the same for any number. A script that uses more than one must start the study under
@@ -87,6 +91,7 @@ def study(
         raise ValueError(f"processes: expected >= 1, got {processes}; add_seeds: expected >= 0, "
                          f"got {add_seeds}")  # fmt: skip
     plan = read_study(study)
+    plan = plan if data is None else replace(plan, data=data)
     place = StudyFolder(folder_of(plan, folder))
     listener = listener or Listener()
     reader = RowReader()
@@ -123,7 +128,7 @@ def study(
             f"{len(failed)} of {counted(len(due), 'run')} failed: {first}",
             hint=f"{advice}\n{kept}" if advice else kept,
         )
-    return Study.of(plan, place, confidence, extra_seeds=add_seeds)
+    return Study.of(plan, place, confidence)
 
 
 def read_results(
