@@ -72,11 +72,13 @@ def check_kills(cli: Cli, small: Path, processes: int, kills: int) -> None:
     assert cli("study", "small.json", "-q", "-o", "whole").code == 0
     rng = random.Random(processes)  # noqa: S311  # no secret
     words = ["--processes", str(processes)]
-    done = 0
-    while done < kills:
-        if not killed(words, small, rng):
+    in_time = 0
+    for _ in range(kills):
+        if killed(words, small, rng):
+            in_time += 1
+        else:  # it has ended before: all runs again
             os.truncate(small / "runs.jsonl", 0)
-        done += 1
+    assert in_time >= kills // 2
     result = cli("study", "small.json", "-q", *words)
     assert result.code == 0, result.err
     assert truth(small) == truth(Path("whole"))
@@ -99,8 +101,7 @@ def test_no_worker_outlives_a_killed_study(small: Path) -> None:
         while count(small) < 1:
             time.sleep(0.01)
         os.kill(process.pid, signal.SIGKILL)
-        assert process.stdout is not None
-        process.stdout.read()  # ends when the last process that has it does
+        process.communicate(timeout=20)  # ends when the last process that has the pipe does
 
 
 def test_a_signal_ends_it_with_advice(cli: Cli, small: Path) -> None:
