@@ -187,7 +187,7 @@ def _notes(found: Study, level: str, *, marked: bool) -> Iterator[str]:
         yield f"* not told apart from the best ({level}, all pairs jointly)"
     over = {r.summary.interval.over for r in found.rows if r.summary and r.summary.interval}
     meaning = {
-        "both": "other trainings and other test rows",
+        "both": "other trainings and other rows like those judged",
         "seeds": "other trainings on the same rows",
         "rows": "other test rows, of one training",
     }

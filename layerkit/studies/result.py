@@ -15,7 +15,7 @@ from layerkit.comparison.verdicts import ContestantRuns, best_contestants, summa
 from layerkit.core.parts import Metric
 from layerkit.display import jsonable
 from layerkit.recording.counting import macs_of_layers, total
-from layerkit.statistics.estimates import estimate_from_runs
+from layerkit.statistics.estimates import estimate_from_runs, estimate_from_validation
 from layerkit.statistics.intervals import Levels
 from layerkit.studies.document import Point, StudyPlan
 from layerkit.studies.folder import Line, StudyFolder
@@ -89,10 +89,24 @@ class Study:
     confidence: float
 
     @classmethod
-    def of(cls, plan: StudyPlan, folder: StudyFolder, confidence: float) -> Study:
-        """From the lines in the folder."""
-        by_run = {(line["recipe"], line["seed"]): line for line in folder.lines().values()}
-        points = [_PointLines.of(point, plan, by_run) for point in plan.points]
+    def of(
+        cls,
+        plan: StudyPlan,
+        folder: StudyFolder,
+        confidence: float,
+        digests: Mapping[str, str] | None = None,
+    ) -> Study:
+        """From the lines in the folder; ``digests`` are those of the rows of each recipe.
+
+        If they are not known, the rows of its last line count, and runs on others do not.
+        """
+        written = list(folder.lines().values())
+        digests = digests or {line["recipe"]: line["rows"] for line in written}
+        by_recipe: dict[str, dict[int, Line]] = {}
+        for line in written:
+            if digests.get(line["recipe"]) == line["rows"]:
+                by_recipe.setdefault(line["recipe"], {})[line["seed"]] = line
+        points = [_PointLines.of(point, plan, by_recipe) for point in plan.points]
         held = [line for p in points for line in p.lines]
         metric = _main_metric(plan, held)
         runs = [_runs(p, metric) for p in points]
@@ -128,15 +142,17 @@ class _PointLines:
     recipe: str
     by_seed: dict[int, Line]
     missing: tuple[int, ...]
+    validation_ratio: float | None  # n2/n1 if each seed holds out its own n2 of n1 + n2 rows
 
     @classmethod
     def of(
-        cls, point: Point, plan: StudyPlan, by_run: Mapping[tuple[str, int], Line]
+        cls, point: Point, plan: StudyPlan, by_recipe: Mapping[str, dict[int, Line]]
     ) -> _PointLines:
         recipe = point.recipe
-        found = {seed: line for (key, seed), line in by_run.items() if key == recipe}
+        found = by_recipe.get(recipe, {})
         missing = tuple(s for s in plan.seeds if s not in found)
-        return cls(point, recipe, dict(sorted(found.items())), missing)
+        ratio = None if plan.validation else _validation_ratio(point)
+        return cls(point, recipe, dict(sorted(found.items())), missing, ratio)
 
     @property
     def lines(self) -> list[Line]:
@@ -145,6 +161,11 @@ class _PointLines:
     @property
     def diverged(self) -> dict[int, str]:
         return {s: line["diverged"] for s, line in self.by_seed.items() if line["diverged"]}
+
+
+def _validation_ratio(point: Point) -> float | None:
+    share = (point.spec.train or {}).get("validation")
+    return share / (1 - share) if isinstance(share, float) and 0 < share < 1 else None
 
 
 def _main_metric(plan: StudyPlan, lines: Sequence[Line]) -> str:
@@ -216,17 +237,23 @@ def _row(
 
 
 def _from_values(p: _PointLines, metric: str, levels: Levels, *, higher: bool) -> Summary | None:
-    """The summary of one value per run: its interval is over seeds alone."""
+    """The summary of one value per run.
+
+    Its interval is over seeds alone, or over both where each seed has validation rows of its own.
+    """
     found = [line["metrics"].get(metric) for line in p.lines if line.get("metrics")]
     values = np.array([np.nan if v is None else v for v in found], np.float64)
     if not len(values):
         return None
     estimate = estimate_from_runs(values, 0)
+    if metric.startswith("val_") and p.validation_ratio is not None:
+        estimate = estimate_from_validation(values, 0, p.validation_ratio, share=False, single=True)
+    intervals = estimate.intervals(levels)
     return Summary(
         values=tuple(values.tolist()),
         mean=estimate.mean,
         sd=float(values.std(ddof=1)) if len(values) > 1 else None,
-        interval=estimate.intervals(levels)["seeds"],
+        interval=intervals["both"] or intervals["seeds"],
         higher_is_better=higher,
     )
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from layerkit.training import Listener
 
 Finished = Callable[[Line, int, int], object]
 """Called with the line of a finished run, how many are finished, and how many there are."""
+
+Ends = Generator[tuple[Job, Outcome], None, None]
 
 
 class StudyStoppedError(KeyboardInterrupt):
@@ -108,15 +111,16 @@ def study(
             else _in_workers(todo, processes, executor, listener)
         )
         try:
-            for job, outcome in ends:
-                if outcome.failed:
-                    failed.append(f"{job.title}, seed {job.seed}: {outcome.failed}")
-                    listener.notice(failed[-1])
-                    continue
-                place.add(outcome.line, outcome.times, outcome.model)
-                done += 1
-                if finished is not None:
-                    finished(outcome.line, done, len(due))
+            with closing(ends):  # workers end at once if something fails here
+                for job, outcome in ends:
+                    if outcome.failed:
+                        failed.append(f"{job.title}, seed {job.seed}: {outcome.failed}")
+                        listener.notice(failed[-1])
+                        continue
+                    place.add(outcome.line, outcome.times, outcome.model)
+                    done += 1
+                    if finished is not None:
+                        finished(outcome.line, done, len(due))
         except KeyboardInterrupt as error:
             raise StudyStoppedError(done, len(due), place.path) from error
     if failed:
@@ -128,7 +132,7 @@ def study(
             f"{len(failed)} of {counted(len(due), 'run')} failed: {first}",
             hint=f"{advice}\n{kept}" if advice else kept,
         )
-    return Study.of(plan, place, confidence)
+    return Study.of(plan, place, confidence, {job.recipe: job.rows for job in due.values()})
 
 
 def read_results(
@@ -173,9 +177,7 @@ def _jobs(plan: StudyPlan, seeds: Sequence[int], reader: RowReader) -> Iterator[
             )
 
 
-def _in_this_process(
-    jobs: Sequence[Job], reader: RowReader, listener: Listener
-) -> Iterator[tuple[Job, Outcome]]:
+def _in_this_process(jobs: Sequence[Job], reader: RowReader, listener: Listener) -> Ends:
     """Raises KeyboardInterrupt if the listener stops it."""
     for job in jobs:
         try:
@@ -189,7 +191,7 @@ def _in_this_process(
 
 def _in_workers(
     jobs: Sequence[Job], processes: int, executor: Executor | None, listener: Listener
-) -> Iterator[tuple[Job, Outcome]]:
+) -> Ends:
     if executor is not None:
         ends = outcomes(jobs, GivenExecutor(executor, len(jobs)), listener.stop)
         yield from _with_notices(ends, listener)

@@ -105,10 +105,12 @@ def outcomes(
 ) -> Iterator[tuple[Job, Outcome]]:
     """Each job with what became of it, as they end.
 
-    A run whose worker died is trained again. Raises KeyboardInterrupt when ``stop`` says so.
+    A run whose worker died is trained again. Raises KeyboardInterrupt when ``stop`` says so, and
+    StudyError if workers die from the start.
     """
     waiting = deque(jobs)
     deaths: Counter[str] = Counter()
+    alive = False  # whether a worker has ever finished anything
     running: dict[Future[tuple[str, bytes | None]], tuple[Job, Executor]] = {}
     try:
         while waiting or running:
@@ -121,13 +123,22 @@ def outcomes(
             for future in ended:
                 job, executor = running.pop(future)
                 error = future.exception()
-                workers.give(executor, dead=isinstance(error, BrokenExecutor))
+                broken = isinstance(error, BrokenExecutor)
+                alive |= not broken
+                deaths.update([job.key] if broken else [])
+                workers.give(executor, dead=broken)
                 if error is None:
                     text, model = future.result()
                     yield job, Outcome(**{**json.loads(text), "model": model})
-                elif not isinstance(error, BrokenExecutor):
+                elif not broken:
                     yield job, Outcome({}, {}, None, failure_text(error))
-                elif (deaths.update([job.key]) or deaths[job.key]) < _DEATHS:
+                elif not alive and deaths.total() >= _DEATHS:
+                    raise StudyError(
+                        f"{_DEATHS} workers died before one has finished a run",
+                        hint="try a single process; a Python script must call study under "
+                        "if __name__ == '__main__'",
+                    )
+                elif deaths[job.key] < _DEATHS:
                     waiting.appendleft(job)
                 else:
                     reason = f"its worker died {_DEATHS} times, perhaps for lack of memory"

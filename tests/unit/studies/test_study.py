@@ -17,7 +17,9 @@ import pytest
 
 import layerkit
 from layerkit import Listener, StudyError, study
-from layerkit.studies.run import StudyStoppedError
+from layerkit.studies.job import Job
+from layerkit.studies.run import StudyStoppedError, read_results
+from layerkit.studies.workers import outcomes
 
 Truth = Callable[[str], dict[str, str]]
 
@@ -112,15 +114,21 @@ def test_other_rows_are_other_runs(small: dict[str, Any], truth: Truth) -> None:
     small["seeds"] = 1
     small["grid"] = {}
     rng = np.random.default_rng(0)
-    for name in ("one.csv", "two.csv"):
-        table = np.column_stack([rng.integers(0, 16, (60, 64)), np.arange(60) % 10])
+    for name, n in (("one.csv", 60), ("two.csv", 150)):
+        table = np.column_stack([rng.integers(0, 16, (n, 64)), np.arange(n) % 10])
         np.savetxt(name, table, fmt="%d", delimiter=",")
-    small["set"] |= {"train.test": 0.2}
     small["data"] = "one.csv"
     assert len(trained(small, "a")) == 1
     small["data"] = "two.csv"
     assert len(trained(small, "a")) == 1
     assert len(truth("a")) == 3
+    two = study(small, folder="a").rows[0].summary
+    small["data"] = "one.csv"
+    one = study(small, folder="a").rows[0].summary
+    assert one is not None
+    assert two is not None
+    assert (one.rows, two.rows) == (10, 30)
+    assert read_results(small, "a").rows[0].summary == two  # the rows of the last line
 
 
 def test_a_stopped_study_goes_on(small: dict[str, Any], truth: Truth) -> None:
@@ -236,3 +244,70 @@ def test_regression_has_intervals_over_seeds(small: dict[str, Any]) -> None:
         "seeds",
         "seeds",
     ]
+
+
+def test_validation_rows_of_each_seed_have_the_corrected_interval(small: dict[str, Any]) -> None:
+    rng = np.random.default_rng(0)
+    table = np.column_stack([rng.integers(0, 16, (90, 64)), np.arange(90) % 3])
+    np.savetxt("rows.csv", table, fmt="%d", delimiter=",")
+    small |= {"seeds": 4, "grid": {}}
+    small["set"] |= {"train.data": "rows.csv", "output.column": 64, "output.classes": list("012")}
+    small["set"] |= {"train.validation": 0.25, "train.test": 0, "layers.2.units": 3}
+    found = study(small)
+    assert found.metric == "val_accuracy"
+    summary = found.rows[0].summary
+    assert summary is not None
+    assert summary.sd is not None
+    assert summary.interval is not None
+    assert summary.interval.over == "both"
+    t = 3.182446305284263  # of 3 degrees of freedom
+    half = t * summary.sd * np.sqrt(1 / 4 + 0.25 / 0.75)
+    np.testing.assert_allclose(summary.interval.high - summary.interval.low, 2 * half)
+
+
+def test_no_worker_outlives_an_error(small: dict[str, Any]) -> None:
+    def fail(*_: Any) -> None:
+        raise OSError("no space left")
+
+    with pytest.raises(OSError, match="no space left"):
+        study(small, processes=2, finished=fail)
+    assert multiprocessing.active_children() == []
+
+
+class Mortal:
+    """Workers of which the first jobs, as many as ``lives``, end well."""
+
+    count = 1
+
+    def __init__(self, lives: int) -> None:
+        self.lives = lives
+
+    def take(self) -> Executor:
+        self.lives -= 1
+        return Dying() if self.lives < 0 else Living()
+
+    def give(self, executor: Executor, *, dead: bool) -> None:
+        assert dead == isinstance(executor, Dying)
+
+
+class Living(Executor):
+    """All goes well."""
+
+    def submit(self, *_: Any, **__: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result((json.dumps({"line": {}, "times": {}, "model": None}), b"model"))
+        return future
+
+
+def test_a_run_whose_workers_always_die_is_given_up() -> None:
+    jobs = [Job(key, "", {}, key, 0, {}, None, None, "", {}) for key in "ab"]
+    workers: Any = Mortal(1)
+    found = [(job.key, outcome.failed) for job, outcome in outcomes(jobs, workers, lambda: False)]
+    assert found == [("a", ""), ("b", "its worker died 3 times, perhaps for lack of memory")]
+
+
+def test_workers_that_die_from_the_start_end_the_study() -> None:
+    jobs = [Job(key, "", {}, key, 0, {}, None, None, "", {}) for key in "ab"]
+    workers: Any = Mortal(0)
+    with pytest.raises(StudyError, match=r"3 workers died before one has finished a run"):
+        list(outcomes(jobs, workers, lambda: False))
