@@ -165,6 +165,9 @@ from layerkit.errors import (
     SpecError as SpecError,
 )
 from layerkit.errors import (
+    StudyError as StudyError,
+)
+from layerkit.errors import (
     TensorMismatchError as TensorMismatchError,
 )
 from layerkit.errors import (
@@ -200,6 +203,8 @@ from layerkit.model import Model as Model
 from layerkit.model import build as build
 from layerkit.profile import spec_init as spec_init
 from layerkit.specs import Spec as Spec
+from layerkit.studies import Study as Study
+from layerkit.studies import study as study
 from layerkit.training import (
     CrossValidation as CrossValidation,
 )

@@ -33,7 +33,8 @@ docstring of the class with that ``code``.
     |- MissingExtraError (ImportError)         LK-501
     |- ExportError (ValueError)                LK-502
     |- WeightsError (ValueError)               LK-503
-    `- DeviceError (RuntimeError)              LK-504
+    |- DeviceError (RuntimeError)              LK-504
+    `- StudyError (RuntimeError)               LK-505
 
 Errors that can occur with or without a file (in a spec, in a plugin) have a ``path``, which is None
 without a file.
@@ -72,6 +73,7 @@ __all__ = [
     "SelfTestError",
     "ShapeError",
     "SpecError",
+    "StudyError",
     "TensorMismatchError",
     "TrainingDivergedError",
     "TruncatedFileError",
@@ -565,3 +567,13 @@ class DeviceError(LayerkitError, RuntimeError):
     """
 
     code = "LK-504"
+
+
+class StudyError(LayerkitError, RuntimeError):
+    """A study cannot go on here, or some of its runs have failed.
+
+    Another process runs it, its ``runs.jsonl`` was changed, a worker has other versions or has died
+    several times. The finished runs are kept: the same command trains the rest.
+    """
+
+    code = "LK-505"

@@ -37,6 +37,7 @@ from layerkit.cli import (
     resume,
     schema,
     spec_init,
+    study,
     train,
     upgrade,
     verify,
@@ -112,6 +113,7 @@ app.command("doctor", epilog=model_doctor.EXAMPLE)(with_limits(with_dialect(mode
 app.command("lens", epilog=lens.EXAMPLE)(with_limits(with_dialect(lens.lens)))
 app.command("infer", epilog=infer.EXAMPLE)(with_limits(with_dialect(infer.infer)))
 app.command("compare", epilog=compare.EXAMPLE)(with_limits(with_dialect(compare.compare)))
+app.command("study", epilog=study.EXAMPLE)(with_limits(study.study))
 app.command("inspect", epilog=inspect.EXAMPLE)(with_limits(inspect.inspect))
 app.command("verify", epilog=verify.EXAMPLE)(with_limits(verify.verify))
 app.command("diff", epilog=diff.EXAMPLE)(with_limits(diff.diff))

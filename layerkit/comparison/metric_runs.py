@@ -90,7 +90,9 @@ def metric_runs(
     if not models:
         return [None] * len(evaluations)
     tables = [row_values(e, name, metric) for e in models]
-    share = metric is not None and metric.target != ("real",) and all(map(_right_or_wrong, tables))
+    share = (
+        metric is not None and metric.target != ("real",) and all(map(is_right_or_wrong, tables))
+    )
     by_row = all(table is not None for table in tables)
     found: list[MetricRuns | None] = []
     for by_seed, lost in zip(evaluations, diverged, strict=True):
@@ -111,17 +113,17 @@ def metric_runs(
             resamples, jackknife = (np.stack(part) for part in zip(*pairs, strict=True))
             runs = replace(runs, resamples=resamples, jackknife=jackknife)
         if share and lost:
-            runs = _with_diverged(runs)
+            runs = with_diverged(runs)
         found.append(runs if runs.seeds else None)
     return found
 
 
-def _right_or_wrong(rows: Array | None) -> bool:
+def is_right_or_wrong(rows: Array | None) -> bool:
     """Whether every row is simply right (1) or wrong (0)."""
     return rows is not None and bool(np.all((rows == 0) | (rows == 1)))
 
 
-def _with_diverged(runs: MetricRuns) -> MetricRuns:
+def with_diverged(runs: MetricRuns) -> MetricRuns:
     """The runs of a share, with those that diverged as runs with no row right, seeds in order."""
     lost = sorted(s for s in runs.diverged if s is not None)
     seeds = [*runs.seeds, *lost]

@@ -59,7 +59,7 @@ class RunStore:
     def path(self, spec: Spec, seed: int) -> Path:
         """The model file of the training of ``spec`` with ``seed``."""
         assert self.folder is not None  # noqa: S101  # called only where there is one
-        return self.folder / f"{_key(spec, seed, self._rows)}.layerkit"
+        return self.folder / f"{run_key(spec, seed, self._rows, made_by(spec))}.layerkit"
 
     def load(self, spec: Spec, seed: int) -> StoredRun | None:
         """The stored training, if there is a sound one."""
@@ -122,18 +122,26 @@ def _read_details(path: Path) -> dict[str, Any]:
     return {}
 
 
-def _key(spec: Spec, seed: int, rows: str) -> str:
+def run_key(spec: Spec, seed: int, *given: Any) -> str:
+    """A hash of the resolved spec without its name, the seed, and what else is given."""
     document = spec.with_train(seed=seed).to_document()
     del document["name"]
-    made_by = {
+    text = json.dumps([document, *given], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def made_by(spec: Spec) -> dict[str, Any]:
+    """What besides spec, seed and rows decides the bits of a training: versions, kernels, source.
+
+    JSON values.
+    """
+    return {
         "layerkit": layerkit.__version__,
         "kernels": _kernels(),
         "numpy": np.__version__,
         "types": provenance(spec),
         "source": sorted(_sources(spec)),
     }
-    text = json.dumps([document, rows, made_by], sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def _kernels() -> str:

@@ -12,6 +12,7 @@ from layerkit.comparison.results import Notice
 from layerkit.comparison.run_store import RunStore, StoredRun
 from layerkit.core.rows import Rows
 from layerkit.errors import TrainingDivergedError
+from layerkit.specs import Spec
 from layerkit.training import Listener, train
 
 
@@ -129,18 +130,32 @@ def _train(
         for text in stored.notices:
             recorder.notice(text)
         return stored
+    run = train_once(entry.spec, seed, splits, recorder, entry.name)
+    if run is not None:
+        store.save(entry.spec, seed, run)
+    return run
+
+
+def train_once(
+    spec: Spec,
+    seed: int,
+    splits: Mapping[str, Rows],
+    recorder: NoticeRecorder,
+    name: str,
+    validation: Rows | None = None,
+) -> StoredRun | None:
+    """One training, which may diverge; None if the listener stopped it."""
     try:
         with recorder.python_warnings():
-            trained = train(entry.spec, data=splits, seed=seed, listener=recorder)
+            trained = train(
+                spec, data=splits, validation_data=validation, seed=seed, listener=recorder
+            )
     except TrainingDivergedError as error:
-        recorder.listener.notice(f"{entry.name}, seed {seed}: {error.message}")
-        run = StoredRun(None, None, tuple(recorder.notices), error.message)
-    else:
-        if trained.ended == "interrupted":
-            return None
-        run = StoredRun(trained.model, trained.seconds, tuple(recorder.notices))
-    store.save(entry.spec, seed, run)
-    return run
+        recorder.listener.notice(f"{name}, seed {seed}: {error.message}")
+        return StoredRun(None, None, tuple(recorder.notices), error.message)
+    if trained.ended == "interrupted":
+        return None
+    return StoredRun(trained.model, trained.seconds, tuple(recorder.notices))
 
 
 def notices_by_text(entry: Entry) -> tuple[Notice, ...]:

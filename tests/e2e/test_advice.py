@@ -29,6 +29,7 @@ from layerkit import Array, Context, Layer, LayerkitError, Plan, Shape
 from layerkit.core.rows import Rows
 from layerkit.datacontract import InputContract
 from layerkit.discovery.registry import LAYERS, READERS
+from layerkit.studies.folder import StudyFolder
 from tests.e2e.conftest import PETS, Cli
 
 CODE = Path(layerkit.__file__).parent
@@ -1688,6 +1689,52 @@ case("weights", with_an_object, elsewhere_trained(**{"from": "net.pkl"}), import
 case("weights", with_a_map, elsewhere_trained(mapping=None), imported)
 case("weights", one_of_those, elsewhere_trained("boddy"), imported)
 
+# ---- studies
+
+
+def small_study(desk: Desk) -> None:
+    """A study of one short run, finished."""
+    train = {**desk.train, "data": "digits"}
+    layers = [{"type": "dense", "units": 10}]
+    spec = {"layerkit": 1, "input": {"shape": [64]}, "layers": layers, "train": train}
+    desk.options["study"] = {"layerkit_study": 1, "spec": spec}
+    layerkit.study(desk.options["study"])
+
+
+def studied(desk: Desk) -> None:
+    layerkit.study(desk.options["study"])
+
+
+def with_a_broken_line(desk: Desk) -> None:
+    small_study(desk)
+    runs = Path("study.study/runs.jsonl")
+    runs.write_text("nonsense\n" + runs.read_text())
+
+
+def without_that_line(desk: Desk, text: str) -> None:
+    number = int(told(r"line (\d+): .*\ndelete that line", text))
+    runs = Path("study.study/runs.jsonl")
+    lines = runs.read_text().splitlines(keepends=True)
+    del lines[number - 1]
+    runs.write_text("".join(lines))
+
+
+def run_elsewhere(desk: Desk) -> None:
+    small_study(desk)
+    content = json.dumps(desk.options["study"]).encode()
+    desk.options["other"] = StudyFolder(Path("study.study")).open_for_runs(content)
+    desk.options["other"].__enter__()
+
+
+def when_it_has_ended(desk: Desk, text: str) -> None:
+    option = told(r"wait until it ends; (--status)", text)
+    assert desk.cli("study", "study.study/study.json", option).out.startswith("1 of 1 run ")
+    desk.options["other"].__exit__(None, None, None)
+
+
+case("study", without_that_line, with_a_broken_line, studied)
+case("study", when_it_has_ended, run_elsewhere, studied)
+
 # ---- the tests
 
 
@@ -1717,6 +1764,8 @@ OTHERS = {
     "discovery.devices": "wants a device: tests/unit/training/test_on_a_device.py",
     "execution.devices.engine": "wants a device: tests/unit/training/test_on_a_device.py",
     "training.device_loop": "wants a device: tests/unit/training/test_on_a_device.py",
+    "studies.run": "wants runs that fail: tests/unit/studies/test_study.py",
+    "studies.workers": "wants an executor that breaks: tests/unit/studies/test_study.py",
     "codec.reader": "says what a foreign file is",
     "codec.source": "says what is no regular file",
     "data.fetch": "wants the files of MNIST",

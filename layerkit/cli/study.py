@@ -1,0 +1,220 @@
+"""``layerkit study``: train a grid of specs with several seeds, resumable; show how far it is."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from layerkit.cli import console, options
+from layerkit.cli.failures import UsageError
+from layerkit.display import counted, printable
+
+if TYPE_CHECKING:
+    from layerkit.cli.progress import TrainingProgress
+    from layerkit.studies import PointRow, Study
+
+EXAMPLE = console.example(
+    "layerkit study depth.json --processes 4   train what is missing, report",
+    "layerkit study depth.json --add-seeds 5   five seeds more than it lists",
+    "layerkit study depth.json --status        how far it is, even while it runs",
+    "where depth.json holds a spec, a grid over its fields, and the number of seeds:",
+    '  {"layerkit_study": 1, "spec": "highway-digits",',
+    '   "grid": {"layers.1.repeat": [2, 4, 8], "layers.1.gate_bias": [-1, -3]},',
+    '   "seeds": 3}',
+)
+_NONE = "–"
+_LISTED = 12  # unfinished points
+
+
+def study(
+    file: Annotated[
+        str, typer.Argument(metavar="STUDY", help="A study.json; see the example below.")
+    ],
+    *,
+    data: options.Data = None,
+    processes: Annotated[
+        int,
+        typer.Option(
+            min=1, max=512, metavar="N", help="Train N runs at once, each in its own process."
+        ),
+    ] = 1,
+    add_seeds: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Train N seeds more than the study lists.")
+    ] = 0,
+    status: Annotated[
+        bool, typer.Option("--status", help="Train nothing; show which runs are missing.")
+    ] = False,
+    report: Annotated[
+        bool, typer.Option("--report", help="Train nothing; report on the finished runs.")
+    ] = False,
+    confidence: Annotated[
+        float,
+        typer.Option(min=0.5, max=0.999, metavar="P", help="Confidence level of the intervals."),
+    ] = 0.95,
+    output: Annotated[
+        Path | None, options.output_option("./NAME.study", "Keep the runs in this folder.")
+    ] = None,
+    quiet: options.Quiet = False,
+    as_json: options.Json = False,
+) -> None:
+    """Train every combination of some fields of a spec, each with several seeds.
+
+    Every run is kept in the folder NAME.study as soon as it is finished. Stop the study or kill it:
+    the same command trains the rest. The files are the same with any number of processes.
+    """
+    from layerkit.cli.progress import training_progress
+    from layerkit.studies.run import read_results
+
+    training = processes > 1 or add_seeds > 0 or data is not None
+    if _reads_only(status=status, report=report, training=training):
+        found, notices = read_results(file, output, confidence), list[str]()
+    else:
+        found, notices = _train(
+            training_progress(quiet=quiet, as_json=as_json),
+            file,
+            quiet=quiet or as_json,
+            folder=output,
+            data=data,
+            processes=processes,
+            add_seeds=add_seeds,
+            confidence=confidence,
+        )
+    if as_json:
+        console.emit_json({**found.to_json(), "notices": notices})
+    elif status:
+        show_status(found)
+    else:
+        show(found)
+
+
+def _reads_only(*, status: bool, report: bool, training: bool) -> bool:
+    """Whether nothing is to be trained; raises UsageError for options that contradict that."""
+    if status and report:
+        raise UsageError("expected --status or --report, not both")
+    if (status or report) and training:
+        raise UsageError(
+            "--status and --report train nothing: no --data, --processes or --add-seeds"
+        )
+    return status or report
+
+
+def _train(
+    progress: TrainingProgress, file: str, *, quiet: bool, **how: Any
+) -> tuple[Study, list[str]]:
+    """Train what is missing; ``how`` are further arguments of ``layerkit.study``."""
+    from layerkit import study as run_study
+
+    def finished(line: Mapping[str, Any], done: int, total: int) -> None:
+        if not quiet:
+            progress.show(f"{done} of {total}: {_finished(line)}")
+
+    with progress, _explain_interruption(progress):
+        progress.after_stop = "exiting"
+        return run_study(file, listener=progress, finished=finished, **how), progress.notices
+
+
+def _finished(line: Mapping[str, Any]) -> str:
+    """A finished run in a line: its point, seed, and last metric."""
+    named = ", ".join(line["point"].values())
+    run = f"{named}, seed {line['seed']}" if named else f"seed {line['seed']}"
+    if line["diverged"]:
+        return printable(f"{run}  diverged")
+    name, value = list(line["metrics"].items())[-1]
+    return printable(
+        f"{run}  {name} {console.metric(name, float('nan') if value is None else value)}"
+    )
+
+
+@contextmanager
+def _explain_interruption(progress: TrainingProgress) -> Iterator[None]:
+    """After a signal, say how far the study is and how to continue."""
+    from layerkit.cli.failures import TerminationSignal
+    from layerkit.studies.run import StudyStoppedError
+
+    try:
+        yield
+    except StudyStoppedError as stopped:
+        hint = "the same command trains the rest"
+        if not progress.silent:
+            for text in (str(stopped), hint):
+                console.err(printable(text))
+        kind = TerminationSignal if progress.signal == signal.SIGTERM else KeyboardInterrupt
+        error = kind(str(stopped))
+        error.hint = hint  # type: ignore[attr-defined]  # for --json
+        raise error from stopped
+
+
+def show(found: Study) -> None:
+    """The table, best first, and what it means."""
+    from layerkit.reporting.numbers import level_text
+
+    level = level_text(found.confidence)
+    head = [", ".join(found.axes) or "spec", found.metric or "metric", f"{level} interval",
+            "seeds", "parameters"]  # fmt: skip
+    marked = any(row.among_best for row in found.rows) and len(found.rows) > 1
+    rows = [_cells(row, found.name, marked=marked) for row in found.rows]
+    console.out(console.table(head, rows, "lrrrr"))
+    console.out()
+    for note in _notes(found, level, marked=marked):
+        console.out(note)
+
+
+def _cells(row: PointRow, name: str, *, marked: bool) -> list[str]:
+    from layerkit.comparison import formatting as fmt
+
+    title = ", ".join(row.point.values()) or name
+    s = row.summary
+    done = f"{len(row.seeds)}"
+    if row.missing:
+        done += f" of {len(row.seeds) + len(row.missing)}"
+    return [
+        f"{'* ' if row.among_best else '  ' if marked else ''}{title}",
+        _NONE if s is None else fmt.mean_and_sd(s),
+        _NONE if s is None else fmt.summary_ends(s) or _NONE,
+        done,
+        _NONE if row.parameters is None else f"{row.parameters:,}",
+    ]
+
+
+def _notes(found: Study, level: str, *, marked: bool) -> Iterator[str]:
+    """What the table means, and its limits."""
+    if marked:
+        yield f"* not told apart from the best ({level}, all pairs jointly)"
+    over = {r.summary.interval.over for r in found.rows if r.summary and r.summary.interval}
+    meaning = {
+        "both": "other trainings and other rows like those judged",
+        "seeds": "other trainings on the same rows",
+        "rows": "other test rows, of one training",
+    }
+    covered = " or ".join(meaning[source] for source in sorted(over))
+    if covered:
+        yield f"mean ± deviation over seeds; the interval is for {covered}"
+    for row in found.rows:
+        if row.diverged:
+            title = ", ".join(row.point.values()) or found.name
+            seeds = ", ".join(map(str, row.diverged))
+            others = "; the numbers are of its other runs" if row.summary else ""
+            yield f"{title}: diverged with seed {seeds}{others}"
+    if len(found.kernels) > 1:
+        yield f"runs differ in what ran the layers: {'; '.join(found.kernels)}"
+    yield _progress(found)
+
+
+def _progress(found: Study) -> str:
+    return f"{found.done} of {counted(found.total, 'run')} finished, in {printable(found.folder)}"
+
+
+def show_status(found: Study) -> None:
+    """How many runs are finished, and which are missing."""
+    console.out(_progress(found))
+    unfinished = [row for row in found.rows if row.missing]
+    for row in unfinished[:_LISTED]:
+        title = ", ".join(row.point.values()) or found.name
+        console.out(f"  missing: {title}, seed {', '.join(map(str, row.missing))}")
+    if len(unfinished) > _LISTED:
+        console.out(f"  and of {counted(len(unfinished) - _LISTED, 'point')} more")

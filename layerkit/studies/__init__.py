@@ -1,0 +1,6 @@
+"""Studies: every combination of some fields of a spec, each with several seeds, resumable."""
+
+from layerkit.studies.result import PointRow, Study
+from layerkit.studies.run import study
+
+__all__ = ["PointRow", "Study", "study"]

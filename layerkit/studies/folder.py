@@ -1,0 +1,148 @@
+"""The folder of a study, NAME.study, which survives a kill at any moment.
+
+``runs.jsonl`` is the truth: one line per finished run, appended and flushed to the disk after its
+model file. A line that a kill tore is dropped, and its run trained again. Lines hold no times, so
+that the sorted file is the same however the study was run; times are in ``times.jsonl``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from layerkit.codec.atomic import replace_file
+from layerkit.display import jsonable
+from layerkit.errors import StudyError
+from layerkit.paths import path_errors
+
+Line = Mapping[str, Any]
+
+
+class StudyFolder:
+    """Reading is always possible; ``open_for_runs`` lets one process at a time add runs."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.runs, self.times = path / "runs.jsonl", path / "times.jsonl"
+
+    def model(self, key: str) -> Path:
+        """The model file of a run."""
+        return self.path / "models" / f"{key}.layerkit"
+
+    def lines(self) -> dict[str, Line]:
+        """The finished runs by key.
+
+        Raises StudyError for a line that is no run, except the last, which a kill may have torn.
+        """
+        if not self.runs.exists():
+            return {}
+        with path_errors(str(self.runs)):
+            raw = self.runs.read_bytes()
+        found = {}
+        rows = raw.split(b"\n")
+        for i, row in enumerate(rows):
+            line = _parsed(row)
+            if line is not None:
+                found[str(line["key"])] = line
+            elif i < len(rows) - 1 and any(rows[i + 1 :]):
+                raise StudyError(
+                    f"{self.runs}, line {i + 1}: expected a finished run as one JSON object",
+                    hint="delete that line, and its run is trained again",
+                )
+        return found
+
+    @contextmanager
+    def open_for_runs(self, study: bytes) -> Iterator[None]:
+        """Create the folder, write ``study.json`` into it, and keep other processes out.
+
+        Raises StudyError if another process is adding runs, PathError if it cannot be written.
+        """
+        with path_errors(str(self.path), writing=True):
+            (self.path / "models").mkdir(parents=True, exist_ok=True)
+            lock = (self.path / "lock").open("a+b")
+        with lock, path_errors(str(self.path), writing=True):
+            if not _lock(lock):
+                raise StudyError(
+                    f"{self.path}: another process is running this study{_holder(lock)}",
+                    hint="wait until it ends; --status shows how far it is",
+                )
+            if os.name == "posix":  # elsewhere a locked file cannot be written
+                lock.truncate(0)
+                lock.write(str(os.getpid()).encode())
+                lock.flush()
+            for file in (self.runs, self.times):
+                _drop_torn_line(file)
+            replace_file(self.path / "study.json", lambda out: out.put(study), durable=False)
+            yield
+
+    def add(self, line: Line, times: Line, model: bytes | None) -> None:
+        """Keep a finished run: its model first, then its line."""
+        with path_errors(str(self.path), writing=True):
+            if model is not None:
+                replace_file(self.model(line["key"]), lambda out: out.put(model))
+            _append(self.times, times)
+            _append(self.runs, line)
+
+
+def _parsed(row: bytes) -> Line | None:
+    try:
+        line = json.loads(row)
+    except ValueError:
+        return None
+    if not (isinstance(line, dict) and isinstance(line.get("key"), str)):
+        return None
+    return line
+
+
+def _append(path: Path, line: Line) -> None:
+    """Add a line and flush it to the disk."""
+    text = json.dumps(jsonable(line), sort_keys=True, allow_nan=False, separators=(",", ":"))
+    with path.open("ab") as file:
+        file.write(text.encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _drop_torn_line(path: Path) -> None:
+    """Cut off what follows the last whole line, and a last line that is no JSON object."""
+    if not path.exists():
+        return
+    raw = path.read_bytes()
+    whole = raw[: raw.rfind(b"\n") + 1]
+    start = whole.rfind(b"\n", 0, len(whole) - 1) + 1
+    if whole and _parsed(whole[start:]) is None:
+        whole = whole[:start]
+    if len(whole) < len(raw):
+        os.truncate(path, len(whole))
+
+
+def _lock(file: BinaryIO) -> bool:
+    """Whether this process holds the file now; the system frees it when the process ends."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            file.seek(0)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _holder(file: BinaryIO) -> str:
+    """The number of the process that holds the file, if it can be read."""
+    try:
+        file.seek(0)
+        number = file.read(20).decode()
+    except (OSError, ValueError):
+        return ""
+    return f" (number {number})" if number.isdecimal() else ""

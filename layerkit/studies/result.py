@@ -1,0 +1,269 @@
+"""The result of a study: the points of its grid, best first, from the lines of its runs alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from layerkit.comparison.metric_runs import MetricRuns, with_diverged
+from layerkit.comparison.results import Summary
+from layerkit.comparison.verdicts import ContestantRuns, best_contestants, summarise
+from layerkit.core.parts import Metric
+from layerkit.display import jsonable
+from layerkit.recording.counting import macs_of_layers, total
+from layerkit.statistics.estimates import estimate_from_runs, estimate_from_validation
+from layerkit.statistics.intervals import Levels
+from layerkit.studies.document import Point, StudyPlan
+from layerkit.studies.folder import Line, StudyFolder
+from layerkit.studies.job import unpacked
+from layerkit.training.recipe import loss_and_metrics
+
+
+@dataclass(frozen=True)
+class PointRow:
+    """A point of the grid and its runs.
+
+    Attributes
+    ----------
+    point
+        The label of its value on each axis.
+    summary
+        Mean, sample deviation and interval of the main metric; None without a finished run. Where
+        ``interval.over`` is "both", it would hold for other trainings and other test rows.
+    seeds
+        Of the finished runs, those that diverged included.
+    missing
+        Seeds of the study that are not trained yet.
+    diverged
+        Why a run diverged, by its seed.
+    parameters, macs
+        Of the spec; None if its input is learned from the data.
+    among_best
+        Whether it is not told apart from the best point, all pairs jointly.
+    """
+
+    point: dict[str, str]
+    summary: Summary | None
+    seeds: tuple[int, ...]
+    missing: tuple[int, ...]
+    diverged: dict[int, str]
+    parameters: int | None
+    macs: int | None
+    among_best: bool
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study as far as it is done.
+
+    Attributes
+    ----------
+    name, folder
+        Of the study.
+    axes
+        Of its grid.
+    metric
+        The name of the main metric, such as ``test_accuracy``; empty before the first run.
+    rows
+        The points, best first; those without a value last.
+    done, total
+        Finished runs, and all runs, of the seeds that the study lists and those that were added.
+    kernels
+        What ran the layers; more than one entry if runs differ in that, and so in their last bits.
+    confidence
+        Of each interval.
+    """
+
+    name: str
+    folder: Path
+    axes: tuple[str, ...]
+    metric: str
+    rows: tuple[PointRow, ...]
+    done: int
+    total: int
+    kernels: tuple[str, ...]
+    confidence: float
+
+    @classmethod
+    def of(
+        cls,
+        plan: StudyPlan,
+        folder: StudyFolder,
+        confidence: float,
+        digests: Mapping[str, str] | None = None,
+    ) -> Study:
+        """From the lines in the folder; ``digests`` are those of the rows of each recipe.
+
+        If they are not known, the rows of its last line count, and runs on others do not.
+        """
+        written = list(folder.lines().values())
+        digests = digests or {line["recipe"]: line["rows"] for line in written}
+        by_recipe: dict[str, dict[int, Line]] = {}
+        for line in written:
+            if digests.get(line["recipe"]) == line["rows"]:
+                by_recipe.setdefault(line["recipe"], {})[line["seed"]] = line
+        points = [_PointLines.of(point, plan, by_recipe) for point in plan.points]
+        held = [line for p in points for line in p.lines]
+        metric = _main_metric(plan, held)
+        runs = [_runs(p, metric) for p in points]
+        best = _best(runs, held, confidence)
+        rows = [
+            _row(p, metric, r, Levels(confidence), among_best=i in best)
+            for i, (p, r) in enumerate(zip(points, runs, strict=True))
+        ]
+        finished = {(p.recipe, s) for p in points for s in p.by_seed}
+        planned = {(p.recipe, s) for p in points for s in plan.seeds}
+        return cls(
+            name=plan.name,
+            folder=folder.path,
+            axes=plan.axes,
+            metric=metric,
+            rows=tuple(sorted(rows, key=_rank)),
+            done=len(finished),
+            total=len(finished | planned),
+            kernels=tuple(sorted({_kernels(line) for line in held if "kernels" in line})),
+            confidence=confidence,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as JSON values."""
+        return dict(jsonable({**asdict(self), "folder": str(self.folder)}))
+
+
+@dataclass(frozen=True)
+class _PointLines:
+    """A point of the grid and the lines of its runs by seed, in order."""
+
+    point: Point
+    recipe: str
+    by_seed: dict[int, Line]
+    missing: tuple[int, ...]
+    validation_ratio: float | None  # n2/n1 if each seed holds out its own n2 of n1 + n2 rows
+
+    @classmethod
+    def of(
+        cls, point: Point, plan: StudyPlan, by_recipe: Mapping[str, dict[int, Line]]
+    ) -> _PointLines:
+        recipe = point.recipe
+        found = by_recipe.get(recipe, {})
+        missing = tuple(s for s in plan.seeds if s not in found)
+        ratio = None if plan.validation else _validation_ratio(point)
+        return cls(point, recipe, dict(sorted(found.items())), missing, ratio)
+
+    @property
+    def lines(self) -> list[Line]:
+        return list(self.by_seed.values())
+
+    @property
+    def diverged(self) -> dict[int, str]:
+        return {s: line["diverged"] for s, line in self.by_seed.items() if line["diverged"]}
+
+
+def _validation_ratio(point: Point) -> float | None:
+    share = (point.spec.train or {}).get("validation")
+    return share / (1 - share) if isinstance(share, float) and 0 < share < 1 else None
+
+
+def _main_metric(plan: StudyPlan, lines: Sequence[Line]) -> str:
+    """The first metric of the recipe on test rows, else on validation rows; else a loss."""
+    known = {name for line in lines for name in line.get("metrics", {})}
+    names = [*_metrics(plan.points[0]), "loss"]
+    wanted = [f"{split}{name}" for split in ("test_", "val_", "train_", "") for name in names]
+    return next((name for name in wanted if name in known), "")
+
+
+def _metrics(point: Point) -> dict[str, Metric]:
+    return loss_and_metrics(point.spec)[1]
+
+
+def _higher_is_better(point: Point, metric: str) -> bool:
+    found = _metrics(point).get(metric.partition("_")[2])
+    return found is not None and found.higher_is_better
+
+
+def _runs(p: _PointLines, metric: str) -> MetricRuns | None:
+    """The runs row by row, if their lines say which test rows are right by ``metric``."""
+    held = {s: line for s, line in p.by_seed.items() if metric in line.get("metrics", {})}
+    right = [line.get("right") for line in held.values()]
+    if not held or any(r is None or f"test_{r['metric']}" != metric for r in right):
+        return None
+    tables = [unpacked(r) for r in right if r is not None]
+    if len({len(table) for table in tables}) > 1:
+        return None
+    runs = MetricRuns(
+        seeds=tuple(held),
+        values=np.array([line["metrics"][metric] for line in held.values()], np.float64),
+        count=len(tables[0]),
+        higher_is_better=True,
+        share=True,
+        rows=np.stack(tables),
+        diverged=frozenset(p.diverged),
+    )
+    return with_diverged(runs) if p.diverged else runs
+
+
+def _best(
+    runs: Sequence[MetricRuns | None], lines: Sequence[Line], confidence: float
+) -> frozenset[int]:
+    """Numbers of the points that are not told apart from the best; none if that is not known."""
+    held = {i: ContestantRuns(r) for i, r in enumerate(runs) if r is not None}
+    one_data_set = len({line["rows"] for line in lines}) == 1
+    if len(held) < 2 or len({r.runs.count for r in held.values()}) > 1 or not one_data_set:
+        return frozenset()
+    return frozenset(best_contestants(held, confidence))
+
+
+def _row(
+    p: _PointLines, metric: str, runs: MetricRuns | None, levels: Levels, *, among_best: bool
+) -> PointRow:
+    planned = None if p.point.spec.learns else p.point.spec.plan()
+    higher = _higher_is_better(p.point, metric)
+    return PointRow(
+        point=dict(p.point.labels),
+        summary=_from_values(p, metric, levels, higher=higher)
+        if runs is None
+        else summarise(runs, levels),
+        seeds=tuple(p.by_seed),
+        missing=p.missing,
+        diverged=p.diverged,
+        parameters=None if planned is None else sum(layer.parameters for layer in planned),
+        macs=None if planned is None else total(macs_of_layers(planned, p.point.spec.dtype)),
+        among_best=among_best,
+    )
+
+
+def _from_values(p: _PointLines, metric: str, levels: Levels, *, higher: bool) -> Summary | None:
+    """The summary of one value per run.
+
+    Its interval is over seeds alone, or over both where each seed has validation rows of its own.
+    """
+    found = [line["metrics"].get(metric) for line in p.lines if line.get("metrics")]
+    values = np.array([np.nan if v is None else v for v in found], np.float64)
+    if not len(values):
+        return None
+    estimate = estimate_from_runs(values, 0)
+    if metric.startswith("val_") and p.validation_ratio is not None:
+        estimate = estimate_from_validation(values, 0, p.validation_ratio, share=False, single=True)
+    intervals = estimate.intervals(levels)
+    return Summary(
+        values=tuple(values.tolist()),
+        mean=estimate.mean,
+        sd=float(values.std(ddof=1)) if len(values) > 1 else None,
+        interval=intervals["both"] or intervals["seeds"],
+        higher_is_better=higher,
+    )
+
+
+def _rank(row: PointRow) -> tuple[bool, float]:
+    """Best first, points without a value last; equal ones stay in the order of the grid."""
+    if row.summary is None or not np.isfinite(row.summary.mean):
+        return True, 0.0
+    return False, -row.summary.mean if row.summary.higher_is_better else row.summary.mean
+
+
+def _kernels(line: Line) -> str:
+    return ", ".join(f"{name} {version}" for name, version in sorted(line["kernels"].items()))

@@ -1,0 +1,212 @@
+"""The function ``study``: train what of a study is not trained yet, then report."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from layerkit.comparison.run_store import made_by, run_key
+from layerkit.display import counted, jsonable
+from layerkit.errors import LayerkitError, StudyError
+from layerkit.paths import expanded
+from layerkit.studies.document import StudyPlan, read_study
+from layerkit.studies.folder import Line, StudyFolder
+from layerkit.studies.job import Job, Outcome, RowReader, failure_text, run_job
+from layerkit.studies.result import Study
+from layerkit.studies.workers import GivenExecutor, LocalProcesses, outcomes
+from layerkit.training import Listener
+
+Finished = Callable[[Line, int, int], object]
+"""Called with the line of a finished run, how many are finished, and how many there are."""
+
+Ends = Generator[tuple[Job, Outcome], None, None]
+
+
+class StudyStoppedError(KeyboardInterrupt):
+    """The listener, or Ctrl-C, stopped a study: ``done`` of ``total`` runs are in ``folder``."""
+
+    def __init__(self, done: int, total: int, folder: Path) -> None:
+        super().__init__(f"{done} of {counted(total, 'run')} finished, kept in {folder}")
+        self.done, self.total, self.folder = done, total, folder
+
+
+def study(
+    study: str | os.PathLike[str] | Mapping[str, Any],
+    *,
+    folder: str | os.PathLike[str] | None = None,
+    data: str | None = None,
+    processes: int = 1,
+    executor: Executor | None = None,
+    add_seeds: int = 0,
+    listener: Listener | None = None,
+    finished: Finished | None = None,
+    confidence: float = 0.95,
+) -> Study:
+    """Train every point of a grid over a spec with several seeds, and report.
+
+    Each run is kept as soon as it is finished, and is not trained again: a study that was stopped
+    or killed goes on where it was. One spec, seed and data set is one run, even at two points.
+
+    Parameters
+    ----------
+    study
+        Path of ``study.json``, or the parsed object.
+    folder
+        Where runs are kept; by default ``NAME.study``.
+    data
+        Path of the data, instead of what the study or its spec names.
+    processes
+        How many runs are trained at once, each by a process of its own with one thread. The files
+        are the same for any number. A script that uses more than one must start the study under
+        ``if __name__ == "__main__"``.
+    executor
+        Trains the runs instead: any ``concurrent.futures.Executor``, such as that of a Dask client.
+        Its workers must have the same versions and read the same data.
+    add_seeds
+        How many seeds to train beyond those that the study lists.
+    listener
+        Receives the progress of each training in this process, and may stop the study.
+    finished
+        Called with the line of each finished run, the count of finished runs, and the total.
+    confidence
+        Of each interval.
+
+    Returns
+    -------
+    Study
+        The points, best first, with the runs of all seeds that the folder holds.
+
+    Raises
+    ------
+    SpecError, PluginError, DataError, DataSourceError, PathError
+        If the study, a point of its grid or the data cannot be used.
+    StudyError
+        If another process runs this study, or runs have failed; the others are kept.
+    StudyStoppedError
+        If it is stopped: a KeyboardInterrupt.
+    """
+    if processes < 1 or add_seeds < 0:
+        raise ValueError(f"processes: expected >= 1, got {processes}; add_seeds: expected >= 0, "
+                         f"got {add_seeds}")  # fmt: skip
+    plan = read_study(study)
+    plan = plan if data is None else replace(plan, data=data)
+    place = StudyFolder(folder_of(plan, folder))
+    listener = listener or Listener()
+    reader = RowReader()
+    due: dict[str, Job] = {}
+    for job in _jobs(plan, _seeds(plan, add_seeds), reader):
+        due.setdefault(job.key, job)  # equal points are one run, named after the first
+    with place.open_for_runs(plan.text):
+        known = place.lines()
+        todo = [job for key, job in due.items() if key not in known]
+        done, failed = len(due) - len(todo), []
+        ends = (
+            _in_this_process(todo, reader, listener)
+            if executor is None and processes == 1
+            else _in_workers(todo, processes, executor, listener)
+        )
+        try:
+            with closing(ends):  # workers end at once if something fails here
+                for job, outcome in ends:
+                    if outcome.failed:
+                        failed.append(f"{job.title}, seed {job.seed}: {outcome.failed}")
+                        listener.notice(failed[-1])
+                        continue
+                    place.add(outcome.line, outcome.times, outcome.model)
+                    done += 1
+                    if finished is not None:
+                        finished(outcome.line, done, len(due))
+        except KeyboardInterrupt as error:
+            raise StudyStoppedError(done, len(due), place.path) from error
+    if failed:
+        first, _, advice = failed[0].partition("\n")
+        kept = (
+            f"the {done} finished runs are kept in {place.path}; the same command trains the rest"
+        )
+        raise StudyError(
+            f"{len(failed)} of {counted(len(due), 'run')} failed: {first}",
+            hint=f"{advice}\n{kept}" if advice else kept,
+        )
+    return Study.of(plan, place, confidence, {job.recipe: job.rows for job in due.values()})
+
+
+def read_results(
+    study: str | os.PathLike[str] | Mapping[str, Any],
+    folder: str | os.PathLike[str] | None = None,
+    confidence: float = 0.95,
+) -> Study:
+    """What the folder of a study holds by now, without training; errors as for ``study``."""
+    plan = read_study(study)
+    return Study.of(plan, StudyFolder(folder_of(plan, folder)), confidence)
+
+
+def folder_of(plan: StudyPlan, folder: str | os.PathLike[str] | None) -> Path:
+    """The folder of a study."""
+    return Path(f"{plan.name}.study" if folder is None else expanded(os.fspath(folder)))
+
+
+def _seeds(plan: StudyPlan, more: int) -> list[int]:
+    first = max(plan.seeds) + 1
+    return [*plan.seeds, *range(first, first + more)]
+
+
+def _jobs(plan: StudyPlan, seeds: Sequence[int], reader: RowReader) -> Iterator[Job]:
+    """All runs; the points take turns within a seed, so that a study half done compares them."""
+    held = []
+    for point in plan.points:
+        rows = reader.rows(point.spec, plan.data, plan.validation).digest
+        held.append((point, rows, point.spec.to_document(), jsonable(made_by(point.spec))))
+    for seed in seeds:
+        for point, rows, document, maker in held:
+            yield Job(
+                key=run_key(point.spec, seed, rows),
+                recipe=point.recipe,
+                point=dict(point.labels),
+                title=point.title,
+                seed=seed,
+                spec=document,
+                data=plan.data,
+                validation=plan.validation,
+                rows=rows,
+                made_by=maker,
+            )
+
+
+def _in_this_process(jobs: Sequence[Job], reader: RowReader, listener: Listener) -> Ends:
+    """Raises KeyboardInterrupt if the listener stops it."""
+    for job in jobs:
+        try:
+            outcome = None if listener.stop() else run_job(job, reader, listener)
+        except (LayerkitError, MemoryError) as error:
+            outcome = Outcome({}, {}, None, failure_text(error))
+        if outcome is None:
+            raise KeyboardInterrupt
+        yield job, outcome
+
+
+def _in_workers(
+    jobs: Sequence[Job], processes: int, executor: Executor | None, listener: Listener
+) -> Ends:
+    if executor is not None:
+        ends = outcomes(jobs, GivenExecutor(executor, len(jobs)), listener.stop)
+        yield from _with_notices(ends, listener)
+        return
+    with LocalProcesses(processes) as workers:
+        yield from _with_notices(outcomes(jobs, workers, listener.stop), listener)
+
+
+def _with_notices(
+    ends: Iterator[tuple[Job, Outcome]], listener: Listener
+) -> Iterator[tuple[Job, Outcome]]:
+    """Passes the notices of workers on to the listener."""
+    for job, outcome in ends:
+        for text in outcome.times.get("notices", ()):
+            listener.notice(f"{job.title}: {text}")
+        if diverged := outcome.line.get("diverged"):
+            listener.notice(f"{job.title}, seed {job.seed}: {diverged}")
+        yield job, outcome

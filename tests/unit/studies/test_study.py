@@ -1,0 +1,313 @@
+"""A study gives the same files however it is run, and trains nothing twice."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import layerkit
+from layerkit import Listener, StudyError, study
+from layerkit.studies.job import Job
+from layerkit.studies.run import StudyStoppedError, read_results
+from layerkit.studies.workers import outcomes
+
+Truth = Callable[[str], dict[str, str]]
+
+
+class Stop(Listener):
+    """Stops a study after some runs; notices are kept."""
+
+    def __init__(self, after: int = 1000) -> None:
+        self.left, self.notices = after, list[str]()
+
+    def end(self, seconds: float) -> None:
+        self.left -= 1
+
+    def stop(self) -> bool:
+        return self.left <= 0
+
+    def notice(self, text: str) -> None:
+        self.notices.append(text)
+
+
+def trained(document: Any, folder: str, **options: Any) -> list[str]:
+    """The keys of the runs that a call trains."""
+    found: list[str] = []
+    study(document, folder=folder, finished=lambda line, *_: found.append(line["key"]), **options)
+    return found
+
+
+def test_a_run_is_what_train_gives(small: dict[str, Any]) -> None:
+    small["grid"] = {"layers.1.repeat": [1, 2]}
+    found = study(small)
+    lines = [json.loads(line) for line in Path("small.study/runs.jsonl").read_text().splitlines()]
+    line = next(x for x in lines if x["point"] == {"layers.1.repeat": "2"} and x["seed"] == 1)
+    settings = ["train.epochs=1", "layers.0.units=8", "layers.1.repeat=2"]
+    run = layerkit.train("highway-digits", settings=settings, seed=1)
+    assert line["metrics"] == run.metrics
+    assert line["epochs"] == 1
+    model = layerkit.load(f"small.study/models/{line['key']}.layerkit", expected_id=line["file"])
+    for name, tensor in run.model.tensors().items():
+        np.testing.assert_array_equal(model.tensors()[name], tensor)
+    row = next(r for r in found.rows if r.point == {"layers.1.repeat": "2"})
+    assert row.summary is not None
+    assert row.summary.values[1] == run.metrics["test_accuracy"]
+    assert row.summary.interval is not None
+    assert row.summary.interval.over == "both"
+    assert row.parameters == run.model.network.size
+
+
+def test_the_report_agrees_with_compare(small: dict[str, Any]) -> None:
+    small["grid"] = {"layers.1.repeat": [1, 3]}
+    found = study(small)
+    models = sorted(map(str, Path("small.study/models").iterdir()))
+    compared = {c.name: c for c in layerkit.compare(models, timing=False).contestants}
+    assert len(compared) == 2
+    for row in found.rows:
+        other = compared[f"highway-digits-{row.point['layers.1.repeat']}"].metrics["accuracy"]
+        assert row.summary is not None
+        assert sorted(row.summary.values) == sorted(other.values)
+        assert row.summary.interval is not None
+        assert other.interval is not None
+        np.testing.assert_allclose(
+            [row.summary.interval.low, row.summary.interval.high],
+            [other.interval.low, other.interval.high],
+        )
+    means = [row.summary.mean for row in found.rows if row.summary]
+    assert means == sorted(means, reverse=True)
+
+
+def test_what_is_trained_is_not_trained_again(small: dict[str, Any], truth: Truth) -> None:
+    assert len(set(trained(small, "a"))) == 12
+    before = truth("a")
+    assert trained(small, "a") == []
+    assert truth("a") == before
+    assert len(trained(small, "a", add_seeds=1)) == 6
+    assert trained(small, "a", add_seeds=1) == []
+    small["grid"]["layers.1.repeat"].append(4)
+    assert len(trained(small, "a")) == 4
+    found = study(small, folder="a")
+    assert (found.done, found.total) == (22, 22)
+    assert {len(row.seeds) for row in found.rows} == {2, 3}
+
+
+def test_one_spec_at_two_points_is_one_run(small: dict[str, Any]) -> None:
+    small["grid"] = {"layers.1.gate_bias": [-1, -1.0], "a": {"b": {}, "c": {"train.epochs": 1}}}
+    small["seeds"] = 1
+    assert len(trained(small, "a")) == 1
+    found = study(small, folder="a")
+    assert (found.done, found.total) == (1, 1)
+    assert [len(row.seeds) for row in found.rows] == [1, 1, 1, 1]
+
+
+def test_other_rows_are_other_runs(small: dict[str, Any], truth: Truth) -> None:
+    small["seeds"] = 1
+    small["grid"] = {}
+    rng = np.random.default_rng(0)
+    for name, n in (("one.csv", 60), ("two.csv", 150)):
+        table = np.column_stack([rng.integers(0, 16, (n, 64)), np.arange(n) % 10])
+        np.savetxt(name, table, fmt="%d", delimiter=",")
+    small["data"] = "one.csv"
+    assert len(trained(small, "a")) == 1
+    small["data"] = "two.csv"
+    assert len(trained(small, "a")) == 1
+    assert len(truth("a")) == 3
+    two = study(small, folder="a").rows[0].summary
+    small["data"] = "one.csv"
+    one = study(small, folder="a").rows[0].summary
+    assert one is not None
+    assert two is not None
+    assert (one.rows, two.rows) == (10, 30)
+    assert read_results(small, "a").rows[0].summary == two  # the rows of the last line
+
+
+def test_a_stopped_study_goes_on(small: dict[str, Any], truth: Truth) -> None:
+    study(small, folder="whole")
+    for after in (1, 5):
+        with pytest.raises(StudyStoppedError, match="of 12 runs finished, kept in a"):
+            study(small, folder="a", listener=Stop(after))
+    assert 0 < len(Path("a/runs.jsonl").read_text().splitlines()) < 12
+    study(small, folder="a")
+    assert truth("a") == truth("whole")
+
+
+def test_processes_and_executors_give_the_same_files(small: dict[str, Any], truth: Truth) -> None:
+    study(small, folder="serial")
+    study(small, folder="two", processes=2)
+    with ThreadPoolExecutor(2) as threads:
+        study(small, folder="threads", executor=threads)
+    assert truth("two") == truth("serial")
+    assert truth("threads") == truth("serial")
+
+
+def test_a_worker_that_dies_costs_its_run_only(small: dict[str, Any], truth: Truth) -> None:
+    study(small, folder="serial")
+    killed: list[int] = []
+
+    def kill_one(line: Mapping[str, Any], done: int, total: int) -> None:
+        if done in (2, 5):
+            worker = multiprocessing.active_children()[-1]
+            assert worker.pid is not None
+            os.kill(worker.pid, signal.SIGKILL)
+            killed.append(worker.pid)
+
+    study(small, folder="two", processes=2, finished=kill_one)
+    assert len(killed) == 2
+    assert truth("two") == truth("serial")
+
+
+class Dying(Executor):
+    """All its workers die."""
+
+    def submit(self, *_: Any, **__: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_exception(BrokenProcessPool("dead"))
+        return future
+
+
+def test_a_given_executor_that_breaks_is_told(small: dict[str, Any]) -> None:
+    with pytest.raises(StudyError, match="has lost its workers"):
+        study(small, executor=Dying())
+
+
+class Elsewhere(Executor):
+    """A worker with another version."""
+
+    def submit(self, function: Any, /, text: str, **_: Any) -> Future[Any]:  # type: ignore[override]
+        job = json.loads(text)
+        job["made_by"]["numpy"] = "1.0.0"
+        future: Future[Any] = Future()
+        future.set_result(function(json.dumps(job)))
+        return future
+
+
+def test_a_worker_of_another_version_is_refused(small: dict[str, Any]) -> None:
+    with pytest.raises(StudyError, match=r"12 of 12 runs failed: \d, -\d, seed \d: .*numpy 1.0.0"):
+        study(small, executor=Elsewhere())
+    assert not list(Path("small.study/models").iterdir())
+
+
+def test_runs_that_diverge_are_results(small: dict[str, Any], truth: Truth) -> None:
+    small["grid"] = {"train.optimizer": {"sane": {}, "wild": {
+        "train.optimizer": {"type": "sgd", "learning_rate": 1e30}, "layers.0.activation": "relu",
+        "layers.1.activation": "relu"}}}  # fmt: skip
+    told = Stop()
+    found = study(small, folder="a", listener=told)
+    assert [dict(row.point) for row in found.rows][-1] == {"train.optimizer": "wild"}
+    assert set(found.rows[-1].diverged) == {0, 1}
+    assert found.rows[-1].summary is None
+    assert any(text.startswith("wild, seed 0: ") for text in told.notices)
+    assert trained(small, "a") == []
+    study(small, folder="b", processes=2)
+    assert truth("a") == truth("b")
+
+
+def test_a_run_that_fails_costs_itself_only(small: dict[str, Any]) -> None:
+    nine = {"output.classes": list("012345678"), "layers.2.units": 9}
+    small["grid"] = {"classes": {"nine": nine, "ten": {}}}
+    with pytest.raises(
+        StudyError, match=r"2 of 4 runs failed: nine, seed 0: .*, got 9\n"
+    ) as caught:
+        study(small)
+    assert caught.value.hint is not None
+    assert "add it to output.classes" in caught.value.hint
+    assert "the 2 finished runs are kept in small.study" in caught.value.hint
+
+
+def test_regression_has_intervals_over_seeds(small: dict[str, Any]) -> None:
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(80, 2))
+    np.savetxt("r.csv", np.column_stack([x, x @ [1, -2]]), delimiter=",", header="a,b,y",
+               comments="")  # fmt: skip
+    spec = {
+        "layerkit": 1,
+        "input": {"columns": ["a", "b"]},
+        "layers": [{"type": "dense", "units": 1}],
+        "output": {"targets": ["y"]},
+        "train": {"data": "r.csv", "test": 0.25, "epochs": 2, "loss": "mse", "metrics": ["mae"]},
+    }
+    grid = {"train.epochs": [1, 40]}
+    found = study({"layerkit_study": 1, "spec": spec, "grid": grid, "seeds": 3})
+    assert found.metric == "test_mae"
+    assert [row.point["train.epochs"] for row in found.rows] == ["40", "1"]
+    assert [r.summary.interval.over for r in found.rows if r.summary and r.summary.interval] == [
+        "seeds",
+        "seeds",
+    ]
+
+
+def test_validation_rows_of_each_seed_have_the_corrected_interval(small: dict[str, Any]) -> None:
+    rng = np.random.default_rng(0)
+    table = np.column_stack([rng.integers(0, 16, (90, 64)), np.arange(90) % 3])
+    np.savetxt("rows.csv", table, fmt="%d", delimiter=",")
+    small |= {"seeds": 4, "grid": {}}
+    small["set"] |= {"train.data": "rows.csv", "output.column": 64, "output.classes": list("012")}
+    small["set"] |= {"train.validation": 0.25, "train.test": 0, "layers.2.units": 3}
+    found = study(small)
+    assert found.metric == "val_accuracy"
+    summary = found.rows[0].summary
+    assert summary is not None
+    assert summary.sd is not None
+    assert summary.interval is not None
+    assert summary.interval.over == "both"
+    t = 3.182446305284263  # of 3 degrees of freedom
+    half = t * summary.sd * np.sqrt(1 / 4 + 0.25 / 0.75)
+    np.testing.assert_allclose(summary.interval.high - summary.interval.low, 2 * half)
+
+
+def test_no_worker_outlives_an_error(small: dict[str, Any]) -> None:
+    def fail(*_: Any) -> None:
+        raise OSError("no space left")
+
+    with pytest.raises(OSError, match="no space left"):
+        study(small, processes=2, finished=fail)
+    assert multiprocessing.active_children() == []
+
+
+class Mortal:
+    """Workers of which the first jobs, as many as ``lives``, end well."""
+
+    count = 1
+
+    def __init__(self, lives: int) -> None:
+        self.lives = lives
+
+    def take(self) -> Executor:
+        self.lives -= 1
+        return Dying() if self.lives < 0 else Living()
+
+    def give(self, executor: Executor, *, dead: bool) -> None:
+        assert dead == isinstance(executor, Dying)
+
+
+class Living(Executor):
+    """All goes well."""
+
+    def submit(self, *_: Any, **__: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result((json.dumps({"line": {}, "times": {}, "model": None}), b"model"))
+        return future
+
+
+def test_a_run_whose_workers_always_die_is_given_up() -> None:
+    jobs = [Job(key, "", {}, key, 0, {}, None, None, "", {}) for key in "ab"]
+    workers: Any = Mortal(1)
+    found = [(job.key, outcome.failed) for job, outcome in outcomes(jobs, workers, lambda: False)]
+    assert found == [("a", ""), ("b", "its worker died 3 times, perhaps for lack of memory")]
+
+
+def test_workers_that_die_from_the_start_end_the_study() -> None:
+    jobs = [Job(key, "", {}, key, 0, {}, None, None, "", {}) for key in "ab"]
+    workers: Any = Mortal(0)
+    with pytest.raises(StudyError, match=r"3 workers died before one has finished a run"):
+        list(outcomes(jobs, workers, lambda: False))
