@@ -22,9 +22,10 @@ EXAMPLE = console.example(
     "layerkit study depth.json --processes 4   train what is missing, report",
     "layerkit study depth.json --add-seeds 5   five seeds more than it lists",
     "layerkit study depth.json --status        how far it is, even while it runs",
-    "where depth.json holds a spec, a grid over its fields, and the number of seeds:",
+    "where depth.json holds a spec, a grid and seeds, as in",
     '  {"layerkit_study": 1, "spec": "highway-digits",',
-    '   "grid": {"layers.1.repeat": [2, 4, 8], "layers.1.gate_bias": [-1, -3]},',
+    '   "grid": {"layers.1.repeat": [2, 4, 8],',
+    '            "layers.1.gate_bias": [-1, -3]},',
     '   "seeds": 3}',
 )
 _NONE = "–"
@@ -62,10 +63,11 @@ def study(
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
-    """Train every combination of some fields of a spec, each with several seeds.
+    """Train a grid of specs with several seeds, resumable.
 
-    Every run is kept in the folder NAME.study as soon as it is finished. Stop the study or kill it:
-    the same command trains the rest. The files are the same with any number of processes.
+    A study sets fields of a spec to every combination of some values. Every run is kept in the
+    folder NAME.study as soon as it is finished. Stop the study or kill it: the same command trains
+    the rest. The files are the same with any number of processes.
     """
     from layerkit.cli.progress import training_progress
     from layerkit.studies.run import read_results

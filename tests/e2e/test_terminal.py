@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 COMMANDS = [
     ("build",), ("train",), ("resume",), ("eval",), ("doctor",), ("infer",), ("compare",),
     ("inspect",), ("verify",), ("models",), ("schema",), ("explain",), ("plugins", "list"),
-    ("demo",), ("lens",),
+    ("demo",), ("lens",), ("study",),
 ]  # fmt: skip
 HEAVY = ("numpy", "pydantic", "msgpack", "rich", "layerkit_plugins")
 

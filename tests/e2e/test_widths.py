@@ -53,6 +53,10 @@ def wide(folder: Path) -> str:
     layerkit.save(run.model, "wide.layerkit")
     other = layerkit.train(document, data="pets.csv", seed=1)
     layerkit.save(other.model, f"{NAME}-of-another-seed.layerkit")
+    grid = {"layers.1.activation": ["tanh", "relu"], "train.optimizer.learning_rate": [0.05, 0.01]}
+    study = {"layerkit_study": 1, "name": NAME, "spec": "wide.json", "grid": grid, "seeds": 2}
+    Path("study.json").write_text(json.dumps({**study, "data": "pets.csv"}))
+    Path("bad-study.json").write_text(json.dumps({**study, "grid": {"layers.7.units": [1]}}))
     Path("bad.json").write_text(json.dumps({**document, "layers": [{"type": "hghway"}]}))
     return "wide.layerkit"
 
@@ -78,6 +82,11 @@ RUNS: dict[str, list[list[str]]] = {
     "compare": [
         ["wide.json", "pets.json", "--data", "pets.csv", *SMALL],
         ["wide.layerkit", f"{NAME}-of-another-seed.layerkit", "--data", "pets.csv", "--no-timing"],
+    ],
+    "study": [
+        ["study.json"],
+        ["study.json", "--status", "-o", "another-folder-with-a-long-name"],
+        ["bad-study.json"],
     ],
     "inspect": [["wide.layerkit"], ["wide.layerkit", "--tensors"]],
     "verify": [["wide.layerkit", f"{NAME}-of-another-seed.layerkit"], ["pets.csv"]],
