@@ -143,8 +143,9 @@ def _layers(seen: Inspection) -> str:
 
     types = seen.header["types"]
     counts: dict[str, int] = {}
+    ties = seen.ties
     for record in seen.tensors.values():
-        if record.role == "param":
+        if record.role == "param" and record.name not in ties:
             owner = record.name.rpartition(".")[0]
             counts[owner] = counts.get(owner, 0) + math.prod(record.shape)
     rows = []
@@ -153,7 +154,9 @@ def _layers(seen: Inspection) -> str:
         given = types[kind]
         dist = _provider(given)
         rows.append([layer.path, kind, dist, console.number(counts.get(layer.path, 0))])
-    return console.table(("layer", "type", "provider", "parameters"), rows, "lllr")
+    table = console.table(("layer", "type", "provider", "parameters"), rows, "lllr")
+    shared = [f"{printable(name)} is {printable(owner)}" for name, owner in ties.items()]
+    return "\n".join([table, *(["", f"{'tied':<10}  {', '.join(shared)}"] if shared else [])])
 
 
 def _provider(given: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, BinaryIO
 
-from layerkit.codec import Limits, TensorRecord, open_document
+from layerkit.codec import Limits, TensorRecord, layer_records, open_document
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,22 @@ class Inspection:
 
     @property
     def parameters(self) -> int:
-        """Number of trained parameters."""
-        return sum(prod(r.shape) for r in self.tensors.values() if r.role == "param")
+        """Number of trained parameters, each tied one counted once."""
+        return sum(
+            prod(r.shape)
+            for r in self.tensors.values()
+            if r.role == "param" and r.name not in self.ties
+        )
+
+    @property
+    def ties(self) -> dict[str, str]:
+        """Parameters that share the numbers of another: ``encoder.W``, or ``encoder.W.T``."""
+        found = {}
+        for layer in layer_records(self.header):
+            tie = layer.record.get("tie")
+            for name, owner in tie.items() if isinstance(tie, dict) else ():
+                found[f"{layer.path}.{name}"] = str(owner)
+        return found
 
     def to_json(self) -> dict[str, Any]:
         """Everything as JSON values; digests as hex text."""

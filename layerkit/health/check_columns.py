@@ -73,8 +73,13 @@ def duplicate_columns(table: Table) -> Iterator[Finding]:
 
 
 def leaks(table: Table) -> Iterator[Finding]:
-    """Columns that alone give the answer, on rows that were not used to learn how."""
+    """Columns that alone give the answer, on rows that were not used to learn how.
+
+    Rows with several answers (targets, flags, steps) are left out: one column seldom gives all.
+    """
     if len(table.chosen) < _FEWEST or len(table.columns) < 2:
+        return
+    if table.class_numbers is None and table.y[:1].size > 1:
         return
     judge = _Judge(table)
     if not judge.varies:

@@ -22,7 +22,6 @@ _LOGICAL = {
     "bitwise_or": "logical_or",
     "bitwise_xor": "not_equal",
     "invert": "logical_not",
-    "logical_xor": "not_equal",
 }
 
 

@@ -219,3 +219,23 @@ def test_columns_of_categories_are_shown_within_80_columns(cli: Cli, folder: Pat
     told = cli("diff", "a.layerkit", "b.layerkit").out
     (line,) = (x for x in told.splitlines() if x.startswith("spec.data.table.fields."))
     assert re.search(r"\.categories +40: town of number 39 +39: -$", line)
+
+
+def test_tied_numbers_are_shown_and_counted_once(cli: Cli) -> None:
+    layers = [
+        {"type": "dense", "name": "encoder", "units": 3},
+        {"type": "dense", "name": "middle", "units": 3},
+        {"type": "sequence", "name": "end", "layers": [
+            {"type": "dense", "name": "decoder", "units": 10, "tie": {"W": "encoder.W.T"}},
+        ]},
+        {"type": "dense", "name": "last", "units": 3, "tie": {"W": "encoder.W"}},
+    ]  # fmt: skip
+    model = layerkit.build({"layerkit": 1, "name": "n", "input": {"shape": [10]}, "layers": layers})
+    layerkit.save(model, "tied.layerkit")
+    seen = layerkit.inspect("tied.layerkit")
+    assert seen.parameters == 33 + 12 + 10 + 3
+    assert seen.ties == {"end.decoder.W": "encoder.W.T", "last.W": "encoder.W"}
+    out = cli("inspect", "tied.layerkit").out
+    assert "parameters  58" in out
+    assert "end.decoder.W is encoder.W.T" in out
+    assert "last.W is encoder.W\n" in out

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from layerkit import Array, Context, Layer, Optimizer
+from layerkit import Array, Context, Layer, Optimizer, Plan, Shape
 from layerkit.core.network import Network
 from layerkit.core.parts import Link
 from layerkit.core.planning import PlannedLayer
@@ -221,6 +221,29 @@ def test_a_layer_that_is_recorded_says_so(layer: type[Layer]) -> None:
     report.raise_if_failed()
     empty = "; batches of no rows run as they are written" if layer in (Centre, Follow) else ""
     assert report["recorded.replay"].message == "recorded" + empty
+
+
+class Ranked(Layer):
+    """y = sort(x)."""
+
+    def plan(self, in_shape: Shape) -> Plan:
+        return Plan(in_shape)
+
+    def feed(self, x: Array, ctx: Context) -> Array:
+        order = np.argsort(x, axis=1)
+        ctx.save(order)
+        return np.take_along_axis(x, order, 1)
+
+    def backprop(self, dy: Array, ctx: Context) -> Array:
+        (order,) = ctx.saved
+        dx = np.zeros_like(dy)
+        np.put_along_axis(dx, order, dy, 1)
+        return dx
+
+
+def test_an_operation_that_no_form_of_export_has_is_noted() -> None:
+    note = check_layer(Ranked, only="recorded.replay")["recorded.replay"].message
+    assert note.startswith("recorded; not exported to c, python, for 'take_along_axis'")
 
 
 @pytest.mark.parametrize(

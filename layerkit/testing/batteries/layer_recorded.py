@@ -11,10 +11,12 @@ from layerkit.core.context import Array
 from layerkit.core.network import Network
 from layerkit.core.planning import plan_layers
 from layerkit.discovery.engines import compiled_engine, trouble
-from layerkit.errors import LayerkitError
+from layerkit.discovery.registry import EXPORTERS
+from layerkit.errors import ExportError, LayerkitError, MissingExtraError
 from layerkit.execution.engine import Engine
 from layerkit.execution.planned_engine import PLANNED
 from layerkit.recording.arrays import NotRecorded
+from layerkit.recording.program import Program, Step
 from layerkit.recording.record import Recording, record
 from layerkit.recording.replay import replay
 from layerkit.testing.forms import ROWS, Results, compare, named
@@ -122,7 +124,27 @@ def _replay(trial: LayerTrial) -> str:
                 compare("the record", run, written, batches, bits=True, rows=ROWS[1:])
                 none = batches(0)
                 empty = empty and not run(*none).difference(written(*none), bits=True)
-    return "recorded" if empty else "recorded; batches of no rows run as they are written"
+    told = "recorded" if empty else "recorded; batches of no rows run as they are written"
+    return told + _unwritten(trial, _recorded(trial, training=False))
+
+
+def _unwritten(trial: LayerTrial, recording: Recording | NotRecorded) -> str:
+    """Which forms of export lack an operation of the layer, for a note; "" if none does."""
+    if isinstance(recording, NotRecorded):
+        return ""
+    shapes = trial.example.shape, trial.plan.out_shape
+    tensors = {**trial.layer.params, **trial.layer.state}
+    step = Step("layer", recording.graph, tensors, *shapes)
+    program = Program("layer", np.dtype(trial.dtype), *shapes, (step,), None, None, None, {})
+    lacks: dict[str, list[str]] = {}
+    for form in EXPORTERS.names():
+        try:
+            EXPORTERS.create(form).content(program)
+        except ExportError as error:
+            lacks.setdefault(error.message.rpartition("the operation ")[2], []).append(form)
+        except MissingExtraError:
+            continue
+    return "".join(f"; not exported to {', '.join(fs)}, for {op}" for op, fs in lacks.items())
 
 
 @BATTERY.rule(

@@ -39,12 +39,33 @@ _REAL = {
     "log": "log{f}({0})", "log1p": "log1p{f}({0})", "power": "pow{f}({0}, {1})",
     "rint": "nearbyint{f}({0})", "sin": "sin{f}({0})", "sinh": "sinh{f}({0})",
     "sqrt": "sqrt{f}({0})", "tan": "tan{f}({0})", "tanh": "tanh{f}({0})",
+    "arccos": "acos{f}({0})", "arccosh": "acosh{f}({0})", "arcsin": "asin{f}({0})",
+    "arcsinh": "asinh{f}({0})", "arctan2": "atan2{f}({0}, {1})", "arctanh": "atanh{f}({0})",
+    "cbrt": "cbrt{f}({0})", "copysign": "copysign{f}({0}, {1})", "exp2": "exp2{f}({0})",
+    "deg2rad": "({type})({0} * 0.017453292519943295)",
+    "degrees": "({type})({0} * 57.29577951308232)",
+    "radians": "({type})({0} * 0.017453292519943295)", "float_power": "pow({0}, {1})",
+    "floor_divide": "{1} == 0 ? {0} / {1} : rint{f}(({0} - fmod{f}({0}, {1})) / {1} - "
+    "(fmod{f}({0}, {1}) != 0 && ({1} < 0) != (fmod{f}({0}, {1}) < 0)))",
+    "fmax": "fmax{f}({0}, {1})", "fmin": "fmin{f}({0}, {1})", "fmod": "fmod{f}({0}, {1})",
+    "heaviside": "{0} != {0} ? {0} : {0} < 0 ? 0 : {0} > 0 ? 1 : {1}",
+    "hypot": "hypot{f}({0}, {1})", "log10": "log10{f}({0})", "log2": "log2{f}({0})",
+    "logaddexp": "{0} == {1} ? {0} + log{f}(2) : fmax{f}({0}, {1}) + "
+    "log1p{f}(exp{f}(-fabs{f}({0} - {1})))",
+    "logaddexp2": "{0} == {1} ? {0} + 1 : fmax{f}({0}, {1}) + "
+    "log1p{f}(exp2{f}(-fabs{f}({0} - {1}))) / log{f}(2)",
+    "rad2deg": "({type})({0} * 57.29577951308232)",
+    "remainder": "fmod{f}({0}, {1}) == 0 ? copysign{f}(0, {1}) : fmod{f}({0}, {1}) + "
+    "(({1} < 0) != (fmod{f}({0}, {1}) < 0) ? {1} : 0)",
+    "trunc": "trunc{f}({0})",
 }  # fmt: skip
 _ANY = {
     "add": "{0} + {1}", "astype": "({type})({0})", "copy": "{0}", "divide": "{0} / {1}",
     "equal": "{0} == {1}", "greater": "{0} > {1}", "greater_equal": "{0} >= {1}",
+    "conjugate": "{0}", "isfinite": "{0} - {0} == 0", "isinf": "{0} == {0} && {0} - {0} != 0",
     "isnan": "{0} != {0}", "less": "{0} < {1}", "less_equal": "{0} <= {1}",
     "logical_and": "{0} && {1}", "logical_not": "!{0}", "logical_or": "{0} || {1}",
+    "logical_xor": "!{0} != !{1}", "positive": "{0}", "signbit": "signbit({0}) != 0",
     "maximum": "{0} > {1} || {0} != {0} ? {0} : {1}",
     "minimum": "{0} < {1} || {0} != {0} ? {0} : {1}",
     "multiply": "{0} * {1}", "negative": "-{0}", "not_equal": "{0} != {1}",

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from layerkit import Array, Exporter, MissingExtraError
+from layerkit.recording.formulas import FORMULAS, Value
 from layerkit.recording.graph import Count, Node, Slice
 from layerkit.recording.loops import logical
 from layerkit.recording.program import Program, RawColumn, Step, unsupported
@@ -19,17 +20,17 @@ _OPSET, _IR = 17, 8  # read by runtimes since 2022
 
 # NumPy's name to ONNX's, where the operation is the same.
 _SAME = {
-    "absolute": "Abs", "add": "Add", "arctan": "Atan", "ceil": "Ceil", "copy": "Identity",
+    "absolute": "Abs", "add": "Add", "ceil": "Ceil", "conjugate": "Identity", "copy": "Identity",
     "cos": "Cos", "divide": "Div", "equal": "Equal", "exp": "Exp",
     "fabs": "Abs", "floor": "Floor", "greater": "Greater", "greater_equal": "GreaterOrEqual",
     "isnan": "IsNaN", "less": "Less", "less_equal": "LessOrEqual", "log": "Log",
-    "logical_and": "And", "logical_not": "Not", "logical_or": "Or", "matmul": "MatMul",
-    "maximum": "Max", "minimum": "Min", "multiply": "Mul", "negative": "Neg", "power": "Pow",
-    "rint": "Round", "sign": "Sign", "sin": "Sin", "sqrt": "Sqrt",
-    "subtract": "Sub", "tanh": "Tanh", "where": "Where",
+    "logical_and": "And", "logical_not": "Not", "logical_or": "Or", "logical_xor": "Xor",
+    "matmul": "MatMul", "maximum": "Max", "minimum": "Min", "multiply": "Mul", "negative": "Neg",
+    "positive": "Identity", "power": "Pow", "rint": "Round", "sign": "Sign", "sin": "Sin",
+    "sqrt": "Sqrt", "subtract": "Sub", "tanh": "Tanh", "where": "Where",
 }  # fmt: skip
 _REDUCED = {"sum": "ReduceSum", "max": "ReduceMax", "min": "ReduceMin", "prod": "ReduceProd"}
-_LOGICAL = {"And", "Or", "Not"}
+_LOGICAL = {"And", "Or", "Not", "Xor"}
 _COMPARED = {"Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "IsNaN"}
 
 
@@ -163,6 +164,10 @@ class _Graph:
         self.nodes.append(self._node(op, inputs, name, **attributes))
         return name
 
+    def cast(self, name: str, dtype: Any) -> str:
+        """Add a cast; the name of its output."""
+        return self.add("Cast", [name], to=_type(dtype))
+
     def _node(self, op: str, inputs: list[str], output: str, **attributes: Any) -> Any:
         from onnx import helper
 
@@ -204,6 +209,8 @@ class _Step:
             return self._elementwise(node)
         if node.op in _REDUCED:
             return self._reduced(node)
+        if logical(node) in FORMULAS:
+            return self._formula(node)
         raise self.lacks(node)
 
     def lacks(self, node: Node, instead: str = "") -> Exception:
@@ -226,6 +233,15 @@ class _Step:
             inputs = [self.value(arg, dtype) for arg in node.args]
         return self.graph.add(op, inputs)
 
+    def _formula(self, node: Node) -> str:
+        arrays = [arg for arg in node.args if isinstance(arg, Node)]
+        truth = node.dtype == np.bool_
+        dtype = np.result_type(*(arg.dtype for arg in arrays)) if truth else node.dtype
+        if dtype.kind != "f" and node.op != "square":
+            raise self.lacks(node, "compute it of floats: x.astype(float)")
+        args = [Value(self.graph, self.value(arg, dtype), dtype) for arg in node.args]
+        return FORMULAS[node.op](*args).name
+
     def _reduced(self, node: Node) -> str:
         x = self.value(node.args[0], node.dtype)
         axes, keep = node.kw["axis"], int(bool(node.kw.get("keepdims", False)))
@@ -240,7 +256,7 @@ class _Step:
             name = self.names[id(arg)]
             if dtype is None or arg.dtype == dtype:
                 return name
-            return self.graph.add("Cast", [name], to=_type(dtype))
+            return self.graph.cast(name, dtype)
         if isinstance(arg, Count):
             name = self.graph.add("Cast", [self.count(arg)], to=_type(dtype))
             return self.graph.add("Squeeze", [name, self.ints([0])])
@@ -290,68 +306,11 @@ def _arange(work: _Step, node: Node) -> str:
     )
 
 
-def _square(work: _Step, node: Node) -> str:
-    x = work.value(node.args[0], node.dtype)
-    return work.graph.add("Mul", [x, x])
-
-
-def _reciprocal(work: _Step, node: Node) -> str:
-    one = work.graph.constant(1, node.dtype)
-    return work.graph.add("Div", [one, work.value(node.args[0], node.dtype)])
-
-
 def _not_equal(work: _Step, node: Node) -> str:
     arrays = [arg for arg in node.args if isinstance(arg, Node)]
     dtype = np.result_type(*(arg.dtype for arg in arrays))
     same = work.graph.add("Equal", [work.value(arg, dtype) for arg in node.args])
     return work.graph.add("Not", [same])
-
-
-def _expm1(work: _Step, node: Node) -> str:
-    """exp(x) - 1 = 2 t / (1 - t) with t = tanh(x / 2), exact near 0; for x > 1 as it is written."""
-    add, constant, dtype = work.graph.add, work.graph.constant, node.dtype
-    x = work.value(node.args[0], dtype)
-    low = add("Min", [x, constant(1, dtype)])
-    t = add("Tanh", [add("Mul", [low, constant(0.5, dtype)])])
-    near = add("Div", [add("Add", [t, t]), add("Sub", [constant(1, dtype), t])])
-    far = add("Sub", [add("Exp", [x]), constant(1, dtype)])
-    return add("Where", [add("Greater", [x, constant(1, dtype)]), far, near])
-
-
-def _tan(work: _Step, node: Node) -> str:
-    x = work.value(node.args[0], node.dtype)
-    return work.graph.add("Div", [work.graph.add("Sin", [x]), work.graph.add("Cos", [x])])
-
-
-def _sinh(work: _Step, node: Node) -> str:
-    """(e + e / (e + 1)) / 2 with e = exp(x) - 1."""
-    add, half = work.graph.add, work.graph.constant(0.5, node.dtype)
-    e = _expm1(work, node)
-    below = add("Div", [e, add("Add", [e, work.graph.constant(1, node.dtype)])])
-    return add("Mul", [add("Add", [e, below]), half])
-
-
-def _cosh(work: _Step, node: Node) -> str:
-    add, half = work.graph.add, work.graph.constant(0.5, node.dtype)
-    x = work.value(node.args[0], node.dtype)
-    both = [add("Exp", [x]), add("Exp", [add("Neg", [x])])]
-    return add("Mul", [add("Add", both), half])
-
-
-def _log1p(work: _Step, node: Node) -> str:
-    """log(1 + x) = log(u) x / (u - 1) with u = 1 + x, which corrects the rounding of u; x if u = 1.
-
-    Source: W. Kahan; D. Goldberg, "What every computer scientist should know ...", 1991, Theorem 4.
-    """
-    add, constant, dtype = work.graph.add, work.graph.constant, node.dtype
-    x, one = work.value(node.args[0], dtype), constant(1, dtype)
-    u = add("Add", [one, x])
-    gap = add("Sub", [u, one])
-    none = add("Equal", [gap, constant(0, dtype)])
-    infinite = add("Equal", [u, constant(np.inf, dtype)])
-    safe = add("Where", [none, one, gap])
-    found = add("Mul", [add("Log", [u]), add("Div", [x, safe])])
-    return add("Where", [none, x, add("Where", [infinite, u, found])])
 
 
 def _clip(work: _Step, node: Node) -> str:
@@ -498,14 +457,7 @@ _RULES: Mapping[str, Callable[[_Step, Node], str]] = {
     "input": _leaf,
     "const": _const,
     "arange": _arange,
-    "square": _square,
-    "reciprocal": _reciprocal,
     "not_equal": _not_equal,
-    "expm1": _expm1,
-    "log1p": _log1p,
-    "tan": _tan,
-    "sinh": _sinh,
-    "cosh": _cosh,
     "clip": _clip,
     "astype": _astype,
     "transpose": _transpose,

@@ -34,6 +34,21 @@ _OPS = {
     "rint": "_rounded(round, {0})", "sign": "_sign({0})", "sin": "_angle(math.sin, {0})",
     "sinh": "_sinh({0})", "sqrt": "_sqrt({0})", "square": "{0} * {0}", "subtract": "{0} - {1}",
     "tan": "_angle(math.tan, {0})", "tanh": "math.tanh({0})", "where": "({1} if {0} else {2})",
+    "arccos": "_tried(math.acos, {0})", "arccosh": "_tried(math.acosh, {0})",
+    "arcsin": "_tried(math.asin, {0})", "arcsinh": "math.asinh({0})",
+    "arctan2": "math.atan2({0}, {1})", "arctanh": "_atanh({0})", "cbrt": "_cbrt({0})",
+    "conjugate": "{0}", "copysign": "math.copysign({0}, {1})", "deg2rad": "math.radians({0})",
+    "degrees": "math.degrees({0})", "radians": "math.radians({0})",
+    "exp2": "_power(2.0, {0})", "float_power": "_power({0}, {1})",
+    "floor_divide": "({0} // {1} if {1} else _divide({0}, {1}))",
+    "fmax": "_maximum(*_known({0}, {1}))", "fmin": "_minimum(*_known({0}, {1}))",
+    "fmod": "_tried(math.fmod, {0}, {1})", "heaviside": "_heaviside({0}, {1})",
+    "hypot": "math.hypot({0}, {1})", "isfinite": "math.isfinite({0})",
+    "isinf": "math.isinf({0})", "log10": "_log({0}, math.log10)", "log2": "_log({0}, math.log2)",
+    "logaddexp": "_logaddexp({0}, {1})", "logaddexp2": "_logaddexp2({0}, {1})",
+    "logical_xor": "(not {0}) != (not {1})", "positive": "{0}", "rad2deg": "math.degrees({0})",
+    "remainder": "({0} % {1} if {1} else math.nan)",
+    "signbit": "math.copysign(1.0, {0}) < 0", "trunc": "_rounded(math.trunc, {0})",
 }  # fmt: skip
 _FOLDS = {
     "sum": "sum({0})", "prod": "math.prod({0})", "max": "_most({0})", "min": "_least({0})",
@@ -99,8 +114,8 @@ def _sinh(x):
     return math.sinh(x) if abs(x) < 709.0 else x * math.inf
 
 
-def _log(x):
-    return math.log(x) if x > 0 else -math.inf if x == 0 else math.nan
+def _log(x, function=math.log):
+    return function(x) if x > 0 else -math.inf if x == 0 else math.nan
 
 
 def _log1p(x):
@@ -113,9 +128,11 @@ def _sqrt(x):
 
 def _power(x, y):
     try:
-        return float(x) ** y if x >= 0 or y == int(y) else math.nan
-    except (OverflowError, ZeroDivisionError):
-        return math.inf
+        return math.pow(x, y)
+    except (OverflowError, ValueError):
+        if x < 0 and y != math.floor(y):
+            return math.nan
+        return math.copysign(math.inf, x) if y % 2 == 1 else math.inf
 
 
 def _divide(x, y):
@@ -156,6 +173,39 @@ def _rounded(function, x):
 
 def _angle(function, x):
     return function(x) if math.isfinite(x) else math.nan
+
+
+def _tried(function, *args):
+    try:
+        return function(*args)
+    except ValueError:
+        return math.nan
+
+
+def _atanh(x):
+    return math.copysign(math.inf, x) if abs(x) == 1 else _tried(math.atanh, x)
+
+
+def _cbrt(x):
+    return math.copysign(abs(x) ** (1 / 3), x)
+
+
+def _known(x, y):
+    return (x if x == x else y), (y if y == y else x)
+
+
+def _heaviside(x, y):
+    return y if x == 0 else x if x != x else float(x > 0)
+
+
+def _logaddexp(x, y):
+    apart = 0.0 if x == y else -abs(x - y)
+    return _maximum(x, y) + math.log1p(math.exp(apart))
+
+
+def _logaddexp2(x, y):
+    apart = 0.0 if x == y else -abs(x - y)
+    return _maximum(x, y) + math.log1p(2.0**apart) / math.log(2)
 
 '''
 

@@ -86,6 +86,17 @@ def test_a_number_that_gives_a_number() -> None:
     assert list(leaks(made({**PLAIN, "leak": noisy}, y, target="real"))) == []
 
 
+def test_rows_with_several_answers_are_left_out() -> None:
+    targets = np.stack([PLAIN["a"], PLAIN["b"]], axis=1)  # an autoencoder's: its inputs
+    assert list(leaks(made(PLAIN, targets, target="real"))) == []
+    steps = np.stack([ANSWER, rng.permutation(ANSWER)], axis=1)
+    word = np.array(["red", "green", "blue"])[ANSWER]
+    table = made({**PLAIN, "word": word}, steps)
+    output = OutputContract((2, 3), classes=("c0", "c1", "c2"))
+    table = replace(table, contract=DataContract(table.contract.input, output))
+    assert list(leaks(table)) == []
+
+
 def test_copies_on_another_scale_and_as_other_words() -> None:
     half = np.array(["no", "yes"])[(PLAIN["a"] > 0).astype(int)]
     other = np.array(["f", "t"])[(PLAIN["a"] > 0).astype(int)]
