@@ -12,6 +12,7 @@ relationships 6 (out) and 14 (dx is a convolution of dz, spread by s, with the t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Any, NamedTuple
@@ -21,7 +22,10 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from layerkit.errors import ShapeError
 
-__all__ = ["Frame", "frames", "image_frames", "inner", "padded", "spread", "taps", "windows"]
+__all__ = [
+    *("Frame", "frames", "image_frames", "inner", "padded", "shape_of_an_image", "spread", "taps"),
+    "windows",
+]
 
 
 Array = np.ndarray[Any, Any]
@@ -72,10 +76,23 @@ def image_frames(
     """The frames of rows (c, h, w); ShapeError for others."""
     if len(shape) != 3:
         raise ShapeError(
-            f"expected rows (channels, height, width), got shape {list(shape)}; set the input's "
-            "shape, such as [1, 28, 28] for rows of 784"
+            f"expected rows (channels, height, width), got shape {list(shape)}"
+            f"{shape_of_an_image(shape)}"
         )
     return frames(shape[1:], kernel, stride, padding)
+
+
+def shape_of_an_image(shape: tuple[int, ...]) -> str:
+    """Advice about the input's shape for rows that are no images, with sizes that fit them."""
+    if len(shape) == 2:
+        return f"; an image of one channel is {[1, *shape]}: set the input's shape"
+    numbers = math.prod(shape)
+    for channels in (1, 3):
+        side = math.isqrt(numbers // channels)
+        if side > 1 and channels * side * side == numbers:
+            image = [channels, side, side]
+            return f"; set the input's shape, such as {image} for rows of {numbers:,} numbers"
+    return "; set the input's shape"
 
 
 def padded(x: Array, frames: Sequence[Frame], axis: int, fill: float = 0.0) -> Array:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from layerkit.cli import console, options
+from layerkit.cli import console, failures, options
 from layerkit.display import counted, printable
 
 if TYPE_CHECKING:
@@ -35,16 +35,18 @@ def lens(
 ) -> None:
     """Look at the gated layers of a model on labelled rows.
 
-    For each layer that has a carry: how far its gates open (the mean, its spread over the units,
-    and the lowest and highest mean of a class), how much it changes what it carries, and the scores
-    of the model without it. Then the scores with only the first or the last of them kept: without
-    one layer the others make up for it, so its lesion does not tell whether it works. --json has
-    every number.
+    Those are the layers that show a gate or write out their carry. For each: how far its gates open
+    (the mean, its spread over the units, and the lowest and highest mean of a class) and, if it has
+    a carry, how much it changes what it carries and the scores of the model without it. Then the
+    scores with only the first or the last of them kept: without one layer the others make up for
+    it, so its lesion does not tell whether it works. --json has every number.
     """
     from layerkit.cli import evaluate, files
-    from layerkit.lens import look
+    from layerkit.lens import blocks_of, look, nothing_to_see
 
     loaded = files.load_model(model)
+    if not blocks_of(loaded):
+        raise failures.UsageError(nothing_to_see(loaded))
     rows, split = evaluate.chosen_rows(loaded, data, split, dialect)
     seen = look(loaded, rows)
     if as_json:
@@ -54,21 +56,30 @@ def lens(
     main = list(seen.whole)[:2]
     values = ", ".join(f"{name} {console.metric(name, seen.whole[name])}" for name in main[::-1])
     console.out(f"whole model: {values}")
-    console.out("\ngates, and the scores without this layer")
-    console.out(_blocks(seen, main))
+    carried = [one for one in seen.blocks if one.without is not None]
+    console.out("\ngates, and the scores without this layer" if carried else "\ngates")
+    console.out(_blocks(seen, main if carried else None))
+    if not carried:
+        console.out("\nNo layer has a carry that could stand in its place, so none is left out.")
+        return
     console.out("\nthe scores with only the first or the last layers kept")
     console.out(_curves(seen, main))
 
 
-def _blocks(seen: Lens, main: list[str]) -> str:
+def _blocks(seen: Lens, main: list[str] | None) -> str:
+    """The table of blocks; without ``main``, the scores that are shown, that of gates alone."""
     rows = []
     for one in seen.blocks:
         known = [one.gate, one.spread, min(one.gates.values(), default=None)]
         known.append(max(one.gates.values(), default=None))
+        if main is not None:
+            known.append(one.change)
         numbers = ["" if value is None else f"{value:.3f}" for value in known]
-        without = [console.metric(name, one.without[name]) for name in main]
-        rows.append([_cut(one.name, 20), *numbers, f"{one.change:.3f}", *without])
-    head = ("layer", "gate", "spread", "low", "high", "change", *(_cut(n, 10) for n in main))
+        left = [console.metric(n, one.without[n]) if one.without else "" for n in main or ()]
+        rows.append([_cut(one.name, 20), *numbers, *left])
+    head = ["layer", "gate", "spread", "low", "high"]
+    if main is not None:
+        head += ["change", *(_cut(n, 10) for n in main)]
     return console.table(head, rows, "l" + "r" * (len(head) - 1))
 
 
@@ -77,7 +88,7 @@ def _cut(name: str, width: int) -> str:
 
 
 def _curves(seen: Lens, main: list[str]) -> str:
-    count = len(seen.blocks)
+    count = len(seen.first) - 1
     steps = sorted({round(i * count / (_SHOWN - 1)) for i in range(_SHOWN)})
     rows = []
     for k in steps:

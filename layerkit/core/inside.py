@@ -100,13 +100,17 @@ def without(network: Network, paths: Collection[str]) -> Network:
     Raises ShapeError if a layer has no carry: it changes the shape and has none of its own.
     """
     for p in _nested(network):
-        fits = p.in_shape == p.plan.out_shape
-        if p.name in paths and not fits and own_method(p.layer, "carry") is None:
+        if p.name in paths and not has_carry(p):
             raise ShapeError(
                 f"layer {p.name!r} turns rows of shape {list(p.in_shape)} into "
                 f"{list(p.plan.out_shape)} and has no carry, so it cannot be left out"
             )
     return _changed(network, dict.fromkeys(paths, _carrying))
+
+
+def has_carry(p: PlannedLayer) -> bool:
+    """Whether a layer has a carry: its own, or by default its rows where it keeps their shape."""
+    return p.in_shape == p.plan.out_shape or own_method(p.layer, "carry") is not None
 
 
 def own_method(layer: Layer, method: str) -> Callable[..., Any] | None:

@@ -245,6 +245,7 @@ class Layer(Part, ABC):
         """What is left of the layer where its gate is shut: (n, *out_shape) for x (n, *in_shape).
 
         By default x. A layer that changes the shape of rows and does not override it has no carry.
+        ``layerkit lens`` looks at layers that show a gate or override this, even by ``return x``.
         """
         return x
 

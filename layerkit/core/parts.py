@@ -122,7 +122,18 @@ class Loss(Part, ABC):
     """A loss of each row, and the gradient of their weighted sum."""
 
     target: ClassVar[Target]
+    """What the scores are compared with.
+
+    "class": whole numbers (n,), one of k classes; "binary": flags 0 and 1 (n, k); "real": numbers
+    (n, k).
+    """
+
     link: ClassVar[Link]
+    """How scores become predictions, outside of the loss.
+
+    "softmax": probabilities of k classes; "sigmoid": a probability each; "identity": the scores
+    themselves; "exp": e^score, rates.
+    """
 
     least: ClassVar[float] = -math.inf
     """The smallest number that a target may be, where targets are numbers: 0 for counts, say."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
@@ -70,11 +70,13 @@ _NOUNS = {  # beside those of KINDS
 class Registry(Generic[P]):
     """The parts of one kind: ``registry["dense"]`` is a class, ``registry.create(...)`` a part.
 
-    ``base`` is the base class of its parts; messages call one of them a ``singular``.
+    ``base`` is the base class of its parts; messages call one of them a ``singular``, and list
+    the names in ``beside`` too, which need no part.
     """
 
-    def __init__(self, kind: Group, base: type[P]) -> None:
+    def __init__(self, kind: Group, base: type[P], *, beside: Sequence[str] = ()) -> None:
         self.kind = kind
+        self.beside = beside
         self.group = f"layerkit.{kind}"
         self.base = base
         nouns: dict[str, str] = {plural: noun for noun, plural in KINDS.items()}
@@ -105,7 +107,7 @@ class Registry(Generic[P]):
             reason = f"unknown {self.singular} {quoted(name)}{nearest(name, known)}"
             raise UnknownTypeError(
                 f"{where}: {reason}" if where else reason,
-                hint=f"installed {self.kind}: {', '.join(known) or 'none'}",
+                hint=f"installed {self.kind}: {', '.join([*self.beside, *known]) or 'none'}",
                 problems=[PluginProblem(name, reason, where)],
             )
         chosen = usable_candidates(candidates)
@@ -274,7 +276,7 @@ DATA = Registry("data", DataSource)  # type: ignore[type-abstract]
 READERS = Registry("readers", Reader)  # type: ignore[type-abstract]
 EXPORTERS = Registry("exporters", Exporter)  # type: ignore[type-abstract]
 IMPORTERS = Registry("importers", Importer)  # type: ignore[type-abstract]
-DEVICES = Registry("devices", Device)  # type: ignore[type-abstract]
+DEVICES = Registry("devices", Device, beside=("cpu",))  # type: ignore[type-abstract]
 
 REGISTRIES: dict[str, Registry[Any]] = {
     r.kind: r

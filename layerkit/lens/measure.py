@@ -1,7 +1,9 @@
 """Gates, changes, lesions and keep curves of a model, on labelled rows.
 
-A *block* is a layer that lets its gate be watched or says what its carry is, and has a carry. For
-rows x of it, outputs y and its carry c(x)::
+A *block* is a layer of the model's own list whose ``watched`` shows a gate, or whose class writes
+out its ``carry``. That a layer keeps the shape of rows, so that ``Model.without`` can leave it out,
+makes it none: every activation would be one. A block that has no carry shows its gates alone. For
+rows x of a block, outputs y and its carry c(x)::
 
     change = median over the rows of |y - c(x)| / |c(x)|
     gate   = mean over rows and units of T;  spread = deviation of the units' means
@@ -19,9 +21,8 @@ from typing import Any
 import numpy as np
 
 from layerkit.core.context import Array
-from layerkit.core.inside import own_method
+from layerkit.core.inside import has_carry, own_method, watched
 from layerkit.core.rows import Rows
-from layerkit.errors import SpecError
 from layerkit.model import Model
 from layerkit.training.evaluation import evaluate, judge
 
@@ -34,21 +35,26 @@ class Block:
     """What one block does.
 
     ``gates`` are the mean gates of the rows of each class; they, ``gate`` and ``spread`` are absent
-    where the layer shows no gate. ``without`` are the scores of the model with this block left out.
+    where the layer shows no gate. ``without`` are the scores of the model with this block left out;
+    they and ``change`` are absent where it has no carry.
     """
 
     name: str
     type: str
-    change: float
+    change: float | None
     gate: float | None
     spread: float | None
     gates: dict[str, float]
-    without: Scores
+    without: Scores | None
 
 
 @dataclass(frozen=True)
 class Lens:
-    """What the blocks of a model do; ``first[k]`` are the scores with the first k of them kept."""
+    """What the blocks of a model do.
+
+    ``first[k]`` are the scores with the first k of the blocks that have a carry kept; both lists
+    are empty if none has.
+    """
 
     model: str
     rows: int
@@ -65,43 +71,55 @@ class Lens:
 def look(model: Model, rows: Rows) -> Lens:
     """Look at ``model`` on labelled rows.
 
-    Raises SpecError if it has no block, DataError if the rows do not keep the data contract.
+    Raises ValueError if it has no block, DataError if the rows do not keep the data contract.
     """
     names = blocks_of(model)
     if not names:
-        raise SpecError(
-            f"the model {model.name!r} has no layer to look at: none shows a gate or has a carry"
-        )
+        raise ValueError(nothing_to_see(model))
     whole = judge(model, rows)
     truth = whole.truth if whole.target == "class" else None
-    count = len(names)
-    none = evaluate(model.without(names), rows)
     scores = {"loss": whole.loss, **whole.values(whole.metrics)}
-    return Lens(
-        model.name,
-        len(rows),
-        scores,
-        [_block(model, rows, name, truth) for name in names],
-        [none, *(evaluate(model.without(names[k:]), rows) for k in range(1, count)), scores],
-        [none, *(evaluate(model.without(names[:-k]), rows) for k in range(1, count)), scores],
-    )
+    layers = {p.name: p for p in model.network.planned}
+    carried = [name for name in names if has_carry(layers[name])]
+    blocks = [_block(model, rows, name, truth, carries=name in carried) for name in names]
+    first, last = _curves(model, rows, carried, scores) if carried else ([], [])
+    return Lens(model.name, len(rows), scores, blocks, first, last)
 
 
 def blocks_of(model: Model) -> list[str]:
     """The names of the blocks, in order."""
-    found = []
-    for p in model.network.planned:
-        carry, watched = (own_method(p.layer, name) for name in ("carry", "watched"))
-        if carry or (watched and p.in_shape == p.plan.out_shape):
-            found.append(p.name)
-    return found
+    planned = model.network.planned
+    one_row = np.zeros((1, *planned[0].in_shape), model.network.dtype)
+    names = [p.name for p in planned if own_method(p.layer, "watched")]
+    shown = watched(model.network, one_row, names) if names else {}
+    return [
+        p.name for p in planned if "gate" in shown.get(p.name, {}) or own_method(p.layer, "carry")
+    ]
 
 
-def _block(model: Model, rows: Rows, name: str, truth: Array | None) -> Block:
-    view = model.without([name])
-    y, carried = (one.encode(rows, layer=name) for one in (model, view))
+def nothing_to_see(model: Model) -> str:
+    """Why there is nothing to look at in a model without blocks."""
+    kinds = dict.fromkeys(record.type for record in model.spec.layers)
+    return (
+        f"the model {model.name!r} has no layer to look at: none ({', '.join(kinds)}) shows a gate "
+        "or writes out its carry"
+    )
+
+
+def _curves(
+    model: Model, rows: Rows, names: list[str], whole: Scores
+) -> tuple[list[Scores], list[Scores]]:
+    """The scores with the first, and with the last, 0, 1, ... of the named blocks kept."""
+    count = len(names)
+    none = evaluate(model.without(names), rows)
+    first = [evaluate(model.without(names[k:]), rows) for k in range(1, count)]
+    last = [evaluate(model.without(names[:-k]), rows) for k in range(1, count)]
+    return [none, *first, whole], [none, *last, whole]
+
+
+def _block(model: Model, rows: Rows, name: str, truth: Array | None, *, carries: bool) -> Block:
     shown = model.watch(rows, layers=[name]).get(name, {}).get("gate")
-    gate = spread = None
+    gate = spread = change = without = None
     gates: dict[str, float] = {}
     if shown is not None and len(shown):
         flat = shown.reshape(len(shown), -1).astype(np.float64)
@@ -111,9 +129,12 @@ def _block(model: Model, rows: Rows, name: str, truth: Array | None) -> Block:
             for i, label in enumerate(model.classes or ()):
                 if (truth == i).any():
                     gates[str(label)] = float(of_rows[truth == i].mean())
+    if carries:
+        view = model.without([name])
+        change = _change(*(one.encode(rows, layer=name) for one in (model, view)))
+        without = evaluate(view, rows)
     kind = next(record.type for record in model.spec.layers if record.name == name)
-    without = evaluate(view, rows)
-    return Block(name, kind, _change(y, carried), gate, spread, gates, without)
+    return Block(name, kind, change, gate, spread, gates, without)
 
 
 def _change(y: Array, carried: Array) -> float:

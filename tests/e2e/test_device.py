@@ -42,6 +42,7 @@ def test_an_unknown_device_gets_the_nearest(cli: Cli) -> None:
     done = cli("train", "highway-digits", "--device", "cdua")
     assert done.code == 1
     assert "unknown device 'cdua'; did you mean 'cuda'?" in done.err
+    assert "installed devices: cpu, cuda" in done.err
 
 
 def test_folds_are_trained_on_the_cpu(cli: Cli) -> None:

@@ -118,7 +118,7 @@ def test_all_of_a_group(capsys: pytest.CaptureFixture[str]) -> None:
     assert told["ok"] is True
     assert f"1/{len(told['parts'])} constant" in captured.err
     assert asked("--all", "--group", "schedules") == 0
-    assert len(capsys.readouterr().out.splitlines()) == 5
+    assert len(capsys.readouterr().out.splitlines()) == len(told["parts"])
 
 
 def test_what_a_plugin_prints_does_not_spoil_the_json() -> None:

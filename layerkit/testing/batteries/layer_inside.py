@@ -76,7 +76,7 @@ def _carry(trial: LayerTrial) -> str | None:
     if carry is None and trial.plan.out_shape != trial.example.shape:
         return "the layer has no carry"
     if carry is None:
-        return "the carry is the input"
+        return "the carry is the input, by default"
     for n in (3, 0):
         x = trial.rows(n)
         kept = x.copy()

@@ -117,3 +117,15 @@ class Conv2d(Layer):
             self.grads["b"] = dz.sum(axis=(0, 2, 3))
         D, W = spread(dz, frames, axis=2), self.params["W"][::-1, ::-1]
         return np.einsum("nfhwij,ijcf->nchw", D, W, optimize=True)
+
+    def advice(self, ctx: Context) -> list[str]:
+        """A warning if the rows that come into the model look like images with channels last."""
+        high, wide = ctx.saved[0]
+        c = self.params["W"].shape[2]
+        if ctx.wants_dx or wide.size not in (1, 3, 4) or min(c, high.size) <= 4:
+            return []
+        shape, size = [c, high.size, wide.size], f"{high.size} x {wide.size}"
+        return [
+            f"rows of shape {shape} are taken as {c} channels of {size}; if the last axis holds "
+            "the channels, put it first: x.transpose(0, 3, 1, 2)"
+        ]

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from layerkit import Array, Context, Layer, Plan, Shape, ShapeError
+from layerkit.windows import shape_of_an_image
 
 __all__ = ["GlobalAvgPool"]
 
@@ -43,7 +44,7 @@ class GlobalAvgPool(Layer):
         if len(in_shape) not in (2, 3) or 0 in in_shape:
             raise ShapeError(
                 "expected rows (channels, height, width) or (steps, channels), got shape "
-                f"{list(in_shape)}; set the input's shape, such as [1, 28, 28] for rows of 784"
+                f"{list(in_shape)}{shape_of_an_image(in_shape)}"
             )
         return Plan((in_shape[0] if len(in_shape) == 3 else in_shape[1],))
 

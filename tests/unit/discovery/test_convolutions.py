@@ -246,7 +246,11 @@ class TestShift:
         ({"type": "maxpool", "kernel": 3}, [1, 2, 2], "at least 3"),
         ({"type": "avgpool"}, [4], "rows (channels, height, width)"),
         ({"type": "global_avgpool"}, [4], "rows (channels, height, width)"),
-        ({"type": "shift"}, [784], "[1, 28, 28]"),
+        ({"type": "shift"}, [784], "such as [1, 28, 28] for rows of 784 numbers"),
+        ({"type": "conv2d", "filters": 2}, [64], "such as [1, 8, 8] for rows of 64 numbers"),
+        ({"type": "global_avgpool"}, [3072], "such as [3, 32, 32] for rows of 3,072 numbers"),
+        ({"type": "conv2d", "filters": 2}, [8, 9], "an image of one channel is [1, 8, 9]"),
+        ({"type": "conv2d", "filters": 2}, [13], "got shape [13]; set the input's shape"),
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",
 )  # fmt: skip
@@ -266,3 +270,23 @@ def test_initializers_scale_by_the_inputs_of_one_place() -> None:
     }
     W = layerkit.build(spec).network.planned[0].layer.params["W"]
     assert W.std() == pytest.approx((2 / (5 * 5 * 32)) ** 0.5, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("shape", "wants_dx", "warned"),
+    [((8, 8, 1), False, True), ((8, 8, 1), True, False), ((3, 8, 8), False, False)],
+    ids=["last", "inner", "first"],
+)
+def test_images_with_channels_last_are_warned_about(
+    shape: tuple[int, ...], wants_dx: bool, warned: bool
+) -> None:
+    spec = {
+        "layerkit": 1,
+        "input": {"shape": list(shape)},
+        "layers": [{"type": "conv2d", "filters": 2}],
+    }
+    network = layerkit.build(spec).network
+    contexts = network.contexts(training=True, wants_dx=wants_dx)
+    network.feed(np.zeros((2, *shape), np.float32), contexts)
+    told = network.layers[0].advice(contexts[0])
+    assert [("8 channels of 8 x 1" in text) for text in told] == [True] * warned

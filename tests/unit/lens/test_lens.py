@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import layerkit
-from layerkit import Array, Model, SpecError
+from layerkit import Array, Model
+from layerkit.cli import run
 from layerkit.core.rows import Rows
 from layerkit.lens import look
 
@@ -68,8 +71,9 @@ def outputs(model: Model, kept: str) -> dict[str, Array]:
     return found
 
 
-def agrees(scores: dict[str, float], model: Model, kept: str) -> None:
+def agrees(scores: dict[str, float] | None, model: Model, kept: str) -> None:
     expected = outputs(model, kept)
+    assert scores is not None
     for name in ("loss", "accuracy"):
         assert scores[name] == pytest.approx(float(expected[name]), rel=1e-9), kept
 
@@ -98,7 +102,44 @@ def test_gates_changes_lesions_and_curves_are_those_of_the_equations(model: Mode
     assert json.loads(json.dumps(seen.to_json()))["blocks"][0]["name"] == "a"
 
 
-def test_a_model_without_such_layers_is_told() -> None:
-    spec = {"layerkit": 1, "input": {"shape": [3]}, "layers": [{"type": "dense", "units": 3}]}
-    with pytest.raises(SpecError, match="has no layer to look at"):
-        look(layerkit.build(spec), rows())
+def of_one(layer: dict[str, Any], shape: list[int]) -> Model:
+    """A model of one layer and a head, untrained."""
+    layers = [{**layer, "name": "one"}, {"type": "dense", "units": 2, "name": "head"}]
+    spec = {
+        "layerkit": 1,
+        "input": {"shape": shape},
+        "layers": layers,
+        "output": {"classes": ["no", "yes"]},
+        "train": {},
+    }
+    return layerkit.build(spec)
+
+
+def test_a_model_without_such_layers_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = of_one({"type": "dense", "units": 3}, [3])
+    assert model.without(["one"]).left_out == ("one",)  # it has a carry, and does not write it out
+    with pytest.raises(
+        ValueError, match=r"no layer to look at: none \(dense\) shows a gate or wri"
+    ):
+        look(model, rows())
+    layerkit.save(model, tmp_path / "plain.layerkit")
+    assert run(["lens", str(tmp_path / "plain.layerkit")]) == 2
+    assert "no layer to look at" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize("width", [2, 3])
+def test_a_gate_is_shown_without_a_carry(width: int) -> None:
+    """Whether the rows of a layer keep their shape decides about lesions, not about gates."""
+    model = of_one({"type": "gru", "units": width, "sequence": True}, [1, 3])
+    found = numbers()[:, None, :]
+    labels = answers()[:, None]
+    seen = look(model, Rows(found, None, labels, "here"))
+    (block,) = seen.blocks
+    gate = model.watch(found, layers=["one"])["one"]["gate"]
+    assert block.name == "one"
+    assert block.gate == pytest.approx(float(gate.mean()))
+    carried = width == 3
+    assert (block.change is not None, block.without is not None) == (carried, carried)
+    assert (len(seen.first), len(seen.last)) == ((2, 2) if carried else (0, 0))
