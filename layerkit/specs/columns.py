@@ -71,11 +71,12 @@ def codes_of(column: str | Mapping[str, Any]) -> int:
     return codes + int(column["unknown"] == "other")
 
 
-def not_learned(name: str) -> SpecError:
-    """The error for a spec whose width is needed while the categories of a column are unknown."""
+def not_learned(column: Mapping[str, Any]) -> SpecError:
+    """The error for a spec that must be whole while the categories of a column are unknown."""
+    unknown = "how many codes it has" if "encode" in column else "the width of the input"
     return SpecError(
-        f"the categories of {quoted(name)} are learned from training rows, so the width of the "
-        "input is not known yet",
+        f"the categories of {quoted(column['name'])} are learned from training rows, so {unknown} "
+        "is not known yet",
         location="input.columns",
         hint="train the spec with layerkit train, or list the categories; layerkit spec init "
         "writes a spec that lists them",

@@ -205,13 +205,25 @@ def _metrics(
     for i, value in enumerate(train["metrics"]):
         path: Path = ("train", "metrics", i)
         before = faults.count
-        train["metrics"][i] = validate_part("metrics", value, path, faults, lenient=lenient)
+        found = validate_part("metrics", value, path, faults, lenient=lenient)
+        shared = _shared(value, found, train["loss"]) if faults.count == before else {}
+        if shared and not lenient:
+            found = validate_part("metrics", {**found, **shared}, path, faults)
+        train["metrics"][i] = found
         name = split_config(train["metrics"][i])[0] if faults.count == before else ""
         if faults.origins.open("metrics", name) or name not in METRICS or target is None:
             continue
         if target not in METRICS[name].target:
             kinds = " or ".join(METRICS[name].target)
             faults.add(path, f"{name!r} needs {kinds} targets, but the loss has {target} targets")
+
+
+def _shared(given: Any, metric: Any, loss: Any) -> dict[str, Any]:
+    """Settings of a metric that were not given, as the loss has them: its quantile."""
+    if not isinstance(metric, dict) or not isinstance(loss, dict):
+        return {}
+    own = {*given, "type"} if isinstance(given, dict) else {"type"}
+    return {key: loss[key] for key in metric if key in loss and key not in own}
 
 
 def _early_stopping(train: dict[str, Any], faults: Faults) -> None:

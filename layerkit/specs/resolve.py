@@ -158,7 +158,8 @@ def _complete(
         reason = "expected null: targets whose logarithm is learned (link exp) are not scaled"
         faults.add(("output", "scale"), reason)
     origins = faults.origins
-    return Spec(document["name"], document["dtype"], given, layers, output, link, train, origins)
+    name, dtype, source = document["name"], document["dtype"], faults.source
+    return Spec(name, dtype, given, layers, output, link, train, origins, source)
 
 
 def _name_positions(output: dict[str, Any], train: dict[str, Any] | None) -> None:

@@ -11,8 +11,11 @@ from layerkit.core.parts import Link
 from layerkit.core.planning import PlannedLayer, plan_layers
 from layerkit.core.ties import check_ties
 from layerkit.discovery.origins import Origins
+from layerkit.errors import SpecError
 from layerkit.specs.columns import LEARN, inputs_of, name_of, not_learned
+from layerkit.specs.json_source import JsonSource
 from layerkit.specs.layers import LayerRecord, make_layers
+from layerkit.specs.messages import Faults
 from layerkit.specs.sections import DIALECT
 
 
@@ -21,7 +24,8 @@ class Spec:
     """A resolved spec: JSON values, with every default filled in.
 
     ``train`` is None for a model that cannot be trained. ``link`` names the function that turns
-    scores into predictions. ``origins`` is what the model file of the spec says of its parts.
+    scores into predictions. ``origins`` is what the model file of the spec says of its parts;
+    ``source`` is the spec as it was written, which tells the line of a field.
     """
 
     name: str
@@ -32,6 +36,8 @@ class Spec:
     link: Link
     train: dict[str, Any] | None
     origins: Origins = field(default_factory=Origins, repr=False, compare=False)
+    # As it was written: for the file and the line of what is found wrong later.
+    source: JsonSource | None = field(default=None, repr=False, compare=False)
     # The plan by which the spec was checked, until the first call of ``plan`` takes it.
     _planned: list[list[PlannedLayer]] = field(
         default_factory=list, init=False, repr=False, compare=False
@@ -64,8 +70,21 @@ class Spec:
         if columns is None:
             return tuple(self.input["shape"])
         if self.learns:
-            raise not_learned(self.learns[0])
+            learned = [c for c in columns if name_of(c) in self.learns]
+            raise not_learned(next((c for c in learned if "encode" not in c), learned[0]))
         return (sum(map(inputs_of, columns)),)
+
+    def placed(self, error: SpecError) -> SpecError:
+        """A mistake that was found later, with the file and the line of its field if known."""
+        if self.source is None:
+            return error
+        faults = Faults(self.source)
+        faults.add(tuple(error.location.split(".")), error.reason)
+        try:
+            faults.raise_any()
+        except SpecError as found:
+            return found
+        return error
 
     def plan(self) -> list[PlannedLayer]:
         """Make the layers of one network and plan them; allocates no parameters.

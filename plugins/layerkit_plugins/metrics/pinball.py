@@ -5,6 +5,8 @@
     l_i   = mean over the k outputs of max(q (t_ij - p_ij), (q - 1) (t_ij - p_ij))     p, t (n, k)
     value = sum_i w_i l_i / sum_i w_i                         w (n,), 1 if not given; q = quantile
 
+In a spec whose loss is ``quantile``, q is by default the loss's.
+
 Source: Koenker, Bassett, "Regression Quantiles" (Econometrica 46, 1978), equation 3.1; scikit-learn
 ``mean_pinball_loss``, whose alpha is q.
 """

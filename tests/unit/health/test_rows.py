@@ -93,8 +93,9 @@ def test_rows_with_several_answers_are_left_out() -> None:
     word = np.array(["red", "green", "blue"])[ANSWER]
     table = made({**PLAIN, "word": word}, steps)
     output = OutputContract((2, 3), classes=("c0", "c1", "c2"))
-    table = replace(table, contract=DataContract(table.contract.input, output))
-    assert list(leaks(table)) == []
+    contract = DataContract(table.contract.input, output)
+    stepped = Table(table.spec, contract, table.rows, table.x, table.y, table.target)
+    assert list(leaks(stepped)) == []
 
 
 def test_copies_on_another_scale_and_as_other_words() -> None:
