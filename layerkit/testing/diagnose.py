@@ -44,9 +44,26 @@ def _patterns(trial: LayerTrial, n: int, first: WrongGradient) -> Iterator[str]:
         yield f"{label} holds the sum over all axes in every place; sum over rows, axis=0"
     elif a.size > 1 and first.name != "dx" and np.ptp(a) <= _NEAR * size < np.ptp(correct):
         yield f"{label} has one number in every place: a sum or mean over too many axes"
+    if first.name != "dx" and _loses_repeats(trial, n, a, correct):
+        yield (
+            f"{label} is wrong only where a number occurs more than once in the rows: `dE[i] = G` "
+            "and `dE[i] += G` keep one of them; np.add.at(dE, i, G) adds all"
+        )
     for name, other in trial.grads().items():
         if name != first.name and other.shape == a.shape and same(other):
             yield f"{label} equals grads[{name!r}]: the two are mixed up"
+
+
+def _loses_repeats(trial: LayerTrial, n: int, a: Array, correct: Array) -> bool:
+    """Whether rows of a gradient are wrong for repeated whole numbers of the input, and only so."""
+    if trial.domain is None or not trial.domain.any() or a.ndim < 1:
+        return False
+    x = trial.rows(n, "parameters").reshape(n, -1)[:, trial.domain > 0]
+    times = np.bincount(x.astype(np.intp).reshape(-1), minlength=len(a))[: len(a)]
+    wrong = (np.abs(a - correct) > _NEAR * max(float(np.abs(correct).max()), 1e-3)).reshape(
+        len(a), -1
+    )
+    return bool(((times > 1) | ~wrong.any(axis=1)).all())
 
 
 def _factor(factor: float, n: int, label: str) -> str:

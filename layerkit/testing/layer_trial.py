@@ -26,6 +26,11 @@ F32 = np.dtype(np.float32)
 F64 = np.dtype(np.float64)
 
 _RETURN = "return one array of the shape given by `plan`, with the batch axis first"
+_LOOK_UP = (
+    "if numbers of a row are places in an array, say which numbers the layer takes: "
+    "`Plan(..., takes=Whole(n))` for whole numbers below n; others are then refused before feed, "
+    "and feed casts them, `x.astype(np.intp)`. If not, make every place lie within the array"
+)
 _KEEP_DTYPE = (
     "use Python numbers (0.5) instead of NumPy's (np.float64(0.5)), which widen the arrays they "
     "meet, and make arrays with dtype=ctx.dtype"
@@ -148,8 +153,13 @@ class LayerTrial(Trial):
 
         Raises ``Failed`` if the layer raises, or the output has a wrong shape or dtype.
         """
-        with self.catch(f"feed of {counted(len(x), 'row')}"):
-            y = self.layer.feed(x, ctx)
+        try:
+            with self.catch(f"feed of {counted(len(x), 'row')}"):
+                y = self.layer.feed(x, ctx)
+        except Failed as failed:
+            if isinstance(failed.__cause__, IndexError) and self.plan.takes is None:
+                failed.hint = _LOOK_UP
+            raise
         self._check("feed", y, (len(x), *self.plan.out_shape))
         return y
 

@@ -47,11 +47,16 @@ def _written(trial: LayerTrial) -> None:
         if equal(grad, expected[name]):
             continue
         if (grad == 7).all():
-            raise Failed(
-                f"backprop never writes grads[{name!r}]",
+            inside = name.rpartition(".")[0].partition(".")[0]
+            own = (
                 f"write {assign} in backprop, or do not declare {name!r} in `plan` (`state` is for "
-                "arrays without a gradient)",
+                "arrays without a gradient)"
             )
+            part = (
+                f"call the backprop of the part {inside!r} in backprop: `part.backprop(dy, ctx)` "
+                "for each of self.parts, or self.parts.backprop(dy, ctx) for all in a row"
+            )
+            raise Failed(f"backprop never writes grads[{name!r}]", part if inside else own)
         if np.isclose(grad, expected[name] + 7).all():
             raise Failed(
                 f"backprop adds to grads[{name!r}] instead of overwriting it",
@@ -138,7 +143,7 @@ def _all_cases(subject: Subject) -> Iterator[Example]:
     why="Gradients are checked in float64, but models run in float32, where a layer may take "
     "another path.",
     fix="let both paths compute the same formula; compare the float32 one with the lines beside it",
-    needs=("dtype.float64", "dtype.float32"),
+    needs=("dtype.float64", "dtype.float32", "plan.refuses"),
     over=_all_cases,
     trial=float32_trial,
 )

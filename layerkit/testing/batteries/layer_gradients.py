@@ -12,7 +12,7 @@ from layerkit.testing.setting_variants import varied
 from layerkit.testing.subject import Subject
 from layerkit.testing.verdicts import Failed, Skipped, at
 
-BATTERY = Battery("dtype.float64", *INTACT)
+BATTERY = Battery("dtype.float64", *INTACT, "plan.refuses")  # other shapes are tried too
 
 _FEW_KINKS = 0.05
 

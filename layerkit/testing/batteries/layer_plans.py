@@ -41,6 +41,14 @@ def _valid(trial: Trial) -> str | None:
         raise Failed(f"plan: expected a Plan, got {quoted(plan)}")
     if not isinstance(plan.out_shape, tuple):
         raise Failed(f"plan: expected a tuple as out_shape, got {quoted(plan.out_shape)}")
+    holding = [name for name, value in trial.arguments.items() if _holds_layers(value)]
+    if holding and not plan.parts:
+        raise Failed(
+            f"plan: self.{holding[0]} holds layers, but the Plan has no parts, so they get no "
+            "parameters and self.parts is empty",
+            f"give them to the plan: `parts = chain(self.{holding[0]}, in_shape)`, "
+            "`Plan(out_shape, parts=parts)`",
+        )
     try:
         plan_layers([("layer", trial.part)], trial.example.shape)
     except LayerkitError as error:
@@ -52,6 +60,12 @@ def _valid(trial: Trial) -> str | None:
                 f"{quoted(param.init)}"
             )
     return "; ".join(_doubts(plan)) or None
+
+
+def _holds_layers(value: object) -> bool:
+    """Whether a setting holds (name, layer) pairs."""
+    pairs = value if isinstance(value, (list, tuple)) else ()
+    return any(isinstance(p, tuple) and p and isinstance(p[-1], Layer) for p in pairs)
 
 
 def _doubts(plan: Plan) -> Iterator[str]:
