@@ -27,7 +27,7 @@ def kernels_pay(network: Network, recipe: Recipe, rows: int) -> bool:
     if network.dtype == np.float32:  # the only dtype of compiled layers
         batch = min(recipe.batch_size, rows)
         for p in network.planned:
-            if len(p.in_shape) == len(p.plan.out_shape) == 1 and not p.eager:
+            if not p.eager:
                 step += _PER_LAYER + _PER_OUTPUT * batch * math.prod(p.plan.out_shape)
     steps = recipe.epochs * -(-rows // recipe.batch_size)
     return compiled_for_training(steps * step)
