@@ -46,7 +46,7 @@ class AdaBelief(Optimizer):
         self.weight_decay = weight_decay
 
     def rule(self, p: Array, g: Array, slots: Sequence[Array], scratch: Array) -> None:
-        """One step; fourteen passes."""
+        """One step; fifteen passes."""
         m, s = slots
         self.shrink(p, scratch)
         m *= self.beta1

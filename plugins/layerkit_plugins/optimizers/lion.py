@@ -45,7 +45,7 @@ class Lion(Optimizer):
         self.weight_decay = weight_decay
 
     def rule(self, p: Array, g: Array, slots: Sequence[Array], scratch: Array) -> None:
-        """One step; ten passes."""
+        """One step; nine passes."""
         (m,) = slots
         self.shrink(p, scratch)
         np.subtract(m, g, scratch)
