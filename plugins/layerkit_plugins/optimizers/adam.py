@@ -1,4 +1,4 @@
-"""adam: steps of the size of the rate, scaled by running moments of the gradient.
+"""adam, adamw: steps of the size of the rate, scaled by running moments of the gradient.
 
 As published (all (m,); m, v start at 0; t = 1 in the first step)::
 
@@ -6,8 +6,9 @@ As published (all (m,); m, v start at 0; t = 1 in the first step)::
     v := b2 v + (1 - b2) g^2                  v' = v / (1 - b2^t)
     p := p - eta m' / (sqrt(v') + epsilon)    eta = rate; epsilon beside the corrected root
 
-Before it the weights shrink: p := (1 - eta lambda) p, lambda = ``weight_decay`` (``adamw``, which
-has another default).
+Before it the weights shrink: p := (1 - eta lambda) p, lambda = ``weight_decay``: 0 for adam and
+0.01 for adamw by default. The decay does not enter the moments. It is scaled by the whole rate eta,
+as in PyTorch; the source scales it by the schedule's factor alone.
 
 As computed, with two passes fewer and equal up to rounding: with M = m / (1 - b1) and
 V = v / (1 - b2)::
@@ -16,7 +17,9 @@ V = v / (1 - b2)::
     V := b2 V + g^2                           v' = c^2 V,  c = sqrt((1 - b2) / (1 - b2^t))
     p := p - (eta a / c) M / (sqrt(V) + epsilon / c)
 
-Source: Kingma, Ba, "Adam: A Method for Stochastic Optimization" (arXiv 1412.6980), algorithm 1.
+Source: Kingma, Ba, "Adam: A Method for Stochastic Optimization" (arXiv 1412.6980), algorithm 1;
+for the decay Loshchilov, Hutter, "Decoupled Weight Decay Regularization" (arXiv 1711.05101),
+algorithm 2.
 """
 
 from __future__ import annotations
@@ -29,7 +32,7 @@ import numpy as np
 from layerkit import Array, Optimizer
 from layerkit.fields import Fraction, Later, NonNegative, Positive
 
-__all__ = ["Adam"]
+__all__ = ["Adam", "AdamW"]
 
 
 class Adam(Optimizer):
@@ -68,3 +71,26 @@ class Adam(Optimizer):
         np.divide(M, scratch, scratch)
         scratch *= self.rate * a / c
         p -= scratch
+
+
+class AdamW(Adam):
+    """p := (1 - eta lambda) p, then the step of adam; moments kept as M and V."""
+
+    type_name = "adamw"
+
+    def __init__(
+        self,
+        *,
+        learning_rate: Positive = 0.001,
+        beta1: Fraction = 0.9,
+        beta2: Fraction = 0.999,
+        epsilon: Positive = 1e-8,
+        weight_decay: NonNegative = 0.01,
+    ) -> None:
+        super().__init__(
+            learning_rate=learning_rate,
+            beta1=beta1,
+            beta2=beta2,
+            epsilon=epsilon,
+            weight_decay=weight_decay,
+        )
