@@ -6,6 +6,11 @@ holds the elements o s to o s + k - 1 of the padded axis, for a kernel of k and 
 Padding "valid" is none. "same" gives out = ceil(size / s), with the odd element behind, as
 TensorFlow and Keras do; "causal" puts k - 1 before, so that window o ends with element o s.
 
+A layer gets its frames from its settings (``image_frames``, or ``frames`` for sequences) in
+``plan`` and ``feed``. It computes with all ``windows`` at once and with ``spread`` in backprop, as
+``conv1d`` does, or with one element of all windows at a time, ``padded`` and ``taps``, as
+``maxpool`` does.
+
 Source: Dumoulin, Visin, "A guide to convolution arithmetic for deep learning", arXiv 1603.07285,
 relationships 6 (out) and 14 (dx is a convolution of dz, spread by s, with the turned kernel).
 """
@@ -23,10 +28,16 @@ from numpy.lib.stride_tricks import sliding_window_view
 from layerkit.errors import ShapeError
 
 __all__ = [
-    *("Frame", "frames", "image_frames", "inner", "padded", "shape_of_an_image", "spread", "taps"),
+    "Frame",
+    "frames",
+    "image_frames",
+    "inner",
+    "padded",
+    "shape_of_an_image",
+    "spread",
+    "taps",
     "windows",
 ]
-
 
 Array = np.ndarray[Any, Any]
 
@@ -52,12 +63,16 @@ class Frame(NamedTuple):
 
 
 def frames(
-    sizes: Sequence[int], kernel: int | list[int], stride: int, padding: str
+    sizes: Sequence[int], kernel: int | list[int], stride: int | None, padding: str
 ) -> tuple[Frame, ...]:
-    """The frame of each axis; ShapeError where not one window fits."""
+    """The frame of each axis, by default with the stride of a window beside the last one.
+
+    ShapeError where not one window fits.
+    """
     kernels = kernel if isinstance(kernel, list) else [kernel] * len(sizes)
     if len(kernels) != len(sizes):
         raise ShapeError(f"expected a kernel of {len(sizes)} sizes, got {kernels}")
+    stride = stride or kernels[0]
     found = []
     for size, k in zip(sizes, kernels, strict=True):
         missing = max((-(-size // stride) - 1) * stride + k - size, 0)
@@ -71,7 +86,7 @@ def frames(
 
 
 def image_frames(
-    shape: tuple[int, ...], kernel: int | list[int], stride: int, padding: str
+    shape: tuple[int, ...], kernel: int | list[int], stride: int | None, padding: str
 ) -> tuple[Frame, ...]:
     """The frames of rows (c, h, w); ShapeError for others."""
     if len(shape) != 3:

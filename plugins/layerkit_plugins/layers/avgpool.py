@@ -86,5 +86,4 @@ class AvgPool(Layer):
         return spread(dy / N, frames, axis=2).sum(axis=(4, 5))
 
     def _frames(self, shape: Shape) -> Any:
-        height = self.kernel[0] if isinstance(self.kernel, list) else self.kernel
-        return image_frames(shape, self.kernel, self.stride or height, self.padding)
+        return image_frames(shape, self.kernel, self.stride, self.padding)

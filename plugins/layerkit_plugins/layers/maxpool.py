@@ -95,5 +95,4 @@ class MaxPool(Layer):
         return whole[inner(frames, axis=2)]
 
     def _frames(self, shape: Shape) -> Any:
-        height = self.kernel[0] if isinstance(self.kernel, list) else self.kernel
-        return image_frames(shape, self.kernel, self.stride or height, self.padding)
+        return image_frames(shape, self.kernel, self.stride, self.padding)

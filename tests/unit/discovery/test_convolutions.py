@@ -189,6 +189,7 @@ def test_global_avgpool() -> None:
 def test_stride_is_the_height_of_the_kernel_unless_given(kind: str) -> None:
     pool = {"maxpool": torch.nn.functional.max_pool2d, "avgpool": torch.nn.functional.avg_pool2d}
     _both({"type": kind, "kernel": 3}, (2, 7, 9), lambda x, _: pool[kind](x, 3))
+    _both({"type": kind, "kernel": [3, 2]}, (2, 7, 9), lambda x, _: pool[kind](x, (3, 2), 3))
 
 
 class TestShift:
@@ -244,6 +245,7 @@ class TestShift:
         ({"type": "conv1d", "filters": 2, "kernel": 9, "padding": "valid"}, [8, 2], "at least 9"),
         ({"type": "conv_highway"}, [5, 5], "rows (channels, height, width)"),
         ({"type": "maxpool", "kernel": 3}, [1, 2, 2], "at least 3"),
+        ({"type": "maxpool", "kernel": []}, [1, 2, 2], "a kernel of 2 sizes"),
         ({"type": "avgpool"}, [4], "rows (channels, height, width)"),
         ({"type": "global_avgpool"}, [4], "rows (channels, height, width)"),
         ({"type": "shift"}, [784], "such as [1, 28, 28] for rows of 784 numbers"),
