@@ -123,7 +123,7 @@ class GRU(Layer):
             ak = a[:, 2 * o :] + g[:, :o] * m
             k = f.feed(ak)
             D = g[:, o:] * (h - k)
-            ctx.save(h, g, m, ak, k, D)
+            ctx.save((h, g, m, ak, k, D))
             h = k + D
             hs.append(h)
         return np.stack(hs, axis=1) if self.sequence else h
@@ -132,12 +132,11 @@ class GRU(Layer):
         """Gradient dL/dx (n, t, i); sets the gradients of W, U, b and c."""
         x, *saved = ctx.saved
         p, o, f = self.params, self.units, activation(self.activation)
-        t = x.shape[1]
         G = dy[:, -1] if self.sequence else dy
         sums = {name: np.zeros_like(value) for name, value in p.items()}
         dxs = []
-        for s in range(t)[::-1]:
-            h, g, m, ak, k, D = saved[6 * s : 6 * s + 6]
+        for s in range(x.shape[1])[::-1]:
+            h, g, m, ak, k, D = saved.pop()
             q = 1 - g
             dk = f.backprop(G * q[:, o:], ak, k)
             dm = dk * g[:, :o]
@@ -161,5 +160,6 @@ class GRU(Layer):
 
     def watched(self, ctx: Context) -> dict[str, Array]:
         """1 - z, how far each step lets the candidate in, and r: (n, t, o) each."""
-        g = np.stack(ctx.saved[2::6], axis=1)
+        _, *saved = ctx.saved
+        g = np.stack([g for _, g, *_ in saved], axis=1)
         return {"gate": 1 - g[..., self.units :], "reset": g[..., : self.units]}
