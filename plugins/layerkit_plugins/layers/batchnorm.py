@@ -32,6 +32,7 @@ Internal Covariate Shift", arXiv 1502.03167, algorithms 1 and 2, section 3.2 for
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -108,7 +109,7 @@ class BatchNorm(Layer):
         """Outputs y for x (n, i...), of the same shape."""
         over, along = self._axes(x)
         if ctx.training and not self.freeze:
-            m = self._count(x)
+            m = _count(x, over)
             mean = x.sum(axis=over) / np.maximum(m, 1)
             a = x - mean.reshape(along)
             off = a.sum(axis=over) / np.maximum(m, 1)
@@ -139,7 +140,7 @@ class BatchNorm(Layer):
             self.grads["beta"] = dbeta
         if not ctx.training or self.freeze:
             return r * dy
-        m = np.maximum(self._count(dy), 1)
+        m = np.maximum(_count(dy, over), 1)
         return r * (dy - (dbeta / m).reshape(along) - h * (dgamma / m).reshape(along))
 
     def _feature(self, axes: int) -> int:
@@ -153,8 +154,8 @@ class BatchNorm(Layer):
         over = tuple(i for i in range(x.ndim) if i != feature)
         return over, tuple(-1 if i == feature else 1 for i in range(x.ndim))
 
-    def _count(self, x: Array) -> Array:
-        """m; exact in float32 to 2^24."""
-        rows = np.ones_like(x, shape=(len(x),)).sum()
-        shape = x.shape[1:]
-        return rows * (int(np.prod(shape)) // max(1, shape[self._feature(len(shape))]))
+
+def _count(x: Array, over: tuple[int, ...]) -> Array:
+    """m; exact in float32 to 2^24."""
+    rows = np.ones_like(x, shape=(len(x),)).sum()
+    return rows * math.prod(x.shape[axis] for axis in over[1:])
