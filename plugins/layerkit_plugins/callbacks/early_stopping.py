@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
 from layerkit import Callback
-from layerkit.fields import Range, Size
+from layerkit.fields import NonNegative, Size
 
 __all__ = ["EarlyStopping"]
 
@@ -39,7 +39,7 @@ class EarlyStopping(Callback):
         *,
         metric: str = "loss",
         patience: Size = 5,
-        min_delta: Annotated[float, Range(ge=0)] = 0.0,
+        min_delta: NonNegative = 0.0,
     ) -> None:
         self.metric = metric
         self.patience = patience

@@ -2,7 +2,7 @@ r"""Gaussian noise: in training a random number is added to each number of a row
 
 Feed in training, with rows x (n, i...), standard deviation s, and z standard normal::
 
-    y  = x + s z                        (n, i...), drawn anew for each number of each row
+    y  = x + s z                        (n, i...), drawn for each number of each row
 
 Backprop, given dy = dL/dy (n, i...)::
 
@@ -17,10 +17,10 @@ Source: Bishop, "Training with Noise is Equivalent to Tikhonov Regularization", 
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 from layerkit import Array, Context, Layer, Plan, Shape
-from layerkit.fields import Range
+from layerkit.fields import NonNegative
 
 __all__ = ["GaussianNoise"]
 
@@ -36,7 +36,7 @@ class GaussianNoise(Layer):
 
     type_name = "gaussian_noise"
 
-    def __init__(self, *, stddev: Annotated[float, Range(ge=0)] = 0.1) -> None:
+    def __init__(self, *, stddev: NonNegative = 0.1) -> None:
         self.stddev = stddev
 
     @classmethod

@@ -24,7 +24,7 @@ from functools import lru_cache
 from typing import Annotated
 
 from layerkit import History, Schedule
-from layerkit.fields import Fraction, Range, Size
+from layerkit.fields import Fraction, NonNegative, Range, Size
 
 __all__ = ["Plateau"]
 
@@ -56,7 +56,7 @@ class Plateau(Schedule):
         monitor: str = "val_loss",
         decay: Annotated[float, Range(gt=0, lt=1)] = 0.1,
         patience: Size = 5,
-        min_delta: Annotated[float, Range(ge=0)] = 0.0,
+        min_delta: NonNegative = 0.0,
         cooldown: Annotated[int, Range(ge=0, lt=2**63)] = 0,
         min_factor: Fraction = 0.0,
     ) -> None:
