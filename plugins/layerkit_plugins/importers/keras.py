@@ -359,8 +359,8 @@ _LAYERS: dict[str, Callable[[_Settings, str], _Record]] = {
 """The layer here, by the class of Keras."""
 
 _VARIABLES: dict[str, Callable[[_Settings], list[str]]] = {
-    "Dense": lambda settings: ["kernel", "bias"][: 1 + bool(settings.get("use_bias", True))],
-    "BatchNormalization": lambda settings: [*_scales(settings), "moving_mean", "moving_variance"],
+    "Dense": lambda settings: [*_NAMES[: 1 + bool(settings.get("use_bias", True))]],
+    "BatchNormalization": lambda settings: [*_scales(settings), *_NORM_NAMES[2:]],
     "LayerNormalization": _scales,
 }
 """The names of its variables in the order in which Keras stores them."""

@@ -2,7 +2,7 @@ r"""Dropout: in training each number of a row is left out by chance; in inferenc
 
 Feed in training, with rows x (n, i...), rate p, and u uniform in [0, 1)::
 
-    m  = [u >= p] / (1 - p)             (n, i...), drawn anew for each number of each row
+    m  = [u >= p] / (1 - p)             (n, i...), drawn for each number of each row
     y  = x * m                          (n, i...), whose mean over m is x
 
 Backprop, given dy = dL/dy (n, i...), with the m of the feed::
