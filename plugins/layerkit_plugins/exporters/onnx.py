@@ -219,11 +219,10 @@ class _Step:
 
     def _elementwise(self, node: Node) -> str:
         op = _SAME[logical(node)]
-        arrays = [arg for arg in node.args if isinstance(arg, Node)]
         if op in _LOGICAL:
             dtype: Any = np.dtype(bool)
         elif op in _COMPARED:
-            dtype = np.result_type(*(arg.dtype for arg in arrays))
+            dtype = _common(node)
         else:
             dtype = node.dtype
         if op == "Where":
@@ -234,9 +233,7 @@ class _Step:
         return self.graph.add(op, inputs)
 
     def _formula(self, node: Node) -> str:
-        arrays = [arg for arg in node.args if isinstance(arg, Node)]
-        truth = node.dtype == np.bool_
-        dtype = np.result_type(*(arg.dtype for arg in arrays)) if truth else node.dtype
+        dtype = _common(node) if node.dtype == np.bool_ else node.dtype
         if dtype.kind != "f" and node.op != "square":
             raise self.lacks(node, "compute it of floats: x.astype(float)")
         args = [Value(self.graph, self.value(arg, dtype), dtype) for arg in node.args]
@@ -258,7 +255,7 @@ class _Step:
                 return name
             return self.graph.cast(name, dtype)
         if isinstance(arg, Count):
-            name = self.graph.add("Cast", [self.count(arg)], to=_type(dtype))
+            name = self.graph.cast(self.count(arg), dtype)
             return self.graph.add("Squeeze", [name, self.ints([0])])
         return self.graph.constant(arg, dtype)
 
@@ -282,6 +279,11 @@ class _Step:
         return self.graph.add("Concat", parts, axis=0)
 
 
+def _common(node: Node) -> np.dtype[Any]:
+    """The dtype in which a comparison compares its arrays."""
+    return np.result_type(*(arg.dtype for arg in node.args if isinstance(arg, Node)))
+
+
 def _leaf(work: _Step, node: Node) -> str:
     return work.x
 
@@ -301,14 +303,11 @@ def _arange(work: _Step, node: Node) -> str:
     if len(node.shape) > 1:
         sizes = work.ints([-1 if isinstance(size, Count) else size for size in node.shape])
         found = work.graph.add("Reshape", [found, sizes])
-    return (
-        found if node.dtype == np.int64 else work.graph.add("Cast", [found], to=_type(node.dtype))
-    )
+    return found if node.dtype == np.int64 else work.graph.cast(found, node.dtype)
 
 
 def _not_equal(work: _Step, node: Node) -> str:
-    arrays = [arg for arg in node.args if isinstance(arg, Node)]
-    dtype = np.result_type(*(arg.dtype for arg in arrays))
+    dtype = _common(node)
     same = work.graph.add("Equal", [work.value(arg, dtype) for arg in node.args])
     return work.graph.add("Not", [same])
 
@@ -319,7 +318,7 @@ def _clip(work: _Step, node: Node) -> str:
 
 
 def _astype(work: _Step, node: Node) -> str:
-    return work.graph.add("Cast", [work.value(node.args[0])], to=_type(node.dtype))
+    return work.graph.cast(work.value(node.args[0]), node.dtype)
 
 
 def _transpose(work: _Step, node: Node) -> str:
@@ -343,8 +342,7 @@ def _broadcast(work: _Step, node: Node) -> str:
 def _index(work: _Step, node: Node) -> str:
     x, keys = node.args
     name, add = work.value(x), work.graph.add
-    axes = [axis for axis, key in enumerate(k for k in keys if k is not None)]
-    taken = dict(zip(axes, (k for k in keys if k is not None), strict=True))
+    taken = dict(enumerate(key for key in keys if key is not None))
     cut = {axis: _bounds(key) for axis, key in taken.items() if key != Slice(None, None, None)}
     if any(isinstance(end, Count) for bounds in cut.values() for end in bounds):
         raise work.lacks(node, "slice rows with bounds that do not depend on their number")
@@ -409,17 +407,18 @@ def _windows(work: _Step, node: Node) -> str:
 def _set(work: _Step, node: Node) -> str:
     """The new part with padding, where it lies; else the array."""
     x, keys, value = node.args
+    sizes = [1 if isinstance(size, Count) else size for size in x.shape]  # one row for all
     spans = []
-    for key, size in zip(keys, x.shape, strict=True):
+    for key, size, whole in zip(keys, sizes, x.shape, strict=True):
         if key != Slice(None, None, None) and (
-            not isinstance(key, Slice) or isinstance(size, Count)
+            not isinstance(key, Slice) or isinstance(whole, Count)
         ):
             raise work.lacks(node, "assign to slices of features")
-        spans.append(range(1) if isinstance(size, Count) else range(size)[slice(*key)])
+        spans.append(range(size)[slice(*key)])
     if any(span.step != 1 for span in spans) or not isinstance(value, Node):
         raise work.lacks(node, "assign arrays to slices of features without steps")
-    ends = [0 if isinstance(s, Count) else s - r.stop for r, s in zip(spans, x.shape, strict=True)]
-    pads = work.ints([*(r.start for r in spans), *ends])
+    ends = [size - span.stop for span, size in zip(spans, sizes, strict=True)]
+    pads = work.ints([*(span.start for span in spans), *ends])
     part = work.value(value, node.dtype)
     shape = tuple(
         s if isinstance(s, Count) else len(r) for r, s in zip(spans, x.shape, strict=True)
@@ -429,24 +428,22 @@ def _set(work: _Step, node: Node) -> str:
     if x.op == "const" and np.size(x.value) == 1:
         fill = work.graph.constant(np.asarray(x.value).item(), node.dtype)
         return work.graph.add("Pad", [part, pads, fill])
-    inside = np.zeros([1 if isinstance(s, Count) else s for s in x.shape], bool)
+    inside = np.zeros(sizes, bool)
     inside[tuple(slice(r.start, r.stop) for r in spans)] = True
-    whole = work.graph.add("Pad", [part, pads])
+    new = work.graph.add("Pad", [part, pads])
     mask = work.graph.constant(inside)
-    return work.graph.add("Where", [mask, whole, work.value(x, node.dtype)])
+    return work.graph.add("Where", [mask, new, work.value(x, node.dtype)])
 
 
 def _einsum(work: _Step, node: Node) -> str:
     letters, *arrays = node.args
-    return work.graph.add("Einsum", [work.value(a) for a in arrays], equation=letters)
+    inputs = [work.value(a, node.dtype) for a in arrays]
+    return work.graph.add("Einsum", inputs, equation=letters)
 
 
 def _call(work: _Step, node: Node) -> str:
     if node.fn is np.einsum and isinstance(node.args[0], str) and not node.kw:
-        letters, *arrays = node.args
-        return work.graph.add(
-            "Einsum", [work.value(a, node.dtype) for a in arrays], equation=letters
-        )
+        return _einsum(work, node)
     if node.fn is np.cumsum and isinstance(node.kw.get("axis"), int):
         axis = work.graph.constant(node.kw["axis"], np.int64)
         return work.graph.add("CumSum", [work.value(node.args[0], node.dtype), axis])
