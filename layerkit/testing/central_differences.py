@@ -70,8 +70,28 @@ def slopes_of(f: Callable[[], float], values: Array, places: Array | None = None
 
     f reads ``values``, whose elements are moved one by one and put back.
     """
-    flat = range(values.size) if places is None else places
-    index = [np.unravel_index(place, values.shape) for place in flat]
+    places = np.arange(values.size) if places is None else places
+    return slopes(_moving(f, values, places), len(places))
+
+
+def finer_slopes_of(f: Callable[[], float], values: Array, places: Array) -> Array:
+    """The same derivatives where the function bends much: the error falls by the step's 4th power.
+
+    Not for places on a kink.
+    """
+    moved = _moving(f, values, places)
+
+    def along(step: float) -> Array:
+        above, below = (np.array([moved(i, s) for i in range(len(places))]) for s in (step, -step))
+        found: Array = (above - below) / (2 * step)
+        return found
+
+    return (4 * along(_STEP / 2) - along(_STEP)) / 3
+
+
+def _moving(f: Callable[[], float], values: Array, places: Array) -> Callable[[int, float], float]:
+    """A function of i and t: f() while the element of ``values`` at place i is moved by t."""
+    index = [np.unravel_index(place, values.shape) for place in places]
 
     def moved(i: int, step: float) -> float:
         kept = values[index[i]]
@@ -81,34 +101,7 @@ def slopes_of(f: Callable[[], float], values: Array, places: Array | None = None
         finally:
             values[index[i]] = kept
 
-    return slopes(moved, len(index))
-
-
-def finer_slopes_of(f: Callable[[], float], values: Array, places: Array) -> Array:
-    """The same derivatives where the function bends much: the error falls by the step's 4th power.
-
-    Not for places on a kink.
-    """
-
-    def along(step: float) -> Array:
-        above, below = (_moved_one_by_one(f, values, places, s) for s in (step, -step))
-        return (above - below) / (2 * step)
-
-    return (4 * along(_STEP / 2) - along(_STEP)) / 3
-
-
-def _moved_one_by_one(f: Callable[[], float], values: Array, places: Array, step: float) -> Array:
-    """(m,) f() with the element at each place moved by ``step``."""
-    found = []
-    for place in places:
-        at = np.unravel_index(place, values.shape)
-        kept = values[at]
-        values[at] = kept + step
-        try:
-            found.append(f())
-        finally:
-            values[at] = kept
-    return np.array(found)
+    return moved
 
 
 def kink_note(kinks: int, coordinates: int) -> str | None:
