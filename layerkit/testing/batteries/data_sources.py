@@ -153,7 +153,7 @@ _CHANCE = 0.02  # of rows may be elsewhere by chance, beside twice as many as re
 
 @BATTERY.rule(
     "batch.disjoint",
-    why="Who tests on rows that were trained on measures memory.",
+    why="A test on rows of the training measures memory.",
     fix="split once, into rows that are in one split only: `rows.take(test)`, `rows.take(~test)`",
     needs=("settings.constructor", "pass.loads"),
     trial=_Loaded,

@@ -124,8 +124,8 @@ def _replay(trial: LayerTrial) -> str:
                 compare("the record", run, written, batches, bits=True, rows=ROWS[1:])
                 none = batches(0)
                 empty = empty and not run(*none).difference(written(*none), bits=True)
-    told = "recorded" if empty else "recorded; batches of no rows run as they are written"
-    return told + _unwritten(trial, _recorded(trial, training=False))
+    note = "recorded" if empty else "recorded; batches of no rows run as they are written"
+    return note + _unwritten(trial, _recorded(trial, training=False))
 
 
 def _unwritten(trial: LayerTrial, recording: Recording | NotRecorded) -> str:

@@ -108,7 +108,7 @@ def _replay(trial: _Trial) -> None:
 @BATTERY.rule(
     "history.replay",
     why="A training resumed from a file has the finished epochs in `history` and nothing else.",
-    fix="go through `history` anew in each call; keep neither the best value nor a count in self",
+    fix="go through all of `history` in each call; keep neither the best value nor a count in self",
 )
 def _history_replay(trial: _Trial) -> None:
     found = {time: trial.factor_after(*time) for time in _ALL_TIMES}

@@ -20,8 +20,8 @@ from layerkit.testing.models import spec_of
 from layerkit.testing.rules import Battery
 from layerkit.testing.setting_variants import fault_in, variants
 from layerkit.testing.subject import Subject, Trial
+from layerkit.testing.unread_settings import unread_settings
 from layerkit.testing.verdicts import Failed, at, catch_errors, describe_error
-from layerkit.testing.watched_settings import unread_settings
 
 BATTERY = Battery("settings.constructor")
 

@@ -134,9 +134,9 @@ def _files(subject: Subject) -> None:
 
 @BATTERY.once(
     "import.random",
-    why="A module that draws or seeds when it is imported changes the numbers of whoever imports "
-    "it.",
-    fix="draw nothing at import: random numbers belong into the methods, from the `rng` they get",
+    why="A module that draws or seeds when it is imported changes the random numbers of every "
+    "program that imports it.",
+    fix="draw nothing at import: random numbers belong in the methods, from the `rng` they get",
 )
 def _imported(subject: Subject) -> None:
     if _import(subject)["random"]:
