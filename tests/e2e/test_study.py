@@ -68,7 +68,7 @@ def killed(words: list[str], folder: Path, rng: random.Random) -> bool:
     return True
 
 
-def check_kills(cli: Cli, small: Path, processes: int, kills: int) -> None:
+def assert_kills_leave_no_trace(cli: Cli, small: Path, processes: int, kills: int) -> None:
     assert cli("study", "small.json", "-q", "-o", "whole").code == 0
     rng = random.Random(processes)  # noqa: S311  # no secret
     words = ["--processes", str(processes)]
@@ -86,13 +86,13 @@ def check_kills(cli: Cli, small: Path, processes: int, kills: int) -> None:
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_a_killed_study_ends_with_the_same_files(cli: Cli, small: Path, processes: int) -> None:
-    check_kills(cli, small, processes, kills=3 - processes)
+    assert_kills_leave_no_trace(cli, small, processes, kills=3 - processes)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("processes", [1, 2])
 def test_a_study_killed_twenty_times(cli: Cli, small: Path, processes: int) -> None:
-    check_kills(cli, small, processes, kills=20)
+    assert_kills_leave_no_trace(cli, small, processes, kills=20)
 
 
 def test_no_worker_outlives_a_killed_study(small: Path) -> None:
@@ -102,6 +102,7 @@ def test_no_worker_outlives_a_killed_study(small: Path) -> None:
             time.sleep(0.01)
         os.kill(process.pid, signal.SIGKILL)
         process.communicate(timeout=20)  # ends when the last process that has the pipe does
+    assert process.returncode == -signal.SIGKILL  # it did not end by itself before
 
 
 def test_a_signal_ends_it_with_advice(cli: Cli, small: Path) -> None:

@@ -41,7 +41,7 @@ def leaf(value: Any) -> Any:
     return torch.tensor(np.array(value), dtype=torch.float64, requires_grad=True)
 
 
-def close(found: Array, wanted: Any) -> None:
+def assert_close(found: Array, wanted: Any) -> None:
     wanted = wanted.detach().numpy()
     np.testing.assert_allclose(found, wanted, rtol=1e-10, atol=1e-10 * np.abs(wanted).max())
 
@@ -62,13 +62,13 @@ def test_gru(*, sequence: bool, use_bias: bool) -> None:
     given = leaf(x)
     out = theirs(given)[0] if sequence else theirs(given)[1][0]
     out.backward(torch.tensor(dy))
-    close(y, out)
-    close(dx, given.grad)
-    close(grads["W"].T, theirs.weight_ih_l0.grad)
-    close(grads["U"].T, theirs.weight_hh_l0.grad)
+    assert_close(y, out)
+    assert_close(dx, given.grad)
+    assert_close(grads["W"].T, theirs.weight_ih_l0.grad)
+    assert_close(grads["U"].T, theirs.weight_hh_l0.grad)
     if use_bias:
-        close(grads["b"], theirs.bias_ih_l0.grad)
-        close(grads["c"], theirs.bias_hh_l0.grad[8:])
+        assert_close(grads["b"], theirs.bias_ih_l0.grad)
+        assert_close(grads["c"], theirs.bias_hh_l0.grad[8:])
 
 
 def recurrent_highway(x: Any, p: dict[str, Any], *, depth: int, units: int) -> Any:
@@ -98,10 +98,10 @@ def test_highway_rnn(depth: int, *, sequence: bool, use_bias: bool) -> None:
     out = recurrent_highway(given, p, depth=depth, units=4)
     out = out if sequence else out[:, -1]
     out.backward(torch.tensor(dy))
-    close(y, out)
-    close(dx, given.grad)
+    assert_close(y, out)
+    assert_close(dx, given.grad)
     for name, value in grads.items():
-        close(value, p[name].grad)
+        assert_close(value, p[name].grad)
 
 
 @pytest.mark.parametrize("causal", [False, True])
@@ -124,14 +124,14 @@ def test_attention(heads: int, *, causal: bool, use_bias: bool) -> None:
     mask = torch.tensor(~np.tri(STEPS, dtype=bool)) if causal else None
     out, _ = theirs(given, given, given, attn_mask=mask, need_weights=False)
     out.backward(torch.tensor(dy))
-    close(y, out)
-    close(dx, given.grad)
+    assert_close(y, out)
+    assert_close(dx, given.grad)
     parts = theirs.in_proj_weight.grad.chunk(3)
     for name, wanted in zip("QKV", parts, strict=True):
-        close(grads[f"W{name}"].T, wanted)
-    close(grads["WO"].T, theirs.out_proj.weight.grad)
+        assert_close(grads[f"W{name}"].T, wanted)
+    assert_close(grads["WO"].T, theirs.out_proj.weight.grad)
     if use_bias:
         bQ, _, bV = theirs.in_proj_bias.grad.chunk(3)
-        close(grads["bQ"], bQ)
-        close(grads["bV"], bV)
-        close(grads["bO"], theirs.out_proj.bias.grad)
+        assert_close(grads["bQ"], bQ)
+        assert_close(grads["bV"], bV)
+        assert_close(grads["bO"], theirs.out_proj.bias.grad)

@@ -38,7 +38,7 @@ def tables(draw: st.DrawFn) -> dict[str, list[float] | list[str]]:
     return found
 
 
-def check(columns: object, table: dict[str, list[float] | list[str]]) -> None:
+def assert_columns(columns: object, table: dict[str, list[float] | list[str]]) -> None:
     assert isinstance(columns, Mapping)
     assert list(columns) == list(table)
     for name, cells in table.items():
@@ -59,7 +59,7 @@ def test_csv_columns(
     writer.writerows([map(shown, cells) for cells in zip(*table.values(), strict=True)])
     raw = stream.getvalue().encode()
     source = io.BytesIO(gzip.compress(raw) if packed else raw)
-    check(read_rows(source, format="csv", has_header=True).columns, table)
+    assert_columns(read_rows(source, format="csv", has_header=True).columns, table)
 
 
 @given(hnp.arrays(np.float64, hnp.array_shapes(min_dims=2, max_dims=2), elements=FINITE))
@@ -108,7 +108,7 @@ def test_jsonl_objects(table: dict[str, list[float] | list[str]]) -> None:
 
     rows = zip(*table.values(), strict=True)
     lines = [json.dumps({n: cell(c) for n, c in zip(table, row, strict=True)}) for row in rows]
-    check(read_rows(io.StringIO("\n".join(lines)), format="jsonl").columns, table)
+    assert_columns(read_rows(io.StringIO("\n".join(lines)), format="jsonl").columns, table)
 
 
 @given(hnp.arrays(np.float64, hnp.array_shapes(min_dims=2, max_dims=4), elements=FINITE))
