@@ -8,13 +8,7 @@ from typing import Any
 import numpy as np
 
 from layerkit import Array, Exporter
-from layerkit.recording.loops import (
-    Fold,
-    Map,
-    Place,
-    Statement,
-    collapsed,
-)
+from layerkit.recording.loops import Fold, Map, Place, Statement, collapsed
 from layerkit.recording.program import Program
 from layerkit.recording.text import Call, Function, calls_of, element, picked, subscript
 

@@ -17,8 +17,8 @@ Backprop, given G = dL/dy (n, t, o)::
     dq = dS k,    dk = dS^T q
     dWj = x^T dj,  dbj = sum of dj,  dx = sum of dj WJ^T    for j in q, k, v
 
-It is made to stand in a ``residual`` block. It does not know the order of the steps: add features
-that do. Source: Vaswani et al., "Attention Is All You Need", arXiv 1706.03762, equation 1 and
+It is meant for a ``residual`` block. It does not see the order of the steps: add features that tell
+it. Source: Vaswani et al., "Attention Is All You Need", arXiv 1706.03762, equation 1 and
 section 3.2.2.
 """
 

@@ -37,7 +37,7 @@ class AvgPool(Layer):
     stride
         Step between two windows, in both directions; the kernel's height by default.
     padding
-        "same": the output has a stride-th of the input's size, rounded up, and windows reach
+        "same": the output has 1/stride of the input's size, rounded up, and windows reach
         beyond the border, where they take the mean of what is there; "valid": windows that do not
         fit are left out.
 

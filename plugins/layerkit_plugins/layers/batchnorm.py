@@ -52,8 +52,8 @@ class BatchNorm(Layer):
         The axis of the features in a row, not counting the batch; from the end if negative. By
         default the first of rows with three axes (images: channels, height, width), else the last.
     momentum
-        The share of the old running figures that a batch leaves, as in Keras (whose default is
-        0.99); PyTorch calls 1 - momentum so, and its 0.1 is 0.9 here.
+        The share of the running figures that each batch keeps, as in Keras (whose default is
+        0.99). PyTorch's momentum is 1 minus this one: its 0.1 is 0.9 here.
     epsilon
         Added to the variance; PyTorch has 1e-5 too, Keras 1e-3.
     scale, center

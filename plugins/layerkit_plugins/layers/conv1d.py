@@ -43,7 +43,7 @@ class Conv1d(Layer):
     stride
         Steps between two windows.
     padding
-        "same" pads with zeros so that the output has a stride-th of the steps, rounded up;
+        "same" pads with zeros so that the output has 1/stride of the steps, rounded up;
         "causal" pads before only, so that no output sees a later step; "valid" does not pad.
     activation
         f, linear by default.

@@ -43,7 +43,7 @@ class Conv2d(Layer):
     stride
         Step between two windows, in both directions.
     padding
-        "same" pads with zeros so that the output has a stride-th of the input's size, rounded up;
+        "same" pads with zeros so that the output has 1/stride of the input's size, rounded up;
         "valid" does not pad.
     activation
         f, linear by default.

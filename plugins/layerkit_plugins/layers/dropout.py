@@ -27,7 +27,7 @@ __all__ = ["Dropout"]
 
 
 class Dropout(Layer):
-    """y = x * m in training, m = 0 with probability ``rate`` and 1 / (1 - rate) else; y = x after.
+    """y = x m in training, m = 0 with probability rate, else 1 / (1 - rate); in inference y = x.
 
     Parameters
     ----------

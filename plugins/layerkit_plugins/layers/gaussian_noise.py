@@ -26,7 +26,7 @@ __all__ = ["GaussianNoise"]
 
 
 class GaussianNoise(Layer):
-    """y = x + noise of standard deviation ``stddev`` in training; y = x after.
+    """y = x + noise of standard deviation ``stddev`` in training; y = x in inference.
 
     Parameters
     ----------

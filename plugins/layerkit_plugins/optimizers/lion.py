@@ -6,8 +6,8 @@
     m := b2 m + (1 - b2) g                    after the step, with the slower b2
 
 Before it the weights shrink: p := (1 - eta lambda) p, lambda = ``weight_decay``. Every step has the
-size of the rate: the source takes rates 3 to 10 times smaller than those of adam, and a decay as
-much larger.
+size of the rate: the source takes rates 3 to 10 times smaller than those of adam, and a decay
+larger by the same factor.
 
 Source: Chen and others, "Symbolic Discovery of Optimization Algorithms" (arXiv 2302.06675),
 program 1 and algorithm 2.
