@@ -95,13 +95,9 @@ def _note(name: str, pair: Pair, given: Mapping[str, Array], own: Mapping[str, A
     return "" if text == f"{name} = {name}" else text
 
 
-def _is_outputs_first(name: str, array: Array) -> bool:
-    """Whether it is a weight (outputs, inputs), as those that PyTorch calls so."""
-    return name.rpartition(".")[2] == "weight" and array.ndim == 2
-
-
 def _pair(name: str, given: Mapping[str, Array]) -> Pair:
-    return Pair(name, _is_outputs_first(name, given[name]))
+    """The tensor of this name; a matrix ``weight`` is (outputs, inputs), as PyTorch's are."""
+    return Pair(name, name.rpartition(".")[2] == "weight" and given[name].ndim == 2)
 
 
 def _layers(names: Iterable[str]) -> list[str]:
