@@ -34,9 +34,7 @@ class Huber(Loss):
 
     def feed(self, scores: Array, targets: Array, ctx: Context) -> Array:
         """Return loss = mean of c (r - c / 2), (n,)."""
-        t = np.empty_like(scores)  # in the memory order of scores: 4 times as fast
-        t[...] = targets.reshape(scores.shape)
-        r = scores - t
+        r = scores - self.beside(scores, targets)
         c = np.minimum(np.maximum(r, -self.delta), self.delta)
         ctx.save(c)
         return (c * (r - 0.5 * c)).mean(axis=1)

@@ -28,9 +28,7 @@ class MeanAbsoluteError(Loss):
 
     def feed(self, scores: Array, targets: Array, ctx: Context) -> Array:
         """Return loss = mean of |r|, (n,)."""
-        t = np.empty_like(scores)  # in the memory order of scores: 4 times as fast
-        t[...] = targets.reshape(scores.shape)
-        r = scores - t
+        r = scores - self.beside(scores, targets)
         ctx.save(r)
         return np.abs(r).mean(axis=1)
 

@@ -28,9 +28,7 @@ class MeanSquaredError(Loss):
 
     def feed(self, scores: Array, targets: Array, ctx: Context) -> Array:
         """Return loss = mean of r^2, (n,)."""
-        t = np.empty_like(scores)  # in the memory order of scores: 4 times as fast
-        t[...] = targets.reshape(scores.shape)
-        r = scores - t
+        r = scores - self.beside(scores, targets)
         ctx.save(r)
         return (r * r).mean(axis=1)
 

@@ -37,8 +37,7 @@ class Poisson(Loss):
 
     def feed(self, scores: Array, targets: Array, ctx: Context) -> Array:
         """Return loss = mean of m (1 + s - c) - t s, (n,)."""
-        t = np.empty_like(scores)  # in the memory order of scores: 4 times as fast
-        t[...] = targets.reshape(scores.shape)
+        t = self.beside(scores, targets)
         c = np.minimum(scores, _TOP)
         m = np.exp(c)
         ctx.save(m, t)

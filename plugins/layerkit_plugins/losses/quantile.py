@@ -37,9 +37,7 @@ class Quantile(Loss):
 
     def feed(self, scores: Array, targets: Array, ctx: Context) -> Array:
         """Return loss = mean of max((1 - q) r, -q r), (n,)."""
-        t = np.empty_like(scores)  # in the memory order of scores: 4 times as fast
-        t[...] = targets.reshape(scores.shape)
-        r, q = scores - t, self.quantile
+        r, q = scores - self.beside(scores, targets), self.quantile
         ctx.save(r)
         return np.maximum((1 - q) * r, -q * r).mean(axis=1)
 

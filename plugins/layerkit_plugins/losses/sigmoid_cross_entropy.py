@@ -45,8 +45,7 @@ class SigmoidCrossEntropy(Loss):
 
     def feed(self, scores: Array, targets: Array, ctx: Context) -> Array:
         """Return loss = mean of max(s, 0) - s t + log(1 + exp(-|s|)), (n,)."""
-        s, t = scores, np.empty_like(scores)  # in the memory order of scores: 4 times as fast
-        t[...] = targets.reshape(s.shape)
+        s, t = scores, self.beside(scores, targets)
         if self.label_smoothing:
             t = (1 - self.label_smoothing) * t + self.label_smoothing / 2
         ctx.save(s, t)

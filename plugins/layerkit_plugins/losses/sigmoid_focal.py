@@ -47,8 +47,7 @@ class SigmoidFocal(Loss):
 
     def feed(self, scores: Array, targets: Array, ctx: Context) -> Array:
         """Return loss = mean of -f l, (n,)."""
-        t = np.empty_like(scores)  # in the memory order of scores: 4 times as fast
-        t[...] = targets.reshape(scores.shape)
+        t = self.beside(scores, targets)
         y = 2 * t - 1
         z = y * scores
         rest = np.log1p(np.exp(-np.abs(z)))
