@@ -53,9 +53,10 @@ class Network:
         self._params: Array | None = None
         self._known_shapes: dict[int, list[Shape]] = {}
         self.ties = ties_of(self.planned)
+        self.tied = {tie.name for tie in self.ties}
         self.kept: dict[str, Any] = {}  # what higher levels keep with a network: its recordings
         start = 0
-        for p in self._nested():
+        for p in self.nested():
             size = sum(param.size for param in p.plan.own.params.values())
             p.layer.span = slice(start, start + size)
             start += size
@@ -70,8 +71,11 @@ class Network:
                     state=LayerTensors(mapped, p.name, p.plan.state),
                 )
 
-    def _nested(self) -> Iterator[PlannedLayer]:
-        """All layers, each followed by those inside it, in the order of the flat vector."""
+    def nested(self) -> Iterator[PlannedLayer]:
+        """All layers, each followed by those inside it, in the order of the flat vector.
+
+        They are named by their paths: "residual_1.dense_2".
+        """
         for p in self.planned:
             yield from p.nested()
 
@@ -287,7 +291,7 @@ class Network:
     def runs(self) -> list[slice | Layer]:
         """Spans to update as one, and layers that override ``Layer.update``."""
         runs: list[slice | Layer] = []
-        for p in self._nested():
+        for p in self.nested():
             if type(p.layer).update is not Layer.update:
                 runs.append(p.layer)
             elif not p.layer.freeze:
@@ -297,7 +301,7 @@ class Network:
     def trainable(self) -> list[slice]:
         """Spans of the flat vector that training changes, neighbours merged."""
         spans: list[slice] = []
-        for p in self._nested():
+        for p in self.nested():
             if not p.layer.freeze:
                 _extend(spans, p.layer.span)
         return spans
@@ -305,20 +309,20 @@ class Network:
     def decay_mask(self) -> Array:
         """(size,) 1 where weight decay applies, 0 elsewhere (biases, frozen layers)."""
         mask: Array = np.zeros(self.size, self.dtype)
-        tied = {tie.name for tie in self.ties}
-        for p, flat in self._flat(mask):
-            views, _ = views_of(flat, p.plan)
+        views = self.split(mask)
+        for p in self.planned:
             for name, param in p.plan.params.items():
-                views[name][...] = param.decays and f"{p.name}.{name}" not in tied
-        for p in self._nested():
+                if f"{p.name}.{name}" in views:
+                    views[f"{p.name}.{name}"][...] = param.decays
+        for p in self.nested():
             if p.layer.freeze:
                 mask[p.layer.span] = 0
         return mask
 
     def split(self, vector: Array) -> dict[str, Array]:
         """Views by tensor name of a vector (size,) laid out like ``params``, without tied ones."""
-        tied = {tie.name for tie in self.ties}
-        return {name: view for name, view in self._views(vector).items() if name not in tied}
+        named = self._views(vector)
+        return {name: view for name, view in named.items() if name not in self.tied}
 
     def _views(self, vector: Array) -> dict[str, Array]:
         named: dict[str, Array] = {}
@@ -337,7 +341,7 @@ class Network:
     @property
     def parameters(self) -> int:
         """Number of trained parameters, each tied one counted once."""
-        return sum(view.size for view in self.split(np.empty(self.size, np.uint8)).values())
+        return sum(p.parameters for p in self.planned)
 
     def tensors(self) -> dict[str, tuple[str, Array]]:
         """Name (layer.parameter) to role ("param" or "state") and the layer's own array."""

@@ -68,11 +68,17 @@ class PlannedLayer(NamedTuple):
             for one in part.nested():
                 yield one._replace(name=f"{self.name}.{one.name}")
 
-    def copied(self) -> PlannedLayer:
+    def copied(self, copied: Callable[[Layer], Layer] = copy.copy) -> PlannedLayer:
         """The same with copies of the layers, for other arrays."""
-        parts = tuple(part.copied() for part in self.plan.parts)
-        plan = replace(self.plan, parts=parts) if parts else self.plan
-        return self._replace(layer=copy.copy(self.layer), plan=plan)
+        parts = [part.copied(copied) for part in self.plan.parts]
+        return self.made_of(copied(self.layer), parts)
+
+    def made_of(self, layer: Layer, parts: Sequence[PlannedLayer]) -> PlannedLayer:
+        """The same with another ``layer``, which is given other ``parts``."""
+        if not parts:
+            return self._replace(layer=layer)
+        layer.parts = Parts(parts)
+        return self._replace(layer=layer, plan=replace(self.plan, parts=layer.parts))
 
     def bind(self, **tables: Any) -> None:
         """Set ``params``, ``grads`` or others of the layer, and of those inside it what is theirs.

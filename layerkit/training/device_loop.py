@@ -71,8 +71,7 @@ class DeviceLoop(Loop):
     def _check_updates(self) -> None:
         for run in self.network.runs():
             if isinstance(run, Layer):
-                all_layers = (one for p in self.network.planned for one in p.nested())
-                name = next(one.name for one in all_layers if one.layer is run)
+                name = next(one.name for one in self.network.nested() if one.layer is run)
                 raise self._refused(f"layer {name!r}", "it has an update of its own")
 
     def _recorded(self) -> tuple[Recording, Recording]:
