@@ -24,7 +24,6 @@ from layerkit.core.parts import Initializer
 from layerkit.core.planning import PlannedLayer, unusable, views_of
 from layerkit.core.rng import random_stream, streams_within
 from layerkit.core.ties import shared, ties_of
-from layerkit.display import quoted
 from layerkit.errors import LayerkitError, SpecError
 
 _allocating = allocate_lock()
@@ -201,8 +200,9 @@ class Network:
                     raise
                 except Exception as cause:  # a plugin's code may raise anything
                     raise unusable(p.name, p.layer, _reason("feed", cause)) from cause
+                # Most arrays are as planned to the letter; others may be equal to that.
                 if type(y) is not np.ndarray or y.shape != shape or y.dtype is not dtype:
-                    self._check_result(p, "feed", y, shape)
+                    p.check_result("feed", y, dtype, shape)
                 x = y
         return x
 
@@ -223,7 +223,7 @@ class Network:
                     raise unusable(p.name, p.layer, _reason("backprop", cause)) from cause
                 wrong = type(dx) is not np.ndarray or dx.shape != shape or dx.dtype is not dtype
                 if wrong and ctx.wants_dx:
-                    self._check_result(p, "backprop", dx, shape)
+                    p.check_result("backprop", dx, dtype, shape)
                 dy = dx
         return dy
 
@@ -237,16 +237,6 @@ class Network:
                 self._known_shapes.clear()
             known = self._known_shapes[rows] = [(rows, *shape) for shape in inner]
         return known
-
-    def _check_result(self, p: PlannedLayer, step: str, array: object, shape: Shape) -> None:
-        """Refuse an array that differs from the layer's plan."""
-        got = quoted(array)
-        if isinstance(array, np.ndarray):
-            if array.shape == shape and array.dtype == self.dtype:
-                return  # a subclass of ndarray, or an equal dtype that is another object
-            got = f"{array.dtype} of shape {list(array.shape)}"
-        planned = f"{self.dtype} of shape {list(shape)}"
-        raise unusable(p.name, p.layer, f"{step}: expected {planned} as planned, got {got}")
 
     def part(self, planned: list[PlannedLayer]) -> Network:
         """Some of the layers as a network that shares this one's parameters and gradients."""

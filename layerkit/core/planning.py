@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from layerkit.core.context import Array, Context, Shape
 from layerkit.core.domains import fault_of_domains, takes_whole
 from layerkit.core.layer import Layer, Plan
@@ -98,10 +100,7 @@ class PlannedLayer(NamedTuple):
         Raises PluginLoadError if the layer gives another shape or dtype than it planned.
         """
         y = self._run("feed", self.layer.feed, x, ctx)
-        if y.shape[1:] != self.plan.out_shape or y.dtype != ctx.dtype:
-            planned = f"{ctx.dtype} of shape {[len(x), *self.plan.out_shape]}"
-            got = f"{y.dtype} of shape {list(y.shape)}"
-            raise unusable(self.name, self.layer, f"feed: expected {planned} as planned, got {got}")
+        self.check_result("feed", y, ctx.dtype, (len(x), *self.plan.out_shape))
         return y
 
     def backprop(self, dy: Array, ctx: Context) -> Array:
@@ -116,6 +115,16 @@ class PlannedLayer(NamedTuple):
         for name, grad in before.items():
             self.layer.grads[name] = grad + self.layer.grads[name]
         return dx
+
+    def check_result(self, step: str, array: object, dtype: np.dtype[Any], shape: Shape) -> None:
+        """Raise PluginLoadError for what a step gave unless it is an array as planned."""
+        got = quoted(array)
+        if isinstance(array, np.ndarray):
+            if array.shape == shape and array.dtype == dtype:
+                return
+            got = f"{array.dtype} of shape {list(array.shape)}"
+        planned = f"{dtype} of shape {list(shape)}"
+        raise unusable(self.name, self.layer, f"{step}: expected {planned} as planned, got {got}")
 
     def _run(self, step: str, method: Callable[..., Array], x: Array, ctx: Context) -> Array:
         try:
