@@ -21,9 +21,10 @@ from layerkit.core.layer import Layer
 from layerkit.core.mmap_views import LayerTensors
 from layerkit.core.optimizer import Optimizer
 from layerkit.core.parts import Initializer
-from layerkit.core.planning import PlannedLayer, unusable, views_of
+from layerkit.core.planning import PlannedLayer, unusable
 from layerkit.core.rng import random_stream, streams_within
 from layerkit.core.ties import shared, ties_of
+from layerkit.core.vector_views import views_of
 from layerkit.errors import LayerkitError, SpecError
 
 _allocating = allocate_lock()

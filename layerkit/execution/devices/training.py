@@ -17,8 +17,8 @@ import numpy as np
 from layerkit.core.context import Array, Shape
 from layerkit.core.network import Network
 from layerkit.core.optimizer import Optimizer
-from layerkit.core.planning import views_of
 from layerkit.core.steps import without_padding
+from layerkit.core.vector_views import views_of
 from layerkit.execution.devices.device import Device, DeviceArray
 from layerkit.execution.devices.forms import LayerForm, LossForm, RuleForm
 from layerkit.execution.engine import RecordedLayer
