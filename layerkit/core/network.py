@@ -60,8 +60,6 @@ class Network:
             size = sum(param.size for param in p.plan.own.params.values())
             p.layer.span = slice(start, start + size)
             start += size
-            for part in p.plan.parts if p.layer.freeze else ():
-                part.layer.freeze = True
         if mapped is None or self.ties or any(p.plan.joined for p in self.planned):
             self._allocate(mapped)
         else:

@@ -228,6 +228,9 @@ def _planned(name: str, layer: Layer, in_shape: Shape, before: str, i: int) -> P
     except Exception as cause:  # a plugin's code may raise anything
         raise unusable(name, layer, f"plan raised {type(cause).__name__}: {cause}") from cause
     _check_plan(name, layer, plan, in_shape)
+    for part in plan.parts if layer.freeze else ():
+        for one in part.nested():
+            one.layer.freeze = True
     return PlannedLayer(name, layer, in_shape, _with_parts(plan))
 
 
