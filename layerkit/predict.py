@@ -58,7 +58,7 @@ class Predictor:
         self._copies = False  # whether a layer writes into its input, so that it is given copies
         self._used = False  # whether anything was predicted: the first single row is not recorded
         self._tried: set[int] = set()  # tile sizes whose forms have had their trial
-        self.on_device: OnDevice | None = None  # None: on the CPU
+        self._there: OnDeviceChain | None = None  # on another device than the CPU
 
     def __call__(
         self, rows: RawRows, link: Link, inputs: InputContract | None, *, written: bool = False
@@ -78,7 +78,7 @@ class Predictor:
         count = len(x)
         # A single row takes the short path also as the last of many, alone in its block.
         alone = count % self.block_rows() == 1 if count > _LEAST else count == 1
-        alone = alone and self.on_device is None
+        alone = alone and self._there is None
         if not written:
             written = count == 1 and not self._used and not self.fast
             self._used = True
@@ -92,7 +92,7 @@ class Predictor:
             out[-1:], count = last, count - 1
         feed = partial(self._feed_tile, x, out, link, inputs, check, written)
         tiles = _tiles(count, self.block_rows())
-        if self.on_device is not None and not written:
+        if self._there is not None and not written:
             whole = self.block_rows()
             for at in range(0, count, whole):
                 feed(slice(at, min(at + whole, count)))
@@ -187,7 +187,7 @@ class Predictor:
 
     def chain(self) -> Chain | OnDeviceChain:
         """The layers with memory for this thread, kept from call to call."""
-        if self.on_device is not None:
+        if self._there is not None:
             return self._there
         key = self.fast, self.network.mapped
         held: tuple[object, Chain] | None = getattr(self._local, "chain", None)
@@ -205,14 +205,20 @@ class Predictor:
             self._fast = compiled_for_inference()
         return self._fast
 
+    @property
+    def on_device(self) -> OnDevice | None:
+        """What runs the network on another device; None on the CPU."""
+        return None if self._there is None else self._there.engine
+
     def move(self, name: str) -> None:
         """Predict on the device called ``name`` from now on; raises same as ``Model.to``."""
         engine = on_device(name)
-        if engine is not None:
-            from layerkit.execution.devices.engine import OnDeviceChain
+        if engine is None:
+            self._there = None
+            return
+        from layerkit.execution.devices.engine import OnDeviceChain
 
-            self._there = OnDeviceChain(self.network, engine)
-        self.on_device = engine
+        self._there = OnDeviceChain(self.network, engine)
 
     def accelerate(self, *, on: bool) -> None:
         """Use compiled kernels from now on (MissingExtraError without them), or NumPy again.

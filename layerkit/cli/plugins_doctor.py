@@ -12,7 +12,7 @@ from layerkit.cli import console, options
 from layerkit.display import byte_size, counted, printable
 
 if TYPE_CHECKING:
-    from layerkit.discovery.tools.metadata_checks import Issue
+    from layerkit.plugintools.metadata_checks import Issue
 
 EXAMPLE = console.example(
     "layerkit plugins doctor",
@@ -40,7 +40,7 @@ def doctor(
     """
     from dataclasses import replace
 
-    from layerkit.discovery.tools.doctor import examine
+    from layerkit.plugintools.doctor import examine
 
     diagnosis = examine(limit=limit)
     diagnosis = replace(diagnosis, findings=(*diagnosis.findings, *_left_over(folder)))
@@ -66,7 +66,7 @@ def doctor(
 
 def _left_over(folder: Path) -> list[Issue]:
     """A notice for each temporary file in ``folder`` that a killed save has left."""
-    from layerkit.discovery.tools.metadata_checks import Issue
+    from layerkit.plugintools.metadata_checks import Issue
 
     found = sorted(path for path in folder.iterdir() if _TEMPORARY.fullmatch(path.name))
     return [

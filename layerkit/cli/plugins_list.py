@@ -11,8 +11,8 @@ from layerkit.display import printable
 
 if TYPE_CHECKING:
     from layerkit.discovery.candidates import Candidate
-    from layerkit.discovery.tools.listing import TypeEntry
-    from layerkit.discovery.tools.trial_import import ImportResult
+    from layerkit.plugintools.listing import TypeEntry
+    from layerkit.plugintools.trial_import import ImportResult
 
 EXAMPLE = console.example(
     "layerkit plugins list",
@@ -35,12 +35,12 @@ def list_(
     Without --check, reads metadata only and imports no plugin. With it, exits with 1 if any part
     cannot be used.
     """
-    from layerkit.discovery.tools.listing import list_types
+    from layerkit.plugintools.listing import list_types
 
     rows = list_types(group)
     trials: dict[Candidate, ImportResult] = {}
     if check:
-        from layerkit.discovery.tools.trial_import import try_imports
+        from layerkit.plugintools.trial_import import try_imports
 
         candidates = [
             row.candidate for row in rows if row.allowed and row.candidate.dist is not None

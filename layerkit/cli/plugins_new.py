@@ -41,7 +41,7 @@ def new(
     Creates a distribution with one part, its equations, tests with the conformance kit, a spec that
     uses it, its entry point, README, licence and CI. Replaces no existing file.
     """
-    from layerkit.discovery.tools.scaffold import scaffold
+    from layerkit.plugintools.scaffold import scaffold
 
     try:
         made = scaffold(name, out=out, kind=kind, author=author)

@@ -10,7 +10,7 @@ from layerkit.cli import console, options
 from layerkit.display import printable
 
 if TYPE_CHECKING:
-    from layerkit.discovery.tools.why import Claim, Explanation
+    from layerkit.plugintools.why import Claim, Explanation
 
 EXAMPLE = console.example("layerkit plugins why highway", "layerkit plugins why acme.spline --json")
 
@@ -28,7 +28,7 @@ def why(
     prints, the traceback if it fails, and whether a layer is recorded. Exits with 1 if the part
     cannot be used.
     """
-    from layerkit.discovery.tools.why import why as explain
+    from layerkit.plugintools.why import why as explain
 
     found = explain(name, group, limit=limit)
     if as_json:

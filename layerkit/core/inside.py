@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import replace
-from functools import lru_cache, partial
+from functools import lru_cache, partial, reduce
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ import numpy as np
 from layerkit.core.context import Array, Context
 from layerkit.core.layer import Layer
 from layerkit.core.network import Network
-from layerkit.core.planning import Parts, PlannedLayer, unusable
+from layerkit.core.planning import PlannedLayer, unusable
 from layerkit.display import nearest, quoted
 from layerkit.errors import LayerkitError, ShapeError, SpecError
 
@@ -26,7 +25,7 @@ _BLOCK = 1024  # rows fed at once, so that memory does not grow with their numbe
 
 def check_paths(network: Network, paths: Iterable[str]) -> None:
     """Raise SpecError, with the nearest name, if a path names no layer."""
-    known = [p.name for p in _nested(network)]
+    known = [p.name for p in network.nested()]
     for path in paths:
         if path not in known:
             raise SpecError(f"the model has no layer {quoted(path)}{nearest(str(path), known)}")
@@ -48,35 +47,35 @@ def watched(
             alone = network.part([p])
             (ctx,) = alone.contexts()
             y = alone.feed(y, [ctx])
-            for path, name, values in _shown(p, p.name, ctx, len(rows), only):
-                found.setdefault(path, {}).setdefault(name, []).append(values)
+            for one in p.nested():
+                if only is None or one.name in only:
+                    inner = reduce(Context.part, one.name.split(".")[1:], ctx)
+                    for name, values in _shown(one, inner, len(rows)):
+                        found.setdefault(one.name, {}).setdefault(name, []).append(values)
     return {
         path: {name: np.concatenate(blocks) for name, blocks in named.items()}
         for path, named in found.items()
     }
 
 
-def _shown(
-    p: PlannedLayer, path: str, ctx: Context, rows: int, only: Collection[str] | None
-) -> Iterator[tuple[str, str, Array]]:
-    """Path, name and values of what a layer and those inside it show."""
+def _shown(p: PlannedLayer, ctx: Context, rows: int) -> Iterator[tuple[str, Array]]:
+    """Name and values of what a layer shows, checked."""
     show = own_method(p.layer, "watched")
-    if show is not None and (only is None or path in only):
-        try:
-            shown = dict(show(ctx))
-        except (LayerkitError, MemoryError):
-            raise
-        except Exception as cause:  # a plugin's code may raise anything
-            reason = f"watched raised {type(cause).__name__}: {cause}"
-            raise unusable(path, p.layer, reason) from cause
-        for name, values in shown.items():
-            if not isinstance(values, np.ndarray) or values.shape[:1] != (rows,):
-                got = quoted(values) if not isinstance(values, np.ndarray) else list(values.shape)
-                reason = f"watched: expected an array of {rows} rows as {name!r}, got {got}"
-                raise unusable(path, p.layer, reason)
-            yield path, name, values
-    for part in p.plan.parts:
-        yield from _shown(part, f"{path}.{part.name}", ctx.part(part.name), rows, only)
+    if show is None:
+        return
+    try:
+        shown = dict(show(ctx))
+    except (LayerkitError, MemoryError):
+        raise
+    except Exception as cause:  # a plugin's code may raise anything
+        reason = f"watched raised {type(cause).__name__}: {cause}"
+        raise unusable(p.name, p.layer, reason) from cause
+    for name, values in shown.items():
+        if not isinstance(values, np.ndarray) or values.shape[:1] != (rows,):
+            got = quoted(values) if not isinstance(values, np.ndarray) else list(values.shape)
+            reason = f"watched: expected an array of {rows} rows as {name!r}, got {got}"
+            raise unusable(p.name, p.layer, reason)
+        yield name, values
 
 
 def values_after(network: Network, x: Array, path: str) -> Array:
@@ -99,7 +98,7 @@ def without(network: Network, paths: Collection[str]) -> Network:
 
     Raises ShapeError if a layer has no carry: it changes the shape and has none of its own.
     """
-    for p in _nested(network):
+    for p in network.nested():
         if p.name in paths and not has_carry(p):
             raise ShapeError(
                 f"layer {p.name!r} turns rows of shape {list(p.in_shape)} into "
@@ -121,12 +120,6 @@ def own_method(layer: Layer, method: str) -> Callable[..., Any] | None:
     )
 
 
-def _nested(network: Network) -> Iterator[PlannedLayer]:
-    """All layers, each followed by those inside it, named by their paths."""
-    for p in network.planned:
-        yield from p.nested()
-
-
 def _blocks(x: Array) -> Iterator[Array]:
     for start in range(0, max(len(x), 1), _BLOCK):
         yield x[start : start + _BLOCK]
@@ -143,12 +136,10 @@ def _with(p: PlannedLayer, path: str, changes: dict[str, Callable[[Layer], Layer
     """The layer at ``path`` changed, or copied if one inside it is."""
     if path in changes:
         return p._replace(layer=changes[path](p.layer))
-    parts = tuple(_with(part, f"{path}.{part.name}", changes) for part in p.plan.parts)
+    parts = [_with(part, f"{path}.{part.name}", changes) for part in p.plan.parts]
     if all(new is old for new, old in zip(parts, p.plan.parts, strict=True)):
         return p
-    layer = copy.copy(p.layer)
-    layer.parts = Parts(parts)
-    return p._replace(layer=layer, plan=replace(p.plan, parts=parts))
+    return p.made_of(copy.copy(p.layer), parts)
 
 
 @lru_cache(maxsize=256)

@@ -21,10 +21,10 @@ from layerkit.core.layer import Layer
 from layerkit.core.mmap_views import LayerTensors
 from layerkit.core.optimizer import Optimizer
 from layerkit.core.parts import Initializer
-from layerkit.core.planning import PlannedLayer, unusable, views_of
+from layerkit.core.planning import PlannedLayer, unusable
 from layerkit.core.rng import random_stream, streams_within
 from layerkit.core.ties import shared, ties_of
-from layerkit.display import quoted
+from layerkit.core.vector_views import views_of
 from layerkit.errors import LayerkitError, SpecError
 
 _allocating = allocate_lock()
@@ -53,14 +53,13 @@ class Network:
         self._params: Array | None = None
         self._known_shapes: dict[int, list[Shape]] = {}
         self.ties = ties_of(self.planned)
+        self.tied = {tie.name for tie in self.ties}
         self.kept: dict[str, Any] = {}  # what higher levels keep with a network: its recordings
         start = 0
-        for p in self._nested():
+        for p in self.nested():
             size = sum(param.size for param in p.plan.own.params.values())
             p.layer.span = slice(start, start + size)
             start += size
-            for part in p.plan.parts if p.layer.freeze else ():
-                part.layer.freeze = True
         if mapped is None or self.ties or any(p.plan.joined for p in self.planned):
             self._allocate(mapped)
         else:
@@ -70,8 +69,11 @@ class Network:
                     state=LayerTensors(mapped, p.name, p.plan.state),
                 )
 
-    def _nested(self) -> Iterator[PlannedLayer]:
-        """All layers, each followed by those inside it, in the order of the flat vector."""
+    def nested(self) -> Iterator[PlannedLayer]:
+        """All layers, each followed by those inside it, in the order of the flat vector.
+
+        They are named by their paths: "residual_1.dense_2".
+        """
         for p in self.planned:
             yield from p.nested()
 
@@ -197,8 +199,9 @@ class Network:
                     raise
                 except Exception as cause:  # a plugin's code may raise anything
                     raise unusable(p.name, p.layer, _reason("feed", cause)) from cause
+                # Most arrays are as planned to the letter; others may be equal to that.
                 if type(y) is not np.ndarray or y.shape != shape or y.dtype is not dtype:
-                    self._check_result(p, "feed", y, shape)
+                    p.check_result("feed", y, dtype, shape)
                 x = y
         return x
 
@@ -219,7 +222,7 @@ class Network:
                     raise unusable(p.name, p.layer, _reason("backprop", cause)) from cause
                 wrong = type(dx) is not np.ndarray or dx.shape != shape or dx.dtype is not dtype
                 if wrong and ctx.wants_dx:
-                    self._check_result(p, "backprop", dx, shape)
+                    p.check_result("backprop", dx, dtype, shape)
                 dy = dx
         return dy
 
@@ -233,16 +236,6 @@ class Network:
                 self._known_shapes.clear()
             known = self._known_shapes[rows] = [(rows, *shape) for shape in inner]
         return known
-
-    def _check_result(self, p: PlannedLayer, step: str, array: object, shape: Shape) -> None:
-        """Refuse an array that differs from the layer's plan."""
-        got = quoted(array)
-        if isinstance(array, np.ndarray):
-            if array.shape == shape and array.dtype == self.dtype:
-                return  # a subclass of ndarray, or an equal dtype that is another object
-            got = f"{array.dtype} of shape {list(array.shape)}"
-        planned = f"{self.dtype} of shape {list(shape)}"
-        raise unusable(p.name, p.layer, f"{step}: expected {planned} as planned, got {got}")
 
     def part(self, planned: list[PlannedLayer]) -> Network:
         """Some of the layers as a network that shares this one's parameters and gradients."""
@@ -287,7 +280,7 @@ class Network:
     def runs(self) -> list[slice | Layer]:
         """Spans to update as one, and layers that override ``Layer.update``."""
         runs: list[slice | Layer] = []
-        for p in self._nested():
+        for p in self.nested():
             if type(p.layer).update is not Layer.update:
                 runs.append(p.layer)
             elif not p.layer.freeze:
@@ -297,7 +290,7 @@ class Network:
     def trainable(self) -> list[slice]:
         """Spans of the flat vector that training changes, neighbours merged."""
         spans: list[slice] = []
-        for p in self._nested():
+        for p in self.nested():
             if not p.layer.freeze:
                 _extend(spans, p.layer.span)
         return spans
@@ -305,20 +298,20 @@ class Network:
     def decay_mask(self) -> Array:
         """(size,) 1 where weight decay applies, 0 elsewhere (biases, frozen layers)."""
         mask: Array = np.zeros(self.size, self.dtype)
-        tied = {tie.name for tie in self.ties}
-        for p, flat in self._flat(mask):
-            views, _ = views_of(flat, p.plan)
+        views = self.split(mask)
+        for p in self.planned:
             for name, param in p.plan.params.items():
-                views[name][...] = param.decays and f"{p.name}.{name}" not in tied
-        for p in self._nested():
+                if f"{p.name}.{name}" in views:
+                    views[f"{p.name}.{name}"][...] = param.decays
+        for p in self.nested():
             if p.layer.freeze:
                 mask[p.layer.span] = 0
         return mask
 
     def split(self, vector: Array) -> dict[str, Array]:
         """Views by tensor name of a vector (size,) laid out like ``params``, without tied ones."""
-        tied = {tie.name for tie in self.ties}
-        return {name: view for name, view in self._views(vector).items() if name not in tied}
+        named = self._views(vector)
+        return {name: view for name, view in named.items() if name not in self.tied}
 
     def _views(self, vector: Array) -> dict[str, Array]:
         named: dict[str, Array] = {}
@@ -337,7 +330,7 @@ class Network:
     @property
     def parameters(self) -> int:
         """Number of trained parameters, each tied one counted once."""
-        return sum(view.size for view in self.split(np.empty(self.size, np.uint8)).values())
+        return sum(p.parameters for p in self.planned)
 
     def tensors(self) -> dict[str, tuple[str, Array]]:
         """Name (layer.parameter) to role ("param" or "state") and the layer's own array."""

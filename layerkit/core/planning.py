@@ -1,19 +1,18 @@
 """Planning a network: shapes and parameters of its layers, before anything is allocated.
 
 ``plan_layers`` asks each layer for its plan, for the output shape of the one before it, and checks
-the plan against the contract. ``views_of`` lays the parameters out in a flat vector: the matrices
-of a layer with equally many rows lie side by side, so that one product of an input serves all of
-them, then everything else, both in declared order.
+the plan against the contract. A planned layer also runs as a part of a container.
 """
 
 from __future__ import annotations
 
 import copy
-import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from layerkit.core.context import Array, Context, Shape
 from layerkit.core.domains import fault_of_domains, takes_whole
@@ -68,11 +67,17 @@ class PlannedLayer(NamedTuple):
             for one in part.nested():
                 yield one._replace(name=f"{self.name}.{one.name}")
 
-    def copied(self) -> PlannedLayer:
+    def copied(self, copied: Callable[[Layer], Layer] = copy.copy) -> PlannedLayer:
         """The same with copies of the layers, for other arrays."""
-        parts = tuple(part.copied() for part in self.plan.parts)
-        plan = replace(self.plan, parts=parts) if parts else self.plan
-        return self._replace(layer=copy.copy(self.layer), plan=plan)
+        parts = [part.copied(copied) for part in self.plan.parts]
+        return self.made_of(copied(self.layer), parts)
+
+    def made_of(self, layer: Layer, parts: Sequence[PlannedLayer]) -> PlannedLayer:
+        """The same with another ``layer``, which is given other ``parts``."""
+        if not parts:
+            return self._replace(layer=layer)
+        layer.parts = Parts(parts)
+        return self._replace(layer=layer, plan=replace(self.plan, parts=layer.parts))
 
     def bind(self, **tables: Any) -> None:
         """Set ``params``, ``grads`` or others of the layer, and of those inside it what is theirs.
@@ -92,10 +97,7 @@ class PlannedLayer(NamedTuple):
         Raises PluginLoadError if the layer gives another shape or dtype than it planned.
         """
         y = self._run("feed", self.layer.feed, x, ctx)
-        if y.shape[1:] != self.plan.out_shape or y.dtype != ctx.dtype:
-            planned = f"{ctx.dtype} of shape {[len(x), *self.plan.out_shape]}"
-            got = f"{y.dtype} of shape {list(y.shape)}"
-            raise unusable(self.name, self.layer, f"feed: expected {planned} as planned, got {got}")
+        self.check_result("feed", y, ctx.dtype, (len(x), *self.plan.out_shape))
         return y
 
     def backprop(self, dy: Array, ctx: Context) -> Array:
@@ -110,6 +112,16 @@ class PlannedLayer(NamedTuple):
         for name, grad in before.items():
             self.layer.grads[name] = grad + self.layer.grads[name]
         return dx
+
+    def check_result(self, step: str, array: object, dtype: np.dtype[Any], shape: Shape) -> None:
+        """Raise PluginLoadError for what a step gave unless it is an array as planned."""
+        got = quoted(array)
+        if isinstance(array, np.ndarray):
+            if array.shape == shape and array.dtype == dtype:
+                return
+            got = f"{array.dtype} of shape {list(array.shape)}"
+        planned = f"{dtype} of shape {list(shape)}"
+        raise unusable(self.name, self.layer, f"{step}: expected {planned} as planned, got {got}")
 
     def _run(self, step: str, method: Callable[..., Array], x: Array, ctx: Context) -> Array:
         try:
@@ -216,6 +228,9 @@ def _planned(name: str, layer: Layer, in_shape: Shape, before: str, i: int) -> P
     except Exception as cause:  # a plugin's code may raise anything
         raise unusable(name, layer, f"plan raised {type(cause).__name__}: {cause}") from cause
     _check_plan(name, layer, plan, in_shape)
+    for part in plan.parts if layer.freeze else ():
+        for one in part.nested():
+            one.layer.freeze = True
     return PlannedLayer(name, layer, in_shape, _with_parts(plan))
 
 
@@ -271,51 +286,3 @@ def _given(layer: Layer) -> set[str]:
     held = getattr(layer, "layers", None)
     pairs = held if isinstance(held, (list, tuple)) else ()
     return {pair[0] for pair in pairs if isinstance(pair, tuple) and isinstance(pair[-1], Layer)}
-
-
-def views_of(flat: Array, plan: Plan) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Views of ``flat`` (size,) by parameter name, in declared order, and of ``Plan.joined`` ones.
-
-    The latter are of version 1: the wholes of parameters that lie side by side, by their names.
-    The parameters of parts follow those of their container, part by part.
-    """
-    views, wholes, start = _own_views(flat, plan.own)
-    for part in plan.parts:
-        inner = views_of(flat[start : start + part.size], part.plan)
-        for named, found in zip((views, wholes), inner, strict=True):
-            named |= {f"{part.name}.{name}": array for name, array in found.items()}
-        start += part.size
-    return views, wholes
-
-
-def _own_views(flat: Array, plan: Plan) -> tuple[dict[str, Array], dict[str, Array], int]:
-    """The views of a layer without parts, and where the first element after them lies."""
-    views = dict.fromkeys(plan.params, flat)
-    groups = list(plan.joined.values()) or _side_by_side(plan)
-    wholes = []
-    start = 0
-    for group in groups:
-        shapes = [plan.params[name].shape for name in group]
-        shape = *shapes[0][:-1], sum(shape[-1] for shape in shapes)
-        stop = start + math.prod(shape)
-        whole = flat[start:stop].reshape(shape)
-        low, start = 0, stop
-        for name, one in zip(group, shapes, strict=True):
-            views[name] = whole[..., low : low + one[-1]]
-            low += one[-1]
-        wholes.append(whole)
-    placed = {name for group in groups for name in group}
-    for name, param in plan.params.items():
-        if name not in placed:
-            views[name] = flat[start : start + param.size].reshape(param.shape)
-            start += param.size
-    return views, dict(zip(plan.joined, wholes, strict=False)), start
-
-
-def _side_by_side(plan: Plan) -> list[list[str]]:
-    """The matrices by their numbers of rows."""
-    groups: dict[int, list[str]] = {}
-    for name, param in plan.params.items():
-        if len(param.shape) == 2:
-            groups.setdefault(param.shape[0], []).append(name)
-    return list(groups.values())

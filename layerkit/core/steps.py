@@ -18,9 +18,13 @@ def as_rows(scores: Array, targets: Array, weights: Array) -> tuple[Array, Array
     """
     if scores.ndim == 2:
         return scores, targets, weights
-    y = _flat(scores, targets)
-    y = np.where(_is_known(y), y, y.dtype.type(0))
+    y = without_padding(_flat(scores, targets))
     return scores.reshape(-1, scores.shape[-1]), y, weights.reshape(-1)
+
+
+def without_padding(targets: Array) -> Array:
+    """Targets with 0 where a step has no label."""
+    return np.where(_is_known(targets), targets, targets.dtype.type(0))
 
 
 def known_rows(scores: Array, targets: Array) -> tuple[Array, Array]:

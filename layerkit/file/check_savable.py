@@ -86,11 +86,10 @@ def _tensors(model: Model, history: list[str]) -> Iterator[tuple[str, Shaped]]:
     dtype = str(format_dtype(np.dtype(model.spec.dtype)))
     slots, last = _slots(model)
     states = 0
-    tied = {tie.name for tie in model.network.ties}
     for p in model.network.planned:
         for name, param in p.plan.params.items():
             tensor = f"{p.name}.{name}"
-            if tensor in tied:
+            if tensor in model.network.tied:
                 continue
             yield tensor, Shaped.of("param", dtype, param.shape)
             for slot in (*slots, *(["last"] if last else [])):

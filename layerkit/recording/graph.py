@@ -174,13 +174,17 @@ class Graph(NamedTuple):
         return in_order(self.outputs())
 
 
-def in_order(roots: Iterable[Node]) -> list[Node]:
-    """The nodes that ``roots`` need, each after its arguments, in the author's order."""
+def in_order(roots: Iterable[Node], known: Iterable[Node] = ()) -> list[Node]:
+    """The nodes that ``roots`` need, each after its arguments, in the author's order.
+
+    Without those that are ``known``, and what only these need.
+    """
+    stop = {id(node) for node in known}
     seen: dict[int, Node] = {}
     todo = list(roots)
     while todo:
         node = todo.pop()
-        if id(node) not in seen:
+        if id(node) not in seen and id(node) not in stop:
             seen[id(node)] = node
             todo.extend(node.inputs())
     return sorted(seen.values(), key=lambda node: node.serial)

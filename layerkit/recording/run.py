@@ -10,7 +10,6 @@ import copy
 import pickle
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -183,7 +182,7 @@ def run_once(
     """
     run, twin = Run(n, dtype), _twin(part)
     if inside:
-        twin.parts = _twins(inside)
+        twin.parts = Parts(one.copied(_twin) for one in inside)
     before = _contents(twin)
     try:
         with np.errstate(all="ignore"):
@@ -240,18 +239,6 @@ def _twin(part: Any) -> Any:
                 reason = f"a field of its own holds self.{kind}[{name!r}]: read it in each pass"
                 raise NotRecorded(reason)
     return twin
-
-
-def _twins(parts: Sequence[PlannedLayer]) -> Parts:
-    """The layers inside a container as twins."""
-    found = []
-    for one in parts:
-        twin = _twin(one.layer)
-        inner = _twins(one.plan.parts)
-        if inner:
-            twin.parts = inner
-        found.append(one._replace(layer=twin, plan=replace(one.plan, parts=inner)))
-    return Parts(found)
 
 
 def own_fields(part: Any) -> dict[str, Any]:

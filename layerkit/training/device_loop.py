@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from layerkit.core.context import Array
 from layerkit.core.history import History
 from layerkit.core.layer import Layer
-from layerkit.core.rng import random_stream
 from layerkit.core.steps import as_rows
 from layerkit.errors import DeviceError
+from layerkit.execution.devices.device import DeviceArray
 from layerkit.execution.devices.engine import OnDevice, failures_of, layers_on, try_layers
 from layerkit.execution.devices.training import Shaping, Training
 from layerkit.execution.engine import LossStage
@@ -27,6 +28,21 @@ from layerkit.recording.arrays import NotRecorded
 from layerkit.recording.record import Recording, record_loss, record_rule
 from layerkit.training.advice import advice_of
 from layerkit.training.loop import Loop
+
+
+@dataclass
+class _Epoch:
+    """What an epoch needs, and gives, in the order of its rows; arrays of the device.
+
+    ``shares`` are the sums of the rows' weights by batch, on the host.
+    """
+
+    rows: DeviceArray
+    weights: DeviceArray
+    shares: Array
+    streams: Mapping[str, np.random.Generator]
+    losses: list[DeviceArray] = field(default_factory=list)
+    scores: DeviceArray = None
 
 
 @dataclass
@@ -71,8 +87,7 @@ class DeviceLoop(Loop):
     def _check_updates(self) -> None:
         for run in self.network.runs():
             if isinstance(run, Layer):
-                all_layers = (one for p in self.network.planned for one in p.nested())
-                name = next(one.name for one in all_layers if one.layer is run)
+                name = next(one.name for one in self.network.nested() if one.layer is run)
                 raise self._refused(f"layer {name!r}", "it has an update of its own")
 
     def _recorded(self) -> tuple[Recording, Recording]:
@@ -109,57 +124,45 @@ class DeviceLoop(Loop):
     def epoch(self, number: int, history: History | None = None) -> dict[str, float] | None:
         """Train epoch ``number``, counted from 0; same as ``Loop.epoch``."""
         with failures_of(self._device):
-            return self._epoch(number, history)
+            return super().epoch(number, history)
 
-    def _epoch(self, number: int, history: History | None) -> dict[str, float] | None:
-        size, all_rows, after_batch = self.recipe.batch_size, len(self.data), self.told.after_batch
-        order, streams = self._begin_on_device(number)
-        history = None if history is None else history.between(self.since)
-        put, get = self._device.put, self._device.get
-        pairs = [self._weights(order[at : at + size]) for at in range(0, all_rows, size)]
-        weights = put(np.concatenate([w for w, _ in pairs]))
+    def _begin(self, number: int, order: Array) -> None:
+        size, put = self.recipe.batch_size, self._device.put
+        pairs = [self._weights(order[at : at + size]) for at in range(0, len(order), size)]
+        drawing = [inner.name for p, one in self._layers if one.graph.draws for inner in p.nested()]
+        self._epoch = _Epoch(
+            put(order),
+            put(np.concatenate([weights for weights, _ in pairs])),
+            np.array([share for _, share in pairs]),
+            {name: self._stream(number, name) for name in drawing},
+        )
         self.training.load()
-        rows, losses = put(order), []
-        all_scores = None
-        began = time.perf_counter()
-        for start in range(0, all_rows, size):
-            part = slice(start, min(start + size, all_rows))
-            self._try(order[part], streams)
-            self.recipe.rule.begin(self._rate(number - self.since + start / all_rows, history))
-            scores, loss = self.training.step(rows[part], weights[part, ...], streams)
-            if all_scores is None:
-                all_scores = self._device.xp.zeros(
-                    (all_rows, *scores.shape[1:]), dtype=scores.dtype
-                )
-            all_scores[part, ...] = scores
-            losses.append(loss + 0)  # a copy: the step may give the same array again
-            self._try_loss(order[part], scores, loss)
-            self._advise(order[part])
-            if after_batch is not None and after_batch(part.stop, all_rows):
-                self.interrupted = True
-                if part.stop < all_rows:
-                    return None
-        lost = get(self._device.xp.stack(losses)).astype(float)
-        self.seconds += time.perf_counter() - began
+
+    def _step(self, number: int, start: int, rows: Array, history: History | None) -> None:
+        epoch, part = self._epoch, slice(start, start + len(rows))
+        self._try(rows, epoch.streams)
+        self.recipe.rule.begin(self._rate(number, start, history))
+        given = epoch.rows[part], epoch.weights[part, ...]
+        scores, loss = self.training.step(*given, epoch.streams)
+        if epoch.scores is None:
+            shape = len(self.data), *scores.shape[1:]
+            epoch.scores = self._device.xp.zeros(shape, dtype=scores.dtype)
+        epoch.scores[part, ...] = scores
+        epoch.losses.append(loss + 0)  # a copy: the step may give the same array again
+        self._try_loss(rows, scores, loss)
+        self._advise(rows)
+
+    def _end(self, number: int) -> tuple[Array, float]:
+        epoch, get = self._epoch, self._device.get
+        del self._epoch  # memory of the device
+        lost = get(self._device.xp.stack(epoch.losses)).astype(float)
         for i, loss in enumerate(lost.tolist()):
             if not math.isfinite(loss):
-                raise self._diverged(f"the loss became {loss}", number, i * size)
+                fault = f"the loss became {loss}"
+                raise self._diverged(fault, number, i * self.recipe.batch_size)
         self.training.store()
-        if not np.isfinite(self.network.params).all():
-            raise self._diverged("parameters are no longer finite", number, None)
-        shares = np.array([share for _, share in pairs])
-        total = float(shares.sum())
-        metrics = self.judge(get(all_scores), self.data.truth[order])
-        mean = float(lost @ shares) / total if total else 0.0
-        return {"loss": mean, **metrics, "learning_rate": self.recipe.rule.rate}
-
-    def _begin_on_device(self, number: int) -> tuple[Array, dict[str, np.random.Generator]]:
-        """The order of the rows in epoch ``number``, and the random streams of this epoch."""
-        seed = self.recipe.seed
-        drawing = [inner.name for p, one in self._layers if one.graph.draws for inner in p.nested()]
-        streams = {name: random_stream(seed, "layer", name, str(number)) for name in drawing}
-        order = random_stream(seed, "shuffle", str(number)).permutation(len(self.data))
-        return order, streams
+        total = float(epoch.shares.sum())
+        return get(epoch.scores), float(lost @ epoch.shares) / total if total else 0.0
 
     def _advise(self, rows: Array) -> None:
         """Tell the advice of the layers after the first step, as ``Loop`` does."""
@@ -169,7 +172,7 @@ class DeviceLoop(Loop):
             for text in advice_of(self.network, {}, self.data.x[rows]):
                 self.told.notice(text)
 
-    def _try(self, rows: Array, streams: dict[str, np.random.Generator]) -> None:
+    def _try(self, rows: Array, streams: Mapping[str, np.random.Generator]) -> None:
         """Try all layers on the first batch of each size; DeviceError if one differs."""
         if len(rows) not in self._tried:
             assert self.engine is not None  # noqa: S101

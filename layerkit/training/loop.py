@@ -88,42 +88,54 @@ class Loop:
         longer finite.
         """
         size, all_rows, after_batch = self.recipe.batch_size, len(self.data), self.told.after_batch
-        order = self._begin(number)
+        order = random_stream(self.recipe.seed, "shuffle", str(number)).permutation(all_rows)
         history = None if history is None else history.between(self.since)
-        tally = _Tally(all_rows)
+        self._begin(number, order)
         began = time.perf_counter()
         for start in range(0, all_rows, size):
             rows = order[start : start + size]
-            weights, share = self._weights(rows)
-            # Feed, loss, backprop: the scores and the loss before the update, and the gradients.
-            scores, loss = self.learner.learn(partial(self._x, rows), self.data.y[rows], weights)
-            if not math.isfinite(loss):
-                raise self._diverged(f"the loss became {loss}", number, start)
-            # Update.
-            shape_gradient(self.recipe, self.network.params, self.grads, self.mask, self.spans)
-            self.recipe.rule.begin(self._rate(number - self.since + start / all_rows, history))
-            self.network.update(self.recipe.rule, self.runs)
-
-            tally.add(scores, loss, share)
-            self._remark()
-            if after_batch is not None and after_batch(tally.rows, all_rows):
+            self._step(number, start, rows, history)
+            done = start + len(rows)
+            if after_batch is not None and after_batch(done, all_rows):
                 self.interrupted = True
-                if tally.rows < all_rows:
+                if done < all_rows:
                     return None
+        scores, loss = self._end(number)
         self.seconds += time.perf_counter() - began
         if not np.isfinite(self.network.params).all():
             raise self._diverged("parameters are no longer finite", number, None)
-        metrics = self.judge(tally.scores, self.data.truth[order])
-        return {"loss": tally.loss, **metrics, "learning_rate": self.recipe.rule.rate}
+        metrics = self.judge(scores, self.data.truth[order])
+        return {"loss": loss, **metrics, "learning_rate": self.recipe.rule.rate}
 
-    def _begin(self, number: int) -> Array:
-        """The order of the rows in epoch ``number``; all random streams are those of this epoch."""
-        seed = self.recipe.seed
-        self.learner.set_streams(lambda name: random_stream(seed, "layer", name, str(number)))
-        order = random_stream(seed, "shuffle", str(number)).permutation(len(self.data))
+    def _begin(self, number: int, order: Array) -> None:
+        """Begin epoch ``number``, of the rows in ``order``: random streams are those of it."""
+        self._tally = _Tally(len(order))
+        self.learner.set_streams(partial(self._stream, number))
         if self.fast and not self.prepared:
             self._prepare(order[: self.recipe.batch_size])
-        return order
+
+    def _step(self, number: int, start: int, rows: Array, history: History | None) -> None:
+        """Train on ``rows``, those from ``start`` on in the order of epoch ``number``."""
+        weights, share = self._weights(rows)
+        # Feed, loss, backprop: the scores and the loss before the update, and the gradients.
+        scores, loss = self.learner.learn(partial(self._x, rows), self.data.y[rows], weights)
+        if not math.isfinite(loss):
+            raise self._diverged(f"the loss became {loss}", number, start)
+        # Update.
+        shape_gradient(self.recipe, self.network.params, self.grads, self.mask, self.spans)
+        self.recipe.rule.begin(self._rate(number, start, history))
+        self.network.update(self.recipe.rule, self.runs)
+
+        self._tally.add(scores, loss, share)
+        self._remark()
+
+    def _end(self, number: int) -> tuple[Array, float]:
+        """The scores of the rows in epoch ``number``, in its order, and the mean loss."""
+        return self._tally.scores, self._tally.loss
+
+    def _stream(self, number: int, name: str) -> np.random.Generator:
+        """The random stream of the layer called ``name`` in epoch ``number``."""
+        return random_stream(self.recipe.seed, "layer", name, str(number))
 
     def _prepare(self, rows: Array) -> None:
         """Compile or load what the first batch needs, apart from the time of training."""
@@ -145,8 +157,12 @@ class Loop:
         share = float(weights.sum())
         return weights / share if share > 0 else weights, share
 
-    def _rate(self, time: float, history: History | None) -> float:
-        """The learning rate at ``time`` in epochs; it and ``history`` begin with the schedule."""
+    def _rate(self, number: int, start: int, history: History | None) -> float:
+        """The rate of the batch at row ``start`` of epoch ``number``.
+
+        The time of the schedule, and ``history``, begin with it.
+        """
+        time = number - self.since + start / len(self.data)
         schedule, epochs = self.recipe.schedule, self.recipe.epochs - self.since
         try:
             if history is None:

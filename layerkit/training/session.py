@@ -95,7 +95,7 @@ class Session:
         model.contract = self.prepared.contract
         check_savable(model)
         self._check_layers()
-        shared = {tie.name for tie in model.network.ties}
+        shared = model.network.tied
         if names := [name for name in model.leftovers.aliases if name not in shared]:
             tied = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
             self.notice(f"tied weights are trained and saved separately: {tied}")

@@ -1759,7 +1759,7 @@ OTHERS = {
     "core.tensors": "passes on the hint of its caller",
     "discovery.importing": "wants other distributions: tests/plugins",
     "discovery.origins": "wants other distributions: tests/plugins",
-    "discovery.tools.trial_import": "wants other distributions: tests/plugins",
+    "plugintools.trial_import": "wants other distributions: tests/plugins",
     "discovery.registry": "wants other distributions: tests/plugins",
     "discovery.devices": "wants a device: tests/unit/training/test_on_a_device.py",
     "execution.devices.engine": "wants a device: tests/unit/training/test_on_a_device.py",

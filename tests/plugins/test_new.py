@@ -17,7 +17,7 @@ import layerkit
 from layerkit.cli import plugins_new
 from layerkit.discovery.candidates import Kind
 from layerkit.discovery.registry import REGISTRIES
-from layerkit.discovery.tools.scaffold import Names, names, scaffold
+from layerkit.plugintools.scaffold import Names, names, scaffold
 
 if TYPE_CHECKING:
     from tests.plugins.conftest import Site

@@ -218,9 +218,9 @@ def test_classes_registered_here_are_listed_and_may_hide_others(site: Site) -> N
     code = """
 import warnings, layerkit
 from acme_good import Part
-from layerkit.discovery.tools.doctor import examine
-from layerkit.discovery.tools.listing import list_types
-from layerkit.discovery.tools.why import why
+from layerkit.plugintools.doctor import examine
+from layerkit.plugintools.listing import list_types
+from layerkit.plugintools.why import why
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     layerkit.register(type("Mine", (Part,), {"type_name": "acme.good"}))
@@ -246,7 +246,7 @@ print(reason.used, [claim.trial is None for claim in reason.claims])
 def test_the_process_that_asks_is_left_alone(site: Site) -> None:
     site.add("acme-good", {"acme.good": "acme_good:Part"})
     code = (
-        "import sys; from layerkit.discovery.tools.doctor import examine; examine(); "
+        "import sys; from layerkit.plugintools.doctor import examine; examine(); "
         "print('acme_good' in sys.modules)"
     )
     done = site.python(code)

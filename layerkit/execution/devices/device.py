@@ -30,7 +30,7 @@ class Device(Part):
         MissingExtraError
             If its library is not installed.
         DeviceError
-            If there is no such device, or what else is wrong.
+            If there is no such device, or something else is wrong.
         """
 
     @property

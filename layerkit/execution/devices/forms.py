@@ -85,19 +85,10 @@ class LayerForm(_Form):
 
 def _read_later(first: Sequence[Node], back: Sequence[Node]) -> list[Node]:
     """What the nodes for ``first`` compute that those for ``back`` read."""
-    computed = {id(node): node for node in in_order(first)}
-    found: dict[int, Node] = {}
-    seen, todo = set(computed), list(back)
-    found |= {id(node): node for node in back if id(node) in computed}
-    while todo:
-        node = todo.pop()
-        for arg in node.inputs() if id(node) not in computed else ():
-            if id(arg) in computed:
-                found[id(arg)] = arg
-            elif id(arg) not in seen:
-                seen.add(id(arg))
-                todo.append(arg)
-    return [node for node in found.values() if node.op not in ("const", "arange")]
+    computed = in_order(first)
+    own = {id(node) for node in computed if node.op not in ("const", "arange")}
+    read = [*back, *(arg for node in in_order(back, computed) for arg in node.inputs())]
+    return list({id(node): node for node in read if id(node) in own}.values())
 
 
 class LossForm(_Form):

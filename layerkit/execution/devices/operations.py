@@ -152,10 +152,8 @@ def _changed(node: Node, n: int, device: Device) -> Operation:
     own = device.operations().get(node.op)
 
     def parts(given: tuple[Any, ...]) -> tuple[Any, Any]:
-        value = given[-1] if number is None else number
-        return (given if number is not None else given[:-1]), (
-            value if value.dtype == kind else xp.astype(value, kind)
-        )
+        *keys, value = given if number is None else (*given, number)
+        return tuple(keys), value if value.dtype == kind else xp.astype(value, kind)
 
     if basic:
         cut = _basic(node, n)

@@ -12,7 +12,7 @@ from layerkit.core.rng import stream_of
 from layerkit.execution.devices.device import Device, DeviceArray
 from layerkit.execution.devices.elementwise import NotOnDeviceError
 from layerkit.execution.devices.operations import constant, operation
-from layerkit.recording.graph import LEAVES, VIEWS, Graph, Node, at, substituted
+from layerkit.recording.graph import LEAVES, VIEWS, Graph, Node, at, in_order, substituted
 
 
 class Routine:
@@ -25,7 +25,7 @@ class Routine:
         self, known: Sequence[Node], results: Sequence[Node], n: int, device: Device
     ) -> None:
         places = {id(node): i for i, node in enumerate(known)}
-        needed = _between(known, results)
+        needed = in_order(results, known)
         leaves = [node for node in needed if node.op in ("const", "arange")]
         computed = [node for node in needed if node.op not in LEAVES]
         for node in (*leaves, *computed):
@@ -49,19 +49,6 @@ class Routine:
             for i in done:
                 values[i] = None  # memory is given back as soon as it can be
         return [values[i] for i in self._results]
-
-
-def _between(known: Sequence[Node], results: Sequence[Node]) -> list[Node]:
-    """The nodes that results need and that are not known, in the author's order."""
-    seen = {id(node): node for node in known}
-    stop, todo = set(seen), list(results)
-    while todo:
-        node = todo.pop()
-        if id(node) not in seen:
-            seen[id(node)] = node
-            todo.extend(node.inputs())
-    found = [node for key, node in seen.items() if key not in stop]
-    return sorted(found, key=lambda node: node.serial)
 
 
 class Host:

@@ -17,7 +17,8 @@ import numpy as np
 from layerkit.core.context import Array, Shape
 from layerkit.core.network import Network
 from layerkit.core.optimizer import Optimizer
-from layerkit.core.planning import views_of
+from layerkit.core.steps import without_padding
+from layerkit.core.vector_views import views_of
 from layerkit.execution.devices.device import Device, DeviceArray
 from layerkit.execution.devices.forms import LayerForm, LossForm, RuleForm
 from layerkit.execution.engine import RecordedLayer
@@ -88,7 +89,7 @@ class Training:
         self.optimizer, self.rule = rule
         self.shaping, self.spans = shaping, spans
         self.layout = Layout(network)
-        self.x, self.targets = device.put(x), device.put(_without_padding(targets))
+        self.x, self.targets = device.put(x), device.put(without_padding(targets))
         self.steps = network.planned[-1].plan.out_shape[:-1] if network.planned else ()
         self.decay = device.put(decay[self.layout.order])
         self.vectors = {name: device.put(array) for name, array in self._on_host().items()}
@@ -137,12 +138,6 @@ class Training:
             self._steps[n] = _Step(self, n)
         scores, loss = self._steps[n](rows, weights, streams)
         return scores, loss
-
-
-def _without_padding(targets: Array) -> Array:
-    """0 where a step has no label: class numbers below 0, and NaN; its weight is 0."""
-    known = targets >= 0 if targets.dtype.kind == "i" else ~np.isnan(targets)
-    return np.where(known, targets, targets.dtype.type(0))
 
 
 class _Step:

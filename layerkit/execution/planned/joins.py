@@ -25,7 +25,7 @@ import numpy as np
 
 from layerkit.core.context import Array, Shape
 from layerkit.core.layer import Plan
-from layerkit.core.planning import views_of
+from layerkit.core.vector_views import views_of
 from layerkit.recording.graph import ALL, LEAVES, VIEWS, Graph, Node, Slice, readers
 
 

@@ -2,10 +2,10 @@
 
 Values of two axes (n, f) lie feature by feature, as (f, n): elementwise steps, products and sums
 over rows then run over contiguous memory. Images (n, c, h, w) lie pixel by pixel, as (h, w, c, n):
-the windows of a line are then neighbours (see ``execution.contract``). A value has a *home*: some
-columns of a *slot*. It moves into the home of an operand that is used for the last time where it is
-computed, else into a slot of its own. Slots of one layer whose lives do not overlap share the
-scratch memory of the stage.
+the windows of a line are then neighbours (see ``execution.window_products``). A value has a
+*home*: some columns of a *slot*. It moves into the home of an operand that is used for the last
+time where it is computed, else into a slot of its own. Slots of one layer whose lives do not
+overlap share the scratch memory of the stage.
 
 The numbers of kernels are the clock: those of feed, then one for the end of feed, when the state
 is written, then those of backprop.

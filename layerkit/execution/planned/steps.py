@@ -24,7 +24,6 @@ from typing import Any
 import numpy as np
 
 from layerkit.execution import products
-from layerkit.execution.contract import contract
 from layerkit.execution.planned.arrays import Arrays, Form, Spec, filled, view
 from layerkit.execution.planned.joins import is_row_sum
 from layerkit.execution.planned.memory import (
@@ -35,6 +34,7 @@ from layerkit.execution.planned.memory import (
     multiplies_windows,
     root,
 )
+from layerkit.execution.window_products import multiply_windows
 from layerkit.recording.graph import REDUCTIONS, Node, at
 
 _FEW, _MOST = 256, 1 << 18
@@ -133,7 +133,7 @@ class Writer:
                     todo and all(are_one(one, todo[0]) for one in group) and self._stored(todo[0])
                 ):
                     group.append(todo.popleft())
-                lines.append(self._contract(group))
+                lines.append(self._multiply_windows(group))
             else:
                 lines += self._lines(node)
         for name, node in state.items():
@@ -355,11 +355,11 @@ class Writer:
     def _stored(self, node: Node) -> bool:
         return id(node) in self.places.homes or id(node) in self.places.grads
 
-    def _contract(self, nodes: Sequence[Node]) -> str:
+    def _multiply_windows(self, nodes: Sequence[Node]) -> str:
         """Products of one array with others."""
         letters, a, _ = nodes[0].args
         pairs = [f"({self._array(node.args[2])}, {self._array(node)})" for node in nodes]
-        fn = self._other(contract, "contract")
+        fn = self._other(multiply_windows, "multiply_windows")
         return f"{fn}({letters!r}, {', '.join([self._array(a), *pairs])})"
 
 

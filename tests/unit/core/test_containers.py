@@ -11,6 +11,7 @@ import pytest
 import layerkit
 from layerkit import Array, Context, Layer, Plan, Shape, ShapeError, SpecError, chain
 from layerkit.core.network import Network
+from layerkit.errors import PluginLoadError
 from layerkit.execution.planned_engine import PlannedNumPy
 from layerkit.execution.runner import Chain
 from layerkit.fields import Fraction, Layers
@@ -158,6 +159,34 @@ def test_each_part_draws_from_the_stream_of_its_path(noisy: Any) -> None:
         first.random((6, 4))
         told = streams["sequence_1.tests-noisy-part_1"].bit_generator.state
         assert told == first.bit_generator.state, form
+
+
+class Odd(Noisy):
+    """A layer that gives something other than it planned."""
+
+    type_name = "tests.odd-part"
+    gives: Any = None
+    eager = True
+
+    def feed(self, x: Array, ctx: Context) -> Any:
+        return self.gives
+
+
+@pytest.mark.parametrize(
+    ("gives", "got"),
+    [(None, "None"), (np.zeros((5, 4)), r"float64 of shape \[5, 4\]")],
+    ids=["none", "rows"],
+)
+def test_a_part_that_gives_something_else_is_named(register: Any, gives: Any, got: str) -> None:
+    register(Odd)
+    model = layerkit.build(
+        spec({"type": "sequence", "layers": [DENSE, {"type": "tests.odd-part"}]})
+    )
+    odd: Any = model.network.layers[0].parts[1].layer
+    odd.gives = gives
+    planned = r"'tests-odd-part_1'.*expected float64 of shape \[6, 4\] as planned, got "
+    with pytest.raises(PluginLoadError, match=planned + got):
+        model.network.feed(np.ones((6, 4)), model.network.contexts())
 
 
 def test_recorded_and_written_forms_train_alike(noisy: Any, monkeypatch: Any) -> None:

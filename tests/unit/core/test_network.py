@@ -21,8 +21,9 @@ from layerkit import (
     SpecError,
 )
 from layerkit.core.network import Network
-from layerkit.core.planning import plan_layers, views_of
+from layerkit.core.planning import plan_layers
 from layerkit.core.rng import random_stream
+from layerkit.core.vector_views import views_of
 from layerkit.discovery.registry import LAYERS, OPTIMIZERS, initializer
 
 F32, F64 = np.dtype(np.float32), np.dtype(np.float64)

@@ -167,6 +167,12 @@ def test_other_wrong_ties() -> None:
     frozen["layers"][1]["freeze"] = True
     with pytest.raises(SpecError, match="freeze both or none"):
         layerkit.build(frozen)
+    inner = {**TANH, "name": "inner", "tie": {"W": "one.W"}}
+    frozen["layers"][1] = {"type": "sequence", "name": "two", "layers": [inner], "freeze": True}
+    with pytest.raises(SpecError, match=r"'two\.inner' is frozen, but 'one\.W' is trained"):
+        layerkit.build(frozen)
+    frozen["layers"][0]["freeze"] = True
+    assert layerkit.build(frozen).network.trainable() == [slice(60, 72)]
     chained = spec({"W": "one.W"})
     chained["layers"][2] = {**TANH, "tie": {"W": "two.W"}}
     chained["output"] = {}

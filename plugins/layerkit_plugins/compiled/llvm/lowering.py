@@ -18,8 +18,8 @@ import numpy as np
 from layerkit.core.context import Array
 from layerkit.execution.planned.joins import Layout, address
 from layerkit.execution.planned.memory import are_one, multiplies_windows
-from layerkit.recording.graph import ALL, VIEWS, Count, Graph, Node, Slice, at
-from layerkit_plugins.compiled.llvm import scalars
+from layerkit.recording.graph import ALL, VIEWS, Count, Graph, Node, at
+from layerkit_plugins.compiled.llvm import copies, scalars
 from layerkit_plugins.compiled.llvm.elements import Element, Pointer, memory_of
 from layerkit_plugins.compiled.llvm.emit import ELEMENTWISE, SUM, Function, Value
 from layerkit_plugins.compiled.llvm.places import (
@@ -84,7 +84,7 @@ class Code:
         self.buffers: dict[str, Size] = {}
         self.memory = memory
         self._graph, self._layout, self._row, self._apart = graph, layout, row, apart
-        self._rows = (1, 1) if row else ROWS
+        self.rows = (1, 1) if row else ROWS
         self._places: dict[int, Place] = {}
         self._functions: dict[str, str] = {}  # names by text
         self._intrinsics: set[str] = set()
@@ -163,12 +163,12 @@ class Code:
             keys = [key for key in node.args[1] if key is not None]
             if any(d == N and k != ALL for d, k in zip(node.args[0].shape, keys, strict=True)):
                 raise NotCompiled("picks some of the rows")
-        return self.place(node.args[0]).view(node, self.dims(node), self._rows)
+        return self.place(node.args[0]).view(node, self.dims(node), self.rows)
 
     def _whole(self, cell: Cell, node: Node, start: int = 0) -> Place:
         """A value after the address in ``cell``; ``start`` columns lie before it."""
         shown, begins = [], []
-        for n in self._rows:
+        for n in self.rows:
             array = self._stand_in(cell, node, n)
             shown.append(array)
             begins.append(address(array) - start * n)
@@ -204,29 +204,29 @@ class Code:
                     multiply_windows(self, f, products)
                     products = []
             elif in_loop(node):
-                self._call(f, partial(self._loop, kernel))
+                self.call(f, partial(self._loop, kernel))
             elif _joining(node) is not None:
-                self._call(f, partial(self._reduce, node))
+                self.call(f, partial(self._reduce, node))
             elif node.op in ("matmul", "matmul_add"):
                 self._product(f, node)
             elif node.op == "concatenate":
-                self._join(f, node)
+                copies.join(self, f, node)
             elif is_block_set(node):
-                self._replace(f, node)
+                copies.replace(self, f, node)
             elif is_flattened(node):
-                self._flatten(f, node)
+                copies.flatten(self, f, node)
             else:
                 raise unknown(node)
         if name == "feed":
             for key, node in self._graph.state.items():
-                self._copy(f, self.place(node), self._whole(("state", key), node))
+                copies.copy(self, f, self.place(node), self._whole(("state", key), node))
         return self._finished(f)
 
     def _finished(self, f: Function) -> str:
         self._intrinsics |= f.intrinsics
         return f.text()
 
-    def _call(self, caller: Function, write: Callable[[Function, Pointer], None]) -> None:
+    def call(self, caller: Function, write: Callable[[Function, Pointer], None]) -> None:
         """A kernel as a function of its own: LLVM then knows that its arrays do not overlap.
 
         Arrays that start at one address are one argument.
@@ -268,7 +268,7 @@ class Code:
     def _address(self, f: Function, cell: Cell, offset: Size, kind: str) -> str:
         return f.at(kind, self.cell(f, cell, "ptr").text, self.size(f, offset))
 
-    def _nest(
+    def nest(
         self, f: Function, stack: ExitStack, dims: Sequence[Dim], strides: Sequence[Size] = ()
     ) -> list[str]:
         """Loops over ``dims``, rows inside; the index of each axis.
@@ -293,71 +293,6 @@ class Code:
                 total = term if total is None else total + term
         return "0" if total is None else total.text
 
-    def _copy(self, caller: Function, source: Place, target: Place) -> None:
-        def write(f: Function, pointer: Pointer) -> None:
-            with ExitStack() as stack:
-                index = self._nest(f, stack, source.dims, target.strides)
-                at, to = (self.element(f, p.strides, index) for p in (source, target))
-                value = f.load(source.kind, pointer(source), at)
-                if source.kind == "i8" != target.kind:  # truth values among numbers
-                    value = value.to("i1").to(target.kind)
-                f.store(value, pointer(target), to)
-
-        self._call(caller, write)
-
-    def _join(self, f: Function, node: Node) -> None:
-        """The parts of a ``concatenate`` that do not lie in it already."""
-        whole, (parts, axis) = self.place(node), node.args
-        start = 0
-        for k, part in enumerate(parts):
-            length = part.shape[axis]
-            if k in self.memory.copied.get(id(node), range(len(parts))):
-                key = (slice(None),) * axis + (slice(start, start + length),)
-                self._copy(f, self.place(part), whole.part(self.dims(part), key))
-            start += length
-
-    def _flatten(self, f: Function, node: Node) -> None:
-        """An image into memory that is seen in the shape of the image."""
-        source, target = self.place(node.args[0]), self.place(node)
-        shown = [
-            array.reshape([n if dim == N else dim for dim in source.dims])
-            for array, n in zip(target.shown, self._rows, strict=True)
-        ]
-        if not all(map(np.may_share_memory, shown, target.shown)):
-            raise NotCompiled("a reshape that would have to copy")
-        seen = Place(target.cell, source.dims, target.kind, shown, target.begins)
-        self._copy(f, source, seen)
-
-    def _replace(self, f: Function, node: Node) -> None:
-        """A copy of an array with a block replaced; a number around the block is only put there."""
-        x, keys, value = node.args
-        dims, target = self.dims(node), self.place(node)
-        if any(size == N and key != ALL for size, key in zip(node.shape, keys, strict=True)):
-            raise NotCompiled("replaces some of the rows")
-        if x.op == "const" and np.size(x.value) == 1:
-            for around in _around(dims, keys):
-                self._fill(f, target.part(_cut(dims, around), around), np.asarray(x.value).item())
-        elif not (before := self.place(x)).is_at(target):
-            self._copy(f, before, target)
-        key = at(keys, self._rows[0])
-        block = target.part(_cut(dims, key), key)
-        if isinstance(value, Node) and self.dims(value) == block.dims and value.op != "const":
-            self._copy(f, self.place(value), block)
-        elif np.size(getattr(value, "value", value)) == 1:
-            self._fill(f, block, np.asarray(getattr(value, "value", value)).item())
-        else:
-            raise NotCompiled("replaces a block by an array of another shape")
-
-    def _fill(self, caller: Function, target: Place, number: float) -> None:
-        def write(f: Function, pointer: Pointer) -> None:
-            with ExitStack() as stack:
-                index = self._nest(f, stack, target.dims, target.strides)
-                kind = {"i8": "i1"}.get(target.kind, target.kind)
-                value = f.number(number, kind).to(target.kind)
-                f.store(value, pointer(target), self.element(f, target.strides, index))
-
-        self._call(caller, write)
-
     # Products
 
     def _product(self, f: Function, node: Node) -> None:
@@ -366,7 +301,7 @@ class Code:
             raise NotCompiled("a product that is not of two matrices of float32")
         adds = node.op == "matmul_add"
         if adds and not (before := self.place(node.args[2])).is_at(c):
-            self._copy(f, before, c)
+            copies.copy(self, f, before, c)
         if self._row:
             self._row_product(f, a, b, c, adds)
             return
@@ -384,7 +319,7 @@ class Code:
         if x.dims[0] != 1 or not _is_plain(x, 1) or not _is_plain(z, 1):
             raise NotCompiled("a product that is not of a row with a matrix")
         (i, o), (w, apart) = (self.size(f, Size.of(dim)) for dim in W.dims), self._matrix(f, W, 1)
-        row, out = (self._address(f, v.cell, v.offset, v.kind) for v in (x, z))
+        row, out = (self.address(f, v) for v in (x, z))
         args = f"ptr {row}, i64 {i}, {w}, {apart}, i64 {o}, ptr {out}, i1 {int(adds)}"
         f.do(f"call void @affine({args})")
 
@@ -398,7 +333,7 @@ class Code:
             raise NotCompiled(
                 "a product of a matrix that is flipped, repeated or without neighbours"
             )
-        where = self._address(f, matrix.cell, matrix.offset, matrix.kind)
+        where = self.address(f, matrix)
         return [f"ptr {where}", f"i64 {self.size(f, apart)}"]
 
     # Reductions
@@ -422,20 +357,20 @@ class Code:
         f.flags = SUM
         features = [1 if dim == N else dim for dim in outer_dims]
         with ExitStack() as stack:
-            outer = self._nest(f, stack, features)
+            outer = self.nest(f, stack, features)
 
             @contextmanager
             def total() -> Iterator[tuple[list[str], str]]:
                 """A loop over the rows of the result: the index, and where the total lies."""
                 with ExitStack() as inside:
                     rows = [dim if dim == N else 1 for dim in outer_dims]
-                    index = _both(outer, self._nest(f, inside, rows))
+                    index = _both(outer, self.nest(f, inside, rows))
                     yield index, self.element(f, strides, index)
 
             with total() as (_, to):
                 f.store(f.number(how.start, how.kind), pointer(target), to)
             with ExitStack() as inside:
-                inner = self._nest(f, inside, inner_dims)
+                inner = self.nest(f, inside, inner_dims)
                 with total() as (index, to):
                     index = _both(index, inner)
                     x = f.load("float", pointer(source), self.element(f, source.strides, index))
@@ -454,7 +389,7 @@ class Code:
         f.flags = ELEMENTWISE
         dims = [dim for dim in self.dims(kernel[0]) if dim != 1]
         with ExitStack() as stack:
-            found = self._nest(f, stack, dims, self._order(kernel))
+            found = self.nest(f, stack, dims, self._order(kernel))
             element = Element(self, f, pointer, found)
             for node in kernel:
                 element.compute(node)
@@ -471,37 +406,6 @@ class Code:
                 place = self.place(node)
                 return [s for s, d in zip(place.strides, place.dims, strict=True) if d != 1]
         return []
-
-
-def _cut(dims: Sequence[Dim], keys: Sequence[Any]) -> tuple[Dim, ...]:
-    """The sizes of a part."""
-    found = [
-        dim if dim == N else len(range(dim)[key])
-        for dim, key in zip(dims, keys, strict=True)
-        if isinstance(key, slice)
-    ]
-    return tuple(found)
-
-
-def _around(dims: Sequence[Dim], keys: Sequence[Any]) -> Iterator[tuple[slice, ...]]:
-    """Parts that, together, are all but the block ``keys``, or all if it is not of neighbours."""
-    spans = [
-        None
-        if dim == N or key == ALL
-        else range(dim)[slice(*key) if isinstance(key, Slice) else slice(key, key + 1)]
-        for dim, key in zip(dims, keys, strict=True)
-    ]
-    if any(span is not None and span.step != 1 for span in spans):
-        yield (slice(None),) * len(dims)
-        return
-    part = [slice(None)] * len(dims)
-    for axis, span in enumerate(spans):
-        if span is None:
-            continue
-        for low, high in ((0, span.start), (span.stop, dims[axis])):
-            if low < high:
-                yield (*part[:axis], slice(low, high), *part[axis + 1 :])
-        part[axis] = slice(span.start, span.stop)
 
 
 class _Joining(NamedTuple):

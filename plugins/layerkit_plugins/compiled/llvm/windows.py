@@ -1,6 +1,6 @@
 """Products of windows: the windows of a line are packed once, then multiplied one by one by BLAS.
 
-The way is that of ``layerkit.execution.contract``, which plans it.
+The method is that of ``layerkit.execution.window_products``, which plans the products.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from layerkit.execution.contract import Lines, plan_of
+from layerkit.execution.window_products import NEAR, Lines, plan_of
 from layerkit.recording.graph import Node
 from layerkit_plugins.compiled.llvm.emit import Function, Value
 from layerkit_plugins.compiled.llvm.places import N, NotCompiled, Place, Size
@@ -73,7 +73,7 @@ class _Products:
             lines = [stack.enter_context(f.loop(size)) for size in sizes]
             self._pack(lines)
             x = stack.enter_context(f.loop(self._number(plan.windows)))
-            most = self._number(max(40_000 // (4 * plan.taps) // 16 * 16, 16))
+            most = self._number(max(NEAR // (4 * plan.taps) // 16 * 16, 16))
             low = stack.enter_context(f.loop("%n", step=most))
             self._multiply([*lines, x], Value(f, low, "i64"), Value(f, most, "i64"))
         if plan.sums:

@@ -12,8 +12,8 @@ from typing import Any
 
 from layerkit.discovery.candidates import FIRST_PARTY, Candidate, all_installed
 from layerkit.discovery.compatibility import allows, requirement
-from layerkit.discovery.tools.listing import TypeEntry, list_types
-from layerkit.discovery.tools.metadata_checks import (
+from layerkit.plugintools.listing import TypeEntry, list_types
+from layerkit.plugintools.metadata_checks import (
     Issue,
     allow_list_issues,
     name_collisions,
@@ -23,7 +23,7 @@ from layerkit.discovery.tools.metadata_checks import (
     unreadable_metadata,
     version_conflicts,
 )
-from layerkit.discovery.tools.trial_import import LIMIT, SLOW, ImportResult, try_imports
+from layerkit.plugintools.trial_import import LIMIT, SLOW, ImportResult, try_imports
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from layerkit.discovery.candidates import (
 )
 from layerkit.discovery.compatibility import allows
 from layerkit.discovery.metadata import normalised
-from layerkit.discovery.tools.listing import TypeEntry, editable_folder
 from layerkit.display import nearest
+from layerkit.plugintools.listing import TypeEntry, editable_folder
 
 _SECTION = re.compile(r"^\s*\[\s*layerkit\.", re.MULTILINE)
 

@@ -1,6 +1,6 @@
 """The program that ``trial_import`` runs: it imports parts and reports on each.
 
-``python -m layerkit.discovery.tools.probe JOB``, where JOB is a JSON object: ``path``, the sys.path
+``python -m layerkit.plugintools.probe JOB``, where JOB is a JSON object: ``path``, the sys.path
 to use, and ``candidates``, what to import. Each gets one JSON line on standard output. What plugins
 print, in Python or in C, is captured in a file and becomes part of the report.
 """
@@ -71,30 +71,17 @@ def _recorded(layer: Any) -> str:
     """Whether the layer, as in its first example, is recorded; if not, why."""
     from layerkit.recording.arrays import NotRecorded
     from layerkit.recording.record import record
+    from layerkit.specs.layers import arguments
 
     try:
         config, shape = layer.examples()[0]
-        record(_made(layer, config), tuple(shape), "float32", training=True, keeps=True)
+        made = layer(**arguments(layer, config))
+        record(made, tuple(shape), "float32", training=True, keeps=True)
     except NotRecorded as refusal:
         return f"no, it runs as it is written: {refusal}"
     except BaseException as error:  # noqa: BLE001  # any error is part of the report
         return f"not known: its first example raised {type(error).__name__}: {error}"
     return "yes"
-
-
-def _made(layer: Any, settings: Any) -> Any:
-    """A layer, made with those of its example inside."""
-    from layerkit.discovery.registry import LAYERS
-
-    inside = settings.get("layers")
-    if isinstance(inside, list):
-        made = []
-        for i, entry in enumerate(inside):
-            own = {k: v for k, v in entry.items() if k not in ("type", "name")}
-            name = entry.get("name", f"{entry['type']}_{i}")
-            made.append((name, _made(LAYERS[entry["type"]], own)))
-        settings = {**settings, "layers": made}
-    return layer(**settings)
 
 
 def _described(error: BaseException, target: str) -> dict[str, Any]:

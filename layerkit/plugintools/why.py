@@ -9,9 +9,9 @@ from typing import Any
 from layerkit.discovery.candidates import GROUPS, Candidate
 from layerkit.discovery.compatibility import requirement
 from layerkit.discovery.registry import REGISTRIES
-from layerkit.discovery.tools.listing import TypeEntry, list_types
-from layerkit.discovery.tools.trial_import import LIMIT, ImportResult, try_imports
 from layerkit.errors import PluginError
+from layerkit.plugintools.listing import TypeEntry, list_types
+from layerkit.plugintools.trial_import import LIMIT, ImportResult, try_imports
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
 from layerkit import threads
-from layerkit.execution.contract import contract, plan_of
+from layerkit.execution.window_products import multiply_windows, plan_of
 
 RNG = np.random.default_rng(3)
 FEED, GRADIENT = "nchwij,ijcf->nfhw", "nchwij,nfhw->ijcf"
@@ -34,10 +34,10 @@ def operands(n: int, c: int, f: int, size: int, k: int, s: int) -> tuple[Any, An
 def test_products_of_windows(n: int, c: int, f: int, size: int, k: int, s: int) -> None:
     windows, W, z = operands(n, c, f, size, k, s)
     V, w, dW, dV = W * 2, z.copy(order="K"), np.empty_like(W), np.empty_like(W)
-    contract(FEED, windows, (W, z), (V, w))
+    multiply_windows(FEED, windows, (W, z), (V, w))
     np.testing.assert_allclose(z, np.einsum(FEED, windows, W), rtol=0, atol=1e-12)
     np.testing.assert_allclose(w, np.einsum(FEED, windows, V), rtol=0, atol=1e-12)
-    contract(GRADIENT, windows, (z, dW), (w, dV))
+    multiply_windows(GRADIENT, windows, (z, dW), (w, dV))
     np.testing.assert_allclose(dW, np.einsum(GRADIENT, windows, z), rtol=1e-12, atol=1e-10)
     np.testing.assert_allclose(dV, np.einsum(GRADIENT, windows, w), rtol=1e-12, atol=1e-10)
 
@@ -46,8 +46,8 @@ def test_windows_are_packed_where_they_lie_so(monkeypatch: pytest.MonkeyPatch) -
     """A line of windows is one piece, and einsum is not called."""
     monkeypatch.setattr(np, "einsum", None)
     windows, W, z = operands(9, 3, 4, 6, 3, 1)
-    contract(FEED, windows, (W, z))
-    contract(GRADIENT, windows, (z, np.empty_like(W)))
+    multiply_windows(FEED, windows, (W, z))
+    multiply_windows(GRADIENT, windows, (z, np.empty_like(W)))
     shapes = (windows.shape, windows.strides, W.shape, W.strides, z.shape, z.strides)
     plan = plan_of(FEED, *shapes)
     assert plan is not None
@@ -58,14 +58,14 @@ def test_other_arrays_are_left_to_einsum() -> None:
     windows, W, z = operands(4, 3, 4, 6, 3, 1)
     for given in (windows.copy(), windows[::-1], windows[::2]):
         out = np.empty((len(given), *z.shape[1:]))
-        contract(FEED, given, (W, out))
+        multiply_windows(FEED, given, (W, out))
         np.testing.assert_allclose(out, np.einsum(FEED, given, W), rtol=0, atol=1e-12)
 
 
 def test_flipped_matrices_and_blocks_of_results() -> None:
     windows, W, z = operands(40, 3, 4, 6, 3, 1)
     whole = image(40, 6, *z.shape[2:])
-    contract(FEED, windows, (W[::-1, ::-1], whole[:, 1:5]))
+    multiply_windows(FEED, windows, (W[::-1, ::-1], whole[:, 1:5]))
     wanted = np.einsum(FEED, windows, W[::-1, ::-1])
     np.testing.assert_allclose(whole[:, 1:5], wanted, rtol=0, atol=1e-12)
 
@@ -77,6 +77,6 @@ def test_bits_do_not_depend_on_threads(letters: str, monkeypatch: pytest.MonkeyP
     for count in (1, 2, 3):
         monkeypatch.setattr(threads, "thread_count", lambda count=count: count)
         b, out = (W, np.empty_like(z)) if letters == FEED else (z, np.empty_like(W))
-        contract(letters, windows, (b, out))
+        multiply_windows(letters, windows, (b, out))
         found.append(out.tobytes())
     assert len(set(found)) == 1

@@ -65,7 +65,7 @@ def _in_one_process(candidates: Sequence[Candidate], limit: float) -> Iterator[I
     job = {"path": sys.path, "candidates": [candidate._asdict() for candidate in candidates]}
     path = os.pathsep.join(entry for entry in sys.path if entry)
     with subprocess.Popen(  # noqa: S603  # this Python, and a module of layerkit
-        [sys.executable, "-P", "-m", "layerkit.discovery.tools.probe", json.dumps(job)],
+        [sys.executable, "-P", "-m", "layerkit.plugintools.probe", json.dumps(job)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -24,13 +24,13 @@ from layerkit.threads import together
 Pair = tuple[Array, Array]
 """A second operand, and where its product goes."""
 
-_NEAR, _CACHE = 40_000, 1 << 20
+NEAR, _CACHE = 40_000, 1 << 20
 """Bytes of one window of all rows, and of a line of them, that stay in the caches of a core."""
 
 _kept = local()
 
 
-def contract(letters: str, a: Array, *pairs: Pair) -> None:
+def multiply_windows(letters: str, a: Array, *pairs: Pair) -> None:
     """Write ``einsum(letters, a, b)`` into ``out`` for each (b, out); all are of one dtype.
 
     ``out`` shares no memory with the operands. Bits depend on shapes and strides alone.
@@ -109,7 +109,7 @@ class Lines(NamedTuple):
     def blocks(self, span: tuple[int, int], itemsize: int) -> Iterator[tuple[Any, int, int]]:
         """All lines with their first axis in ``span``, and of each the rows in blocks."""
         rows, line = self.shape[-1], math.prod(self.shape[self.lines : -1])
-        most = min(_NEAR // (self.taps * itemsize), _CACHE // (line * itemsize))
+        most = min(NEAR // (self.taps * itemsize), _CACHE // (line * itemsize))
         count = max(1, round(rows / max(most // 16 * 16, 16)))
         lines = [range(*span), *map(range, self.shape[1 : self.lines])] if self.lines else []
         for place in product(*lines):

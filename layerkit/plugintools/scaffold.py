@@ -154,7 +154,7 @@ def _holes(named: Names, kind: Kind, author: str) -> dict[str, str]:
 
 
 def _template(name: str) -> str:
-    return (files("layerkit.discovery.tools") / "templates" / f"{name}.tmpl").read_text("utf-8")
+    return (files("layerkit.plugintools") / "templates" / f"{name}.tmpl").read_text("utf-8")
 
 
 def _filled(text: str, holes: dict[str, str]) -> str:
