@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -42,7 +43,7 @@ class Point:
         """Its labels in one line."""
         return ", ".join(self.labels.values()) or self.spec.name
 
-    @property
+    @cached_property
     def recipe(self) -> str:
         """A hash of its spec, without its name and seed."""
         return run_key(self.spec, 0)
