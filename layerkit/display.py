@@ -15,6 +15,11 @@ def quoted(value: object, limit: int = 80) -> str:
     """``value`` as repr, cut to ``limit`` characters and without characters that do not print."""
     value = _start(value, limit)
     text = ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)
+    return shortened(text, limit)
+
+
+def shortened(text: str, limit: int = 60) -> str:
+    """``text`` cut to ``limit`` characters."""
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 

@@ -98,11 +98,6 @@ def metric(name: str, value: float) -> str:
     return number(value)
 
 
-def shortened(text: str) -> str:
-    """``text`` cut to 60 characters, for a table; --json shows all of it."""
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
 def example(*lines: str) -> str:
     """The examples at the end of a command's help, which typer must not wrap."""
     return "\b\nExamples:\n  " + "\n  ".join(lines)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from layerkit.cli import console, options
-from layerkit.display import counted
+from layerkit.display import counted, shortened
 
 if TYPE_CHECKING:
     from layerkit.file.diff import Change, Disagreement, FileDiff, TensorChange
@@ -95,4 +95,4 @@ def _only(before: Any, after: Any) -> tuple[Any, Any]:
 
 
 def _short(value: Any) -> str:
-    return console.shortened(console.number(value) if isinstance(value, float) else str(value))
+    return shortened(console.number(value) if isinstance(value, float) else str(value))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from layerkit.cli import console
-from layerkit.display import counted, printable
+from layerkit.display import counted, printable, shortened
 from layerkit.evaluation.residuals import in_unit
 
 if TYPE_CHECKING:
@@ -88,8 +88,7 @@ def _share(value: float) -> str:
 
 
 def _short(name: Label | None, width: int) -> str:
-    text = printable(name)
-    return text if len(text) <= width else text[: width - 3] + "..."
+    return shortened(printable(name), width)
 
 
 def _confusions(c: ClassScores) -> str:

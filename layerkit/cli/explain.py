@@ -151,7 +151,7 @@ def _statement_lines(statement: Statement) -> Iterator[str]:
         first, *rest = wrap(statement.source, _width() - len(statement.place) - 2) or [""]
         yield first.ljust(_width() - len(statement.place)) + statement.place
         yield from (f"  {line}" for line in rest)
-    from layerkit.cli.explain_trace import count_text, size_text
+    from layerkit.cli.operation_text import count_text, size_text
 
     for text, one in zip(texts, statement.operations, strict=True):
         lines = wrap(text, _width() - 38 - len(indent), break_on_hyphens=False)

@@ -8,50 +8,35 @@ the gradient of W is dW. A transposed array is no operation: it is written where
 
 from __future__ import annotations
 
-import ast
-import functools
-import inspect
-import linecache
 import math
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count, groupby
-from pathlib import PurePath
 from typing import Any, NamedTuple
 
-import numpy as np
-
+from layerkit.cli.author_text import Lines, equations_of
 from layerkit.cli.failures import UsageError
+from layerkit.cli.operation_text import (
+    NAMED,
+    count_text,
+    dtype_name,
+    is_transposed,
+    operand,
+    size_text,
+    text_of,
+)
 from layerkit.core.planning import PlannedLayer
 from layerkit.discovery.registry import REGISTRIES
 from layerkit.display import nearest, quoted
 from layerkit.recording.arrays import RecordedArray, line_of
 from layerkit.recording.counting import Size, costs, multiply_adds
-from layerkit.recording.graph import LEAVES, Count, Graph, Node, Slice
+from layerkit.recording.graph import LEAVES, Count, Graph, Node
 from layerkit.recording.record import record
 from layerkit.specs.overrides import Setting
 from layerkit.specs.resolve import read_spec
 
-_SIGNS = {
-    "add": "+",
-    "subtract": "-",
-    "multiply": "*",
-    "divide": "/",
-    "power": "**",
-    "matmul": "@",
-    "greater": ">",
-    "greater_equal": ">=",
-    "less": "<",
-    "less_equal": "<=",
-    "equal": "==",
-    "not_equal": "!=",
-    "bitwise_and": "&",
-    "bitwise_or": "|",
-    "floor_divide": "//",
-    "remainder": "%",
-}
 _GIVEN = LEAVES - {"random"}
 """Leaves that are no operations: what a pass is given."""
 
@@ -129,10 +114,10 @@ def trace(planned: PlannedLayer, dtype: Any) -> Trace:
     names = _names(shown, variables, results)
     begin = min((n.serial for n in nodes if _is_dy(n)), default=math.inf)
     statements: dict[str, list[Statement]] = {"feed": [], "backprop": []}
-    lines = _Lines(type(planned.layer))
+    lines = Lines(type(planned.layer))
     for (back, line), group in groupby(shown, lambda n: (n.serial > begin, n.line)):
         operations = [
-            Operation(names[id(n)], _text(n, names), n.shape, _dtype(n), multiply_adds([n]))
+            Operation(names[id(n)], text_of(n, names), n.shape, dtype_name(n), multiply_adds([n]))
             for n in group
         ]
         step = "backprop" if back else "feed"
@@ -140,7 +125,7 @@ def trace(planned: PlannedLayer, dtype: Any) -> Trace:
     told: dict[str, dict[str, str]] = {"feed": {}, "backprop": {}}
     for result, node in results.items():
         of_feed = result == "y" or result.startswith("new ")
-        told["feed" if of_feed else "backprop"][result] = _operand(node, names)
+        told["feed" if of_feed else "backprop"][result] = operand(node, names)
     equations = equations_of(type(planned.layer))
     return Trace(equations, statements, told, _sums(nodes, begin), costs(graph).kept.per_row)
 
@@ -194,12 +179,7 @@ def _gradient(name: str) -> str:
 
 def _is_inline(node: Node) -> bool:
     """Whether ``node`` is only another look at an array: written where it is read."""
-    return node.op == "broadcast_to" or _is_transposed(node)
-
-
-def _is_transposed(node: Node) -> bool:
-    """Whether ``node`` is some array's ``.T``."""
-    return node.op == "transpose" and node.args[1] == tuple(range(len(node.shape)))[::-1]
+    return node.op == "broadcast_to" or is_transposed(node)
 
 
 def _is_dy(node: Node) -> bool:
@@ -214,9 +194,6 @@ def _sums(nodes: list[Node], begin: float) -> dict[str, int | None]:
         size = multiply_adds([n for n in nodes if (n.serial > begin) is back])
         found[step] = None if size is None else size.per_row
     return found
-
-
-# ---- names
 
 
 @contextmanager
@@ -252,7 +229,7 @@ def _names(
 ) -> dict[int, str]:
     """A name of its own for each node, by its id."""
     roles = {id(node): name for name, node in results.items()}
-    used = {arg.args[0] for node in shown for arg in node.inputs() if arg.op in _NAMED}
+    used = {arg.args[0] for node in shown for arg in node.inputs() if arg.op in NAMED}
     names: dict[int, str] = {}
     for node in shown:
         name = variables.get(node.serial) or roles.get(id(node))
@@ -263,202 +240,3 @@ def _names(
         used.add(name)
         names[id(node)] = name
     return names
-
-
-_NAMED = ("input", "param", "state", "number")
-
-
-# ---- texts of operations
-
-
-def _text(node: Node, names: Mapping[int, str]) -> str:
-    """How ``node`` is computed from what has a name."""
-    args = [_operand(arg, names) for arg in node.args]
-    if node.op in _SIGNS and len(args) == 2:
-        return f"{args[0]} {_SIGNS[node.op]} {args[1]}"
-    if node.op == "negative":
-        return f"-{args[0]}"
-    if node.op in ("index", "gather"):
-        return f"{args[0]}[{_keys(node.args[1], names)}]"
-    if node.op == "set":
-        return f"set({args[0]}, [{_keys(node.args[1], names)}], {args[2]})"
-    if node.op == "at":
-        place = _keys(node.args[1], names)
-        return f"{node.kw['ufunc']}.at({args[0]}, [{place}], {args[2]})"
-    if node.op == "astype":
-        return f"{args[0]}.astype({args[1]})"
-    if node.op == "random":
-        method, given, named, *_ = node.args
-        return _call(f"rng.{method}", map(_operand_in(names), given), dict(named), names)
-    name = getattr(node.fn, "__name__", "call") if node.op == "call" else node.op
-    args = [
-        f'"{a}"' if isinstance(given, str) else a for a, given in zip(args, node.args, strict=True)
-    ]
-    return _call(name, args, node.kw, names)
-
-
-def _call(name: str, args: Any, kw: Mapping[str, Any], names: Mapping[int, str]) -> str:
-    """A call, without the arguments that say nothing; one axis without its brackets."""
-    told = {k: v for k, v in kw.items() if v is not None and v is not False}
-    if isinstance(axis := told.get("axis"), tuple) and len(axis) == 1:
-        told["axis"] = axis[0]
-    return f"{name}({', '.join([*args, *(f'{k}={_operand(v, names)}' for k, v in told.items())])})"
-
-
-def _operand_in(names: Mapping[int, str]) -> Callable[[Any], str]:
-    return lambda value: _operand(value, names)
-
-
-def _operand(value: Any, names: Mapping[int, str]) -> str:
-    """An argument of an operation: the name of a node, or the value of a constant."""
-    if isinstance(value, tuple) and not isinstance(value, (Count, Slice)):
-        inner = ", ".join(_operand(one, names) for one in value)
-        return f"({inner},)" if len(value) == 1 else f"({inner})"
-    if not isinstance(value, Node):
-        return _constant(value)
-    if id(value) in names:
-        return names[id(value)]
-    if value.op in _NAMED:
-        return str(value.args[0])
-    if value.op in LEAVES:
-        return "arange(n)" if value.op == "arange" else _constant(value.value)
-    inner = _operand(value.args[0], names)
-    return f"{inner}.T" if _is_transposed(value) else inner
-
-
-def _constant(value: Any) -> str:
-    """A constant as people write it."""
-    if isinstance(value, Count):
-        return count_text(value)
-    if isinstance(value, np.ndarray) and value.ndim:
-        return str(value.tolist()) if value.size <= 4 else f"constants {value.shape}"
-    if isinstance(value, (np.ndarray, np.generic)):
-        value = value.item()
-    if isinstance(value, (np.dtype, type)):
-        return np.dtype(value).name
-    return f"{value:.8g}" if isinstance(value, float) else str(value)
-
-
-def size_text(size: Size | None) -> str:
-    """A number that grows with the rows: ``16 n``; of what is unknown ``?``.
-
-    >>> [size_text(size) for size in (Size(7), Size(0, 1600), Size(1, 0, 4), Size(0, 1), None)]
-    ['7', '1,600 n', '4 n^2 + 1', 'n', '?']
-    """
-    if size is None:
-        return "?"
-    powers = (size.squares, " n^2"), (size.rows, " n"), (size.fixed, "")
-    terms = [f"{a:,}{power}" if a != 1 or not power else power.strip() for a, power in powers if a]
-    return " + ".join(terms) or "0"
-
-
-def count_text(number: Any) -> str:
-    """A number that may depend on n: ``3 n + 1``, ``2 / n``.
-
-    >>> [count_text(number) for number in (Count(1), Count(16, 2), Count(1, 0, 3), 1234)]
-    ['n', '16 n + 2', '1 / (3 n)', '1,234']
-    """
-    if not isinstance(number, Count):
-        return _plain(number)
-    if number.per:
-        rows = "n" if number.per == 1 else f"({_plain(number.per)} n)"
-        return f"{_plain(number.a)} / {rows}"
-    rows = "n" if number.a == 1 else f"{_plain(number.a)} n"
-    sign = "-" if number.b < 0 else "+"
-    return f"{rows} {sign} {_plain(abs(number.b))}" if number.b else rows
-
-
-def _plain(number: float) -> str:
-    return f"{int(number):,}" if number == int(number) else f"{number:.8g}"
-
-
-def _keys(keys: Any, names: Mapping[int, str]) -> str:
-    """The inside of square brackets."""
-    words = []
-    for key in keys if type(keys) is tuple else (keys,):
-        if isinstance(key, Slice):
-            start, stop, step = ("" if v is None else _constant(v) for v in key)
-            words.append(f"{start}:{stop}" + (f":{step}" if step else ""))
-        else:
-            words.append("None" if key is None else _operand(key, names))
-    return ", ".join(words)
-
-
-def _dtype(node: Node) -> str:
-    """The dtype; a Python number takes that of the arrays that it meets."""
-    return "number" if node.dtype is None else np.dtype(node.dtype).name
-
-
-# ---- the author's source
-
-
-class _Lines:
-    """Statements by "file:line", where files go by their last name only.
-
-    A file is looked for among those of the layer's classes first, then among all modules.
-    """
-
-    def __init__(self, layer: type) -> None:
-        known = [sys.modules.get(cls.__module__) for cls in layer.__mro__]
-        self._files: dict[str, str] = {}
-        for module in (*known, *sys.modules.copy().values()):
-            file = getattr(module, "__file__", None)
-            if isinstance(file, str):
-                self._files.setdefault(PurePath(file).name, file)
-
-    def source(self, line: str) -> str:
-        """The statement at ``line`` on one line; empty without a source."""
-        name, _, number = line.rpartition(":")
-        file = self._files.get(name, "")
-        for first, last, text in _statements(file) if file else ():
-            if first <= int(number) <= last:
-                return text
-        return linecache.getline(file, int(number or 0)).strip()
-
-
-@functools.lru_cache(maxsize=64)
-def _statements(file: str) -> list[tuple[int, int, str]]:
-    """(first line, last line, text) of each statement of ``file`` that holds no others."""
-    source = "".join(linecache.getlines(file))
-    try:
-        tree = ast.parse(source)
-    except SyntaxError:
-        return []
-    return [
-        (node.lineno, node.end_lineno or node.lineno, _one_line(source, node))
-        for node in ast.walk(tree)
-        if isinstance(node, ast.stmt) and not hasattr(node, "body")
-    ]
-
-
-def _one_line(source: str, node: ast.stmt) -> str:
-    return re.sub(r"\s+", " ", ast.get_source_segment(source, node) or "")
-
-
-# ---- equations
-
-
-def equations_of(layer: type) -> dict[str, str]:
-    """The equations in the docstrings of a layer and its module, by "feed", "backprop" or "".
-
-    They are the indented blocks after a paragraph that ends in ``::``, whose last sentence says
-    where they belong; without such blocks, the paragraphs that hold an equals sign.
-    """
-    own = inspect.cleandoc(layer.__doc__ or "").partition("\n\nParameters\n---")[0]
-    pages = [inspect.getdoc(sys.modules[layer.__module__]) or "", own]
-    found: dict[str, list[str]] = {}
-    for page in pages:
-        for paragraph, block in _BLOCK.findall(page + "\n"):
-            head = re.split(r"(?<!\.)\.\s+", paragraph)[-1]
-            named = re.search(r"(feed|backprop)(\s+and\s+(?:feed|backprop))?", head.lower())
-            part = named[1] if named and not named[2] else ""
-            told = " ".join(head.split())
-            found.setdefault(part, []).append(f"{told}:\n\n{block.rstrip()}".lstrip(":\n"))
-    if not found:
-        paragraphs = [p for page in pages for p in page.split("\n\n") if " = " in p]
-        found = {"": paragraphs} if paragraphs else {}
-    return {part: "\n\n".join(texts) for part, texts in found.items()}
-
-
-_BLOCK = re.compile(r"^((?:\S.*\n)*(?:\S.*)?)::\n\n((?:[ ]+\S.*\n?|\n)+)", re.MULTILINE)
-"""A paragraph, without its ``::``, and the indented block behind it."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from layerkit.cli import console, options
-from layerkit.display import byte_size, counted, printable
+from layerkit.display import byte_size, counted, printable, shortened
 
 if TYPE_CHECKING:
     from layerkit.file.inspection import Inspection
@@ -107,17 +107,12 @@ def _columns(seen: Inspection) -> list[str]:
             kind += ", missing" if field.get("missing") == "category" else ""
             kind += ", other" if field.get("unknown") == "other" else ""
             text = ", ".join(map(str, listed[:_LISTED]))
-        rows.append([_cut(str(field.get("name")), _NAME), kind, text])
+        rows.append([shortened(printable(field.get("name")), _NAME), kind, text])
     if not rows:
         return []
     left = _PAGE - sum(max(len(row[j]) for row in rows) + 2 for j in (0, 1))
-    cut = [[name, kind, _cut(text, left)] for name, kind, text in rows]
+    cut = [[name, kind, shortened(printable(text), left)] for name, kind, text in rows]
     return ["", console.table(("column", "categories", ""), cut, "lll")]
-
-
-def _cut(text: str, width: int) -> str:
-    text = printable(text)
-    return text if len(text) <= width else text[: width - 3] + "..."
 
 
 def _fitted(seen: Inspection) -> str:
@@ -130,7 +125,7 @@ def _fitted(seen: Inspection) -> str:
 
 
 def _short(value: Any) -> str:
-    return console.shortened(", ".join(map(str, value)) if isinstance(value, list) else str(value))
+    return shortened(", ".join(map(str, value)) if isinstance(value, list) else str(value))
 
 
 def _listed(facts: Any) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from layerkit.cli import console, failures, options
-from layerkit.display import counted, printable
+from layerkit.display import counted, printable, shortened
 
 if TYPE_CHECKING:
     from layerkit.lens import Lens
@@ -76,15 +76,11 @@ def _blocks(seen: Lens, main: list[str] | None) -> str:
             known.append(one.change)
         numbers = ["" if value is None else f"{value:.3f}" for value in known]
         left = [console.metric(n, one.without[n]) if one.without else "" for n in main or ()]
-        rows.append([_cut(one.name, 20), *numbers, *left])
+        rows.append([shortened(one.name, 20), *numbers, *left])
     head = ["layer", "gate", "spread", "low", "high"]
     if main is not None:
-        head += ["change", *(_cut(n, 10) for n in main)]
+        head += ["change", *(shortened(n, 10) for n in main)]
     return console.table(head, rows, "l" + "r" * (len(head) - 1))
-
-
-def _cut(name: str, width: int) -> str:
-    return name if len(name) <= width else name[: width - 3] + "..."
 
 
 def _curves(seen: Lens, main: list[str]) -> str:
@@ -94,5 +90,5 @@ def _curves(seen: Lens, main: list[str]) -> str:
     for k in steps:
         scores = [curve[k][name] for curve in (seen.first, seen.last) for name in main]
         rows.append([str(k), *map(console.metric, [*main, *main], scores)])
-    head = ("kept", *(f"{end}: {_cut(n, 10)}" for end in ("first", "last") for n in main))
+    head = ("kept", *(f"{end}: {shortened(n, 10)}" for end in ("first", "last") for n in main))
     return console.table(head, rows, "r" * len(head))

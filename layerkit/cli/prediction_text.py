@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from layerkit import Array, Model
 
 Form = Literal["csv", "jsonl"]
+OBJECT = ("class", "probabilities")  # what JSON says of a row's class
 _NUMBERS = 1 << 16  # numbers per template
 _LISTED = 8  # names in a cell of CSV
 
@@ -48,10 +49,8 @@ class PredictionText:
         width = math.prod(shape or model.spec.in_shape)
         self._header = answer_names(output, width)
         names = self._header if model.classes is None else list(map(str, model.classes))
-        self._flag_name = _unlike("outside", self._header)
-        self._kept: list[str] = []
-        for name in keep:
-            self._kept.append(_unlike(name, [*self._header, self._flag_name, *self._kept]))
+        taken = self._header if self._csv or model.classes is None else [*self._header, *OBJECT]
+        self._flag_name, self._kept = other_names(taken, keep)
         cells = ["%r"] * len(names) if self._csv else [f"{_key(name)}: %r" for name in names]
         self._numbers = ("," if self._csv else ", ").join(cells)
         self._starts = {label: self._start(label) for label in model.classes or ()}
@@ -140,6 +139,15 @@ class _Null:
 
 
 _NULL = _Null()
+
+
+def other_names(taken: Sequence[str], keep: Sequence[str]) -> tuple[str, list[str]]:
+    """The names of the flag and of the columns that are kept, unlike those ``taken`` by answers."""
+    flag = _unlike("outside", taken)
+    kept: list[str] = []
+    for name in keep:
+        kept.append(_unlike(name, [*taken, flag, *kept]))
+    return flag, kept
 
 
 def _unlike(name: str, others: Sequence[str]) -> str:

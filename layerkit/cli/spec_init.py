@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from layerkit.cli import console, failures, options
-from layerkit.display import counted, printable
+from layerkit.display import counted, printable, shortened
 
 if TYPE_CHECKING:
     from layerkit.profile.inputs import Decision
@@ -182,9 +182,8 @@ def _column_table(decisions: Sequence[Decision]) -> str:
     return console.table(["column", "input", "why"], [*rows, *more], "lll")
 
 
-def _cut(text: str, room: int) -> str:
-    shown = printable(text)
-    return shown if len(shown) <= room else shown[: room - 3] + "..."
+def _cut(text: object, room: int) -> str:
+    return shortened(printable(text), room)
 
 
 def _target_lines(start: StartingSpec, *, is_default: bool) -> Iterator[str]:
@@ -197,7 +196,7 @@ def _target_lines(start: StartingSpec, *, is_default: bool) -> Iterator[str]:
     yield f"task: {target.task}, {why}" + (f" (or --task {other})" * possible)
     rows = sorted(target.classes.items(), key=lambda item: -item[1])
     shown = [
-        [_cut(str(name), 40), f"{count:,}", f"{100 * count / start.rows:.1f} %"]
+        [_cut(name, 40), f"{count:,}", f"{100 * count / start.rows:.1f} %"]
         for name, count in rows[:_CLASSES]
     ]
     if shown:
@@ -206,7 +205,7 @@ def _target_lines(start: StartingSpec, *, is_default: bool) -> Iterator[str]:
     if len(rows) > _CLASSES:
         name, count = rows[-1]
         more = f"{len(rows) - _CLASSES:,} more classes"
-        yield f"and {more}; the rarest is {_cut(str(name), 30)}, {counted(count, 'row')}"
+        yield f"and {more}; the rarest is {_cut(name, 30)}, {counted(count, 'row')}"
 
 
 def _training_lines(start: StartingSpec) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from layerkit.cli.failures import UsageError
-from layerkit.cli.prediction_text import Form, PredictionText
+from layerkit.cli.prediction_text import OBJECT, Form, PredictionText, other_names
 from layerkit.cli.shortest_decimals import shortest_decimals
 from layerkit.datacontract.answers import answer_names
 
@@ -38,7 +38,7 @@ class StepText:
     typed = True
 
     def __init__(self, model: Model, *, flag: bool, keep: Sequence[str]) -> None:
-        self._model, self._flag, self._keep = model, flag, keep
+        self._model, self._flag = model, flag
         output = model.contract.output
         assert output is not None  # noqa: S101  # it has steps
         self._classes = model.classes
@@ -47,6 +47,8 @@ class StepText:
             if self._classes is None
             else list(map(str, self._classes))
         )
+        taken = self._names if self._classes is None else OBJECT
+        self._flag_name, self._kept = other_names(taken, keep)
 
     def head(self) -> str:
         """Nothing precedes the first row."""
@@ -64,14 +66,14 @@ class StepText:
             predictions = np.concatenate([1 - predictions, predictions], axis=-1)
         numbers = shortest_decimals(predictions.ravel()).reshape(predictions.shape)
         for i, row in enumerate(numbers):
-            found = {name: cells[i] for name, cells in zip(self._keep, kept, strict=True)}
+            found = {name: cells[i] for name, cells in zip(self._kept, kept, strict=True)}
             answers = {name: _listed(row[..., j]) for j, name in enumerate(self._names)}
             if labels is None:
                 found |= answers
             else:
                 found |= {"class": labels[i].tolist(), "probabilities": answers}
             if self._flag and outside is not None:
-                found["outside"] = self._outside(outside[i])
+                found[self._flag_name] = self._outside(outside[i])
             yield json.dumps(found, ensure_ascii=True) + "\n"
 
     def _outside(self, outside: Array) -> list[Any]:

@@ -159,23 +159,26 @@ def show(found: Study) -> None:
     head = [", ".join(found.axes) or "spec", found.metric or "metric", f"{level} interval",
             "seeds", "parameters"]  # fmt: skip
     marked = any(row.among_best for row in found.rows) and len(found.rows) > 1
-    rows = [_cells(row, found.name, marked=marked) for row in found.rows]
+    rows = [_cells(row, found, marked=marked) for row in found.rows]
     console.out(console.table(head, rows, "lrrrr"))
     console.out()
     for note in _notes(found, level, marked=marked):
         console.out(note)
 
 
-def _cells(row: PointRow, name: str, *, marked: bool) -> list[str]:
+def _title(row: PointRow, found: Study) -> str:
+    return ", ".join(row.point.values()) or found.name
+
+
+def _cells(row: PointRow, found: Study, *, marked: bool) -> list[str]:
     from layerkit.comparison import formatting as fmt
 
-    title = ", ".join(row.point.values()) or name
     s = row.summary
     done = f"{len(row.seeds)}"
     if row.missing:
         done += f" of {len(row.seeds) + len(row.missing)}"
     return [
-        f"{'* ' if row.among_best else '  ' if marked else ''}{title}",
+        f"{'* ' if row.among_best else '  ' if marked else ''}{_title(row, found)}",
         _NONE if s is None else fmt.mean_and_sd(s),
         _NONE if s is None else fmt.summary_ends(s) or _NONE,
         done,
@@ -198,10 +201,9 @@ def _notes(found: Study, level: str, *, marked: bool) -> Iterator[str]:
         yield f"mean ± deviation over seeds; the interval is for {covered}"
     for row in found.rows:
         if row.diverged:
-            title = ", ".join(row.point.values()) or found.name
             seeds = ", ".join(map(str, row.diverged))
             others = "; the numbers are of its other runs" if row.summary else ""
-            yield f"{title}: diverged with seed {seeds}{others}"
+            yield f"{_title(row, found)}: diverged with seed {seeds}{others}"
     if len(found.kernels) > 1:
         yield f"runs differ in what ran the layers: {'; '.join(found.kernels)}"
     yield _progress(found)
@@ -216,7 +218,7 @@ def show_status(found: Study) -> None:
     console.out(_progress(found))
     unfinished = [row for row in found.rows if row.missing]
     for row in unfinished[:_LISTED]:
-        title = ", ".join(row.point.values()) or found.name
-        console.out(f"  missing: {title}, seed {', '.join(map(str, row.missing))}")
+        seeds = ", ".join(map(str, row.missing))
+        console.out(f"  missing: {_title(row, found)}, seed {seeds}")
     if len(unfinished) > _LISTED:
         console.out(f"  and of {counted(len(unfinished) - _LISTED, 'point')} more")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import Any
 
 from layerkit.codec.layout import MAGIC
 from layerkit.comparison.results import Kind
+from layerkit.comparison.run_store import run_key
 from layerkit.datacontract.convert_rows import same_numbers
 from layerkit.display import quoted
 from layerkit.errors import DataError, PluginError, SpecError
@@ -92,7 +92,7 @@ def _read(given: ContestantLike, settings: Sequence[str]) -> Spec | Model:
 def _add_model(entries: list[Entry], by_recipe: dict[str, Entry], model: Model, kind: Kind) -> None:
     """Add ``model`` to the entry of its recipe, or as a new one if that has its seed already."""
     seed = None if model.spec.train is None else model.spec.train["seed"]
-    key = kind + _recipe(model.spec)
+    key = kind + run_key(model.spec, 0)  # equal for seeds of one contestant
     entry = by_recipe.get(key)
     if entry is None or seed in entry.models:
         entry = by_recipe[key] = Entry(model.name, kind, model.spec)
@@ -100,15 +100,6 @@ def _add_model(entries: list[Entry], by_recipe: dict[str, Entry], model: Model, 
     entry.models[seed] = model
     if model.path is not None:
         entry.sources.append(model.path)
-
-
-def _recipe(spec: Spec) -> str:
-    """The resolved spec as text, without its name and seed: equal for seeds of one contestant."""
-    document = spec.to_document()
-    del document["name"]
-    if spec.train is not None:
-        document["train"] = {k: v for k, v in spec.train.items() if k != "seed"}
-    return json.dumps(document, sort_keys=True)
 
 
 def _make_names_unique(entries: list[Entry]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 
@@ -20,11 +21,20 @@ class History(Mapping[str, Sequence[float]]):
     """
 
     def __init__(self, series: Mapping[str, Iterable[float]], rising: Collection[str] = ()) -> None:
-        self._series = {name: tuple(map(float, values)) for name, values in series.items()}
-        self._rising = frozenset(rising)
+        copied = {name: tuple(map(float, values)) for name, values in series.items()}
+        self._share(copied, rising, 0, sys.maxsize)
+
+    def _share(
+        self, series: Mapping[str, Sequence[float]], rising: Collection[str], first: int, end: int
+    ) -> None:
+        self._series, self._rising = series, frozenset(rising)
+        self._first, self._end = first, end
+        self._read: dict[str, tuple[float, ...]] = {}
 
     def __getitem__(self, name: str) -> tuple[float, ...]:
-        return self._series[name]
+        if name not in self._read:  # a training makes a history for each epoch and reads few series
+            self._read[name] = tuple(self._series[name][self._first : self._end])
+        return self._read[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._series)
@@ -38,4 +48,18 @@ class History(Mapping[str, Sequence[float]]):
 
     def between(self, first: int, end: int | None = None) -> History:
         """The epochs from ``first`` on, counted from 0, up to but without ``end``."""
-        return History({k: v[first:end] for k, v in self._series.items()}, self._rising)
+        last = self._end if end is None else min(self._end, self._first + end)
+        return _shared(self._series, self._rising, self._first + first, last)
+
+
+def growing(series: Mapping[str, Sequence[float]], rising: Collection[str], epochs: int) -> History:
+    """The first ``epochs`` of ``series``, whose lists are not copied and may only grow."""
+    return _shared(dict(series), rising, 0, epochs)
+
+
+def _shared(
+    series: Mapping[str, Sequence[float]], rising: Collection[str], first: int, end: int
+) -> History:
+    made = History.__new__(History)
+    made._share(series, rising, first, end)
+    return made

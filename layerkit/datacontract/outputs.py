@@ -7,7 +7,7 @@ a label finds its class: ``layerkit.datacontract.labels``.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -293,20 +293,7 @@ class OutputContract:
         draft = cls(shape, dtype, None, named, None, None, label, absent)
         flags = target == "binary" and classes is None and draft._has_flags(rows)
         if target == "real" or flags:
-            y = draft._unscaled(np.asarray(draft.labels_of(rows)), rows.source)
-            if len(y) == 0:
-                raise DataError("no rows to fit the data contract to", source=rows.source)
-            check_targets(draft._filled(y), draft._place_name, rows.source, flags=flags)
-            at, weights = "output.scale", rows.weights
-            if draft.steps:
-                known = known_targets(y)
-                weights = None if weights is None else weights[np.nonzero(known)[0]]
-                y = y[known]
-                if len(y) == 0:
-                    raise DataError("all labels are missing", source=rows.source)
-            fitted = fit_scaler(scale, y, *min_and_max(y), weights=weights, location=at)
-            center, spread = fitted or (None, None)
-            return cls(shape, dtype, None, named, center, spread, label, absent)
+            return draft._fitted(rows, scale, flags=flags)
         if classes is None:
             draft = cls(shape, dtype, label=label)
             text = draft._text_of(rows)
@@ -320,6 +307,23 @@ class OutputContract:
             found = tuple(classes)  # type: ignore[assignment]  # checked next
         check_classes(found, shape[-1], target)
         return cls(shape, dtype, found, label=label, missing_values=absent)
+
+    def _fitted(self, rows: Rows, scale: Scale, *, flags: bool) -> Self:
+        """The same contract with the scaler of numbers or flags in ``rows``; see ``fit``."""
+        y = self._unscaled(np.asarray(self.labels_of(rows)), rows.source)
+        if len(y) == 0:
+            raise DataError("no rows to fit the data contract to", source=rows.source)
+        check_targets(self._filled(y), self._place_name, rows.source, flags=flags)
+        weights = rows.weights
+        if self.steps:
+            known = known_targets(y)
+            weights = None if weights is None else weights[np.nonzero(known)[0]]
+            y = y[known]
+            if len(y) == 0:
+                raise DataError("all labels are missing", source=rows.source)
+        found = fit_scaler(scale, y, *min_and_max(y), weights=weights, location="output.scale")
+        center, spread = found or (None, None)
+        return replace(self, center=center, scale=spread)
 
     def to_spec(self) -> dict[str, Any]:
         """The ``output`` map of the file's data contract (FORMAT.md 3.5)."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +38,8 @@ def class_scores(output: OutputContract, p: Array, truth: Array) -> ClassScores:
     hits = np.bincount(t[t == guess], minlength=k)
     series = _series(hits, support, guessed, auc)
     most = int(support.argmax())
-    return _scores(names, support, guessed, series)(
+    return _scores(
+        *(names, support, guessed, series),
         truth=t,
         guess=guess,
         accuracy=float(np.mean(t == guess)),
@@ -50,11 +51,14 @@ def class_scores(output: OutputContract, p: Array, truth: Array) -> ClassScores:
 
 
 def _scores(
-    names: tuple[Label, ...], support: Array, guessed: Array, series: dict[str, Array]
-) -> Callable[..., ClassScores]:
-    """``ClassScores`` with the columns that both kinds of classes have."""
-    return partial(
-        ClassScores,
+    names: tuple[Label, ...],
+    support: Array,
+    guessed: Array,
+    series: dict[str, Array],
+    **others: Any,
+) -> ClassScores:
+    """The scores with the columns of ``series``, which both kinds of classes have."""
+    return ClassScores(
         names=names,
         support=support,
         guessed=guessed,
@@ -63,6 +67,7 @@ def _scores(
         f1=series["f1"],
         auc=series["auc"],
         means=_means(series),
+        **others,
     )
 
 
@@ -71,7 +76,8 @@ def flag_scores(names: tuple[str, ...], p: Array, truth: Array) -> ClassScores:
     flags, guess = truth > 0.5, p > 0.5
     support, guessed = flags.sum(axis=0), guess.sum(axis=0)
     series = _series((flags & guess).sum(axis=0), support, guessed, _areas(p, flags.T))
-    return _scores(names, support, guessed, series)(
+    return _scores(
+        *(names, support, guessed, series),
         truth=None,
         guess=None,
         accuracy=float(np.mean(flags == guess)),

@@ -13,11 +13,12 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn
 
 from layerkit.comparison.run_store import run_key
-from layerkit.display import nearest, quoted
+from layerkit.display import nearest, quoted, shortened
 from layerkit.errors import PluginError, SpecError
 from layerkit.paths import expanded, open_input, path_errors
 from layerkit.specs import Spec, read_spec
@@ -42,7 +43,7 @@ class Point:
         """Its labels in one line."""
         return ", ".join(self.labels.values()) or self.spec.name
 
-    @property
+    @cached_property
     def recipe(self) -> str:
         """A hash of its spec, without its name and seed."""
         return run_key(self.spec, 0)
@@ -214,5 +215,5 @@ def _labels(values: Sequence[Any]) -> list[str]:
     if all(isinstance(t, str) for t in types) and len(set(types)) == len(types):
         return [str(t) for t in types]
     plain = [v if isinstance(v, str) else json.dumps(v) for v in values]
-    cut = [text if len(text) <= 24 else f"{text[:21]}..." for text in plain]
+    cut = [shortened(text, 24) for text in plain]
     return [f"{t} ({i + 1})" if cut.count(t) > 1 else t for i, t in enumerate(cut)]

@@ -115,8 +115,8 @@ class Study:
             _row(p, metric, r, Levels(confidence), among_best=i in best)
             for i, (p, r) in enumerate(zip(points, runs, strict=True))
         ]
-        finished = {(p.recipe, s) for p in points for s in p.by_seed}
-        planned = {(p.recipe, s) for p in points for s in plan.seeds}
+        finished = {(p.point.recipe, s) for p in points for s in p.by_seed}
+        planned = {(p.recipe, s) for p in plan.points for s in plan.seeds}
         return cls(
             name=plan.name,
             folder=folder.path,
@@ -139,7 +139,6 @@ class _PointLines:
     """A point of the grid and the lines of its runs by seed, in order."""
 
     point: Point
-    recipe: str
     by_seed: dict[int, Line]
     missing: tuple[int, ...]
     validation_ratio: float | None  # n2/n1 if each seed holds out its own n2 of n1 + n2 rows
@@ -148,11 +147,10 @@ class _PointLines:
     def of(
         cls, point: Point, plan: StudyPlan, by_recipe: Mapping[str, dict[int, Line]]
     ) -> _PointLines:
-        recipe = point.recipe
-        found = by_recipe.get(recipe, {})
+        found = by_recipe.get(point.recipe, {})
         missing = tuple(s for s in plan.seeds if s not in found)
         ratio = None if plan.validation else _validation_ratio(point)
-        return cls(point, recipe, dict(sorted(found.items())), missing, ratio)
+        return cls(point, dict(sorted(found.items())), missing, ratio)
 
     @property
     def lines(self) -> list[Line]:

@@ -124,15 +124,18 @@ def study(
         except KeyboardInterrupt as error:
             raise StudyStoppedError(done, len(due), place.path) from error
     if failed:
-        first, _, advice = failed[0].partition("\n")
-        kept = (
-            f"the {done} finished runs are kept in {place.path}; the same command trains the rest"
-        )
-        raise StudyError(
-            f"{len(failed)} of {counted(len(due), 'run')} failed: {first}",
-            hint=f"{advice}\n{kept}" if advice else kept,
-        )
+        raise _failure(failed, done, len(due), place.path)
     return Study.of(plan, place, confidence, {job.recipe: job.rows for job in due.values()})
+
+
+def _failure(failed: Sequence[str], done: int, total: int, folder: Path) -> StudyError:
+    """The error for runs that failed, with the first one's advice."""
+    first, _, advice = failed[0].partition("\n")
+    kept = f"the {done} finished runs are kept in {folder}; the same command trains the rest"
+    return StudyError(
+        f"{len(failed)} of {counted(total, 'run')} failed: {first}",
+        hint=f"{advice}\n{kept}" if advice else kept,
+    )
 
 
 def read_results(

@@ -8,7 +8,7 @@ import numpy as np
 
 from layerkit.core.rows import Rows
 from layerkit.discovery.registry import split_config
-from layerkit.display import counted, printable, quoted
+from layerkit.display import counted, printable, quoted, shortened
 from layerkit.specs import Spec
 from layerkit.training.rare_classes import class_labels
 
@@ -44,8 +44,7 @@ def counts_line(counts: Mapping[str | int, int]) -> str:
 
 
 def _short(name: str | int) -> str:
-    text = printable(name)
-    return text if len(text) <= _NAME else text[: _NAME - 3] + "..."
+    return shortened(printable(name), _NAME)
 
 
 def skewed_classes(spec: Spec, rows: Rows) -> str | None:

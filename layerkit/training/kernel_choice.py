@@ -1,7 +1,7 @@
 """Choice of NumPy or compiled kernels for a training.
 
-Compiled kernels save some microseconds per layer, parameter and element in every step, and take
-half a second to load. The choice depends on the sizes of the training alone, never on measured
+Compiled kernels save some microseconds per layer, parameter and element in every step, but must be
+loaded first. The choice depends on the sizes of the training alone, never on measured
 times: the same spec and rows give the same bits.
 """
 

@@ -163,7 +163,7 @@ def resume(
         starts the schedule again for the epochs that are left. It must be chosen if the rates so
         far differ from those of the new total.
     listener, checkpoint, every, device
-        Same as for ``train``. A training may go on on another device; rounding differs.
+        Same as for ``train``. A training may continue on another device; rounding then differs.
 
     Raises
     ------

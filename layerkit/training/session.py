@@ -14,7 +14,7 @@ import numpy as np
 
 from layerkit.core.callback import Outcome
 from layerkit.core.context import Array
-from layerkit.core.history import History
+from layerkit.core.history import History, growing
 from layerkit.core.network import Network
 from layerkit.datacontract.fitted_rows import Fit, kernels_used
 from layerkit.errors import CallbackError, PluginLoadError, SpecError, TrainingDivergedError
@@ -111,7 +111,8 @@ class Session:
         self._kept: tuple[int, Snapshot] | None = None  # epochs done then, and the weights
         self._to_save: list[tuple[str, Callable[[], object] | None]] = []
         self._earlier = dict(model.history)
-        self._before: dict[str, Array] = {}  # of this training, before it was resumed
+        # The series of this training, also of the epochs before it was resumed.
+        self._so_far: dict[str, list[float]] = {name: [] for name in schedule.watched}
         if self.resumed:
             self._restore()
         else:
@@ -143,9 +144,8 @@ class Session:
 
     def so_far(self) -> History:
         """The series of this training's finished epochs, those before it was resumed too."""
-        series = dict.fromkeys(self.recipe.schedule.watched, np.empty(0))
-        series |= joined_series(self._before, self.series)
-        return History(series, [name for name in series if self.rises(name)])
+        rising = [name for name in self._so_far if self.rises(name)]
+        return growing(self._so_far, rising, self.done)
 
     def rises(self, name: str) -> bool:
         """Whether the value called ``name`` is better if it is higher."""
@@ -178,12 +178,10 @@ class Session:
         rule, network = self.recipe.rule, self.model.network
         position = read_state(self.model, rule, self._digest if self.same_rows else None)
         self.done = position.epoch
-        self._before = {
-            name: values[max(0, len(values) - self.done) :]
-            for name, values in self._earlier.items()
-        }
+        for name, values in self._earlier.items():
+            self._so_far[name] = values[max(0, len(values) - self.done) :].tolist()
         for name in self.recipe.schedule.watched:
-            if len(self._before.get(name, ())) < self.done:
+            if len(self._so_far[name]) < self.done:
                 raise SpecError(
                     f"the model has no history of {name} for all of the {self.done} epochs done, "
                     "which the schedule needs",
@@ -293,6 +291,9 @@ class Session:
         """Count a completed epoch, and tell of it."""
         for name, value in values.items():
             self.series.setdefault(name, []).append(value)
+            self._so_far.setdefault(name, [math.nan] * self.done)
+        for name, held in self._so_far.items():
+            held.append(values.get(name, math.nan))
         self.done += 1
         if self.first_look is not None and self.done == 1 and not self.resumed:
             # A copy: a layer may write into its input.

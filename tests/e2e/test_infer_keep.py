@@ -67,6 +67,14 @@ def test_a_name_of_an_answer_is_changed(cli: Cli) -> None:
     assert done.out.splitlines()[0] == "class_,class,p_cat,p_dog"
 
 
+def test_json_changes_the_name_of_its_probabilities_too(cli: Cli) -> None:
+    Path("rows.csv").write_text("probabilities,weight,height\nold,24,55\n")
+    done = cli("infer", "pets.layerkit", "rows.csv", "--keep", "probabilities", "--json")
+    found = json.loads(done.out)
+    assert list(found) == ["probabilities_", "class", "probabilities"]
+    assert found["probabilities_"] == "old"
+
+
 def test_a_column_that_is_not_there(cli: Cli) -> None:
     done = cli("infer", "pets.layerkit", "rows.csv", "--keep", "notes", "-o", "out.csv")
     assert done.code == 1

@@ -105,6 +105,18 @@ def test_infer_lists_the_steps(parity: Path, cli: Cli) -> None:
     ]
 
 
+def test_infer_keeps_a_column_with_the_name_of_an_answer(parity: Path, cli: Cli) -> None:
+    names = ("class", *(f"bit{i}" for i in range(1, STEPS)))
+    row = json.dumps(dict(zip(names, X[0, :, 0], strict=True)))
+    done = cli(
+        *("infer", "parity.layerkit", "-", "--format", "jsonl", "--json", "--keep", "class"),
+        stdin=row.encode(),
+    )
+    found = json.loads(done.out)
+    assert found["class_"] == X[0, 0, 0]
+    assert len(found["class"]) == STEPS
+
+
 def test_infer_says_what_csv_cannot_hold(parity: Path, cli: Cli) -> None:
     np.save("rows.npy", X[:3])
     done = cli("infer", "parity.layerkit", "rows.npy", "-o", "answers.csv")

@@ -178,6 +178,11 @@ HEAD = ("name", "one", "two", "what it is")
 ROWS = [("first", "1", "22", "a few words"), ("second", "333", "4", "some more words about it")]
 
 
+def test_every_command_stays_whole() -> None:
+    lines = [f"layerkit {name} a-file.layerkit --data rows.csv --json" for name in commands()]
+    assert [fitted(line, 20) for line in lines] == lines
+
+
 def test_a_table_that_fits_is_as_it_was() -> None:
     natural = table(HEAD, ROWS, "lrrl", limit=200)
     assert natural.split("\n")[2] == "first     1   22  a few words"

@@ -13,9 +13,10 @@ import numpy as np
 
 from benchmarks.speed.peers.base import Peer
 from benchmarks.speed.workloads import CLASSES, Array, Layer, Params, Work
-from layerkit import Listener, Model, build
+from layerkit import Model, build
 from layerkit.discovery.engines import require_compiled
 from layerkit.threads import single_blas
+from layerkit.training.callbacks import Callbacks
 from layerkit.training.loop import Loop
 from layerkit.training.prepare import Arrays
 from layerkit.training.recipe import Recipe
@@ -83,11 +84,11 @@ class Layerkit(Peer):
         self.x = self.x.reshape(-1, *self.work.shape)
         recipe = Recipe.of(self.model.spec)
         data = Arrays(self.x, self.y, self.y)
-        self.loop = Loop(self.model.network, recipe, data, Listener(), lambda scores, y: {})
+        self.loop = Loop(self.model.network, recipe, data, Callbacks(None), lambda scores, y: {})
         self.weights = np.full(self.work.batch, 1 / self.work.batch, np.float32)
 
     def train(self, start: int, steps: int) -> None:
-        # Loop._step inside Session.run, but on rows that lie side by side, as the peers have them.
+        # Loop.epoch inside Session.run, but on rows that lie side by side, as the peers have them.
         loop, rule = self.loop, self.loop.recipe.rule
         with single_blas(), np.errstate(all="ignore"):
             for batch in self.batches(start, steps):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from layerkit import History, Schedule
+from layerkit.core.history import growing
 from layerkit.discovery.registry import REGISTRIES
 
 NAMES = REGISTRIES["schedules"].names()
@@ -162,3 +163,14 @@ def test_a_history_cannot_be_changed() -> None:
     assert history.between(1).rises("loss")
     assert not history.rises("val_loss")
     assert (len(history), list(history)) == (1, ["loss"])
+
+
+def test_a_history_of_lists_that_grow_stays_as_it_was() -> None:
+    losses = [4.0, 3.0, 2.0]
+    history = growing({"loss": losses}, (), 3)
+    later = history.between(1)
+    losses.append(1.0)
+    assert history["loss"] == (4, 3, 2)
+    assert later["loss"] == (3, 2)
+    assert later.between(1, 5)["loss"] == (2,)
+    assert later.between(0, 1)["loss"] == (3,)
