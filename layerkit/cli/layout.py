@@ -19,7 +19,8 @@ from layerkit.display import printable
 _COMMAND = re.compile(  # on a line of its own or after a colon, to the end of the line
     r"(?:^\s*(?:(?:\$|again) +)?|: +)"
     r"(?=(?:layerkit (?:build|train|resume|eval|infer|compare|inspect|verify|diff|upgrade|deploy|"
-    r"models|schema|explain|plugins|demo|doctor|spec|study)|python -m|cd) [^\s,;]+)"
+    r"models|schema|explain|plugins|demo|doctor|spec|study|lens|export|import)|"
+    r"python -m|cd) [^\s,;]+)"
 )
 _LABELLED = re.compile(r"(\s*\S[^\n]{0,24}?\s{2,})\S")  # a label, and its text in a column
 _NARROWEST = 20
