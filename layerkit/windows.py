@@ -97,17 +97,20 @@ def image_frames(
     return frames(shape[1:], kernel, stride, padding)
 
 
+_RESHAPE = "set the input's shape, or put a reshape layer before it"
+
+
 def shape_of_an_image(shape: tuple[int, ...]) -> str:
-    """Advice about the input's shape for rows that are no images, with sizes that fit them."""
+    """Advice about the shape of rows that are no images, with sizes that fit them."""
     if len(shape) == 2:
-        return f"; an image of one channel is {[1, *shape]}: set the input's shape"
+        return f"; an image of one channel is {[1, *shape]}: {_RESHAPE}"
     numbers = math.prod(shape)
     for channels in (1, 3):
         side = math.isqrt(numbers // channels)
         if side > 1 and channels * side * side == numbers:
             image = [channels, side, side]
-            return f"; set the input's shape, such as {image} for rows of {numbers:,} numbers"
-    return "; set the input's shape"
+            return f"; {_RESHAPE}, such as {image} for rows of {numbers:,} numbers"
+    return f"; {_RESHAPE}"
 
 
 def padded(x: Array, frames: Sequence[Frame], axis: int, fill: float = 0.0) -> Array:

@@ -93,6 +93,7 @@ def _metrics(words: Sequence[str], model: Model) -> list[Metric]:
     from layerkit.training.recipe import loss_and_metrics
 
     target = loss_and_metrics(model.spec)[0].target
+    loss = (model.spec.train or {}).get("loss")
     found = []
     for word in words:
         where = f"--metric {printable(word[:80])}"
@@ -100,7 +101,7 @@ def _metrics(words: Sequence[str], model: Model) -> list[Metric]:
             config = read_value(word)
         except SpecError as error:
             raise SpecError(error.reason, location=where) from None
-        found += asked_metrics([config], target, where)
+        found += asked_metrics([config], target, loss, where)
     return found
 
 

@@ -74,8 +74,8 @@ def explain(
 
 def _text(topic: Topic) -> str:
     lines = [f"{topic['name']} ({topic['kind']})", ""]
-    description = topic["description"].replace("``", "")  # the marks of reStructuredText
-    lines += [f"  {line}".rstrip() for line in description.split("\n")]
+    width = (console.width() or 102) - 2
+    lines += [f"  {line}".rstrip() for line in _filled(topic["description"], width)]
     keys = ("type", "default", "names", "provider", "settings")
     facts: dict[str, Any] = {key: topic.get(key) for key in keys}
     shown = {k: v if isinstance(v, str) else ", ".join(v) for k, v in facts.items() if v}
@@ -136,10 +136,57 @@ def _trace_lines(planned: PlannedLayer, found: Trace) -> Iterator[str]:
 
 def _page(text: str) -> Iterator[str]:
     """The lines of a docstring, wrapped; what is left of an equation goes under its own indent."""
-    for line in text.split("\n"):
-        own = len(line) - len(line.lstrip())
+    for line in _filled(text, _width()):
+        own = _indent(line)
         indent = " " * (own + 4 if own else 0)
         yield from wrap(line, _width(), subsequent_indent=indent, replace_whitespace=False) or [""]
+
+
+_WRITTEN = 96  # columns that a docstring has, behind the indent of a class
+
+
+def _filled(text: str, width: int) -> Iterator[str]:
+    """The lines of a docstring, its prose wrapped anew where it is wider than ``width``."""
+    for written in _paragraphs(text):
+        lines = [line.replace("``", "") for line in written]  # the marks of reStructuredText
+        if len(lines) == 1 or max(map(len, lines)) <= width:
+            yield from lines
+            continue
+        own = " " * _indent(lines[0])
+        yield from wrap(
+            " ".join(map(str.strip, lines)), width, initial_indent=own, subsequent_indent=own,
+            break_long_words=False, break_on_hyphens=False,
+        )  # fmt: skip
+
+
+def _paragraphs(text: str) -> Iterator[list[str]]:
+    """The lines of a docstring; together those that were one line, but for its width.
+
+    A line goes on in the next one of its indent if that one's first word had no room on it. The
+    lines of a block after ``::`` stay apart.
+    """
+    found: list[str] = []
+    block: int | None = None  # the indent of the line that opened it
+    for line in text.split("\n"):
+        if block is not None and line and _indent(line) <= block:
+            block = None
+        if found and not (block is None and _goes_on(found[-1], line)):
+            yield found
+            found = []
+        found.append(line)
+        if line.endswith("::"):
+            block = _indent(line)
+    yield found
+
+
+def _goes_on(line: str, after: str) -> bool:
+    if not after or _indent(line) != _indent(after):
+        return False
+    return len(line) + 1 + len(after.split()[0]) > _WRITTEN
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
 
 
 def _statement_lines(statement: Statement) -> Iterator[str]:

@@ -50,7 +50,8 @@ Settings = Annotated[
 Data = Annotated[
     str | None,
     typer.Option(
-        metavar="PATH", help="Read the data from this file or folder instead of the spec's."
+        metavar="PATH",
+        help="Read the data from this file, folder or data source instead of the spec's.",
     ),
 ]
 Validation = Annotated[

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -149,4 +150,14 @@ def _task(entry: Entry) -> dict[str, Any]:
         "targets": None if targets is None else sorted(map(str, targets)),
         "kind of answer": "numbers" if real else "classes",
         "input shape": list(spec.in_shape) if spec.input["columns"] is None else None,
+        "answers": _answers(spec),
     }
+
+
+def _answers(spec: Spec) -> str | None:
+    """How many answers a row gets, in words; None where the layers cannot be planned yet."""
+    with suppress(SpecError, PluginError):
+        planned = spec.plan()
+        steps = (planned[-1].out_shape if planned else spec.in_shape)[:-1]
+        return f"one for each step, of {list(steps)}" if steps else "one for a row"
+    return None

@@ -50,8 +50,9 @@ def load_data(
         {"type": source, ...its settings}, or {"path": path} or {"train": path, "test": path} with
         "format", "labels" and the fields of ``Dialect``; or None to use ``where`` alone.
     where
-        The folder or file that the user gave for this run. It goes before the environment
-        variable ``LAYERKIT_DATA``, a folder that holds files or folders by data set name.
+        The folder or file that the user gave for this run, or the name of a data source to use
+        instead. A path goes before the environment variable ``LAYERKIT_DATA``, a folder that holds
+        files or folders by data set name.
     labels
         Label column or columns of files, see ``read_rows``; registered sources know theirs.
     columns
@@ -70,6 +71,10 @@ def load_data(
     """
     base = None if where is None else Path(expanded(os.fspath(where)))
     if base is not None and not base.exists():
+        if isinstance(where, str) and where in DATA:
+            if isinstance(data, Mapping) and data.get("type") == where:
+                return _from_source(data, None)
+            return _from_source(where, None)
         raise DataSourceError(f"there is no file or folder {base}{nearest_name(base)}")
     written = dialect or Dialect()
     if isinstance(data, Mapping) and "type" not in data:

@@ -10,6 +10,7 @@ from layerkit.discovery.registry import METRICS
 from layerkit.display import quoted
 from layerkit.specs.json_source import JsonSource
 from layerkit.specs.messages import Faults
+from layerkit.specs.recipe import shared_settings
 from layerkit.specs.validate.settings import validate_part
 
 MetricLike = str | Mapping[str, Any] | Metric
@@ -17,22 +18,26 @@ MetricLike = str | Mapping[str, Any] | Metric
 
 
 def asked_metrics(
-    configs: Sequence[MetricLike], target: Target, where: str = "metrics"
+    configs: Sequence[MetricLike], target: Target, loss: Any = None, where: str = "metrics"
 ) -> list[Metric]:
     """The metrics that ``configs`` name, all for targets of kind ``target``.
+
+    As in a spec, they take settings that were not given from ``loss``, that of the recipe.
 
     Raises SpecError at ``where`` for settings that a metric does not accept or a metric for other
     targets, PluginError if one cannot be used.
     """
-    return [_metric(config, target, where) for config in configs]
+    return [_metric(config, target, loss, where) for config in configs]
 
 
-def _metric(config: MetricLike, target: Target, where: str) -> Metric:
+def _metric(config: MetricLike, target: Target, loss: Any, where: str) -> Metric:
     faults = Faults(JsonSource({}), where)
     metric = config
     if not isinstance(metric, Metric):
         resolved = validate_part("metrics", metric, (), faults)
         faults.raise_any()
+        if shared := shared_settings(metric, resolved, loss):
+            resolved = validate_part("metrics", {**resolved, **shared}, (), faults)
         metric = METRICS.create(resolved)
     if target not in metric.target:
         kinds = " or ".join(metric.target)

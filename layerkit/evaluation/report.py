@@ -66,7 +66,8 @@ def report(
         If the loss or a metric is not installed.
     """
     judged = judge(model, rows)
-    known = with_asked(judged.metrics, asked_metrics(metrics, judged.target))
+    loss = (model.spec.train or {}).get("loss")
+    known = with_asked(judged.metrics, asked_metrics(metrics, judged.target, loss))
     task, classes, residuals = _details(model, judged)
     return EvaluationReport(
         name=model.name,

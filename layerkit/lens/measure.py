@@ -34,9 +34,9 @@ Scores = dict[str, float]
 class Block:
     """What one block does.
 
-    ``gates`` are the mean gates of the rows of each class; they, ``gate`` and ``spread`` are absent
-    where the layer shows no gate. ``without`` are the scores of the model with this block left out;
-    they and ``change`` are absent where it has no carry.
+    ``gates`` are the mean gates of the rows of each class, if a row has one answer; they, ``gate``
+    and ``spread`` are absent where the layer shows no gate. ``without`` are the scores of the model
+    with this block left out; they and ``change`` are absent where it has no carry.
     """
 
     name: str
@@ -77,7 +77,9 @@ def look(model: Model, rows: Rows) -> Lens:
     if not names:
         raise ValueError(nothing_to_see(model))
     whole = judge(model, rows)
-    truth = whole.truth if whole.target == "class" else None
+    output = model.contract.output
+    per_step = output is not None and bool(output.steps)
+    truth = whole.truth if whole.target == "class" and not per_step else None
     scores = {"loss": whole.loss, **whole.values(whole.metrics)}
     layers = {p.name: p for p in model.network.planned}
     carried = [name for name in names if has_carry(layers[name])]

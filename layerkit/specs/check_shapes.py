@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from layerkit.core.context import Shape
-from layerkit.core.domains import input_domains
+from layerkit.core.domains import domain_of, input_domains
 from layerkit.core.planning import PlannedLayer
 from layerkit.display import byte_size, counted
 from layerkit.errors import PluginError, ShapeError, SpecError
@@ -82,10 +82,23 @@ def _check_codes(spec: Spec, planned: list[PlannedLayer], faults: Faults) -> Non
             below, before = (0 if d is None else int(d[at]) for d in (domain, known))
             if below < codes and below not in (0, before):
                 reason = (
-                    f"column {name!r} has {codes} codes, 0 to {codes - 1}, but {planned[i].name!r} "
-                    f"takes whole numbers below {below}: expected at least {codes}"
+                    f"column {name!r} has {codes} codes, 0 to {codes - 1}, but "
+                    f"{_taker(planned[i], below)!r} takes whole numbers below {below}: "
+                    f"expected at least {codes}"
                 )
                 faults.add(("layers", record.origin), reason)
+
+
+def _taker(planned: PlannedLayer, below: int) -> str:
+    """The layer, or the only one inside it, that takes whole numbers below ``below``."""
+    inside = [
+        one.name
+        for one in planned.nested()
+        if not one.plan.parts
+        and (domain := domain_of(one.plan.takes, math.prod(one.in_shape))) is not None
+        and below in domain
+    ]
+    return inside[0] if len(inside) == 1 else planned.name
 
 
 def _remedy(spec: Spec, units: int, shown: str) -> str:

@@ -206,7 +206,7 @@ def _metrics(
         path: Path = ("train", "metrics", i)
         before = faults.count
         found = validate_part("metrics", value, path, faults, lenient=lenient)
-        shared = _shared(value, found, train["loss"]) if faults.count == before else {}
+        shared = shared_settings(value, found, train["loss"]) if faults.count == before else {}
         if shared and not lenient:
             found = validate_part("metrics", {**found, **shared}, path, faults)
         train["metrics"][i] = found
@@ -218,7 +218,7 @@ def _metrics(
             faults.add(path, f"{name!r} needs {kinds} targets, but the loss has {target} targets")
 
 
-def _shared(given: Any, metric: Any, loss: Any) -> dict[str, Any]:
+def shared_settings(given: Any, metric: Any, loss: Any) -> dict[str, Any]:
     """Settings of a metric that were not given, as the loss has them: its quantile."""
     if not isinstance(metric, dict) or not isinstance(loss, dict):
         return {}

@@ -19,11 +19,12 @@ from typing import Any, NoReturn
 
 from layerkit.comparison.run_store import run_key
 from layerkit.display import nearest, quoted, shortened
-from layerkit.errors import PluginError, SpecError
+from layerkit.errors import PathError, PluginError, SpecError
 from layerkit.paths import expanded, open_input, path_errors
 from layerkit.specs import Spec, read_spec
 from layerkit.specs.json_source import JsonSource, parse, spell, strict_json
 from layerkit.specs.overrides import Setting
+from layerkit.specs.ready import ready_specs
 
 VERSION = 1
 _FIELDS = ("layerkit_study", "name", "spec", "set", "grid", "seeds", "data", "validation")
@@ -79,8 +80,7 @@ def read_study(given: str | os.PathLike[str] | Mapping[str, Any]) -> StudyPlan:
         source, default = JsonSource(tree), "study"
     else:
         path = expanded(os.fspath(given))
-        with open_input(path) as file, path_errors(path):
-            text = file.read()
+        text = _content(path)
         try:
             source = parse(text.decode("utf-8-sig"), name=path)
         except UnicodeDecodeError as error:
@@ -88,6 +88,17 @@ def read_study(given: str | os.PathLike[str] | Mapping[str, Any]) -> StudyPlan:
             raise SpecError(reason, path=path) from error
         default = re.sub(r"[^\w.-]+", "-", Path(path).stem, flags=re.ASCII)[:64] or "study"
     return _Reader(source, path).read(default, text)
+
+
+def _content(path: str) -> bytes:
+    """What the file of a study holds; the name of a ready spec is none."""
+    try:
+        with open_input(path) as file, path_errors(path):
+            return file.read()
+    except PathError as error:
+        if path in ready_specs():
+            error.hint = f"{path} is a ready spec; a study is a file that names it in 'spec'"
+        raise
 
 
 class _Reader:
@@ -101,9 +112,11 @@ class _Reader:
         tree = self.tree
         if not isinstance(self.source.tree, dict):
             self.refuse((), f"expected an object with {', '.join(_FIELDS)}")
+        if "layerkit" in tree and "layerkit_study" not in tree:
+            self.refuse(("layerkit",), "this is a spec; a study is a file that names it in 'spec'")
         for field in tree:
             if field not in _FIELDS:
-                known = f"{nearest(field, list(_FIELDS))}; the fields are {', '.join(_FIELDS)}"
+                known = f"{nearest(field, list(_FIELDS))} (valid fields: {', '.join(_FIELDS)})"
                 self.refuse((field,), f"unknown field{known}")
         if tree.get("layerkit_study") != VERSION or tree["layerkit_study"] is True:
             found = quoted(tree["layerkit_study"]) if "layerkit_study" in tree else "nothing"
@@ -188,6 +201,10 @@ class _Reader:
             if where:
                 at = f"at the point of the grid: {where}"
                 error.hint = at if error.hint is None else f"{error.hint}\n{at}"
+            raise
+        except PathError as error:
+            at = f"named by the field 'spec' of {self.path or 'the study'}"
+            error.hint = at if error.hint is None else f"{error.hint}\n{at}"
             raise
         if spec.train is None:
             reason = "expected a spec with a training section ('train'), which says how to train it"

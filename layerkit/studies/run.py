@@ -104,7 +104,7 @@ def study(
     with place.open_for_runs(plan.text):
         known = place.lines()
         todo = [job for key, job in due.items() if key not in known]
-        done, failed = len(due) - len(todo), []
+        done, failed = len(due) - len(todo), list[str]()
         ends = (
             _in_this_process(todo, reader, listener)
             if executor is None and processes == 1
@@ -114,8 +114,10 @@ def study(
             with closing(ends):  # workers end at once if something fails here
                 for job, outcome in ends:
                     if outcome.failed:
-                        failed.append(f"{job.title}, seed {job.seed}: {outcome.failed}")
-                        listener.notice(failed[-1])
+                        run = f"{job.title}, seed {job.seed}"
+                        again = any(text.endswith(f": {outcome.failed}") for text in failed)
+                        failed.append(f"{run}: {outcome.failed}")
+                        listener.notice(f"{run}: as before" if again else failed[-1])
                         continue
                     place.add(outcome.line, outcome.times, outcome.model)
                     done += 1

@@ -343,3 +343,15 @@ def test_operations_read_like_numpy(compute: typing.Any, text: str) -> None:
     operations = [one for statement in found.statements["feed"] for one in statement.operations]
     assert operations[-1].text == text
     assert found.results["feed"]["y"] == operations[-1].name == "y"
+
+
+def test_prose_is_wrapped_anew_and_equations_stay(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line that only the width of the source had broken does not stay a short one."""
+    monkeypatch.setenv("COLUMNS", "80")
+    out = cli("explain", "gru").out
+    assert "o,).\n  W, U and b have one block of o columns for each of r, z and k, in" in out
+    assert "\n      dm = dk * r                            (n, o)\n      dr = dm" in out
+    assert "\n  units\n      Width o of the state.\n  activation\n" in out
+    assert "but for decay,\n  their factor, which is" in cli("explain", "plateau").out

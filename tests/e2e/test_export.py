@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import runpy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,3 +95,19 @@ def test_what_a_form_lacks_is_an_error_as_json(cli: Cli, unchanged: Unchanged) -
         done = cli("export", "pets.layerkit", "--to", "npz", "--verify", "self", "--json")
     assert done.error["code"] == "LK-502"
     assert done.error["class"] == "ExportError"
+
+
+def test_a_c_compiler_that_fails_is_quoted(
+    cli: Cli, unchanged: Unchanged, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    broken = tmp_path / "bin" / "cc"
+    broken.parent.mkdir()
+    broken.write_text("#!/bin/sh\necho 'cc: no such option' >&2\nexit 4\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{broken.parent}{os.pathsep}{os.environ['PATH']}")
+    with unchanged():
+        done = cli("export", "pets.layerkit", "--to", "c", "--verify", "self")
+    assert (done.code, done.out) == (1, "")
+    told = " ".join(done.err.split())
+    assert told.startswith("error LK-502: c cannot be verified here: ")
+    assert "cc ended with status 4: cc: no such option" in told

@@ -170,6 +170,9 @@ def test_commands_and_paths_stay_whole() -> None:
         "continue with:",
         "  layerkit resume /a/very/long/path/to/some/model.layerkit",
     ]
+    for name in typer.main.get_command(app).commands:  # type: ignore[attr-defined]
+        one = f"layerkit {name} a-long-word another-long-word a-third"
+        assert fitted(one, 40) == one
     path = "saved /a/very/long/path/to/some/model/that/is/long.layerkit (3 kB)"
     assert fitted(path, 40).split("\n") == ["saved", f"  {path[6:-7]}", "  (3 kB)"]
 

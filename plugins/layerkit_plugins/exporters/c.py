@@ -129,7 +129,7 @@ class C(Exporter):
         Raises
         ------
         NotImplementedError
-            If there is no C compiler.
+            If there is no C compiler, or the one there is fails; the text says how.
         """
         compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
         if compiler is None:
@@ -141,9 +141,13 @@ class C(Exporter):
             source, library = Path(folder, "model.c"), Path(folder, "model.so")
             source.write_text(_DRIVER.format(id=name))
             flags = ["-std=c99", "-O2", "-ffp-contract=off", "-shared", "-fPIC"]
-            subprocess.run(  # noqa: S603  # the user's own compiler on the text written above
-                [compiler, *flags, str(source), "-o", str(library), "-lm"], check=True
-            )
+            done = subprocess.run(  # noqa: S603  # the user's own compiler on the text written above
+                [compiler, *flags, str(source), "-o", str(library), "-lm"],
+                capture_output=True, text=True, errors="replace", check=False,
+            )  # fmt: skip
+            if done.returncode:
+                said = next(filter(str.strip, done.stderr.splitlines()), "it said nothing").strip()
+                raise NotImplementedError(f"{compiler} ended with status {done.returncode}: {said}")
             loaded = ctypes.CDLL(str(library))
         outputs = loaded.outputs()
         out = np.empty((len(rows), outputs), "f8" if loaded.wide() else "f4")

@@ -52,6 +52,18 @@ def test_classes_against_numbers_are_refused(plain: dict[str, Any]) -> None:
         compare([plain, regression("y")], seeds=1)
 
 
+def test_an_answer_for_a_row_against_one_for_each_step_is_refused() -> None:
+    def spec(name: str, sequence: bool) -> dict[str, Any]:
+        gru = {"type": "gru", "units": 3, "sequence": sequence}
+        layers = [gru, {"type": "dense", "units": 2}]
+        return {"layerkit": 1, "name": name, "input": {"shape": [5, 2]}, "layers": layers,
+                "train": {"data": "none.npz"}}  # fmt: skip
+
+    expected = r"answers 'one for a row' against 'one for each step, of \[5\]'"
+    with pytest.raises(DataError, match=expected):
+        compare([spec("one", sequence=False), spec("each", sequence=True)], seeds=1)
+
+
 def test_different_input_shapes_are_refused(plain: dict[str, Any], highway: dict[str, Any]) -> None:
     small = {**highway, "input": {"shape": [63]}}
     with pytest.raises(DataError, match="input shape"):

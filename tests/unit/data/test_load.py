@@ -247,3 +247,14 @@ def test_unknown_name_gives_the_nearest_and_the_option() -> None:
     assert "--data PATH" in str(caught.value)
     assert "LAYERKIT_DATA (not set)" in str(caught.value)
     assert caught.value.problems[0].key == "digit"
+
+
+@pytest.mark.usefixtures("made")
+def test_where_may_be_a_source_if_no_path_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert sizes(load_data("other.csv", where="made")) == {"train": 4}
+    assert sizes(load_data({"type": "made", "rows": 7}, where="made")) == {"train": 7}
+    (tmp_path / "made").write_text(TRAIN)
+    assert sizes(load_data(None, where="made", labels="kind")) == {"train": 2}

@@ -281,3 +281,20 @@ def test_a_container_takes_whole_numbers_from_the_input_only() -> None:
     late["input"]["columns"][1] = column("color", COLORS)
     with pytest.raises(SpecError, match="'branch_1' takes whole numbers, which 'dense_1'"):
         layerkit.build(late)
+
+
+def test_the_layer_that_takes_too_few_codes_is_named_inside_a_container() -> None:
+    inside = spec("n", column("c", COLORS), size=2)
+    embedding, flatten, *rest = inside["layers"]
+
+    def way(i: int) -> dict[str, Any]:
+        layers = [{"type": "select", "columns": [i]}, embedding, flatten]
+        return {"type": "sequence", "layers": layers}
+
+    ways: list[Any] = [way(1), {"type": "dense", "units": 2}]
+    inside["layers"] = [{"type": "branch", "layers": ways}, *rest]
+    with pytest.raises(SpecError, match=r"'branch_1.sequence_1.embedding_1' takes"):
+        layerkit.build(inside)
+    ways[1] = way(0)
+    with pytest.raises(SpecError, match=r"but 'branch_1' takes"):  # either may be meant
+        layerkit.build(inside)

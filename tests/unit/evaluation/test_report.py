@@ -265,3 +265,21 @@ def test_labels_that_the_model_does_not_know() -> None:
     net, x, t = classifier(3)
     with pytest.raises(layerkit.DataError, match="expected one of 3 classes, got 3"):
         layerkit.report(net, (x, t + 1))
+
+
+def test_a_metric_asked_for_takes_the_quantile_of_the_loss() -> None:
+    x = np.random.default_rng(0).normal(size=(60, 2))
+    spec = {
+        "layerkit": 1,
+        "input": {"shape": [2]},
+        "layers": [{"type": "dense", "units": 1}],
+        "train": {"epochs": 1, "loss": {"type": "quantile", "quantile": 0.9}},
+    }
+    rows = (x, x[:, 0])
+    net = layerkit.train(spec, data=rows).model
+
+    def value(metric: Any) -> float:
+        return layerkit.report(net, rows, metrics=[metric]).metrics["pinball"]
+
+    assert value("pinball") == value({"type": "pinball", "quantile": 0.9})
+    assert value("pinball") != value({"type": "pinball", "quantile": 0.5})

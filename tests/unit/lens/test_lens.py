@@ -143,3 +143,12 @@ def test_a_gate_is_shown_without_a_carry(width: int) -> None:
     carried = width == 3
     assert (block.change is not None, block.without is not None) == (carried, carried)
     assert (len(seen.first), len(seen.last)) == ((2, 2) if carried else (0, 0))
+
+
+def test_answers_for_each_step_have_no_rows_of_a_class() -> None:
+    model = of_one({"type": "gru", "units": 3, "sequence": True}, [2, 3])
+    found = np.stack([numbers(), -numbers()], axis=1)
+    labels = np.array([["yes", None], ["no", "yes"]] * (len(found) // 2), object)
+    (block,) = look(model, Rows(found[: len(labels)], None, labels, "here")).blocks
+    assert block.gate is not None
+    assert block.gates == {}

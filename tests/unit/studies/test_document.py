@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from layerkit import SpecError
+from layerkit import PathError, SpecError
 from layerkit.studies.document import read_study
 
 
@@ -121,3 +121,18 @@ def test_a_spec_without_a_recipe_is_refused(small: dict[str, Any]) -> None:
     spec = {k: v for k, v in _with_seed(0).items() if k != "train"}
     with pytest.raises(SpecError, match="expected a spec with a training section"):
         read_study({"layerkit_study": 1, "spec": spec})
+
+
+@pytest.mark.usefixtures("small")
+def test_a_spec_in_the_place_of_a_study_is_told() -> None:
+    Path("net.json").write_text(json.dumps(_with_seed(0)))
+    with pytest.raises(SpecError, match=r"net.json: layerkit \(line 1\): this is a spec; a study"):
+        read_study("net.json")
+    with pytest.raises(PathError, match="highway-digits is a ready spec; a study is a file that"):
+        read_study("highway-digits")
+
+
+def test_a_spec_that_is_not_there_is_told_with_what_names_it(small: dict[str, Any]) -> None:
+    Path("study.json").write_text(json.dumps({**small, "spec": "none.json"}))
+    with pytest.raises(PathError, match=r"none\.json\nnamed by the field 'spec' of study"):
+        read_study("study.json")

@@ -224,6 +224,20 @@ def test_a_run_that_fails_costs_itself_only(small: dict[str, Any]) -> None:
     assert "the 2 finished runs are kept in small.study" in caught.value.hint
 
 
+def test_what_fails_every_run_is_told_in_full_once(small: dict[str, Any]) -> None:
+    class Heard(Listener):
+        def notice(self, text: str) -> None:
+            told.append(text)
+
+    told: list[str] = []
+    nine = {"output.classes": list("012345678"), "layers.2.units": 9}
+    small["grid"] = {"classes": {"nine": nine}}
+    with pytest.raises(StudyError, match="2 of 2 runs failed: nine, seed 0: "):
+        study(small, listener=Heard())
+    assert ["got 9" in text for text in told] == [True, False]
+    assert told[1] == "nine, seed 1: as before"
+
+
 def test_regression_has_intervals_over_seeds(small: dict[str, Any]) -> None:
     rng = np.random.default_rng(1)
     x = rng.normal(size=(80, 2))
