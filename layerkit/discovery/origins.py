@@ -7,7 +7,6 @@ registered in this process.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -90,7 +89,7 @@ class Origins:
             raise self._failed[key]
         try:
             version = claim["config_version"]
-            settings = registry.migrated(part, copy.deepcopy(settings), version, where=where)
+            settings = registry.migrated(part, settings, version, where=where)
         except PluginVersionError as error:
             if key not in self._settled:
                 self._failed[key] = error

@@ -7,6 +7,7 @@ broken, slow or colliding plugin affects only code that uses it. Classes registe
 
 from __future__ import annotations
 
+import copy
 import json
 import warnings
 from collections.abc import Mapping, Sequence
@@ -247,7 +248,7 @@ class Registry(Generic[P]):
         )
         failure = f"cannot migrate {reason}: {part.__name__}.migrate of {candidate}"
         try:
-            found = part.migrate(dict(config), version)
+            found = part.migrate(copy.deepcopy(config), version)
         except (Exception, SystemExit) as cause:  # anything that a plugin's code raises
             raise error(f"{failure} raised {type(cause).__name__}: {cause}", hint) from cause
         if not isinstance(found, dict):

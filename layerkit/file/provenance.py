@@ -7,7 +7,6 @@ training begins.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Literal
 
@@ -157,7 +156,7 @@ def _migrated(
             continue
         where = f"{layer.where}.config"
         try:
-            config = copy.deepcopy(layer.record["config"])
+            config = layer.record["config"]
             configs[layer.where] = LAYERS.migrated(classes[key], config, version, where=where)
         except PluginError as error:
             faults.append(error)

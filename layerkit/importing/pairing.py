@@ -19,12 +19,16 @@ from layerkit.errors import WeightsError
 _SAME = {
     "W": ("weight", "kernel"),
     "b": ("bias",),
+    "E": ("weight", "embeddings"),
     "gamma": ("weight",),
     "beta": ("bias",),
     "mean": ("running_mean", "moving_mean"),
     "var": ("running_var", "moving_variance"),
 }
 """What PyTorch and Keras call the tensors of these names."""
+
+_TABLES = ("E",)
+"""Tensors with one row for each of some whole numbers: as they are in PyTorch."""
 
 _COUNT = "num_batches_tracked"
 """What PyTorch's batch normalisation counts, and no answer depends on."""
@@ -81,7 +85,9 @@ def paired(weights: Weights, own: Mapping[str, Array], mapping: Mapping[str, Any
 
 
 def _array(array: Array, pair: Pair) -> Array:
-    return array.T if pair.transposed else array
+    if not pair.transposed or array.ndim < 2:
+        return array
+    return array.transpose(*range(2, array.ndim), 1, 0)  # convolutions are (out, in, ...)
 
 
 def _note(name: str, pair: Pair, given: Mapping[str, Array], own: Mapping[str, Array]) -> str:
@@ -95,9 +101,10 @@ def _note(name: str, pair: Pair, given: Mapping[str, Array], own: Mapping[str, A
     return "" if text == f"{name} = {name}" else text
 
 
-def _pair(name: str, given: Mapping[str, Array]) -> Pair:
-    """The tensor of this name; a matrix ``weight`` is (outputs, inputs), as PyTorch's are."""
-    return Pair(name, name.rpartition(".")[2] == "weight" and given[name].ndim == 2)
+def _pair(own: str, source: str, given: Mapping[str, Array]) -> Pair:
+    """Transposed if it is a weight (outputs, inputs, ...), as those that PyTorch calls so."""
+    weight = source.rpartition(".")[2] == "weight" and given[source].ndim >= 2
+    return Pair(source, weight and own.rpartition(".")[2] not in _TABLES)
 
 
 def _layers(names: Iterable[str]) -> list[str]:
@@ -117,7 +124,7 @@ def _of_layer(
         for other in (last, *_SAME.get(last, ())):
             source = f"{prefix}.{other}" if prefix else other
             if source in given:
-                found[name] = _pair(source, given)
+                found[name] = _pair(name, source, given)
                 break
     return found
 
@@ -128,6 +135,8 @@ def _unmapped(weights: Weights, own: Mapping[str, Array]) -> dict[str, Pair]:
         return {name: Pair(name, transposed=False) for name in own if name in given}
     ordered = weights.layers if weights.layers is not None else _numbered(given)
     layers = _layers(own)
+    if ordered is None and set(layers) <= set(_layers(given)):
+        ordered = layers
     if ordered is None:
         reason = "their names do not tell the order of the layers"
     elif len(ordered) != len(layers):
@@ -174,7 +183,7 @@ def _mapped(
         name, turned = _value(key, value)
         if key in own:
             _known(name, given)
-            pair = _pair(name, given)
+            pair = _pair(key, name, given)
             pairs[key] = pair if turned is None else Pair(name, turned)
         elif key in layers:
             if name not in prefixes:

@@ -81,9 +81,9 @@ def import_weights(
     mapping
         Names of the source by those of the model, for layers ({"dense_1": "fc1"}) or tensors
         ({"dense_1.W": "fc1.weight"}), and under "ignore" a list of those to leave out. A tensor may
-        be {"name": ..., "transpose": true}; by default a matrix that is called ``weight`` is
-        transposed, since PyTorch stores (outputs, inputs). Without a mapping, names must be equal
-        or tell the order of the layers.
+        be {"name": ..., "transpose": true}; by default what is called ``weight`` is transposed,
+        since PyTorch stores (outputs, inputs, ...), unless it is a table of an embedding. Without a
+        mapping, names of tensors or layers must be equal, or tell the order of the layers.
     settings
         Overrides of fields of the spec.
     prove_with

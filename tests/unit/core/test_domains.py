@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from layerkit import Layer, Plan, ShapeError, Whole, merged_takes, moves_of, takes_of
-from layerkit.core.domains import input_domains
+from layerkit.core.domains import input_domains, with_whole_numbers
 from layerkit.core.planning import plan_layers
 from layerkit.errors import PluginLoadError
 
@@ -109,3 +109,15 @@ def test_a_chain_of_moves_is_one_move() -> None:
     assert moves_of(planned(first, second)) == (2, 3)
     assert moves_of(planned(first, Plan((3,)))) is None
     assert np.array(moves_of([])).size == 0
+
+
+def test_drawn_rows_hold_the_largest_whole_numbers_and_leave_others_alone() -> None:
+    x = np.full((3, 2, 2), 0.5, np.float32)
+    bounds = np.array([7, 0, 1000, 1])
+    rows = with_whole_numbers(x, bounds, np.random.default_rng(0)).reshape(3, 4)
+    np.testing.assert_array_equal(rows[-1], [6, 0.5, 999, 0])
+    assert rows.dtype == np.float32
+    assert (rows[:, 1] == 0.5).all()
+    whole = rows[:, bounds > 0]
+    assert ((whole >= 0) & (whole < bounds[bounds > 0]) & (whole == np.rint(whole))).all()
+    assert with_whole_numbers(x, None, np.random.default_rng(0)) is x

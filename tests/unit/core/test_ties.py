@@ -78,6 +78,7 @@ def test_tied_parameters_stay_equal(optimizer: Any, target: str) -> None:
     assert (t["two.W"] == own).all()
     assert (t["one.W"] != layerkit.build(given).tensors()["one.W"]).all()
     assert model.network.parameters == model.network.size - 25
+    assert sum(p.parameters for p in model.network.planned) == model.network.parameters
 
 
 def test_the_norm_of_a_clipped_gradient_counts_shared_numbers_once() -> None:

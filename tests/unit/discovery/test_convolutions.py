@@ -264,14 +264,18 @@ def test_rows_that_do_not_fit_are_refused(
     assert reason in str(refused.value)
 
 
-def test_initializers_scale_by_the_inputs_of_one_place() -> None:
+@pytest.mark.parametrize(
+    ("initializer", "variance"),
+    [("he_normal", 2 / (5 * 5 * 32)), ("glorot_normal", 2 / (5 * 5 * (32 + 64)))],
+)
+def test_initializers_scale_by_the_numbers_of_one_place(initializer: str, variance: float) -> None:
     spec = {
         "layerkit": 1,
         "input": {"shape": [32, 4, 4]},
-        "layers": [{"type": "conv2d", "filters": 64, "kernel": 5, "initializer": "he_normal"}],
+        "layers": [{"type": "conv2d", "filters": 64, "kernel": 5, "initializer": initializer}],
     }
     W = layerkit.build(spec).network.planned[0].layer.params["W"]
-    assert W.std() == pytest.approx((2 / (5 * 5 * 32)) ** 0.5, rel=0.02)
+    assert W.std() == pytest.approx(variance**0.5, rel=0.02)
 
 
 @pytest.mark.parametrize(

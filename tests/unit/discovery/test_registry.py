@@ -371,6 +371,9 @@ def test_migrated_settings() -> None:
     assert LAYERS.migrated(New, given, 3) is given
     assert LAYERS.migrated(New, given, 2) == {"a": 1, "from": 2}
     assert given == {"a": 1}
+    nested: dict[str, Any] = {"a": 1, "parts": [{"b": 2}]}
+    LAYERS.migrated(New, nested, 2)["parts"][0].clear()
+    assert nested == {"a": 1, "parts": [{"b": 2}]}
     with pytest.raises(PluginVersionError, match="too old here"):
         LAYERS.migrated(New, given, 4)
     with pytest.raises(PluginVersionError, match="cannot migrate") as caught:

@@ -15,12 +15,18 @@ import pytest
 
 import layerkit
 from layerkit import Array, Context, ExportError, Layer, Model, Plan, Shape
+from layerkit.core.domains import input_domains, with_whole_numbers
 from layerkit.discovery.registry import ACTIVATIONS, EXPORTERS, LAYERS
 from layerkit.exporting import program_of
 from layerkit.specs.ready import ready_specs
 
 NEEDS = {"onnx": "onnx", "safetensors": "safetensors"}
 COMPUTING = ["onnx", "c", "python"]
+GOLDEN = [
+    "binary", "columns", "full", "highway", "images", "nested", "newer", "normalized", "plain",
+    "projection", "recurrent", "text", "tied", "training",
+]  # fmt: skip
+"""Those that load everywhere and whose rows are numbers."""
 
 
 def exporter(form: str) -> Any:
@@ -65,15 +71,26 @@ def test_every_activation_in_every_layer(form: str, dtype: str) -> None:
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("form", COMPUTING)
-@pytest.mark.parametrize("name", ["batchnorm", "dropout", "gaussian_noise", "layernorm", "maxout"])
-def test_layers_that_normalise_or_draw(name: str, form: str, dtype: str) -> None:
+@pytest.mark.parametrize("name", sorted(name for name in LAYERS.names() if "." not in name))
+def test_every_layer(name: str, form: str, dtype: str) -> None:
     rng = np.random.default_rng(0)
     for settings, shape in LAYERS[name].examples():
         layer = {"type": name, **settings}
         model = layerkit.build(spec([layer], dtype, input={"shape": list(shape)}))
         tensors = {k: rng.uniform(0.5, 2, v.shape) for k, v in model.tensors().items()}
         model.set_tensors(tensors)  # running figures too
-        close(form, model, (rng.normal(size=(40, *shape)) * 4).astype(dtype))
+        rows = rng.normal(size=(40, *shape)) * 4
+        rows = with_whole_numbers(rows, input_domains(model.network.planned), rng)
+        close(form, model, rows.astype(dtype))
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_the_golden_models(name: str) -> None:
+    model = layerkit.load(Path(__file__).parents[2] / "golden" / "v1" / f"{name}.layerkit")
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(6, *model.spec.in_shape))
+    rows = with_whole_numbers(rows, input_domains(model.network.planned), rng)
+    close("onnx", model, rows.astype(model.contract.input.raw_dtype))
 
 
 @pytest.mark.parametrize("form", COMPUTING)

@@ -148,6 +148,66 @@ def test_a_real_net_with_normalisations(form: str, tmp_path: Path) -> None:
     assert done.model.tensors()["batchnorm_1.mean"].any()
 
 
+def test_layers_named_as_in_the_source_need_no_map() -> None:
+    layers = [{**layer, "name": n} for layer, n in zip(SPEC["layers"], "cab", strict=True)]
+    given = stored(["c", "a", "b"])
+    check(dict(sorted(given.items())), SPEC | {"layers": layers})
+    with pytest.raises(TensorMismatchError) as caught:
+        check(given | {"d.weight": np.zeros((2, 2), np.float32)}, SPEC | {"layers": layers})
+    assert (caught.value.missing, caught.value.unexpected) == ((), ("d.weight",))
+
+
+def test_convolutions_of_a_real_net() -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    torch.manual_seed(0)
+    nn = torch.nn
+    net = nn.Sequential(
+        nn.Conv2d(3, 3, 3, padding=1), nn.ReLU(), nn.Conv2d(3, 4, (3, 2)), nn.Flatten(),
+        nn.Linear(4 * 4 * 5, 2),
+    )  # fmt: skip
+    rows = np.random.default_rng(3).normal(size=(9, 3, 6, 6)).astype(np.float32)
+    with torch.no_grad():
+        expected = net(torch.tensor(rows)).numpy()
+    layers = [
+        {"type": "conv2d", "filters": 3, "kernel": 3, "activation": "relu"},
+        {"type": "conv2d", "filters": 4, "kernel": [3, 2], "padding": "valid"},
+        {"type": "flatten"},
+        {"type": "dense", "units": 2},
+    ]
+    spec = SPEC | {"input": {"shape": [3, 6, 6]}, "layers": layers}
+    done = layerkit.import_weights(net.state_dict(), spec, prove_with=(rows, expected))
+    assert done.notes[0] == "conv2d_1.W = 0.weight, transposed from [3, 3, 3, 3] to [3, 3, 3, 3]"
+
+    line = nn.Conv1d(4, 4, 4)
+    steps = rows.reshape(9, 27, 4)
+    with torch.no_grad():
+        expected = line(torch.tensor(steps).transpose(1, 2)).transpose(1, 2).numpy()
+    layer = {"type": "conv1d", "filters": 4, "kernel": 4, "padding": "valid", "name": "line"}
+    spec = SPEC | {"input": {"shape": [27, 4]}, "layers": [layer]}
+    state = {f"line.{name}": tensor for name, tensor in line.state_dict().items()}
+    layerkit.import_weights(state, spec, prove_with=(steps, expected))
+
+
+@pytest.mark.parametrize("mapping", [None, {"embedding_1.E": "0.weight", "dense_1": "2"}])
+def test_the_table_of_an_embedding_is_not_transposed(mapping: Any) -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Embedding(5, 5), torch.nn.Flatten(), torch.nn.Linear(15, 2))
+    rows = np.random.default_rng(3).integers(0, 5, (20, 3))
+    with torch.no_grad():
+        expected = net(torch.tensor(rows)).numpy()
+    layers = [
+        {"type": "embedding", "size": 5, "units": 5},
+        {"type": "flatten"},
+        {"type": "dense", "units": 2},
+    ]
+    spec = SPEC | {"input": {"shape": [3]}, "layers": layers}
+    done = layerkit.import_weights(
+        net.state_dict(), spec, mapping=mapping, prove_with=(rows, expected)
+    )
+    assert "embedding_1.E = 0.weight" in done.notes
+
+
 def test_what_layerkit_exports_comes_back(tmp_path: Path) -> None:
     model = layerkit.build(SPEC)
     layerkit.export(model, tmp_path / "net.npz")
@@ -168,7 +228,7 @@ def test_layers_and_tensors_by_a_map() -> None:
         mapping={
             "dense_1": "fc1",
             "dense_2.W": {"name": "fc2.weight", "transpose": True},
-            "dense_2.b": "fc2.bias",
+            "dense_2.b": {"name": "fc2.bias", "transpose": True},  # one axis: nothing to do
             "dense_3": "out",
             "ignore": ["steps"],
         },

@@ -181,19 +181,30 @@ def test_a_given_executor_that_breaks_is_told(small: dict[str, Any]) -> None:
 
 
 class Elsewhere(Executor):
-    """A worker with another version."""
+    """A worker with another version, or with other rows."""
+
+    def __init__(self, **other: Any) -> None:
+        self.other = other
 
     def submit(self, function: Any, /, text: str, **_: Any) -> Future[Any]:  # type: ignore[override]
         job = json.loads(text)
-        job["made_by"]["numpy"] = "1.0.0"
+        for name, value in self.other.items():
+            job[name] = {**job[name], **value} if isinstance(value, dict) else value
         future: Future[Any] = Future()
         future.set_result(function(json.dumps(job)))
         return future
 
 
-def test_a_worker_of_another_version_is_refused(small: dict[str, Any]) -> None:
-    with pytest.raises(StudyError, match=r"12 of 12 runs failed: \d, -\d, seed \d: .*numpy 1.0.0"):
-        study(small, executor=Elsewhere())
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [({"made_by": {"numpy": "1.0.0"}}, "numpy 1.0.0"), ({"rows": "0" * 64}, "reads other rows")],
+    ids=["version", "rows"],
+)
+def test_a_worker_with_another_version_or_rows_is_refused(
+    small: dict[str, Any], other: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(StudyError, match=rf"12 of 12 runs failed: \d, -\d, seed \d: .*{words}"):
+        study(small, executor=Elsewhere(**other))
     assert not list(Path("small.study/models").iterdir())
 
 

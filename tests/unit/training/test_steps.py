@@ -142,12 +142,19 @@ def test_what_is_missing_is_padding(missing: Any) -> None:
         np.testing.assert_array_equal(model.tensors()[name], value)
 
 
+def one_wrong(labels: Array) -> Array:
+    found = labels.copy()
+    found[5, 4] = 7
+    return found
+
+
 @pytest.mark.parametrize(
     ("labels", "said"),
     [
         (LABELS[:, 0], "an answer for each of 5 steps: expected labels of shape [n, 5], got [24]"),
         (LABELS[:, :4], "expected labels of shape [n, 5], got [24, 4]"),
         (np.where(np.arange(STEPS) == 3, 7, LABELS), "row 0, column 'step 3': expected one of"),
+        (one_wrong(PADDED), "row 5, column 'step 4': expected one of"),  # counted with padding
         (np.full((N, STEPS), -1), "all labels are missing"),
     ],
 )
