@@ -167,6 +167,23 @@ def _split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
     return [ary[(*before, slice(a, b))] for a, b in itertools.pairwise(edges)]
 
 
+def _pad(array: Any, pad_width: Any, mode: Any = "constant", constant_values: Any = 0) -> Any:
+    if mode != "constant" or type(constant_values) not in (int, float):
+        return NotImplemented
+    if isinstance(pad_width, dict):
+        return NotImplemented
+    widths = np.broadcast_to(pad_width, (array.ndim, 2)).tolist()
+    shape, inner = [], []
+    for size, (before, after) in zip(array.shape, widths, strict=True):
+        if (before or after) and (type(size) is not int or min(before, after) < 0):
+            return NotImplemented
+        shape.append(size + before + after if before or after else size)
+        inner.append(slice(before, before + size) if before or after else slice(None))
+    whole = np.full_like(array, constant_values, shape=tuple(shape))
+    whole[tuple(inner)] = array
+    return whole
+
+
 def _windows(x: Any, window_shape: Any, axis: Any = None) -> Any:
     sizes = window_shape if isinstance(window_shape, (tuple, list)) else (window_shape,)
     axes = range(x.ndim) if axis is None else axis if isinstance(axis, (tuple, list)) else (axis,)
@@ -251,6 +268,7 @@ RULES: dict[Any, Callable[..., Any]] = {
     np.einsum: _einsum,
     np.concatenate: _concatenate,
     np.stack: _stack,
+    np.pad: _pad,
     **dict.fromkeys((np.split, np.array_split), _split),
     np.full_like: _full_like,
     **dict.fromkeys((np.zeros_like, np.empty_like), _filled_with(0)),

@@ -276,6 +276,8 @@ FUNCTIONS: dict[str, Callable[[Array], Array]] = {
     "joined on the first axis": lambda x: np.concatenate(
         [x.reshape(len(x), 2, 3), np.abs(x).reshape(len(x), 2, 3)], axis=2
     ),
+    "padded": lambda x: np.pad(x, ((0, 0), (1, 2)))[:, ::2] + np.pad(x, [(0, 0), (0, 2)])[:, 3:],
+    "padded with a number": lambda x: np.pad(x, [(0, 0), (1, 0)], constant_values=0.5),
     "outer": lambda x: (x[:, :, None] * x[:, None, :]).reshape(len(x), 36),
     "products": lambda x: (x.reshape(len(x), 2, 3) @ x.reshape(len(x), 3, 2)).reshape(len(x), 4),
     "where": lambda x: np.where(x > 0, x, -0.5 * x) + np.where(x < 0.3, 1.0, 0.0).astype(x.dtype),
