@@ -11,13 +11,13 @@ from typing import Any
 
 from layerkit.codec.layout import MAGIC
 from layerkit.comparison.results import Kind
-from layerkit.comparison.run_store import run_key
 from layerkit.datacontract.convert_rows import same_numbers
 from layerkit.display import quoted
 from layerkit.errors import DataError, PluginError, SpecError
 from layerkit.file.load import load
 from layerkit.model import Model
 from layerkit.paths import expanded
+from layerkit.runs.keys import run_key
 from layerkit.specs import Spec, read_spec
 from layerkit.specs.ready import open_spec
 from layerkit.training.recipe import loss_and_metrics

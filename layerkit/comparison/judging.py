@@ -3,56 +3,21 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from layerkit.comparison.contestants import Entry
 from layerkit.comparison.data import ComparisonData
-from layerkit.core.context import Array, Context
-from layerkit.core.output_functions import apply_link
-from layerkit.core.parts import Loss, Metric
-from layerkit.core.steps import known_rows, known_steps
+from layerkit.core.context import Array
+from layerkit.core.parts import Metric
 from layerkit.discovery.registry import METRICS, split_config
-from layerkit.model import Model
+from layerkit.runs.answers import Evaluation, evaluate_on
 from layerkit.statistics.resampling import GROUPS, resample_weights, row_groups
-from layerkit.training.evaluation import decoded, metric_value
-from layerkit.training.prepare import Arrays
 from layerkit.training.recipe import loss_and_metrics
 
 _JACKKNIFE = 256  # groups left out one by one, each of which computes the metric again
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """One model on the judged rows.
-
-    Answers per step are those of all steps with a label, row after row. Rows stay the unit of
-    chance: the steps of one row are not independent of each other.
-    """
-
-    predictions: Array  # (n, k)
-    targets: Array  # what Metric.value compares them with
-    values: dict[str, float]  # "loss" and each metric
-    losses: Array  # (n,) float64, whose mean is the loss
-    rows: Array | None = None  # (m,) the row of each answer, ascending, if they are per step
-
-    def __len__(self) -> int:
-        return len(self.losses)
-
-    def value(self, metric: Metric, part: slice) -> float:
-        """The metric of some of the rows."""
-        if self.rows is not None:
-            part = slice(*np.searchsorted(self.rows, (part.start, part.stop)).tolist())
-        return metric_value(metric, self.predictions[part], self.targets[part])
-
-    def weighted(self, metric: Metric, weights: Array) -> float:
-        """The metric of all rows with weights (n,)."""
-        each = weights if self.rows is None else weights[self.rows]
-        return metric_value(metric, self.predictions, self.targets, each)
 
 
 Evaluations = Mapping[int | None, Evaluation]
@@ -84,48 +49,6 @@ def judge(entry: Entry, data: ComparisonData, metrics: Mapping[str, Metric]) -> 
         seed: evaluate_on(data.arrays(model, seed, loss), model, loss, metrics)
         for seed, model in entry.models.items()
     }
-
-
-def evaluate_on(
-    arrays: Arrays, model: Model, loss: Loss, metrics: Mapping[str, Metric]
-) -> Evaluation:
-    """The loss and every metric on ``arrays``; the same numbers as ``evaluate``."""
-    with np.errstate(all="ignore"):  # the report says which numbers are not finite
-        outputs = model.scores_of(arrays.x)
-        scores, y = known_rows(outputs, arrays.y)
-        losses = np.array(loss.feed(scores, y, Context(scores.dtype, keeps=False)), np.float64)
-        found = decoded(model.contract, loss, apply_link(model.spec.link, outputs))
-        predictions, targets = known_rows(found, arrays.truth)
-        values = {"loss": float(losses.mean()) if len(losses) else math.nan}
-        values |= {name: metric_value(m, predictions, targets) for name, m in metrics.items()}
-        rows = None
-        if outputs.ndim > 2:
-            rows = np.nonzero(known_steps(arrays.truth, outputs.ndim - 2))[0]
-            count = len(outputs)
-            losses = np.asarray(np.bincount(rows, losses, count) * (count / max(1, len(rows))))
-    return Evaluation(predictions, targets, values, losses, rows)
-
-
-def row_values(model: Evaluation, name: str, metric: Metric | None) -> Array | None:
-    """The metric of each row alone, (n,); None if it is no mean over rows.
-
-    ``metric`` is None for the loss. A metric is a mean over rows (accuracy, absolute error) if its
-    value for all rows, and for either half, is the mean of its values for single rows; macro-F1
-    and R2 are not.
-    """
-    if metric is None:
-        return model.losses
-    n = len(model)
-    with np.errstate(all="ignore"):
-        rows = np.array([model.value(metric, slice(i, i + 1)) for i in range(n)], np.float64)
-        for half in (slice(0, n // 2), slice(n // 2, n)) if n > 1 else ():
-            if not _close(rows[half].mean(), model.value(metric, half)):
-                return None
-    return rows if _close(rows.mean(), model.values[name]) else None
-
-
-def _close(mean: float, value: float) -> bool:
-    return bool(np.isclose(mean, value, rtol=1e-5, atol=1e-9))
 
 
 def resample_metric(model: Evaluation, metric: Metric) -> tuple[Array, Array]:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from layerkit.comparison.judging import Evaluations, resample_metric, row_values
+from layerkit.comparison.judging import Evaluations, resample_metric
 from layerkit.core.context import Array
 from layerkit.core.parts import Metric
+from layerkit.runs.answers import is_right_or_wrong, row_values
 from layerkit.statistics.estimates import (
     Estimate,
     estimate_from_resamples,
@@ -116,11 +117,6 @@ def metric_runs(
             runs = with_diverged(runs)
         found.append(runs if runs.seeds else None)
     return found
-
-
-def is_right_or_wrong(rows: Array | None) -> bool:
-    """Whether every row is simply right (1) or wrong (0)."""
-    return rows is not None and bool(np.all((rows == 0) | (rows == 1)))
 
 
 def with_diverged(runs: MetricRuns) -> MetricRuns:

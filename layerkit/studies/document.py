@@ -17,10 +17,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn
 
-from layerkit.comparison.run_store import run_key
 from layerkit.display import nearest, quoted, shortened
 from layerkit.errors import PathError, PluginError, SpecError
 from layerkit.paths import expanded, open_input, path_errors
+from layerkit.runs.keys import run_key
 from layerkit.specs import Spec, read_spec
 from layerkit.specs.json_source import JsonSource, parse, spell, strict_json
 from layerkit.specs.overrides import Setting

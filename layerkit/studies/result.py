@@ -15,11 +15,11 @@ from layerkit.comparison.verdicts import ContestantRuns, best_contestants, summa
 from layerkit.core.parts import Metric
 from layerkit.display import jsonable
 from layerkit.recording.counting import macs_of_layers, total
+from layerkit.runs.folder import Line, RunFolder
+from layerkit.runs.job import unpacked
 from layerkit.statistics.estimates import estimate_from_runs, estimate_from_validation
 from layerkit.statistics.intervals import Levels
 from layerkit.studies.document import Point, StudyPlan
-from layerkit.studies.folder import Line, StudyFolder
-from layerkit.studies.job import unpacked
 from layerkit.training.recipe import loss_and_metrics
 
 
@@ -92,7 +92,7 @@ class Study:
     def of(
         cls,
         plan: StudyPlan,
-        folder: StudyFolder,
+        folder: RunFolder,
         confidence: float,
         digests: Mapping[str, str] | None = None,
     ) -> Study:

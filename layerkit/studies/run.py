@@ -10,15 +10,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from layerkit.comparison.run_store import made_by, run_key
 from layerkit.display import counted, jsonable
 from layerkit.errors import LayerkitError, StudyError
 from layerkit.paths import expanded
+from layerkit.runs.folder import Line, RunFolder
+from layerkit.runs.job import Job, Outcome, RowReader, failure_text, run_job
+from layerkit.runs.keys import made_by, run_key
+from layerkit.runs.workers import GivenExecutor, LocalProcesses, outcomes
 from layerkit.studies.document import StudyPlan, read_study
-from layerkit.studies.folder import Line, StudyFolder
-from layerkit.studies.job import Job, Outcome, RowReader, failure_text, run_job
 from layerkit.studies.result import Study
-from layerkit.studies.workers import GivenExecutor, LocalProcesses, outcomes
 from layerkit.training import Listener
 
 Finished = Callable[[Line, int, int], object]
@@ -95,7 +95,7 @@ def study(
                          f"got {add_seeds}")  # fmt: skip
     plan = read_study(study)
     plan = plan if data is None else replace(plan, data=data)
-    place = StudyFolder(folder_of(plan, folder))
+    place = RunFolder(folder_of(plan, folder))
     listener = listener or Listener()
     reader = RowReader()
     due: dict[str, Job] = {}
@@ -147,7 +147,7 @@ def read_results(
 ) -> Study:
     """What the folder of a study holds by now, without training; errors as for ``study``."""
     plan = read_study(study)
-    return Study.of(plan, StudyFolder(folder_of(plan, folder)), confidence)
+    return Study.of(plan, RunFolder(folder_of(plan, folder)), confidence)
 
 
 def folder_of(plan: StudyPlan, folder: str | os.PathLike[str] | None) -> Path:

@@ -29,7 +29,7 @@ from layerkit import Array, Context, Layer, LayerkitError, Plan, Shape
 from layerkit.core.rows import Rows
 from layerkit.datacontract import InputContract
 from layerkit.discovery.registry import LAYERS, READERS
-from layerkit.studies.folder import StudyFolder
+from layerkit.runs.folder import RunFolder
 from tests.e2e.conftest import PETS, Cli
 
 CODE = Path(layerkit.__file__).parent
@@ -1722,7 +1722,7 @@ def without_that_line(desk: Desk, text: str) -> None:
 def run_elsewhere(desk: Desk) -> None:
     small_study(desk)
     content = json.dumps(desk.options["study"]).encode()
-    desk.options["other"] = StudyFolder(Path("study.study")).open_for_runs(content)
+    desk.options["other"] = RunFolder(Path("study.study")).open_for_runs(content)
     desk.options["other"].__enter__()
 
 
@@ -1765,7 +1765,7 @@ OTHERS = {
     "execution.devices.engine": "wants a device: tests/unit/training/test_on_a_device.py",
     "training.device_loop": "wants a device: tests/unit/training/test_on_a_device.py",
     "studies.run": "wants runs that fail: tests/unit/studies/test_study.py",
-    "studies.workers": "wants an executor that breaks: tests/unit/studies/test_study.py",
+    "runs.workers": "wants an executor that breaks: tests/unit/studies/test_study.py",
     "codec.reader": "says what a foreign file is",
     "codec.source": "says what is no regular file",
     "data.fetch": "wants the files of MNIST",

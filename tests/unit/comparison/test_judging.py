@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from layerkit.comparison.judging import Evaluation, evaluate_on, resample_metric, row_values
+from layerkit.comparison.judging import resample_metric
 from layerkit.comparison.metric_runs import metric_runs
 from layerkit.core.context import Array
 from layerkit.core.rows import Rows
 from layerkit.discovery.registry import METRICS
 from layerkit.model import build
+from layerkit.runs.answers import Evaluation, evaluate_on, row_values
 from layerkit.statistics.resampling import RESAMPLES
 from layerkit.training import evaluate
 from layerkit.training.prepare import to_arrays

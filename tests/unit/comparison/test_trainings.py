@@ -12,10 +12,11 @@ import pytest
 
 from layerkit.comparison import ComparisonStoppedError, compare
 from layerkit.comparison.overlap import Overlap, expected_overlap, overlap_cautions
-from layerkit.comparison.run_store import RunStore, raw_rows_digest
+from layerkit.comparison.run_store import RunStore
 from layerkit.core.rows import Rows
 from layerkit.discovery.engines import compiled_engine
 from layerkit.errors import TrainingDivergedError
+from layerkit.runs.keys import raw_rows_digest
 from layerkit.specs import read_spec
 from layerkit.training import Listener, train
 
@@ -50,7 +51,7 @@ def telling(monkeypatch: Telling) -> None:
         warnings.warn("odd numbers", RuntimeWarning, stacklevel=1)
         return train(spec, listener=listener, **given)
 
-    monkeypatch.setattr("layerkit.comparison.trainings.train", told)
+    monkeypatch.setattr("layerkit.runs.training.train", told)
 
 
 @pytest.mark.usefixtures("telling")
@@ -92,7 +93,7 @@ def test_diverged_runs_count_in_the_comparison(
                 raise TrainingDivergedError("no longer finite", epoch=1, batch=1)
         return train(spec, seed=seed, **given)
 
-    monkeypatch.setattr("layerkit.comparison.trainings.train", fragile)
+    monkeypatch.setattr("layerkit.runs.training.train", fragile)
     found = compare([plain, highway], seeds=5, timing=False, keep=tmp_path)
     second = found.contestants[1]
     d = second.differences["accuracy"]

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from layerkit.comparison.judging import Evaluation
 from layerkit.comparison.metric_runs import metric_runs
 from layerkit.comparison.results import Difference, Summary
 from layerkit.comparison.verdicts import (
@@ -18,6 +17,7 @@ from layerkit.comparison.verdicts import (
 )
 from layerkit.comparison.verdicts import summarise as summarise_runs
 from layerkit.discovery.registry import METRICS
+from layerkit.runs.answers import Evaluation
 from layerkit.statistics.intervals import Levels
 
 ACCURACY = METRICS.create("accuracy")

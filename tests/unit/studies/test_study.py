@@ -17,9 +17,9 @@ import pytest
 
 import layerkit
 from layerkit import Listener, StudyError, study
-from layerkit.studies.job import Job
+from layerkit.runs.job import Job
+from layerkit.runs.workers import outcomes
 from layerkit.studies.run import StudyStoppedError, read_results
-from layerkit.studies.workers import outcomes
 
 Truth = Callable[[str], dict[str, str]]
 

@@ -19,7 +19,7 @@ from dataclasses import asdict
 from multiprocessing.connection import Connection
 
 from layerkit.errors import StudyError
-from layerkit.studies.job import Job, Outcome, do_job, failure_text
+from layerkit.runs.job import Job, Outcome, do_job, failure_text
 
 _DEATHS = 3  # of workers with the same run, after which it is given up
 _MOMENT = 0.2  # seconds between questions whether to stop

@@ -15,15 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from layerkit.comparison.judging import evaluate_on, row_values
-from layerkit.comparison.metric_runs import is_right_or_wrong
-from layerkit.comparison.run_store import StoredRun, made_by, raw_rows_digest
-from layerkit.comparison.trainings import NoticeRecorder, train_once
 from layerkit.core.rows import Rows
 from layerkit.display import jsonable
 from layerkit.errors import LayerkitError, StudyError
 from layerkit.file.save import save
 from layerkit.model import Model
+from layerkit.runs.answers import evaluate_on, is_right_or_wrong, row_values
+from layerkit.runs.keys import made_by, raw_rows_digest
+from layerkit.runs.training import NoticeRecorder, StoredRun, train_once
 from layerkit.specs import Spec, read_spec
 from layerkit.training import Listener
 from layerkit.training.prepare import test_split, to_arrays

@@ -23,7 +23,7 @@ from layerkit.paths import path_errors
 Line = Mapping[str, Any]
 
 
-class StudyFolder:
+class RunFolder:
     """Reading is always possible; ``open_for_runs`` lets one process at a time add runs."""
 
     def __init__(self, path: Path) -> None:

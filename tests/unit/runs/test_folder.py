@@ -7,21 +7,21 @@ from pathlib import Path
 import pytest
 
 from layerkit import StudyError
-from layerkit.studies.folder import StudyFolder
+from layerkit.runs.folder import RunFolder
 
 ONE, TWO = {"key": "one", "seed": 0}, {"key": "two", "seed": 1}
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> StudyFolder:
-    made = StudyFolder(tmp_path / "a.study")
+def folder(tmp_path: Path) -> RunFolder:
+    made = RunFolder(tmp_path / "a.study")
     with made.open_for_runs(b"{}"):
         made.add(ONE, {"key": "one", "seconds": 1.0}, b"model")
         made.add(TWO, {"key": "two", "seconds": 2.0}, None)
     return made
 
 
-def test_what_is_added_is_there(folder: StudyFolder) -> None:
+def test_what_is_added_is_there(folder: RunFolder) -> None:
     assert folder.lines() == {"one": ONE, "two": TWO}
     assert folder.model("one").read_bytes() == b"model"
     assert (folder.path / "study.json").read_bytes() == b"{}"
@@ -29,7 +29,7 @@ def test_what_is_added_is_there(folder: StudyFolder) -> None:
 
 
 def test_a_line_torn_anywhere_is_dropped_and_the_next_one_stands_alone(
-    folder: StudyFolder,
+    folder: RunFolder,
 ) -> None:
     whole = folder.runs.read_bytes()
     start = whole.index(b"\n") + 1
@@ -43,28 +43,28 @@ def test_a_line_torn_anywhere_is_dropped_and_the_next_one_stands_alone(
         assert folder.runs.read_bytes() == whole
 
 
-def test_a_last_line_of_zeros_is_dropped(folder: StudyFolder) -> None:
+def test_a_last_line_of_zeros_is_dropped(folder: RunFolder) -> None:
     whole = folder.runs.read_bytes()
     folder.runs.write_bytes(whole + b"\0" * 30 + b"\n")
     with folder.open_for_runs(b"{}"):
         assert folder.runs.read_bytes() == whole
 
 
-def test_a_torn_line_of_times_is_dropped(folder: StudyFolder) -> None:
+def test_a_torn_line_of_times_is_dropped(folder: RunFolder) -> None:
     whole = folder.times.read_bytes()
     folder.times.write_bytes(whole + b'{"key"')
     with folder.open_for_runs(b"{}"):
         assert folder.times.read_bytes() == whole
 
 
-def test_a_line_in_the_middle_that_is_no_run_is_told(folder: StudyFolder) -> None:
+def test_a_line_in_the_middle_that_is_no_run_is_told(folder: RunFolder) -> None:
     folder.runs.write_bytes(b'{"key":"zero"}\nnonsense\n' + folder.runs.read_bytes())
     with pytest.raises(StudyError, match=r"runs.jsonl, line 2: expected a finished run"):
         folder.lines()
 
 
-def test_a_second_process_is_kept_out(folder: StudyFolder) -> None:
-    other = StudyFolder(folder.path)
+def test_a_second_process_is_kept_out(folder: RunFolder) -> None:
+    other = RunFolder(folder.path)
     with (
         folder.open_for_runs(b"{}"),
         pytest.raises(StudyError, match=r"another process is running this study \(number \d+\)"),

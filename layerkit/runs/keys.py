@@ -1,0 +1,85 @@
+"""What a training follows from, as hashes and JSON values: spec, seed, rows, versions, source."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import layerkit
+from layerkit.core.rows import Rows
+from layerkit.discovery.engines import compiled_engine, eager
+from layerkit.file.provenance import provenance
+from layerkit.specs import Spec
+from layerkit.training.recipe import Recipe
+
+
+def run_key(spec: Spec, seed: int, *given: Any) -> str:
+    """A hash of the resolved spec without its name, the seed, and what else is given."""
+    document = spec.with_train(seed=seed).to_document()
+    del document["name"]
+    text = json.dumps([document, *given], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def made_by(spec: Spec) -> dict[str, Any]:
+    """What besides spec, seed and rows decides the bits of a training: versions, kernels, source.
+
+    JSON values.
+    """
+    return {
+        "layerkit": layerkit.__version__,
+        "kernels": _kernels(),
+        "numpy": np.__version__,
+        "types": provenance(spec),
+        "source": sorted(_sources(spec)),
+    }
+
+
+def _kernels() -> str:
+    """What runs the layers: compiled kernels, planned NumPy and the methods have other bits."""
+    from importlib.metadata import PackageNotFoundError
+
+    if eager():
+        return "as written"
+    try:
+        versions = compiled_engine().versions()
+    except PackageNotFoundError:
+        return "numpy"
+    return ", ".join(f"{name} {version}" for name, version in versions.items())
+
+
+def _sources(spec: Spec) -> Iterator[str]:
+    """Digests of the source of the spec's parts, so that an edited plugin is trained again."""
+    recipe = Recipe.of(spec)
+    for part in (*(r.part for r in spec.layers), recipe.loss, recipe.rule, recipe.schedule):
+        with suppress(OSError, TypeError):
+            source = Path(inspect.getfile(type(part))).read_bytes()
+            yield hashlib.sha256(source).hexdigest()
+
+
+def raw_rows_digest(splits: Mapping[str, Rows]) -> str:
+    """A digest of all rows by split, in order."""
+    digest = hashlib.sha256()
+    for name in sorted(splits):
+        rows = splits[name]
+        columns = {} if rows.columns is None else dict(rows.columns)
+        arrays = {
+            "": rows.values,
+            "label": rows.labels,
+            "text": rows.label_text,
+            "weight": rows.weights,
+            **{f"c {k}": v for k, v in columns.items()},
+        }
+        for key, array in arrays.items():
+            if array is not None:
+                held = np.ascontiguousarray(array)
+                digest.update(f"{name} {key} {held.dtype} {held.shape}\n".encode())
+                digest.update(repr(held.tolist()).encode() if held.dtype == object else held.data)
+    return digest.hexdigest()
