@@ -44,7 +44,7 @@ def report(seed: int, numbers: range, counts: Counter[str], *, only: str = "") -
 
 
 @pytest.mark.parametrize(
-    "block", [*range(4), *(pytest.param(k, marks=pytest.mark.slow) for k in range(4, 50))]
+    "block", [0, *(pytest.param(k, marks=pytest.mark.slow) for k in range(1, 50))]
 )
 def test_forms_of_drawn_layers_give_what_their_methods_give(block: int) -> None:
     counts: Counter[str] = Counter()
@@ -56,7 +56,7 @@ def test_forms_of_drawn_layers_give_what_their_methods_give(block: int) -> None:
     assert counts["vague"] < 0.05 * counts["same bits"], counts
 
 
-@pytest.mark.parametrize("block", range(2))
+@pytest.mark.parametrize("block", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_products_that_two_cores_share_may_run_in_any_order(
     block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -93,7 +93,9 @@ class TestTheJudgeSeesFaults:
     """Faults as a planner may have them; a judge that never finds anything would pass too."""
 
     def faults(self, only: str = "planned") -> str:
-        return report(13, range(60), Counter(), only=only)
+        chosen = {name: form for name, form in forms_here().items() if only in name}
+        found = next((f for _, f in layers.run(13, range(60), forms_of=chosen) if f), [])
+        return "\n".join(fault.text for fault in found)
 
     def test_memory_is_taken_over_while_it_is_still_read(
         self, monkeypatch: pytest.MonkeyPatch

@@ -42,6 +42,8 @@ def test_the_same_is_so_without_the_compiled_extension() -> None:
     without_extension("-m", "tests.unit.codec.differential", "600", "1")
 
 
-@pytest.mark.parametrize("name", ["test_decode.py", "test_encode.py"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("test_decode.py", marks=pytest.mark.slow), "test_encode.py"]
+)
 def test_all_rules_hold_without_the_compiled_extension(name: str) -> None:
     without_extension("-m", "pytest", "-q", "-p", "no:cacheprovider", str(HERE / name))
