@@ -1,10 +1,17 @@
-"""The answers of one model on some rows: its loss and metrics, as a whole and row by row."""
+"""The answers of one model on some rows: its loss and metrics, as a whole and row by row.
+
+``packed`` makes a NumPy file of them, one record per answer, so that any metric, its interval, and
+the rows on which models disagree can be had later without the model.
+"""
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -15,6 +22,8 @@ from layerkit.core.steps import known_rows, known_steps
 from layerkit.model import Model
 from layerkit.training.evaluation import decoded, metric_value
 from layerkit.training.prepare import Arrays
+
+_MOST_BYTES = 8 * 2**20  # of a file of answers
 
 
 @dataclass(frozen=True)
@@ -91,3 +100,38 @@ def _close(mean: float, value: float) -> bool:
 def is_right_or_wrong(rows: Array | None) -> bool:
     """Whether every row is simply right (1) or wrong (0)."""
     return rows is not None and bool(np.all((rows == 0) | (rows == 1)))
+
+
+def packed(model: Evaluation) -> bytes | None:
+    """A ``.npy`` file of records (prediction, truth, loss, and row if answers are per step).
+
+    The loss is that of the row. None if it would be large.
+    """
+    rows = np.arange(len(model)) if model.rows is None else model.rows
+    fields = {
+        "prediction": model.predictions,
+        "truth": model.targets,
+        "loss": model.losses[rows],
+        **({} if model.rows is None else {"row": rows.astype(np.int32)}),
+    }
+    table = np.empty(
+        len(rows), [(name, each.dtype.str, each.shape[1:]) for name, each in fields.items()]
+    )
+    if table.nbytes > _MOST_BYTES:
+        return None
+    for name, each in fields.items():
+        table[name] = each
+    buffer = io.BytesIO()
+    np.save(buffer, table, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def read_packed(path: Path, values: Mapping[str, float], count: int) -> Evaluation | None:
+    """The answers in a file for ``count`` rows, with these ``values``; None if there are none."""
+    with suppress(OSError, ValueError, TypeError, IndexError, EOFError):
+        table = np.load(path, allow_pickle=False)
+        rows = table["row"] if "row" in table.dtype.names else None
+        losses = np.zeros(count)
+        losses[np.arange(count) if rows is None else rows] = table["loss"]
+        return Evaluation(table["prediction"], table["truth"], dict(values), losses, rows)
+    return None

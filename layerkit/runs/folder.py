@@ -12,15 +12,27 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from layerkit.codec.atomic import replace_file
+from layerkit.codec.gather import Gather
 from layerkit.display import jsonable
 from layerkit.errors import StudyError
 from layerkit.paths import path_errors
 
 Line = Mapping[str, Any]
+
+
+def model_file(key: str) -> str:
+    """The model of a run, as a path in the folder."""
+    return f"models/{key}.layerkit"
+
+
+def answers_file(key: str) -> str:
+    """The answers of a run on the test rows, as a path in the folder."""
+    return f"predictions/{key}.npy"
 
 
 class RunFolder:
@@ -32,7 +44,11 @@ class RunFolder:
 
     def model(self, key: str) -> Path:
         """The model file of a run."""
-        return self.path / "models" / f"{key}.layerkit"
+        return self.path / model_file(key)
+
+    def answers(self, key: str) -> Path:
+        """The file of a run's answers on the test rows."""
+        return self.path / answers_file(key)
 
     def lines(self) -> dict[str, Line]:
         """The finished runs by key.
@@ -63,7 +79,8 @@ class RunFolder:
         Raises StudyError if another process is adding runs, PathError if it cannot be written.
         """
         with path_errors(str(self.path), writing=True):
-            (self.path / "models").mkdir(parents=True, exist_ok=True)
+            for name in ("models", "predictions"):
+                (self.path / name).mkdir(parents=True, exist_ok=True)
             lock = (self.path / "lock").open("a+b")
         with lock, path_errors(str(self.path), writing=True):
             if not _lock(lock):
@@ -80,13 +97,17 @@ class RunFolder:
             replace_file(self.path / "study.json", lambda out: out.put(study), durable=False)
             yield
 
-    def add(self, line: Line, times: Line, model: bytes | None) -> None:
-        """Keep a finished run: its model first, then its line."""
+    def add(self, line: Line, times: Line, files: Mapping[str, bytes]) -> None:
+        """Keep a finished run: its files first, then its line."""
         with path_errors(str(self.path), writing=True):
-            if model is not None:
-                replace_file(self.model(line["key"]), lambda out: out.put(model))
+            for name, content in files.items():
+                replace_file(self.path / name, partial(_put, content))
             _append(self.times, times)
             _append(self.runs, line)
+
+
+def _put(content: bytes, out: Gather) -> None:
+    out.put(content)
 
 
 def _parsed(row: bytes) -> Line | None:

@@ -1,4 +1,4 @@
-"""One run of a study as a job that any process can do: JSON in; JSON and a model's bytes out.
+"""One run of a study as a job that any process can do: JSON in; JSON and files out.
 
 The worker reads the rows itself, and refuses if they, its versions or its kernels differ from those
 of the process that asked, because the bits would differ too.
@@ -20,7 +20,14 @@ from layerkit.display import jsonable
 from layerkit.errors import LayerkitError, StudyError
 from layerkit.file.save import save
 from layerkit.model import Model
-from layerkit.runs.answers import evaluate_on, is_right_or_wrong, row_values
+from layerkit.runs.answers import (
+    Evaluation,
+    evaluate_on,
+    is_right_or_wrong,
+    packed,
+    row_values,
+)
+from layerkit.runs.folder import answers_file, model_file
 from layerkit.runs.keys import made_by, raw_rows_digest
 from layerkit.runs.training import NoticeRecorder, StoredRun, train_once
 from layerkit.specs import Spec, read_spec
@@ -29,7 +36,8 @@ from layerkit.training.prepare import test_split, to_arrays
 from layerkit.training.recipe import loss_and_metrics
 from layerkit.training.training_data import labelled_rows, splits_of
 
-_MOST_ROWS = 20_000  # whose answers are kept as right or wrong
+_MOST_ROWS = 20_000  # that a line calls right or wrong
+_MOST_CLASSES = 100  # that a line names
 
 
 @dataclass(frozen=True)
@@ -50,12 +58,20 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job; ``line`` and ``model`` are empty if it ``failed``."""
+    """What became of a job; all is empty if it ``failed``.
+
+    ``files`` are those of its model and answers, by path in the folder.
+    """
 
     line: dict[str, Any]
     times: dict[str, Any]
-    model: bytes | None
+    files: dict[str, bytes]
     failed: str = ""
+
+    @classmethod
+    def failure(cls, reason: str) -> Outcome:
+        """That of a job that failed."""
+        return cls({}, {}, {}, reason)
 
 
 @dataclass(frozen=True)
@@ -90,18 +106,18 @@ class RowReader:
 _reader = RowReader()
 
 
-def do_job(text: str) -> tuple[str, bytes | None]:
-    """Do a ``Job`` in a worker: (an ``Outcome`` as JSON, the bytes of its model)."""
+def do_job(text: str) -> tuple[str, dict[str, bytes]]:
+    """Do a ``Job`` in a worker: (an ``Outcome`` as JSON, its files)."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the process that asked shows them
         job = Job(**json.loads(text))
         try:
             outcome = run_job(job, _reader, Listener())
         except Exception as error:  # noqa: BLE001  # exceptions of plugins may not travel
-            outcome = Outcome({}, {}, None, failure_text(error))
+            outcome = Outcome.failure(failure_text(error))
     assert outcome is not None  # noqa: S101  # nothing stops a run in a worker
-    held = asdict(outcome)
-    return json.dumps(jsonable({**held, "model": None})), outcome.model
+    held = {**asdict(outcome), "files": {}}
+    return json.dumps(jsonable(held)), outcome.files
 
 
 def failure_text(error: BaseException) -> str:
@@ -144,28 +160,43 @@ def _outcome(job: Job, spec: Spec, run: StoredRun, rows: StudyRows) -> Outcome:
     times = {"key": job.key, "seconds": run.seconds, "notices": list(run.notices)}
     model = run.model
     if model is None:
-        return Outcome(line, times, None)
+        return Outcome(line, times, {})
     buffer = io.BytesIO()
     line["file"] = save(model, buffer)
+    files = {model_file(job.key): buffer.getvalue()}
     line["epochs"] = max((len(s) for s in model.history.values()), default=0)
     line["metrics"] = dict(model.metrics)
     line["kernels"] = {} if model.fit is None else dict(model.fit.kernels)
-    if (right := _right_rows(model, spec, rows)) is not None:
-        line["right"] = right
-    return Outcome(jsonable(line), times, buffer.getvalue())
+    classes = None if model.contract.output is None else model.contract.output.classes
+    if classes is not None and len(classes) <= _MOST_CLASSES:
+        line["classes"] = list(classes)
+    if answers := _answers(model, spec, rows):
+        line["test_rows"] = len(answers)
+        if (right := _right_rows(answers, spec)) is not None:
+            line["right"] = right
+        if (kept := packed(answers)) is not None:
+            files[answers_file(job.key)] = kept
+    return Outcome(jsonable(line), times, files)
 
 
-def _right_rows(model: Model, spec: Spec, rows: StudyRows) -> dict[str, Any] | None:
-    """Which test rows are right by the first metric; None if it does not count right rows."""
+def _answers(model: Model, spec: Spec, rows: StudyRows) -> Evaluation | None:
+    """The answers on the test rows; None if there are none."""
     _, test = test_split(rows.splits, spec)
+    if test is None or not len(test):
+        return None
     loss, metrics = loss_and_metrics(spec)
-    if test is None or not 0 < len(test) <= _MOST_ROWS or not metrics:
+    return evaluate_on(to_arrays(model.contract, test, loss), model, loss, metrics)
+
+
+def _right_rows(answers: Evaluation, spec: Spec) -> dict[str, Any] | None:
+    """Which test rows are right by the first metric; None if it does not count right rows."""
+    _, metrics = loss_and_metrics(spec)
+    if not metrics or len(answers) > _MOST_ROWS:
         return None
     name, metric = next(iter(metrics.items()))
     if metric.target == ("real",):
         return None
-    evaluation = evaluate_on(to_arrays(model.contract, test, loss), model, loss, {name: metric})
-    table = row_values(evaluation, name, metric)
+    table = row_values(answers, name, metric)
     if table is None or not is_right_or_wrong(table):
         return None
     bits = base64.b64encode(np.packbits(table.astype(bool)).tobytes()).decode()

@@ -111,7 +111,7 @@ def outcomes(
     waiting = deque(jobs)
     deaths: Counter[str] = Counter()
     alive = False  # whether a worker has ever finished anything
-    running: dict[Future[tuple[str, bytes | None]], tuple[Job, Executor]] = {}
+    running: dict[Future[tuple[str, dict[str, bytes]]], tuple[Job, Executor]] = {}
     try:
         while waiting or running:
             while waiting and len(running) < workers.count:
@@ -128,10 +128,10 @@ def outcomes(
                 deaths.update([job.key] if broken else [])
                 workers.give(executor, dead=broken)
                 if error is None:
-                    text, model = future.result()
-                    yield job, Outcome(**{**json.loads(text), "model": model})
+                    text, files = future.result()
+                    yield job, Outcome(**{**json.loads(text), "files": files})
                 elif not broken:
-                    yield job, Outcome({}, {}, None, failure_text(error))
+                    yield job, Outcome.failure(failure_text(error))
                 elif not alive and deaths.total() >= _DEATHS:
                     raise StudyError(
                         f"{_DEATHS} workers died before one has finished a run",
@@ -142,7 +142,7 @@ def outcomes(
                     waiting.appendleft(job)
                 else:
                     reason = f"its worker died {_DEATHS} times, perhaps for lack of memory"
-                    yield job, Outcome({}, {}, None, reason)
+                    yield job, Outcome.failure(reason)
     finally:
         for future in running:
             future.cancel()

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from layerkit.comparison.metric_runs import MetricRuns, with_diverged
+from layerkit.comparison.metric_runs import MetricRuns, metric_runs, with_diverged
 from layerkit.comparison.results import Summary
 from layerkit.comparison.verdicts import ContestantRuns, best_contestants, summarise
 from layerkit.core.parts import Metric
 from layerkit.display import jsonable
 from layerkit.recording.counting import macs_of_layers, total
+from layerkit.runs.answers import Evaluation, read_packed
 from layerkit.runs.folder import Line, RunFolder
 from layerkit.runs.job import unpacked
 from layerkit.statistics.estimates import estimate_from_runs, estimate_from_validation
@@ -109,7 +110,7 @@ class Study:
         points = [_PointLines.of(point, plan, by_recipe) for point in plan.points]
         held = [line for p in points for line in p.lines]
         metric = _main_metric(plan, held)
-        runs = [_runs(p, metric) for p in points]
+        runs = [_runs(p, metric, folder) for p in points]
         best = _best(runs, held, confidence)
         rows = [
             _row(p, metric, r, Levels(confidence), among_best=i in best)
@@ -183,11 +184,18 @@ def _higher_is_better(point: Point, metric: str) -> bool:
     return found is not None and found.higher_is_better
 
 
-def _runs(p: _PointLines, metric: str) -> MetricRuns | None:
-    """The runs row by row, if their lines say which test rows are right by ``metric``."""
+def _runs(p: _PointLines, metric: str, folder: RunFolder) -> MetricRuns | None:
+    """The runs row by row; None if the folder does not hold their answers to the test rows."""
     held = {s: line for s, line in p.by_seed.items() if metric in line.get("metrics", {})}
+    if not held or not metric.startswith("test_"):
+        return None
+    return _from_right_rows(p, metric, held) or _from_answers(p, metric, held, folder)
+
+
+def _from_right_rows(p: _PointLines, metric: str, held: dict[int, Line]) -> MetricRuns | None:
+    """From what the lines say, if that is which rows are right by ``metric``."""
     right = [line.get("right") for line in held.values()]
-    if not held or any(r is None or f"test_{r['metric']}" != metric for r in right):
+    if any(r is None or f"test_{r['metric']}" != metric for r in right):
         return None
     tables = [unpacked(r) for r in right if r is not None]
     if len({len(table) for table in tables}) > 1:
@@ -202,6 +210,23 @@ def _runs(p: _PointLines, metric: str) -> MetricRuns | None:
         diverged=frozenset(p.diverged),
     )
     return with_diverged(runs) if p.diverged else runs
+
+
+def _from_answers(
+    p: _PointLines, metric: str, held: dict[int, Line], folder: RunFolder
+) -> MetricRuns | None:
+    """From the files of answers, if all runs have one."""
+    found: dict[int | None, Evaluation] = {}
+    for seed, line in held.items():
+        values = {n.removeprefix("test_"): v for n, v in line["metrics"].items()}
+        answers = read_packed(folder.answers(line["key"]), values, line.get("test_rows", 0))
+        if answers is None or line["metrics"][metric] is None:
+            return None
+        found[seed] = answers
+    if len({len(answers) for answers in found.values()}) > 1:
+        return None
+    name = metric.removeprefix("test_")
+    return metric_runs([found], [p.diverged], name, _metrics(p.point).get(name))[0]
 
 
 def _best(

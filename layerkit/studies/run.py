@@ -119,7 +119,7 @@ def study(
                         failed.append(f"{run}: {outcome.failed}")
                         listener.notice(f"{run}: as before" if again else failed[-1])
                         continue
-                    place.add(outcome.line, outcome.times, outcome.model)
+                    place.add(outcome.line, outcome.times, outcome.files)
                     done += 1
                     if finished is not None:
                         finished(outcome.line, done, len(due))
@@ -188,7 +188,7 @@ def _in_this_process(jobs: Sequence[Job], reader: RowReader, listener: Listener)
         try:
             outcome = None if listener.stop() else run_job(job, reader, listener)
         except (LayerkitError, MemoryError) as error:
-            outcome = Outcome({}, {}, None, failure_text(error))
+            outcome = Outcome.failure(failure_text(error))
         if outcome is None:
             raise KeyboardInterrupt
         yield job, outcome

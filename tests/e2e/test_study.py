@@ -34,9 +34,10 @@ def small(folder: Path) -> Path:
 
 def truth(folder: Path) -> dict[str, str]:
     lines = sorted((folder / "runs.jsonl").read_bytes().splitlines())
-    files = {p.name: p.read_bytes() for p in (folder / "models").glob("*.layerkit")}
-    held = {"runs": b"\n".join(lines), **files}
-    return {name: hashlib.sha256(data).hexdigest() for name, data in sorted(held.items())}
+    held = (p for name in ("models", "predictions") for p in (folder / name).iterdir())
+    files = {p.name: p.read_bytes() for p in held if not p.name.startswith(".")}
+    every = {"runs": b"\n".join(lines), **files}
+    return {name: hashlib.sha256(data).hexdigest() for name, data in sorted(every.items())}
 
 
 def count(folder: Path) -> int:

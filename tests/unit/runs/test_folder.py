@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from layerkit import StudyError
-from layerkit.runs.folder import RunFolder
+from layerkit.runs.folder import RunFolder, model_file
 
 ONE, TWO = {"key": "one", "seed": 0}, {"key": "two", "seed": 1}
 
@@ -16,8 +16,8 @@ ONE, TWO = {"key": "one", "seed": 0}, {"key": "two", "seed": 1}
 def folder(tmp_path: Path) -> RunFolder:
     made = RunFolder(tmp_path / "a.study")
     with made.open_for_runs(b"{}"):
-        made.add(ONE, {"key": "one", "seconds": 1.0}, b"model")
-        made.add(TWO, {"key": "two", "seconds": 2.0}, None)
+        made.add(ONE, {"key": "one", "seconds": 1.0}, {model_file("one"): b"model"})
+        made.add(TWO, {"key": "two", "seconds": 2.0}, {})
     return made
 
 
@@ -39,7 +39,7 @@ def test_a_line_torn_anywhere_is_dropped_and_the_next_one_stands_alone(
         assert folder.runs.read_bytes() == whole[:end]
         with folder.open_for_runs(b"{}"):
             assert folder.runs.read_bytes() == whole[:start]
-            folder.add(TWO, {"key": "two"}, None)
+            folder.add(TWO, {"key": "two"}, {})
         assert folder.runs.read_bytes() == whole
 
 

@@ -26,12 +26,13 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 @pytest.fixture
 def truth() -> Callable[[str], dict[str, str]]:
-    """What may not depend on how a study was run: the sorted lines, and every model file."""
+    """What may not depend on how a study was run: sorted lines, models and predictions."""
 
     def read(folder: str) -> dict[str, str]:
         lines = sorted(Path(folder, "runs.jsonl").read_bytes().splitlines())
-        files = {p.name: p.read_bytes() for p in Path(folder, "models").glob("*.layerkit")}
-        held = {"runs": b"\n".join(lines), **files}
-        return {name: hashlib.sha256(data).hexdigest() for name, data in sorted(held.items())}
+        held = (p for name in ("models", "predictions") for p in Path(folder, name).iterdir())
+        files = {p.name: p.read_bytes() for p in held}
+        every = {"runs": b"\n".join(lines), **files}
+        return {name: hashlib.sha256(data).hexdigest() for name, data in sorted(every.items())}
 
     return read

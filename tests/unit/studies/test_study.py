@@ -17,8 +17,10 @@ import pytest
 
 import layerkit
 from layerkit import Listener, StudyError, study
+from layerkit.discovery.registry import DATA
 from layerkit.runs.job import Job
 from layerkit.runs.workers import outcomes
+from layerkit.studies import Study
 from layerkit.studies.run import StudyStoppedError, read_results
 
 Truth = Callable[[str], dict[str, str]]
@@ -121,7 +123,7 @@ def test_other_rows_are_other_runs(small: dict[str, Any], truth: Truth) -> None:
     assert len(trained(small, "a")) == 1
     small["data"] = "two.csv"
     assert len(trained(small, "a")) == 1
-    assert len(truth("a")) == 3
+    assert len(truth("a")) == 5
     two = study(small, folder="a").rows[0].summary
     small["data"] = "one.csv"
     one = study(small, folder="a").rows[0].summary
@@ -249,7 +251,7 @@ def test_what_fails_every_run_is_told_in_full_once(small: dict[str, Any]) -> Non
     assert told[1] == "nine, seed 1: as before"
 
 
-def test_regression_has_intervals_over_seeds(small: dict[str, Any]) -> None:
+def test_intervals_of_any_metric_are_over_seeds_and_rows(small: dict[str, Any]) -> None:
     rng = np.random.default_rng(1)
     x = rng.normal(size=(80, 2))
     np.savetxt("r.csv", np.column_stack([x, x @ [1, -2]]), delimiter=",", header="a,b,y",
@@ -265,10 +267,49 @@ def test_regression_has_intervals_over_seeds(small: dict[str, Any]) -> None:
     found = study({"layerkit_study": 1, "spec": spec, "grid": grid, "seeds": 3})
     assert found.metric == "test_mae"
     assert [row.point["train.epochs"] for row in found.rows] == ["40", "1"]
-    assert [r.summary.interval.over for r in found.rows if r.summary and r.summary.interval] == [
-        "seeds",
-        "seeds",
-    ]
+    assert _over(found) == ["both", "both"]
+    compared = layerkit.compare(sorted(map(str, Path("study.study/models").iterdir())),
+                                data="r.csv", timing=False)  # fmt: skip
+    ends = {c.metrics["mae"].interval for c in compared.contestants}
+    assert ends == {row.summary.interval for row in found.rows if row.summary}
+    assert sum(row.among_best for row in found.rows) == 1
+    for file in Path("study.study/predictions").iterdir():
+        table = np.load(file)
+        assert (table.dtype.names, len(table)) == (("prediction", "truth", "loss"), 20)
+        file.unlink()
+    without = read_results({"layerkit_study": 1, "spec": spec, "grid": grid, "seeds": 3})
+    assert _over(without) == ["seeds", "seeds"]
+
+
+def _over(found: Study) -> list[str]:
+    return [r.summary.interval.over for r in found.rows if r.summary and r.summary.interval]
+
+
+def test_a_metric_that_is_no_mean_over_rows_has_both_intervals(small: dict[str, Any]) -> None:
+    small["grid"] = {"train.metrics": {"f1": {"train.metrics": ["macro_f1"]}}}
+    found = study(small)
+    assert found.metric == "test_macro_f1"
+    assert _over(found) == ["both"]
+    (compared,) = layerkit.compare(
+        sorted(map(str, Path("small.study/models").iterdir())), timing=False
+    ).contestants
+    assert found.rows[0].summary is not None
+    assert compared.metrics["macro_f1"].interval == found.rows[0].summary.interval
+
+
+def test_the_answers_of_a_run_are_those_of_its_model(small: dict[str, Any]) -> None:
+    """So that what is confused, and where runs disagree, is known without the model."""
+    small |= {"grid": {}, "seeds": 1}
+    study(small)
+    line = json.loads(Path("small.study/runs.jsonl").read_text())
+    model = layerkit.load(f"small.study/models/{line['key']}.layerkit")
+    table = np.load(f"small.study/predictions/{line['key']}.npy")
+    test = DATA.create("digits").load(None)["test"]
+    assert test.values is not None
+    assert test.labels is not None
+    np.testing.assert_array_equal(table["prediction"], model.predict(test.values))
+    assert [line["classes"][k] for k in table["truth"]] == [str(x) for x in test.labels]
+    assert line["test_rows"] == len(table)
 
 
 def test_validation_rows_of_each_seed_have_the_corrected_interval(small: dict[str, Any]) -> None:
@@ -320,7 +361,7 @@ class Living(Executor):
 
     def submit(self, *_: Any, **__: Any) -> Future[Any]:
         future: Future[Any] = Future()
-        future.set_result((json.dumps({"line": {}, "times": {}, "model": None}), b"model"))
+        future.set_result((json.dumps({"line": {}, "times": {}, "files": {}}), {}))
         return future
 
 
