@@ -67,6 +67,9 @@ from layerkit.core.parts import (
     Reader as Reader,
 )
 from layerkit.core.parts import (
+    Renderer as Renderer,
+)
+from layerkit.core.parts import (
     Schedule as Schedule,
 )
 from layerkit.core.parts import (

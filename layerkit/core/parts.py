@@ -22,6 +22,7 @@ from layerkit.core.version_one import accept_both_forms
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from layerkit.figures.figure import Figure
     from layerkit.recording.program import Program
 
 Target = Literal["class", "binary", "real"]
@@ -289,6 +290,32 @@ class Exporter(Part, ABC):
             If the form does not compute, or nothing here can run it; the text says what would.
         """
         raise NotImplementedError("this form holds weights and computes nothing")
+
+
+class Renderer(Part, ABC):
+    """Draws figures (``layerkit.figures.Figure``) as files of one form, such as PNG."""
+
+    extension: ClassVar[str]
+    """Of the files it writes, such as ".png"."""
+
+    def require(self) -> None:
+        """Check that it can draw here; nothing to check by default.
+
+        Raises
+        ------
+        MissingExtraError
+            If a package that it needs is not installed.
+        """
+
+    @abstractmethod
+    def content(self, figure: Figure) -> bytes:
+        """The whole file, the same for the same figure.
+
+        Raises
+        ------
+        MissingExtraError
+            Same as ``require``.
+        """
 
 
 class Weights(NamedTuple):

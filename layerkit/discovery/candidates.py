@@ -24,6 +24,7 @@ Group = Literal[
     "exporters",
     "importers",
     "devices",
+    "figures",
 ]
 """A kind of parts; its entry point group is ``layerkit.GROUP``."""
 

@@ -27,6 +27,7 @@ from layerkit.core.parts import (
     Metric,
     Part,
     Reader,
+    Renderer,
     Schedule,
 )
 from layerkit.discovery.candidates import (
@@ -65,6 +66,7 @@ _NOUNS = {  # beside those of KINDS
     "exporters": "export form",
     "importers": "kind of weights",
     "devices": "device",
+    "figures": "form of figures",
 }
 
 
@@ -278,6 +280,7 @@ READERS = Registry("readers", Reader)  # type: ignore[type-abstract]
 EXPORTERS = Registry("exporters", Exporter)  # type: ignore[type-abstract]
 IMPORTERS = Registry("importers", Importer)  # type: ignore[type-abstract]
 DEVICES = Registry("devices", Device, beside=("cpu",))  # type: ignore[type-abstract]
+FIGURES = Registry("figures", Renderer)  # type: ignore[type-abstract]
 
 REGISTRIES: dict[str, Registry[Any]] = {
     r.kind: r
@@ -296,6 +299,7 @@ REGISTRIES: dict[str, Registry[Any]] = {
         EXPORTERS,
         IMPORTERS,
         DEVICES,
+        FIGURES,
     )
 }
 

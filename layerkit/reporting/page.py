@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from importlib.resources import files
 
 from layerkit.reporting.markup import element, escape
+from layerkit.reporting.series import color_rules
 
 _WIDE, _NARROW = 520.0, 350.0  # of charts, for desktop and phone
 
@@ -15,7 +16,7 @@ Draw = Callable[[str, float], str]
 
 def html_document(title: str, header: str, sections: Iterable[str], footer: str) -> str:
     """The whole page as text; ``title`` and ``footer`` are text, the rest is markup already."""
-    style = files(__package__).joinpath("style.css").read_text("utf-8")
+    style = color_rules() + files(__package__).joinpath("style.css").read_text("utf-8")
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -46,9 +47,14 @@ def paragraphs(texts: Iterable[str], class_: str) -> str:
 
 def figure(draw: Draw, key: str, caption: str) -> str:
     """A chart drawn twice, for desktop and phone, so that its text stays readable on both."""
-    return element(
-        "figure",
-        element("div", draw(f"{key}-wide", _WIDE), class_="wide"),
-        element("div", draw(f"{key}-narrow", _NARROW), class_="narrow"),
-        element("figcaption", escape(caption)),
+    return element("figure", both_widths(draw, key), element("figcaption", escape(caption)))
+
+
+def both_widths(draw: Draw, key: str) -> str:
+    """A chart for desktop and for phone, of which the page shows one."""
+    return "".join(
+        [
+            element("div", draw(f"{key}-wide", _WIDE), class_="wide"),
+            element("div", draw(f"{key}-narrow", _NARROW), class_="narrow"),
+        ]
     )

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from layerkit.reporting.markup import element, escape, short
 from layerkit.reporting.numbers import fixed
+from layerkit.reporting.series import COLORS, dash_of
 
 MARGIN = 12
 _LOG_FROM = 30.0  # a range of more than this factor is drawn on a logarithmic scale
-_DASHES = ("", "8 4", "2 3", "10 3 2 3", "5 2", "1 4", "12 5", "4 2 1 2")
 _POLYGONS = {1: (4, 45.0), 2: (3, 90.0), 3: (4, 0.0), 4: (3, -90.0), 5: (5, 90.0), 6: (6, 0.0)}
 
 Strips = Sequence[tuple[float, float]]
@@ -131,14 +131,16 @@ def marker(index: int, x: float, y: float, r: float, class_: str = "mean") -> st
     return element("polygon", points=points, class_=class_)
 
 
-def dash_of(index: int) -> str:
-    """The dash pattern of series number ``index``."""
-    return _DASHES[index % len(_DASHES)]
-
-
 def series_group(index: int, *marks: str) -> str:
     """Marks in the colour of series number ``index``."""
-    return element("g", *marks, class_=f"c{index % 8}")
+    return element("g", *marks, class_=f"c{index % COLORS}")
+
+
+def swatch(index: int, *, line_too: bool = True) -> str:
+    """What a series looks like, for legends and tables: a piece of its line, and its marker."""
+    piece = line(1, 8, 35, 8, "curve", dash_of(index)) if line_too else ""
+    group = series_group(index, piece, marker(index, 18, 8, 4.5))
+    return element("svg", group, viewBox="0 0 36 16", width=36, height=16, aria_hidden="true")
 
 
 def fit(content: str, width: float, size: float = 13) -> str:
@@ -193,5 +195,6 @@ def drawing(key: str, title: str, description: str, size: tuple[float, float], *
         *body,
         viewBox=f"0 0 {width:g} {height:g}",
         role="img",
+        tabindex=0,
         aria_labelledby=f"{key}-title {key}-desc",
     )

@@ -51,6 +51,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "exporters": ("exporters",),
     "importers": ("importers",),
     "devices": (),
+    "figures": ("figures",),
 }
 
 

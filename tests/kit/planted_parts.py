@@ -31,6 +31,7 @@ from layerkit import (
     Optimizer,
     Part,
     Reader,
+    Renderer,
     Rows,
     Schedule,
     Shape,
@@ -38,6 +39,7 @@ from layerkit import (
     WeightsError,
 )
 from layerkit.fields import Fraction, NonNegative, Positive, Size
+from layerkit.figures import Figure, Rule
 from layerkit.recording.program import Program, unsupported
 from layerkit.recording.replay import replay
 
@@ -829,3 +831,38 @@ class Numbers(Importer):
 class ReadsAll(Numbers):
     def weights(self, source: BinaryIO) -> Weights:
         return Weights({"W": np.frombuffer(source.read(), np.uint8) / 255})
+
+
+# ---- figures
+
+
+class Drawn(Renderer):
+    """Its file is the figure in words.
+
+    Source: none.
+    """
+
+    type_name = "kit.drawn"
+    extension = ".drawn"
+
+    def content(self, figure: Figure) -> bytes:
+        return repr(figure).encode()
+
+
+@planted("pass.writes")
+class Numbered(Drawn):
+    count: ClassVar[int] = 0
+
+    def content(self, figure: Figure) -> bytes:
+        Numbered.count += 1
+        return super().content(figure) + b" " * Numbered.count
+
+
+@planted("pass.shows")
+class ForgetsRules(Drawn):
+    def content(self, figure: Figure) -> bytes:
+        panels = (
+            replace(p, marks=tuple(m for m in p.marks if not isinstance(m, Rule)))
+            for p in figure.panels
+        )
+        return super().content(replace(figure, panels=tuple(panels)))

@@ -30,6 +30,7 @@ SOUND = [
         "Lines",
         "Kept",
         "Numbers",
+        "Drawn",
     )
 ]
 

@@ -67,6 +67,7 @@ PUBLIC = [
     "PluginNotAllowedError",
     "PluginVersionError",
     "Reader",
+    "Renderer",
     "Rows",
     "Run",
     "Schedule",
@@ -275,6 +276,7 @@ MORE = {
     PLUGINS / "callbacks" / "tensorboard.py": {"tensorboardX"},
     PLUGINS / "exporters" / "onnx.py": {"onnx", "onnxruntime"},
     PLUGINS / "exporters" / "tensors.py": {"safetensors"},
+    PLUGINS / "figures" / "plot.py": {"matplotlib"},
     PLUGINS / "importers" / "keras.py": {"h5py"},
     PLUGINS / "importers" / "safetensors.py": {"safetensors"},
     PLUGINS / "readers" / "parquet.py": {"polars", "pyarrow"},
@@ -309,7 +311,7 @@ ALLOWED_BEYOND = {"numpy", "layerkit", "layerkit_plugins"} | set(sys.stdlib_modu
 
 @pytest.mark.parametrize("path", sources(PLUGINS), ids=lambda p: str(p.relative_to(PLUGINS)))
 def test_plug_ins_use_the_public_door(path: Path) -> None:
-    """Only `layerkit`, its fields, windows and data helpers; never another plugin.
+    """Only `layerkit`, its fields, figures, windows and data helpers; never another plugin.
 
     Engines read networks and recordings, exporters recordings, so they go through the house as far
     as those live.
@@ -324,7 +326,7 @@ def test_plug_ins_use_the_public_door(path: Path) -> None:
         assert name.split(".")[0] in ALLOWED_BEYOND | MORE.get(path, set())
         kernels = engine and name.startswith("layerkit_plugins.compiled.")
         assert not name.startswith("layerkit_plugins") or name == own or kernels
-        doors = {"layerkit.fields", "layerkit.data", "layerkit.windows"}
+        doors = {"layerkit.fields", "layerkit.data", "layerkit.figures", "layerkit.windows"}
         assert name in doors or name.startswith(floors) or not name.startswith("layerkit.")
 
 

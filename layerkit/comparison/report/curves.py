@@ -11,7 +11,7 @@ import numpy as np
 from layerkit.comparison.results import Contestant
 from layerkit.core.context import Array
 from layerkit.reporting import svg
-from layerkit.reporting.markup import element
+from layerkit.reporting.series import dash_of
 from layerkit.reporting.svg import Scale
 
 _LEFT, _RIGHT, _TOP, _FOOT = 54, 12, 12, 44
@@ -114,11 +114,4 @@ def _thick_line(i: int, mean: Array, x: Scale, y: Scale) -> str:
     # still show whose they are.
     step = max(1, len(points) // 5)
     markers = [svg.marker(i, *points[k], 4.5) for k in range(i % step, len(points), step)]
-    return svg.series_group(i, svg.path(points, "curve", svg.dash_of(i)), *markers)
-
-
-def swatch(i: int) -> str:
-    """A short piece of contestant ``i``'s line, for legends and tables."""
-    marks = svg.line(1, 8, 35, 8, "curve", svg.dash_of(i)), svg.marker(i, 18, 8, 4.5)
-    group = svg.series_group(i, *marks)
-    return element("svg", group, viewBox="0 0 36 16", width=36, height=16, aria_hidden="true")
+    return svg.series_group(i, svg.path(points, "curve", dash_of(i)), *markers)

@@ -6,7 +6,6 @@ from dataclasses import replace
 from itertools import groupby
 
 from layerkit.comparison import formatting as fmt
-from layerkit.comparison.report.curves import swatch
 from layerkit.comparison.results import (
     ComparisonResult,
     Contestant,
@@ -19,6 +18,7 @@ from layerkit.comparison.tables import NONE, count_text, seconds_text
 from layerkit.display import byte_size
 from layerkit.reporting.markup import element, escape
 from layerkit.reporting.numbers import duration, level_text, percent
+from layerkit.reporting.svg import swatch
 from layerkit.reporting.tables import cell, html_table
 from layerkit.statistics.intervals import Interval
 

@@ -13,7 +13,7 @@ from layerkit.comparison.footnotes import (
     unsteady_notes,
 )
 from layerkit.comparison.report.charts import dot_plot, forest_plot
-from layerkit.comparison.report.curves import curve_plot, has_curve, swatch
+from layerkit.comparison.report.curves import curve_plot, has_curve
 from layerkit.comparison.report.html_tables import (
     VERDICTS,
     architecture_card,
@@ -27,6 +27,7 @@ from layerkit.display import counted
 from layerkit.reporting.markup import element, escape
 from layerkit.reporting.numbers import level_text
 from layerkit.reporting.page import figure, html_document, page_header, paragraphs
+from layerkit.reporting.svg import swatch
 
 
 def html_page(result: ComparisonResult) -> str:

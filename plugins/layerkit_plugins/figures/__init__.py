@@ -1,0 +1,1 @@
+"""Forms of figures, one module each."""
