@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator, Mapping
+import textwrap
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +13,7 @@ import typer
 
 from layerkit.cli import console, options
 from layerkit.cli.failures import UsageError
-from layerkit.display import counted, printable
+from layerkit.display import counted, printable, quoted
 
 if TYPE_CHECKING:
     from layerkit.cli.progress import TrainingProgress
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
 EXAMPLE = console.example(
     "layerkit study depth.json --processes 4   train what is missing, report",
-    "layerkit study depth.json --add-seeds 5   five seeds more than it lists",
+    "layerkit study depth.json --add seeds=5   five seeds more than it lists",
+    "layerkit study depth.json --until half-width=0.5",
     "layerkit study depth.json --status        how far it is, even while it runs",
     "where depth.json holds a spec, a grid and seeds, as in",
     '  {"layerkit_study": 1, "spec": "highway-digits",',
@@ -30,6 +32,7 @@ EXAMPLE = console.example(
 )
 _NONE = "–"
 _LISTED = 12  # unfinished points
+_MOST_SEEDS = 1_000
 
 
 def study(
@@ -44,9 +47,19 @@ def study(
             min=1, max=512, metavar="N", help="Train N runs at once, each in its own process."
         ),
     ] = 1,
-    add_seeds: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Train N seeds more than the study lists.")
-    ] = 0,
+    add: Annotated[
+        list[str] | None,
+        typer.Option("--add", metavar="seeds=N", help="Train N seeds more than the study lists."),
+    ] = None,
+    until: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--until",
+            metavar="half-width=W",
+            help="Train seeds until no interval is wider than ± W: points of a share, else the "
+            "metric's unit. At least 5 seeds, and at most 30 or those of --until seeds=N.",
+        ),
+    ] = None,
     status: Annotated[
         bool, typer.Option("--status", help="Train nothing; show which runs are missing.")
     ] = False,
@@ -72,7 +85,11 @@ def study(
     from layerkit.cli.progress import training_progress
     from layerkit.studies.run import read_results
 
-    training = processes > 1 or add_seeds > 0 or data is not None
+    seeds = {
+        "add_seeds": _assigned("--add", add, {"seeds": int}).get("seeds", 0),
+        **_precision(until),
+    }
+    training = processes > 1 or bool(add or until) or data is not None
     if _reads_only(status=status, report=report, training=training):
         found, notices = read_results(file, output, confidence), list[str]()
     else:
@@ -83,8 +100,8 @@ def study(
             folder=output,
             data=data,
             processes=processes,
-            add_seeds=add_seeds,
             confidence=confidence,
+            **seeds,
         )
     if as_json:
         console.emit_json({**found.to_json(), "notices": notices})
@@ -100,9 +117,40 @@ def _reads_only(*, status: bool, report: bool, training: bool) -> bool:
         raise UsageError("expected --status or --report, not both")
     if (status or report) and training:
         raise UsageError(
-            "--status and --report train nothing: no --data, --processes or --add-seeds"
+            "--status and --report train nothing: no --data, --processes, --add or --until"
         )
     return status or report
+
+
+def _precision(until: Sequence[str] | None) -> dict[str, Any]:
+    """The arguments of ``layerkit.study`` that ``--until`` stands for."""
+    given = _assigned("--until", until, {"half-width": float, "seeds": int})
+    if not given:
+        return {}
+    if "half-width" not in given:
+        raise UsageError("--until seeds=N goes with --until half-width=W")
+    most = {"most_seeds": given["seeds"]} if "seeds" in given else {}
+    return {"half_width": given["half-width"], **most}
+
+
+def _assigned(
+    option: str, given: Sequence[str] | None, kinds: Mapping[str, Callable[[str], Any]]
+) -> dict[str, Any]:
+    """The values of an option of the form ``name=number``; raises UsageError."""
+    found = {}
+    for text in given or ():
+        name, _, number = text.partition("=")
+        try:
+            value = kinds[name](number)
+        except (KeyError, ValueError):
+            value = 0
+        if not 0 < value <= _MOST_SEEDS:
+            expected = " or ".join(f"{known}=N" for known in kinds)
+            raise UsageError(
+                f"{option}: expected {expected} with a number above 0, got {quoted(text)}"
+            )
+        found[name] = value
+    return found
 
 
 def _train(
@@ -163,7 +211,15 @@ def show(found: Study) -> None:
     console.out(console.table(head, rows, "lrrrr"))
     console.out()
     for note in _notes(found, level, marked=marked):
-        console.out(note)
+        _say(note)
+
+
+def _say(text: str, indent: str = "  ") -> None:
+    """A sentence, folded to the terminal's width."""
+    width = console.width()
+    console.out(text if width is None else textwrap.fill(
+        text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    ))  # fmt: skip
 
 
 def _title(row: PointRow, found: Study) -> str:
@@ -204,9 +260,19 @@ def _notes(found: Study, level: str, *, marked: bool) -> Iterator[str]:
             seeds = ", ".join(map(str, row.diverged))
             others = "; the numbers are of its other runs" if row.summary else ""
             yield f"{_title(row, found)}: diverged with seed {seeds}{others}"
+        yield from _failures(row, found)
     if len(found.kernels) > 1:
         yield f"runs differ in what ran the layers: {'; '.join(found.kernels)}"
+    if found.precision is not None:
+        yield printable(found.precision.words)
     yield _progress(found)
+
+
+def _failures(row: PointRow, found: Study) -> Iterator[str]:
+    """The runs of a point that failed when they were last tried."""
+    for seed, reason in row.failed.items():
+        first = reason.partition("\n")[0]
+        yield f"{_title(row, found)}, seed {seed}: {printable(f'failed: {first}')}"
 
 
 def _progress(found: Study) -> str:
@@ -219,6 +285,8 @@ def show_status(found: Study) -> None:
     unfinished = [row for row in found.rows if row.missing]
     for row in unfinished[:_LISTED]:
         seeds = ", ".join(map(str, row.missing))
-        console.out(f"  missing: {_title(row, found)}, seed {seeds}")
+        _say(f"  missing: {_title(row, found)}, seed {seeds}", "    ")
+        for text in _failures(row, found):
+            _say(f"    {text}", "      ")
     if len(unfinished) > _LISTED:
         console.out(f"  and of {counted(len(unfinished) - _LISTED, 'point')} more")

@@ -41,6 +41,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.runs, self.times = path / "runs.jsonl", path / "times.jsonl"
+        self.failed = path / "failures.jsonl"
 
     def model(self, key: str) -> Path:
         """The model file of a run."""
@@ -55,22 +56,18 @@ class RunFolder:
 
         Raises StudyError for a line that is no run, except the last, which a kill may have torn.
         """
-        if not self.runs.exists():
-            return {}
-        with path_errors(str(self.runs)):
-            raw = self.runs.read_bytes()
-        found = {}
-        rows = raw.split(b"\n")
-        for i, row in enumerate(rows):
-            line = _parsed(row)
-            if line is not None:
-                found[str(line["key"])] = line
-            elif i < len(rows) - 1 and any(rows[i + 1 :]):
-                raise StudyError(
-                    f"{self.runs}, line {i + 1}: expected a finished run as one JSON object",
-                    hint="delete that line, and its run is trained again",
-                )
-        return found
+        return _lines(self.runs)
+
+    def failures(self) -> dict[str, Line]:
+        """The runs that failed when they were last tried, by key; errors as for ``lines``."""
+        found = _lines(self.failed)
+        done = self.lines() if found else {}
+        return {key: line for key, line in found.items() if key not in done}
+
+    def fail(self, line: Line) -> None:
+        """Note a run that has failed; it is tried again by the next start."""
+        with path_errors(str(self.path), writing=True):
+            _append(self.failed, line)
 
     @contextmanager
     def open_for_runs(self, study: bytes) -> Iterator[None]:
@@ -92,7 +89,7 @@ class RunFolder:
                 lock.truncate(0)
                 lock.write(str(os.getpid()).encode())
                 lock.flush()
-            for file in (self.runs, self.times):
+            for file in (self.runs, self.times, self.failed):
                 _drop_torn_line(file)
             replace_file(self.path / "study.json", lambda out: out.put(study), durable=False)
             yield
@@ -104,6 +101,25 @@ class RunFolder:
                 replace_file(self.path / name, partial(_put, content))
             _append(self.times, times)
             _append(self.runs, line)
+
+
+def _lines(path: Path) -> dict[str, Line]:
+    """The lines of a file by key, the last of each."""
+    if not path.exists():
+        return {}
+    with path_errors(str(path)):
+        rows = path.read_bytes().split(b"\n")
+    found = {}
+    for i, row in enumerate(rows):
+        line = _parsed(row)
+        if line is not None:
+            found[str(line["key"])] = line
+        elif i < len(rows) - 1 and any(rows[i + 1 :]):
+            raise StudyError(
+                f"{path}, line {i + 1}: expected a finished run as one JSON object",
+                hint="delete that line, and its run is trained again",
+            )
+    return found
 
 
 def _put(content: bytes, out: Gather) -> None:

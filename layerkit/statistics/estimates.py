@@ -147,6 +147,36 @@ class Estimate:
             )
         return found
 
+    def half_width(self, confidence: float, runs: int, rows: int) -> float:
+        """Half the width of the most general interval, as expected of other ``runs`` and ``rows``.
+
+        The interval over rows of a share follows from its mean, so it stays with more runs.
+        """
+        seeds, over_rows = self._variances(runs, rows)
+        if self.validation_ratio is not None:
+            return t_quantile(confidence, max(1, runs - 1)) * math.sqrt(seeds)
+        half = _half_width(confidence, seeds, over_rows, runs, rows)
+        if self.row_bounds is None or not self.row_variance:
+            return half
+        low, high = self.row_bounds(confidence)
+        share = self.limits == (0.0, 1.0)
+        smaller = self.rows / rows if share else over_rows / self.row_variance
+        return max(half, (high - low) / 2 * math.sqrt(smaller))
+
+    def _variances(self, runs: float, rows: float) -> tuple[float, float]:
+        """Over seeds and over rows, as expected of other ``runs`` and ``rows``."""
+        seeds = self.seed_variance or 0.0
+        if self.validation_ratio is not None:
+            ratio = self.validation_ratio
+            return seeds * (1 / runs + ratio) / (1 / self.runs + ratio), 0.0
+        if self.row_variance is None:
+            return seeds * self.runs / runs, 0.0
+        shared = self.residual * self.runs * self.rows / (runs * rows)
+        return (
+            max(0.0, seeds - self.residual) * self.runs / runs + shared,
+            max(0.0, self.row_variance - self.residual) * self.rows / rows + shared,
+        )
+
     def variance_shares(self, confidence: float) -> VarianceShares | None:
         """What each source contributes, and what would halve the interval."""
         if not self.covers_both or self.validation_ratio is not None or self.row_variance is None:
@@ -157,19 +187,17 @@ class Estimate:
         if total <= 0:
             return None
 
-        def half_width(k: float, n: float) -> float:
-            shared = self.residual * self.runs * self.rows / (k * n)
-            s, r = seeds * self.runs / k + shared, rows * self.rows / n + shared
-            return _half_width(confidence, s, r, int(k), int(n))
+        def width(k: float, n: float) -> float:
+            return _half_width(confidence, *self._variances(k, n), int(k), int(n))
 
         k, n = self.runs, self.rows
-        goal = half_width(k, n) / 2
-        times = next((f for f in _MORE_ROWS if half_width(k, n * f) <= goal), None)
+        goal = width(k, n) / 2
+        times = next((f for f in _MORE_ROWS if width(k, n * f) <= goal), None)
         return VarianceShares(
             seeds / total,
             rows / total,
             self.residual / total,
-            next((more for more in _MORE_SEEDS if half_width(k + more, n) <= goal), None),
+            next((more for more in _MORE_SEEDS if width(k + more, n) <= goal), None),
             None if times is None else float(f"{times:.1e}"),
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,15 +12,21 @@ import numpy as np
 from layerkit.comparison.metric_runs import MetricRuns, metric_runs, with_diverged
 from layerkit.comparison.results import Summary
 from layerkit.comparison.verdicts import ContestantRuns, best_contestants, summarise
+from layerkit.core.context import Array
 from layerkit.core.parts import Metric
 from layerkit.display import jsonable
 from layerkit.recording.counting import macs_of_layers, total
 from layerkit.runs.answers import Evaluation, read_packed
 from layerkit.runs.folder import Line, RunFolder
 from layerkit.runs.job import unpacked
-from layerkit.statistics.estimates import estimate_from_runs, estimate_from_validation
+from layerkit.statistics.estimates import (
+    Estimate,
+    estimate_from_runs,
+    estimate_from_validation,
+)
 from layerkit.statistics.intervals import Levels
 from layerkit.studies.document import Point, StudyPlan
+from layerkit.studies.precision import Precision
 from layerkit.training.recipe import loss_and_metrics
 
 
@@ -41,6 +47,8 @@ class PointRow:
         Seeds of the study that are not trained yet.
     diverged
         Why a run diverged, by its seed.
+    failed
+        Why a missing run failed when it was last tried, by its seed.
     parameters, macs
         Of the spec; None if its input is learned from the data.
     among_best
@@ -52,6 +60,7 @@ class PointRow:
     seeds: tuple[int, ...]
     missing: tuple[int, ...]
     diverged: dict[int, str]
+    failed: dict[int, str]
     parameters: int | None
     macs: int | None
     among_best: bool
@@ -77,6 +86,8 @@ class Study:
         What ran the layers; more than one entry if runs differ in that, and so in their last bits.
     confidence
         Of each interval.
+    precision
+        Whether the intervals are as narrow as was asked for; None if nothing was.
     """
 
     name: str
@@ -88,6 +99,7 @@ class Study:
     total: int
     kernels: tuple[str, ...]
     confidence: float
+    precision: Precision | None = None
 
     @classmethod
     def of(
@@ -101,20 +113,11 @@ class Study:
 
         If they are not known, the rows of its last line count, and runs on others do not.
         """
-        written = list(folder.lines().values())
-        digests = digests or {line["recipe"]: line["rows"] for line in written}
-        by_recipe: dict[str, dict[int, Line]] = {}
-        for line in written:
-            if digests.get(line["recipe"]) == line["rows"]:
-                by_recipe.setdefault(line["recipe"], {})[line["seed"]] = line
-        points = [_PointLines.of(point, plan, by_recipe) for point in plan.points]
-        held = [line for p in points for line in p.lines]
-        metric = _main_metric(plan, held)
-        runs = [_runs(p, metric, folder) for p in points]
-        best = _best(runs, held, confidence)
+        found = Findings.of(plan, folder, digests)
+        points, lines = found.points, found.lines
+        best = _best(found.runs, lines, confidence)
         rows = [
-            _row(p, metric, r, Levels(confidence), among_best=i in best)
-            for i, (p, r) in enumerate(zip(points, runs, strict=True))
+            _row(found, k, Levels(confidence), among_best=k in best) for k in range(len(points))
         ]
         finished = {(p.point.recipe, s) for p in points for s in p.by_seed}
         planned = {(p.recipe, s) for p in plan.points for s in plan.seeds}
@@ -122,11 +125,11 @@ class Study:
             name=plan.name,
             folder=folder.path,
             axes=plan.axes,
-            metric=metric,
+            metric=found.metric,
             rows=tuple(sorted(rows, key=_rank)),
             done=len(finished),
             total=len(finished | planned),
-            kernels=tuple(sorted({_kernels(line) for line in held if "kernels" in line})),
+            kernels=tuple(sorted({_kernels(line) for line in lines if "kernels" in line})),
             confidence=confidence,
         )
 
@@ -142,16 +145,22 @@ class _PointLines:
     point: Point
     by_seed: dict[int, Line]
     missing: tuple[int, ...]
+    failed: dict[int, str]
     validation_ratio: float | None  # n2/n1 if each seed holds out its own n2 of n1 + n2 rows
 
     @classmethod
     def of(
-        cls, point: Point, plan: StudyPlan, by_recipe: Mapping[str, dict[int, Line]]
+        cls,
+        point: Point,
+        plan: StudyPlan,
+        by_recipe: Mapping[str, dict[int, Line]],
+        failures: Iterable[Line],
     ) -> _PointLines:
         found = by_recipe.get(point.recipe, {})
         missing = tuple(s for s in plan.seeds if s not in found)
+        failed = {f["seed"]: f["failed"] for f in failures if f["recipe"] == point.recipe}
         ratio = None if plan.validation else _validation_ratio(point)
-        return cls(point, dict(sorted(found.items())), missing, ratio)
+        return cls(point, dict(sorted(found.items())), missing, failed, ratio)
 
     @property
     def lines(self) -> list[Line]:
@@ -160,6 +169,59 @@ class _PointLines:
     @property
     def diverged(self) -> dict[int, str]:
         return {s: line["diverged"] for s, line in self.by_seed.items() if line["diverged"]}
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The finished runs of a study by point, and row by row in the main metric where possible."""
+
+    points: tuple[_PointLines, ...]
+    metric: str
+    runs: tuple[MetricRuns | None, ...]
+
+    @classmethod
+    def of(
+        cls,
+        plan: StudyPlan,
+        folder: RunFolder,
+        digests: Mapping[str, str] | None = None,
+        seeds: Collection[int] | None = None,
+    ) -> Findings:
+        """Those of some ``seeds``, or of all; ``digests`` are as for ``Study.of``."""
+        written = list(folder.lines().values())
+        digests = digests or {line["recipe"]: line["rows"] for line in written}
+        by_recipe: dict[str, dict[int, Line]] = {}
+        for line in written:
+            wanted = seeds is None or line["seed"] in seeds
+            if wanted and digests.get(line["recipe"]) == line["rows"]:
+                by_recipe.setdefault(line["recipe"], {})[line["seed"]] = line
+        failures = folder.failures().values()
+        points = tuple(_PointLines.of(point, plan, by_recipe, failures) for point in plan.points)
+        metric = _main_metric(plan, [line for p in points for line in p.lines])
+        return cls(points, metric, tuple(_runs(p, metric, folder) for p in points))
+
+    @property
+    def lines(self) -> list[Line]:
+        """Those of all points."""
+        return [line for p in self.points for line in p.lines]
+
+    def estimate(self, k: int) -> Estimate | None:
+        """The mean of the main metric at point ``k``; None without a value.
+
+        It is over seeds alone where the answers to the rows are not known, or over both where each
+        seed has validation rows of its own.
+        """
+        runs, p = self.runs[k], self.points[k]
+        if runs is not None:
+            finished = runs.finished()
+            return finished.estimate() if len(finished.values) else None
+        values = _values(p, self.metric)
+        if not len(values):
+            return None
+        if self.metric.startswith("val_") and p.validation_ratio is not None:
+            ratio = p.validation_ratio
+            return estimate_from_validation(values, 0, ratio, share=False, single=True)
+        return estimate_from_runs(values, 0)
 
 
 def _validation_ratio(point: Point) -> float | None:
@@ -240,44 +302,40 @@ def _best(
     return frozenset(best_contestants(held, confidence))
 
 
-def _row(
-    p: _PointLines, metric: str, runs: MetricRuns | None, levels: Levels, *, among_best: bool
-) -> PointRow:
+def _row(found: Findings, k: int, levels: Levels, *, among_best: bool) -> PointRow:
+    p, runs = found.points[k], found.runs[k]
     planned = None if p.point.spec.learns else p.point.spec.plan()
-    higher = _higher_is_better(p.point, metric)
     return PointRow(
         point=dict(p.point.labels),
-        summary=_from_values(p, metric, levels, higher=higher)
-        if runs is None
-        else summarise(runs, levels),
+        summary=_from_values(found, k, levels) if runs is None else summarise(runs, levels),
         seeds=tuple(p.by_seed),
         missing=p.missing,
         diverged=p.diverged,
+        failed=p.failed,
         parameters=None if planned is None else sum(layer.parameters for layer in planned),
         macs=None if planned is None else total(macs_of_layers(planned, p.point.spec.dtype)),
         among_best=among_best,
     )
 
 
-def _from_values(p: _PointLines, metric: str, levels: Levels, *, higher: bool) -> Summary | None:
-    """The summary of one value per run.
-
-    Its interval is over seeds alone, or over both where each seed has validation rows of its own.
-    """
+def _values(p: _PointLines, metric: str) -> Array:
+    """(k,) the metric of each run that did not diverge."""
     found = [line["metrics"].get(metric) for line in p.lines if line.get("metrics")]
-    values = np.array([np.nan if v is None else v for v in found], np.float64)
-    if not len(values):
+    return np.array([np.nan if v is None else v for v in found], np.float64)
+
+
+def _from_values(found: Findings, k: int, levels: Levels) -> Summary | None:
+    """The summary of one value per run."""
+    values, estimate = _values(found.points[k], found.metric), found.estimate(k)
+    if estimate is None:
         return None
-    estimate = estimate_from_runs(values, 0)
-    if metric.startswith("val_") and p.validation_ratio is not None:
-        estimate = estimate_from_validation(values, 0, p.validation_ratio, share=False, single=True)
     intervals = estimate.intervals(levels)
     return Summary(
         values=tuple(values.tolist()),
         mean=estimate.mean,
         sd=float(values.std(ddof=1)) if len(values) > 1 else None,
         interval=intervals["both"] or intervals["seeds"],
-        higher_is_better=higher,
+        higher_is_better=_higher_is_better(found.points[k].point, found.metric),
     )
 
 

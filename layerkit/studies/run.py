@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,8 @@ from layerkit.runs.job import Job, Outcome, RowReader, failure_text, run_job
 from layerkit.runs.keys import made_by, run_key
 from layerkit.runs.workers import GivenExecutor, LocalProcesses, outcomes
 from layerkit.studies.document import StudyPlan, read_study
-from layerkit.studies.result import Study
+from layerkit.studies.precision import Goal, Width, look
+from layerkit.studies.result import Findings, Study
 from layerkit.training import Listener
 
 Finished = Callable[[Line, int, int], object]
@@ -43,6 +44,8 @@ def study(
     processes: int = 1,
     executor: Executor | None = None,
     add_seeds: int = 0,
+    half_width: float | None = None,
+    most_seeds: int = 30,
     listener: Listener | None = None,
     finished: Finished | None = None,
     confidence: float = 0.95,
@@ -69,6 +72,12 @@ def study(
         Its workers must have the same versions and read the same data.
     add_seeds
         How many seeds to train beyond those that the study lists.
+    half_width
+        Train seeds until no interval is wider than this to either side, at least 5 and at most
+        ``most_seeds`` of each point: in points for a share of right rows, else in the unit of the
+        metric. It stops, too, where more seeds cannot help.
+    most_seeds
+        See ``half_width``.
     listener
         Receives the progress of each training in this process, and may stop the study.
     finished
@@ -93,41 +102,86 @@ def study(
     if processes < 1 or add_seeds < 0:
         raise ValueError(f"processes: expected >= 1, got {processes}; add_seeds: expected >= 0, "
                          f"got {add_seeds}")  # fmt: skip
+    if half_width is not None and not (half_width > 0 and most_seeds >= 1):
+        raise ValueError(f"half_width: expected > 0, got {half_width}; most_seeds: expected >= 1, "
+                         f"got {most_seeds}")  # fmt: skip
     plan = read_study(study)
     plan = plan if data is None else replace(plan, data=data)
     place = RunFolder(folder_of(plan, folder))
-    listener = listener or Listener()
-    reader = RowReader()
-    due: dict[str, Job] = {}
-    for job in _jobs(plan, _seeds(plan, add_seeds), reader):
-        due.setdefault(job.key, job)  # equal points are one run, named after the first
+    goal = None if half_width is None else Goal(half_width, most_seeds)
+    trainer = _Trainer(plan, place, processes, executor, listener or Listener(), finished)
+    seeds, precision = _seeds(plan, add_seeds), None
     with place.open_for_runs(plan.text):
-        known = place.lines()
+        trainer.train(seeds)
+        while goal is not None and precision is None:
+            found = Findings.of(plan, place, trainer.digests, seeds)
+            wanted, precision = look(_widths(found), len(seeds), goal, confidence)
+            if precision is None:
+                seeds = _seeds(plan, wanted - len(plan.seeds))
+                trainer.train(seeds)
+    return replace(Study.of(plan, place, confidence, trainer.digests), precision=precision)
+
+
+def _widths(found: Findings) -> list[Width]:
+    widths = []
+    for k, (p, runs) in enumerate(zip(found.points, found.runs, strict=True)):
+        if (estimate := found.estimate(k)) is not None:
+            labels = ", ".join(f"{axis} {label}" for axis, label in p.point.labels.items())
+            title = labels or p.point.title
+            widths.append(Width(title, estimate, runs is not None and runs.share))
+    return widths
+
+
+@dataclass
+class _Trainer:
+    """Trains the runs of some seeds that the folder does not hold yet, and keeps them there."""
+
+    plan: StudyPlan
+    place: RunFolder
+    processes: int
+    executor: Executor | None
+    listener: Listener
+    finished: Finished | None
+    digests: dict[str, str] = field(default_factory=dict)  # of the rows of each recipe
+    reader: RowReader = field(default_factory=RowReader)
+
+    def train(self, seeds: Sequence[int]) -> None:
+        """Raises StudyError if runs have failed, after all others are done."""
+        due: dict[str, Job] = {}
+        for job in _jobs(self.plan, seeds, self.reader):
+            due.setdefault(job.key, job)  # equal points are one run, named after the first
+            self.digests[job.recipe] = job.rows
+        known = self.place.lines()
         todo = [job for key, job in due.items() if key not in known]
         done, failed = len(due) - len(todo), list[str]()
         ends = (
-            _in_this_process(todo, reader, listener)
-            if executor is None and processes == 1
-            else _in_workers(todo, processes, executor, listener)
+            _in_this_process(todo, self.reader, self.listener)
+            if self.executor is None and self.processes == 1
+            else _in_workers(todo, self.processes, self.executor, self.listener)
         )
         try:
             with closing(ends):  # workers end at once if something fails here
                 for job, outcome in ends:
                     if outcome.failed:
-                        run = f"{job.title}, seed {job.seed}"
-                        again = any(text.endswith(f": {outcome.failed}") for text in failed)
-                        failed.append(f"{run}: {outcome.failed}")
-                        listener.notice(f"{run}: as before" if again else failed[-1])
+                        failed.append(self._failed(job, outcome.failed, failed))
                         continue
-                    place.add(outcome.line, outcome.times, outcome.files)
+                    self.place.add(outcome.line, outcome.times, outcome.files)
                     done += 1
-                    if finished is not None:
-                        finished(outcome.line, done, len(due))
+                    if self.finished is not None:
+                        self.finished(outcome.line, done, len(due))
         except KeyboardInterrupt as error:
-            raise StudyStoppedError(done, len(due), place.path) from error
-    if failed:
-        raise _failure(failed, done, len(due), place.path)
-    return Study.of(plan, place, confidence, {job.recipe: job.rows for job in due.values()})
+            raise StudyStoppedError(done, len(due), self.place.path) from error
+        if failed:
+            raise _failure(failed, done, len(due), self.place.path)
+
+    def _failed(self, job: Job, reason: str, before: Sequence[str]) -> str:
+        """Note and tell that a run has failed; the text."""
+        run = f"{job.title}, seed {job.seed}"
+        told = any(text.endswith(f": {reason}") for text in before)
+        self.listener.notice(f"{run}: as before" if told else f"{run}: {reason}")
+        point = {"key": job.key, "recipe": job.recipe, "point": job.point, "seed": job.seed}
+        self.place.fail({**point, "failed": reason})
+        return f"{run}: {reason}"
 
 
 def _failure(failed: Sequence[str], done: int, total: int, folder: Path) -> StudyError:

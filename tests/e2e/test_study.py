@@ -150,12 +150,36 @@ def test_the_report_fits_eighty_columns(
     assert "95 % interval" in shown[1]
 
 
+def test_a_run_that_failed_is_told_by_status_and_report(cli: Cli, small: Path) -> None:
+    nine = {"output.classes": list("012345678"), "layers.2.units": 9}
+    told = {**SMALL, "grid": {"classes": {"nine": nine}}, "seeds": 1}
+    Path("small.json").write_text(json.dumps(told))
+    assert cli("study", "small.json", "-q").code == 1
+    line = "nine, seed 0: failed: "
+    assert line in cli("study", "small.json", "--status").out
+    assert line in cli("study", "small.json", "--report").out
+
+
+def test_seeds_until_it_is_precise(cli: Cli, small: Path) -> None:
+    given = {**SMALL, "set": {"train.epochs": 1, "layers.0.units": 8}, "grid": {}}
+    Path("small.json").write_text(json.dumps(given))
+    words = ["study", "small.json", "-q", "--until", "half-width=5.5", "--until", "seeds=6"]
+    assert "\nthe widest interval is ± " in cli(*words).out
+    found = cli(*words, "--json").json
+    assert (found["precision"]["seeds"], found["precision"]["reached"]) == (5, True)
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
         (["--status", "--report"], "not both"),
         (["--status", "--processes", "2"], "train nothing"),
-        (["--report", "--add-seeds", "1"], "train nothing"),
+        (["--report", "--add", "seeds=1"], "train nothing"),
+        (["--status", "--until", "half-width=1"], "train nothing"),
+        (["--add", "seed=1"], "--add: expected seeds=N with a number above 0, got 'seed=1'"),
+        (["--add", "seeds=0.5"], "got 'seeds=0.5'"),
+        (["--until", "half-width=nan"], "expected half-width=N or seeds=N"),
+        (["--until", "seeds=9"], "goes with --until half-width=W"),
     ],
 )
 def test_options_that_contradict_are_refused(cli: Cli, small: Path, words: Any, told: str) -> None:

@@ -235,6 +235,14 @@ def test_a_run_that_fails_costs_itself_only(small: dict[str, Any]) -> None:
     assert caught.value.hint is not None
     assert "add it to output.classes" in caught.value.hint
     assert "the 2 finished runs are kept in small.study" in caught.value.hint
+    found = read_results(small)
+    assert [(r.missing, sorted(r.failed)) for r in found.rows] == [((), []), ((0, 1), [0, 1])]
+    assert "got 9" in found.rows[-1].failed[1]
+    with Path("small.study/failures.jsonl").open("ab") as file:
+        file.write(b'{"key": "torn')
+    small["grid"]["classes"] = {"ten": {}, "nine": {"train.epochs": 2}}
+    found = study(small)
+    assert [r.failed for r in found.rows] == [{}, {}]
 
 
 def test_what_fails_every_run_is_told_in_full_once(small: dict[str, Any]) -> None:
