@@ -166,6 +166,13 @@ class Improvement:
     runs: tuple[int, int]  # of the first contestant, and of the other
 
 
+def win_table(first: Array, other: Array, *, higher: bool) -> Array:
+    """(n, m) 1 where a run of ``other`` (n,) beats a run of ``first`` (m,), 1/2 for a tie."""
+    gaps = other[:, np.newaxis] - first
+    gaps = gaps if higher else -gaps
+    return np.asarray((gaps > 0) + (gaps == 0) / 2)
+
+
 def probability_of_improvement(
     first: Array, other: Array, confidence: float, *, higher: bool
 ) -> Improvement | None:
@@ -179,9 +186,7 @@ def probability_of_improvement(
     m, n = len(first), len(other)
     if min(m, n) < 2 or not (np.all(np.isfinite(first)) and np.all(np.isfinite(other))):
         return None
-    gaps = other[:, np.newaxis] - first
-    gaps = gaps if higher else -gaps
-    share = float((gaps > 0).mean() + (gaps == 0).mean() / 2)
+    share = float(win_table(first, other, higher=higher).mean())
     z = t_quantile(confidence, m + n - 2)  # Newcombe's z is too small for three runs
 
     def end(outside: float) -> float:
