@@ -11,7 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -50,6 +50,10 @@ class RunFolder:
     def answers(self, key: str) -> Path:
         """The file of a run's answers on the test rows."""
         return self.path / answers_file(key)
+
+    def checkpoint(self, key: str) -> Path:
+        """The model of a run that is not finished, to go on from."""
+        return self.path / "checkpoints" / f"{key}.layerkit"
 
     def lines(self) -> dict[str, Line]:
         """The finished runs by key.
@@ -101,6 +105,9 @@ class RunFolder:
                 replace_file(self.path / name, partial(_put, content))
             _append(self.times, times)
             _append(self.runs, line)
+            self.checkpoint(line["key"]).unlink(missing_ok=True)
+        with suppress(OSError):  # others are in it, or there is none
+            self.checkpoint("").parent.rmdir()
 
 
 def _lines(path: Path) -> dict[str, Line]:

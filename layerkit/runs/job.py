@@ -11,6 +11,7 @@ import io
 import json
 import warnings
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,7 @@ class Job:
     validation: str | None
     rows: str  # digest of all rows
     made_by: dict[str, Any]
+    checkpoint: str | None = None  # a path that the worker can write to
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,8 @@ def run_job(job: Job, reader: RowReader, listener: Listener) -> Outcome | None:
         raise StudyError(f"the worker has other versions: {'; '.join(differ)}")
     recorder = NoticeRecorder(listener)
     recorder.start_run(job.title)
-    run = train_once(spec, job.seed, rows.splits, recorder, job.title, rows.validation)
+    checkpoint = None if job.checkpoint is None else Path(job.checkpoint)
+    run = train_once(spec, job.seed, rows.splits, recorder, job.title, rows.validation, checkpoint)
     return None if run is None else _outcome(job, spec, run, rows)
 
 

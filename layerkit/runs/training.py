@@ -5,13 +5,22 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 from layerkit.core.rows import Rows
-from layerkit.errors import TrainingDivergedError
+from layerkit.errors import LayerkitError, TrainingDivergedError
+from layerkit.file.load import load
+from layerkit.file.save import save
 from layerkit.model import Model
 from layerkit.specs import Spec
 from layerkit.training import Listener, train
+from layerkit.training.run import resumed_session
+from layerkit.training.session import Session
+
+EVERY = 30.0  # seconds between checkpoints
 
 
 @dataclass(frozen=True)
@@ -74,16 +83,48 @@ def train_once(
     recorder: NoticeRecorder,
     name: str,
     validation: Rows | None = None,
+    checkpoint: Path | None = None,
 ) -> StoredRun | None:
-    """One training, which may diverge; None if the listener stopped it."""
+    """One training, which may diverge; None if the listener stopped it.
+
+    It goes on from ``checkpoint``, if that holds a training of these rows, and keeps it up to date.
+    """
+    rows: dict[str, Any] = {"data": splits, "validation_data": validation}
+    if checkpoint is not None:
+        rows |= {"checkpoint": partial(_save, path=checkpoint), "every": EVERY}
+    begun: Session | None = None
     try:
         with recorder.python_warnings():
-            trained = train(
-                spec, data=splits, validation_data=validation, seed=seed, listener=recorder
+            if checkpoint is not None and checkpoint.exists():
+                begun = _begun(spec, checkpoint, recorder, rows)
+            trained = (
+                train(spec, seed=seed, listener=recorder, **rows) if begun is None else begun.run()
             )
     except TrainingDivergedError as error:
         recorder.listener.notice(f"{name}, seed {seed}: {error.message}")
         return StoredRun(None, None, tuple(recorder.notices), error.message)
     if trained.ended == "interrupted":
+        if checkpoint is not None and trained.epochs:
+            _save(trained.model, checkpoint)
         return None
-    return StoredRun(trained.model, trained.seconds, tuple(recorder.notices))
+    seconds = trained.seconds if begun is None else None  # those before are not known
+    return StoredRun(trained.model, seconds, tuple(recorder.notices))
+
+
+def _begun(
+    spec: Spec, checkpoint: Path, recorder: NoticeRecorder, rows: Mapping[str, Any]
+) -> Session | None:
+    """The training that has left a checkpoint; None, with a notice, if it cannot go on."""
+    try:
+        model = load(checkpoint)
+        model.spec = replace(model.spec, name=spec.name)  # another study may have begun it
+        return resumed_session(model, listener=recorder, **rows)
+    except (LayerkitError, OSError) as error:
+        first = str(error).partition("\n")[0]
+        recorder.listener.notice(f"{checkpoint}: it begins again, because {first}")
+        return None
+
+
+def _save(model: Model, path: Path) -> None:
+    path.parent.mkdir(exist_ok=True)
+    save(model, path)

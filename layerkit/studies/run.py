@@ -152,7 +152,7 @@ class _Trainer:
             due.setdefault(job.key, job)  # equal points are one run, named after the first
             self.digests[job.recipe] = job.rows
         known = self.place.lines()
-        todo = [job for key, job in due.items() if key not in known]
+        todo = [self._begun(job) for key, job in due.items() if key not in known]
         done, failed = len(due) - len(todo), list[str]()
         ends = (
             _in_this_process(todo, self.reader, self.listener)
@@ -173,6 +173,12 @@ class _Trainer:
             raise StudyStoppedError(done, len(due), self.place.path) from error
         if failed:
             raise _failure(failed, done, len(due), self.place.path)
+
+    def _begun(self, job: Job) -> Job:
+        """The job with its checkpoint, which workers elsewhere might not find."""
+        if self.executor is not None:
+            return job
+        return replace(job, checkpoint=str(self.place.checkpoint(job.key).absolute()))
 
     def _failed(self, job: Job, reason: str, before: Sequence[str]) -> str:
         """Note and tell that a run has failed; the text."""

@@ -96,6 +96,37 @@ def test_a_study_killed_twenty_times(cli: Cli, small: Path, processes: int) -> N
     assert_kills_leave_no_trace(cli, small, processes, kills=20)
 
 
+LONG = """
+import layerkit.runs.training
+layerkit.runs.training.EVERY = 0.0
+layerkit.study("long.json", folder="killed")
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_run_of_many_epochs_goes_on(cli: Cli, folder: Path) -> None:
+    """Killed again and again before its end, it ends all the same, with the same bytes."""
+    study = {**SMALL, "set": {"train.epochs": 60, "layers.0.units": 8}, "grid": {}, "seeds": 1}
+    Path("long.json").write_text(json.dumps(study))
+    assert cli("study", "long.json", "-q", "-o", "whole").code == 0
+    rng = random.Random(0)  # noqa: S311  # no secret
+    kills = 0
+    while count(folder / "killed") == 0:
+        with subprocess.Popen([sys.executable, "-c", LONG]) as process:
+            before = stamps(folder / "killed" / "checkpoints")
+            while process.poll() is None and stamps(folder / "killed" / "checkpoints") == before:
+                time.sleep(0.002)
+            time.sleep(rng.random() * 0.2)
+            process.kill()
+        kills += process.returncode == -signal.SIGKILL
+    assert kills >= 3
+    assert truth(folder / "killed") == truth(folder / "whole")
+
+
+def stamps(folder: Path) -> list[int]:
+    return [p.stat().st_mtime_ns for p in folder.glob("*.layerkit")]
+
+
 def test_no_worker_outlives_a_killed_study(small: Path) -> None:
     command = [sys.executable, "-m", "layerkit", "study", "small.json", "-q", "--processes", "2"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:

@@ -112,7 +112,7 @@ def test_the_stated_confidence_survives_the_looking() -> None:
 
 def test_a_study_goes_the_same_way_again(small: dict[str, Any]) -> None:
     small["grid"] = {"layers.1.repeat": [1]}
-    keys: list[str] = []
+    keys: list[int] = []
 
     def until(half_width: float, **how: Any) -> Study:
         keys.clear()

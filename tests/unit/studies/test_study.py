@@ -143,6 +143,61 @@ def test_a_stopped_study_goes_on(small: dict[str, Any], truth: Truth) -> None:
     assert truth("a") == truth("whole")
 
 
+class StopInside(Stop):
+    """Stops after some epochs, and counts those that are trained."""
+
+    def __init__(self, after: int) -> None:
+        super().__init__()
+        self.after, self.epochs = after, 0
+
+    def epoch(self, number: int, values: Any) -> None:
+        self.epochs += 1
+
+    def stop(self) -> bool:
+        return self.epochs >= self.after
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        {},
+        {"train.optimizer": {"type": "adam"}, "train.schedule": {"type": "cosine"}},
+        {"train.callbacks": [{"type": "early_stopping", "patience": 2}], "train.validation": 0.2},
+    ],
+    ids=["plain", "adam", "early"],
+)
+def test_a_run_goes_on_where_it_was_stopped(
+    small: dict[str, Any], truth: Truth, recipe: dict[str, Any]
+) -> None:
+    small |= {"grid": {}, "seeds": 2}
+    small["set"] |= {"train.epochs": 4, **recipe}
+    study(small, folder="whole")
+    with pytest.raises(StudyStoppedError, match="0 of 2 runs finished"):
+        study(small, folder="a", listener=StopInside(3))
+    assert len(list(Path("a/checkpoints").iterdir())) == 1
+    after = StopInside(99)
+    study(small, folder="a", listener=after)
+    assert after.epochs <= 1 + 4
+    assert truth("a") == truth("whole")
+    assert not Path("a/checkpoints").exists()
+    times = [json.loads(line) for line in Path("a/times.jsonl").read_text().splitlines()]
+    assert [t["seconds"] is None for t in times] == [True, False]
+
+
+def test_a_checkpoint_that_cannot_be_used_costs_no_more_than_itself(
+    small: dict[str, Any], truth: Truth
+) -> None:
+    small |= {"grid": {}, "seeds": 1}
+    study(small, folder="whole")
+    key = json.loads(Path("whole/runs.jsonl").read_text())["key"]
+    Path("a/checkpoints").mkdir(parents=True)
+    Path(f"a/checkpoints/{key}.layerkit").write_bytes(b"torn")
+    told = Stop()
+    study(small, folder="a", listener=told)
+    assert any("it begins again, because" in text for text in told.notices)
+    assert truth("a") == truth("whole")
+
+
 def test_processes_and_executors_give_the_same_files(small: dict[str, Any], truth: Truth) -> None:
     study(small, folder="serial")
     study(small, folder="two", processes=2)
