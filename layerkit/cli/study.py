@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ import typer
 
 from layerkit.cli import console, options
 from layerkit.cli.failures import UsageError
+from layerkit.cli.figures import Figures, Html, check_report, write_report
 from layerkit.display import counted, printable, quoted
 
 if TYPE_CHECKING:
@@ -73,6 +75,8 @@ def study(
     output: Annotated[
         Path | None, options.output_option("./NAME.study", "Keep the runs in this folder.")
     ] = None,
+    html: Html = None,
+    figures: Figures = None,
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
@@ -85,6 +89,7 @@ def study(
     from layerkit.cli.progress import training_progress
     from layerkit.studies.run import read_results
 
+    check_report(html, figures, [file, data])
     seeds = {
         "add_seeds": _assigned("--add", add, {"seeds": int}).get("seeds", 0),
         **_precision(until),
@@ -103,6 +108,9 @@ def study(
             confidence=confidence,
             **seeds,
         )
+    if html is not None or figures is not None:
+        where = _where(data, output)
+        _save(file, output, confidence, where, html, figures, quiet=quiet or as_json)
     if as_json:
         console.emit_json({**found.to_json(), "notices": notices})
     elif status:
@@ -151,6 +159,32 @@ def _assigned(
             )
         found[name] = value
     return found
+
+
+def _where(data: str | None, output: Path | None) -> str:
+    """The options that say where the rows and the runs are."""
+    given = {"--data": data, "-o": None if output is None else str(output)}
+    return "".join(f" {name} {shlex.quote(v)}" for name, v in given.items() if v is not None)
+
+
+def _save(
+    file: str,
+    output: Path | None,
+    confidence: float,
+    where: str,
+    html: str | None,
+    figures: Path | None,
+    *,
+    quiet: bool,
+) -> None:
+    """Write the page and the pictures of what the folder holds."""
+    from layerkit.studies.page import study_page
+    from layerkit.studies.pictures import StudyView, study_figures
+
+    view = StudyView.read(file, output, confidence)
+    drawn = study_figures(view)
+    command = f"layerkit study {shlex.quote(file)}{where}"
+    write_report(html, lambda: study_page(view, drawn, command), figures, drawn, quiet=quiet)
 
 
 def _train(

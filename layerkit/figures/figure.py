@@ -148,7 +148,7 @@ class Cells:
 
     name: str
     series: int
-    values: tuple[Numbers, ...]
+    values: Sequence[Sequence[float]]
     low: float
     high: float
     middle: float | None = None
@@ -189,7 +189,7 @@ class Panel:
 
     x: Axis
     y: Axis
-    marks: tuple[Mark, ...]
+    marks: Sequence[Mark]
     title: str = ""
 
     def __post_init__(self) -> None:
@@ -274,7 +274,7 @@ class Figure:
     key: str
     title: str
     words: str
-    panels: tuple[Panel, ...]
+    panels: Sequence[Panel]
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "panels", tuple(self.panels))

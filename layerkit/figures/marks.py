@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from itertools import groupby
+from itertools import groupby, product
 from typing import NamedTuple
 
 from layerkit.figures.figure import Bars, Cells, Dots, Intervals, Line, Mark, Panel, Rule
@@ -15,6 +15,7 @@ from layerkit.reporting.series import dash_of
 from layerkit.reporting.svg import Scale
 
 Point = tuple[float, float]
+Box = tuple[float, float, float, float]  # left, top, right, bottom
 _LEVELS = 24  # of strength, that a map shows
 _DOTTED = "1.5 4"
 
@@ -95,23 +96,33 @@ def _dots(frame: Frame, m: Dots) -> str:
     shift = frame.panel.shift(m)
     to_x, to_y = (0.0, shift) if frame.panel.sideways else (shift, 0.0)
     r = 3.6 if frame.narrow else 4.4
-    marks = []
+    marks, taken = [], list[Box]()
     for k, (x, y) in enumerate(zip(m.x, m.y, strict=True)):
         if not _shown(frame, x, y):
             continue
         at = frame.x(x + to_x), frame.y(y + to_y)
         marks.append(svg.marker(m.series, *at, r, "dot"))
         if m.labels:
-            marks.append(_label(frame, *at, m.labels[k]))
+            marks.append(_label(frame, at, m.labels[k], taken))
     return svg.series_group(m.series, *marks)
 
 
-def _label(frame: Frame, x: float, y: float, label: str) -> str:
-    """Beside a dot, on the side that has more room."""
-    left = x > (frame.x.start + frame.x.end) / 2
-    room = abs((frame.x.start if left else frame.x.end) - x) - 10
-    text = svg.fit(label, max(40.0, room), 12)
-    return svg.text(x - 8 if left else x + 8, y - 6, text, "tick", "end" if left else None)
+def _label(frame: Frame, at: Point, label: str, taken: list[Box]) -> str:
+    """Beside a dot where there is room, else left out: the numbers name it."""
+    text = svg.fit(label, 120.0, 12)
+    wide = 6.6 * len(text)
+    for up, left in product((-5.0, 15.0, 5.0, -17.0, 27.0), (False, True)):
+        x, y = at[0] + (-8 - wide if left else 8), at[1] + up
+        box = x, y - 11, x + wide, y + 2
+        inside = frame.x.start <= x and box[2] <= frame.x.end + 12 and box[3] <= frame.y.start
+        if inside and not any(_overlap(box, other) for other in taken):
+            taken.append(box)
+            return svg.text(x, y, text, "tick")
+    return ""
+
+
+def _overlap(a: Box, b: Box) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
 def _intervals(frame: Frame, m: Intervals) -> str:

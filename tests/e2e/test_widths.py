@@ -86,6 +86,14 @@ RUNS: dict[str, list[list[str]]] = {
     "study": [
         ["study.json"],
         ["study.json", "--status", "-o", "another-folder-with-a-long-name"],
+        [
+            "study.json",
+            "--report",
+            "--html",
+            "a-page-with-a-long-name.html",
+            "--figures",
+            "pictures",
+        ],
         ["bad-study.json"],
     ],
     "inspect": [["wide.layerkit"], ["wide.layerkit", "--tensors"]],

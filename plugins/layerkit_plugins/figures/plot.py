@@ -218,16 +218,20 @@ class _Pen:
         look = _look(m.series, dark=self.dark, line=False)
         if m.faint:
             look |= {"markerfacecolor": "none"}
-        ends = [
-            [v - end for v, end in zip(m.values, m.low, strict=True)],
-            [end - v for v, end in zip(m.values, m.high, strict=True)],
-        ]
-        ends = [[max(0.0, e) if math.isfinite(e) else 0.0 for e in side] for side in ends]
-        places = [p + shift for p in m.places]
-        x, y = (m.values, places) if self.panel.sideways else (places, m.values)
-        bounds: dict[str, Any] = {"xerr" if self.panel.sideways else "yerr": ends}
-        width = 1.2 if m.faint else 2.4
-        self.axes.errorbar(x, y, **bounds, elinewidth=width, capsize=3, markersize=5, **look)
+        rows = zip(m.places, m.values, m.low, m.high, strict=True)
+        for place, value, low, high in rows:
+            at = place + shift
+            if math.isfinite(low) and math.isfinite(high):
+                middle, half = (low + high) / 2, (high - low) / 2
+                x, y = (middle, at) if self.panel.sideways else (at, middle)
+                bounds: dict[str, Any] = {"xerr" if self.panel.sideways else "yerr": half}
+                width = 1.2 if m.faint else 2.4
+                self.axes.errorbar(
+                    x, y, **bounds, fmt="none", ecolor=look["color"], elinewidth=width, capsize=3
+                )
+            if math.isfinite(value):
+                x, y = (value, at) if self.panel.sideways else (at, value)
+                self.axes.plot([x], [y], markersize=5, **look)
 
     def bars(self, m: Bars) -> None:
         """Bars from 0."""
@@ -280,7 +284,7 @@ class _Pen:
 
     def axis(self, of: str, axis: Axis) -> None:
         """Scale, title and ticks."""
-        from matplotlib.ticker import FuncFormatter, MaxNLocator
+        from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
         axes = self.axes
         own = axes.xaxis if of == "x" else axes.yaxis
@@ -288,6 +292,8 @@ class _Pen:
         limits = axes.set_xlim if of == "x" else axes.set_ylim
         if axis.log:
             (axes.set_xscale if of == "x" else axes.set_yscale)("log")
+            own.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=8))
+            own.set_minor_formatter(NullFormatter())
             own.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
         if axis.categories:
             count = len(axis.categories)

@@ -1,0 +1,72 @@
+"""The option ``--figures``: the pictures of a result as files."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from layerkit.cli import console
+from layerkit.display import counted, printable
+
+if TYPE_CHECKING:
+    from layerkit.figures import Figure
+
+Figures = Annotated[
+    Path | None,
+    typer.Option(
+        "--figures",
+        metavar="DIR",
+        help="Save the pictures in this folder: PNG, SVG, and their numbers as CSV.",
+    ),
+]
+Html = Annotated[
+    str | None, typer.Option("--html", metavar="FILE", help="Save a report as an HTML page.")
+]
+
+
+def check_report(html: str | None, figures: Path | None, inputs: Sequence[str | None]) -> None:
+    """Raise, before any work, if the page or the pictures cannot be written or drawn.
+
+    Errors are those of ``check_output``, NotADirectoryError, and MissingExtraError.
+    """
+    from layerkit.cli import files
+    from layerkit.figures.save import renderers
+    from layerkit.paths import expanded, path_errors
+
+    files.check_output(html, inputs)
+    if figures is None:
+        return
+    place = expanded(str(figures))
+    with path_errors(place, writing=True):
+        if Path(place).exists() and not Path(place).is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), place)
+    renderers()
+
+
+def write_report(
+    html: str | None,
+    page: Callable[[], str],
+    folder: Path | None,
+    figures: Sequence[Figure],
+    *,
+    quiet: bool,
+) -> None:
+    """Write ``page`` to the file ``html``, and ``figures`` in every form that is installed."""
+    from layerkit.figures import save_figures
+
+    said = []
+    if html is not None:
+        console.write_file(Path(html), [page()])
+        said.append(f"wrote {printable(html)}")
+    if folder is not None:
+        written = save_figures(figures, folder)
+        forms = f"{counted(len(figures), 'figure')}, {counted(len(written), 'file')}"
+        said.append(f"wrote {forms}, to {printable(folder)}")
+    for text in said:
+        if not quiet:
+            console.err(text)

@@ -1,0 +1,133 @@
+"""The page and the figures of a study show what its runs say."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from layerkit import study
+from layerkit.figures import Bars, Cells, Dots, Figure, Intervals, Line
+from layerkit.studies.page import study_page
+from layerkit.studies.pictures import StudyView, dominated, study_figures
+from tests.unit.pages import EVIL, Page, check_marks_inside
+
+Found = tuple[StudyView, dict[str, Figure]]
+
+
+def figures(document: dict[str, Any], folder: Path | None = None) -> Found:
+    study(document, folder=folder)
+    view = StudyView.read(document, folder)
+    return view, {figure.key: figure for figure in study_figures(view)}
+
+
+def marks(figure: Figure, kind: type) -> list[Any]:
+    return [m for panel in figure.panels for m in panel.marks if isinstance(m, kind)]
+
+
+@pytest.fixture(scope="module")
+def grid(tmp_path_factory: pytest.TempPathFactory) -> Found:
+    """Eight runs of two kinds at two depths."""
+    document = {
+        "layerkit_study": 1,
+        "name": "small",
+        "spec": "highway-digits",
+        "set": {"train.epochs": 1, "layers.0.units": 8},
+        "grid": {
+            "kind": {"high<way": {}, "plain": {"layers.1": {"type": "dense", "units": 8}}},
+            "layers.1.repeat": [1, 3],
+        },
+        "seeds": 2,
+    }
+    return figures(document, tmp_path_factory.mktemp("grid") / "small.study")
+
+
+def test_every_number_of_a_study_is_drawn(grid: Found) -> None:
+    view, found = grid
+    assert list(found) == ["runs", "which-chance", "cost", "confusion"]
+    lines = [json.loads(x) for x in (view.folder.path / "runs.jsonl").read_text().splitlines()]
+    panel = found["runs"].panels[0]
+    assert panel.x.categories == ("1", "3")
+    drawn = {
+        (m.name, panel.x.place(x), round(y, 9)) for m in marks(found["runs"], Dots)
+        for x, y in zip(m.x, m.y, strict=True)
+    }  # fmt: skip
+    assert drawn == {
+        (line["point"]["kind"], line["point"]["layers.1.repeat"],
+         round(line["metrics"]["test_accuracy"], 9)) for line in lines
+    }  # fmt: skip
+    best = view.valued[0][1]
+    assert best.summary is not None
+    intervals = marks(found["which-chance"], Intervals)
+    assert len(intervals) == 9  # both, runs and rows of three differences
+    for both in (m for m in intervals if not m.faint):
+        assert both.low[0] <= both.values[0] <= both.high[0]
+    for width in marks(found["which-chance"], Line):
+        assert width.solid_to == 2.0
+        assert width.y[0] > width.y[-1] > 0
+    costs = {x for m in marks(found["cost"], Dots) for x in m.x}
+    assert {row.parameters for _, row in view.valued} <= costs
+    (cells,) = marks(found["confusion"], Cells)
+    right = sum(cells.values[k][k] for k in range(10)) / np.sum(cells.values)
+    assert right == pytest.approx(best.summary.mean, abs=1e-6)
+
+
+def test_the_page_is_whole_and_harmless(grid: Found) -> None:
+    view, found = grid
+    extra = Figure("other", EVIL, EVIL, found["runs"].panels)
+    text = study_page(view, [*found.values(), extra], f"layerkit study {EVIL}.json")
+    page = Page(text)
+    assert not page.all("script")
+    assert not re.search(r'(href|src)="', text)
+    check_marks_inside(text)
+    ids = [a["id"] for _, a in page.seen if "id" in a]
+    assert len(set(ids)) == len(ids)
+    for words in ("high<way, 3", "8 of 8 runs finished",
+                  "dense, 3 × highway, dense (1)", EVIL):  # fmt: skip
+        assert words in page.text
+    line = json.loads((view.folder.path / "runs.jsonl").read_text().splitlines()[0])
+    assert line["file"][:23] in page.text
+    assert f"models/{line['key']}.layerkit" in page.text
+    assert "Rows on which the two best points disagree" in page.text
+
+
+def test_points_without_a_numeric_axis_stand_in_lanes(small: dict[str, Any]) -> None:
+    small |= {"grid": {"layers.1.activation": ["tanh", "relu"]}, "seeds": 2}
+    _, found = figures(small)
+    panel = found["runs"].panels[0]
+    assert set(panel.y.categories) == {"tanh", "relu"}
+    assert sum(len(m.x) for m in marks(found["runs"], Dots)) == 4
+    assert sum(len(m.places) for m in marks(found["runs"], Intervals)) == 2
+    assert not marks(found["runs"], Bars)
+    assert "cost" not in found  # both have as many parameters
+
+
+def test_one_seed_has_no_chances_and_no_run_has_no_figures(small: dict[str, Any]) -> None:
+    small |= {"grid": {"layers.1.repeat": [1, 2]}, "seeds": 1}
+    empty = StudyView.read(small)
+    assert study_figures(empty) == []
+    assert "no run is finished" in Page(study_page(empty, [], "layerkit study s")).text
+    _, found = figures(small)
+    assert "which-chance" not in found
+    assert "runs" in found
+
+
+def test_a_point_is_dominated_only_if_it_is_told_apart(grid: Found) -> None:
+    view, _ = grid
+    runs = []
+    for k, held in enumerate(view.findings.runs):
+        assert held is not None
+        assert held.rows is not None
+        rows = np.ones_like(held.rows)
+        rows[:, : (0, 200, 3, 200)[k]] = 0  # the first is best, the third hardly worse
+        runs.append(type(held)(**{**held.__dict__, "rows": rows, "values": rows.mean(axis=1)}))
+    changed = type(view.findings)(view.findings.points, view.findings.metric, tuple(runs))
+    told = StudyView(view.study, changed, view.folder)
+    numbers = [k for k, _ in view.valued]
+    costs = [(10, 20, 20, 5)[k] for k in numbers]
+    lost = dict(zip(numbers, dominated(told, costs), strict=True))
+    assert lost == {0: False, 1: True, 2: False, 3: False}  # the last is worse, but cheaper
