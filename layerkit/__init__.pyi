@@ -206,7 +206,9 @@ from layerkit.model import Model as Model
 from layerkit.model import build as build
 from layerkit.profile import spec_init as spec_init
 from layerkit.specs import Spec as Spec
+from layerkit.studies import Matched as Matched
 from layerkit.studies import Study as Study
+from layerkit.studies import match_widths as match_widths
 from layerkit.studies import study as study
 from layerkit.training import (
     CrossValidation as CrossValidation,

@@ -37,6 +37,7 @@ from layerkit.cli import (
     resume,
     schema,
     spec_init,
+    spec_match,
     study,
     train,
     upgrade,
@@ -96,13 +97,14 @@ plugin_commands.command("check", epilog=plugins_check.EXAMPLE)(plugins_check.che
 plugin_commands.command("why", epilog=plugins_why.EXAMPLE)(plugins_why.why)
 plugin_commands.command("doctor", epilog=plugins_doctor.EXAMPLE)(plugins_doctor.doctor)
 
-spec_commands = typer.Typer(rich_markup_mode=None, help="Write a spec for a table.")
+spec_commands = typer.Typer(rich_markup_mode=None, help="Write a spec for a table; match widths.")
 spec_commands.command("init", epilog=spec_init.EXAMPLE)(with_dialect(spec_init.init))
+spec_commands.command("match", epilog=spec_match.EXAMPLE)(spec_match.match)
 
 
 @spec_commands.callback()
 def _spec() -> None:
-    """Write a spec for a table."""  # a group, even of one command
+    """Write a spec for a table; match the widths of specs."""
 
 
 app.command("build", epilog=build.EXAMPLE)(with_limits(build.build))

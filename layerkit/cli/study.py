@@ -295,6 +295,8 @@ def _notes(found: Study, level: str, *, marked: bool) -> Iterator[str]:
             others = "; the numbers are of its other runs" if row.summary else ""
             yield f"{_title(row, found)}: diverged with seed {seeds}{others}"
         yield from _failures(row, found)
+    if matched := [row for row in found.rows if row.matched]:
+        yield f"solved for equal {_unit(matched)}: {_worst(matched, found)}; --status shows widths"
     if len(found.kernels) > 1:
         yield f"runs differ in what ran the layers: {'; '.join(found.kernels)}"
     if found.precision is not None:
@@ -313,9 +315,29 @@ def _progress(found: Study) -> str:
     return f"{found.done} of {counted(found.total, 'run')} finished, in {printable(found.folder)}"
 
 
+def _unit(matched: Sequence[PointRow]) -> str:
+    from layerkit.studies.costs import WORDS
+
+    return next(WORDS[row.matched.what] for row in matched if row.matched)
+
+
+def _worst(matched: Sequence[PointRow], found: Study) -> str:
+    """How many widths were solved for, and how far off at most."""
+    from layerkit.studies.budget import percent
+
+    off = {_title(row, found): row.matched.remainder for row in matched if row.matched}
+    title = max(off, key=lambda name: abs(off[name]))
+    return f"{counted(len(matched), 'point')}, at most {percent(off[title])} off ({title})"
+
+
 def show_status(found: Study) -> None:
-    """How many runs are finished, and which are missing."""
+    """How many runs are finished, which are missing, and the widths that were solved for."""
     console.out(_progress(found))
+    matched = [row for row in found.rows if row.matched]
+    for row in matched[:_LISTED]:
+        _say(f"  {_title(row, found)}: {row.matched}", "    ")
+    if len(matched) > _LISTED:
+        console.out(f"  and widths of {counted(len(matched) - _LISTED, 'point')} more (--json)")
     unfinished = [row for row in found.rows if row.missing]
     for row in unfinished[:_LISTED]:
         seeds = ", ".join(map(str, row.missing))

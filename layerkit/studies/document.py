@@ -25,19 +25,26 @@ from layerkit.specs import Spec, read_spec
 from layerkit.specs.json_source import JsonSource, parse, spell, strict_json
 from layerkit.specs.overrides import Setting
 from layerkit.specs.ready import ready_specs
+from layerkit.studies.budget import Matched
+from layerkit.studies.match_field import Match, read_match
 
 VERSION = 1
-_FIELDS = ("layerkit_study", "name", "spec", "set", "grid", "seeds", "data", "validation")
+_FIELDS = ("layerkit_study", "name", "spec", "set", "grid", "match", "seeds", "data",
+           "validation")  # fmt: skip
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 _MOST_POINTS, _MOST_SEEDS = 10_000, 1_000
 
 
 @dataclass(frozen=True)
 class Point:
-    """A combination of the grid: the label of its value on each axis, and the spec it makes."""
+    """A combination of the grid: the label of its value on each axis, and the spec it makes.
+
+    ``matched`` are the widths of the spec that were solved for, if any.
+    """
 
     labels: Mapping[str, str]
     spec: Spec
+    matched: Matched | None = None
 
     @property
     def title(self) -> str:
@@ -60,6 +67,7 @@ class StudyPlan:
     seeds: tuple[int, ...]
     data: str | None
     validation: str | None
+    match: Match | None = None
 
     @property
     def axes(self) -> tuple[str, ...]:
@@ -134,7 +142,18 @@ class _Reader:
             if not isinstance(tree.get(field), (str, type(None))):
                 self.refuse((field,), f"expected a path, got {quoted(tree[field])}")
         data, validation = tree.get("data"), tree.get("validation")
-        return StudyPlan(name, text, points, self._seeds(points), data, validation)
+        seeds, match = self._seeds(points), self._match(points)
+        return StudyPlan(name, text, points, seeds, data, validation, match)
+
+    def _match(self, points: Sequence[Point]) -> Match | None:
+        if self.tree.get("match") is None:
+            return None
+        axes = {axis: [p.labels[axis] for p in points] for axis in points[0].labels}
+        try:
+            found = read_match(self.tree["match"], axes)
+        except SpecError as error:
+            self.refuse(tuple(error.location.split(".", 2)), error.reason)
+        return replace(found, path=self.path, line=self.source.lines([("match",)])[0])
 
     def _seeds(self, points: Sequence[Point]) -> tuple[int, ...]:
         given = self.tree.get("seeds", 1)

@@ -25,6 +25,7 @@ from layerkit.statistics.estimates import (
     estimate_from_validation,
 )
 from layerkit.statistics.intervals import Levels
+from layerkit.studies.budget import Matched
 from layerkit.studies.document import Point, StudyPlan
 from layerkit.studies.precision import Precision
 from layerkit.training.recipe import loss_and_metrics
@@ -53,6 +54,9 @@ class PointRow:
         Of the spec; None if its input is learned from the data.
     among_best
         Whether it is not told apart from the best point, all pairs jointly.
+    matched
+        The widths that were solved for, so that its spec costs as much as ``match`` of the study
+        says; None if none were.
     """
 
     point: dict[str, str]
@@ -64,6 +68,7 @@ class PointRow:
     parameters: int | None
     macs: int | None
     among_best: bool
+    matched: Matched | None = None
 
 
 @dataclass(frozen=True)
@@ -315,6 +320,7 @@ def _row(found: Findings, k: int, levels: Levels, *, among_best: bool) -> PointR
         parameters=None if planned is None else sum(layer.parameters for layer in planned),
         macs=None if planned is None else total(macs_of_layers(planned, p.point.spec.dtype)),
         among_best=among_best,
+        matched=p.point.matched,
     )
 
 

@@ -18,6 +18,7 @@ from layerkit.runs.job import Job, Outcome, RowReader, failure_text, run_job
 from layerkit.runs.keys import made_by, run_key
 from layerkit.runs.workers import GivenExecutor, LocalProcesses, outcomes
 from layerkit.studies.document import StudyPlan, read_study
+from layerkit.studies.matching import keep_solutions, match_points, solutions_in
 from layerkit.studies.precision import Goal, Width, look
 from layerkit.studies.result import Findings, Study
 from layerkit.training import Listener
@@ -108,10 +109,12 @@ def study(
     plan = read_study(study)
     plan = plan if data is None else replace(plan, data=data)
     place = RunFolder(folder_of(plan, folder))
+    plan, solutions = match_points(plan, solutions_in(place.path))
     goal = None if half_width is None else Goal(half_width, most_seeds)
     trainer = _Trainer(plan, place, processes, executor, listener or Listener(), finished)
     seeds, precision = _seeds(plan, add_seeds), None
     with place.open_for_runs(plan.text):
+        keep_solutions(place.path, solutions)
         trainer.train(seeds)
         while goal is not None and precision is None:
             found = Findings.of(plan, place, trainer.digests, seeds)
@@ -207,7 +210,9 @@ def read_results(
 ) -> Study:
     """What the folder of a study holds by now, without training; errors as for ``study``."""
     plan = read_study(study)
-    return Study.of(plan, RunFolder(folder_of(plan, folder)), confidence)
+    place = RunFolder(folder_of(plan, folder))
+    plan, _ = match_points(plan, solutions_in(place.path), measure=False)
+    return Study.of(plan, place, confidence)
 
 
 def folder_of(plan: StudyPlan, folder: str | os.PathLike[str] | None) -> Path:

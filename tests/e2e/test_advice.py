@@ -1733,6 +1733,23 @@ def when_it_has_ended(desk: Desk, text: str) -> None:
 
 
 case("study", without_that_line, with_a_broken_line, studied)
+
+
+def with_damaged_widths(desk: Desk) -> None:
+    train = {**desk.train, "data": "digits"}
+    layers = [{"type": "dense", "units": 4}, {"type": "dense", "units": 10}]
+    spec = {"layerkit": 1, "input": {"shape": [64]}, "layers": layers, "train": train}
+    match = {"what": "params", "to": 760}
+    desk.options["study"] = {"layerkit_study": 1, "spec": spec, "match": match}
+    layerkit.study(desk.options["study"])
+    Path("study.study/matched.json").write_text('{"key": {}}')
+
+
+def without_that_file(desk: Desk, text: str) -> None:
+    Path(told(r"(study.study.matched.json): .*\ndelete the file", text)).unlink()
+
+
+case("study", without_that_file, with_damaged_widths, studied)
 case("study", when_it_has_ended, run_elsewhere, studied)
 
 # ---- the tests

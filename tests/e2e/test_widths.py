@@ -56,6 +56,8 @@ def wide(folder: Path) -> str:
     grid = {"layers.1.activation": ["tanh", "relu"], "train.optimizer.learning_rate": [0.05, 0.01]}
     study = {"layerkit_study": 1, "name": NAME, "spec": "wide.json", "grid": grid, "seeds": 2}
     Path("study.json").write_text(json.dumps({**study, "data": "pets.csv"}))
+    matched = {**study, "data": "pets.csv", "match": {"what": "params", "to": 700, "allow": 0.9}}
+    Path("matched-study.json").write_text(json.dumps(matched))
     Path("bad-study.json").write_text(json.dumps({**study, "grid": {"layers.7.units": [1]}}))
     Path("bad.json").write_text(json.dumps({**document, "layers": [{"type": "hghway"}]}))
     return "wide.layerkit"
@@ -95,6 +97,7 @@ RUNS: dict[str, list[list[str]]] = {
             "pictures",
         ],
         ["bad-study.json"],
+        ["matched-study.json", "--status", "-o", "none.study"],
     ],
     "inspect": [["wide.layerkit"], ["wide.layerkit", "--tensors"]],
     "verify": [["wide.layerkit", f"{NAME}-of-another-seed.layerkit"], ["pets.csv"]],
@@ -110,6 +113,12 @@ RUNS: dict[str, list[list[str]]] = {
         *(["highway.gate_bias"], ["projection", "--trace"], ["checkpoint"]),
     ],
     "spec init": [["pets.csv", "-o", "first.json"], ["pets.csv", "--target", "none"]],
+    "spec match": [
+        ["depth-plain-10", "depth-highway-10"],
+        ["depth-plain-10", "depth-highway-10", "-o", "a-spec-with-a-long-name-that-is-solved.json"],
+        ["depth-plain-10", "12"],
+        ["depth-plain-10", "50000", "--free", "layers.0.unit"],
+    ],
     "plugins list": [[], ["--check"]],
     "plugins check": [["dense"], ["--list"], ["--list", "dense"]],
     "plugins why": [["dense"], ["mse"]],
