@@ -202,6 +202,17 @@ class Model:
         """
         return self._predictor(rows, "identity", self._inputs())
 
+    def scaled(self, rows: RawRows) -> Array:
+        """Raw rows as the first layer sees them: (n, *in).
+
+        Raises
+        ------
+        DataError
+            If the rows do not keep the data contract.
+        """
+        inputs = self._inputs()
+        return inputs.scale_rows(inputs.matrix(rows))
+
     def scores_of(self, x: Array) -> Array:
         """``scores`` for rows that are scaled to x (n, *in) already: the same bits."""
         return self._predictor(x, "identity", None)
@@ -319,7 +330,7 @@ class Model:
             If a name is not that of a layer.
         """
         check_paths(self.network, layers or ())
-        return watched(self.network, self._scaled(rows), layers)
+        return watched(self.network, self.scaled(rows), layers)
 
     def encode(self, rows: RawRows, *, layer: str) -> Array:
         """The values after a layer, (n, *out) of it: what the rest of the model sees of the rows.
@@ -339,7 +350,7 @@ class Model:
             If the name is not that of a layer.
         """
         check_paths(self.network, [layer])
-        return values_after(self.network, self._scaled(rows), layer)
+        return values_after(self.network, self.scaled(rows), layer)
 
     def without(self, layers: Sequence[str]) -> Model:
         """The model with some layers left out: each is replaced by its carry.
@@ -434,11 +445,6 @@ class Model:
         self.network.spread_ties()
         self.history, self.metrics, self.fit = {}, {}, None
         self.path, self.file_id, self.leftovers = None, None, FileLeftovers()
-
-    def _scaled(self, rows: RawRows) -> Array:
-        """Rows (n, *in) as the first layer sees them."""
-        inputs = self._inputs()
-        return inputs.scale_rows(inputs.matrix(rows))
 
     def _inputs(self) -> InputContract:
         """The contract of the rows, if all that the spec asks to be fitted is fitted."""

@@ -268,15 +268,20 @@ class RowCounter:
         """Pass ``texts`` on; after each, ``tally.rows`` is the number of rows done."""
         for text in texts:
             yield text
-            if self._shown and time.monotonic() - self._began > _MOMENT:
-                self._show(tally.rows)
+            self._show(counted(tally.rows, "row"))
 
-    def _show(self, rows: int) -> None:
+    def share(self, done: int, total: int) -> None:
+        """Show how much of all rows is done."""
+        self._show(f"{100 * done // max(1, total)} %")
+
+    def _show(self, text: str) -> None:
+        if not self._shown or time.monotonic() - self._began < _MOMENT:
+            return
         if self._bar is None:
             from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
-            text = TextColumn("{task.fields[rows]}", markup=False)
-            self._bar = _rich_progress(SpinnerColumn(), text, TimeElapsedColumn(), transient=True)
-            self._bar.add_task("", total=None, rows="")
+            column = TextColumn("{task.fields[done]}", markup=False)
+            self._bar = _rich_progress(SpinnerColumn(), column, TimeElapsedColumn(), transient=True)
+            self._bar.add_task("", total=None, done="")
             self._bar.start()
-        self._bar.update(self._bar.tasks[0].id, rows=counted(rows, "row"))
+        self._bar.update(self._bar.tasks[0].id, done=text)

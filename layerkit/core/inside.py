@@ -7,9 +7,9 @@ are written. Layers are named by path: "highway_3", or "residual_1.dense_2" insi
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import lru_cache, partial, reduce
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -31,6 +31,36 @@ def check_paths(network: Network, paths: Iterable[str]) -> None:
             raise SpecError(f"the model has no layer {quoted(path)}{nearest(str(path), known)}")
 
 
+class Seen(NamedTuple):
+    """What a layer took and gave in a pass, x (n, *in) and y (n, *out), and what it shows."""
+
+    planned: PlannedLayer  # named by its path
+    x: Array
+    y: Array
+    shown: dict[str, Array]
+
+
+def seen(network: Network, x: Array, paths: Collection[str]) -> Iterator[Seen]:
+    """The layers at ``paths`` in an inference pass of x (n, *in), one after the other.
+
+    A layer inside a container that does not feed it is left out. Raises PluginLoadError if a layer
+    shows what is no array with a number for each row.
+    """
+    rows = len(x)
+    for p in network.planned:
+        asked = [one for one in p.nested() if one.name in paths]
+        passed: dict[str, tuple[Array, Array]] = {}
+        spies = {one.name: partial(_spied, partial(passed.__setitem__, one.name)) for one in asked}
+        # Layer by layer, so that only one of them keeps what it has saved.
+        alone = network.part([_with(p, p.name, spies)])
+        (ctx,) = alone.contexts()
+        x = alone.feed(x, [ctx])
+        for one in asked:
+            if one.name in passed:
+                inner = reduce(Context.part, one.name.split(".")[1:], ctx)
+                yield Seen(one, *passed[one.name], dict(_shown(one, inner, rows)))
+
+
 def watched(
     network: Network, x: Array, only: Collection[str] | None = None
 ) -> dict[str, dict[str, Array]]:
@@ -39,19 +69,13 @@ def watched(
     Layers that show nothing are left out; ``only`` are the paths that are asked for. Raises
     PluginLoadError if a layer shows what is no such array.
     """
+    paths = {p.name for p in network.nested() if own_method(p.layer, "watched")}
+    paths = paths if only is None else paths.intersection(only)
     found: dict[str, dict[str, list[Array]]] = {}
     for rows in _blocks(x):
-        y = rows
-        for p in network.planned:
-            # Layer by layer, so that only one of them keeps what it has saved.
-            alone = network.part([p])
-            (ctx,) = alone.contexts()
-            y = alone.feed(y, [ctx])
-            for one in p.nested():
-                if only is None or one.name in only:
-                    inner = reduce(Context.part, one.name.split(".")[1:], ctx)
-                    for name, values in _shown(one, inner, len(rows)):
-                        found.setdefault(one.name, {}).setdefault(name, []).append(values)
+        for one in seen(network, rows, paths):
+            for name, values in one.shown.items():
+                found.setdefault(one.planned.name, {}).setdefault(name, []).append(values)
     return {
         path: {name: np.concatenate(blocks) for name, blocks in named.items()}
         for path, named in found.items()
@@ -85,7 +109,7 @@ def values_after(network: Network, x: Array, path: str) -> Array:
     head = network.part(network.planned[:count])
     caught: list[Array] = []
     if path != top:
-        head = _changed(head, {path: lambda layer: _catching(layer, caught)})
+        head = _changed(head, {path: partial(_spied, lambda pair: caught.append(pair[1]))})
     for rows in _blocks(x):
         y = head.feed(rows, head.contexts(keeps=False))
         if path == top:
@@ -107,6 +131,12 @@ def without(network: Network, paths: Collection[str]) -> Network:
     return _changed(network, dict.fromkeys(paths, _carrying))
 
 
+def carried(network: Network, p: PlannedLayer, x: Array) -> Array:
+    """The carry (n, *out) of a layer of the network, which has one, for x (n, *in)."""
+    alone = network.part([p._replace(layer=_carrying(p.layer))])
+    return alone.feed(x, alone.contexts(keeps=False))
+
+
 def has_carry(p: PlannedLayer) -> bool:
     """Whether a layer has a carry: its own, or by default its rows where it keeps their shape."""
     return p.in_shape == p.plan.out_shape or own_method(p.layer, "carry") is not None
@@ -125,21 +155,21 @@ def _blocks(x: Array) -> Iterator[Array]:
         yield x[start : start + _BLOCK]
 
 
-def _changed(network: Network, changes: dict[str, Callable[[Layer], Layer]]) -> Network:
+def _changed(network: Network, changes: Mapping[str, Callable[[Layer], Layer]]) -> Network:
     """The network with some layers changed, over the same parameters."""
     changed = network.part([_with(p, p.name, changes) for p in network.planned])
     changed.grads, changed.kept = None, {}
     return changed
 
 
-def _with(p: PlannedLayer, path: str, changes: dict[str, Callable[[Layer], Layer]]) -> PlannedLayer:
-    """The layer at ``path`` changed, or copied if one inside it is."""
-    if path in changes:
-        return p._replace(layer=changes[path](p.layer))
+def _with(
+    p: PlannedLayer, path: str, changes: Mapping[str, Callable[[Layer], Layer]]
+) -> PlannedLayer:
+    """The layer at ``path`` changed, and copied if one inside it is."""
     parts = [_with(part, f"{path}.{part.name}", changes) for part in p.plan.parts]
-    if all(new is old for new, old in zip(parts, p.plan.parts, strict=True)):
-        return p
-    return p.made_of(copy.copy(p.layer), parts)
+    if any(new is not old for new, old in zip(parts, p.plan.parts, strict=True)):
+        p = p.made_of(copy.copy(p.layer), parts)
+    return p._replace(layer=changes[path](p.layer)) if path in changes else p
 
 
 @lru_cache(maxsize=256)
@@ -163,13 +193,13 @@ def _carrying(layer: Layer) -> Layer:
     return found
 
 
-def _catching(layer: Layer, caught: list[Array]) -> Layer:
-    """A copy of ``layer`` that adds what it gives to ``caught``."""
+def _spied(tell: Callable[[tuple[Array, Array]], object], layer: Layer) -> Layer:
+    """A copy of ``layer`` that tells (x, y) of each feed."""
     found: Any = copy.copy(layer)
 
     def feed(x: Array, ctx: Context) -> Array:
         y = layer.feed(x, ctx)
-        caught.append(y)
+        tell((x, y))
         return y
 
     found.feed = feed

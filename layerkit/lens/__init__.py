@@ -1,5 +1,6 @@
 """The lens: what the gated layers of a model do, and what is left of it without them."""
 
-from layerkit.lens.measure import Block, Lens, blocks_of, look, nothing_to_see
+from layerkit.lens.measure import blocks_of, check_row, look, nothing_to_see
+from layerkit.lens.results import Block, Lens, Score
 
-__all__ = ["Block", "Lens", "blocks_of", "look", "nothing_to_see"]
+__all__ = ["Block", "Lens", "Score", "blocks_of", "check_row", "look", "nothing_to_see"]

@@ -1,12 +1,13 @@
-"""Gates, changes, lesions and keep curves of a model, on labelled rows.
+"""Gates, changes, drift, lesions and keep curves of a model.
 
-A *block* is a layer of the model's own list whose ``watched`` shows a gate, or whose class writes
-out its ``carry``. That a layer keeps the shape of rows, so that ``Model.without`` can leave it out,
-makes it none: every activation would be one. A block that has no carry shows its gates alone. For
-rows x of a block, outputs y and its carry c(x)::
+A *block* is a layer whose ``watched`` shows a gate, or whose class writes out its ``carry``; one
+inside a container too, named by its path. That a layer keeps the shape of rows, so that
+``Model.without`` can leave it out, makes it none: every activation would be one. A block that has
+no carry shows its gates alone. For rows x of a block, outputs y and its carry c(x)::
 
-    change = median over the rows of |y - c(x)| / |c(x)|
+    change = quartiles over the rows of |y - c(x)| / |c(x)|
     gate   = mean over rows and units of T;  spread = deviation of the units' means
+    drift  = parameter minus the number that it started at
 
 A single lesion leaves out one block, and tells how much the others make up for it, not whether it
 works: the curves that keep the first or the last k blocks show what they do together.
@@ -14,88 +15,90 @@ works: the curves that keep the first or the last k blocks show what they do tog
 
 from __future__ import annotations
 
-import math
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
 from layerkit.core.context import Array
 from layerkit.core.inside import has_carry, own_method, watched
+from layerkit.core.network import Network
 from layerkit.core.rows import Rows
+from layerkit.display import printable
+from layerkit.errors import DataError
+from layerkit.lens.drift import drift_of
+from layerkit.lens.gates import by_step_and_unit, look_inside
+from layerkit.lens.lesions import Choice, keep_first, keep_last, lesion, scores_without
+from layerkit.lens.results import Block, Lens, RowGates, Scores
+from layerkit.lens.scores import Judge
 from layerkit.model import Model
-from layerkit.training.evaluation import evaluate, judge
 
-Scores = dict[str, float]
-"""The loss and the metrics of the recipe, by name."""
+Progress = Callable[[int, int], object]
+"""Told how much of how much is done."""
 
+Judged = tuple[Scores, dict[str, Scores], list[Scores], list[Scores]]
+"""The scores of the whole model, without each block, and with the first and the last k kept."""
 
-@dataclass(frozen=True)
-class Block:
-    """What one block does.
-
-    ``gates`` are the mean gates of the rows of each class, if a row has one answer; they, ``gate``
-    and ``spread`` are absent where the layer shows no gate. ``without`` are the scores of the model
-    with this block left out; they and ``change`` are absent where it has no carry.
-    """
-
-    name: str
-    type: str
-    change: float | None
-    gate: float | None
-    spread: float | None
-    gates: dict[str, float]
-    without: Scores | None
+NO_LABELS = (
+    "the rows have no labels: here are gates, changes and drifts; scores without layers, and gates "
+    "by class, need labels"
+)
 
 
-@dataclass(frozen=True)
-class Lens:
-    """What the blocks of a model do.
+def look(
+    model: Model,
+    rows: Rows,
+    *,
+    row: int | None = None,
+    progress: Progress = lambda done, of: None,
+) -> Lens:
+    """Look at ``model`` on rows; ``row``, counted from 0, is one whose own gates are shown.
 
-    ``first[k]`` are the scores with the first k of the blocks that have a carry kept; both lists
-    are empty if none has.
-    """
-
-    model: str
-    rows: int
-    whole: Scores
-    blocks: list[Block]
-    first: list[Scores]
-    last: list[Scores]
-
-    def to_json(self) -> dict[str, Any]:
-        """All numbers, for ``layerkit lens --json``."""
-        return asdict(self)
-
-
-def look(model: Model, rows: Rows) -> Lens:
-    """Look at ``model`` on labelled rows.
-
-    Raises ValueError if it has no block, DataError if the rows do not keep the data contract.
+    Rows without labels have no scores and no classes. Raises ValueError if the model has no block,
+    DataError if the rows do not keep the data contract or there is no such row.
     """
     names = blocks_of(model)
     if not names:
         raise ValueError(nothing_to_see(model))
-    whole = judge(model, rows)
+    check_row(row, rows)
     output = model.contract.output
-    per_step = output is not None and bool(output.steps)
-    truth = whole.truth if whole.target == "class" and not per_step else None
-    scores = {"loss": whole.loss, **whole.values(whole.metrics)}
-    layers = {p.name: p for p in model.network.planned}
+    judge = Judge(model, rows) if output is not None and output.has_labels(rows) else None
+    x = model.scaled(rows)
+    truth = None if judge is None else judge.truth
+    classes = [str(label) for label in model.classes or ()] if truth is not None else []
+    seen = look_inside(model.network, x, names, truth, classes)
+    layers = {p.name: p for p in model.network.nested()}
     carried = [name for name in names if has_carry(layers[name])]
-    blocks = [_block(model, rows, name, truth, carries=name in carried) for name in names]
-    first, last = _curves(model, rows, carried, scores) if carried else ([], [])
-    return Lens(model.name, len(rows), scores, blocks, first, last)
+    curve = [n for n in carried if not any(n.startswith(f"{other}.") for other in carried)]
+    found = _Lesions(model.network, x, carried, curve)
+    whole, without, first, last = (
+        ({}, {}, [], []) if judge is None else found.judged(judge, progress)
+    )
+    blocks = [
+        Block(
+            name=n,
+            type=layers[n].layer.type_name,
+            gates=seen[n][0],
+            change=seen[n][1],
+            drift=drift_of(layers[n]),
+            without=without.get(n),
+        )
+        for n in names
+    ]
+    one = None if row is None else _look_at(model, rows, row, names)
+    notes = [NO_LABELS] if judge is None else []
+    curve = curve if first else []
+    return Lens(model.name, len(rows), whole, blocks, curve, first, last, one, notes)
 
 
 def blocks_of(model: Model) -> list[str]:
     """The names of the blocks, in order."""
-    planned = model.network.planned
-    one_row = np.zeros((1, *planned[0].in_shape), model.network.dtype)
-    names = [p.name for p in planned if own_method(p.layer, "watched")]
-    shown = watched(model.network, one_row, names) if names else {}
+    network = model.network
+    one_row = np.zeros((1, *network.planned[0].in_shape), network.dtype)
+    shown = watched(network, one_row)
     return [
-        p.name for p in planned if "gate" in shown.get(p.name, {}) or own_method(p.layer, "carry")
+        p.name
+        for p in network.nested()
+        if "gate" in shown.get(p.name, {}) or own_method(p.layer, "carry")
     ]
 
 
@@ -108,44 +111,69 @@ def nothing_to_see(model: Model) -> str:
     )
 
 
-def _curves(
-    model: Model, rows: Rows, names: list[str], whole: Scores
-) -> tuple[list[Scores], list[Scores]]:
-    """The scores with the first, and with the last, 0, 1, ... of the named blocks kept."""
-    count = len(names)
-    none = evaluate(model.without(names), rows)
-    first = [evaluate(model.without(names[k:]), rows) for k in range(1, count)]
-    last = [evaluate(model.without(names[:-k]), rows) for k in range(1, count)]
-    return [none, *first, whole], [none, *last, whole]
+def check_row(row: int | None, rows: Rows) -> None:
+    """Raise DataError if there is no row of that number, counted from 0."""
+    if row is not None and not 0 <= row < len(rows):
+        there = f"a row from 0 to {len(rows) - 1:,}" if len(rows) else "no row, as there are none"
+        raise DataError(f"expected {there}, got row {row}", source=rows.source)
 
 
-def _block(model: Model, rows: Rows, name: str, truth: Array | None, *, carries: bool) -> Block:
-    shown = model.watch(rows, layers=[name]).get(name, {}).get("gate")
-    gate = spread = change = without = None
-    gates: dict[str, float] = {}
-    if shown is not None and len(shown):
-        flat = shown.reshape(len(shown), -1).astype(np.float64)
-        gate, spread = float(flat.mean()), float(flat.mean(axis=0).std())
-        if truth is not None:
-            of_rows = flat.mean(axis=1)
-            for i, label in enumerate(model.classes or ()):
-                if (truth == i).any():
-                    gates[str(label)] = float(of_rows[truth == i].mean())
-    if carries:
-        view = model.without([name])
-        change = _change(*(one.encode(rows, layer=name) for one in (model, view)))
-        without = evaluate(view, rows)
-    kind = next(record.type for record in model.spec.layers if record.name == name)
-    return Block(name, kind, change, gate, spread, gates, without)
+class _Lesions:
+    """The choices of blocks to leave out: each alone, and all but the first or last k."""
+
+    def __init__(self, network: Network, x: Array, names: list[str], curve: list[str]) -> None:
+        self.network, self.x, self.names, self.curve = network, x, names, curve
+        self.choices: dict[tuple[str, int], Choice] = {}
+        for i, name in enumerate(names):
+            self.choices["without", i] = lesion(network, name)
+        for k in range(len(curve)):
+            self.choices["first", k] = keep_first(network, curve, k)
+        for k in range(1, len(curve)):
+            self.choices["last", k] = keep_last(network, curve, k)
+
+    def judged(self, judge: Judge, progress: Progress) -> Judged:
+        """The scores of all choices."""
+        keys, total = list(self.choices), len(self.choices) * len(self.x)
+        whole = judge.answers(judge.model.scores_of(self.x))
+        found: dict[tuple[str, int], Scores] = {}
+        network, choices = self.network, list(self.choices.values())
+        told: Callable[[int], object] = lambda done: progress(done, total)  # noqa: E731
+        for k, scores in scores_without(network, self.x, self.curve, choices, told):
+            found[keys[k]] = judge.scores(judge.answers(scores), whole)
+        own = judge.scores(whole, whole)
+        if not self.names:
+            return own, {}, [], []
+        without = {name: found["without", i] for i, name in enumerate(self.names)}
+        count = len(self.curve)
+        first = [found["first", k] for k in range(count)]
+        last = [first[0], *(found["last", k] for k in range(1, count))]
+        return own, without, [*first, own], [*last, own]
 
 
-def _change(y: Array, carried: Array) -> float:
-    """The median over the rows of the size of the change, relative to what is carried."""
-    if not len(y):
-        return math.nan
-    changed, kept = (
-        np.linalg.norm(a.reshape(len(a), -1).astype(np.float64), axis=1)
-        for a in (y - carried, carried)
-    )
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return float(np.median(changed / kept))
+def _look_at(model: Model, rows: Rows, row: int, names: list[str]) -> RowGates:
+    """The gates of one row."""
+    one = rows.take(slice(row, row + 1))
+    layers = {p.name: p for p in model.network.nested()}
+    gates = {
+        name: by_step_and_unit(layers[name], shown["gate"])[0].tolist()
+        for name, shown in model.watch(one, layers=names).items()
+        if "gate" in shown
+    }
+    output = model.contract.output
+    label = None
+    if output is not None and output.has_labels(one):
+        label = output.labels_of(one)[0]
+    answers = model.predict(one)
+    answer = answers[0] if model.classes is None else model.labels(answers)[0]
+    text = {
+        name: printable(str(cells[0]))
+        for name, cells in (one.columns or {}).items()
+        if cells.dtype.kind in "UO" and isinstance(cells[0], str)
+    }
+    return RowGates(row, _plain(label), _plain(answer), text, gates)
+
+
+def _plain(value: object) -> object:
+    """A value of NumPy as one of Python."""
+    found = value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
+    return found[0] if isinstance(found, list) and len(found) == 1 else found

@@ -79,7 +79,10 @@ RUNS: dict[str, list[list[str]]] = {
         ["wide.json", "--data", "pets.csv", "--layers"],
         ["wide.layerkit", "--data", "none"],
     ],
-    "lens": [["wide.layerkit", "--data", "pets.csv", "--split", "all"]],
+    "lens": [
+        ["wide.layerkit", "--data", "pets.csv", "--split", "all", "--row", "2"],
+        ["wide.layerkit", "--data", "pets.csv", "--split", "all", "--row", "2000"],
+    ],
     "infer": [["wide.layerkit", "pets.csv", "--to", "out.csv"], ["wide.layerkit", "none.csv"]],
     "compare": [
         ["wide.json", "pets.json", "--data", "pets.csv", *SMALL],

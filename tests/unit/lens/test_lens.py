@@ -14,6 +14,7 @@ from layerkit import Array, Model
 from layerkit.cli import run
 from layerkit.core.rows import Rows
 from layerkit.lens import look
+from layerkit.lens.results import Scores
 
 
 @pytest.fixture(scope="module")
@@ -71,11 +72,13 @@ def outputs(model: Model, kept: str) -> dict[str, Array]:
     return found
 
 
-def agrees(scores: dict[str, float] | None, model: Model, kept: str) -> None:
-    expected = outputs(model, kept)
+def agrees(scores: Scores | None, model: Model, kept: str) -> None:
+    expected, whole = outputs(model, kept), outputs(model, "abc")
     assert scores is not None
     for name in ("loss", "accuracy"):
-        assert scores[name] == pytest.approx(float(expected[name]), rel=1e-9), kept
+        value = float(expected[name])
+        assert scores[name].value == pytest.approx(value, rel=1e-9), kept
+        assert scores[name].gap == pytest.approx(value - float(whole[name]), abs=1e-9), kept
 
 
 def test_gates_changes_lesions_and_curves_are_those_of_the_equations(model: Model) -> None:
@@ -86,16 +89,30 @@ def test_gates_changes_lesions_and_curves_are_those_of_the_equations(model: Mode
     for block, before, kept in zip(seen.blocks, ("x", "a", "b"), ("bc", "ac", "ab"), strict=True):
         agrees(block.without, model, kept)
         size = np.linalg.norm(own[block.name] - own[before], axis=1)
-        change = np.median(size / np.linalg.norm(own[before], axis=1))
-        assert block.change == pytest.approx(float(change))
+        change = np.quantile(size / np.linalg.norm(own[before], axis=1), [0.25, 0.5, 0.75])
+        assert block.change is not None
+        np.testing.assert_allclose(list(vars(block.change).values()), change)
         if block.name == "b":
-            assert (block.gate, block.spread, block.gates) == (None, None, {})
+            assert (block.gates, block.drift) == (None, [])
             continue
         gate = own[f"{block.name}.gate"]
-        assert block.gate == pytest.approx(float(gate.mean()))
-        assert block.spread == pytest.approx(float(gate.mean(axis=0).std()))
+        assert block.gates is not None
+        assert block.gates.mean == pytest.approx(float(gate.mean()))
+        assert block.gates.spread == pytest.approx(float(gate.mean(axis=0).std()))
+        np.testing.assert_allclose(block.gates.units, gate.mean(axis=0))
+        assert block.gates.steps == []
         for label in ("no", "yes"):
-            assert block.gates[label] == pytest.approx(float(gate[answers() == label].mean()))
+            of_class = gate[answers() == label]
+            assert block.gates.classes[label] == pytest.approx(float(of_class.mean()))
+            apart = of_class.mean(axis=0) - gate.mean(axis=0)
+            np.testing.assert_allclose(block.gates.class_units[label], apart, atol=1e-12)
+        (drift,) = block.drift
+        moved = model.tensors()[f"{block.name}.bT"] + 0.5
+        assert (drift.parameter, drift.start) == ("bT", -0.5)
+        assert drift.mean == pytest.approx(float(moved.mean()))
+        assert (drift.low, drift.high) == pytest.approx((float(moved.min()), float(moved.max())))
+        assert drift.below == pytest.approx(float((moved < 0).mean()))
+    assert seen.curve == ["a", "b", "c"]
     for k, first in enumerate(("", "a", "ab", "abc")):
         agrees(seen.first[k], model, first)
         agrees(seen.last[k], model, "abc"[3 - k :])
@@ -139,7 +156,8 @@ def test_a_gate_is_shown_without_a_carry(width: int) -> None:
     (block,) = seen.blocks
     gate = model.watch(found, layers=["one"])["one"]["gate"]
     assert block.name == "one"
-    assert block.gate == pytest.approx(float(gate.mean()))
+    assert block.gates is not None
+    assert block.gates.mean == pytest.approx(float(gate.mean()))
     carried = width == 3
     assert (block.change is not None, block.without is not None) == (carried, carried)
     assert (len(seen.first), len(seen.last)) == ((2, 2) if carried else (0, 0))
@@ -150,5 +168,6 @@ def test_answers_for_each_step_have_no_rows_of_a_class() -> None:
     found = np.stack([numbers(), -numbers()], axis=1)
     labels = np.array([["yes", None], ["no", "yes"]] * (len(found) // 2), object)
     (block,) = look(model, Rows(found[: len(labels)], None, labels, "here")).blocks
-    assert block.gate is not None
-    assert block.gates == {}
+    assert block.gates is not None
+    assert block.gates.classes == {}
+    assert len(block.gates.steps) == 2
