@@ -143,7 +143,7 @@ class Predictor:
 
     def _row(self, link: Link) -> RowForm:
         """The network as one function of a single row, for this thread."""
-        key = link, self.fast, self.network.mapped
+        key = link, self.fast, self.network.moves
         held: tuple[object, RowForm] | None = getattr(self._local, "row", None)
         if held is None or held[0] != key:
             from layerkit.execution.runner import RowForm
@@ -189,7 +189,7 @@ class Predictor:
         """The layers with memory for this thread, kept from call to call."""
         if self._there is not None:
             return self._there
-        key = self.fast, self.network.mapped
+        key = self.fast, self.network.moves
         held: tuple[object, Chain] | None = getattr(self._local, "chain", None)
         if held is None or held[0] != key:
             from layerkit.execution.runner import Chain

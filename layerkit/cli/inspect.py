@@ -66,6 +66,7 @@ def _facts(seen: Inspection) -> list[str]:
         "input": _contract(seen, "input", *([] if _raw_columns(seen) else ["columns"])),
         "output": _contract(seen, "output", "classes", "targets"),
         "fitted": _fitted(seen),
+        "teacher": _teacher(seen),
         "metadata": _listed(seen.header["metadata"]),
         "ignored": ", ".join(seen.unknown_fields),
     }
@@ -122,6 +123,14 @@ def _fitted(seen: Inspection) -> str:
     if type(count) is not int or not isinstance(kernels, dict):
         return ""
     return f"on {counted(count, 'row')}, with {_listed(kernels)}"
+
+
+def _teacher(seen: Inspection) -> str:
+    """The teacher's file and its id; "" if the model had none."""
+    given = _at(seen.header, "spec", "model", "train", "teacher")
+    path, file_id = (_at(given, key) for key in ("model", "file_id"))
+    known = f", {str(file_id)[:19]}..." if file_id else ""
+    return f"{_short(path)}{known}" if path else ""
 
 
 def _short(value: Any) -> str:

@@ -22,6 +22,7 @@ from layerkit.file.save import save
 from layerkit.runs.keys import made_by, raw_rows_digest, run_key
 from layerkit.runs.training import StoredRun
 from layerkit.specs import Spec
+from layerkit.training.teacher import with_teacher_id
 
 
 class RunStore:
@@ -41,6 +42,7 @@ class RunStore:
     def path(self, spec: Spec, seed: int) -> Path:
         """The model file of the training of ``spec`` with ``seed``."""
         assert self.folder is not None  # noqa: S101  # called only where there is one
+        spec = with_teacher_id(spec)
         return self.folder / f"{run_key(spec, seed, self._rows, made_by(spec))}.layerkit"
 
     def load(self, spec: Spec, seed: int) -> StoredRun | None:

@@ -157,9 +157,16 @@ def _blocks(x: Array) -> Iterator[Array]:
 
 def _changed(network: Network, changes: Mapping[str, Callable[[Layer], Layer]]) -> Network:
     """The network with some layers changed, over the same parameters."""
-    changed = network.part([_with(p, p.name, changes) for p in network.planned])
+    changed = network.part(changed_layers(network, changes))
     changed.grads, changed.kept = None, {}
     return changed
+
+
+def changed_layers(
+    network: Network, changes: Mapping[str, Callable[[Layer], Layer]]
+) -> list[PlannedLayer]:
+    """The layers of the network, those at the paths of ``changes`` changed."""
+    return [_with(p, p.name, changes) for p in network.planned]
 
 
 def _with(

@@ -36,7 +36,8 @@ class Network:
 
     ``mapped`` holds tensors by name to use without a copy, read-only arrays over a mapped file; the
     first use of ``params`` copies them. ``size`` is the number of trained parameters, ``grads``
-    (size,) all gradients, None until ``allocate_grads``.
+    (size,) all gradients, None until ``allocate_grads``. ``moves`` counts how often the parameters
+    were given other memory: what was made of the layers before holds the old arrays.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Network:
         self.size = sum(p.size for p in self.planned)
         self.grads: Array | None = None
         self._params: Array | None = None
+        self.moves = 0
         self._known_shapes: dict[int, list[Shape]] = {}
         self.ties = ties_of(self.planned)
         self.tied = {tie.name for tie in self.ties}
@@ -98,6 +100,7 @@ class Network:
         for p, (own, whole, kept) in zip(self.planned, tables, strict=True):
             p.bind(params=own, joined=whole, state=kept)
         self._params = params
+        self.moves += 1
 
     @property
     def mapped(self) -> bool:
@@ -242,6 +245,23 @@ class Network:
         part = copy.copy(self)
         part.planned, part._known_shapes = planned, {}
         return part
+
+    def extended(self, more: Sequence[PlannedLayer]) -> Network:
+        """A network of these layers and ``more``, to be trained as one; it cannot be fed.
+
+        This network's parameters, gradients and states move into those of the longer one, where
+        they come first.
+        """
+        held = {name: array for name, (_, array) in self.tensors().items()}
+        longer = Network([*self.planned, *more], self.dtype)
+        longer.kept = self.kept
+        own = longer.part(self.planned).tensors()
+        for name, array in held.items():
+            own[name][1][...] = array
+        self._params = longer.params[: self.size]
+        self.grads = longer.allocate_grads()[: self.size]
+        self.moves += 1
+        return longer
 
     def twin(self) -> Network:
         """The same network over the same parameters, with separate gradients."""

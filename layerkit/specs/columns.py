@@ -86,14 +86,25 @@ def not_learned(column: Mapping[str, Any]) -> SpecError:
 def before_learning(document: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     """The ``document`` of a trained model, with "learn" where the spec ``given`` has it.
 
-    Both are resolved. Two trainings of one spec are then equal, whatever categories they learned.
+    Both are resolved. Two trainings of one spec are then equal, whatever categories they learned,
+    and from whichever teacher if it only says where that is.
     """
+    teacher, named = _teacher_of(document), _teacher_of(given)
+    if teacher and named and named.get("file_id") is None:
+        train = {**document["train"], "teacher": {**teacher, "file_id": None}}
+        document = {**document, "train": train}
     theirs, ours = (_columns_of(d) for d in (document, given))
     if not theirs or [name_of(c) for c in theirs] != [name_of(c) for c in ours]:
         return document
     pairs = zip(theirs, ours, strict=True)
     columns = [one if _may_have_learned(column, one) else column for column, one in pairs]
     return {**document, "input": {**document["input"], "columns": columns}}
+
+
+def _teacher_of(document: dict[str, Any]) -> dict[str, Any]:
+    train = document.get("train")
+    teacher = train.get("teacher") if isinstance(train, dict) else None
+    return teacher if isinstance(teacher, dict) else {}
 
 
 def _columns_of(document: dict[str, Any]) -> list[Any]:

@@ -8,13 +8,15 @@ from typing import Any
 
 from layerkit.core.parts import Link, Loss, Target
 from layerkit.discovery.origins import Origins, joined
-from layerkit.discovery.registry import DATA, LOSSES, METRICS, REGISTRIES, split_config
+from layerkit.discovery.registry import DATA, LAYERS, LOSSES, METRICS, REGISTRIES, split_config
 from layerkit.display import quoted
 from layerkit.errors import PluginError
-from layerkit.specs.json_source import Path, spell
+from layerkit.specs.json_source import Path, spell, strict_json
 from layerkit.specs.messages import Faults, describe_annotation, distinct_names, mismatch
-from layerkit.specs.sections import DIALECT, SECTIONS
+from layerkit.specs.sections import DIALECT, SECTIONS, Hint
 from layerkit.specs.spec import Spec
+from layerkit.specs.validate.check_fields import check_fields
+from layerkit.specs.validate.declare import holds_layers
 from layerkit.specs.validate.fast_path import NotPlainError, checker
 from layerkit.specs.validate.settings import named_parts, validate_part
 
@@ -96,6 +98,7 @@ def read_recipe(
     for i, value in enumerate(train["callbacks"]):
         path: Path = ("train", "callbacks", i)
         train["callbacks"][i] = validate_part("callbacks", value, path, faults, lenient=lenient)
+    _hints(train, faults, lenient=lenient)
 
 
 def _check_data(data: Any, faults: Faults) -> None:
@@ -224,6 +227,30 @@ def shared_settings(given: Any, metric: Any, loss: Any) -> dict[str, Any]:
         return {}
     own = {*given, "type"} if isinstance(given, dict) else {"type"}
     return {key: loss[key] for key in metric if key in loss and key not in own}
+
+
+def _hints(train: dict[str, Any], faults: Faults, *, lenient: bool) -> None:
+    """Fill in the defaults of ``train.hints`` in place."""
+    at: Path = ("train", "hints")
+    if train["hints"] and train["teacher"] is None:
+        faults.add(at, "hints are a teacher's: set train.teacher.model to its file")
+    for i, given in enumerate(train["hints"]):
+        if not isinstance(given, dict):
+            faults.add((*at, i), mismatch('an object with "layer" and "teacher"', given))
+            continue
+        found = check_fields(Hint, given, (*at, i), faults)
+        if found is None:
+            continue
+        train["hints"][i] = hint = strict_json(found)
+        if hint["alone"] and hint["until_epoch"] is None:
+            reason = "with 'alone' nothing else is learned: say until when in 'until_epoch'"
+            faults.add((*at, i, "alone"), reason)
+        if hint["regressor"] is not None and not lenient:  # a file is read without its training
+            place: Path = (*at, i, "regressor")
+            hint["regressor"] = validate_part("layers", hint["regressor"], place, faults)
+            name = split_config(hint["regressor"])[0]
+            if name in LAYERS and holds_layers(LAYERS[name]):
+                faults.add(place, "a layer that holds others cannot be a regressor")
 
 
 def _early_stopping(train: dict[str, Any], faults: Faults) -> None:

@@ -382,6 +382,58 @@ class EarlyStopping(Section):
     )
 
 
+class Teacher(Section):
+    """A trained model whose answers the training follows, beside the labels."""
+
+    model: str = field(
+        description="Path of the teacher's model file. Only training reads it. The teacher is "
+        "given the raw rows, so it may scale them in its own way; it must answer with the same "
+        "classes, in any order, or the same number of targets."
+    )
+    weight: Annotated[float, Range(ge=0, le=1)] = field(
+        0.9,
+        description="w: the training loss is (1 - w) times that of the labels plus w times the "
+        "distance from the teacher's answers. 0 for `hints` alone.",
+    )
+    temperature: Annotated[float, Range(gt=0)] = field(
+        4.0,
+        description="T: the distance is T^2 times the divergence of softmax(scores / T) of teacher "
+        "and student (Hinton, Vinyals, Dean 2015), of sigmoid(scores / T) where that is the link. "
+        "For targets it means nothing: the distance is the loss from the teacher's answer.",
+    )
+    file_id: str | None = field(
+        None,
+        description="The id of the teacher's file. Training fills it in, and refuses another file.",
+    )
+
+
+class Hint(Section):
+    """A layer that follows one of the teacher's while the model is trained (FitNets)."""
+
+    layer: str = field(
+        description="Name of a layer, or path of one inside a container: residual_1.dense_2."
+    )
+    teacher: str = field(description="The layer of the teacher that it follows, named alike.")
+    regressor: Any = field(
+        None,
+        description="A layer between the two, trained with the model and not part of it; needed "
+        'where their shapes differ: `{"type": "dense", "units": 30}` gives shape [30].',
+    )
+    weight: Annotated[float, Range(ge=0)] = field(
+        1.0,
+        description="Weight, in the training loss, of the mean square of the differences between "
+        "both layers' values.",
+    )
+    until_epoch: Size | None = field(
+        None, description="The last epoch that follows the hint; by default the last one of all."
+    )
+    alone: bool = field(
+        False,
+        description="Until then nothing but hints is learned, and layers above the hinted ones "
+        "wait: the first stage of FitNets. Needs `until_epoch`.",
+    )
+
+
 class Train(Section):
     """The training recipe: data, loss, optimizer, number of epochs."""
 
@@ -438,6 +490,14 @@ class Train(Section):
         description="What else takes part in the training: logs, checkpoints, a time budget. A "
         'list such as `["csv_log", {"type": "time_budget", "seconds": 600}]`.',
     )
+    teacher: Teacher | None = field(
+        None, description="A trained model to learn from (distillation)."
+    )
+    hints: list[Any] = field(
+        [],
+        description='Layers that follow layers of the teacher, a list of objects: `[{"layer": '
+        '"dense_3", "teacher": "dense_2"}]`.',
+    )
     class_weights: ClassWeights = field(
         None,
         description="Weight of each class in the training loss: `balanced` is 1 / rows of the "
@@ -472,4 +532,6 @@ SECTIONS: dict[str, type[Section]] = {
     "output": Output,
     "train": Train,
     "train.early_stopping": EarlyStopping,
+    "train.teacher": Teacher,
+    "train.hints": Hint,
 }

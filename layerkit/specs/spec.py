@@ -13,7 +13,7 @@ from layerkit.core.ties import check_ties
 from layerkit.discovery.origins import Origins
 from layerkit.errors import SpecError
 from layerkit.specs.columns import LEARN, inputs_of, name_of, not_learned
-from layerkit.specs.json_source import JsonSource
+from layerkit.specs.json_source import JsonSource, Path
 from layerkit.specs.layers import LayerRecord, make_layers
 from layerkit.specs.messages import Faults
 from layerkit.specs.sections import DIALECT
@@ -76,15 +76,17 @@ class Spec:
 
     def placed(self, error: SpecError) -> SpecError:
         """A mistake that was found later, with the file and the line of its field if known."""
-        if self.source is None:
-            return error
-        faults = Faults(self.source)
-        faults.add(tuple(error.location.split(".")), error.reason)
+        return self.fault(tuple(error.location.split(".")), error.reason)
+
+    def fault(self, path: Path, reason: str) -> SpecError:
+        """The error for a mistake at ``path`` that was found later, as ``placed`` gives it."""
+        faults = Faults(JsonSource({}) if self.source is None else self.source)
+        faults.add(path, reason)
         try:
             faults.raise_any()
         except SpecError as found:
             return found
-        return error
+        raise AssertionError  # it has been raised
 
     def plan(self) -> list[PlannedLayer]:
         """Make the layers of one network and plan them; allocates no parameters.
@@ -119,8 +121,9 @@ class Spec:
         }
         if self.train is None:
             return document
-        # Without callbacks a training writes the files that it wrote before there were any.
-        train = {k: v for k, v in self.train.items() if k != "callbacks" or v}
+        # Without them a training writes the files that it wrote before there were any.
+        later = ("callbacks", "teacher", "hints")
+        train = {k: v for k, v in self.train.items() if k not in later or v}
         return {**document, "train": train}
 
     def with_columns(self, columns: list[Any]) -> Spec:

@@ -22,6 +22,7 @@ from layerkit.studies.matching import keep_solutions, match_points, solutions_in
 from layerkit.studies.precision import Goal, Width, look
 from layerkit.studies.result import Findings, Study
 from layerkit.training import Listener
+from layerkit.training.teacher import with_teacher_id
 
 Finished = Callable[[Line, int, int], object]
 """Called with the line of a finished run, how many are finished, and how many there are."""
@@ -230,16 +231,17 @@ def _jobs(plan: StudyPlan, seeds: Sequence[int], reader: RowReader) -> Iterator[
     held = []
     for point in plan.points:
         rows = reader.rows(point.spec, plan.data, plan.validation).digest
-        held.append((point, rows, point.spec.to_document(), jsonable(made_by(point.spec))))
+        spec = with_teacher_id(point.spec)
+        held.append((point, rows, spec, jsonable(made_by(spec))))
     for seed in seeds:
-        for point, rows, document, maker in held:
+        for point, rows, spec, maker in held:
             yield Job(
-                key=run_key(point.spec, seed, rows),
+                key=run_key(spec, seed, rows),
                 recipe=point.recipe,
                 point=dict(point.labels),
                 title=point.title,
                 seed=seed,
-                spec=document,
+                spec=spec.to_document(),
                 data=plan.data,
                 validation=plan.validation,
                 rows=rows,

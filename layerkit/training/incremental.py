@@ -16,15 +16,21 @@ def train_one_epoch(model: Model, rows: Rows, *, listener: Listener | None = Non
     """Train ``model`` in place for one epoch on ``rows``, whatever it was trained on before.
 
     All rows are trained on, at the optimizer's rate: ``train.validation``, ``early_stopping``,
-    ``callbacks`` and ``schedule`` are taken out of its recipe. Calls on the same rows give the bits
-    of one training of as many epochs. The optimizer goes on where it was, unless early stopping put
-    back earlier weights. Raises as ``train`` does.
+    ``callbacks``, ``schedule``, ``teacher`` and ``hints`` are taken out of its recipe. Calls on the
+    same rows give the bits of one training of as many epochs. The optimizer goes on where it was,
+    unless early stopping put back earlier weights. Raises as ``train`` does.
     """
     training = model.leftovers.training or {"epoch": 0, "callbacks": {}}
     done: int = training["epoch"]
     epochs = max((model.spec.train or {}).get("epochs", 0), done + 1)
     model.spec = model.spec.with_train(
-        epochs=epochs, validation=0.0, early_stopping=None, callbacks=[], schedule="constant"
+        epochs=epochs,
+        validation=0.0,
+        early_stopping=None,
+        callbacks=[],
+        schedule="constant",
+        teacher=None,
+        hints=[],
     )
     recipe = Recipe.of(model.spec)
     prepared = prepare(model, {"train": rows}, recipe.loss, seed=recipe.seed)

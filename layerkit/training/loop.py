@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -21,6 +21,7 @@ from layerkit.core.parts import Schedule
 from layerkit.core.rng import random_stream
 from layerkit.discovery.engines import engines
 from layerkit.errors import PluginLoadError, PluginProblem, TrainingDivergedError
+from layerkit.execution.engine import Engine
 from layerkit.execution.rules import compiled_rule
 from layerkit.training.advice import advice_of
 from layerkit.training.callbacks import Callbacks
@@ -74,10 +75,14 @@ class Loop:
         rows = min(self.recipe.batch_size, len(self.data))
         self.batch = np.empty((rows, *self.data.x.shape[1:]), self.data.x.dtype)
         used = engines(compiled=self.fast)
-        self.learner = Learner(self.network, self.recipe.loss, used)
+        self.learner = self._learner(used)
         self.recipe.rule.kernel = compiled_rule(self.recipe.rule, used, self.network.dtype)
         if self.fast:
             self.preparing = time.perf_counter() - began
+
+    def _learner(self, used: Sequence[Engine]) -> Learner:
+        """What computes the gradients of the first epoch, by the engines ``used``."""
+        return Learner(self.network, self.recipe.loss, used)
 
     def epoch(self, number: int, history: History | None = None) -> dict[str, float] | None:
         """Train epoch ``number``, counted from 0, and return its loss and metrics.
@@ -118,7 +123,7 @@ class Loop:
         """Train on ``rows``, those from ``start`` on in the order of epoch ``number``."""
         weights, share = self._weights(rows)
         # Feed, loss, backprop: the scores and the loss before the update, and the gradients.
-        scores, loss = self.learner.learn(partial(self._x, rows), self.data.y[rows], weights)
+        scores, loss = self._learn(rows, weights)
         if not math.isfinite(loss):
             raise self._diverged(f"the loss became {loss}", number, start)
         # Update.
@@ -128,6 +133,10 @@ class Loop:
 
         self._tally.add(scores, loss, share)
         self._remark()
+
+    def _learn(self, rows: Array, weights: Array) -> tuple[Array, float]:
+        """The scores of ``rows``, with ``weights``, and their loss; computes the gradients."""
+        return self.learner.learn(partial(self._x, rows), self.data.y[rows], weights)
 
     def _end(self, number: int) -> tuple[Array, float]:
         """The scores of the rows in epoch ``number``, in its order, and the mean loss."""
@@ -178,10 +187,13 @@ class Loop:
     def _remark(self) -> None:
         """Tell, once each, which layers run as written, and after the first step their advice."""
         if self.recipe.rule.steps == 1:
-            for text in advice_of(self.network, self.learner.contexts, self.batch):
+            for text in self._advice():
                 self.told.notice(text)
         for text in self.learner.remarks():
             self.told.notice(text)
+
+    def _advice(self) -> Iterable[str]:
+        return advice_of(self.network, self.learner.contexts, self.batch)
 
     def _diverged(self, fault: str, number: int, start: int | None) -> TrainingDivergedError:
         """The error for an epoch that diverged, in the batch at row ``start`` or after the last."""

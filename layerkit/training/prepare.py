@@ -47,7 +47,10 @@ class Arrays:
 
 @dataclass(frozen=True)
 class Prepared:
-    """The splits of one training, and the data contract fitted to its training rows."""
+    """The splits of one training, and the data contract fitted to its training rows.
+
+    ``rows`` are these, raw, if there is a teacher to be asked for its answers.
+    """
 
     contract: DataContract
     fitted: FittedRows
@@ -55,6 +58,7 @@ class Prepared:
     validation: Arrays | None
     test: Arrays | None
     notices: tuple[str, ...] = ()
+    rows: Rows | None = None
 
 
 def test_split(splits: Mapping[str, Rows], spec: Spec) -> tuple[Rows, Rows | None]:
@@ -123,6 +127,7 @@ def prepare(
         None if validation is None else to_arrays(contract, validation, loss),
         None if test is None else to_arrays(contract, test, loss),
         tuple(text for text in dict.fromkeys(notices) if text),
+        rows if (model.spec.train or {}).get("teacher") else None,
     )
 
 

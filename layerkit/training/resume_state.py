@@ -3,7 +3,8 @@
 No state of a random generator is kept: every stream is named after the seed, its purpose and the
 epoch. What is kept: the epochs and steps done, the optimizer's vectors, the states of callbacks,
 the forms of layers that failed their trial, and other weights than the model's: the latest, or
-those that a callback keeps (early stopping gives the model the best ones).
+those that a callback keeps (early stopping gives the model the best ones), and the regressors of
+hints, which are behind the model's parameters in each vector.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from layerkit.training.prepare import Prepared
 
 _LAST = "last"  # in files: the slot of the weights to continue from, if others are the model's
 _KEPT = "kept"  # the slot of the weights that a callback keeps, if the model's are the latest
+_HINTS = "hints"  # the slot of the regressors; with the name of another slot, what that has of them
 
 
 @dataclass(frozen=True)
@@ -107,8 +109,11 @@ def write_state(model: Model, position: Position, rows: str) -> FileLeftovers:
     tensors = {
         f"optimizer/{slot}/{name}": array
         for slot, vector in vectors.items()
-        for name, array in network.split(vector).items()
+        for name, array in network.split(vector[: network.size]).items()
     }
+    for slot, vector in _behind(position.now).items():
+        if vector.size > network.size:
+            tensors[f"optimizer/{slot}"] = vector[network.size :]
     if other is not None:
         tensors |= {f"optimizer/state-{i}": a for i, a in enumerate(other[1].states)}
     name, config = split_config((model.spec.train or {})["optimizer"])
@@ -131,17 +136,23 @@ def write_state(model: Model, position: Position, rows: str) -> FileLeftovers:
 def _other_weights(network: Network, position: Position) -> tuple[str, Snapshot] | None:
     """Slot and snapshot of the weights that the network does not have, if there are any."""
     for slot, one in ((_LAST, position.now), (_KEPT, position.kept)):
-        if one is not None and not np.array_equal(one.params, network.params):
+        if one is not None and not np.array_equal(one.params[: network.size], network.params):
             return slot, one
     return None
 
 
-def read_state(model: Model, rule: Optimizer, rows: str | None) -> Position:
+def _behind(now: Snapshot) -> dict[str, Array]:
+    """The vectors by the slots of what they have of the regressors."""
+    return {_HINTS: now.params, **{f"{_HINTS}-{slot}": v for slot, v in now.slots.items()}}
+
+
+def read_state(model: Model, network: Network, rule: Optimizer, rows: str | None) -> Position:
     """The position in the file that ``model`` was loaded from, as ``write_state`` wrote it.
 
-    ``rows`` is the digest of the rows it must be of, None for any. Raises SpecError if the file
-    holds no training state, that of another optimizer, or of other rows; TensorMismatchError if its
-    tensors do not fit the model.
+    ``network`` is what is trained, the model's or one that begins with it; ``rows`` is the digest
+    of the rows it must be of, None for any. Raises SpecError if the file holds no training state,
+    that of another optimizer, or of other rows; TensorMismatchError if its tensors do not fit the
+    model.
     """
     training = model.leftovers.training
     if training is None:
@@ -168,7 +179,7 @@ def read_state(model: Model, rule: Optimizer, rows: str | None) -> Position:
     if "trials" in callbacks:
         trials_of(model.network).restore(callbacks["trials"])
     since, slowed = _schedule(callbacks.get("schedule"), training["epoch"])
-    now, kept = _snapshots(model, rule, training["step"])
+    now, kept = _snapshots(model, network, rule, training["step"])
     return Position(training["epoch"], now, kept, callbacks, since, slowed)
 
 
@@ -191,21 +202,34 @@ def _schedule(saved: object, epoch: int) -> tuple[int, float]:
     return since, slowed
 
 
-def _snapshots(model: Model, rule: Optimizer, steps: int) -> tuple[Snapshot, Snapshot]:
+def _snapshots(
+    model: Model, network: Network, rule: Optimizer, steps: int
+) -> tuple[Snapshot, Snapshot]:
     """The state to continue from, and that of the weights which a callback may have kept."""
-    network, tensors = model.network, model.leftovers.tensors
-    like = network.split(network.params)
-    slots = {slot: network.join(_slot(tensors, slot, like)) for slot in rule.slot_names}
+    tensors, size = model.leftovers.tensors, model.network.size
+    like = model.network.split(model.network.params)
+
+    def joined(slot: str) -> Array:
+        vector: Array = np.zeros(network.size, network.dtype)
+        vector[:size] = model.network.join(_slot(tensors, slot, like))
+        return vector
+
     found = Snapshot.of(network, rule)
-    own = Snapshot(found.params, found.states, slots, steps)
+    own = Snapshot(found.params, found.states, {s: joined(s) for s in rule.slot_names}, steps)
+    if network.size > size:
+        behind = {f"optimizer/{slot}": v[size:] for slot, v in _behind(own).items()}
+        _check(behind, tensors)
+        for name, array in behind.items():
+            array[...] = tensors[name]
     held = {name.split("/")[1] for name in tensors}
     other = next((slot for slot in (_LAST, _KEPT) if slot in held), None)
     if other is None:
         return own, own
-    params = network.join(_slot(tensors, other, like))
+    params = joined(other)
+    params[size:] = own.params[size:]
     states = {f"optimizer/state-{i}": a for i, a in enumerate(own.states)}
     _check(states, tensors)
-    second = Snapshot(params, [tensors[name] for name in states], slots, steps)
+    second = Snapshot(params, [tensors[name] for name in states], own.slots, steps)
     return (second, own) if other == _LAST else (own, second)
 
 

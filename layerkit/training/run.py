@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -286,7 +287,15 @@ def _session(
         checkpoint = partial(save, target=checkpoint)
     told = Callbacks(listener, recipe.callbacks)
     look = partial(first_look, model.spec)
-    return Session(model, recipe, prepared, told, checkpoint, every, resumed, first_look=look)
+    guide = None
+    if prepared.rows is not None:
+        from layerkit.training.teacher import guide_of  # a training without one spares it
+
+        guide = guide_of(model, recipe, prepared.contract, prepared.rows)
+        prepared = replace(prepared, rows=None)  # the teacher has answered
+    return Session(
+        model, recipe, prepared, told, checkpoint, every, resumed, first_look=look, guide=guide
+    )
 
 
 def _check(field: str, value: int, least: int) -> None:

@@ -42,6 +42,7 @@ from layerkit.training.run_result import Run, joined_series
 
 if TYPE_CHECKING:
     from layerkit.execution.devices.engine import OnDevice
+    from layerkit.training.guide import Guide
 
 FirstLook = Callable[[Network, Array, Mapping[str, float]], Iterable[str]]
 """What there is to say of a network after its first epoch, from up to 256 rows (n, *shape) and the
@@ -50,10 +51,17 @@ epoch's values; it changes nothing."""
 _LOOKED_AT = 256  # rows
 
 
-def _loop_on(engine: OnDevice) -> Callable[..., Loop]:
-    from layerkit.training.device_loop import DeviceLoop  # a training on the CPU spares it
+def _loop_on(engine: OnDevice | None, guide: Guide | None) -> Callable[..., Loop]:
+    """The loop for a device, or beside a teacher; most trainings spare the import of these."""
+    if engine is not None:
+        from layerkit.training.device_loop import DeviceLoop
 
-    return partial(DeviceLoop, engine=engine)
+        return partial(DeviceLoop, engine=engine)
+    if guide is not None:
+        from layerkit.training.guided_loop import GuidedLoop
+
+        return partial(GuidedLoop, guide=guide)
+    return Loop
 
 
 @dataclass
@@ -63,8 +71,9 @@ class Session:
     ``checkpoint`` is called with the model, ready to be saved, after an epoch when ``every``
     seconds have passed since the last time. A session that is ``resumed`` begins at the training
     state that the model was loaded with, which must be of the same rows if ``same_rows``. ``done``
-    epochs are complete. Raises SpecError if a callback needs a value that this training will not
-    have, or a resumed model holds no training state or that of another training.
+    epochs are complete; ``guide`` is what the model learns of a teacher. Raises SpecError if a
+    callback needs a value that this training will not have, or a resumed model holds no training
+    state or that of another training.
     """
 
     model: Model
@@ -75,6 +84,7 @@ class Session:
     every: float = 30.0
     resumed: bool = False
     first_look: FirstLook | None = None
+    guide: Guide | None = None
     done: int = 0
     same_rows: bool = True
     outcome: str = ""
@@ -100,8 +110,10 @@ class Session:
             tied = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
             self.notice(f"tied weights are trained and saved separately: {tied}")
         fast = kernels_to_resume(model, recipe, len(train)) if self.resumed else None
-        loop = Loop if model.on_device is None else _loop_on(model.on_device)
-        self.loop = loop(model.network, recipe, train, self.told, self._judge, fast)
+        # What is trained: the model's network, perhaps with more parameters behind its own.
+        self.network = model.network if self.guide is None else self.guide.network
+        loop = _loop_on(model.on_device, self.guide)
+        self.loop = loop(self.network, recipe, train, self.told, self._judge, fast)
         self._digest = prepared_rows_digest(self.prepared)
         fitted = self.prepared.fitted
         self.fit = Fit(
@@ -154,7 +166,7 @@ class Session:
 
     def keep(self, epoch: int | None = None) -> None:
         """Let the training end with the weights of now, which are those of ``epoch``."""
-        now = Snapshot.of(self.model.network, self.recipe.rule)
+        now = Snapshot.of(self.network, self.recipe.rule)
         self._kept = self.done if epoch is None else epoch, now
 
     def save(self, path: str, *, then: Callable[[], object] | None = None) -> None:
@@ -175,8 +187,8 @@ class Session:
 
     def _restore(self) -> None:
         """Continue from the training state that the model was loaded with."""
-        rule, network = self.recipe.rule, self.model.network
-        position = read_state(self.model, rule, self._digest if self.same_rows else None)
+        rule, network = self.recipe.rule, self.network
+        position = read_state(self.model, network, rule, self._digest if self.same_rows else None)
         self.done = position.epoch
         for name, values in self._earlier.items():
             self._so_far[name] = values[max(0, len(values) - self.done) :].tolist()
@@ -260,7 +272,7 @@ class Session:
 
     def _epoch(self) -> dict[str, float] | None:
         """The values of one epoch; None if it has been undone: stopped, or to be trained again."""
-        network, rule = self.model.network, self.recipe.rule
+        network, rule = self.network, self.recipe.rule
         before = Snapshot.of(network, rule)
         try:
             values, diverged = self._trained()
@@ -335,7 +347,7 @@ class Session:
         now: Snapshot | None = None
         try:
             if not self.outcome:
-                now = Snapshot.of(self.model.network, self.recipe.rule)
+                now = Snapshot.of(self.network, self.recipe.rule)
                 self._publish(finished=False, of_now=of_now)
             save(self.model)
             if then is not None:
@@ -348,7 +360,7 @@ class Session:
             )
         finally:
             if now is not None:
-                now.restore(self.model.network)
+                now.restore(self.network)
 
     def _publish(self, *, finished: bool, of_now: bool = False) -> None:
         """Give the model what is saved: weights, metrics, history, training state.
@@ -356,10 +368,10 @@ class Session:
         Its weights are those that a callback has kept, unless ``of_now``. Only a finished model is
         evaluated on all splits.
         """
-        now = Snapshot.of(self.model.network, self.recipe.rule)
+        now = Snapshot.of(self.network, self.recipe.rule)
         kept = None if self._kept is None else self._kept[1]
         if kept is not None and not of_now:
-            kept.restore(self.model.network)
+            kept.restore(self.network)
         self.model.metrics = self._all_metrics() if finished else {}
         self.model.history = joined_series(self._earlier, self.series)
         if self.done:
