@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -12,7 +13,7 @@ from layerkit.display import counted, printable
 EXAMPLE = console.example(
     "layerkit lens highway-digits.layerkit",
     "layerkit lens iris.layerkit --data new.csv --json",
-    "layerkit lens highway-digits.layerkit --row 7",
+    "layerkit lens highway-digits.layerkit --row 7 --html lens.html",
 )
 
 
@@ -31,6 +32,9 @@ def lens(
         int | None,
         typer.Option(min=0, metavar="N", help="Show the gates of row N too, counted from 0."),
     ] = None,
+    html: Annotated[
+        str | None, typer.Option("--html", metavar="FILE", help="Save pictures as an HTML page.")
+    ] = None,
     dialect: options.Dialect,
     as_json: options.Json = False,
 ) -> None:
@@ -46,8 +50,9 @@ def lens(
     """
     from layerkit.cli import evaluate, files, lens_text
     from layerkit.cli.progress import RowCounter
-    from layerkit.lens import blocks_of, look, nothing_to_see
+    from layerkit.lens import blocks_of, html_page, look, nothing_to_see
 
+    files.check_output(html, [model, data])
     loaded = files.load_model(model)
     if not blocks_of(loaded):
         raise failures.UsageError(nothing_to_see(loaded))
@@ -58,9 +63,13 @@ def lens(
         seen = look(loaded, rows, row=row, progress=counter.share)
     for note in seen.notes:
         console.note(note)
+    if html is not None:
+        console.write_file(Path(html), [html_page(seen)])
     if as_json:
         console.emit_json(seen.to_json())
         return
     console.out(printable(f"{loaded.name} on {rows.source}, {counted(len(rows), 'row')}"))
     for block in lens_text.blocks(seen):
         console.out(f"\n{block}" if not block.startswith("whole model") else block)
+    if html is not None:
+        console.err(f"wrote {printable(html)}")

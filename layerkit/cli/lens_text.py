@@ -38,8 +38,9 @@ def blocks(seen: Lens) -> Iterator[str]:
 
 
 def _with(table: str, *sentences: str) -> str:
-    text = " ".join(filter(None, sentences))
-    return f"{table}\n\n{textwrap.fill(text, console.width() or 80)}" if text else table
+    text = " ".join(filter(None, sentences)).replace(" %", "\N{NO-BREAK SPACE}%")
+    filled = textwrap.fill(text, console.width() or 80).replace("\N{NO-BREAK SPACE}", " ")
+    return f"{table}\n\n{filled}" if text else table
 
 
 def _whole(seen: Lens) -> str:

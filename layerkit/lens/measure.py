@@ -87,7 +87,7 @@ def look(
     one = None if row is None else _look_at(model, rows, row, names)
     notes = [NO_LABELS] if judge is None else []
     curve = curve if first else []
-    return Lens(model.name, len(rows), whole, blocks, curve, first, last, one, notes)
+    return Lens(model.name, rows.source, len(rows), whole, blocks, curve, first, last, one, notes)
 
 
 def blocks_of(model: Model) -> list[str]:

@@ -113,6 +113,7 @@ class Lens:
     """
 
     model: str
+    source: str
     rows: int
     whole: Scores
     blocks: list[Block]

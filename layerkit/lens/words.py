@@ -123,7 +123,8 @@ def row_words(seen: Lens) -> str:
     values = [v for steps in row.gates.values() for units in steps for v in units]
     if values:
         wide, some = (sum(v > limit for v in values) / len(values) for limit in (0.5, 0.1))
-        text += f" {_share(wide)} of its gates are open by more than half, {_share(some)} by 0.1."
+        text += f" {_share(wide)} of its gates are more than half open, {_share(some)} by more"
+        text += " than 10 %."
     return text
 
 

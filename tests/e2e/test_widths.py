@@ -80,7 +80,7 @@ RUNS: dict[str, list[list[str]]] = {
         ["wide.layerkit", "--data", "none"],
     ],
     "lens": [
-        ["wide.layerkit", "--data", "pets.csv", "--split", "all", "--row", "2"],
+        ["wide.layerkit", "--data", "pets.csv", "--split", "all", "--row", "2", "--html", "l.html"],
         ["wide.layerkit", "--data", "pets.csv", "--split", "all", "--row", "2000"],
     ],
     "infer": [["wide.layerkit", "pets.csv", "--to", "out.csv"], ["wide.layerkit", "none.csv"]],
