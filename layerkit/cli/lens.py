@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from layerkit.cli import console, failures, options
 from layerkit.display import counted, printable
 
+if TYPE_CHECKING:
+    from layerkit import Model, Rows
+
 EXAMPLE = console.example(
     "layerkit lens highway-digits.layerkit",
     "layerkit lens iris.layerkit --data new.csv --json",
     "layerkit lens highway-digits.layerkit --row 7 --html lens.html",
 )
+Split = Literal["test", "train", "all"]
 
 
 def lens(
@@ -22,7 +26,7 @@ def lens(
     *,
     data: options.Data = None,
     split: Annotated[
-        Literal["test", "train", "all"] | None,
+        Split | None,
         typer.Option(
             help="Rows to look at.",
             show_default="all rows of a file given by --data, else test rows if any, else all",
@@ -48,7 +52,7 @@ def lens(
     lesion does not tell whether it works. Intervals are over rows. Rows without labels have no
     scores. --json has every number, also by unit, class and step.
     """
-    from layerkit.cli import evaluate, files, lens_text
+    from layerkit.cli import files, lens_text
     from layerkit.cli.progress import RowCounter
     from layerkit.lens import blocks_of, html_page, look, nothing_to_see
 
@@ -56,7 +60,7 @@ def lens(
     loaded = files.load_model(model)
     if not blocks_of(loaded):
         raise failures.UsageError(nothing_to_see(loaded))
-    rows, split = evaluate.chosen_rows(loaded, data, split, dialect)
+    rows = _rows(loaded, data, split, dialect)
     for note in rows.notes:
         console.note(note)
     with RowCounter(shown=not as_json) as counter:
@@ -73,3 +77,21 @@ def lens(
         console.out(f"\n{block}" if not block.startswith("whole model") else block)
     if html is not None:
         console.err(f"wrote {printable(html)}")
+
+
+def _rows(model: Model, data: str | None, split: Split | None, dialect: options.Dialect) -> Rows:
+    """The rows to look at: those that ``eval`` judges, or all of a file without labels."""
+    from layerkit import DataError
+    from layerkit.cli import evaluate
+    from layerkit.data import read_rows
+    from layerkit.training.training_data import read_options
+
+    try:
+        return evaluate.chosen_rows(model, data, split, dialect)[0]
+    except DataError as error:
+        output = model.contract.output
+        labels = () if output is None else (output.label, *(output.targets or ()))
+        unlabelled = error.row is None and error.column is not None and error.column in labels
+        if data is None or split in ("train", "test") or not unlabelled:
+            raise
+        return read_rows(data, **read_options(model.spec, dialect))

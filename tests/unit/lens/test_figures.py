@@ -26,7 +26,7 @@ def net(depth: int, width: int = 3) -> layerkit.Model:
         {"type": "highway", "repeat": depth, "gate_bias": -0.5},
         {"type": "dense", "units": 2},
     ]
-    spec = {"layerkit": 1, "input": {"shape": [3]}, "layers": layers, "train": {}}
+    spec = {"layerkit": 1, "input": {"columns": ["a", "b", "c"]}, "layers": layers, "train": {}}
     return layerkit.build({**spec, "output": {"classes": ["no", "<yes>"], "column": "label"}})
 
 
@@ -157,6 +157,21 @@ def test_the_command_writes_a_page_and_every_number(
     told = capsys.readouterr()
     assert "gates of row 2, counted from 0" in told.out
     assert "A single lesion measures" in told.out
+
+
+def test_a_file_without_labels_is_looked_at(saved: str, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = Path("rows.csv").read_text("utf-8").splitlines()
+    bare = "\n".join(line.rpartition(",")[0] for line in lines)
+    Path("bare.csv").write_text(bare, encoding="utf-8")
+    given = ["lens", saved, "--data", "bare.csv", "--row", "2"]
+    assert run([*given, "--html", "lens.html"]) == 0
+    told = capsys.readouterr()
+    assert "the rows have no labels" in " ".join(told.err.split())
+    assert "gates, and the change" in told.out
+    assert "without one layer" not in told.out
+    assert "Row 2 is answered with" in told.out
+    assert run([*given, "--split", "test"]) == 1
+    assert "column 'label': not found" in capsys.readouterr().err
 
 
 def test_the_command_refuses_what_it_cannot_do(
