@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -32,19 +30,19 @@ Html = Annotated[
 def check_report(html: str | None, figures: Path | None, inputs: Sequence[str | None]) -> None:
     """Raise, before any work, if the page or the pictures cannot be written or drawn.
 
-    Errors are those of ``check_output``, NotADirectoryError, and MissingExtraError.
+    Errors are those of ``check_output``, PathError, and MissingExtraError.
     """
+    from layerkit import PathError
     from layerkit.cli import files
     from layerkit.figures.save import renderers
-    from layerkit.paths import expanded, path_errors
+    from layerkit.paths import expanded
 
     files.check_output(html, inputs)
     if figures is None:
         return
     place = expanded(str(figures))
-    with path_errors(place, writing=True):
-        if Path(place).exists() and not Path(place).is_dir():
-            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), place)
+    if Path(place).exists() and not Path(place).is_dir():
+        raise PathError(f"{place}: expected a folder for the pictures, got a file", path=place)
     renderers()
 
 

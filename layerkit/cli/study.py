@@ -98,7 +98,7 @@ def study(
     if _reads_only(status=status, report=report, training=training):
         found, notices = read_results(file, output, confidence), list[str]()
     else:
-        found, notices = _train(
+        found, notices = train(
             training_progress(quiet=quiet, as_json=as_json),
             file,
             quiet=quiet or as_json,
@@ -187,7 +187,7 @@ def _save(
     write_report(html, lambda: study_page(view, drawn, command), figures, drawn, quiet=quiet)
 
 
-def _train(
+def train(
     progress: TrainingProgress, file: str, *, quiet: bool, **how: Any
 ) -> tuple[Study, list[str]]:
     """Train what is missing; ``how`` are further arguments of ``layerkit.study``."""

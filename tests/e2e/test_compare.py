@@ -204,6 +204,24 @@ def test_the_demo_says_it_all_as_json(cli: Cli) -> None:
     assert [c["name"] for c in told["comparison"]["contestants"]] == list(SPECS)
 
 
+def test_the_demo_of_depth_is_a_study_that_goes_on(
+    cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("layerkit.cli.demo_depth._DEPTHS", (1, 2))
+    words = ("demo", "--depth", "--out", "d", "--set", "train.epochs=1", "-q")
+    assert cli(*words, "--seeds", 1).code == 0
+    done = cli(*words, "--seeds", 2)
+    assert (done.code, done.err) == (0, "")
+    assert "8 of 8 runs finished, in d/depth.study" in done.out
+    assert "A dot is a run. Means: plain: " in done.out
+    assert {p.name for p in (folder / "d").iterdir()} == {"depth.json", "depth.study", "depth.html"}
+    command = done.out.split("\n")[0].removeprefix("$ layerkit ").split()
+    runs = (folder / "d/depth.study/runs.jsonl").read_bytes()
+    assert cli(*command, "-q").code == 0  # what it says can be typed, and trains nothing again
+    assert (folder / "d/depth.study/runs.jsonl").read_bytes() == runs
+    assert cli(*words, "--seeds", 2, "--json").json["report"] == "d/depth.html"
+
+
 def test_the_demo_compares_equal_budgets_and_recipes() -> None:
     models = [layerkit.build(name) for name in SPECS]
     sizes = [model.network.size for model in models]

@@ -45,6 +45,23 @@ def count(folder: Path) -> int:
     return runs.read_bytes().count(b"\n") if runs.exists() else 0
 
 
+def test_pictures_are_refused_before_any_work(
+    cli: Cli, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("taken").write_text("a file")
+    done = cli("study", "small.json", "--figures", "taken")
+    assert (done.code, done.out) == (1, "")
+    assert "taken: expected a folder for the pictures, got a file" in done.err
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    done = cli("study", "small.json", "--figures", "pictures", "--html", "page.html")
+    assert "drawing png needs the package matplotlib, which is not installed" in done.err
+    assert 'python -m pip install "layerkit[plot]"' in done.err
+    assert not small.exists()
+    assert not Path("pictures").exists()
+    assert cli("study", "small.json", "--report", "--html", "page.html").code == 0
+    assert "no run is finished" in Path("page.html").read_text("utf-8")
+
+
 def killed(words: list[str], folder: Path, rng: random.Random) -> bool:
     """Start the study, and kill it some moments after it has finished one more run.
 

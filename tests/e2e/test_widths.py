@@ -127,7 +127,10 @@ RUNS: dict[str, list[list[str]]] = {
     "plugins why": [["dense"], ["mse"]],
     "plugins doctor": [[]],
     "plugins new": [["acme.a-layer-with-a-name-that-is-long", "--out", "made"]],
-    "demo": [["--out", "shown", "--seeds", "1", "--set", "train.epochs=1"]],
+    "demo": [
+        ["--out", "shown", "--seeds", "1", "--set", "train.epochs=1"],
+        ["--depth", "--out", "deep", "--seeds", "1", "--set", "train.epochs=1"],
+    ],
 }
 
 
