@@ -6,6 +6,7 @@ Type checkers read this file; ``__init__.py`` takes ``__all__`` and its lazy imp
 from layerkit.codec import Limits as Limits
 from layerkit.codec import load_tensors as load_tensors
 from layerkit.comparison import compare as compare
+from layerkit.comparison import compare_across as compare_across
 from layerkit.core.callback import (
     Callback as Callback,
 )

@@ -5,10 +5,10 @@ from __future__ import annotations
 import shlex
 import signal
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -17,12 +17,13 @@ from layerkit.display import counted, printable
 
 if TYPE_CHECKING:
     from layerkit.cli.progress import TrainingProgress
-    from layerkit.comparison import Comparison
+    from layerkit.comparison import AcrossDataSets, Comparison
 
 EXAMPLE = console.example(
     "layerkit compare plain.json highway.json --seeds 5 --html report.html",
     "layerkit compare runs/plain-s*.layerkit runs/highway-s*.layerkit",
     "layerkit compare a.layerkit b.layerkit --data new.csv --csv numbers.csv",
+    "layerkit compare a.json b.json --data iris.csv --data wine.csv --data digits",
 )
 
 _KEEP = Path("compare-runs")
@@ -39,7 +40,14 @@ def compare(
         ),
     ],
     *,
-    data: options.Data = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATH",
+            help="Read the data from this file, folder or data source instead of the spec's; "
+            "several times: train every spec on each, and compare over all of them.",
+        ),
+    ] = None,
     seeds: Annotated[int, typer.Option(min=1, metavar="N", help="Train each spec N times.")] = 5,
     on: Annotated[
         Literal["test", "validation"],
@@ -73,31 +81,34 @@ def compare(
     """Compare specs and models on the same rows.
 
     Each difference comes with an interval. It counts only if it would hold for another training and
-    for other test rows.
+    for other test rows. Over several data sets, ranks are compared.
     """
     from layerkit import compare as compare_all
-    from layerkit.cli import files
+    from layerkit.cli import compare_across, files
     from layerkit.cli.progress import training_progress
+    from layerkit.comparison import Comparison
 
     for output in (csv, html):
-        files.check_output(output, [*contestants, data])
+        files.check_output(output, [*contestants, *(data or ())])
     with (
         training_progress(quiet=quiet, as_json=as_json) as progress,
         _explain_interruption(keep, progress),
     ):
         progress.after_stop = "exiting"
-        found = compare_all(
-            contestants,
-            data=data,
-            dialect=dialect,
-            seeds=seeds,
-            settings=settings or (),
-            listener=progress,
-            confidence=confidence,
-            timing=timing,
-            on=on,
-            keep=None if no_keep else keep,
-        )
+        how: dict[str, Any] = {
+            "dialect": dialect,
+            "seeds": seeds,
+            "settings": settings or (),
+            "confidence": confidence,
+            "on": on,
+            "keep": None if no_keep else keep,
+        }
+        found: Comparison | AcrossDataSets
+        if data is not None and len(data) > 1:
+            found = compare_across.run(contestants, data, progress, quiet=quiet or as_json, **how)
+        else:
+            one = data[0] if data else None
+            found = compare_all(contestants, data=one, listener=progress, timing=timing, **how)
     if csv is not None:
         console.write_file(Path(csv), [found.to_csv()])
     if html is not None:
@@ -105,8 +116,14 @@ def compare(
     if as_json:
         console.emit_json({**found.to_json(), "notices": progress.notices})
         return
-    show(found)
-    trained = sum(len(c.seeds) - len(c.kept) for c in found.contestants if c.kind == "spec")
+    if isinstance(found, Comparison):
+        show(found)
+        each: Sequence[Comparison] = [found]
+    else:
+        compare_across.show(found)
+        each = found.comparisons
+    runs = [c for one_set in each for c in one_set.contestants if c.kind == "spec"]
+    trained = sum(len(c.seeds) - len(c.kept) for c in runs)
     if trained and not no_keep and not quiet:
         console.err(f"kept {counted(trained, 'trained model')} in {printable(keep)}")
     for output in filter(None, (csv, html)):

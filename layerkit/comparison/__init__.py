@@ -1,5 +1,6 @@
 """Comparisons: any number of specs and models on the same data, with honest uncertainty."""
 
+from layerkit.comparison.across import AcrossDataSets, compare_across
 from layerkit.comparison.comparison import Comparison
 from layerkit.comparison.results import Contestant, Difference, Summary, Timing
 from layerkit.comparison.run import compare
@@ -7,6 +8,7 @@ from layerkit.comparison.trainings import ComparisonStoppedError
 from layerkit.statistics.intervals import Interval
 
 __all__ = [
+    "AcrossDataSets",
     "Comparison",
     "ComparisonStoppedError",
     "Contestant",
@@ -15,4 +17,5 @@ __all__ = [
     "Summary",
     "Timing",
     "compare",
+    "compare_across",
 ]

@@ -69,6 +69,12 @@ def improvement(first: Scores, other: Scores, confidence: float, *, higher: bool
     return _aggregate(value, drawn, [first, other], confidence)
 
 
+def performance_profile(scores: Scores, levels: Array) -> Array:
+    """(m,) for each of ``levels`` (m,) the share of runs that score more; data sets count alike."""
+    shares = [(values[:, np.newaxis] > levels).mean(axis=0) for values in scores]
+    return np.asarray(np.mean(shares, axis=0))
+
+
 def _middle_mean(values: Array) -> Array:
     """(b,) the interquartile mean of each row of ``values`` (b, n)."""
     n = values.shape[1]

@@ -1755,6 +1755,104 @@ case("study", when_it_has_ended, run_elsewhere, studied)
 # ---- the tests
 
 
+# ---- several data sets
+
+ACROSS = "several data sets"
+
+
+def two_tables(**others: Any) -> Step:
+    """Two tables, two contestants, and what spoils them."""
+
+    def spoil(desk: Desk) -> None:
+        for name, extra in (("one", 0), ("two", 1)):
+            rows = [f"{i % 7 + i % 2 * extra},{i * i % 5},{'cd'[i % 2]}" for i in range(24)]
+            Path(f"{name}.csv").write_text("\n".join(["weight,height,kind", *rows, ""]))
+        first = {**desk.spec, "output": {"column": "kind", "classes": ["c", "d"]}}
+        desk.options = {
+            "contestants": [first, {**first, "name": "other"}],
+            "data": ["one.csv", "two.csv"],
+        }
+        desk.options |= {k: v(desk) if callable(v) else v for k, v in others.items()}
+
+    return spoil
+
+
+def across(desk: Desk) -> None:
+    layerkit.compare_across(**desk.options, seeds=1)
+
+
+def a_model(desk: Desk) -> list[Any]:
+    first = {**desk.options["contestants"][0], "train": {"data": "one.csv", "epochs": 1}}
+    return [layerkit.train(first).model, desk.options["contestants"][1]]
+
+
+def its_spec(desk: Desk, text: str) -> None:
+    assert "give its spec" in text
+    desk.options["contestants"][0] = desk.options["contestants"][0].spec
+
+
+def another(desk: Desk, text: str) -> None:
+    assert "seeds repeat one" in text
+    desk.options["data"] = ["one.csv", "two.csv"]
+
+
+def with_a_picture(desk: Desk) -> list[Any]:
+    pooled = [{"type": "maxpool"}, {"type": "flatten"}, {"type": "dense", "units": 2}]
+    image = {**desk.spec, "input": {"shape": [1, 2, 2]}, "layers": pooled}
+    image["output"] = {"classes": ["c", "d"]}
+    return [*desk.options["contestants"], {**image, "name": "image"}]
+
+
+def leave_out(desk: Desk, text: str) -> None:
+    assert "leave one of them out" in text
+    desk.options["contestants"].pop()
+
+
+def a_spec(**sections: Any) -> Callable[[Desk], list[str]]:
+    """A data set that is given as a spec."""
+
+    def write(desk: Desk) -> list[str]:
+        Path("given.json").write_text(json.dumps({**desk.options["contestants"][0], **sections}))
+        return ["given.json", "two.csv"]
+
+    return write
+
+
+def completed(**sections: Any) -> Callable[[Desk, str], object]:
+    def follow(desk: Desk, text: str) -> None:
+        assert told(r"(says where its rows are|lists output\.classes)", text)
+        given = json.loads(Path("given.json").read_text())
+        Path("given.json").write_text(json.dumps({**given, **sections}))
+
+    return follow
+
+
+def of_numbers(desk: Desk) -> list[str]:
+    rows = [f"{'cd'[i % 2]},{i / 3}" for i in range(24)]
+    Path("numbers.csv").write_text("\n".join(["kind,height", *rows, ""]))
+    return ["numbers.csv", "two.csv"]
+
+
+def another_target(desk: Desk, text: str) -> None:
+    words = told(r"(layerkit spec init --target)", text).split()[1:]
+    passed(desk.cli(*words, "kind", "numbers.csv"))
+    desk.options["data"] = ["numbers.json", "two.csv"]
+
+
+TRAINED = {"train": {"epochs": 1, "data": "one.csv"}}
+case(ACROSS, its_spec, two_tables(contestants=a_model), across)
+case(ACROSS, another, two_tables(data=["one.csv", "one.csv"]), across)
+case(ACROSS, leave_out, two_tables(contestants=with_a_picture), across)
+case(ACROSS, completed(**TRAINED), two_tables(data=a_spec()), across)
+case(
+    ACROSS,
+    completed(output={"column": "kind", "classes": ["c", "d"]}),
+    two_tables(data=a_spec(output={"column": "kind"}, **TRAINED)),
+    across,
+)
+case(ACROSS, another_target, two_tables(data=of_numbers), across)
+
+
 def ids(one: Case) -> str:
     """The name of a case, for pytest."""
     return one.name.replace(" ", "-")

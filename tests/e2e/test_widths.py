@@ -59,6 +59,7 @@ def wide(folder: Path) -> str:
     matched = {**study, "data": "pets.csv", "match": {"what": "params", "to": 700, "allow": 0.9}}
     Path("matched-study.json").write_text(json.dumps(matched))
     Path("bad-study.json").write_text(json.dumps({**study, "grid": {"layers.7.units": [1]}}))
+    Path("more.csv").write_text("".join([*Path("pets.csv").read_text().splitlines(True)[:-1]]))
     Path("bad.json").write_text(json.dumps({**document, "layers": [{"type": "hghway"}]}))
     return "wide.layerkit"
 
@@ -86,6 +87,8 @@ RUNS: dict[str, list[list[str]]] = {
     "infer": [["wide.layerkit", "pets.csv", "--to", "out.csv"], ["wide.layerkit", "none.csv"]],
     "compare": [
         ["wide.json", "pets.json", "--data", "pets.csv", *SMALL],
+        ["wide.json", "pets.json", "--data", "pets.csv", "--data", "pets.json", *SMALL],
+        ["wide.json", "pets.json", "--data", "pets.csv", "--data", "more.csv", *SMALL],
         ["wide.layerkit", f"{NAME}-of-another-seed.layerkit", "--data", "pets.csv", "--no-timing"],
     ],
     "study": [

@@ -92,6 +92,7 @@ PUBLIC = [
     "build",
     "chain",
     "compare",
+    "compare_across",
     "cross_validate",
     "diagnose",
     "diff",
