@@ -28,6 +28,7 @@ from layerkit.core.domains import (
 from layerkit.core.domains import (
     takes_of as takes_of,
 )
+from layerkit.core.executor_source import ExecutorSource as ExecutorSource
 from layerkit.core.history import History as History
 from layerkit.core.layer import (
     Layer as Layer,

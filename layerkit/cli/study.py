@@ -25,6 +25,7 @@ EXAMPLE = console.example(
     "layerkit study depth.json --processes 4   train what is missing, report",
     "layerkit study depth.json --add seeds=5   five seeds more than it lists",
     "layerkit study depth.json --until half-width=0.5",
+    "layerkit study depth.json --engine dask --scheduler tcp://10.0.0.5:8786",
     "layerkit study depth.json --status        how far it is, even while it runs",
     "where depth.json holds a spec, a grid and seeds, as in",
     '  {"layerkit_study": 1, "spec": "highway-digits",',
@@ -49,6 +50,14 @@ def study(
             min=1, max=512, metavar="N", help="Train N runs at once, each in its own process."
         ),
     ] = 1,
+    engine: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Train on the workers of a cluster: dask."),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Where the cluster of --engine is reached."),
+    ] = None,
     add: Annotated[
         list[str] | None,
         typer.Option("--add", metavar="seeds=N", help="Train N seeds more than the study lists."),
@@ -90,11 +99,12 @@ def study(
     from layerkit.studies.run import read_results
 
     check_report(html, figures, [file, data])
+    executor = _executor(engine, scheduler, processes)
     seeds = {
         "add_seeds": _assigned("--add", add, {"seeds": int}).get("seeds", 0),
         **_precision(until),
     }
-    training = processes > 1 or bool(add or until) or data is not None
+    training = processes > 1 or bool(add or until) or (data, executor) != (None, None)
     if _reads_only(status=status, report=report, training=training):
         found, notices = read_results(file, output, confidence), list[str]()
     else:
@@ -105,6 +115,7 @@ def study(
             folder=output,
             data=data,
             processes=processes,
+            executor=executor,
             confidence=confidence,
             **seeds,
         )
@@ -119,13 +130,25 @@ def study(
         show(found)
 
 
+def _executor(engine: str | None, scheduler: str | None, processes: int) -> dict[str, str] | None:
+    """The configuration of the workers elsewhere; raises UsageError for options that contradict."""
+    if engine is None:
+        if scheduler is not None:
+            raise UsageError("--scheduler needs --engine, such as --engine dask")
+        return None
+    if processes > 1:
+        raise UsageError("expected --processes or --engine, not both")
+    return {"type": engine} if scheduler is None else {"type": engine, "scheduler": scheduler}
+
+
 def _reads_only(*, status: bool, report: bool, training: bool) -> bool:
     """Whether nothing is to be trained; raises UsageError for options that contradict that."""
     if status and report:
         raise UsageError("expected --status or --report, not both")
     if (status or report) and training:
         raise UsageError(
-            "--status and --report train nothing: no --data, --processes, --add or --until"
+            "--status and --report train nothing: no --data, --processes, --engine, --add or "
+            "--until"
         )
     return status or report
 

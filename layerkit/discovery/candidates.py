@@ -25,6 +25,7 @@ Group = Literal[
     "importers",
     "devices",
     "figures",
+    "executors",
 ]
 """A kind of parts; its entry point group is ``layerkit.GROUP``."""
 

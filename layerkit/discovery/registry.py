@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 from layerkit.core.callback import Callback
+from layerkit.core.executor_source import ExecutorSource
 from layerkit.core.layer import Layer
 from layerkit.core.optimizer import Optimizer
 from layerkit.core.parts import (
@@ -67,6 +68,7 @@ _NOUNS = {  # beside those of KINDS
     "importers": "kind of weights",
     "devices": "device",
     "figures": "form of figures",
+    "executors": "executor",
 }
 
 
@@ -281,6 +283,7 @@ EXPORTERS = Registry("exporters", Exporter)  # type: ignore[type-abstract]
 IMPORTERS = Registry("importers", Importer)  # type: ignore[type-abstract]
 DEVICES = Registry("devices", Device, beside=("cpu",))  # type: ignore[type-abstract]
 FIGURES = Registry("figures", Renderer)  # type: ignore[type-abstract]
+EXECUTORS = Registry("executors", ExecutorSource)  # type: ignore[type-abstract]
 
 REGISTRIES: dict[str, Registry[Any]] = {
     r.kind: r
@@ -300,6 +303,7 @@ REGISTRIES: dict[str, Registry[Any]] = {
         IMPORTERS,
         DEVICES,
         FIGURES,
+        EXECUTORS,
     )
 }
 

@@ -139,7 +139,7 @@ def run_job(job: Job, reader: RowReader, listener: Listener) -> Outcome | None:
     if rows.digest != job.rows:
         raise StudyError("the worker reads other rows than the process that runs the study")
     if (here := jsonable(made_by(spec))) != job.made_by:
-        differ = [f"{k} {job.made_by[k]} there, {here[k]} here" for k in here
+        differ = [_difference(k, here[k], job.made_by.get(k)) for k in here
                   if here[k] != job.made_by.get(k)]  # fmt: skip
         raise StudyError(f"the worker has other versions: {'; '.join(differ)}")
     recorder = NoticeRecorder(listener)
@@ -147,6 +147,11 @@ def run_job(job: Job, reader: RowReader, listener: Listener) -> Outcome | None:
     checkpoint = None if job.checkpoint is None else Path(job.checkpoint)
     run = train_once(spec, job.seed, rows.splits, recorder, job.title, rows.validation, checkpoint)
     return None if run is None else _outcome(job, spec, run, rows)
+
+
+def _difference(name: str, here: Any, there: Any) -> str:
+    """What a worker has, and what the process that runs the study."""
+    return "other source of plugins" if name == "source" else f"{name} {here} instead of {there}"
 
 
 def _outcome(job: Job, spec: Spec, run: StoredRun, rows: StudyRows) -> Outcome:

@@ -1,7 +1,6 @@
-"""Jobs in other processes: any ``concurrent.futures.Executor``, or local ones that may die.
+"""Jobs in other processes: any ``concurrent.futures.Executor``, such as the local processes here.
 
-Each local process is an executor of its own, because a process that dies breaks its executor and
-all that runs in it.
+A future that raises ``BrokenExecutor`` means that the worker with its job has died.
 """
 
 from __future__ import annotations
@@ -11,79 +10,94 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
-from concurrent.futures.process import ProcessPoolExecutor
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import (
+    BrokenExecutor,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+)
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
+from functools import partial
 from multiprocessing.connection import Connection
+from queue import Empty, SimpleQueue
+from typing import Any
 
+from layerkit.discovery.registry import EXECUTORS
 from layerkit.errors import StudyError
 from layerkit.runs.job import Job, Outcome, do_job, failure_text
+from layerkit.specs.json_source import JsonSource
+from layerkit.specs.messages import Faults
+from layerkit.specs.validate.settings import validate_part
 
 _DEATHS = 3  # of workers with the same run, after which it is given up
 _MOMENT = 0.2  # seconds between questions whether to stop
 
+GivenExecutor = Executor | str | Mapping[str, Any]
+"""An executor, or the name or configuration of an ``ExecutorSource``."""
 
-class LocalProcesses:
-    """Up to ``count`` processes, started when they are needed; a context manager.
 
-    They end at once when the block does, and when this process dies.
+Workers = Callable[[], AbstractContextManager[Executor]]
+"""Connects to workers, or starts them, until the block ends."""
+
+
+def worker_source(executor: GivenExecutor | None, processes: int) -> Workers | None:
+    """Where runs are trained; None for this process.
+
+    Raises PluginError for an unknown name, SpecError for wrong settings.
+    """
+    if isinstance(executor, Executor):
+        return partial(nullcontext, executor)  # who has made it ends it
+    if executor is not None:
+        faults = Faults(JsonSource({}), "executor")
+        resolved = validate_part("executors", executor, (), faults)
+        faults.raise_any()
+        return EXECUTORS.create(resolved).open
+    return None if processes == 1 else partial(LocalProcesses, processes)
+
+
+class LocalProcesses(Executor):
+    """Up to ``count`` processes of one thread, started when they are needed.
+
+    Each is an executor of its own, because a process that dies breaks its executor and all that
+    runs in it. They end at once, whatever they do, at ``shutdown`` and when this process dies.
     """
 
     def __init__(self, count: int) -> None:
         self._context = multiprocessing.get_context("spawn")
         self._told, self._tell = self._context.Pipe(duplex=False)
-        self._idle: list[Executor] = []
-        self._all: list[Executor] = []
-        self.count = count
+        self._threads = ThreadPoolExecutor(count)  # one for each process, which waits for it
+        self._mine = threading.local()
+        self._processes: list[Executor] = []
 
-    def __enter__(self) -> LocalProcesses:
-        return self
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Call ``function`` in a process that is or becomes idle."""
+        return self._threads.submit(self._in_process, function, *args, **kwargs)
 
-    def __exit__(self, *_: object) -> None:
-        self._tell.close()  # workers that still run see it, and end
-        for executor in self._all:
-            executor.shutdown(wait=True, cancel_futures=True)
-        self._told.close()
-
-    def take(self) -> Executor:
-        """An idle process, or a new one."""
-        if self._idle:
-            return self._idle.pop()
-        executor = ProcessPoolExecutor(
-            1, mp_context=self._context, initializer=_begin_worker, initargs=(self._told,)
-        )
-        self._all.append(executor)
-        return executor
-
-    def give(self, executor: Executor, *, dead: bool) -> None:
-        """Give a process back; one that is dead is replaced by the next ``take``."""
-        if dead:
-            executor.shutdown(wait=False)
-            self._all.remove(executor)
-        else:
-            self._idle.append(executor)
-
-
-class GivenExecutor:
-    """An executor that someone else has made and ends; it gets all jobs at once."""
-
-    def __init__(self, executor: Executor, jobs: int) -> None:
-        self._executor = executor
-        self.count = jobs
-
-    def take(self) -> Executor:
-        """The executor."""
-        return self._executor
-
-    def give(self, executor: Executor, *, dead: bool) -> None:
-        """Raises StudyError if it is broken, since no other can be made."""
-        if dead:
-            raise StudyError(
-                "the executor has lost its workers",
-                hint="the finished runs are kept: with a new executor the rest is trained",
+    def _in_process(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Run in the process of this thread."""
+        process: Executor | None = getattr(self._mine, "process", None)
+        if process is None:
+            process = self._mine.process = ProcessPoolExecutor(
+                1, mp_context=self._context, initializer=_begin_worker, initargs=(self._told,)
             )
+            self._processes.append(process)
+        try:
+            return process.submit(function, *args, **kwargs).result()
+        except BrokenExecutor:
+            self._mine.process = None  # the next job has a new one
+            raise
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = True) -> None:
+        """End all processes, and give up what still runs."""
+        self._tell.close()  # processes that still run see it, and end
+        self._threads.shutdown(wait=wait, cancel_futures=cancel_futures)
+        for process in self._processes:
+            process.shutdown(wait=wait)
+        self._told.close()
 
 
 def _begin_worker(parent: Connection) -> None:
@@ -101,48 +115,70 @@ def _begin_worker(parent: Connection) -> None:
 
 
 def outcomes(
-    jobs: Sequence[Job], workers: LocalProcesses | GivenExecutor, stop: Callable[[], bool]
+    jobs: Sequence[Job], executor: Executor, stop: Callable[[], bool]
 ) -> Iterator[tuple[Job, Outcome]]:
     """Each job with what became of it, as they end.
 
     A run whose worker died is trained again. Raises KeyboardInterrupt when ``stop`` says so, and
-    StudyError if workers die from the start.
+    StudyError if workers die from the start or the executor takes no more jobs.
     """
-    waiting = deque(jobs)
+    ended: SimpleQueue[Future[tuple[str, dict[str, bytes]]]] = SimpleQueue()
+    running: dict[Future[tuple[str, dict[str, bytes]]], Job] = {}
     deaths: Counter[str] = Counter()
     alive = False  # whether a worker has ever finished anything
-    running: dict[Future[tuple[str, dict[str, bytes]]], tuple[Job, Executor]] = {}
+
+    def begin(job: Job) -> None:
+        future = _submitted(job, executor)
+        running[future] = job
+        future.add_done_callback(ended.put)
+
     try:
-        while waiting or running:
-            while waiting and len(running) < workers.count:
-                job, executor = waiting.popleft(), workers.take()
-                running[executor.submit(do_job, json.dumps(asdict(job)))] = job, executor
-            ended, _ = wait(running, timeout=_MOMENT, return_when=FIRST_COMPLETED)
+        for job in jobs:
+            begin(job)
+        while running:
             if stop():
                 raise KeyboardInterrupt
-            for future in ended:
-                job, executor = running.pop(future)
-                error = future.exception()
-                broken = isinstance(error, BrokenExecutor)
-                alive |= not broken
-                deaths.update([job.key] if broken else [])
-                workers.give(executor, dead=broken)
-                if error is None:
-                    text, files = future.result()
-                    yield job, Outcome(**{**json.loads(text), "files": files})
-                elif not broken:
-                    yield job, Outcome.failure(failure_text(error))
-                elif not alive and deaths.total() >= _DEATHS:
+            try:
+                future = ended.get(timeout=_MOMENT)
+            except Empty:
+                continue
+            job = running.pop(future)
+            error = _error(future)
+            if error is None:
+                text, files = future.result()
+                yield job, Outcome(**{**json.loads(text), "files": files})
+            elif not isinstance(error, BrokenExecutor):
+                yield job, Outcome.failure(failure_text(error))
+            else:
+                deaths[job.key] += 1
+                if not alive and deaths.total() >= _DEATHS:
                     raise StudyError(
                         f"{_DEATHS} workers died before one has finished a run",
                         hint="try a single process; a Python script must call study under "
                         "if __name__ == '__main__'",
                     )
-                elif deaths[job.key] < _DEATHS:
-                    waiting.appendleft(job)
-                else:
-                    reason = f"its worker died {_DEATHS} times, perhaps for lack of memory"
-                    yield job, Outcome.failure(reason)
+                if deaths[job.key] < _DEATHS:
+                    begin(job)
+                    continue
+                reason = f"its worker died {_DEATHS} times, perhaps for lack of memory"
+                yield job, Outcome.failure(reason)
+            alive = True
     finally:
         for future in running:
             future.cancel()
+
+
+def _submitted(job: Job, executor: Executor) -> Future[tuple[str, dict[str, bytes]]]:
+    """The future of a job; raises StudyError if the executor takes no more."""
+    try:
+        return executor.submit(do_job, json.dumps(asdict(job)))
+    except RuntimeError as error:  # it is broken, or was shut down
+        raise StudyError(
+            f"the executor has lost its workers: {error}",
+            hint="the finished runs are kept: with a new executor the rest is trained",
+        ) from error
+
+
+def _error(future: Future[Any]) -> BaseException | None:
+    """What a future that has ended raises; one that somebody cancelled was lost."""
+    return BrokenExecutor("cancelled") if future.cancelled() else future.exception()

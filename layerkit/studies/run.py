@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from layerkit.paths import expanded
 from layerkit.runs.folder import Line, RunFolder
 from layerkit.runs.job import Job, Outcome, RowReader, failure_text, run_job
 from layerkit.runs.keys import made_by, run_key
-from layerkit.runs.workers import GivenExecutor, LocalProcesses, outcomes
+from layerkit.runs.workers import GivenExecutor, Workers, outcomes, worker_source
 from layerkit.studies.document import StudyPlan, read_study
 from layerkit.studies.matching import keep_solutions, match_points, solutions_in
 from layerkit.studies.precision import Goal, Width, look
@@ -44,7 +44,7 @@ def study(
     folder: str | os.PathLike[str] | None = None,
     data: str | None = None,
     processes: int = 1,
-    executor: Executor | None = None,
+    executor: GivenExecutor | None = None,
     add_seeds: int = 0,
     half_width: float | None = None,
     most_seeds: int = 30,
@@ -70,7 +70,8 @@ def study(
         are the same for any number. A script that uses more than one must start the study under
         ``if __name__ == "__main__"``.
     executor
-        Trains the runs instead: any ``concurrent.futures.Executor``, such as that of a Dask client.
+        Trains the runs instead: any ``concurrent.futures.Executor``, or the configuration of one
+        that is made for this study, such as ``{"type": "dask", "scheduler": "tcp://10.0.0.5:8786"}``.
         Its workers must have the same versions and read the same data.
     add_seeds
         How many seeds to train beyond those that the study lists.
@@ -95,9 +96,12 @@ def study(
     Raises
     ------
     SpecError, PluginError, DataError, DataSourceError, PathError
-        If the study, a point of its grid or the data cannot be used.
+        If the study, a point of its grid, the executor or the data cannot be used.
     StudyError
-        If another process runs this study, or runs have failed; the others are kept.
+        If another process runs this study, workers cannot be reached or are lost, or runs have
+        failed; finished runs are kept.
+    MissingExtraError
+        If a library of the executor is not installed.
     StudyStoppedError
         If it is stopped: a KeyboardInterrupt.
     """
@@ -107,12 +111,13 @@ def study(
     if half_width is not None and not (half_width > 0 and most_seeds >= 1):
         raise ValueError(f"half_width: expected > 0, got {half_width}; most_seeds: expected >= 1, "
                          f"got {most_seeds}")  # fmt: skip
+    workers = worker_source(executor, processes)
     plan = read_study(study)
     plan = plan if data is None else replace(plan, data=data)
     place = RunFolder(folder_of(plan, folder))
     plan, solutions = match_points(plan, solutions_in(place.path))
     goal = None if half_width is None else Goal(half_width, most_seeds)
-    trainer = _Trainer(plan, place, processes, executor, listener or Listener(), finished)
+    trainer = _Trainer(plan, place, workers, listener or Listener(), finished)
     seeds, precision = _seeds(plan, add_seeds), None
     with place.open_for_runs(plan.text):
         keep_solutions(place.path, solutions)
@@ -142,8 +147,7 @@ class _Trainer:
 
     plan: StudyPlan
     place: RunFolder
-    processes: int
-    executor: Executor | None
+    workers: Workers | None
     listener: Listener
     finished: Finished | None
     digests: dict[str, str] = field(default_factory=dict)  # of the rows of each recipe
@@ -160,8 +164,8 @@ class _Trainer:
         done, failed = len(due) - len(todo), list[str]()
         ends = (
             _in_this_process(todo, self.reader, self.listener)
-            if self.executor is None and self.processes == 1
-            else _in_workers(todo, self.processes, self.executor, self.listener)
+            if self.workers is None
+            else _in_workers(todo, self.workers(), self.listener)
         )
         try:
             with closing(ends):  # workers end at once if something fails here
@@ -262,14 +266,11 @@ def _in_this_process(jobs: Sequence[Job], reader: RowReader, listener: Listener)
 
 
 def _in_workers(
-    jobs: Sequence[Job], processes: int, executor: Executor | None, listener: Listener
+    jobs: Sequence[Job], workers: AbstractContextManager[Executor], listener: Listener
 ) -> Ends:
-    if executor is not None:
-        ends = outcomes(jobs, GivenExecutor(executor, len(jobs)), listener.stop)
-        yield from _with_notices(ends, listener)
-        return
-    with LocalProcesses(processes) as workers:
-        yield from _with_notices(outcomes(jobs, workers, listener.stop), listener)
+    if jobs:  # otherwise there is nobody to connect to
+        with workers as executor:
+            yield from _with_notices(outcomes(jobs, executor, listener.stop), listener)
 
 
 def _with_notices(

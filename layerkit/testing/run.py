@@ -52,6 +52,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "importers": ("importers",),
     "devices": (),
     "figures": ("figures",),
+    "executors": (),
 }
 
 

@@ -228,6 +228,9 @@ def test_seeds_until_it_is_precise(cli: Cli, small: Path) -> None:
         (["--add", "seeds=0.5"], "got 'seeds=0.5'"),
         (["--until", "half-width=nan"], "expected half-width=N or seeds=N"),
         (["--until", "seeds=9"], "goes with --until half-width=W"),
+        (["--report", "--engine", "dask"], "train nothing"),
+        (["--scheduler", "tcp://127.0.0.1:8786"], "needs --engine"),
+        (["--engine", "dask", "--processes", "2"], "not both"),
     ],
 )
 def test_options_that_contradict_are_refused(cli: Cli, small: Path, words: Any, told: str) -> None:

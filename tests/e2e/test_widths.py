@@ -102,6 +102,7 @@ RUNS: dict[str, list[list[str]]] = {
             "--figures",
             "pictures",
         ],
+        ["study.json", "--engine", "dask", "--scheduler", f"tcp://{NAME}", "-o", "none"],
         ["bad-study.json"],
         ["matched-study.json", "--status", "-o", "none.study"],
     ],

@@ -36,6 +36,7 @@ PUBLIC = [
     "DeviceError",
     "Diagnosis",
     "EvaluationReport",
+    "ExecutorSource",
     "ExportError",
     "Exporter",
     "Finding",
@@ -277,6 +278,7 @@ MORE = {
     COMPILER: {"llvmlite"},
     KERNELS / "llvm" / "products.py": {"scipy"},  # SciPy has a BLAS too
     PLUGINS / "callbacks" / "tensorboard.py": {"tensorboardX"},
+    PLUGINS / "executors" / "dask.py": {"dask", "distributed"},
     PLUGINS / "exporters" / "onnx.py": {"onnx", "onnxruntime"},
     PLUGINS / "exporters" / "tensors.py": {"safetensors"},
     PLUGINS / "figures" / "plot.py": {"matplotlib"},
@@ -287,7 +289,7 @@ MORE = {
 HEAVY = {
     *("matplotlib", "pooch", "rich", "threadpoolctl", "torch", "onnx", "llvmlite"),
     *("h5py", "narwhals", "onnxruntime", "pandas", "polars", "pyarrow", "safetensors", "sklearn"),
-    *("tensorboardX", "cupy", "array_api_strict"),
+    *("tensorboardX", "cupy", "array_api_strict", "dask", "distributed", "mpi4py"),
 }
 
 

@@ -20,7 +20,9 @@ from layerkit.specs.messages import Faults, describe_annotation, mismatch
 from layerkit.specs.validate.check_fields import check_fields
 from layerkit.specs.validate.declare import fields_of, is_later, map_parts, named_group
 
-_NO_SETTING = frozenset({"layers", "engines", "readers", "exporters", "importers", "figures"})
+_NO_SETTING = frozenset(
+    {"layers", "engines", "readers", "exporters", "importers", "figures", "executors"}
+)
 """Groups of which a file has no record (rule 3.6), so that no setting may name one of them."""
 
 

@@ -19,7 +19,8 @@ BATTERY = Battery()
 _EQUATION = re.compile(r"^\s*\S.*[^=!<>:]=[^=].*\S", re.MULTILINE)
 _GRADIENT = re.compile(r"(^|[^\w])(d[A-Za-z]\w*|∂|dL\s*/|grad\w*|f')", re.MULTILINE)
 _WITHOUT_EQUATIONS = {
-    *("callbacks", "data", "devices", "engines", "exporters", "figures", "importers", "readers"),
+    *("callbacks", "data", "devices", "engines", "executors", "exporters", "figures"),
+    *("importers", "readers"),
 }
 _SOURCE = re.compile(r"\b(sources?|references?|papers?)\s*(:|\n\s*-)|arxiv|\bdoi\b", re.I)
 
