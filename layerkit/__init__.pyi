@@ -96,6 +96,9 @@ from layerkit.discovery.registry import (
     initializer as initializer,
 )
 from layerkit.discovery.registry import (
+    optimizer as optimizer,
+)
+from layerkit.discovery.registry import (
     register as register,
 )
 from layerkit.discovery.registry import (

@@ -355,6 +355,18 @@ def initializer(config: str | Mapping[str, Any]) -> Initializer:
     return part
 
 
+def optimizer(config: str | Mapping[str, Any]) -> Optimizer:
+    """The optimizer with this name or configuration; equal ones are the same object, not bound.
+
+    Raises
+    ------
+    PluginError, SpecError
+        Same as ``Registry.create``.
+    """
+    part: Optimizer = _shared("optimizers", config)
+    return part
+
+
 def schedule(config: str | Mapping[str, Any]) -> Schedule:
     """The schedule with this name or configuration; equal ones are the same object.
 

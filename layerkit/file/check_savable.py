@@ -110,7 +110,7 @@ def _slots(model: Model) -> tuple[tuple[str, ...], bool]:
     train = model.spec.train
     if train is None:
         return (), False
-    rule = OPTIMIZERS[split_config(train["optimizer"])[0]]
+    rule = OPTIMIZERS.create(train["optimizer"])
     keeps = train["early_stopping"] is not None or bool(train.get("callbacks"))
     return tuple(rule.slot_names), keeps
 

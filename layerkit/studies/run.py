@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from concurrent.futures import Executor
-from contextlib import AbstractContextManager, closing
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -165,7 +164,7 @@ class _Trainer:
         ends = (
             _in_this_process(todo, self.reader, self.listener)
             if self.workers is None
-            else _in_workers(todo, self.workers(), self.listener)
+            else _in_workers(todo, self.workers, self.listener)
         )
         try:
             with closing(ends):  # workers end at once if something fails here
@@ -265,11 +264,9 @@ def _in_this_process(jobs: Sequence[Job], reader: RowReader, listener: Listener)
         yield job, outcome
 
 
-def _in_workers(
-    jobs: Sequence[Job], workers: AbstractContextManager[Executor], listener: Listener
-) -> Ends:
+def _in_workers(jobs: Sequence[Job], workers: Workers, listener: Listener) -> Ends:
     if jobs:  # otherwise there is nobody to connect to
-        with workers as executor:
+        with workers() as executor:
             yield from _with_notices(outcomes(jobs, executor, listener.stop), listener)
 
 

@@ -108,6 +108,7 @@ PUBLIC = [
     "match_widths",
     "merged_takes",
     "moves_of",
+    "optimizer",
     "read_rows",
     "register",
     "report",
@@ -284,6 +285,7 @@ MORE = {
     PLUGINS / "figures" / "plot.py": {"matplotlib"},
     PLUGINS / "importers" / "keras.py": {"h5py"},
     PLUGINS / "importers" / "safetensors.py": {"safetensors"},
+    PLUGINS / "optimizers" / "data_parallel.py": {"mpi4py"},
     PLUGINS / "readers" / "parquet.py": {"polars", "pyarrow"},
 }
 HEAVY = {

@@ -15,7 +15,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pkgutil import resolve_name
 from typing import Any
@@ -48,8 +48,7 @@ class Dask(ExecutorSource):
         """Dask's own port on this machine."""
         return [({}, (1,)), ({"scheduler": "tcp://127.0.0.1:8786"}, (1,))]
 
-    @contextmanager
-    def open(self) -> Iterator[Executor]:
+    def open(self) -> AbstractContextManager[Executor]:
         """Connect to the scheduler; its workers may come and go.
 
         Raises
@@ -57,35 +56,42 @@ class Dask(ExecutorSource):
         MissingExtraError
             If Dask is not installed.
         StudyError
-            If there is no scheduler at the address.
+            If the address is none; once the block is entered, if no scheduler answers there.
         """
         try:
             import dask.config
-            import distributed  # noqa: F401  # asked for before the address is
+            import distributed
         except ImportError as error:
             raise MissingExtraError("distributed", "dask", "training on a Dask cluster") from error
         address = self.scheduler or dask.config.get("scheduler-address", None) or ""
-        with _quiet_logs(), _connected(address) as client:
-            if not client.scheduler_info(n_workers=-1)["workers"]:
-                text = f"the scheduler at {address} has no workers yet: the runs wait for some"
-                warnings.warn(text, stacklevel=4)
-            yield _Runs(client, address)
+        try:
+            distributed.comm.resolve_address(
+                address
+            )  # a client that cannot even begin ends noisily
+        except (ValueError, OSError) as error:
+            got = f"{address!r} ({error})" if address else "none"
+            raise StudyError(
+                f"scheduler: expected an address such as tcp://10.0.0.5:8786, got {got}",
+                hint="`dask scheduler` prints its address when it starts; give it with --scheduler",
+            ) from error
+        return _runs_at(address)
+
+
+@contextmanager
+def _runs_at(address: str) -> Iterator[Executor]:
+    """The executor of the scheduler at ``address``."""
+    with _quiet_logs(), _connected(address) as client:
+        if not client.scheduler_info(n_workers=-1)["workers"]:
+            text = f"the scheduler at {address} has no workers yet: the runs wait for some"
+            warnings.warn(text, stacklevel=4)
+        yield _Runs(client, address)
 
 
 def _connected(address: str) -> Any:
     """A client of the scheduler at ``address``, a context manager."""
     from distributed import Client
-    from distributed.comm.addressing import resolve_address
     from distributed.versions import VersionMismatchWarning
 
-    try:
-        resolve_address(address)  # a client that cannot even begin ends noisily
-    except (ValueError, OSError) as error:
-        got = f"{address!r} ({error})" if address else "none"
-        raise StudyError(
-            f"scheduler: expected an address such as tcp://10.0.0.5:8786, got {got}",
-            hint="`dask scheduler` prints its address when it starts; give it with --scheduler",
-        ) from error
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", VersionMismatchWarning)  # workers check what matters

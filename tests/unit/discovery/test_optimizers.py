@@ -149,6 +149,8 @@ CASES: list[tuple[dict[str, Any], Callable[[], Step]]] = [
     ),
     ({"type": "lion"}, lion),
     ({"type": "lion", "beta1": 0.5, "beta2": 0.6}, lambda: lion(0.5, 0.6)),
+    ({"type": "data_parallel"}, adam),
+    ({"type": "data_parallel", "optimizer": "momentum"}, momentum),
 ]
 PLAIN: dict[str, Callable[[], Step]] = {
     "sgd": sgd,
@@ -226,7 +228,10 @@ def test_first_step_of_adam_is_the_rate_against_the_sign() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_decay_reaches_weights_but_not_moments_and_follows_the_mask(name: str) -> None:
     p = np.array([1.0, -2.0])
-    rule, g = bound({"type": name, "weight_decay": 0.1}, p)
+    config: dict[str, Any] = {"type": name, "weight_decay": 0.1}
+    if name == "data_parallel":  # its step is that of another one
+        config = {"type": name, "optimizer": {"type": "adam", "weight_decay": 0.1}}
+    rule, g = bound(config, p)
     g[:] = 0
     rule.begin(0.5)
     rule.apply(slice(0, 2))
@@ -326,7 +331,9 @@ def torch() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize(
-    "config", [c for c, _ in CASES if c["type"] not in ("adabelief", "lion")], ids=str
+    "config",
+    [c for c, _ in CASES if c["type"] not in ("adabelief", "lion", "data_parallel")],
+    ids=str,
 )  # which PyTorch does not have
 def test_same_as_torch(config: dict[str, Any], torch: Any) -> None:
     name, c = config["type"], make(config).config
