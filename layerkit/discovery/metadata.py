@@ -116,11 +116,14 @@ def read_importlib(prefix: str) -> list[EntryPoint]:
     found: list[EntryPoint] = []
     seen: set[str] = set()
     for dist in distributions():
-        name = normalised(dist.name or "unknown")
+        try:
+            name, version = normalised(dist.name or "unknown"), dist.version
+        except Exception:  # noqa: BLE001, S112  # that of other finders, without metadata
+            continue
         if name not in seen:
             seen.add(name)
             lines = _of_distribution(dist, prefix)
-            found += [EntryPoint(*line, name, dist.version) for line in lines]
+            found += [EntryPoint(*line, name, version) for line in lines]
     return found
 
 

@@ -50,7 +50,7 @@ def worker_source(executor: GivenExecutor | None, processes: int) -> Workers | N
     Raises PluginError for an unknown name, SpecError for wrong settings.
     """
     if isinstance(executor, Executor):
-        return partial(nullcontext, executor)  # who has made it ends it
+        return lambda: nullcontext(executor)  # who has made it ends it
     if executor is not None:
         faults = Faults(JsonSource({}), "executor")
         resolved = validate_part("executors", executor, (), faults)

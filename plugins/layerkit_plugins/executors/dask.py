@@ -60,14 +60,12 @@ class Dask(ExecutorSource):
         """
         try:
             import dask.config
-            import distributed
+            from distributed import comm
         except ImportError as error:
             raise MissingExtraError("distributed", "dask", "training on a Dask cluster") from error
         address = self.scheduler or dask.config.get("scheduler-address", None) or ""
         try:
-            distributed.comm.resolve_address(
-                address
-            )  # a client that cannot even begin ends noisily
+            comm.addressing.resolve_address(address)  # a bad client ends noisily
         except (ValueError, OSError) as error:
             got = f"{address!r} ({error})" if address else "none"
             raise StudyError(
