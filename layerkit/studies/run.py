@@ -116,7 +116,9 @@ def study(
     place = RunFolder(folder_of(plan, folder))
     plan, solutions = match_points(plan, solutions_in(place.path))
     goal = None if half_width is None else Goal(half_width, most_seeds)
-    trainer = _Trainer(plan, place, workers, listener or Listener(), finished)
+    trainer = _Trainer(
+        plan, place, workers, listener or Listener(), finished, checkpoints=executor is None
+    )
     seeds, precision = _seeds(plan, add_seeds), None
     with place.open_for_runs(plan.text):
         keep_solutions(place.path, solutions)
@@ -149,6 +151,7 @@ class _Trainer:
     workers: Workers | None
     listener: Listener
     finished: Finished | None
+    checkpoints: bool  # of workers that find the folder
     digests: dict[str, str] = field(default_factory=dict)  # of the rows of each recipe
     reader: RowReader = field(default_factory=RowReader)
 
@@ -182,8 +185,8 @@ class _Trainer:
             raise _failure(failed, done, len(due), self.place.path)
 
     def _begun(self, job: Job) -> Job:
-        """The job with its checkpoint, which workers elsewhere might not find."""
-        if self.executor is not None:
+        """The job with its checkpoint, if it has one."""
+        if not self.checkpoints:
             return job
         return replace(job, checkpoint=str(self.place.checkpoint(job.key).absolute()))
 

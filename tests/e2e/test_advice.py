@@ -1786,12 +1786,12 @@ def a_model(desk: Desk) -> list[Any]:
     return [layerkit.train(first).model, desk.options["contestants"][1]]
 
 
-def its_spec(desk: Desk, text: str) -> None:
+def spec_of_the_model(desk: Desk, text: str) -> None:
     assert "give its spec" in text
     desk.options["contestants"][0] = desk.options["contestants"][0].spec
 
 
-def another(desk: Desk, text: str) -> None:
+def another_data_set(desk: Desk, text: str) -> None:
     assert "seeds repeat one" in text
     desk.options["data"] = ["one.csv", "two.csv"]
 
@@ -1803,7 +1803,7 @@ def with_a_picture(desk: Desk) -> list[Any]:
     return [*desk.options["contestants"], {**image, "name": "image"}]
 
 
-def leave_out(desk: Desk, text: str) -> None:
+def leave_the_picture_out(desk: Desk, text: str) -> None:
     assert "leave one of them out" in text
     desk.options["contestants"].pop()
 
@@ -1839,15 +1839,15 @@ def another_target(desk: Desk, text: str) -> None:
     desk.options["data"] = ["numbers.json", "two.csv"]
 
 
-TRAINED = {"train": {"epochs": 1, "data": "one.csv"}}
-case(ACROSS, its_spec, two_tables(contestants=a_model), across)
-case(ACROSS, another, two_tables(data=["one.csv", "one.csv"]), across)
-case(ACROSS, leave_out, two_tables(contestants=with_a_picture), across)
-case(ACROSS, completed(**TRAINED), two_tables(data=a_spec()), across)
+ONE_EPOCH = {"train": {"epochs": 1, "data": "one.csv"}}
+case(ACROSS, spec_of_the_model, two_tables(contestants=a_model), across)
+case(ACROSS, another_data_set, two_tables(data=["one.csv", "one.csv"]), across)
+case(ACROSS, leave_the_picture_out, two_tables(contestants=with_a_picture), across)
+case(ACROSS, completed(**ONE_EPOCH), two_tables(data=a_spec()), across)
 case(
     ACROSS,
     completed(output={"column": "kind", "classes": ["c", "d"]}),
-    two_tables(data=a_spec(output={"column": "kind"}, **TRAINED)),
+    two_tables(data=a_spec(output={"column": "kind"}, **ONE_EPOCH)),
     across,
 )
 case(ACROSS, another_target, two_tables(data=of_numbers), across)
