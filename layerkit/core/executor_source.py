@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from concurrent.futures import Executor
 from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
 
 from layerkit.core.parts import Part
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 
 class ExecutorSource(Part, ABC):
@@ -17,7 +20,7 @@ class ExecutorSource(Part, ABC):
         """Connect to the workers, and disconnect when the block ends.
 
         All runs are submitted at once, each as a function of layerkit and a string; the result is a
-        string and the bytes of a model. What was submitted may be cancelled.
+        string and bytes by name. What was submitted may be cancelled.
 
         A future that raises ``BrokenExecutor`` means that the worker with this run has died: the
         run is submitted again. If ``submit`` raises it, the study ends with its message; finished
