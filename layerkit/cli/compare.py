@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import signal
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -71,6 +71,10 @@ def compare(
         Path,
         typer.Option(metavar="DIR", help="Keep trained models here, and reuse those found here."),
     ] = _KEEP,
+    processes: Annotated[
+        int,
+        typer.Option(min=1, max=512, metavar="N", help="Train N at once, each in its own process."),
+    ] = 1,
     no_keep: Annotated[
         bool, typer.Option("--no-keep", help="Neither keep nor reuse trained models.")
     ] = False,
@@ -102,13 +106,17 @@ def compare(
             "confidence": confidence,
             "on": on,
             "keep": None if no_keep else keep,
+            "processes": processes,
         }
         found: Comparison | AcrossDataSets
         if data is not None and len(data) > 1:
             found = compare_across.run(contestants, data, progress, quiet=quiet or as_json, **how)
         else:
             one = data[0] if data else None
-            found = compare_all(contestants, data=one, listener=progress, timing=timing, **how)
+            told = _finished(progress) if processes > 1 and not (quiet or as_json) else None
+            found = compare_all(
+                contestants, data=one, listener=progress, timing=timing, finished=told, **how
+            )
     if csv is not None:
         console.write_file(Path(csv), [found.to_csv()])
     if html is not None:
@@ -128,6 +136,17 @@ def compare(
         console.err(f"kept {counted(trained, 'trained model')} in {printable(keep)}")
     for output in filter(None, (csv, html)):
         console.err(f"wrote {printable(output)}")
+
+
+def _finished(progress: TrainingProgress) -> Callable[[Mapping[str, Any], int, int], None]:
+    """Shows the trainings that other processes have finished."""
+
+    def show(line: Mapping[str, Any], done: int, total: int) -> None:
+        end = "  diverged" if line["diverged"] else ""
+        run = f"{line['point']['spec']}, seed {line['seed']}{end}"
+        progress.show(printable(f"{done} of {total}: {run}"))
+
+    return show
 
 
 @contextmanager

@@ -67,6 +67,7 @@ def compare_across(
     on: JudgedSplit = "test",
     dialect: Dialect | None = None,
     keep: str | os.PathLike[str] | None = None,
+    processes: int = 1,
     finished: Finished | None = None,
 ) -> AcrossDataSets:
     """Train the same specs on several data sets, and compare their ranks over them.
@@ -83,7 +84,7 @@ def compare_across(
     data
         Two or more: tables, folders, named data sources, and specs, which say themselves what
         their data, inputs and target are.
-    seeds, settings, listener, on, dialect, keep
+    seeds, settings, listener, on, dialect, keep, processes
         As for ``compare``.
     confidence
         Of each interval and verdict.
@@ -116,8 +117,8 @@ def compare_across(
     comparisons: list[Comparison] = []
     for name, specs in zip(names, adapted, strict=True):
         try:
-            found = _one(name, specs, seeds=seeds, listener=listener, keep=keep,
-                         confidence=confidence, on=on, dialect=dialect)  # fmt: skip
+            found = _one(name, specs, seeds=seeds, listener=listener, keep=keep, on=on,
+                         confidence=confidence, dialect=dialect, processes=processes)  # fmt: skip
         except ComparisonStoppedError as stopped:
             _extend(stopped, entries, names, len(comparisons), seeds)
             stopped.command = command

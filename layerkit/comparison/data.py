@@ -16,10 +16,15 @@ from layerkit.data import Dialect
 from layerkit.display import quoted
 from layerkit.errors import DataError, SpecError
 from layerkit.model import Model, build
+from layerkit.specs import Spec
 from layerkit.training.prepare import Arrays, prepare, test_split, to_arrays
 from layerkit.training.training_data import DataLike, splits_of
 
 JudgedSplit = Literal["test", "validation"]
+
+
+Source = tuple[Spec, Any, Dialect | None]
+"""How a worker reads the rows: the spec that says how, the path (or None), the dialect."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,7 @@ class ComparisonData:
     name: str  # in reports
     cautions: tuple[str, ...] = ()
     validation: float = 0.0  # the share of training rows that each seed holds out, if rows is None
+    source: Source | None = None  # None for rows in memory
 
     def arrays(self, model: Model, seed: int | None, loss: Loss) -> Arrays:
         """The judged rows as ``model`` sees them."""
@@ -66,9 +72,10 @@ def load_comparison_data(
     are no such rows; SpecError for different splits.
     """
     check_same_task(entries)
-    splits, name = _load_splits(entries, data, dialect)
+    splits, name, source = _load_splits(entries, data, dialect)
     if on == "validation":
-        return ComparisonData(splits, None, name, validation=_validation_share(entries))
+        share = _validation_share(entries)
+        return ComparisonData(splits, None, name, validation=share, source=source)
     if splits.get("test") is None:
         _common_split(entries, "test")
     _, rows = test_split(splits, next((e.spec for e in entries if e.spec.train), entries[0].spec))
@@ -77,23 +84,23 @@ def load_comparison_data(
             "The data have no test split, so all rows were judged: a model that was trained on "
             "them looks better than it is."
         )
-        return ComparisonData(splits, splits["train"], name, (caution,))
+        return ComparisonData(splits, splits["train"], name, (caution,), source=source)
     if rows is None or len(rows) == 0:
         raise DataError(
             f"{name}: no test rows to compare on",
             hint="keep some, for example with --set train.test=0.2, or compare on the validation "
             "rows",
         )
-    return ComparisonData(splits, rows, name)
+    return ComparisonData(splits, rows, name, source=source)
 
 
 def _load_splits(
     entries: Sequence[Entry], data: DataLike, dialect: Dialect | None
-) -> tuple[Mapping[str, Rows], str]:
-    """The rows by split, and the name of the data."""
+) -> tuple[Mapping[str, Rows], str, Source | None]:
+    """The rows by split, the name of the data, and how to read them."""
     spec = entries[0].spec
     if data is not None and not isinstance(data, (str, Path)):
-        return splits_of(spec, data), "data given"
+        return splits_of(spec, data), "data given", None
     recipes = ((e.spec.train or {}, e.name) for e in entries)
     named = {json.dumps(r["data"], sort_keys=True): by for r, by in recipes if r.get("data")}
     if data is None and len(named) != 1:
@@ -104,7 +111,8 @@ def _load_splits(
         raise DataError(reason, hint="name the data to compare on: --data PATH")
     config = json.loads(next(iter(named))) if len(named) == 1 else None
     name = _data_name(config) if data is None else str(data)
-    return splits_of(spec.with_train(data=config), data, dialect=dialect), name
+    read_as, path = spec.with_train(data=config), None if data is None else str(data)
+    return splits_of(read_as, path, dialect=dialect), name, (read_as, path, dialect)
 
 
 def _data_name(config: Any) -> str:

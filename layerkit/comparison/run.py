@@ -23,7 +23,13 @@ from layerkit.comparison.metric_runs import metric_runs
 from layerkit.comparison.overlap import Overlap, overlap_cautions
 from layerkit.comparison.results import Contestant, Difference, LayerRow, Summary, Timing
 from layerkit.comparison.timing import BATCH_ROWS, Timings, time_models
-from layerkit.comparison.trainings import ComparisonStoppedError, notices_by_text, train_entries
+from layerkit.comparison.trainings import (
+    ComparisonStoppedError,
+    Finished,
+    Trainings,
+    notices_by_text,
+    train_entries,
+)
 from layerkit.comparison.verdicts import (
     ContestantRuns,
     best_contestants,
@@ -57,6 +63,8 @@ def compare(
     on: JudgedSplit = "test",
     dialect: Dialect | None = None,
     keep: str | os.PathLike[str] | None = None,
+    processes: int = 1,
+    finished: Finished | None = None,
 ) -> Comparison:
     """Train or load contestants, judge them on the same rows, and compare each with the first.
 
@@ -91,7 +99,14 @@ def compare(
         How tables are written; overrides what the specs say.
     keep
         Folder in which every training is kept as soon as it is done; trainings that are already
-        there are not done again. None keeps nothing.
+        there are not done again. It is a folder as ``study`` has it, and may be that of a study.
+        None keeps nothing.
+    processes
+        How many specs are trained at once, each by a process of its own with one thread, which
+        reads the data itself. A script that uses more than one must call this under
+        ``if __name__ == "__main__"``.
+    finished
+        Called with the line of each training that is done, the count of these, and the total.
 
     Raises
     ------
@@ -101,7 +116,10 @@ def compare(
     SpecError, ModelFileError, PluginError, DataSourceError, OSError
         If a contestant or the data cannot be read, or the recipes split the data differently.
     ValueError
-        If ``seeds`` is below 1 or ``confidence`` not between 0 and 1.
+        If ``seeds`` or ``processes`` is below 1, ``confidence`` not between 0 and 1, or rows in
+        memory are given to more than one process.
+    StudyError
+        If a training fails in another process, or the folder's ``runs.jsonl`` was changed.
     ComparisonStoppedError
         If the listener stops a training: a KeyboardInterrupt that says which are finished.
     """
@@ -109,13 +127,18 @@ def compare(
         raise ValueError(f"seeds: expected at least 1, got {seeds}")
     if not 0 < confidence < 1:
         raise ValueError(f"confidence: expected a number between 0 and 1, got {confidence}")
+    if processes < 1:
+        raise ValueError(f"processes: expected at least 1, got {processes}")
     entries = read_contestants(contestants, settings)
     judged = load_comparison_data(entries, data, on, dialect)
     metrics = shared_metrics(entries)
     command = shlex.join(_command(entries, data, seeds, settings, confidence, on, dialect))
+    if processes > 1 and judged.source is None:
+        raise ValueError("processes: expected data that have a path, got rows in memory")
     folder = None if keep is None else Path(keep)
+    how = Trainings(seeds, listener or Listener(), folder, processes, finished)
     try:
-        train_entries(entries, judged.splits, seeds, listener or Listener(), folder)
+        train_entries(entries, judged, how)
     except ComparisonStoppedError as stopped:
         stopped.command = command
         raise
@@ -294,8 +317,20 @@ def _cautions(entries: Sequence[Entry], overlaps: Sequence[Overlap | None]) -> l
                 f"{e.name}: {len(e.failures)} of {len(e.failures) + len(e.models)} trainings "
                 f"diverged (95 % interval {100 * low:.0f} to {percent(high)}); {numbers}."
             )
+    for e in entries:
+        kinds = {_kernels(m) for m in e.models.values() if m.fit is not None}
+        if len(kinds) > 1:
+            cautions.append(
+                f"{e.name}: its trainings differ in what ran the layers "
+                f"({'; '.join(sorted(kinds))}), so their seconds do not compare."
+            )
     names, trained = [e.name for e in entries], [e.kind == "spec" for e in entries]
     return cautions + overlap_cautions(names, overlaps, trained_here=trained)
+
+
+def _kernels(model: Model) -> str:
+    used = {} if model.fit is None else model.fit.kernels
+    return ", ".join(f"{name} {version}" for name, version in sorted(used.items()))
 
 
 def _command(

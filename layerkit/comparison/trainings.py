@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from layerkit.comparison.contestants import Entry
+from layerkit.comparison.data import ComparisonData
+from layerkit.comparison.kept_runs import KeptRuns, run_of
 from layerkit.comparison.results import Notice
-from layerkit.comparison.run_store import RunStore
-from layerkit.core.rows import Rows
+from layerkit.display import jsonable
+from layerkit.errors import StudyError
+from layerkit.runs.job import Job, StudyRows
+from layerkit.runs.keys import job_key, made_by, raw_rows_digest, run_key
 from layerkit.runs.training import NoticeRecorder, StoredRun, train_once
+from layerkit.runs.workers import LocalProcesses, outcomes
 from layerkit.training import Listener
+from layerkit.training.teacher import with_teacher_id
 
 
 class ComparisonStoppedError(KeyboardInterrupt):
@@ -38,56 +46,131 @@ class ComparisonStoppedError(KeyboardInterrupt):
         self.finished, self.unfinished, self.folder = tuple(finished), tuple(unfinished), folder
 
 
-def train_entries(
-    entries: Sequence[Entry],
-    splits: Mapping[str, Rows],
-    seeds: int,
-    listener: Listener,
-    folder: Path | None,
-) -> None:
+Finished = Callable[[Mapping[str, Any], int, int], object]
+"""Called with the line of a finished run, how many are finished, and how many there are."""
+
+
+@dataclass(frozen=True)
+class Trainings:
+    """How the specs of a comparison are trained, and where the runs are kept."""
+
+    seeds: int
+    listener: Listener
+    folder: Path | None = None
+    processes: int = 1
+    finished: Finished | None = None
+
+
+def train_entries(entries: Sequence[Entry], data: ComparisonData, how: Trainings) -> None:
     """Fill in ``models``, ``failures``, ``seconds``, ``notices`` and ``kept`` of each spec's entry.
 
     Contestants take turns within a seed, so that a machine that slows down slows all of them.
-    Raises ComparisonStoppedError if the listener stops it; ``folder`` keeps the finished runs.
+    Raises ComparisonStoppedError if the listener stops it, StudyError if a worker fails.
     """
     specs = [e for e in entries if e.kind == "spec"]
     base = (entries[0].spec.train or {}).get("seed", 0)
-    due = [(entry, seed) for seed in range(base, base + seeds) for entry in specs]
-    store = RunStore(folder if due else None, splits, listener.notice)
-    recorder = NoticeRecorder(listener)
-    for i, (entry, seed) in enumerate(due):
+    seeds = range(base, base + how.seeds)
+    if not specs:
+        return
+    rows = StudyRows(dict(data.splits), None, raw_rows_digest(data.splits))
+    jobs = [(e, _job(e, seed, rows.digest, data)) for seed in seeds for e in specs]
+    recorder = NoticeRecorder(how.listener)
+    with KeptRuns(how.folder, how.listener.notice) as kept:
+        found = {(e.name, job.seed): kept.find(job, e.spec) for e, job in jobs}
+        runs = {name: run for name, run in found.items() if run is not None}
+        for e, job in jobs:
+            if run := runs.get((e.name, job.seed)):
+                e.kept.append(job.seed)
+                recorder.start_run(e.name)
+                for text in run.notices:
+                    recorder.notice(text)
+        todo = [(e, job) for e, job in jobs if (e.name, job.seed) not in runs]
+        ends = _in_workers if how.processes > 1 and todo else _in_this_process
         try:
-            run = None if listener.stop() else _train(entry, seed, splits, store, recorder)
+            for e, job, run, line in ends(todo, rows, recorder, kept, how):
+                runs[e.name, job.seed] = run
+                if how.finished is not None:
+                    how.finished(line, len(runs), len(jobs))
         except KeyboardInterrupt:
-            run = None
+            names = [(e.name, job.seed) for e, job in jobs]
+            done = [name for name in names if name in runs]
+            left = [name for name in names if name not in runs]
+            raise ComparisonStoppedError(done, left, kept.path) from None
+    for e, job in jobs:
+        _fill(e, job.seed, runs[e.name, job.seed])
+
+
+def _job(entry: Entry, seed: int, rows: str, data: ComparisonData) -> Job:
+    read_as, given, dialect = data.source or (None, None, None)
+    spec = with_teacher_id(entry.spec)
+    return Job(
+        key=job_key(spec, seed, rows),
+        recipe=run_key(entry.spec, 0),
+        point={"spec": entry.name},
+        title=entry.name,
+        seed=seed,
+        spec=spec.to_document(),
+        data=given,
+        validation=None,
+        rows=rows,
+        made_by=jsonable(made_by(spec)),
+        read_as=None if read_as is None else read_as.to_document(),
+        dialect=None if dialect is None else asdict(dialect),
+    )
+
+
+Ends = Iterator[tuple[Entry, Job, StoredRun, Mapping[str, Any]]]
+"""Finished runs, with the lines that a folder has of them."""
+
+Todo = Sequence[tuple[Entry, Job]]
+
+
+def _in_this_process(
+    todo: Todo, rows: StudyRows, recorder: NoticeRecorder, kept: KeptRuns, how: Trainings
+) -> Ends:
+    """Raises KeyboardInterrupt if the listener stops it."""
+    for e, job in todo:
+        recorder.start_run(e.name)
+        run = None
+        if not how.listener.stop():
+            place = kept.checkpoint(job.key)
+            run = train_once(e.spec, job.seed, rows.splits, recorder, e.name, checkpoint=place)
         if run is None:
-            names = [(e.name, s) for e, s in due]
-            raise ComparisonStoppedError(names[:i], names[i:], store.folder)
-        if run.diverged is not None:
-            entry.failures[seed] = run.diverged
-        elif run.model is not None:
-            entry.models[seed] = run.model
-            if run.seconds is not None:
-                entry.seconds[seed] = run.seconds
-        if run.notices:
-            entry.notices[seed] = run.notices
+            raise KeyboardInterrupt
+        kept.keep(job, e.spec, run, rows)
+        yield e, job, run, {"point": job.point, "seed": job.seed, "diverged": run.diverged,
+                            "metrics": {} if run.model is None else run.model.metrics}  # fmt: skip
 
 
-def _train(
-    entry: Entry, seed: int, splits: Mapping[str, Rows], store: RunStore, recorder: NoticeRecorder
-) -> StoredRun | None:
-    """One training, or the stored one; None if the listener stopped it."""
-    recorder.start_run(entry.name)
-    stored = store.load(entry.spec, seed)
-    if stored is not None:
-        entry.kept.append(seed)
-        for text in stored.notices:
-            recorder.notice(text)
-        return stored
-    run = train_once(entry.spec, seed, splits, recorder, entry.name)
-    if run is not None:
-        store.save(entry.spec, seed, run)
-    return run
+def _in_workers(
+    todo: Todo, rows: StudyRows, recorder: NoticeRecorder, kept: KeptRuns, how: Trainings
+) -> Ends:
+    """Raises KeyboardInterrupt if the listener stops it, StudyError if a run fails."""
+    entries = {(e.name, job.seed): e for e, job in todo}
+    jobs = [replace(job, checkpoint=kept.checkpoint_text(job.key)) for _, job in todo]
+    with LocalProcesses(how.processes) as workers:
+        for job, outcome in outcomes(jobs, workers, how.listener.stop):
+            if outcome.failed:
+                raise StudyError(f"{job.title}, seed {job.seed}: {outcome.failed}")
+            e = entries[job.title, job.seed]
+            recorder.start_run(e.name)
+            for text in outcome.times["notices"]:
+                recorder.notice(text)
+            if lost := outcome.line["diverged"]:
+                how.listener.notice(f"{job.title}, seed {job.seed}: {lost}")
+            kept.add(outcome)
+            yield e, job, run_of(outcome, job, e.spec), outcome.line
+
+
+def _fill(entry: Entry, seed: int, run: StoredRun) -> None:
+    if run.diverged is not None:
+        entry.failures[seed] = run.diverged
+    elif run.model is not None:
+        entry.models[seed] = run.model
+        if run.seconds is not None:
+            entry.seconds[seed] = run.seconds
+    if run.notices:
+        entry.notices[seed] = run.notices
 
 
 def notices_by_text(entry: Entry) -> tuple[Notice, ...]:

@@ -55,18 +55,25 @@ def provenance(spec: Spec) -> dict[str, dict[str, Any]]:
     It has every layer type, and other parts (``activations/NAME`` and so on) that are not
     layerkit's own. Of parts that are not here it has what the file of the spec says.
     """
-    types = {}
     records = [one for outer in spec.layers for one in outer.nested()]
-    for record in records:
-        types[record.type] = _record(LAYERS.origin(record.part), record.part)
-    for group, name, part in _other_parts(spec, records):
-        candidate = REGISTRIES[group].origin(part)
-        if candidate.dist != FIRST_PARTY:
-            types[f"{group}/{name}"] = _record(candidate, part)
+    types = {
+        key: _record(candidate, part)
+        for key, candidate, part in parts_of(spec)
+        if "/" not in key or candidate.dist != FIRST_PARTY
+    }
     if absent := spec.origins.unsettled():
         words = set(_words([spec.train, *(record.config for record in records)]))
         types |= {k: dict(claim) for k, claim in absent.items() if k.partition("/")[2] in words}
     return types
+
+
+def parts_of(spec: Spec) -> Iterator[tuple[str, Candidate, type[Part]]]:
+    """Type key, origin and class of each part that a spec names and that was found."""
+    records = [one for outer in spec.layers for one in outer.nested()]
+    for record in records:
+        yield record.type, LAYERS.origin(record.part), record.part
+    for group, name, part in _other_parts(spec, records):
+        yield f"{group}/{name}", REGISTRIES[group].origin(part), part
 
 
 def _record(candidate: Candidate, part: type[Part]) -> dict[str, Any]:

@@ -42,6 +42,7 @@ class RunFolder:
         self.path = path
         self.runs, self.times = path / "runs.jsonl", path / "times.jsonl"
         self.failed = path / "failures.jsonl"
+        self._known: dict[str, Line] = {}
 
     def model(self, key: str) -> Path:
         """The model file of a run."""
@@ -68,14 +69,18 @@ class RunFolder:
         done = self.lines() if found else {}
         return {key: line for key, line in found.items() if key not in done}
 
+    def notes(self) -> dict[str, Line]:
+        """Seconds and notices of the finished runs, by key; errors as for ``lines``."""
+        return _lines(self.times)
+
     def fail(self, line: Line) -> None:
         """Note a run that has failed; it is tried again by the next start."""
         with path_errors(str(self.path), writing=True):
             _append(self.failed, line)
 
     @contextmanager
-    def open_for_runs(self, study: bytes) -> Iterator[None]:
-        """Create the folder, write ``study.json`` into it, and keep other processes out.
+    def open_for_runs(self, study: bytes | None) -> Iterator[None]:
+        """Create the folder, write ``study.json`` into it if given, and keep other processes out.
 
         Raises StudyError if another process is adding runs, PathError if it cannot be written.
         """
@@ -95,16 +100,22 @@ class RunFolder:
                 lock.flush()
             for file in (self.runs, self.times, self.failed):
                 _drop_torn_line(file)
-            replace_file(self.path / "study.json", lambda out: out.put(study), durable=False)
+            self._known = self.lines()
+            if study is not None:
+                file = self.path / "study.json"
+                replace_file(file, partial(_put, study), durable=False)
             yield
 
     def add(self, line: Line, times: Line, files: Mapping[str, bytes]) -> None:
-        """Keep a finished run: its files first, then its line."""
+        """Keep a finished run: its files first, then its line, unless that is there."""
+        known = self._known.get(line["key"])
         with path_errors(str(self.path), writing=True):
             for name, content in files.items():
                 replace_file(self.path / name, partial(_put, content))
             _append(self.times, times)
-            _append(self.runs, line)
+            if known is None or {**known, "point": None} != {**line, "point": None}:
+                _append(self.runs, line)
+                self._known[line["key"]] = line
             self.checkpoint(line["key"]).unlink(missing_ok=True)
         with suppress(OSError):  # others are in it, or there is none
             self.checkpoint("").parent.rmdir()

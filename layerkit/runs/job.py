@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from layerkit.core.rows import Rows
+from layerkit.data import Dialect
 from layerkit.display import jsonable
 from layerkit.errors import LayerkitError, StudyError
 from layerkit.file.save import save
@@ -51,11 +52,13 @@ class Job:
     title: str
     seed: int
     spec: dict[str, Any]
-    data: str | None
+    data: Any  # a path, or what train.data may hold; None for what the spec names
     validation: str | None
     rows: str  # digest of all rows
     made_by: dict[str, Any]
     checkpoint: str | None = None  # a path that the worker can write to
+    read_as: dict[str, Any] | None = None  # the spec that says how to read the rows, if another
+    dialect: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -91,14 +94,17 @@ class RowReader:
     def __init__(self) -> None:
         self._held = "", StudyRows({}, None, "")
 
-    def rows(self, spec: Spec, data: str | None, validation: str | None) -> StudyRows:
+    def rows(
+        self, spec: Spec, data: Any, validation: str | None, dialect: Dialect | None = None
+    ) -> StudyRows:
         """The rows of a run; raises DataError or DataSourceError."""
         named = {k: (spec.train or {}).get(k) for k in ("data", "test", "sample_weight")}
-        text = json.dumps([spec.input, spec.output, named, data, validation], sort_keys=True)
+        given = [spec.input, spec.output, named, data, validation]
+        text = json.dumps([*given, dialect and asdict(dialect)], sort_keys=True)
         known, rows = self._held  # in one step, for threads
         if text != known:
-            splits = splits_of(spec, data)
-            held = None if validation is None else labelled_rows(spec, validation)
+            splits = splits_of(spec, data, dialect=dialect)
+            held = None if validation is None else labelled_rows(spec, validation, dialect=dialect)
             every = splits if held is None else {**splits, "validation": held}
             rows = StudyRows(splits, held, raw_rows_digest(every))
             self._held = text, rows
@@ -135,7 +141,9 @@ def run_job(job: Job, reader: RowReader, listener: Listener) -> Outcome | None:
     Raises the errors of ``train``, and StudyError if rows, versions or kernels are others here.
     """
     spec = read_spec(job.spec)
-    rows = reader.rows(spec, job.data, job.validation)
+    dialect = None if job.dialect is None else Dialect(**job.dialect)
+    read_as = spec if job.read_as is None else read_spec(job.read_as)
+    rows = reader.rows(read_as, job.data, job.validation, dialect)
     if rows.digest != job.rows:
         raise StudyError("the worker reads other rows than the process that runs the study")
     if (here := jsonable(made_by(spec))) != job.made_by:
@@ -146,7 +154,7 @@ def run_job(job: Job, reader: RowReader, listener: Listener) -> Outcome | None:
     recorder.start_run(job.title)
     checkpoint = None if job.checkpoint is None else Path(job.checkpoint)
     run = train_once(spec, job.seed, rows.splits, recorder, job.title, rows.validation, checkpoint)
-    return None if run is None else _outcome(job, spec, run, rows)
+    return None if run is None else outcome_of(job, spec, run, rows)
 
 
 def _difference(name: str, here: Any, there: Any) -> str:
@@ -154,7 +162,7 @@ def _difference(name: str, here: Any, there: Any) -> str:
     return "other source of plugins" if name == "source" else f"{name} {here} instead of {there}"
 
 
-def _outcome(job: Job, spec: Spec, run: StoredRun, rows: StudyRows) -> Outcome:
+def outcome_of(job: Job, spec: Spec, run: StoredRun, rows: StudyRows) -> Outcome:
     """What the files of the study keep of a run."""
     line: dict[str, Any] = {
         "key": job.key,

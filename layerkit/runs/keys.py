@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 import layerkit
+from layerkit.core.parts import Part
 from layerkit.core.rows import Rows
+from layerkit.discovery.candidates import FIRST_PARTY
 from layerkit.discovery.engines import compiled_engine, eager
-from layerkit.file.provenance import provenance
+from layerkit.file.provenance import parts_of, provenance
 from layerkit.specs import Spec
-from layerkit.training.recipe import Recipe
 
 
 def run_key(spec: Spec, seed: int, *given: Any) -> str:
@@ -26,6 +27,15 @@ def run_key(spec: Spec, seed: int, *given: Any) -> str:
     del document["name"]
     text = json.dumps([document, *given], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def job_key(spec: Spec, seed: int, rows: str) -> str:
+    """The name of a run: a hash of its spec, its seed, the digest of its rows, and foreign source.
+
+    An edited plugin makes other runs. Versions and kernels make none: they change last bits.
+    """
+    foreign = sorted(_sources(spec, foreign=True))
+    return run_key(spec, seed, rows, *([foreign] if foreign else []))
 
 
 def made_by(spec: Spec) -> dict[str, Any]:
@@ -55,13 +65,22 @@ def _kernels() -> str:
     return ", ".join(f"{name} {version}" for name, version in versions.items())
 
 
-def _sources(spec: Spec) -> Iterator[str]:
-    """Digests of the source of the spec's parts, so that an edited plugin is trained again."""
-    recipe = Recipe.of(spec)
-    for part in (*(r.part for r in spec.layers), recipe.loss, recipe.rule, recipe.schedule):
+def _sources(spec: Spec, *, foreign: bool = False) -> set[str]:
+    """Digests of the source of the spec's parts, or of those alone that are not layerkit's own."""
+    found = set()
+    for _, origin, part in parts_of(spec):
+        if foreign and origin.dist == FIRST_PARTY:
+            continue
         with suppress(OSError, TypeError):
-            source = Path(inspect.getfile(type(part))).read_bytes()
-            yield hashlib.sha256(source).hexdigest()
+            # A class of this process may stand in a script that changes for other reasons.
+            local = origin.dist is None
+            source = inspect.getsource(part).encode() if local else _file_of(part)
+            found.add(hashlib.sha256(source).hexdigest())
+    return found
+
+
+def _file_of(part: type[Part]) -> bytes:
+    return Path(inspect.getfile(part)).read_bytes()
 
 
 def raw_rows_digest(splits: Mapping[str, Rows]) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from layerkit.core.rows import Rows
-from layerkit.errors import LayerkitError, TrainingDivergedError
+from layerkit.errors import LayerkitError, PluginLoadError, TrainingDivergedError
 from layerkit.file.load import load
 from layerkit.file.save import save
 from layerkit.model import Model
@@ -100,12 +100,19 @@ def train_once(
             trained = (
                 train(spec, seed=seed, listener=recorder, **rows) if begun is None else begun.run()
             )
+    except PluginLoadError:
+        if checkpoint is None:
+            raise
+        return train_once(spec, seed, splits, recorder, name, validation)  # no file can hold it
     except TrainingDivergedError as error:
         recorder.listener.notice(f"{name}, seed {seed}: {error.message}")
         return StoredRun(None, None, tuple(recorder.notices), error.message)
     if trained.ended == "interrupted":
         if checkpoint is not None and trained.epochs:
-            _save(trained.model, checkpoint)
+            try:
+                _save(trained.model, checkpoint)
+            except (LayerkitError, OSError) as error:
+                recorder.listener.notice(f"the run that was stopped is lost ({error})")
         return None
     seconds = trained.seconds if begun is None else None  # those before are not known
     return StoredRun(trained.model, seconds, tuple(recorder.notices))
@@ -126,5 +133,5 @@ def _begun(
 
 
 def _save(model: Model, path: Path) -> None:
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     save(model, path)

@@ -14,7 +14,7 @@ from layerkit.errors import LayerkitError, StudyError
 from layerkit.paths import expanded
 from layerkit.runs.folder import Line, RunFolder
 from layerkit.runs.job import Job, Outcome, RowReader, failure_text, run_job
-from layerkit.runs.keys import made_by, run_key
+from layerkit.runs.keys import job_key, made_by
 from layerkit.runs.workers import GivenExecutor, Workers, outcomes, worker_source
 from layerkit.studies.document import StudyPlan, read_study
 from layerkit.studies.matching import keep_solutions, match_points, solutions_in
@@ -242,7 +242,7 @@ def _jobs(plan: StudyPlan, seeds: Sequence[int], reader: RowReader) -> Iterator[
     for seed in seeds:
         for point, rows, spec, maker in held:
             yield Job(
-                key=run_key(spec, seed, rows),
+                key=job_key(spec, seed, rows),
                 recipe=point.recipe,
                 point=dict(point.labels),
                 title=point.title,

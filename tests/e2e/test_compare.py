@@ -35,7 +35,7 @@ def two(spec: Callable[..., Path]) -> tuple[str, str]:
 def test_specs_are_trained_and_tabled(cli: Cli, two: tuple[str, str]) -> None:
     done = cli("compare", *two, "--data", "pets.csv", "--seeds", 2, "-q", "--no-timing")
     assert (done.code, done.err) == (0, "")
-    assert len(list(Path("compare-runs").glob("*.layerkit"))) == 4
+    assert len(list(Path("compare-runs/models").glob("*.layerkit"))) == 4
     lines = done.out.split("\n")
     assert lines[0].startswith("contestant  seeds  parameters")
     assert "one row" not in lines[0]
@@ -107,10 +107,13 @@ def test_a_comparison_that_is_killed_goes_on(
     given = ("compare", two[0], "--data", "pets.csv", "--seeds", 2, "--no-timing", "--json",
              "--set", "train.epochs=800")  # fmt: skip
     command = [sys.executable, "-m", "layerkit", *map(str, given)]
+    runs = Path("compare-runs/runs.jsonl")
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as started:
-        while not (done := list(Path("compare-runs").glob("*.layerkit"))):
+        while b"\n" not in (runs.read_bytes() if runs.exists() else b""):
             assert started.poll() is None
             time.sleep(0.01)
+        keys = [json.loads(line)["key"] for line in runs.read_text().split("\n")[:-1]]
+        done = [Path(f"compare-runs/models/{key}.layerkit") for key in keys]
         started.send_signal(number)
         started.communicate()
     assert started.returncode == (143 if number == signal.SIGTERM else -9)
@@ -152,7 +155,7 @@ def test_finished_trainings_are_kept_and_not_done_again(
             assert a["training_seconds"]["values"]
             assert [h.keys() for h in a["histories"]] == [h.keys() for h in b["histories"]]
             assert a["differences"] == b["differences"]
-        kept = sorted(Path("here").glob("*.layerkit"))
+        kept = sorted(Path("here/models").glob("*.layerkit"))
         file = next(file for file in kept if layerkit.load(file).name == "plain")
         file.write_bytes(file.read_bytes()[:-100])
     Path("pets.json").write_text(Path("pets.json").read_text().replace('"epochs": ', '"epochs": 1'))

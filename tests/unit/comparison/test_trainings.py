@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import inspect
+import json
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,13 +14,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+import layerkit
 from layerkit.comparison import ComparisonStoppedError, compare
 from layerkit.comparison.overlap import Overlap, expected_overlap, overlap_cautions
-from layerkit.comparison.run_store import RunStore
 from layerkit.core.rows import Rows
-from layerkit.discovery.engines import compiled_engine
-from layerkit.errors import TrainingDivergedError
-from layerkit.runs.keys import raw_rows_digest
+from layerkit.discovery.candidates import Candidate
+from layerkit.discovery.registry import LAYERS
+from layerkit.errors import StudyError, TrainingDivergedError
+from layerkit.runs.folder import RunFolder
+from layerkit.runs.keys import job_key, made_by, raw_rows_digest
 from layerkit.specs import read_spec
 from layerkit.training import Listener, train
 
@@ -206,20 +212,34 @@ def test_stopping_says_what_is_finished(
     )
 
 
-def test_a_run_is_kept_under_what_it_follows_from(tmp_path: Path, plain: dict[str, Any]) -> None:
-    rows = {"train": table(30, 0)}
+def test_a_run_is_kept_under_what_it_follows_from(
+    plain: dict[str, Any], tmp_path: Path, monkeypatch: Telling
+) -> None:
     spec = read_spec(plain)
+    base = job_key(spec, 0, "rows")
+    assert job_key(read_spec({**plain, "name": "other"}), 0, "rows") == base
+    assert job_key(spec.with_train(seed=5), 0, "rows") == base
+    assert job_key(spec, 1, "rows") != base
+    assert job_key(spec, 0, "others") != base
+    assert job_key(spec.with_train(epochs=9), 0, "rows") != base
+    assert job_key(read_spec({**plain, "layers": plain["layers"][1:]}), 0, "rows") != base
+    monkeypatch.setattr("layerkit.__version__", "0.0.1")
+    assert job_key(spec, 0, "rows") == base
 
-    def name(spec: Any, seed: int = 0, rows: Any = rows) -> str:
-        return RunStore(tmp_path, rows).path(spec, seed).name
 
-    base = name(spec)
-    assert name(read_spec({**plain, "name": "other"})) == base
-    assert name(spec.with_train(seed=5), 0) == base
-    assert name(spec, 1) != base
-    assert name(spec, rows={"train": table(30, 1)}) != base
-    assert name(spec.with_train(epochs=9)) != base
-    assert name(read_spec({**plain, "layers": plain["layers"][1:]})) != base
+def test_an_edited_part_of_a_stranger_makes_other_runs(
+    plain: dict[str, Any], monkeypatch: Telling
+) -> None:
+    """Its own source decides: not that of the class that all layers have in common."""
+    source = Path(inspect.getfile(LAYERS["dense"])).read_bytes()
+    assert hashlib.sha256(source).hexdigest() in made_by(read_spec(plain))["source"]
+    before = job_key(read_spec(plain), 0, "rows")
+    elsewhere = Candidate("layers", "dense", "strangers.layers:Dense", "strangers", "1.0")
+    monkeypatch.setattr(type(LAYERS), "origin", lambda self, part: elsewhere)
+    theirs = job_key(read_spec(plain), 0, "rows")
+    assert theirs != before
+    monkeypatch.setattr("layerkit.runs.keys._file_of", lambda part: b"edited")
+    assert job_key(read_spec(plain), 0, "rows") != theirs
 
 
 @pytest.mark.parametrize(
@@ -260,21 +280,107 @@ def test_a_comparison_of_diverged_runs_alone_says_so() -> None:
     assert found.headline == ["Nothing to compare: every run diverged."]
 
 
-def test_a_run_is_kept_for_what_runs_the_layers(
-    plain: dict[str, Any], monkeypatch: Telling, tmp_path: Path
+def test_what_else_ran_the_layers_is_told(
+    plain: dict[str, Any], tmp_path: Path, monkeypatch: Telling
 ) -> None:
-    """Compiled kernels, planned NumPy and the layers as written give other bits."""
+    """Other kernels give other last bits: a run stays one run, and the difference is told."""
+    found = compare([plain], seeds=1, timing=False, keep=tmp_path)
+    assert not any("what ran the layers" in c for c in found.cautions)
+    kernels = {"numpy": "0.0.1"}
+    monkeypatch.setattr("layerkit.training.session.kernels_used", lambda **_: kernels)
+    found = compare([plain], seeds=2, timing=False, keep=tmp_path)
+    assert found.contestants[0].kept == (0,)
+    (told,) = [c for c in found.cautions if "what ran the layers" in c]
+    assert "numpy 0.0.1" in told
+    assert told.endswith("so their seconds do not compare.")
 
-    def kept() -> tuple[int, ...]:
-        found = compare([plain, {**plain, "name": "twin"}], seeds=2, timing=False, keep=tmp_path)
-        return found.contestants[0].kept
 
-    monkeypatch.setenv("LAYERKIT_EAGER", "0")
-    assert (kept(), kept()) == ((), (0, 1))
-    monkeypatch.setenv("LAYERKIT_EAGER", "1")
-    assert (kept(), kept()) == ((), (0, 1))
-    monkeypatch.delenv("LAYERKIT_EAGER")
-    assert kept() == (0, 1)
-    versions = {"llvmlite": "0.0.1"}
-    monkeypatch.setattr(type(compiled_engine()), "versions", lambda self: versions)
-    assert kept() == ()
+def test_a_study_and_a_comparison_find_each_others_runs(
+    plain: dict[str, Any], highway: dict[str, Any], tmp_path: Path, monkeypatch: Telling
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    kinds = {"layers.1.activation": ["tanh", "relu"]}
+    layerkit.study({"layerkit_study": 1, "spec": highway, "grid": kinds, "seeds": 2}, folder="one")
+    lines = Path("one/runs.jsonl").read_bytes()
+    found = compare([plain, highway], seeds=2, timing=False, keep="one")
+    assert [c.kept for c in found.contestants] == [(), (0, 1)]
+    assert found.contestants[1].name == "highway"
+    assert found.contestants[1].training_seconds is not None
+    assert Path("one/runs.jsonl").read_bytes().startswith(lines)
+    trained: list[Any] = []
+    plan = {"layerkit_study": 1, "name": "two", "spec": plain, "seeds": 3}
+    layerkit.study(plan, folder="one", finished=lambda line, *_: trained.append(line["seed"]))
+    assert trained == [2]
+    fresh = compare([plain, highway], seeds=2, timing=False)
+    assert [c.metrics for c in fresh.contestants] == [c.metrics for c in found.contestants]
+
+
+def test_processes_change_nothing(
+    plain: dict[str, Any], highway: dict[str, Any], tmp_path: Path, monkeypatch: Telling
+) -> None:
+    monkeypatch.setenv("LAYERKIT_THREADS", "1")
+    heard: list[tuple[int, int]] = []
+    two = compare(
+        [plain, highway], seeds=2, timing=False, keep=tmp_path / "two", processes=2,
+        finished=lambda line, done, total: heard.append((done, total)),
+    )  # fmt: skip
+    one = compare([plain, highway], seeds=2, timing=False, keep=tmp_path / "one")
+    assert [c.metrics for c in two.contestants] == [c.metrics for c in one.contestants]
+    assert [c.seeds for c in two.contestants] == [(0, 1), (0, 1)]
+    assert heard == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    for name in ("models", "predictions"):
+        first, second = (
+            {p.name: p.read_bytes() for p in (tmp_path / run / name).iterdir()}
+            for run in ("one", "two")
+        )
+        assert first == second
+        assert len(first) == 4
+    lines = [sorted((tmp_path / run / "runs.jsonl").read_bytes().splitlines())
+             for run in ("one", "two")]  # fmt: skip
+    assert lines[0] == lines[1]
+
+
+def test_rows_in_memory_are_for_one_process() -> None:
+    rows = {"train": table(60, 0), "test": table(20, 1)}
+    spec = {**SMALL, "train": {"epochs": 1}}
+    with pytest.raises(ValueError, match="processes: expected data that have a path"):
+        compare([spec], data=rows, processes=2)
+
+
+def test_a_worker_that_fails_is_told(tmp_path: Path, monkeypatch: Telling) -> None:
+    monkeypatch.chdir(tmp_path)
+    lines = [f"{k},{k % 3},{k % 2}" for k in range(40)]
+    Path("t.csv").write_text("\n".join(["a,b,label", *lines]))
+    spec = {**SMALL, "train": {"epochs": 1, "test": 0.25}}
+
+    def gone(text: str) -> Any:
+        raise RuntimeError(f"no such luck with {json.loads(text)['seed']}")
+
+    monkeypatch.setattr("layerkit.comparison.trainings.LocalProcesses", Threads)
+    monkeypatch.setattr("layerkit.runs.workers.do_job", gone)
+    with pytest.raises(StudyError, match="seed 0: RuntimeError: no such luck with 0"):
+        compare([spec], data="t.csv", processes=2, timing=False)
+
+
+class Threads(ThreadPoolExecutor):
+    """Workers in this process."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(1)
+        self.count = 1
+
+    def take(self) -> Threads:
+        return self
+
+    def give(self, executor: Any, *, dead: bool) -> None:
+        assert not dead
+
+
+def test_two_comparisons_at_once_lose_nothing_silently(
+    plain: dict[str, Any], tmp_path: Path
+) -> None:
+    log = Log()
+    with RunFolder(tmp_path / "kept").open_for_runs(None):
+        compare([plain], seeds=1, timing=False, keep=tmp_path / "kept", listener=log)
+    assert ["another process is running" in text for text in log.notices] == [True]
+    assert "trainings cannot be kept" in log.notices[0]
