@@ -87,6 +87,15 @@ from layerkit.core.planning import (
     side_by_side as side_by_side,
 )
 from layerkit.core.rows import Rows as Rows
+from layerkit.core.search import (
+    Dimension as Dimension,
+)
+from layerkit.core.search import (
+    Search as Search,
+)
+from layerkit.core.search import (
+    Trial as Trial,
+)
 from layerkit.data import load_data as load_data
 from layerkit.data import read_rows as read_rows
 from layerkit.discovery.registry import (

@@ -226,9 +226,10 @@ def train(
 
 
 def _finished(line: Mapping[str, Any]) -> str:
-    """A finished run in a line: its point, seed, and last metric."""
+    """A finished run in a line: its point, seed or number of the trial, and last metric."""
     named = ", ".join(line["point"].values())
-    run = f"{named}, seed {line['seed']}" if named else f"seed {line['seed']}"
+    which = f"trial {line['trial'] + 1}" if "trial" in line else f"seed {line['seed']}"
+    run = f"{named}, {which}" if named else which
     if line["diverged"]:
         return printable(f"{run}  diverged")
     name, value = list(line["metrics"].items())[-1]
@@ -265,6 +266,10 @@ def show(found: Study) -> None:
             "seeds", "parameters"]  # fmt: skip
     marked = any(row.among_best for row in found.rows) and len(found.rows) > 1
     rows = [_cells(row, found, marked=marked) for row in found.rows]
+    if found.search is not None:
+        from layerkit.cli.search_text import show_search
+
+        show_search(found.search, found.axes, level)
     console.out(console.table(head, rows, "lrrrr"))
     console.out()
     for note in _notes(found, level, marked=marked):
@@ -324,6 +329,8 @@ def _notes(found: Study, level: str, *, marked: bool) -> Iterator[str]:
         yield f"runs differ in what ran the layers: {'; '.join(found.kernels)}"
     if found.precision is not None:
         yield printable(found.precision.words)
+    if found.search is not None and found.metric.startswith("val_"):
+        yield "there are no test rows: the best trials were chosen by rows like those judged here"
     yield _progress(found)
 
 
@@ -361,6 +368,10 @@ def show_status(found: Study) -> None:
         _say(f"  {_title(row, found)}: {row.matched}", "    ")
     if len(matched) > _LISTED:
         console.out(f"  and widths of {counted(len(matched) - _LISTED, 'point')} more (--json)")
+    if found.search is not None:
+        points = found.search.points
+        done, every = sum(p.done for p in points), sum(p.total for p in points)
+        console.out(f"{done} of {counted(every, 'trial')} of its search finished")
     unfinished = [row for row in found.rows if row.missing]
     for row in unfinished[:_LISTED]:
         seeds = ", ".join(map(str, row.missing))

@@ -26,6 +26,7 @@ Group = Literal[
     "devices",
     "figures",
     "executors",
+    "searches",
 ]
 """A kind of parts; its entry point group is ``layerkit.GROUP``."""
 

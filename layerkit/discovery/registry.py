@@ -31,6 +31,7 @@ from layerkit.core.parts import (
     Renderer,
     Schedule,
 )
+from layerkit.core.search import Search
 from layerkit.discovery.candidates import (
     ALLOW_VARIABLE,
     FIRST_PARTY,
@@ -69,6 +70,7 @@ _NOUNS = {  # beside those of KINDS
     "devices": "device",
     "figures": "form of figures",
     "executors": "executor",
+    "searches": "search",
 }
 
 
@@ -284,6 +286,7 @@ IMPORTERS = Registry("importers", Importer)  # type: ignore[type-abstract]
 DEVICES = Registry("devices", Device, beside=("cpu",))  # type: ignore[type-abstract]
 FIGURES = Registry("figures", Renderer)  # type: ignore[type-abstract]
 EXECUTORS = Registry("executors", ExecutorSource)  # type: ignore[type-abstract]
+SEARCHES = Registry("searches", Search)  # type: ignore[type-abstract]
 
 REGISTRIES: dict[str, Registry[Any]] = {
     r.kind: r
@@ -304,6 +307,7 @@ REGISTRIES: dict[str, Registry[Any]] = {
         DEVICES,
         FIGURES,
         EXECUTORS,
+        SEARCHES,
     )
 }
 

@@ -43,6 +43,7 @@ class RunFolder:
         self.runs, self.times = path / "runs.jsonl", path / "times.jsonl"
         self.failed = path / "failures.jsonl"
         self._known: dict[str, Line] = {}
+        self.trials = path / "trials.jsonl"
 
     def model(self, key: str) -> Path:
         """The model file of a run."""
@@ -62,6 +63,10 @@ class RunFolder:
         Raises StudyError for a line that is no run, except the last, which a kill may have torn.
         """
         return _lines(self.runs)
+
+    def trial_lines(self) -> dict[str, Line]:
+        """The finished trials of a search by key; errors as for ``lines``."""
+        return _lines(self.trials)
 
     def failures(self) -> dict[str, Line]:
         """The runs that failed when they were last tried, by key; errors as for ``lines``."""
@@ -98,7 +103,7 @@ class RunFolder:
                 lock.truncate(0)
                 lock.write(str(os.getpid()).encode())
                 lock.flush()
-            for file in (self.runs, self.times, self.failed):
+            for file in (self.runs, self.trials, self.times, self.failed):
                 _drop_torn_line(file)
             self._known = self.lines()
             if study is not None:
@@ -107,14 +112,15 @@ class RunFolder:
             yield
 
     def add(self, line: Line, times: Line, files: Mapping[str, bytes]) -> None:
-        """Keep a finished run: its files first, then its line, unless that is there."""
+        """Keep a finished run: its files, then its line, unless that is there; trials have a file."""
+        runs = self.trials if "trial" in line else self.runs
         known = self._known.get(line["key"])
         with path_errors(str(self.path), writing=True):
             for name, content in files.items():
                 replace_file(self.path / name, partial(_put, content))
             _append(self.times, times)
             if known is None or {**known, "point": None} != {**line, "point": None}:
-                _append(self.runs, line)
+                _append(runs, line)
                 self._known[line["key"]] = line
             self.checkpoint(line["key"]).unlink(missing_ok=True)
         with suppress(OSError):  # others are in it, or there is none

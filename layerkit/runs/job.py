@@ -59,6 +59,7 @@ class Job:
     checkpoint: str | None = None  # a path that the worker can write to
     read_as: dict[str, Any] | None = None  # the spec that says how to read the rows, if another
     dialect: dict[str, Any] | None = None
+    trial: dict[str, Any] | None = None  # of a search: its number, see layerkit.runs.trial
 
 
 @dataclass(frozen=True)
@@ -150,6 +151,10 @@ def run_job(job: Job, reader: RowReader, listener: Listener) -> Outcome | None:
         differ = [_difference(k, here[k], job.made_by.get(k)) for k in here
                   if here[k] != job.made_by.get(k)]  # fmt: skip
         raise StudyError(f"the worker has other versions: {'; '.join(differ)}")
+    if job.trial is not None:
+        from layerkit.runs.trial import run_trial
+
+        return run_trial(job, spec, rows, listener)
     recorder = NoticeRecorder(listener)
     recorder.start_run(job.title)
     checkpoint = None if job.checkpoint is None else Path(job.checkpoint)
@@ -164,15 +169,7 @@ def _difference(name: str, here: Any, there: Any) -> str:
 
 def outcome_of(job: Job, spec: Spec, run: StoredRun, rows: StudyRows) -> Outcome:
     """What the files of the study keep of a run."""
-    line: dict[str, Any] = {
-        "key": job.key,
-        "point": job.point,
-        "seed": job.seed,
-        "recipe": job.recipe,
-        "rows": job.rows,
-        "layerkit": job.made_by["layerkit"],
-        "diverged": run.diverged,
-    }
+    line = first_facts(job, run)
     times = {"key": job.key, "seconds": run.seconds, "notices": list(run.notices)}
     model = run.model
     if model is None:
@@ -193,6 +190,19 @@ def outcome_of(job: Job, spec: Spec, run: StoredRun, rows: StudyRows) -> Outcome
         if (kept := packed(answers)) is not None:
             files[answers_file(job.key)] = kept
     return Outcome(jsonable(line), times, files)
+
+
+def first_facts(job: Job, run: StoredRun) -> dict[str, Any]:
+    """What the line of every run says, diverged or not."""
+    return {
+        "key": job.key,
+        "point": job.point,
+        "seed": job.seed,
+        "recipe": job.recipe,
+        "rows": job.rows,
+        "layerkit": job.made_by["layerkit"],
+        "diverged": run.diverged,
+    }
 
 
 def _answers(model: Model, spec: Spec, rows: StudyRows) -> Evaluation | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -84,10 +84,12 @@ def train_once(
     name: str,
     validation: Rows | None = None,
     checkpoint: Path | None = None,
+    callbacks: Sequence[Listener] = (),
 ) -> StoredRun | None:
     """One training, which may diverge; None if the listener stopped it.
 
     It goes on from ``checkpoint``, if that holds a training of these rows, and keeps it up to date.
+    ``callbacks`` take part in it beside those of the spec.
     """
     rows: dict[str, Any] = {"data": splits, "validation_data": validation}
     if checkpoint is not None:
@@ -97,13 +99,15 @@ def train_once(
         with recorder.python_warnings():
             if checkpoint is not None and checkpoint.exists():
                 begun = _begun(spec, checkpoint, recorder, rows)
-            trained = (
-                train(spec, seed=seed, listener=recorder, **rows) if begun is None else begun.run()
-            )
+            if begun is None:
+                trained = train(spec, seed=seed, listener=[recorder, *callbacks], **rows)
+            else:
+                trained = begun.run()
     except PluginLoadError:
         if checkpoint is None:
             raise
-        return train_once(spec, seed, splits, recorder, name, validation)  # no file can hold it
+        # No file can hold it.
+        return train_once(spec, seed, splits, recorder, name, validation, callbacks=callbacks)
     except TrainingDivergedError as error:
         recorder.listener.notice(f"{name}, seed {seed}: {error.message}")
         return StoredRun(None, None, tuple(recorder.notices), error.message)

@@ -27,10 +27,11 @@ from layerkit.specs.overrides import Setting
 from layerkit.specs.ready import ready_specs
 from layerkit.studies.budget import Matched
 from layerkit.studies.match_field import Match, read_match
+from layerkit.studies.search import SearchPlan, read_search
 
 VERSION = 1
-_FIELDS = ("layerkit_study", "name", "spec", "set", "grid", "match", "seeds", "data",
-           "validation")  # fmt: skip
+_FIELDS = ("layerkit_study", "name", "spec", "set", "grid", "match", "seeds", "search",
+           "data", "validation")  # fmt: skip
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 _MOST_POINTS, _MOST_SEEDS = 10_000, 1_000
 
@@ -39,12 +40,16 @@ _MOST_POINTS, _MOST_SEEDS = 10_000, 1_000
 class Point:
     """A combination of the grid: the label of its value on each axis, and the spec it makes.
 
-    ``matched`` are the widths of the spec that were solved for, if any.
+    ``matched`` are the widths of the spec that were solved for, if any. ``settings`` make
+    it from the spec of the study, before they are; those at the end that the grid sets are its
+    ``own``.
     """
 
     labels: Mapping[str, str]
     spec: Spec
     matched: Matched | None = None
+    settings: tuple[Setting, ...] = ()
+    own: tuple[Setting, ...] = ()
 
     @property
     def title(self) -> str:
@@ -68,6 +73,8 @@ class StudyPlan:
     data: str | None
     validation: str | None
     match: Match | None = None
+    base: Any = None  # the spec as the study gives it
+    search: SearchPlan | None = None
 
     @property
     def axes(self) -> tuple[str, ...]:
@@ -142,8 +149,10 @@ class _Reader:
             if not isinstance(tree.get(field), (str, type(None))):
                 self.refuse((field,), f"expected a path, got {quoted(tree[field])}")
         data, validation = tree.get("data"), tree.get("validation")
-        seeds, match = self._seeds(points), self._match(points)
-        return StudyPlan(name, text, points, seeds, data, validation, match)
+        seeds, match, search = self._seeds(points), self._match(points), None
+        if tree.get("search") is not None:
+            search = read_search(tree["search"], tree["spec"], points, validation, self)
+        return StudyPlan(name, text, points, seeds, data, validation, match, tree["spec"], search)
 
     def _match(self, points: Sequence[Point]) -> Match | None:
         if self.tree.get("match") is None:
@@ -168,7 +177,7 @@ class _Reader:
         return tuple(listed)
 
     def _points(self) -> Iterator[Point]:
-        common = self._settings(("set",), self.tree.get("set", {}))
+        common = self.settings(("set",), self.tree.get("set", {}))
         grid = self.tree.get("grid", {})
         if not isinstance(grid, dict):
             self.refuse(("grid",), f"expected an object of axes, got {quoted(grid)}")
@@ -178,23 +187,24 @@ class _Reader:
             self.refuse(("grid",), reason)
         for chosen in itertools.product(*axes):
             labels = dict(zip(grid, (label for label, _ in chosen), strict=True))
-            settings = [s for _, each in chosen for s in each]
-            yield Point(labels, self._spec([*common, *settings], labels))
+            own = tuple(s for _, each in chosen for s in each)
+            settings = (*common, *own)
+            yield Point(labels, self._spec(settings, labels), settings=settings, own=own)
 
     def _axis(self, axis: str, values: Any) -> Iterator[tuple[str, list[Setting]]]:
         """The label of each value, and the fields it sets."""
         at = ("grid", axis)
         if isinstance(values, dict) and values:
             for label, fields in values.items():
-                yield label, self._settings((*at, label), fields)
+                yield label, self.settings((*at, label), fields)
         elif isinstance(values, list) and values:
             for label, value in zip(_labels(values), values, strict=True):
-                yield label, self._settings(at, {axis: value})
+                yield label, self.settings(at, {axis: value})
         else:
             expected = "a list of values, or an object of named alternatives"
             self.refuse(at, f"expected {expected}, got {quoted(values)}")
 
-    def _settings(self, at: tuple[str, ...], fields: Any) -> list[Setting]:
+    def settings(self, at: tuple[str, ...], fields: Any) -> list[Setting]:
         """The overrides that ``fields`` (path to value) stand for."""
         if not isinstance(fields, dict):
             self.refuse(at, f'expected an object such as {{"layers.1.units": 50}}, got '

@@ -28,6 +28,8 @@ from layerkit.statistics.intervals import Levels
 from layerkit.studies.budget import Matched
 from layerkit.studies.document import Point, StudyPlan
 from layerkit.studies.precision import Precision
+from layerkit.studies.search_result import SearchReport
+from layerkit.studies.trials import Trials
 from layerkit.training.recipe import loss_and_metrics
 
 
@@ -93,6 +95,8 @@ class Study:
         Of each interval.
     precision
         Whether the intervals are as narrow as was asked for; None if nothing was.
+    search
+        What the search has found, if the study has one.
     """
 
     name: str
@@ -105,6 +109,7 @@ class Study:
     kernels: tuple[str, ...]
     confidence: float
     precision: Precision | None = None
+    search: SearchReport | None = None
 
     @classmethod
     def of(
@@ -113,10 +118,12 @@ class Study:
         folder: RunFolder,
         confidence: float,
         digests: Mapping[str, str] | None = None,
+        trials: Trials | None = None,
     ) -> Study:
         """From the lines in the folder; ``digests`` are those of the rows of each recipe.
 
         If they are not known, the rows of its last line count, and runs on others do not.
+        ``trials`` are those that have given the points of ``plan`` their settings.
         """
         found = Findings.of(plan, folder, digests)
         points, lines = found.points, found.lines
@@ -136,6 +143,7 @@ class Study:
             total=len(finished | planned),
             kernels=tuple(sorted({_kernels(line) for line in lines if "kernels" in line})),
             confidence=confidence,
+            search=None if trials is None else SearchReport.of(trials, confidence),
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -16,10 +16,11 @@ from layerkit.runs.folder import Line, RunFolder
 from layerkit.runs.job import Job, Outcome, RowReader, failure_text, run_job
 from layerkit.runs.keys import job_key, made_by
 from layerkit.runs.workers import GivenExecutor, Workers, outcomes, worker_source
-from layerkit.studies.document import StudyPlan, read_study
+from layerkit.studies.document import Point, StudyPlan, read_study
 from layerkit.studies.matching import keep_solutions, match_points, solutions_in
 from layerkit.studies.precision import Goal, Width, look
 from layerkit.studies.result import Findings, Study
+from layerkit.studies.trials import Trials
 from layerkit.training import Listener
 from layerkit.training.teacher import with_teacher_id
 
@@ -122,6 +123,7 @@ def study(
     seeds, precision = _seeds(plan, add_seeds), None
     with place.open_for_runs(plan.text):
         keep_solutions(place.path, solutions)
+        plan, trials = trainer.search(len(plan.points) * len(seeds))
         trainer.train(seeds)
         while goal is not None and precision is None:
             found = Findings.of(plan, place, trainer.digests, seeds)
@@ -129,7 +131,8 @@ def study(
             if precision is None:
                 seeds = _seeds(plan, wanted - len(plan.seeds))
                 trainer.train(seeds)
-    return replace(Study.of(plan, place, confidence, trainer.digests), precision=precision)
+    result = Study.of(plan, place, confidence, trainer.digests, trials)
+    return replace(result, precision=precision)
 
 
 def _widths(found: Findings) -> list[Width]:
@@ -154,6 +157,25 @@ class _Trainer:
     checkpoints: bool  # of workers that find the folder
     digests: dict[str, str] = field(default_factory=dict)  # of the rows of each recipe
     reader: RowReader = field(default_factory=RowReader)
+    tried: int = 0  # finished trials, which count beside the runs
+
+    def search(self, after: int) -> tuple[StudyPlan, Trials | None]:
+        """Finish the trials of the search, if there is one, before ``after`` runs.
+
+        Returns the study whose points have the best settings. Errors as for ``train``.
+        """
+        if self.plan.search is None:
+            return self.plan, None
+        trials = Trials(self.plan, self.place.trial_lines(), self._rows)
+        while jobs := trials.due():
+            self.tried, every = trials.count()
+            self._do(jobs, waiting=every - self.tried - len(jobs) + after, keep=trials.add)
+        self.tried, _ = trials.count()
+        self.plan = trials.tuned()
+        return self.plan, trials
+
+    def _rows(self, point: Point) -> str:
+        return self.reader.rows(point.spec, self.plan.data, self.plan.validation).digest
 
     def train(self, seeds: Sequence[int]) -> None:
         """Raises StudyError if runs have failed, after all others are done."""
@@ -163,7 +185,19 @@ class _Trainer:
             self.digests[job.recipe] = job.rows
         known = self.place.lines()
         todo = [self._begun(job) for key, job in due.items() if key not in known]
-        done, failed = len(due) - len(todo), list[str]()
+        self._do(todo, len(due) - len(todo))
+
+    def _do(
+        self,
+        todo: Sequence[Job],
+        done: int = 0,
+        *,
+        waiting: int = 0,
+        keep: Callable[[Line], object] = bool,
+    ) -> None:
+        """Do ``todo``, which others wait for; ``keep`` gets their lines."""
+        done += self.tried
+        total, failed = done + len(todo) + waiting, list[str]()
         ends = (
             _in_this_process(todo, self.reader, self.listener)
             if self.workers is None
@@ -176,13 +210,14 @@ class _Trainer:
                         failed.append(self._failed(job, outcome.failed, failed))
                         continue
                     self.place.add(outcome.line, outcome.times, outcome.files)
+                    keep(outcome.line)
                     done += 1
                     if self.finished is not None:
-                        self.finished(outcome.line, done, len(due))
+                        self.finished(outcome.line, done, total)
         except KeyboardInterrupt as error:
-            raise StudyStoppedError(done, len(due), self.place.path) from error
+            raise StudyStoppedError(done, total, self.place.path) from error
         if failed:
-            raise _failure(failed, done, len(due), self.place.path)
+            raise _failure(failed, done, total, self.place.path)
 
     def _begun(self, job: Job) -> Job:
         """The job with its checkpoint, if it has one."""
@@ -219,7 +254,12 @@ def read_results(
     plan = read_study(study)
     place = RunFolder(folder_of(plan, folder))
     plan, _ = match_points(plan, solutions_in(place.path), measure=False)
-    return Study.of(plan, place, confidence)
+    if plan.search is None:
+        return Study.of(plan, place, confidence)
+    lines = place.trial_lines()
+    rows = {line["recipe"]: line["rows"] for line in lines.values()}  # of its last trial
+    trials = Trials(plan, lines, lambda point: rows.get(point.recipe, ""))
+    return Study.of(trials.tuned(), place, confidence, trials=trials)
 
 
 def folder_of(plan: StudyPlan, folder: str | os.PathLike[str] | None) -> Path:
@@ -278,6 +318,9 @@ def _with_notices(
 ) -> Iterator[tuple[Job, Outcome]]:
     """Passes the notices of workers on to the listener."""
     for job, outcome in ends:
+        if job.trial is not None:  # wild settings are part of a search
+            yield job, outcome
+            continue
         for text in outcome.times.get("notices", ()):
             listener.notice(f"{job.title}: {text}")
         if diverged := outcome.line.get("diverged"):

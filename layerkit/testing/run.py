@@ -53,6 +53,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "devices": (),
     "figures": ("figures",),
     "executors": (),
+    "searches": ("searches",),
 }
 
 

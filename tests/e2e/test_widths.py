@@ -58,6 +58,11 @@ def wide(folder: Path) -> str:
     Path("study.json").write_text(json.dumps({**study, "data": "pets.csv"}))
     matched = {**study, "data": "pets.csv", "match": {"what": "params", "to": 700, "allow": 0.9}}
     Path("matched-study.json").write_text(json.dumps(matched))
+    space = {"train.batch_size": [8, 16, 32], "layers.0.units": [4, 5, 6, 7]}
+    tuned = {"trials": 2, "space": space, "set": {"train.epochs": 1}}
+    Path("tuned.json").write_text(
+        json.dumps({**study, "data": "pets.csv", "seeds": 1, "search": tuned})
+    )
     Path("bad-study.json").write_text(json.dumps({**study, "grid": {"layers.7.units": [1]}}))
     Path("more.csv").write_text("".join([*Path("pets.csv").read_text().splitlines(True)[:-1]]))
     Path("bad.json").write_text(json.dumps({**document, "layers": [{"type": "hghway"}]}))
@@ -105,6 +110,7 @@ RUNS: dict[str, list[list[str]]] = {
         ["study.json", "--engine", "dask", "--scheduler", f"tcp://{NAME}", "-o", "none"],
         ["bad-study.json"],
         ["matched-study.json", "--status", "-o", "none.study"],
+        ["tuned.json", "-o", "tuned", "-q"],
     ],
     "inspect": [["wide.layerkit"], ["wide.layerkit", "--tensors"]],
     "verify": [["wide.layerkit", f"{NAME}-of-another-seed.layerkit"], ["pets.csv"]],

@@ -22,6 +22,7 @@ from layerkit import (
     Context,
     DataSource,
     DataSourceError,
+    Dimension,
     Exporter,
     History,
     Importer,
@@ -34,7 +35,9 @@ from layerkit import (
     Renderer,
     Rows,
     Schedule,
+    Search,
     Shape,
+    Trial,
     Weights,
     WeightsError,
 )
@@ -866,3 +869,40 @@ class ForgetsRules(Drawn):
             for p in figure.panels
         )
         return super().content(replace(figure, panels=tuple(panels)))
+
+
+# ---- searches
+
+
+class Draws(Search):
+    """Every field is drawn anew.
+
+    Source: none.
+    """
+
+    type_name = "kit.draws"
+
+    def suggest(
+        self, space: Mapping[str, Dimension], trials: Sequence[Trial], rng: np.random.Generator
+    ) -> Mapping[str, Any]:
+        return {name: one.at(rng.random()) for name, one in space.items()}
+
+
+@planted("suggest.inside")
+class Overshoots(Draws):
+    def suggest(
+        self, space: Mapping[str, Dimension], trials: Sequence[Trial], rng: np.random.Generator
+    ) -> Mapping[str, Any]:
+        return {name: one.at(1.1 * rng.random()) for name, one in space.items()} | {"units": 2.5}
+
+
+@planted("suggest.repeats")
+class Counts(Draws):
+    count: ClassVar[int] = 0
+
+    def suggest(
+        self, space: Mapping[str, Dimension], trials: Sequence[Trial], rng: np.random.Generator
+    ) -> Mapping[str, Any]:
+        Counts.count += 1
+        rng = np.random.default_rng(Counts.count)
+        return super().suggest(space, trials, rng)

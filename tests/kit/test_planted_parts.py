@@ -31,6 +31,7 @@ SOUND = [
         "Kept",
         "Numbers",
         "Drawn",
+        "Draws",
     )
 ]
 

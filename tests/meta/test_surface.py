@@ -35,6 +35,7 @@ PUBLIC = [
     "DataSourceError",
     "DeviceError",
     "Diagnosis",
+    "Dimension",
     "EvaluationReport",
     "ExecutorSource",
     "ExportError",
@@ -73,6 +74,7 @@ PUBLIC = [
     "Rows",
     "Run",
     "Schedule",
+    "Search",
     "SelfTestError",
     "Shape",
     "ShapeError",
@@ -83,6 +85,7 @@ PUBLIC = [
     "TensorMismatchError",
     "Training",
     "TrainingDivergedError",
+    "Trial",
     "TruncatedFileError",
     "UnknownTypeError",
     "UnsupportedFormatError",
@@ -287,11 +290,12 @@ MORE = {
     PLUGINS / "importers" / "safetensors.py": {"safetensors"},
     PLUGINS / "optimizers" / "data_parallel.py": {"mpi4py"},
     PLUGINS / "readers" / "parquet.py": {"polars", "pyarrow"},
+    PLUGINS / "searches" / "optuna.py": {"optuna"},
 }
 HEAVY = {
     *("matplotlib", "pooch", "rich", "threadpoolctl", "torch", "onnx", "llvmlite"),
     *("h5py", "narwhals", "onnxruntime", "pandas", "polars", "pyarrow", "safetensors", "sklearn"),
-    *("tensorboardX", "cupy", "array_api_strict", "dask", "distributed", "mpi4py"),
+    *("tensorboardX", "cupy", "array_api_strict", "dask", "distributed", "mpi4py", "optuna"),
 }
 
 

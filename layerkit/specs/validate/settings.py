@@ -21,7 +21,7 @@ from layerkit.specs.validate.check_fields import check_fields
 from layerkit.specs.validate.declare import fields_of, is_later, map_parts, named_group
 
 _NO_SETTING = frozenset(
-    {"layers", "engines", "readers", "exporters", "importers", "figures", "executors"}
+    {"layers", "engines", "readers", "exporters", "importers", "figures", "executors", "searches"}
 )
 """Groups of which a file has no record (rule 3.6), so that no setting may name one of them."""
 

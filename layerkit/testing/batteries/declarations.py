@@ -20,7 +20,7 @@ _EQUATION = re.compile(r"^\s*\S.*[^=!<>:]=[^=].*\S", re.MULTILINE)
 _GRADIENT = re.compile(r"(^|[^\w])(d[A-Za-z]\w*|∂|dL\s*/|grad\w*|f')", re.MULTILINE)
 _WITHOUT_EQUATIONS = {
     *("callbacks", "data", "devices", "engines", "executors", "exporters", "figures"),
-    *("importers", "readers"),
+    *("importers", "readers", "searches"),
 }
 _SOURCE = re.compile(r"\b(sources?|references?|papers?)\s*(:|\n\s*-)|arxiv|\bdoi\b", re.I)
 

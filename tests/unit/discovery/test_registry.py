@@ -67,7 +67,7 @@ def test_every_kind_has_a_registry() -> None:
     kinds = [
         "layers", "activations", "initializers", "losses", "optimizers", "schedules", "metrics",
         "callbacks", "engines", "data", "readers", "exporters", "importers", "devices",
-        "figures", "executors",
+        "figures", "executors", "searches",
     ]  # fmt: skip
     assert list(REGISTRIES) == kinds
     assert {r.group for r in REGISTRIES.values()} == {f"layerkit.{k}" for k in kinds}
@@ -387,7 +387,7 @@ def test_names_of_kinds_for_messages() -> None:
     assert [r.singular for r in REGISTRIES.values()] == [
         "layer type", "activation", "initializer", "loss", "optimizer", "schedule", "metric",
         "callback", "engine", "data set", "file format", "export form",
-        "kind of weights", "device", "form of figures", "executor",
+        "kind of weights", "device", "form of figures", "executor", "search",
     ]  # fmt: skip
 
 

@@ -43,6 +43,18 @@ def test_a_line_torn_anywhere_is_dropped_and_the_next_one_stands_alone(
         assert folder.runs.read_bytes() == whole
 
 
+def test_trials_have_a_file_of_their_own_that_may_be_torn(folder: RunFolder) -> None:
+    for n in (0, 1):
+        with folder.open_for_runs(b"{}"):
+            folder.add({"key": f"trial {n}", "trial": n}, {"key": f"trial {n}"}, {})
+    assert set(folder.lines()) == {"one", "two"}
+    assert set(folder.trial_lines()) == {"trial 0", "trial 1"}
+    folder.trials.write_bytes(folder.trials.read_bytes()[:-5])
+    assert set(folder.trial_lines()) == {"trial 0"}
+    with folder.open_for_runs(b"{}"):
+        assert folder.trials.read_bytes() == b'{"key":"trial 0","trial":0}\n'
+
+
 def test_a_last_line_of_zeros_is_dropped(folder: RunFolder) -> None:
     whole = folder.runs.read_bytes()
     folder.runs.write_bytes(whole + b"\0" * 30 + b"\n")

@@ -1,0 +1,1 @@
+"""Searches: how the settings that a study tries are chosen."""
