@@ -112,7 +112,7 @@ class RunFolder:
             yield
 
     def add(self, line: Line, times: Line, files: Mapping[str, bytes]) -> None:
-        """Keep a finished run: its files, then its line, unless that is there; trials have a file."""
+        """Keep a finished run, or trial: its files first, then its line, unless that is there."""
         runs = self.trials if "trial" in line else self.runs
         known = self._known.get(line["key"])
         with path_errors(str(self.path), writing=True):

@@ -24,6 +24,7 @@ What = Literal["params", "macs", "seconds"]
 COSTS: tuple[str, ...] = get_args(What)
 ALLOWED = 0.02
 _LISTED = 6
+_LEAST_SLOPE = 0.5  # so that noise is at most doubled
 _APART = 0.02  # of logarithms of multiply-adds, to say how seconds grow with them
 
 
@@ -155,7 +156,10 @@ def matched(spec: Spec, to: Spec | float, what: str, freedom: Freedom) -> Matche
     costs = LayerCosts(spec, groups, what)
     target = cost_of(to, what) if isinstance(to, Spec) else to
     widths = costs.solved(target)
-    made = costs.with_widths(widths)
+    try:
+        made = costs.with_widths(widths)
+    except SpecError as error:  # what is found only in a whole spec, such as its size in memory
+        raise SpecError(f"with {listed(costs.values(widths))}: {error.reason}") from error
     return Matched.of(what, target, cost_of(made, what), costs.values(widths))
 
 
@@ -198,7 +202,7 @@ def _matched_seconds(spec: Spec, to: Spec | float, groups: Sequence[Together]) -
         ratio = seconds_ratio(costs.with_widths(widths), to).middle
         now = math.log(costs(widths) or 1), math.log(ratio)
         if before[0] and abs(now[0] - before[0]) > _APART:
-            slope = min(max((now[1] - before[1]) / (now[0] - before[0]), 0.25), 1.5)
+            slope = min(max((now[1] - before[1]) / (now[0] - before[0]), _LEAST_SLOPE), 1.0)
         widths, before = costs.solved(math.exp(now[0] - now[1] / slope)), now
     last = seconds_ratio(costs.with_widths(widths), to)
     cost = last.seconds * last.middle

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -46,19 +47,31 @@ def solutions_in(folder: Path) -> Solutions:
     return dict(found)
 
 
-def keep_solutions(folder: Path, solutions: Solutions) -> None:
-    """Keep solutions in the folder, beside those of other points.
+def keep_solutions(folder: Path, solutions: Solutions, points: Sequence[Point]) -> None:
+    """Keep solutions in the folder, beside those of other points, and all specs to look at.
 
     Raises StudyError if another process has kept others for the same points meanwhile.
     """
+    if not solutions:
+        return
     known = solutions_in(folder)
     if any(known.get(key, one) != one for key, one in solutions.items()):
         reason = "another process has solved the widths meanwhile: start the study again"
         raise StudyError(f"{folder / _FILE}: {reason}")
     if not solutions.keys() <= known.keys():
-        text = json.dumps({**known, **solutions}, indent=1, sort_keys=True).encode() + b"\n"
-        with path_errors(str(folder / _FILE), writing=True):
-            replace_file(folder / _FILE, lambda out: out.put(text))
+        _write(folder / _FILE, {**known, **solutions})
+        names = Counter(point.spec.name for point in points)
+        for point in points:
+            name = point.spec.name
+            apart = f"-{point.recipe[:8]}" if names[name] > 1 else ""  # names are cut
+            _write(folder / "specs" / f"{name}{apart}.json", point.spec.to_document())
+
+
+def _write(file: Path, value: Any) -> None:
+    text = json.dumps(value, indent=1).encode() + b"\n"
+    with path_errors(str(file), writing=True):
+        file.parent.mkdir(exist_ok=True)
+        replace_file(file, lambda out: out.put(text), durable=file.name == _FILE)
 
 
 def match_points(

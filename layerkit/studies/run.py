@@ -122,7 +122,7 @@ def study(
     )
     seeds, precision = _seeds(plan, add_seeds), None
     with place.open_for_runs(plan.text):
-        keep_solutions(place.path, solutions)
+        keep_solutions(place.path, solutions, plan.points)
         plan, trials = trainer.search(len(plan.points) * len(seeds))
         trainer.train(seeds)
         while goal is not None and precision is None:

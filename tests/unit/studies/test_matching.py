@@ -59,6 +59,9 @@ def test_a_point_matches_the_one_that_is_equal_on_the_other_axes(kinds: dict[str
                 "layers.1.repeat=5", *row.matched.settings]  # fmt: skip
     run = layerkit.train("highway-digits", settings=settings, seed=line["seed"])
     assert run.metrics == line["metrics"]
+    written = layerkit.train("small.study/specs/highway-digits-plain-5.json", seed=line["seed"])
+    assert written.metrics == line["metrics"]
+    assert len(list(Path("small.study/specs").iterdir())) == 4
     told = next(one for one in found.to_json()["rows"] if one["point"] == line["point"])
     assert told["matched"]["widths"] == row.matched.widths
     assert told["matched"]["remainder"] == row.matched.remainder
@@ -136,10 +139,10 @@ def test_widths_that_another_process_has_measured_meanwhile_count(kinds: dict[st
     study(kinds)
     folder = Path("small.study")
     solutions = solutions_in(folder)
-    keep_solutions(folder, solutions)
+    keep_solutions(folder, solutions, [])
     first = next(iter(solutions))
     with pytest.raises(StudyError, match="another process has solved the widths meanwhile"):
-        keep_solutions(folder, {first: {**solutions[first], "cost": 1}})
+        keep_solutions(folder, {first: {**solutions[first], "cost": 1}}, [])
     assert solutions_in(folder) == solutions
 
 
