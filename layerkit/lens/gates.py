@@ -107,11 +107,12 @@ class _Tally:
         )
 
     def change(self) -> Change | None:
-        """The quartiles; None without a carry, and where there is nothing to compare with."""
+        """The quartiles of the rows that carry something; None without any, or without a carry."""
         if not self.changes:
             return None
         values = np.concatenate(self.changes)
-        if not len(values) or not np.isfinite(values).all():
+        values = values[np.isfinite(values)]
+        if not len(values):
             return None
         return Change(*np.quantile(values, (0.25, 0.5, 0.75)).tolist())
 

@@ -49,7 +49,10 @@ class Gates:
 
 @dataclass(frozen=True)
 class Change:
-    """How far a block moves what it carries, |y - c| / |c|: the quartiles over the rows."""
+    """How far a block moves what it carries, |y - c| / |c|: the quartiles over the rows.
+
+    Rows that carry nothing but zeros are left out.
+    """
 
     low: float
     median: float

@@ -11,8 +11,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 import layerkit
 from layerkit import Array, Context, DataError, Layer, Model, Param, Plan, Shape
+from layerkit.cli import lens_text
 from layerkit.core.rows import Rows
-from layerkit.lens import look
+from layerkit.lens import html_page, look
 from layerkit.lens.lesions import keep_first, keep_last, lesion, scores_without
 from layerkit.lens.results import Scores
 
@@ -330,6 +331,29 @@ def test_no_rows_have_no_numbers(nested: Model) -> None:
     seen = look(nested, Rows(drawn(3)[:0], None, labels()[:0]))
     assert all(block.gates is None and block.change is None for block in seen.blocks)
     assert np.isnan(seen.whole["loss"].value)
+
+
+def test_rows_that_carry_nothing_are_no_part_of_the_change() -> None:
+    model = built([3], [{"type": "highway", "name": "h"}, {"type": "dense", "units": 2}])
+    raw = drawn(3)
+    raw[:5] = 0
+    (block,) = look(model, Rows(raw, None, labels())).blocks
+    size = np.linalg.norm(model.encode(raw, layer="h") - raw, axis=1)[5:]
+    assert block.change is not None
+    expected = np.median(size / np.linalg.norm(raw[5:], axis=1))
+    assert block.change.median == pytest.approx(float(expected))
+
+
+def test_numbers_that_are_not_finite_are_shown_as_none() -> None:
+    model = built([3], [{"type": "highway", "name": "h"}, {"type": "dense", "units": 2}])
+    model.network.params[...] = np.nan
+    seen = look(model, Rows(drawn(3), None, labels()), row=0)
+    found = seen.to_json()
+    assert found["blocks"][0]["gates"]["mean"] is None
+    assert found["blocks"][0]["change"] is None
+    assert found["whole"]["loss"]["value"] is None
+    assert "figure-gates" in html_page(seen)
+    assert any("without one layer" in text for text in lens_text.blocks(seen))
 
 
 class Leaky(Layer):
