@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from layerkit.cli import console, failures, options
+from layerkit.cli.figures import Figures, Html, check_report, write_report
 from layerkit.display import counted, printable
 
 if TYPE_CHECKING:
@@ -36,9 +36,8 @@ def lens(
         int | None,
         typer.Option(min=0, metavar="N", help="Show the gates of row N too, counted from 0."),
     ] = None,
-    html: Annotated[
-        str | None, typer.Option("--html", metavar="FILE", help="Save pictures as an HTML page.")
-    ] = None,
+    html: Html = None,
+    figures: Figures = None,
     dialect: options.Dialect,
     as_json: options.Json = False,
 ) -> None:
@@ -55,8 +54,9 @@ def lens(
     from layerkit.cli import files, lens_text
     from layerkit.cli.progress import RowCounter
     from layerkit.lens import blocks_of, html_page, look, nothing_to_see
+    from layerkit.lens import figures as lens_figures
 
-    files.check_output(html, [model, data])
+    check_report(html, figures, [model, data])
     loaded = files.load_model(model)
     if not blocks_of(loaded):
         raise failures.UsageError(nothing_to_see(loaded))
@@ -67,16 +67,15 @@ def lens(
         seen = look(loaded, rows, row=row, progress=counter.share)
     for note in seen.notes:
         console.note(note)
-    if html is not None:
-        console.write_file(Path(html), [html_page(seen)])
+    if html is not None or figures is not None:
+        drawn = [] if figures is None else lens_figures(seen)
+        write_report(html, lambda: html_page(seen), figures, drawn, quiet=as_json)
     if as_json:
         console.emit_json(seen.to_json())
         return
     console.out(printable(f"{loaded.name} on {rows.source}, {counted(len(rows), 'row')}"))
     for block in lens_text.blocks(seen):
         console.out(f"\n{block}" if not block.startswith("whole model") else block)
-    if html is not None:
-        console.err(f"wrote {printable(html)}")
 
 
 def _rows(model: Model, data: str | None, split: Split | None, dialect: options.Dialect) -> Rows:

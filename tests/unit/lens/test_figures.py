@@ -159,6 +159,19 @@ def test_the_command_writes_a_page_and_every_number(
     assert "A single lesion measures" in told.out
 
 
+def test_the_command_writes_pictures_as_files(
+    saved: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("layerkit.discovery.registry.FIGURES.names", lambda: ["csv"])
+    given = ["lens", saved, "--data", "rows.csv", "--figures"]
+    assert run([*given, "made"]) == 0
+    names = sorted(path.name for path in Path("made").iterdir())
+    assert names == ["changes.csv", "classes.csv", "gates.csv", "lesions.csv"]
+    assert "wrote 4 figures" in capsys.readouterr().err
+    assert run([*given, "rows.csv"]) == 1
+    assert "expected a folder for the pictures" in capsys.readouterr().err
+
+
 def test_a_file_without_labels_is_looked_at(saved: str, capsys: pytest.CaptureFixture[str]) -> None:
     lines = Path("rows.csv").read_text("utf-8").splitlines()
     bare = "\n".join(line.rpartition(",")[0] for line in lines)
