@@ -17,7 +17,7 @@ from layerkit.reporting.numbers import is_share
 _UNITS = 100  # columns of a map
 _STEPS, _CLASSES = 60, 40  # rows of a map
 _NAMED = 12  # layers; of more, numbers are shown
-_CARRY, _WARM = 0, 1  # series
+_CARRY, _WARM, _LESION = 0, 1, 2  # series
 
 Table = list[list[float]]
 
@@ -42,7 +42,7 @@ def _gate_map(seen: Lens) -> Figure | None:
     table = _level([gates.units for _, gates in gated])
     names = [name for name, _ in gated]
     panel = _map(table, names, title="mean gate of each unit", top=_largest(table))
-    text = words.gates_words(seen) + _cut([gates.units for _, gates in gated])
+    text = f"{words.gates_words(seen)} {words.OPENING}" + _cut([gates.units for _, gates in gated])
     return Figure("gates", "Gates by layer and unit", text, (panel,))
 
 
@@ -53,13 +53,11 @@ def _lesions(seen: Lens) -> Figure | None:
     metric = words.main_metric(seen)
     names = [name for name, _ in seen.lesions]
     single = [scores[metric] for _, scores in seen.lesions]
-    low, high = ([_or(end, s.gap) for end, s in zip(ends, single, strict=True)] for ends in (
-        [s.gap_low for s in single], [s.gap_high for s in single]
-    ))  # fmt: skip
+    low, high = [_known(s.gap_low) for s in single], [_known(s.gap_high) for s in single]
     share = is_share(metric)
-    more = "more {} than the whole model".format("points" if share else metric)
+    more = f"more {'points' if share else metric} than the whole model"
     alone = Intervals(
-        "without this layer", _WARM, range(len(names)), [s.gap for s in single], low, high
+        "without this layer", _LESION, range(len(names)), [s.gap for s in single], low, high
     )
     count = len(seen.curve)
     curves = (
@@ -68,13 +66,16 @@ def _lesions(seen: Lens) -> Figure | None:
     )
     panels = (
         Panel(
-            _layer_axis(names), Axis(more, share=share), (Rule(0.0), alone), "one layer left out"
+            _named(names, "layer"),
+            Axis(more, share=share),
+            (Rule(0.0), alone),
+            "one layer left out",
         ),
         Panel(
             Axis("layers kept", whole=True, low=0, high=count),
             Axis(metric, share=share),
-            (*curves, Rule(seen.whole[metric].value, name="all layers")),
-            "only the first or the last layers kept",
+            (*curves, Rule(seen.whole[metric].value)),
+            "only the first or the last kept (dashed: all)",
         ),
     )
     text = f"{words.lesion_words(seen)} {words.curve_words(seen)} Intervals: 95 %, over rows."
@@ -101,7 +102,7 @@ def _changes(seen: Lens) -> Figure | None:
     low, mid, high = ([getattr(c, end) for _, c in found] for end in ("low", "median", "high"))
     bars = Intervals("half of the rows", _CARRY, range(len(found)), mid, low, high)
     axis = Axis("change, relative to what is carried", low=0.0)
-    panel = Panel(_layer_axis([name for name, _ in found]), axis, (bars,))
+    panel = Panel(_named([name for name, _ in found], "layer"), axis, (bars,))
     text = words.change_words(seen) + " A bar holds the middle half of the rows."
     return Figure("changes", "Change by layer", text, (panel,))
 
@@ -165,7 +166,7 @@ def _one_row(seen: Lens) -> Figure | None:
 
 def _map(table: Table, names: Sequence[str], *, title: str, top: float, of: str = "layer") -> Panel:
     cells = Cells("gate", _CARRY, tuple(map(tuple, table)), 0.0, top)
-    return Panel(Axis("unit"), _rows(names, of), (cells,), title)
+    return Panel(Axis("unit"), _named(names, of), (cells,), title)
 
 
 def _signed(
@@ -173,20 +174,14 @@ def _signed(
 ) -> Panel:
     most = max(map(abs, _finite(table)), default=0.0) or 1.0
     cells = Cells("more than all rows", _WARM, tuple(map(tuple, table)), -most, most, middle=0.0)
-    return Panel(across, _rows(names, of), (cells,), title)
+    return Panel(across, _named(names, of), (cells,), title)
 
 
-def _rows(names: Sequence[str], of: str) -> Axis:
-    """The vertical axis of a map: names, or numbers of many layers."""
+def _named(names: Sequence[str], of: str) -> Axis:
+    """An axis of names, or of numbers of many layers."""
     many = of == "layer" and len(names) > _NAMED
     shown = (str(k + 1) for k in range(len(names))) if many else map(printable, names)
     return Axis(of, categories=tuple(shown))
-
-
-def _layer_axis(names: Sequence[str]) -> Axis:
-    many = len(names) > _NAMED
-    shown = (str(k + 1) for k in range(len(names))) if many else map(printable, names)
-    return Axis("layer", categories=tuple(shown))
 
 
 def _level(rows: Sequence[Sequence[float]]) -> Table:
@@ -212,5 +207,5 @@ def _spread(values: Sequence[float]) -> float:
     return max(values) - min(values) if values else 0.0
 
 
-def _or(value: float | None, other: float) -> float:
+def _known(value: float | None) -> float:
     return math.nan if value is None else value

@@ -9,6 +9,9 @@ from layerkit.reporting.numbers import metric_text, significant
 REDUNDANCY = (
     "A single lesion measures redundancy: what the others make up for, not whether the layer works."
 )
+OPENING = (
+    "How far a gate opens does not tell how much what it lets in differs from what is carried."
+)
 _MOVED = 0.05  # of the loss
 
 

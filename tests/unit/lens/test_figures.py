@@ -75,8 +75,11 @@ def test_pictures_hold_the_numbers(seen: Lens) -> None:
 def test_every_picture_says_what_is_seen_and_where_it_ends(seen: Lens) -> None:
     for figure in figures(seen):
         assert re.search(r"\d", figure.words), figure.key
-    text = next(f.words for f in figures(seen) if f.key == "lesions")
-    assert "A single lesion measures redundancy" in text
+    text = {figure.key: figure.words for figure in figures(seen)}
+    assert "A single lesion measures redundancy" in text["lesions"]
+    assert "does not tell" in text["gates"]
+    assert "need not be" in text["changes"]
+    assert "need not be" in text["classes"]
     base = seen.whole["loss"].value
     moved = sum(abs(one["loss"].gap) > 0.05 * base for _, one in seen.lesions)
     assert f"{moved} of 3 layers" in lesion_words(seen)
