@@ -1879,6 +1879,7 @@ OTHERS = {
     "discovery.devices": "wants a device: tests/unit/training/test_on_a_device.py",
     "execution.devices.engine": "wants a device: tests/unit/training/test_on_a_device.py",
     "training.device_loop": "wants a device: tests/unit/training/test_on_a_device.py",
+    "training.teacher": "wants a teacher: tests/unit/training/test_distillation.py",
     "studies.run": "wants runs that fail: tests/unit/studies/test_study.py",
     "runs.workers": "wants an executor that breaks: tests/unit/studies/test_study.py",
     "codec.reader": "says what a foreign file is",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,18 @@ import numpy as np
 import pytest
 
 import layerkit
-from layerkit import Array, Model, PathError, SpecError
+from layerkit import Array, Context, Layer, Model, PathError, Plan, Shape, SpecError, chain
 from layerkit.discovery.engines import compiled_engine
+from layerkit.errors import DeviceError
+from layerkit.fields import Layers
+from layerkit.specs import as_spec
+from layerkit.specs.columns import before_learning
 from layerkit.testing.central_differences import slopes_of
 from layerkit.training import resume
 from layerkit.training.guided_loop import GuidedLoop
 from layerkit.training.run import _session
+from layerkit.training.teacher import with_teacher_id
+from tests.unit.strict import Strict
 
 rng = np.random.default_rng(3)
 X = rng.standard_normal((60, 4))
@@ -52,9 +59,9 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> str:
     return save_teacher(tmp_path_factory.mktemp("teacher") / "letters.layerkit", LETTERS, 3)
 
 
-def guided(given: dict[str, Any], labels: Array) -> tuple[GuidedLoop, Model]:
+def guided(given: dict[str, Any], labels: Array, rows: Array = X) -> tuple[GuidedLoop, Model]:
     model = layerkit.build(given)
-    loop = _session(model, data=(X, labels)).loop
+    loop = _session(model, data=(rows, labels)).loop
     assert isinstance(loop, GuidedLoop)
     return loop, model
 
@@ -108,6 +115,26 @@ def test_gradients_for_other_losses(
 ) -> None:
     path = save_teacher(tmp_path / "t.layerkit", labels, units, output=output, loss=loss)
     check_gradient(spec([DENSE, last(units)], output, loss=loss, teacher={"model": path}), labels)
+
+
+def test_gradients_for_an_answer_per_step(tmp_path: Path) -> None:
+    steps = X.reshape(30, 2, 4)
+    labels = LETTERS.reshape(30, 2).copy()
+    labels[3, 1] = ""  # padding
+    layers = [DENSE, last(3)]
+    given = spec(layers)
+    given["input"] = {"shape": [2, 4]}
+    layerkit.save(layerkit.train(given, data=(steps, labels)).model, tmp_path / "t.layerkit")
+    given["train"]["teacher"] = {"model": str(tmp_path / "t.layerkit"), "weight": 0.5}
+    given["train"]["hints"] = [{"layer": "dense_1", "teacher": "dense_1", "regressor": last(3)}]
+    given["train"]["seed"] = 1
+    loop, _ = guided(given, labels, steps)
+    loop._begin(0, np.arange(12))
+    weights, _ = loop._weights(np.arange(12))
+    loop._learn(np.arange(12), weights)
+    found = loop.grads.copy()
+    wanted = slopes_of(lambda: loop._learn(np.arange(12), weights)[1], loop.network.params)
+    assert not wanted.wrong(found, 1e-6).any()
 
 
 def test_loss_is_the_formula_in_the_article(teacher: str) -> None:
@@ -241,6 +268,10 @@ def test_another_teacher_is_refused_when_resumed(teacher: str, tmp_path: Path) -
     with pytest.raises(SpecError, match="this is another teacher") as raised:
         resume(model, data=(X, LETTERS), epochs=3)
     assert raised.value.location == "train.teacher.file_id"
+    assert "set train.teacher.file_id to null" in (raised.value.hint or "")
+    layerkit.train(
+        model.spec.to_document(), settings=["train.teacher.file_id=null"], data=(X, LETTERS)
+    )
 
 
 def test_values_of_layers_may_lie_in_a_file(teacher: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -284,6 +315,61 @@ def test_hints_that_do_not_fit(
     with pytest.raises(SpecError, match=reason) as raised:
         layerkit.train(given, data=(X, LETTERS))
     assert raised.value.location == f"train.{location}"
+    if "gives" in reason:
+        assert raised.value.hint == "set train.hints[0].regressor to a layer that gives [5]"
+        given["train"]["hints"][0]["regressor"] = last(5)
+        layerkit.train(given, data=(X, LETTERS))
+    elif "no layer" in reason:
+        assert raised.value.hint == "layers of the model: dense_1, dense_2"
+
+
+class Twice(Layer):
+    """Feeds what it holds twice."""
+
+    type_name = "test.twice"
+
+    def __init__(self, *, layers: Layers) -> None:
+        self.layers = layers
+
+    def plan(self, in_shape: Shape) -> Plan:
+        return Plan(in_shape, parts=chain(self.layers, in_shape))
+
+    def feed(self, x: Array, ctx: Context) -> Array:
+        return self.parts.feed(self.parts.feed(x, ctx.part("1")), ctx.part("2"))
+
+    def backprop(self, dy: Array, ctx: Context) -> Array:
+        return self.parts.backprop(self.parts.backprop(dy, ctx.part("2")), ctx.part("1"))
+
+
+def test_a_layer_that_is_fed_twice_cannot_follow(
+    teacher: str, register: Callable[[Any], Any]
+) -> None:
+    register(Twice)
+    twice = {"type": "test.twice", "layers": [{**DENSE, "name": "inner"}]}
+    hint = {"layer": "twice_1.inner", "teacher": "dense_2"}
+    layers = [DENSE, {**twice, "name": "twice_1"}, last(3)]
+    with pytest.raises(SpecError, match="fed more than once in a pass cannot follow a hint"):
+        layerkit.train(spec(layers, teacher={"model": teacher}, hints=[hint]), data=(X, LETTERS))
+
+
+def test_only_the_cpu_trains_beside_a_teacher(teacher: str, register: Callable[[Any], Any]) -> None:
+    register(Strict)
+    given = spec([DENSE, last(3)], teacher={"model": teacher})
+    with pytest.raises(DeviceError, match="cannot run on the device 'strict'") as raised:
+        layerkit.train(given, data=(X, LETTERS), device="strict")
+    assert raised.value.hint == "train this model on the CPU"
+    layerkit.train(given, data=(X, LETTERS))
+
+
+def test_a_spec_is_the_same_whatever_teacher_it_met(teacher: str) -> None:
+    """Runs of one spec have keys of the teacher's file, and a repeated command knows its model."""
+    given = as_spec(spec([last(3)], teacher={"model": teacher}))
+    model = layerkit.train(given, data=(X, LETTERS)).model
+    ours, theirs = given.to_document(), model.spec.to_document()
+    assert theirs != ours
+    assert before_learning(theirs, ours) == ours
+    assert with_teacher_id(given).to_document() == theirs
+    assert "teacher" not in as_spec(spec([last(3)])).to_document()["train"]
 
 
 def test_teachers_that_do_not_fit(teacher: str, tmp_path: Path) -> None:
