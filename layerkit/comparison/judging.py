@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from layerkit.comparison.class_answers import ClassAnswers
 from layerkit.comparison.contestants import Entry
 from layerkit.comparison.data import ComparisonData
 from layerkit.core.context import Array
 from layerkit.core.parts import Metric
+from layerkit.datacontract.answers import answer_numbers
 from layerkit.discovery.registry import METRICS, split_config
 from layerkit.runs.answers import Evaluation, evaluate_on
 from layerkit.statistics.resampling import GROUPS, resample_weights, row_groups
@@ -71,3 +73,38 @@ def _weighted(model: Evaluation, metric: Metric, weights: Array, groups: Array |
         each = w if groups is None else w[groups]
         values.append(model.weighted(metric, each))
     return np.array(values)
+
+
+def class_answers(
+    entries: Sequence[Entry],
+    evaluations: Sequence[Evaluations],
+    rows: Array | None,
+) -> ClassAnswers | None:
+    """From the evaluations of each entry's models on the same rows, whose numbers are ``rows``.
+
+    None if they do not answer one class for each row.
+    """
+    classes: tuple[str, ...] | None = None
+    truth: Array | None = None
+    guesses: dict[str, Array] = {}
+    for entry, by_seed in zip(entries, evaluations, strict=True):
+        found = []
+        for seed, evaluation in by_seed.items():
+            output = entry.models[seed].contract.output
+            known = None if output is None or output.classes is None else output.classes
+            one_each = evaluation.rows is None and evaluation.targets.size == len(evaluation)
+            if known is None or not one_each:
+                return None
+            names = tuple(map(str, known))
+            classes = names if classes is None else classes
+            place = np.array([classes.index(name) for name in names])
+            numbers = answer_numbers(output, evaluation.predictions)
+            if numbers.shape[1] != len(names):
+                return None
+            truth = place[evaluation.targets.reshape(-1).astype(np.intp)]
+            found.append(place[numbers.argmax(axis=1)])
+        if found:
+            guesses[entry.name] = np.stack(found)
+    if classes is None or truth is None:
+        return None
+    return ClassAnswers(classes, truth, guesses, np.arange(len(truth)) if rows is None else rows)

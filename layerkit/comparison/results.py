@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from layerkit.comparison.class_answers import ClassAnswers
 from layerkit.core.context import Array
 from layerkit.statistics.estimates import VarianceShares
 from layerkit.statistics.intervals import Improvement, Interval
@@ -247,6 +248,11 @@ class ComparisonResult:
         The command that repeats the comparison.
     best
         Names of the contestants that are not told apart from the best in the main metric.
+    told_apart
+        The pairs (better, worse) that are told apart in the main metric, all pairs jointly.
+    answers
+        The class that every run answers for every judged row; None where rows are not the same for
+        all runs, or are not answered with one class each.
     control
         Ratio of two timings of the first contestant, for one row and for a batch.
     unfinished
@@ -264,6 +270,8 @@ class ComparisonResult:
     cautions: tuple[str, ...] = ()
     command: str = ""
     best: tuple[str, ...] = ()
+    told_apart: tuple[tuple[str, str], ...] = ()
+    answers: ClassAnswers | None = field(default=None, repr=False)
     control: tuple[float, float] | None = None
     unfinished: tuple[tuple[str, int], ...] = ()
     versions: dict[str, str] = field(default_factory=dict)

@@ -18,7 +18,7 @@ from typing import Any
 from layerkit.comparison.comparison import Comparison
 from layerkit.comparison.contestants import ContestantLike, Entry, check_same_task, read_contestants
 from layerkit.comparison.data import ComparisonData, JudgedSplit, load_comparison_data
-from layerkit.comparison.judging import judge, shared_metrics
+from layerkit.comparison.judging import Evaluations, class_answers, judge, shared_metrics
 from layerkit.comparison.metric_runs import metric_runs
 from layerkit.comparison.overlap import Overlap, overlap_cautions
 from layerkit.comparison.results import Contestant, Difference, LayerRow, Summary, Timing
@@ -32,10 +32,11 @@ from layerkit.comparison.trainings import (
 )
 from layerkit.comparison.verdicts import (
     ContestantRuns,
-    best_contestants,
     differences,
+    not_worse,
     summarise,
     summarise_seconds,
+    told_apart,
 )
 from layerkit.core.parts import Metric
 from layerkit.core.planning import PlannedLayer
@@ -144,10 +145,12 @@ def compare(
         raise
     check_same_task([e for e in entries if e.models])  # classes may be known only after training
     overlaps = [judged.overlap(list(e.models.values())) for e in entries]
-    runs = _runs_by_metric(entries, judged, metrics, overlaps, seeds)
+    found = [judge(e, judged, metrics) for e in entries]
+    runs = _runs_by_metric(entries, found, metrics, overlaps, judged.validation_ratio(seeds))
     main = next(iter(runs))
     timings = _timings(entries, judged) if timing else None
-    best = best_contestants({i: r for i, r in enumerate(runs[main]) if r}, confidence)
+    held = {i: r for i, r in enumerate(runs[main]) if r}
+    pairs = told_apart(held, confidence)
     return Comparison(
         contestants=_contestants(entries, runs, overlaps, timings, confidence),
         metric=main,
@@ -157,7 +160,9 @@ def compare(
         confidence=confidence,
         cautions=(*judged.cautions, *_cautions(entries, overlaps)),
         command=f"{command} --html report.html",
-        best=tuple(entries[i].name for i in best),
+        best=tuple(entries[i].name for i in not_worse(held, pairs)),
+        told_apart=tuple((entries[i].name, entries[j].name) for i, j in pairs),
+        answers=None if judged.rows is None else class_answers(entries, found, judged.rows.index),
         control=timings.control if timings else None,
         versions=versions(),
     )
@@ -165,15 +170,13 @@ def compare(
 
 def _runs_by_metric(
     entries: Sequence[Entry],
-    judged: ComparisonData,
+    evaluations: Sequence[Evaluations],
     metrics: Mapping[str, Metric],
     overlaps: Sequence[Overlap | None],
-    seeds: int,
+    ratio: float | None,
 ) -> dict[str, list[ContestantRuns | None]]:
     """The runs of each contestant by metric, main first and loss last; None without any."""
-    evaluations = [judge(e, judged, metrics) for e in entries]
     diverged = [e.failures for e in entries]
-    ratio = judged.validation_ratio(seeds)
     parts: dict[str, Metric | None] = {**metrics, "loss": None}
     found: dict[str, list[ContestantRuns | None]] = {}
     for name, metric in parts.items():

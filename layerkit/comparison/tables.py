@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from layerkit.comparison import formatting as fmt
+from layerkit.comparison.class_answers import ClassAnswers
 from layerkit.comparison.footnotes import footnotes, training_warnings
 from layerkit.comparison.results import ComparisonResult, Contestant, Difference, Summary
 from layerkit.comparison.sentences import headline
@@ -14,6 +15,7 @@ from layerkit.display import byte_size, jsonable
 from layerkit.reporting.numbers import duration, level_text, percent
 
 NONE = "–"
+_DISAGREEMENTS = 100  # rows of a JSON document
 
 
 def terminal_table(result: ComparisonResult) -> list[list[str]]:
@@ -134,7 +136,8 @@ def _metric_columns(name: str, s: Summary | None, d: Difference | None) -> dict[
 
 def json_values(result: ComparisonResult) -> dict[str, Any]:
     """Every field, and the sentences; numbers that are not finite become None."""
-    values: dict[str, Any] = jsonable(asdict(result))
+    answers = result.answers
+    values: dict[str, Any] = jsonable(asdict(replace(result, answers=None)))
     for held, c in zip(values["contestants"], result.contestants, strict=True):
         for name, summary in c.metrics.items():
             held["metrics"][name]["n"] = summary.n
@@ -144,4 +147,16 @@ def json_values(result: ComparisonResult) -> dict[str, Any]:
         "warnings": training_warnings(result),
         "comparisons": result.comparisons,
         "footnotes": footnotes(result),
+        "answers": None if answers is None else _answers(answers),
+    }
+
+
+def _answers(found: ClassAnswers) -> dict[str, Any]:
+    """Confusions by contestant, and the rows on which contestants disagree most."""
+    rows = found.disagreements()
+    return {
+        "classes": list(found.classes),
+        "confusions": {name: found.confusion(name).tolist() for name in found.guesses},
+        "disagreements": len(rows),
+        "rows": [asdict(row) for row in rows[:_DISAGREEMENTS]],
     }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,7 +19,7 @@ from layerkit.statistics.intervals import (
     Source,
     probability_of_improvement,
 )
-from layerkit.statistics.multiple_comparisons import best_set, holm_signs
+from layerkit.statistics.multiple_comparisons import holm_signs
 
 
 @dataclass(frozen=True)
@@ -168,17 +169,38 @@ def _verdict(
     return "files_better" if wins else "files_worse"
 
 
-def best_contestants(contestants: Mapping[int, ContestantRuns], confidence: float) -> list[int]:
-    """Keys of the contestants that are not told apart from the best, by all pairs in one metric.
+def told_apart(
+    contestants: Mapping[int, ContestantRuns], confidence: float
+) -> list[tuple[int, int]]:
+    """The pairs of keys (better, worse) that are told apart in one metric, all pairs jointly.
 
     A pair with an unfair advantage on either side is never settled.
     """
-    keys = list(contestants)
-    held = list(contestants.values())
-    bounds = {
-        (i, j): None if a.unfair or b.unfair else pair_runs(a.runs, b.runs).estimate.bounds
-        for i, a in enumerate(held)
-        for j, b in enumerate(held[i + 1 :], i + 1)
-    }
-    higher = all(c.runs.higher_is_better for c in held)
-    return [keys[k] for k in best_set(bounds, len(keys), confidence, higher=higher)]
+    keys = list(itertools.combinations(contestants, 2))
+    held = [(contestants[i], contestants[j]) for i, j in keys]
+    bounds = [
+        None if a.unfair or b.unfair else pair_runs(a.runs, b.runs).estimate.bounds for a, b in held
+    ]
+    higher = all(c.runs.higher_is_better for c in contestants.values())
+    signs = holm_signs(bounds, confidence)
+    return [
+        (j, i) if (sign > 0) == higher else (i, j)
+        for (i, j), sign in zip(keys, signs, strict=True)
+        if sign
+    ]
+
+
+def best_contestants(contestants: Mapping[int, ContestantRuns], confidence: float) -> list[int]:
+    """Keys of the contestants that are not told apart from the best, by all pairs in one metric."""
+    return not_worse(contestants, told_apart(contestants, confidence))
+
+
+def not_worse(contestants: Iterable[int], pairs: Iterable[tuple[int, int]]) -> list[int]:
+    """The contestants that are worse than none in ``pairs`` (better, worse).
+
+    With the confidence of the pairs, every contestant that is truly among the best is one of them,
+    although the data chose which looks best: a model confidence set in the sense of Hansen, Lunde,
+    Nason, "The Model Confidence Set" (Econometrica 79, 2011), by the simpler method of all pairs.
+    """
+    worse = {j for _, j in pairs}
+    return [key for key in contestants if key not in worse]

@@ -1,8 +1,8 @@
-"""Many comparisons at once: which signs are settled, and which contestants may be the best."""
+"""Many comparisons at once: which signs are settled."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from layerkit.statistics.intervals import Bounds, Levels
 
@@ -30,22 +30,3 @@ def holm_signs(bounds: Sequence[Bounds | None], confidence: float) -> list[int]:
         if len(unsettled) == open_before:
             break
     return signs
-
-
-def best_set(
-    pairs: Mapping[tuple[int, int], Bounds | None], count: int, confidence: float, *, higher: bool
-) -> list[int]:
-    """Which of ``count`` contestants are worse than none, with all pairs settled jointly (Holm).
-
-    ``pairs`` (i, j) are of j minus i. With the confidence given, every contestant that is truly
-    among the best is in the set, although the data chose which looks best: a model confidence set
-    in the sense of Hansen, Lunde, Nason, "The Model Confidence Set" (Econometrica 79, 2011), by the
-    simpler method of all pairs.
-    """
-    signs = holm_signs(list(pairs.values()), confidence)
-    worse = {
-        i if (sign > 0) == higher else j
-        for (i, j), sign in zip(pairs, signs, strict=True)
-        if sign != 0
-    }
-    return [k for k in range(count) if k not in worse]

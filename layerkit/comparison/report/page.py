@@ -12,6 +12,7 @@ from layerkit.comparison.footnotes import (
     training_warnings,
     unsteady_notes,
 )
+from layerkit.comparison.report.answers import answers_section
 from layerkit.comparison.report.charts import dot_plot, forest_plot
 from layerkit.comparison.report.curves import curve_plot, has_curve
 from layerkit.comparison.report.html_tables import (
@@ -35,7 +36,7 @@ def html_page(result: ComparisonResult) -> str:
     names = [c.name for c in result.contestants]
     *first, last = names if len(names) < 4 else [*names[:2], f"{len(names) - 2} more"]
     title = f"{', '.join(first)} and {last} compared" if first else f"{last} judged"
-    sections = (_charts, _tables, _curves, _architectures, _meaning, _reproduction)
+    sections = (_charts, _tables, answers_section, _curves, _architectures, _meaning, _reproduction)
     footer = "Made by layerkit compare. This page needs no network."
     return html_document(title, _header(result), (section(result) for section in sections), footer)
 

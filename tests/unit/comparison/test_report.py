@@ -68,7 +68,8 @@ def test_the_headline_is_in_words(three: Comparison, text: str, page: Page) -> N
 
 def test_charts_are_named_and_described_with_unique_ids(text: str) -> None:
     charts = [svg for svg in svgs(text) if svg.get("role") == "img"]
-    assert len(charts) == 2 * (2 + 3)  # desk and phone: dots, differences, three curves
+    # Desk and phone: dots, differences, three curves, three costs, three confusions.
+    assert len(charts) == 2 * (2 + 3 + 3 + 3)
     ids = []
     for svg in charts:
         title, described = svg.find("title"), svg.find("desc")
@@ -83,7 +84,9 @@ def test_charts_are_named_and_described_with_unique_ids(text: str) -> None:
 
 def test_tables_have_captions_and_scopes(page: Page) -> None:
     tables = [t for t in page.all("div") if t.get("class") == "scroll"]
-    assert len(tables) == len(page.all("caption")) == 4  # three metrics and the costs
+    assert (
+        len(tables) == len(page.all("caption")) == 6
+    )  # three metrics, costs, disagreement, the numbers of costs
     assert all(head.get("scope") in ("col", "row") for head in page.all("th"))
 
 

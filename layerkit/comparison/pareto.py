@@ -1,0 +1,83 @@
+"""The Pareto front of score against cost: what is dominated, and only where that is told apart.
+
+A contestant is dominated by one that costs no more and whose score is told apart as better, all
+pairs jointly. Measured costs are ranges, and one is no dearer than another only if the ranges do
+not overlap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from layerkit.comparison.results import ComparisonResult, Contestant
+
+Cost = Literal["parameters", "macs", "microseconds"]
+"""Numbers of parameters, multiply-adds of a row, microseconds to predict one row alone."""
+
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class CostPoint:
+    """A contestant's score and cost.
+
+    ``cost_low`` and ``cost_high`` are the quartiles of a measured cost, else the cost; ``low`` and
+    ``high`` the interval of the score, or the score. ``dominated_by`` names those that dominate it.
+    """
+
+    name: str
+    cost: float
+    cost_low: float
+    cost_high: float
+    score: float
+    low: float
+    high: float
+    dominated_by: tuple[str, ...]
+
+
+def pareto(result: ComparisonResult, cost: Cost) -> tuple[CostPoint, ...]:
+    """The contestants that have a score in the main metric, in order; none if a cost is unknown."""
+    held = [c for c in result.contestants if result.metric in c.metrics]
+    costs = [_cost(c, cost, result.contestants[0]) for c in held]
+    known = [each for each in costs if each is not None]
+    if len(known) < len(held):
+        return ()
+    place = {c.name: i for i, c in enumerate(held)}
+    settled = [(place[a], place[b]) for a, b in result.told_apart if a in place and b in place]
+    points = []
+    better = dominated_by([(low, high) for low, _, high in known], settled)
+    for c, (low, middle, high), by in zip(held, known, better, strict=True):
+        s = c.metrics[result.metric]
+        ends = (s.mean, s.mean) if s.interval is None else (s.interval.low, s.interval.high)
+        names = tuple(held[i].name for i in by)
+        points.append(CostPoint(c.name, middle, low, high, s.mean, *ends, names))
+    return tuple(points)
+
+
+def dominated_by(
+    costs: Sequence[Range], settled: Collection[tuple[int, int]]
+) -> list[tuple[int, ...]]:
+    """By whom each is dominated, from the range of each cost and the pairs (better, worse)."""
+    found: list[tuple[int, ...]] = []
+    for j, (low, high) in enumerate(costs):
+        cheaper = (i for i, k in settled if k == j and _no_dearer(costs[i], (low, high)))
+        found.append(tuple(sorted(cheaper)))
+    return found
+
+
+def _no_dearer(one: Range, other: Range) -> bool:
+    return one[1] <= other[0]
+
+
+def _cost(c: Contestant, cost: Cost, first: Contestant) -> tuple[float, float, float] | None:
+    """Lower quartile, median and upper quartile; None if it is not known."""
+    if cost == "microseconds":
+        if c.timing is None or first.timing is None:
+            return None
+        low, middle, high = c.timing.single_ratio
+        scale = 1e6 * c.timing.single / middle
+        return low * scale, 1e6 * c.timing.single, high * scale
+    found = c.macs if cost == "macs" else c.parameters
+    return None if found is None else (float(found), float(found), float(found))
