@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from layerkit.cli import console, options
+from layerkit.cli.figures import Figures, Html, check_report, write_report
 from layerkit.display import counted, printable
 
 if TYPE_CHECKING:
@@ -60,9 +61,8 @@ def compare(
     csv: Annotated[
         str | None, typer.Option("--csv", metavar="FILE", help="Save all numbers as CSV.")
     ] = None,
-    html: Annotated[
-        str | None, typer.Option("--html", metavar="FILE", help="Save a report as an HTML page.")
-    ] = None,
+    html: Html = None,
+    figures: Figures = None,
     timing: Annotated[
         bool, typer.Option("--timing/--no-timing", help="Whether to time inference.")
     ] = True,
@@ -92,8 +92,9 @@ def compare(
     from layerkit.cli.progress import training_progress
     from layerkit.comparison import Comparison
 
-    for output in (csv, html):
-        files.check_output(output, [*contestants, *(data or ())])
+    inputs = [*contestants, *(data or ())]
+    files.check_output(csv, inputs)
+    check_report(html, figures, inputs)
     with (
         training_progress(quiet=quiet, as_json=as_json) as progress,
         _explain_interruption(keep, progress),
@@ -119,8 +120,8 @@ def compare(
             )
     if csv is not None:
         console.write_file(Path(csv), [found.to_csv()])
-    if html is not None:
-        console.write_file(Path(html), [found.to_html()])
+    drawn = () if figures is None else found.figures()
+    write_report(html, found.to_html, figures, drawn, quiet=as_json)
     if as_json:
         console.emit_json({**found.to_json(), "notices": progress.notices})
         return
@@ -134,8 +135,8 @@ def compare(
     trained = sum(len(c.seeds) - len(c.kept) for c in runs)
     if trained and not no_keep and not quiet:
         console.err(f"kept {counted(trained, 'trained model')} in {printable(keep)}")
-    for output in filter(None, (csv, html)):
-        console.err(f"wrote {printable(output)}")
+    if csv is not None:
+        console.err(f"wrote {printable(csv)}")
 
 
 def _finished(progress: TrainingProgress) -> Callable[[Mapping[str, Any], int, int], None]:

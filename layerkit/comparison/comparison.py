@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from layerkit.comparison.footnotes import footnotes
+from layerkit.comparison.pictures import comparison_figures
 from layerkit.comparison.report.page import html_page
 from layerkit.comparison.results import ComparisonResult
 from layerkit.comparison.sentences import headline
 from layerkit.comparison.tables import csv_text, json_values, terminal_table
+from layerkit.figures import Figure
 
 
 class Comparison(ComparisonResult):
@@ -35,6 +37,10 @@ class Comparison(ComparisonResult):
     def to_csv(self) -> str:
         """One line per contestant and metric, after a line of headings; numbers are not rounded."""
         return csv_text(self)
+
+    def figures(self) -> tuple[Figure, ...]:
+        """The pictures of the page as data, for ``layerkit.figures.save_figures``."""
+        return tuple(comparison_figures(self))
 
     def to_html(self) -> str:
         """One page that needs nothing else: no script, no network."""

@@ -90,13 +90,17 @@ class Line(_Mark):
 
 @dataclass(frozen=True)
 class Dots(_Mark):
-    """A dot for each (x, y); ``labels`` stand beside them."""
+    """A dot for each (x, y); ``labels`` stand beside them.
+
+    ``faint`` ones are small and have no entry in the legend.
+    """
 
     name: str
     series: int
     x: Sequence[float]
     y: Sequence[float]
     labels: tuple[str, ...] = ()
+    faint: bool = False
 
     def __post_init__(self) -> None:
         self._keep(x=self.x, y=self.y)
@@ -209,8 +213,11 @@ class Panel:
         """How far ``mark`` is moved along an axis of categories, so that none hides another.
 
         In categories: dots, bars and intervals of several series stand side by side where they
-        share a place.
+        share a place; in lanes, dots stand below the intervals.
         """
+        lanes = self.sideways and any(isinstance(m, Intervals) for m in self.marks)
+        if lanes and isinstance(mark, Dots):
+            return 0.28
         if not isinstance(mark, _Movable) or not (self.x.categories or self.y.categories):
             return 0.0
         alike = [m for m in self.marks if isinstance(m, _Movable) and type(m) is type(mark)]
@@ -292,7 +299,7 @@ class Figure:
             for mark in panel.marks:
                 if isinstance(mark, (Cells, Rule)) or not mark.name:
                     continue
-                if isinstance(mark, (Line, Intervals)) and mark.faint:
+                if isinstance(mark, (Line, Dots, Intervals)) and mark.faint:
                     continue
                 key = mark.name, mark.series
                 found[key] = found.get(key, False) or isinstance(mark, Line)

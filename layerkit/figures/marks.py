@@ -95,7 +95,7 @@ def _band(frame: Frame, m: Line) -> str:
 def _dots(frame: Frame, m: Dots) -> str:
     shift = frame.panel.shift(m)
     to_x, to_y = (0.0, shift) if frame.panel.sideways else (shift, 0.0)
-    r = 3.6 if frame.narrow else 4.4
+    r = 3.0 if m.faint else 3.6 if frame.narrow else 4.4
     marks, taken = [], list[Box]()
     for k, (x, y) in enumerate(zip(m.x, m.y, strict=True)):
         if not _shown(frame, x, y):

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from layerkit.comparison.metric_runs import pair_runs
-from layerkit.comparison.results import Difference
+from layerkit.comparison.pictures import Lane, axis_title, chance_figure, lanes_figure
 from layerkit.comparison.verdicts import ContestantRuns, differences, settled_signs
 from layerkit.display import counted, shortened
-from layerkit.figures import Axis, Cells, Dots, Figure, Intervals, Line, Mark, Panel, Rule
-from layerkit.reporting.numbers import is_share, level_text, metric_text, percent
+from layerkit.figures import Axis, Cells, Dots, Figure, Intervals, Line, Mark, Panel
+from layerkit.reporting.numbers import is_share, metric_text
 from layerkit.runs.answers import read_packed
 from layerkit.runs.folder import RunFolder
 from layerkit.statistics.intervals import Levels
@@ -48,10 +48,14 @@ class StudyView:
         return cls(Study.of(plan, place, confidence), Findings.of(plan, place), place)
 
     @property
-    def measure(self) -> str:
+    def metric(self) -> str:
         """The main metric in words."""
-        words = self.study.metric.replace("_", " ")
-        return f"{words} in per cent" if self.share else words
+        return self.study.metric.replace("_", " ")
+
+    @property
+    def measure(self) -> str:
+        """The title of its axis."""
+        return axis_title(self.metric, share=self.share)
 
     @property
     def share(self) -> bool:
@@ -151,103 +155,48 @@ def _mean_text(view: StudyView, row: PointRow) -> str:
 
 
 def _lanes_figure(view: StudyView) -> Figure:
-    """A lane for each point, best first: its runs, and the interval of their mean."""
+    """A lane for each point, best first, up to as many as can be read."""
     shown = view.valued[:_LANES]
-    marks: list[Mark] = []
     known = len(shown) > 1 and any(row.among_best for _, row in shown)
-    groups = (("not told apart from the best", True), ("others", False)) if known else (("", None),)
-    for series, (name, best) in enumerate(groups):
-        held = [(at, r) for at, (_, r) in enumerate(shown) if best is None or r.among_best == best]
-        with_ends = [(at, r.summary) for at, r in held if r.summary and r.summary.interval]
-        marks.append(
-            Intervals(
-                name,
-                series,
-                [at for at, _ in with_ends],
-                [s.mean for _, s in with_ends],
-                [s.interval.low for _, s in with_ends if s.interval],
-                [s.interval.high for _, s in with_ends if s.interval],
-            )
-        )
-        dots = [(at, v) for at, r in held if r.summary for v in r.summary.values]
-        marks.append(Dots(name, series, [v for _, v in dots], [at for at, _ in dots]))
-    (_, best_row), (_, last) = shown[0], shown[-1]
-    text = f"Best: {view.title(best_row)}, {_mean_text(view, best_row)}"
-    if last is not best_row:
-        text += f"; last: {view.title(last)}, {_mean_text(view, last)}"
-    more = len(view.valued) - len(shown)
-    text += f". {more} more are in the table." if more else "."
-    names = tuple(shortened(view.title(row), 40) for _, row in shown)
-    panel = Panel(Axis(view.measure, share=view.share), Axis("", categories=names), marks)
-    level = level_text(view.study.confidence)
-    return Figure("runs", "Every run", f"{text} Bars: {level} intervals of the mean.", (panel,))
+    lanes = []
+    for _, row in shown:
+        level = "not told apart from the best" if row.among_best else "others"
+        series = int(known and not row.among_best)
+        if row.summary is not None:
+            lanes.append(Lane(view.title(row), row.summary, series, level if known else ""))
+    return lanes_figure("Every run", view.metric, lanes, view.study.confidence)
 
 
 def _chance_figure(view: StudyView) -> Figure | None:
-    """How much of an interval is due to the runs and how much to the rows; what seeds would buy."""
+    """How much of a difference from the best is chance of what, and what seeds would buy."""
     held = view.told[: _COMPARED + 1]
     if len(held) < 2:
         return None
     levels = Levels(view.study.confidence, len(held) - 1)
-    found = differences(held, view.study.metric.replace("_", " "), levels)
-    compared = [
-        (c, d) for c, d in zip(held, found, strict=True) if d is not None and d.both is not None
+    found = differences(held, view.metric, levels)
+    others = [
+        (series, c, d)
+        for series, (c, d) in enumerate(zip(held[1:], found[1:], strict=True))
+        if d is not None and d.both is not None
     ]
-    if not compared:
+    if not others:
         return None
-    names = [f"{shortened(c.name, 30)} − {shortened(held[0].name, 30)}" for c, _ in compared]
-    unit = "points" if view.share else view.study.metric.replace("_", " ")
-    lanes: list[str] = []
-    bars: list[Mark] = [Rule(0.0, "x")]
-    for series, (name, (_, d)) in enumerate(zip(names, compared, strict=True)):
-        bars += _chance_bars(name, series, d, len(lanes))
-        lanes += [f"{shortened(compared[series][0].name, 18)}: both", "runs alone", "rows alone"]
-    lines = [
-        _width_line(name, series, held[0], c, view.study.confidence)
-        for series, (name, (c, _)) in enumerate(zip(names, compared, strict=True))
-    ]
-    words = " ".join(_chance_words(d) for _, d in compared)
-    title = f"Which chance is it? Difference from {held[0].name}"
-    left = Panel(Axis(f"difference, {unit}", share=view.share), Axis("", categories=tuple(lanes)),
-                 bars, "another run, other rows, or both")  # fmt: skip
-    right = Panel(Axis("seeds", whole=True), Axis(f"half-width, {unit}", share=view.share, low=0.0),
-                  lines, "what more seeds would buy")  # fmt: skip
-    return Figure("which-chance", title, words, (left, right))
-
-
-def _chance_bars(name: str, series: int, d: Difference, top: int) -> list[Mark]:
-    """The interval over both, and its parts below it."""
-    marks: list[Mark] = []
-    for below, interval in enumerate((d.both, d.seeds, d.rows)):
-        if interval is not None:
-            ends = [interval.low], [interval.high]
-            marks.append(Intervals(name, series, [top + below], [d.mean], *ends, faint=below > 0))
-    return marks
+    first = held[0]
+    lines = [_width_line(series, first, c, view.study.confidence) for series, c, _ in others]
+    named = [(series, c.name, d) for series, c, d in others]
+    return chance_figure(first.name, view.metric, named, lines, joint=len(others) > 1)
 
 
 def _width_line(
-    name: str, series: int, first: ContestantRuns, other: ContestantRuns, confidence: float
+    series: int, first: ContestantRuns, other: ContestantRuns, confidence: float
 ) -> Line:
     """Half the width of the interval against seeds; beyond those trained it is what is expected."""
     estimate = pair_runs(first.runs, other.runs).estimate
     now = estimate.runs
     seeds = sorted({*range(2, now + 1), *np.linspace(now, 2 * now + 20, 24).round().astype(int)})
     widths = [estimate.half_width(confidence, k, estimate.rows) for k in map(int, seeds)]
+    name = f"{shortened(other.name, 22)} − {shortened(first.name, 22)}"
     return Line(name, series, seeds, widths, solid_to=now)
-
-
-def _chance_words(d: Difference) -> str:
-    """The sentence, and what would halve the interval."""
-    text = d.words
-    if d.parts is not None:
-        text += f" Its variance: {percent(d.parts.seeds)} from run to run, "
-        text += f"{percent(d.parts.rows)} from row to row, {percent(d.parts.residual)} in both"
-        if d.parts.more_seeds is not None:
-            text += f"; {counted(d.parts.more_seeds, 'more seed')} would halve it"
-        elif d.parts.rows_times is not None:
-            text += f"; more seeds would not halve it, {d.parts.rows_times:g} times the rows would"
-        text += "."
-    return text
 
 
 def dominated(view: StudyView, costs: Sequence[int | None]) -> list[bool]:

@@ -99,14 +99,7 @@ RUNS: dict[str, list[list[str]]] = {
     "study": [
         ["study.json"],
         ["study.json", "--status", "-o", "another-folder-with-a-long-name"],
-        [
-            "study.json",
-            "--report",
-            "--html",
-            "a-page-with-a-long-name.html",
-            "--figures",
-            "pictures",
-        ],
+        ["study.json", "--report", "--html", "a-page.html", "--figures", "pictures"],
         ["study.json", "--engine", "dask", "--scheduler", f"tcp://{NAME}", "-o", "none"],
         ["bad-study.json"],
         ["matched-study.json", "--status", "-o", "none.study"],

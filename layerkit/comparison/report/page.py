@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import partial
 
 from layerkit.comparison.footnotes import (
     cost_notes,
@@ -12,9 +11,8 @@ from layerkit.comparison.footnotes import (
     training_warnings,
     unsteady_notes,
 )
+from layerkit.comparison.pictures import comparison_figures, curve_figures
 from layerkit.comparison.report.answers import answers_section
-from layerkit.comparison.report.charts import dot_plot, forest_plot
-from layerkit.comparison.report.curves import curve_plot, has_curve
 from layerkit.comparison.report.html_tables import (
     VERDICTS,
     architecture_card,
@@ -25,10 +23,10 @@ from layerkit.comparison.report.html_tables import (
 from layerkit.comparison.results import ComparisonResult
 from layerkit.comparison.sentences import full_sentence, headline
 from layerkit.display import counted
+from layerkit.figures.drawing import figure_block
 from layerkit.reporting.markup import element, escape
 from layerkit.reporting.numbers import level_text
-from layerkit.reporting.page import figure, html_document, page_header, paragraphs
-from layerkit.reporting.svg import swatch
+from layerkit.reporting.page import html_document, page_header, paragraphs
 
 
 def html_page(result: ComparisonResult) -> str:
@@ -96,24 +94,10 @@ def _tally(r: ComparisonResult) -> str:
 
 
 def _charts(r: ComparisonResult) -> str:
-    dots = figure(
-        partial(dot_plot, r.contestants, r.metric),
-        "dots",
-        "Small dots: individual seeds. Large marker: their mean with its interval (dashed: one "
-        "model, over rows alone).",
-    )
-    forest = ""
-    if r.compared:
-        joint = " Thin lines: widened to hold jointly." if r.comparisons > 1 else ""
-        forest = figure(
-            partial(forest_plot, r.contestants, r.metric),
-            "forest",
-            "Difference from the first contestant. both: would it hold for other runs on other "
-            "rows; seeds, rows: for other runs alone, for other rows alone. Small dots: individual "
-            f"seeds.{joint}",
-        )
+    """The runs and the differences."""
     title = element("h2", f"Results in {escape(r.metric)}")
-    return title + element("div", dots, forest, class_="pair")
+    drawn = [f for f in comparison_figures(r) if not f.key.startswith("curve-")]
+    return title + element("div", *map(figure_block, drawn), class_="pair")
 
 
 def _tables(r: ComparisonResult) -> str:
@@ -130,38 +114,19 @@ def _tables(r: ComparisonResult) -> str:
 
 def _curves(r: ComparisonResult) -> str:
     """Loss on training and validation rows, and the main metric on validation rows."""
-    contestants = r.contestants
-    series = {"loss": "Training loss", "val_loss": "Validation loss"}
-    share = any(c.metrics[r.metric].share for c in contestants if r.metric in c.metrics)
-    if r.metric != "loss":
-        validated = has_curve(contestants, f"val_{r.metric}")
-        name, rows = (f"val_{r.metric}", "Validation") if validated else (r.metric, "Training")
-        series[name] = f"{rows} {r.metric}{' in per cent' if share else ''}"
-    drawn = [(name, title) for name, title in series.items() if has_curve(contestants, name)]
+    drawn = curve_figures(r)
     if not drawn:
         return ""
-    several = any(len(c.histories) > 1 for c in contestants)
-    caption = (
-        "Thick line: mean over seeds. Thin lines: individual seeds." if several else "One run each."
-    )
-    figures = []
-    for number, (name, title) in enumerate(drawn):
-        in_percent = share and name not in ("loss", "val_loss")
-        draw = partial(curve_plot, contestants, name, title, share=in_percent)
-        chart = figure(draw, f"curve-{number}", caption)
-        figures.append(element("div", element("h3", escape(title)), chart))
-    legend = (element("li", f"{swatch(i)} {escape(c.name)}") for i, c in enumerate(contestants))
     warning = (
         "The contestants were trained with different losses: compare the shapes of their loss "
         "curves, not the heights."
     )
-    losses = {json.dumps((c.document.get("train") or {}).get("loss")) for c in contestants}
+    losses = {json.dumps((c.document.get("train") or {}).get("loss")) for c in r.contestants}
     return "".join(
         [
             element("h2", "Learning curves"),
-            element("ul", *legend, class_="legend"),
             paragraphs([warning] if len(losses) > 1 else [], "note"),
-            element("div", *figures, class_="pair"),
+            element("div", *map(figure_block, drawn), class_="pair"),
         ]
     )
 

@@ -208,7 +208,7 @@ class _Pen:
         to_x, to_y = (0.0, shift) if self.panel.sideways else (shift, 0.0)
         x, y = [v + to_x for v in m.x], [v + to_y for v in m.y]
         look = _look(m.series, dark=self.dark, line=False)
-        self.axes.plot(x, y, markersize=5, alpha=0.75, **look)
+        self.axes.plot(x, y, markersize=3 if m.faint else 5, alpha=0.75, **look)
         for at, value, label in zip(x, y, m.labels, strict=False):
             self.axes.annotate(label, (at, value), (4, 3), textcoords="offset points", fontsize=7)
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from layerkit.comparison import Comparison
+from layerkit.figures import numbers
 from tests.unit.pages import EVIL, Page, check_marks_inside, svgs
 
 
@@ -84,19 +85,36 @@ def test_charts_are_named_and_described_with_unique_ids(text: str) -> None:
 
 def test_tables_have_captions_and_scopes(page: Page) -> None:
     tables = [t for t in page.all("div") if t.get("class") == "scroll"]
-    assert (
-        len(tables) == len(page.all("caption")) == 6
-    )  # three metrics, costs, disagreement, the numbers of costs
+    # Three metrics, the costs and disagreement; five figures and that of costs.
+    assert len(tables) == len(page.all("caption")) == 5 + 6
     assert all(head.get("scope") in ("col", "row") for head in page.all("th"))
 
 
 def test_contestants_differ_without_colour(text: str) -> None:
     """In the curves each contestant has its own dash and its own marker."""
-    curves = [s for s in svgs(text) if "curve-0-wide" in (s.get("aria-labelledby") or "")]
+    curves = [s for s in svgs(text) if "curve-loss-0-wide" in (s.get("aria-labelledby") or "")]
     groups = [g for g in curves[0].iter("g") if any(p.get("class") == "curve" for p in g)]
     dashes = {g[0].get("stroke-dasharray") for g in groups}
     markers = {(g[1].tag, len(g[1].get("points", "").split())) for g in groups}
     assert len(dashes) == len(markers) == len(groups) == 3
+
+
+def test_the_figures_hold_the_numbers(three: Comparison) -> None:
+    runs, chance, *curves = three.figures()
+    assert [f.key for f in curves] == ["curve-loss", "curve-val-loss", "curve-val-accuracy"]
+    rows = list(numbers(runs))
+    for c in three.contestants:
+        dots = [row[3] for row in rows if row[1:3] == ("dot", c.name)]
+        assert dots == list(c.metrics["accuracy"].values)
+    intervals = [row for row in numbers(chance) if row[1] == "interval"]
+    for c in three.contestants[1:]:
+        both = c.differences["accuracy"].both
+        assert both is not None
+        ends = [row[5:7] for row in intervals if row[4] == f"{c.name}: both"]
+        assert ends == [(both.low, both.high), (both.joint_low, both.joint_high)]
+    last = [row for row in numbers(curves[0]) if row[2] == three.contestants[0].name][-1]
+    finals = [h["loss"][-1] for h in three.contestants[0].histories]
+    assert last[4] == pytest.approx(np.mean(finals))
 
 
 def test_everything_drawn_lies_inside_its_picture(text: str) -> None:

@@ -63,7 +63,7 @@ def test_every_number_of_a_study_is_drawn(grid: Found) -> None:
     best = view.valued[0][1]
     assert best.summary is not None
     intervals = marks(found["which-chance"], Intervals)
-    assert len(intervals) == 9  # both, runs and rows of three differences
+    assert len(intervals) == 12  # both, jointly, runs and rows of three differences
     for both in (m for m in intervals if not m.faint):
         assert both.low[0] <= both.values[0] <= both.high[0]
     for width in marks(found["which-chance"], Line):
