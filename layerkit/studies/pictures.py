@@ -19,9 +19,9 @@ from layerkit.reporting.numbers import is_share, metric_text
 from layerkit.runs.answers import read_packed
 from layerkit.runs.folder import RunFolder
 from layerkit.statistics.intervals import Levels
-from layerkit.studies.document import read_study
 from layerkit.studies.result import Findings, PointRow, Study
-from layerkit.studies.run import folder_of
+from layerkit.studies.run import found_in
+from layerkit.studies.search_figure import search_figure
 
 _SERIES, _LANES, _COMPARED, _LABELLED = 8, 40, 3, 12
 _CLASSES = 26  # of a confusion matrix; a larger one cannot be read
@@ -43,9 +43,9 @@ class StudyView:
         confidence: float = 0.95,
     ) -> StudyView:
         """What the folder of a study holds by now; errors as for ``layerkit.study``."""
-        plan = read_study(study)
-        place = RunFolder(folder_of(plan, folder))
-        return cls(Study.of(plan, place, confidence), Findings.of(plan, place), place)
+        plan, place, trials = found_in(study, folder)
+        found = Study.of(plan, place, confidence, trials=trials)
+        return cls(found, Findings.of(plan, place), place)
 
     @property
     def metric(self) -> str:
@@ -90,11 +90,12 @@ class StudyView:
 
 
 def study_figures(view: StudyView) -> list[Figure]:
-    """All figures that the finished runs allow; none before the first."""
-    if not view.valued:
-        return []
-    made = (_runs_figure, _chance_figure, _cost_figure, _confusion_figure)
-    return [figure for make in made if (figure := make(view)) is not None]
+    """All figures that the finished trials and runs allow."""
+    made = (_runs_figure, _chance_figure, _cost_figure, _confusion_figure) if view.valued else ()
+    found = [make(view) for make in made]
+    if view.study.search is not None:
+        found.append(search_figure(view.study.search))
+    return [figure for figure in found if figure is not None]
 
 
 def _runs_figure(view: StudyView) -> Figure:

@@ -251,15 +251,23 @@ def read_results(
     confidence: float = 0.95,
 ) -> Study:
     """What the folder of a study holds by now, without training; errors as for ``study``."""
+    plan, place, trials = found_in(study, folder)
+    return Study.of(plan, place, confidence, trials=trials)
+
+
+def found_in(
+    study: str | os.PathLike[str] | Mapping[str, Any], folder: str | os.PathLike[str] | None
+) -> tuple[StudyPlan, RunFolder, Trials | None]:
+    """A study with the widths and settings that its folder holds, the folder, and its trials."""
     plan = read_study(study)
     place = RunFolder(folder_of(plan, folder))
     plan, _ = match_points(plan, solutions_in(place.path), measure=False)
     if plan.search is None:
-        return Study.of(plan, place, confidence)
+        return plan, place, None
     lines = place.trial_lines()
     rows = {line["recipe"]: line["rows"] for line in lines.values()}  # of its last trial
     trials = Trials(plan, lines, lambda point: rows.get(point.recipe, ""))
-    return Study.of(trials.tuned(), place, confidence, trials=trials)
+    return trials.tuned(), place, trials
 
 
 def folder_of(plan: StudyPlan, folder: str | os.PathLike[str] | None) -> Path:

@@ -23,6 +23,7 @@ from layerkit.specs import read_spec
 from layerkit.statistics.expected_best import expected_best
 from layerkit.studies.document import read_study
 from layerkit.studies.matching import match_points
+from layerkit.studies.pictures import StudyView, study_figures
 from layerkit.studies.run import StudyStoppedError, read_results
 from layerkit.studies.search_figure import search_figure
 from layerkit.studies.search_result import SearchReport, TunedPoint
@@ -314,6 +315,9 @@ def test_widths_that_are_solved_for_hold_in_trials_too(searched: dict[str, Any])
     for job in Trials(plan, {}, lambda _: "rows").due():
         assert job.spec["layers"][0]["config"]["units"] == row.matched.widths["layers.0.units"]
     assert row.parameters == row.matched.cost
+    view = StudyView.read(searched)  # what the page is made of
+    assert view.study.rows == found.rows
+    assert {"runs", "search"} <= {figure.key for figure in study_figures(view)}
     searched["search"]["space"] = {"layers.0.units": [4, 8]}
     with pytest.raises(SpecError, match=r"fields that 'match' does not solve for, got layers.0"):
         study(searched)
