@@ -59,7 +59,7 @@ def _scores(found: AcrossResult) -> Figure:
         Dots(name, j, column.tolist(), places)
         for j, (name, column) in enumerate(zip(found.contestants, columns, strict=True))
     ]
-    axis = Axis(found.metric, share=_is_share(found))
+    axis = _axis(found)
     panel = Panel(axis, Axis("", categories=found.data), tuple(marks))
     best = [found.contestants[j] for j in np.argmin(found.ranks, axis=1)]
     counts = ", ".join(f"{name} on {best.count(name)}" for name in dict.fromkeys(best))
@@ -79,7 +79,7 @@ def _improvements(found: AcrossResult) -> Figure:
         low, high = ([getattr(a, end) for a in known] for end in ("low", "high"))
         mark = Intervals("probability", 0, places, values, low, high)
     panel = Panel(
-        Axis(f"probability that a new run beats one of {first}", share=True, low=0.0, high=1.0),
+        Axis(f"a new run beats one of {first}, in per cent", share=True, low=0.0, high=1.0),
         Axis("", categories=tuple(pair.other for pair in pairs)),
         (mark, Rule(0.5, "x")),
     )
@@ -97,8 +97,10 @@ def _profiles(found: AcrossResult) -> Figure:
         Line(name, j, levels.tolist(), performance_profile(column, levels).tolist())
         for j, (name, column) in enumerate(zip(found.contestants, scores, strict=True))
     ]
-    axis = Axis(found.metric, share=_is_share(found))
-    panel = Panel(axis, Axis("runs that score more", share=True, low=0.0, high=1.0), tuple(marks))
+    axis = _axis(found)
+    panel = Panel(
+        axis, Axis("runs that score more, in per cent", share=True, low=0.0, high=1.0), tuple(marks)
+    )
     middle = float(np.median(every))
     shares = (performance_profile(column, np.array([middle]))[0] for column in scores)
     ends = ", ".join(f"{n} {percent(s)}" for n, s in zip(found.contestants, shares, strict=True))
@@ -107,6 +109,12 @@ def _profiles(found: AcrossResult) -> Figure:
         f"of all runs: {ends}."
     )
     return Figure("profiles", "Performance profiles", words, (panel,))
+
+
+def _axis(found: AcrossResult) -> Axis:
+    """Of the scores."""
+    share = _is_share(found)
+    return Axis(f"{found.metric} in per cent" if share else found.metric, share=share)
 
 
 def _summaries(found: AcrossResult, j: int) -> Sequence[Summary | None]:

@@ -26,7 +26,7 @@ def across_page(found: AcrossResult) -> str:
         facts,
         paragraphs(others, "lede"),
     )
-    pictures = element("div", *map(figure_block, across_figures(found)), class_="figures")
+    pictures = element("div", *map(figure_block, across_figures(found)), class_="pair")
     sections = [
         element("h2", "Pictures"),
         pictures,

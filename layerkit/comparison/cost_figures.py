@@ -59,7 +59,8 @@ def _cost_panel(result: ComparisonResult, points: Sequence[CostPoint], title: st
     share = all(c.metrics[result.metric].share for c in result.contestants
                 if result.metric in c.metrics)  # fmt: skip
     axis = Axis(title, log=min(costs) > 0 and max(costs) > _WIDE * min(costs))
-    return Panel(axis, Axis(result.metric, share=share), tuple(marks))
+    measure = f"{result.metric} in per cent" if share else result.metric
+    return Panel(axis, Axis(measure, share=share), tuple(marks))
 
 
 def confusion_figure(result: ComparisonResult) -> Figure | None:
