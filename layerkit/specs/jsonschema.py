@@ -9,7 +9,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from layerkit.core.parts import Part
 from layerkit.discovery.registry import REGISTRIES
 from layerkit.errors import PluginError
-from layerkit.specs.sections import SECTIONS, InputCategories, SpecDocument
+from layerkit.specs.sections import SECTIONS, Hint, InputCategories, SpecDocument
 from layerkit.specs.validate.declare import holds_layers, named_group, part_group
 from layerkit.specs.validate.settings import setting_types
 from layerkit.specs.validate.strict import settings_model
@@ -28,6 +28,8 @@ def json_schema() -> dict[str, Any]:
     column = {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/InputCategories"}]}
     listed = {"type": "array", "items": column}
     definitions["Input"]["properties"]["columns"]["anyOf"] = [listed, {"type": "null"}]
+    definitions["Hint"] = settings_model(Hint).model_json_schema()
+    definitions["Train"]["properties"]["hints"]["items"] = {"$ref": "#/$defs/Hint"}
     for name, section in (("Input", "input"), ("Output", "output"), ("Train", "train")):
         _name_parts(definitions[name], SECTIONS[section].model_fields)
     for kind in REGISTRIES:

@@ -260,6 +260,27 @@ def test_resumed_training_has_the_bits_of_one(teacher: str) -> None:
         assert buffer.getvalue() == final.getvalue()
 
 
+@pytest.mark.parametrize("mmap", [False, True])
+def test_a_model_that_has_predicted_learns_and_predicts_on(
+    teacher: str, tmp_path: Path, mmap: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its parameters move: compiled forms that were made before must not be used again."""
+    if compiled_engine().trouble():
+        pytest.skip("the extra fast is not installed")
+    monkeypatch.setenv("LAYERKIT_FAST", "1")
+    given = spec([DENSE, BLOCK, last(3)], teacher={"model": teacher}, hints=HINTS)
+    given["dtype"] = "float32"
+    layerkit.save(layerkit.train(given, data=(X, LETTERS)).model, tmp_path / "m.layerkit")
+    model = layerkit.load(tmp_path / "m.layerkit", mmap=mmap)
+    before = model.predict(X), model.predict(X[:1]), model.predict(X[:1])
+    layerkit.train(model, data=(X, LETTERS))
+    layerkit.save(model, tmp_path / "on.layerkit")
+    again = layerkit.load(tmp_path / "on.layerkit")
+    assert np.array_equal(model.predict(X), again.predict(X))
+    assert np.array_equal(model.predict(X[:1]), again.predict(X[:1]))
+    assert not np.allclose(model.predict(X), before[0])
+
+
 def test_another_teacher_is_refused_when_resumed(teacher: str, tmp_path: Path) -> None:
     path = tmp_path / "teacher.layerkit"
     path.write_bytes(Path(teacher).read_bytes())
