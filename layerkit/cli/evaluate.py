@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from layerkit.cli import console, failures, options
+from layerkit.cli.figures import Figures, Html, check_report, write_report
 from layerkit.display import counted, printable
 
 if TYPE_CHECKING:
@@ -43,9 +43,8 @@ def evaluate(
             """'{"type": "top_k", "k": 3}'. Repeatable.""",
         ),
     ] = None,
-    html: Annotated[
-        str | None, typer.Option("--html", metavar="FILE", help="Save a report as an HTML page.")
-    ] = None,
+    html: Html = None,
+    figures: Figures = None,
     dialect: options.Dialect,
     as_json: options.Json = False,
 ) -> None:
@@ -60,14 +59,14 @@ def evaluate(
     from layerkit import report as judge
     from layerkit.cli import evaluation_text, files
 
-    files.check_output(html, [model, data])
+    check_report(html, figures, [model, data])
     loaded = files.load_model(model)
     rows, split = chosen_rows(loaded, data, split, dialect)
     for note in rows.notes:
         console.note(note)
     report = judge(loaded, rows, metrics=_metrics(metric or (), loaded), split=split)
-    if html is not None:
-        console.write_file(Path(html), [report.to_html()])
+    drawn = () if figures is None else report.figures()
+    write_report(html, report.to_html, figures, drawn, quiet=as_json)
     if as_json:
         console.emit_json(report.to_json())
         return
@@ -81,8 +80,6 @@ def evaluate(
         console.out(f"\n{block}")
     for caution in report.cautions:
         console.out("\n" + textwrap.fill(printable(caution), 80))
-    if html is not None:
-        console.err(f"wrote {printable(html)}")
 
 
 def _metrics(words: Sequence[str], model: Model) -> list[Metric]:

@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import partial
 
-from layerkit.display import counted, printable, quoted
-from layerkit.evaluation.charts import (
-    MATRIX,
-    confusion_chart,
-    histogram_chart,
-    pairs_chart,
-    reliability_chart,
-    scatter_chart,
-)
+from layerkit.display import counted, quoted
+from layerkit.evaluation.pictures import evaluation_figures
 from layerkit.evaluation.residuals import in_unit
 from layerkit.evaluation.results import ClassScores, EvaluationResult, Residuals
+from layerkit.figures.drawing import figure_block
 from layerkit.reporting.markup import element, escape
 from layerkit.reporting.numbers import metric_text
-from layerkit.reporting.page import figure, html_document, page_header, paragraphs
+from layerkit.reporting.page import html_document, page_header, paragraphs
 from layerkit.reporting.tables import html_table
 
 _CLASSES, _PAIRS, _TARGETS = 100, 12, 8
@@ -75,38 +68,8 @@ def _per_cent(share: float) -> str:
 
 
 def _pictures(r: EvaluationResult) -> str:
-    figures = []
-    c = r.classes
-    if c is not None:
-        if not c.several:
-            figures.append(_confusion_figure(c))
-        figures.append(_reliability_figure(c))
-    for j, one in enumerate(r.residuals[:_TARGETS]):
-        name = printable(one.name)
-        caption = f"{name}: predicted against true; on the dashed line they agree."
-        figures.append(figure(partial(scatter_chart, one), f"scatter-{j}", caption))
-        caption = f"{name}: how far predictions are off."
-        figures.append(figure(partial(histogram_chart, one), f"residuals-{j}", caption))
-    return element("div", *figures, class_="pair") if figures else ""
-
-
-def _confusion_figure(c: ClassScores) -> str:
-    if len(c.names) <= MATRIX:
-        caption = "Rows by class (downwards) and guess. Shaded by the share of the class."
-        return figure(partial(confusion_chart, c), "confusion", caption)
-    caption = f"The most frequent confusions of {len(c.names):,} classes."
-    return figure(partial(pairs_chart, c), "confusion", caption)
-
-
-def _reliability_figure(c: ClassScores) -> str:
-    of = c.calibration.of
-    whose = "yes" if c.several else "the guess" if of is None else of
-    title = f"Probability of {printable(whose)}"
-    caption = (
-        f"{title} against the share that came true; on the dashed line they agree. Columns: how "
-        f"many rows. Off by {100 * c.calibration.error:.1f} points on average."
-    )
-    return figure(partial(reliability_chart, c.calibration, title), "reliability", caption)
+    drawn = evaluation_figures(r)
+    return element("div", *map(figure_block, drawn), class_="pair") if drawn else ""
 
 
 def _metrics(r: EvaluationResult) -> str:

@@ -11,8 +11,10 @@ from layerkit.evaluation.asked import MetricLike, asked_metrics, with_asked
 from layerkit.evaluation.classes import class_scores, flag_scores
 from layerkit.evaluation.json_values import json_values
 from layerkit.evaluation.page import html_page
+from layerkit.evaluation.pictures import evaluation_figures
 from layerkit.evaluation.residuals import residuals_of, target_names
 from layerkit.evaluation.results import ClassScores, EvaluationResult, Residuals, Task
+from layerkit.figures import Figure
 from layerkit.model import Model
 from layerkit.reporting.versions import versions
 from layerkit.training.evaluation import Judged, judge
@@ -25,6 +27,10 @@ class EvaluationReport(EvaluationResult):
     def to_json(self) -> dict[str, Any]:
         """Everything as JSON values; numbers that are not defined are None."""
         return json_values(self)
+
+    def figures(self) -> tuple[Figure, ...]:
+        """The pictures of the page as data, for ``layerkit.figures.save_figures``."""
+        return evaluation_figures(self)
 
     def to_html(self) -> str:
         """One page that needs nothing else: no script, no network."""

@@ -69,7 +69,7 @@ def panel_svg(panel: Panel, title: str, words: str, key: str, width: float) -> s
     height = _height(panel, width)
     foot = height - _foot(panel)
     left = _gutter(panel, width)
-    x = _scale(panel, "x", left, width - _RIGHT, room=width - left)
+    x = _x_scale(panel, left, width)
     y = _y_scale(panel, foot, left)
     frame = Frame(panel, x, y, svg.is_narrow(width))
     note = svg.text(width - _RIGHT, foot + 36, "log scale", "tick", "end") if x.log or y.log else ""
@@ -112,6 +112,15 @@ def _gutter(panel: Panel, width: float) -> float:
     longest = max(map(len, labels), default=1)
     title = 18.0 if panel.y.title else 0.0
     return min(0.45 * width, 16.0 + title + _EM * longest)
+
+
+def _x_scale(panel: Panel, left: float, width: float) -> Scale:
+    """With room on the right for half the last label."""
+    x = _scale(panel, "x", left, width - _RIGHT, room=width - left)
+    if panel.x.categories or not x.ticks:
+        return x
+    right = max(_RIGHT, _EM / 2 * len(x.ticks[-1][1]) - 4)
+    return _scale(panel, "x", left, width - right, room=width - left)
 
 
 def _y_scale(panel: Panel, foot: float, left: float) -> Scale:

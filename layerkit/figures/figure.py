@@ -147,7 +147,8 @@ class Cells:
     """A map: the value in row i (downwards) and column j is at the places (j, i) of the axes.
 
     From ``low`` to ``high`` the colour of the series grows stronger. With ``middle``, smaller
-    values have the colour of the next series. ``written`` values stand in their cells as text.
+    values have the colour of the next series. ``written`` values stand in their cells as text;
+    ``shades`` of the same shape then decide the colour instead.
     """
 
     name: str
@@ -157,6 +158,7 @@ class Cells:
     high: float
     middle: float | None = None
     written: bool = False
+    shades: Sequence[Sequence[float]] | None = None
 
     def __post_init__(self) -> None:
         rows = tuple(tuple(float(v) for v in row) for row in self.values)

@@ -18,6 +18,7 @@ Point = tuple[float, float]
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 _LEVELS = 24  # of strength, that a map shows
 _DOTTED = "1.5 4"
+_CLOUD = 100  # faint dots: more are one path, which keeps pages small
 
 
 class Frame(NamedTuple):
@@ -96,6 +97,12 @@ def _dots(frame: Frame, m: Dots) -> str:
     shift = frame.panel.shift(m)
     to_x, to_y = (0.0, shift) if frame.panel.sideways else (shift, 0.0)
     r = 3.0 if m.faint else 3.6 if frame.narrow else 4.4
+    if m.faint and len(m.x) > _CLOUD:
+        places = [
+            (frame.x(x), frame.y(y)) for x, y in zip(m.x, m.y, strict=True) if _shown(frame, x, y)
+        ]
+        cloud = "".join(f"M{short(x)} {short(y)}h0" for x, y in places)
+        return svg.series_group(m.series, element("path", d=cloud, fill="none", class_="cloud"))
     marks, taken = [], list[Box]()
     for k, (x, y) in enumerate(zip(m.x, m.y, strict=True)):
         if not _shown(frame, x, y):
@@ -189,7 +196,7 @@ def _cells(frame: Frame, m: Cells) -> str:
         for j, value in enumerate(row):
             if not math.isfinite(value):
                 continue
-            series, strength = m.strength(value)
+            series, strength = m.strength(value if m.shades is None else m.shades[i][j])
             x, y = frame.x(j - 0.5), frame.y(i - 0.5)
             steps = (x, y, wide - gap, tall - gap)
             a, b, c, d = map(short, steps)
@@ -203,7 +210,10 @@ def _cells(frame: Frame, m: Cells) -> str:
         )
         for (series, level), parts in sorted(held.items())
     ]
-    return "".join([*paths, *texts, _scale_bar(frame, m)])
+    left, top = frame.x.start, min(frame.y.start, frame.y.end)
+    size = {"width": frame.x.end - left, "height": abs(frame.y.end - frame.y.start)}
+    paper = element("rect", x=left, y=top, **size, class_="paper")  # no grid shines through
+    return "".join([paper, *paths, *texts, _scale_bar(frame, m)])
 
 
 def _opacity(level: int, m: Cells) -> float:

@@ -259,7 +259,12 @@ class _Pen:
         palette = LinearSegmentedColormap.from_list("layerkit", colors)
         strong = 0.55 if m.written else 1.0
         drawn = self.axes.imshow(
-            m.values, cmap=palette, aspect="auto", interpolation="nearest", alpha=strong, **scale
+            m.values if m.shades is None else m.shades,
+            cmap=palette,
+            aspect="auto",
+            interpolation="nearest",
+            alpha=strong,
+            **scale,
         )
         if not m.written:
             self.axes.figure.colorbar(drawn, ax=self.axes, label=m.name)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import replace
 
 import pytest
 
+from layerkit.figures import numbers
 from tests.unit.evaluation.reports import REPORTS, of_classes, of_numbers
 from tests.unit.pages import EVIL, Page, check_marks_inside, svgs
 
@@ -95,3 +97,20 @@ def test_the_page_shows_the_numbers_of_the_report() -> None:
         assert str(count) in text
     worst = REPORTS["numbers"].residuals[0].worst[0]
     assert str(worst.row) in Page(REPORTS["numbers"].to_html()).text
+
+
+def test_the_figures_hold_the_numbers() -> None:
+    report = REPORTS["two"]
+    c = report.classes
+    assert c is not None
+    confusion, reliability = report.figures()
+    cells = [row[-1] for row in numbers(confusion)]
+    assert cells == c.confusion_matrix.ravel().tolist()
+    rows = [row[4] for row in numbers(reliability) if row[1] == "bar"]
+    assert rows == c.calibration.rows.tolist()
+    observed = [row[4] for row in numbers(reliability) if row[1] == "line"][2:]
+    assert observed == [v for v in c.calibration.observed.tolist() if not math.isnan(v)]
+    residuals = REPORTS["one number"].figures()[-1]
+    bars = [row[4] for row in numbers(residuals) if row[1] == "bar"]
+    one = REPORTS["one number"].residuals[0]
+    assert sum(v for v in bars if isinstance(v, float)) == len(one.true)
