@@ -14,7 +14,6 @@ from layerkit.codec.atomic import replace_file
 from layerkit.display import jsonable
 from layerkit.errors import SpecError, StudyError
 from layerkit.paths import path_errors
-from layerkit.specs import Spec
 from layerkit.studies.budget import Matched, check_remainder, matched
 from layerkit.studies.document import Point, StudyPlan
 from layerkit.studies.layer_numbers import with_numbers
@@ -88,33 +87,33 @@ def match_points(
     by_labels = {tuple(sorted(point.labels.items())): point for point in plan.points}
     points, solutions = [], Solutions()
     for point in plan.points:
-        to: Spec | float
-        recipe: str | float
-        if isinstance(match.to, Mapping):
-            other = by_labels[tuple(sorted({**point.labels, **match.to}.items()))]
-            if other.recipe == point.recipe:
-                points.append(point)
-                continue
-            to, recipe = other.spec, other.recipe
-        else:
-            to = recipe = match.to
-        key = _key(point, match, recipe)
-        if key not in solutions:
-            known = stored.get(key)
-            if known is None and match.what == "seconds" and not measure:
-                points.append(point)
-                continue
-            found = _solved(point, match, to) if known is None else _read(known)
-            solutions[key] = {"point": dict(point.labels), **jsonable(asdict(found))}
-        found = _read(solutions[key])
+        to = _target(point, match, by_labels)
+        key = _key(point, match, to)
+        known = solutions.get(key) or stored.get(key)
+        unmeasured = known is None and match.what == "seconds" and not measure
+        if unmeasured or (isinstance(to, Point) and to.recipe == point.recipe):
+            points.append(point)
+            continue
+        found = _solved(point, match, to) if known is None else _read(known)
         _check(point, match, found)
+        solutions.setdefault(key, {"point": dict(point.labels), **jsonable(asdict(found))})
         points.append(replace(point, spec=with_numbers(point.spec, found.widths), matched=found))
     return replace(plan, points=tuple(points)), solutions
 
 
-def _key(point: Point, match: Match, to: str | float) -> str:
+def _target(
+    point: Point, match: Match, by_labels: Mapping[tuple[tuple[str, str], ...], Point]
+) -> Point | float:
+    """The point, or the cost, that ``point`` is to match."""
+    if not isinstance(match.to, Mapping):
+        return match.to
+    return by_labels[tuple(sorted({**point.labels, **match.to}.items()))]
+
+
+def _key(point: Point, match: Match, to: Point | float) -> str:
     freedom = match.freedom(point.labels)
-    text = json.dumps([point.recipe, match.what, to, freedom.free, freedom.tied])
+    target = to.recipe if isinstance(to, Point) else to
+    text = json.dumps([point.recipe, match.what, target, freedom.free, freedom.tied])
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
@@ -124,9 +123,10 @@ def _read(held: Mapping[str, Any]) -> Matched:
     return Matched(**{**fields, "interval": interval and (interval[0], interval[1])})
 
 
-def _solved(point: Point, match: Match, to: Spec | float) -> Matched:
+def _solved(point: Point, match: Match, to: Point | float) -> Matched:
+    target = to.spec if isinstance(to, Point) else to
     try:
-        return matched(point.spec, to, match.what, match.freedom(point.labels))
+        return matched(point.spec, target, match.what, match.freedom(point.labels))
     except SpecError as error:
         raise _placed(error, point, match) from error
 
