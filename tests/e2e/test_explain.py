@@ -138,7 +138,7 @@ def test_an_unknown_group_is_a_usage_error(cli: Cli) -> None:
     done = cli("plugins", "list", "--group", "layer")
     assert done.code == 2
     assert "--group: expected layers, activations, " in done.err
-    assert "importers, devices, figures or searches, got 'layer'" in done.err
+    assert "importers, devices, figures, executors or searches, got 'layer'" in done.err
 
 
 def test_a_claim_to_a_name_of_layerkits_own_is_marked(
