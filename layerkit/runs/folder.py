@@ -23,6 +23,7 @@ from layerkit.errors import StudyError
 from layerkit.paths import path_errors
 
 Line = Mapping[str, Any]
+_FIELDS = frozenset({"recipe", "rows", "seed", "diverged"})  # of a finished run
 
 
 def model_file(key: str) -> str:
@@ -62,7 +63,7 @@ class RunFolder:
 
         Raises StudyError for a line that is no run, except the last, which a kill may have torn.
         """
-        return _lines(self.runs)
+        return _lines(self.runs, _FIELDS)
 
     def trial_lines(self) -> dict[str, Line]:
         """The finished trials of a search by key; errors as for ``lines``."""
@@ -127,8 +128,8 @@ class RunFolder:
             self.checkpoint("").parent.rmdir()
 
 
-def _lines(path: Path) -> dict[str, Line]:
-    """The lines of a file by key, the last of each."""
+def _lines(path: Path, fields: frozenset[str] = frozenset()) -> dict[str, Line]:
+    """The lines of a file by key, the last of each; all must have ``fields``."""
     if not path.exists():
         return {}
     with path_errors(str(path)):
@@ -136,7 +137,7 @@ def _lines(path: Path) -> dict[str, Line]:
     found = {}
     for i, row in enumerate(rows):
         line = _parsed(row)
-        if line is not None:
+        if line is not None and fields <= line.keys():
             found[str(line["key"])] = line
         elif i < len(rows) - 1 and any(rows[i + 1 :]):
             raise StudyError(

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from layerkit import StudyError
 from layerkit.runs.folder import RunFolder, model_file
 
-ONE, TWO = {"key": "one", "seed": 0}, {"key": "two", "seed": 1}
+REST: dict[str, Any] = {"diverged": None, "recipe": "r", "rows": "d"}
+ONE = {"key": "one", "seed": 0, **REST}
+TWO = {"key": "two", "seed": 1, **REST}
 
 
 @pytest.fixture
@@ -25,7 +29,9 @@ def test_what_is_added_is_there(folder: RunFolder) -> None:
     assert folder.lines() == {"one": ONE, "two": TWO}
     assert folder.model("one").read_bytes() == b"model"
     assert (folder.path / "study.json").read_bytes() == b"{}"
-    assert folder.runs.read_bytes() == b'{"key":"one","seed":0}\n{"key":"two","seed":1}\n'
+    one, two = folder.runs.read_bytes().splitlines()
+    assert one == b'{"diverged":null,"key":"one","recipe":"r","rows":"d","seed":0}'
+    assert json.loads(two) == TWO
 
 
 def test_a_line_torn_anywhere_is_dropped_and_the_next_one_stands_alone(
@@ -71,7 +77,10 @@ def test_a_torn_line_of_times_is_dropped(folder: RunFolder) -> None:
 
 def test_a_line_in_the_middle_that_is_no_run_is_told(folder: RunFolder) -> None:
     folder.runs.write_bytes(b'{"key":"zero"}\nnonsense\n' + folder.runs.read_bytes())
-    with pytest.raises(StudyError, match=r"runs.jsonl, line 2: expected a finished run"):
+    with pytest.raises(StudyError, match=r"runs.jsonl, line 1: expected a finished run"):
+        folder.lines()
+    folder.runs.write_bytes(b"nonsense\n" + folder.runs.read_bytes().split(b"\n", 2)[2])
+    with pytest.raises(StudyError, match=r"runs.jsonl, line 1: expected a finished run"):
         folder.lines()
 
 
