@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from layerkit.comparison.cost_figures import answer_figures
 from layerkit.comparison.footnotes import footnotes
 from layerkit.comparison.pictures import comparison_figures
 from layerkit.comparison.report.page import html_page
@@ -40,7 +41,7 @@ class Comparison(ComparisonResult):
 
     def figures(self) -> tuple[Figure, ...]:
         """The pictures of the page as data, for ``layerkit.figures.save_figures``."""
-        return tuple(comparison_figures(self))
+        return (*comparison_figures(self), *answer_figures(self))
 
     def to_html(self) -> str:
         """One page that needs nothing else: no script, no network."""

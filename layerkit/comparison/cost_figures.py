@@ -22,6 +22,11 @@ _CONTESTANTS = 4  # whose matrices stand side by side
 _WIDE = 8  # costs that differ by more are shown on a logarithmic axis
 
 
+def answer_figures(result: ComparisonResult) -> list[Figure]:
+    """Those of the two that there are."""
+    return [f for f in (cost_figure(result), confusion_figure(result)) if f is not None]
+
+
 def cost_figure(result: ComparisonResult) -> Figure | None:
     """The score against each cost that is known and differs; None if there is none."""
     panels, words = [], []

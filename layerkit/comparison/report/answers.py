@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from layerkit.comparison.class_answers import DisagreementRow
-from layerkit.comparison.cost_figures import confusion_figure, cost_figure
+from layerkit.comparison.cost_figures import answer_figures
 from layerkit.comparison.results import ComparisonResult
 from layerkit.display import counted
 from layerkit.figures.drawing import figure_block
@@ -15,7 +15,7 @@ _ROWS = 20  # of disagreement
 
 def answers_section(result: ComparisonResult) -> str:
     """Markup; empty without costs that differ, and without classes."""
-    found = [f for f in (cost_figure(result), confusion_figure(result)) if f is not None]
+    found = answer_figures(result)
     table = _disagreements(result)
     if not found and not table:
         return ""

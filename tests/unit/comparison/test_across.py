@@ -192,13 +192,15 @@ def test_a_spec_stands_for_its_data(tables: list[str], tmp_path: Path) -> None:
         read_data_set(path, numbers=False)
 
 
-def made(names: list[str], table: list[list[list[float]]], lost: int = 0) -> AcrossDataSets:
+def made(
+    names: list[str], table: list[list[list[float]]], lost: int = 0, *, share: bool = True
+) -> AcrossDataSets:
     """From the runs of each contestant on each data set; the last contestant has ``lost`` runs."""
     comparisons = []
     for row in table:
         contestants = []
         for name, runs in zip(names, row, strict=True):
-            s = Summary(tuple(runs), float(np.mean(runs)), None, None, True, True, 100)
+            s = Summary(tuple(runs), float(np.mean(runs)), None, None, True, share, 100)
             c = Contestant(name, "spec", (), (0, 1, 2), 1, 1, 1, (), {}, {}, {"accuracy": s})
             contestants.append(c)
         if lost:
@@ -248,6 +250,29 @@ def test_without_a_sign_of_difference_none_are_told_apart() -> None:
     assert {p.verdict for p in found.pairs} == {"open"}
     assert [set(group) for group in found.groups] == [{"a", "b", "c"}]
     assert found.headline[0].startswith("No difference between the 3 contestants")
+
+
+def test_ranks_far_apart_are_nothing_without_a_difference_of_all() -> None:
+    """Five contestants whose extremes differ by the critical difference, Friedman's p 0.07."""
+    ranks = np.argsort(np.random.default_rng(57).random((6, 5)), axis=1)
+    found = made(list("abcde"), steady((0.9 - 0.1 * ranks).tolist()))
+    assert found.critical_difference is not None
+    assert np.ptp(found.average_ranks) > found.critical_difference
+    assert found.friedman.p == pytest.approx(0.07, abs=1e-4)
+    assert {p.verdict for p in found.pairs} == {"open"}
+    assert len(found.groups) == 1
+
+
+def test_a_diverged_run_ranks_last_where_there_is_no_worst_value() -> None:
+    found = made(["a", "b"], steady([[0.5, 0.6]] * 6), lost=1, share=False)
+    assert np.isnan(found.means[0][1])
+    assert found.average_ranks == (1, 2)
+    assert found.pairs[0].signed is None
+    assert found.pairs[0].verdict == "open"
+    assert found.pairs[0].improvement.value == pytest.approx(0.75)
+    assert found.interquartile_means[1] is None
+    assert json.loads(json.dumps(found.to_json(), allow_nan=False))["means"][0][1] is None
+    assert found.to_html()
 
 
 def test_diverged_runs_count_as_no_row_right() -> None:

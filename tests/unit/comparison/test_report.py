@@ -101,6 +101,8 @@ def test_contestants_differ_without_colour(text: str) -> None:
 
 def test_the_figures_hold_the_numbers(three: Comparison) -> None:
     runs, chance, *curves = three.figures()
+    *curves, cost, confusion = curves
+    assert (cost.key, confusion.key) == ("cost", "confusion")
     assert [f.key for f in curves] == ["curve-loss", "curve-val-loss", "curve-val-accuracy"]
     rows = list(numbers(runs))
     for c in three.contestants:
