@@ -100,7 +100,8 @@ def train_once(
             if checkpoint is not None and checkpoint.exists():
                 begun = _begun(spec, checkpoint, recorder, rows)
             if begun is None:
-                trained = train(spec, seed=seed, listener=[recorder, *callbacks], **rows)
+                told = [recorder, *callbacks] if callbacks else recorder
+                trained = train(spec, seed=seed, listener=told, **rows)
             else:
                 trained = begun.run()
     except PluginLoadError:
