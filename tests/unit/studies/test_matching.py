@@ -13,6 +13,7 @@ from layerkit import SpecError, StudyError, study
 from layerkit.studies import budget, matching
 from layerkit.studies.document import read_study
 from layerkit.studies.matching import keep_solutions, solutions_in
+from layerkit.studies.pictures import StudyView
 from layerkit.studies.run import read_results
 from layerkit.studies.seconds import Ratio
 
@@ -62,6 +63,7 @@ def test_a_point_matches_the_one_that_is_equal_on_the_other_axes(kinds: dict[str
     written = layerkit.train("small.study/specs/highway-digits-plain-5.json", seed=line["seed"])
     assert written.metrics == line["metrics"]
     assert len(list(Path("small.study/specs").iterdir())) == 4
+    assert StudyView.read(kinds).study.rows == found.rows
     told = next(one for one in found.to_json()["rows"] if one["point"] == line["point"])
     assert told["matched"]["widths"] == row.matched.widths
     assert told["matched"]["remainder"] == row.matched.remainder
