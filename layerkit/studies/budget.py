@@ -36,8 +36,8 @@ class Matched:
     ----------
     what
         What the cost is: ``params``, ``macs`` or ``seconds``.
-    target, cost
-        The cost aimed at, and that of the spec with these widths.
+    cost, target
+        The cost of the spec with these widths, and the one aimed at.
     remainder
         How far the cost is from the target, as a share of the target; negative if below.
     widths

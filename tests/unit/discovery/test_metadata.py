@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import zipfile
 from importlib.machinery import PathFinder
+from importlib.metadata import MetadataPathFinder
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,15 @@ from layerkit.discovery.metadata import EntryPoint, entry_points, read_folders, 
 
 PREFIX = "layerkit."
 LAYER = "[layerkit.layers]\nacme.one = acme.one:One\n"
+
+
+@pytest.fixture(autouse=True)
+def standard_finders(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The backport importlib_metadata, which Dask imports, puts its finder in place of Python's."""
+    finders = [f for f in sys.meta_path if type(f).__module__ != "importlib_metadata"]
+    monkeypatch.setattr(sys, "meta_path", finders)
+    found = staticmethod(MetadataPathFinder.find_distributions)
+    monkeypatch.setattr(PathFinder, "find_distributions", found, raising=False)
 
 
 def install(
