@@ -14,6 +14,7 @@ from layerkit.discovery.registry import DEVICES
 pytest.importorskip("array_api_strict")
 
 
+@pytest.mark.slow
 def test_it_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

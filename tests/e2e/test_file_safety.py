@@ -237,7 +237,7 @@ print(*seen.values(), left)
 
 
 @needs_posix
-@pytest.mark.parametrize("kills", [60, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [25, pytest.param(200, marks=pytest.mark.slow)])
 def test_kills_leave_the_old_file_or_the_new_one(
     model: layerkit.Model, other: layerkit.Model, tmp_path: Path, kills: int
 ) -> None:

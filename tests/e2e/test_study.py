@@ -102,7 +102,7 @@ def assert_kills_leave_no_trace(cli: Cli, small: Path, processes: int, kills: in
     assert truth(small) == truth(Path("whole"))
 
 
-@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("processes", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_a_killed_study_ends_with_the_same_files(cli: Cli, small: Path, processes: int) -> None:
     assert_kills_leave_no_trace(cli, small, processes, kills=3 - processes)
 

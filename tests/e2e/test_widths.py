@@ -161,7 +161,9 @@ def test_no_command_is_left_out() -> None:
     assert set(RUNS) == commands()
 
 
-@pytest.mark.parametrize("columns", WIDTHS)
+@pytest.mark.parametrize(
+    "columns", [c if c == 80 else pytest.param(c, marks=pytest.mark.slow) for c in WIDTHS]
+)
 @pytest.mark.parametrize("command", sorted(RUNS))
 def test_a_command_fits(
     cli: Cli, wide: str, monkeypatch: pytest.MonkeyPatch, command: str, columns: int

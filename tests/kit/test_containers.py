@@ -9,7 +9,7 @@ from layerkit.testing import check_layer
 from tests.kit.containers import Container, Forgetful, OneContext, Twins, Unfed
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(k, marks=pytest.mark.slow) for k in (1, 2))])
 @pytest.mark.parametrize("container", [Container, Twins])
 def test_right_containers_pass(container: type[Layer], seed: int) -> None:
     check_layer(container, seed=seed).raise_if_failed()

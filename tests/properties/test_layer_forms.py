@@ -21,7 +21,7 @@ from tests.fuzz.cases import case_of
 from tests.fuzz.trials import forms_here
 from tests.fuzz.writing import draw
 
-BLOCK = 40  # cases
+BLOCK = 20  # cases
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +44,7 @@ def report(seed: int, numbers: range, counts: Counter[str], *, only: str = "") -
 
 
 @pytest.mark.parametrize(
-    "block", [0, *(pytest.param(k, marks=pytest.mark.slow) for k in range(1, 50))]
+    "block", [0, *(pytest.param(k, marks=pytest.mark.slow) for k in range(1, 100))]
 )
 def test_forms_of_drawn_layers_give_what_their_methods_give(block: int) -> None:
     counts: Counter[str] = Counter()
@@ -56,7 +56,9 @@ def test_forms_of_drawn_layers_give_what_their_methods_give(block: int) -> None:
     assert counts["vague"] < 0.05 * counts["same bits"], counts
 
 
-@pytest.mark.parametrize("block", [0, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "block", [0, *(pytest.param(k, marks=pytest.mark.slow) for k in range(1, 4))]
+)
 def test_products_that_two_cores_share_may_run_in_any_order(
     block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,7 +15,7 @@ from tests.fuzz import fuzz
 from tests.fuzz.container import vouch
 
 quiet = settings(
-    derandomize=True, max_examples=120, suppress_health_check=[HealthCheck.too_slow], deadline=None
+    derandomize=True, max_examples=50, suppress_health_check=[HealthCheck.too_slow], deadline=None
 )
 
 # No category Cs: a lone surrogate is no Unicode text. "__proto__" is refused by rule 2.4.
@@ -228,7 +228,7 @@ def test_without_what_only_training_needs(model: Model) -> None:
 STOCK = fuzz.bases()
 
 
-@settings(quiet, max_examples=150)
+@settings(quiet, max_examples=60)
 @given(st.data())
 def test_damaged_bytes_raise_layerkit_errors_only(data: st.DataObject) -> None:
     base = data.draw(st.sampled_from(STOCK))

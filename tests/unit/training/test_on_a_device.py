@@ -248,7 +248,7 @@ def test_ties() -> None:
 
 SLOW = pytest.mark.slow
 NAMES = [
-    pytest.param(name, marks=SLOW if "0" in name else ())  # the deep ones
+    pytest.param(name, marks=SLOW if "0" in name or "conv" in name else ())  # the deep ones
     for name in sorted(ready_specs())
 ]
 
