@@ -39,7 +39,7 @@ from tests.properties.test_spec import GOOD, PLACES, json_values
 quiet = settings(
     derandomize=True,
     deadline=None,
-    max_examples=300,
+    max_examples=150,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 
