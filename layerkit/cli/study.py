@@ -284,10 +284,6 @@ def _say(text: str, indent: str = "  ") -> None:
     ))  # fmt: skip
 
 
-def _title(row: PointRow, found: Study) -> str:
-    return ", ".join(row.point.values()) or found.name
-
-
 def _cells(row: PointRow, found: Study, *, marked: bool) -> list[str]:
     from layerkit.comparison import formatting as fmt
 
@@ -296,7 +292,7 @@ def _cells(row: PointRow, found: Study, *, marked: bool) -> list[str]:
     if row.missing:
         done += f" of {len(row.seeds) + len(row.missing)}"
     return [
-        f"{'* ' if row.among_best else '  ' if marked else ''}{_title(row, found)}",
+        f"{'* ' if row.among_best else '  ' if marked else ''}{found.title(row)}",
         _NONE if s is None else fmt.mean_and_sd(s),
         _NONE if s is None else fmt.summary_ends(s) or _NONE,
         done,
@@ -321,7 +317,7 @@ def _notes(found: Study, level: str, *, marked: bool) -> Iterator[str]:
         if row.diverged:
             seeds = ", ".join(map(str, row.diverged))
             others = "; the numbers are of its other runs" if row.summary else ""
-            yield f"{_title(row, found)}: diverged with seed {seeds}{others}"
+            yield f"{found.title(row)}: diverged with seed {seeds}{others}"
         yield from _failures(row, found)
     if matched := [row for row in found.rows if row.matched]:
         yield f"solved for equal {_unit(matched)}: {_worst(matched, found)}; --status shows widths"
@@ -338,7 +334,7 @@ def _failures(row: PointRow, found: Study) -> Iterator[str]:
     """The runs of a point that failed when they were last tried."""
     for seed, reason in row.failed.items():
         first = reason.partition("\n")[0]
-        yield f"{_title(row, found)}, seed {seed}: {printable(f'failed: {first}')}"
+        yield f"{found.title(row)}, seed {seed}: {printable(f'failed: {first}')}"
 
 
 def _progress(found: Study) -> str:
@@ -355,7 +351,7 @@ def _worst(matched: Sequence[PointRow], found: Study) -> str:
     """How many widths were solved for, and how far off at most."""
     from layerkit.studies.budget import percent
 
-    off = {_title(row, found): row.matched.remainder for row in matched if row.matched}
+    off = {found.title(row): row.matched.remainder for row in matched if row.matched}
     title = max(off, key=lambda name: abs(off[name]))
     return f"{counted(len(matched), 'point')}, at most {percent(off[title])} off ({title})"
 
@@ -365,7 +361,7 @@ def show_status(found: Study) -> None:
     console.out(_progress(found))
     matched = [row for row in found.rows if row.matched]
     for row in matched[:_LISTED]:
-        _say(f"  {_title(row, found)}: {row.matched}", "    ")
+        _say(f"  {found.title(row)}: {row.matched}", "    ")
     if len(matched) > _LISTED:
         console.out(f"  and widths of {counted(len(matched) - _LISTED, 'point')} more (--json)")
     if found.search is not None:
@@ -375,7 +371,7 @@ def show_status(found: Study) -> None:
     unfinished = [row for row in found.rows if row.missing]
     for row in unfinished[:_LISTED]:
         seeds = ", ".join(map(str, row.missing))
-        _say(f"  missing: {_title(row, found)}, seed {seeds}", "    ")
+        _say(f"  missing: {found.title(row)}, seed {seeds}", "    ")
         for text in _failures(row, found):
             _say(f"    {text}", "      ")
     if len(unfinished) > _LISTED:

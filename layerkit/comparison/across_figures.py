@@ -10,6 +10,7 @@ from layerkit.comparison.across_result import AcrossResult
 from layerkit.comparison.results import Summary
 from layerkit.core.context import Array
 from layerkit.figures import Axis, Dots, Figure, Intervals, Line, Mark, Panel, Rule
+from layerkit.figures.usual import metric_axis
 from layerkit.reporting.numbers import level_text, percent
 from layerkit.statistics.aggregates import performance_profile
 
@@ -59,7 +60,7 @@ def _scores(found: AcrossResult) -> Figure:
         Dots(name, j, column.tolist(), places)
         for j, (name, column) in enumerate(zip(found.contestants, columns, strict=True))
     ]
-    axis = _axis(found)
+    axis = metric_axis(found.metric, share=found.share)
     panel = Panel(axis, Axis("", categories=found.data), tuple(marks))
     best = [found.contestants[j] for j in np.argmin(found.ranks, axis=1)]
     counts = ", ".join(f"{name} on {best.count(name)}" for name in dict.fromkeys(best))
@@ -97,7 +98,7 @@ def _profiles(found: AcrossResult) -> Figure:
         Line(name, j, levels.tolist(), performance_profile(column, levels).tolist())
         for j, (name, column) in enumerate(zip(found.contestants, scores, strict=True))
     ]
-    axis = _axis(found)
+    axis = metric_axis(found.metric, share=found.share)
     panel = Panel(
         axis, Axis("runs that score more, in per cent", share=True, low=0.0, high=1.0), tuple(marks)
     )
@@ -111,12 +112,6 @@ def _profiles(found: AcrossResult) -> Figure:
     return Figure("profiles", "Performance profiles", words, (panel,))
 
 
-def _axis(found: AcrossResult) -> Axis:
-    """Of the scores."""
-    share = _is_share(found)
-    return Axis(f"{found.metric} in per cent" if share else found.metric, share=share)
-
-
 def _summaries(found: AcrossResult, j: int) -> Sequence[Summary | None]:
     return [each.contestants[j].metrics.get(found.metric) for each in found.comparisons]
 
@@ -125,8 +120,3 @@ def _runs(found: AcrossResult, j: int) -> list[Array]:
     """The runs of one contestant by data set, those that diverged with no row right."""
     held = zip(_summaries(found, j), found.diverged, strict=True)
     return [np.array([*(s.values if s else ()), *[0.0] * lost[j]]) for s, lost in held]
-
-
-def _is_share(found: AcrossResult) -> bool:
-    held = [s for j in range(len(found.contestants)) for s in _summaries(found, j) if s]
-    return all(s.share for s in held)

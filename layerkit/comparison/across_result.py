@@ -116,6 +116,12 @@ class AcrossResult:
         return len(self.data) >= LEAST
 
     @property
+    def share(self) -> bool:
+        """Whether the metric is a share of right rows."""
+        summaries = [c.metrics.get(self.metric) for f in self.comparisons for c in f.contestants]
+        return all(s.share for s in summaries if s is not None)
+
+    @property
     def order(self) -> list[int]:
         """Numbers of the contestants by average rank, best first."""
         return sorted(range(len(self.contestants)), key=lambda j: self.average_ranks[j])
@@ -138,8 +144,7 @@ class AcrossResult:
                      for c, n in zip(found.contestants, lost, strict=True)]  # fmt: skip
             rows.append([name, *cells])
         if any(self.interquartile_means):
-            share = _is_share(self)
-            cells = [_NONE if v is None else _level(v.value, share=share)
+            cells = [_NONE if v is None else _level(v.value, share=self.share)
                      for v in self.interquartile_means]  # fmt: skip
             rows.append(["interquartile mean", *cells])
         return [*rows, ["average rank", *(f"{rank:.3f}" for rank in self.average_ranks)]]
@@ -193,11 +198,6 @@ def _cell(summary: Summary | None, lost: int) -> str:
     if summary is None:
         return "diverged"
     return fmt.mean_and_sd(summary) + (f", {lost} diverged" if lost else "")
-
-
-def _is_share(found: AcrossResult) -> bool:
-    summaries = [c.metrics.get(found.metric) for f in found.comparisons for c in f.contestants]
-    return all(s.share for s in summaries if s is not None)
 
 
 def _level(value: float, *, share: bool) -> str:
@@ -262,7 +262,7 @@ def _footnotes(found: AcrossResult) -> list[str]:
     ]
     lost = sum(map(sum, found.diverged))
     if lost:
-        counts = "as runs with no row right" if _is_share(found) else "as the last rank"
+        counts = "as runs with no row right" if found.share else "as the last rank"
         notes.append(f"{counted(lost, 'run')} diverged; in ranks they count {counts}.")
     if any(found.interquartile_means):
         notes.append(

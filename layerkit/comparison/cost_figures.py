@@ -2,88 +2,91 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import get_args
 
 import numpy as np
 
+from layerkit.comparison.class_answers import ClassAnswers
 from layerkit.comparison.pareto import Cost, CostPoint, pareto
 from layerkit.comparison.results import ComparisonResult
 from layerkit.display import counted
-from layerkit.figures import Axis, Cells, Dots, Figure, Intervals, Mark, Panel
+from layerkit.figures import Axis, Dots, Figure, Intervals, Mark, Panel
+from layerkit.figures.usual import MOST_CLASSES, confusion_panel, metric_axis
 
 _TITLES: dict[Cost, str] = {
     "parameters": "parameters",
     "macs": "multiply-adds per row",
     "microseconds": "microseconds for one row",
 }
-_CLASSES = 26  # of a confusion matrix; a larger one cannot be read
 _CONTESTANTS = 4  # whose matrices stand side by side
 _WIDE = 8  # costs that differ by more are shown on a logarithmic axis
+_NAMED, _LABELLED = 6, 12  # points in a sentence, and of one kind in a panel
 
 
 def answer_figures(result: ComparisonResult) -> list[Figure]:
     """Those of the two that there are."""
-    return [f for f in (cost_figure(result), confusion_figure(result)) if f is not None]
+    share = any(c.metrics[result.metric].share for c in result.contestants
+                if result.metric in c.metrics)  # fmt: skip
+    points = {cost: pareto(result, cost) for cost in get_args(Cost)}
+    made = cost_figure(result.metric, points, share=share), confusion_figure(result.answers)
+    return [figure for figure in made if figure is not None]
 
 
-def cost_figure(result: ComparisonResult) -> Figure | None:
-    """The score against each cost that is known and differs; None if there is none."""
+def cost_figure(
+    metric: str, points: Mapping[Cost, Sequence[CostPoint]], *, share: bool
+) -> Figure | None:
+    """The score against each cost that differs; None if there is none."""
     panels, words = [], []
-    for cost in get_args(Cost):
-        points = pareto(result, cost)
-        if len({point.cost for point in points}) < 2:
+    for cost, held in points.items():
+        if len({point.cost for point in held}) < 2:
             continue
-        panels.append(_cost_panel(result, points, _TITLES[cost]))
-        lost = [
-            f"{point.name} (by {', '.join(point.dominated_by)})"
-            for point in points
-            if point.dominated_by
-        ]
-        words.append(f"{_TITLES[cost]}: {', '.join(lost) or 'none'}")
+        panels.append(Panel(_cost_axis(cost, held), metric_axis(metric, share=share), _marks(held)))
+        lost = [f"{p.name} (by {', '.join(p.dominated_by)})" for p in held if p.dominated_by]
+        more = [f"and {len(lost) - _NAMED} more"] if len(lost) > _NAMED else []
+        words.append(f"{_TITLES[cost]}: {', '.join([*lost[:_NAMED], *more]) or 'none'}")
     if not panels:
         return None
     text = (
-        "A contestant is dominated by one that costs no more and is told apart as better. "
-        f"Dominated by {'; by '.join(words)}."
+        "Dominated is what costs no less than another that is told apart as better. "
+        f"In {'; in '.join(words)}."
     )
-    return Figure("cost", f"What {result.metric} costs", text, tuple(panels))
+    return Figure("cost", f"What {metric} costs", text, panels)
 
 
-def _cost_panel(result: ComparisonResult, points: Sequence[CostPoint], title: str) -> Panel:
+def _cost_axis(cost: Cost, points: Sequence[CostPoint]) -> Axis:
+    costs = [point.cost for point in points]
+    return Axis(_TITLES[cost], log=min(costs) > 0 and max(costs) > _WIDE * min(costs))
+
+
+def _marks(points: Sequence[CostPoint]) -> list[Mark]:
+    """Thin intervals behind dots, in one colour for what is dominated."""
     marks: list[Mark] = []
     for series, (name, lost) in enumerate((("not dominated", False), ("dominated", True))):
         held = [point for point in points if bool(point.dominated_by) == lost]
         if not held:
             continue
-        costs, scores = [p.cost for p in held], [p.score for p in held]
+        costs, none = [p.cost for p in held], [math.nan] * len(held)
         ends = [p.low for p in held], [p.high for p in held]
-        marks.append(Intervals(name, series, costs, scores, *ends))
-        marks.append(Dots(name, series, costs, scores, tuple(p.name for p in held)))
-    costs = [point.cost for point in points]
-    share = all(c.metrics[result.metric].share for c in result.contestants
-                if result.metric in c.metrics)  # fmt: skip
-    axis = Axis(title, log=min(costs) > 0 and max(costs) > _WIDE * min(costs))
-    measure = f"{result.metric} in per cent" if share else result.metric
-    return Panel(axis, Axis(measure, share=share), tuple(marks))
+        labels = tuple(p.name for p in held) if len(held) <= _LABELLED else ()
+        marks.append(Intervals(name, series, costs, none, *ends, faint=True))
+        marks.append(Dots(name, series, costs, [p.score for p in held], labels))
+    return marks
 
 
-def confusion_figure(result: ComparisonResult) -> Figure | None:
+def confusion_figure(answers: ClassAnswers | None) -> Figure | None:
     """True classes by the classes answered, over all runs of each contestant; None for many."""
-    answers = result.answers
-    if answers is None or len(answers.classes) > _CLASSES:
+    if answers is None or len(answers.classes) > MOST_CLASSES:
         return None
     panels, words = [], []
     for name in list(answers.guesses)[:_CONTESTANTS]:
         counts = answers.confusion(name)
-        cells = Cells("rows", 0, tuple(map(tuple, counts.tolist())), 0.0, float(counts.max()),
-                      written=True)  # fmt: skip
-        truth = Axis("true class", categories=answers.classes)
-        panels.append(Panel(Axis("answer", categories=answers.classes), truth, (cells,), name))
+        panels.append(confusion_panel(counts, answers.classes, name))
         wrong = [(int(counts[i, j]), i, j) for i, j in np.ndindex(counts.shape) if i != j]
         n, i, j = max(wrong, default=(0, 0, 0))
         most = f"{answers.classes[i]} as {answers.classes[j]} ({n})" if n else "none"
         words.append(f"{name}, {counted(len(answers.guesses[name]), 'run')}: {most}")
     return Figure(
-        "confusion", "Confusions", f"Most frequent confusions: {'; '.join(words)}.", tuple(panels)
+        "confusion", "Confusions", f"Most frequent confusions: {'; '.join(words)}.", panels
     )

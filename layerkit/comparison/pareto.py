@@ -11,12 +11,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from layerkit.comparison.results import ComparisonResult, Contestant
+from layerkit.comparison.results import ComparisonResult, Contestant, Summary
 
 Cost = Literal["parameters", "macs", "microseconds"]
 """Numbers of parameters, multiply-adds of a row, microseconds to predict one row alone."""
 
 Range = tuple[float, float]
+
+Quartiles = tuple[float, float, float]
+"""Lower quartile, median and upper quartile of a measured cost; else three times the cost."""
 
 
 @dataclass(frozen=True)
@@ -40,19 +43,30 @@ class CostPoint:
 def pareto(result: ComparisonResult, cost: Cost) -> tuple[CostPoint, ...]:
     """The contestants that have a score in the main metric, in order; none if a cost is unknown."""
     held = [c for c in result.contestants if result.metric in c.metrics]
-    costs = [_cost(c, cost, result.contestants[0]) for c in held]
-    known = [each for each in costs if each is not None]
-    if len(known) < len(held):
-        return ()
     place = {c.name: i for i, c in enumerate(held)}
     settled = [(place[a], place[b]) for a, b in result.told_apart if a in place and b in place]
+    scores = [(c.name, c.metrics[result.metric]) for c in held]
+    return cost_points(scores, [_cost(c, cost, result.contestants[0]) for c in held], settled)
+
+
+def cost_points(
+    scores: Sequence[tuple[str, Summary]],
+    costs: Sequence[Quartiles | None],
+    settled: Collection[tuple[int, int]],
+) -> tuple[CostPoint, ...]:
+    """From names, scores, costs, and the pairs (better, worse) that are told apart, by place.
+
+    None if a cost is unknown.
+    """
+    known = [cost for cost in costs if cost is not None]
+    if len(known) < len(costs):
+        return ()
     points = []
     better = dominated_by([(low, high) for low, _, high in known], settled)
-    for c, (low, middle, high), by in zip(held, known, better, strict=True):
-        s = c.metrics[result.metric]
+    for (name, s), (low, middle, high), by in zip(scores, known, better, strict=True):
         ends = (s.mean, s.mean) if s.interval is None else (s.interval.low, s.interval.high)
-        names = tuple(held[i].name for i in by)
-        points.append(CostPoint(c.name, middle, low, high, s.mean, *ends, names))
+        names = tuple(scores[i][0] for i in by)
+        points.append(CostPoint(name, middle, low, high, s.mean, *ends, names))
     return tuple(points)
 
 
@@ -60,19 +74,14 @@ def dominated_by(
     costs: Sequence[Range], settled: Collection[tuple[int, int]]
 ) -> list[tuple[int, ...]]:
     """By whom each is dominated, from the range of each cost and the pairs (better, worse)."""
-    found: list[tuple[int, ...]] = []
-    for j, (low, high) in enumerate(costs):
-        cheaper = (i for i, k in settled if k == j and _no_dearer(costs[i], (low, high)))
-        found.append(tuple(sorted(cheaper)))
-    return found
+    return [
+        tuple(sorted(i for i, k in settled if k == j and costs[i][1] <= low))
+        for j, (low, _) in enumerate(costs)
+    ]
 
 
-def _no_dearer(one: Range, other: Range) -> bool:
-    return one[1] <= other[0]
-
-
-def _cost(c: Contestant, cost: Cost, first: Contestant) -> tuple[float, float, float] | None:
-    """Lower quartile, median and upper quartile; None if it is not known."""
+def _cost(c: Contestant, cost: Cost, first: Contestant) -> Quartiles | None:
+    """The cost of a contestant; None if it is not known."""
     if cost == "microseconds":
         if c.timing is None or first.timing is None:
             return None
@@ -80,4 +89,4 @@ def _cost(c: Contestant, cost: Cost, first: Contestant) -> tuple[float, float, f
         scale = 1e6 * c.timing.single / middle
         return low * scale, 1e6 * c.timing.single, high * scale
     found = c.macs if cost == "macs" else c.parameters
-    return None if found is None else (float(found), float(found), float(found))
+    return None if found is None else (float(found),) * 3

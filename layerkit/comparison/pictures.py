@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from layerkit.comparison.results import ComparisonResult, Contestant, Difference
 from layerkit.core.context import Array
 from layerkit.display import counted, printable, shortened
 from layerkit.figures import Axis, Dots, Figure, Intervals, Line, Mark, Panel, Rule
+from layerkit.figures.usual import metric_axis
 from layerkit.reporting.numbers import level_text, percent
 from layerkit.reporting.svg import wants_log
 
@@ -50,11 +51,6 @@ def comparison_figures(r: ComparisonResult) -> list[Figure]:
     return [*found, *curve_figures(r)]
 
 
-def axis_title(metric: str, *, share: bool) -> str:
-    """``accuracy in per cent``."""
-    return f"{metric} in per cent" if share else metric
-
-
 def lanes_figure(title: str, metric: str, lanes: Sequence[Lane], confidence: float) -> Figure:
     """Each run a dot; the mean of a lane with its interval."""
     share = any(lane.summary.share for lane in lanes)
@@ -83,7 +79,7 @@ def lanes_figure(title: str, metric: str, lanes: Sequence[Lane], confidence: flo
         f"{'; '.join(said)}{more}."
     )
     names = tuple(shortened(printable(lane.name), _LANE) for lane in lanes)
-    axis = Axis(axis_title(metric, share=share), share=share)
+    axis = metric_axis(metric, share=share)
     return Figure("runs", title, words, [Panel(axis, Axis("", categories=names), marks)])
 
 
@@ -192,7 +188,7 @@ def _curve_figure(
         words.append(f"{c.name} from {mean[0]:.3g} to {mean[-1]:.3g} in {counted(stop, 'epoch')}")
     finite = [v for m in marks if isinstance(m, Line) for v in m.y if math.isfinite(v)] or [0.0]
     log = wants_log(min(finite), max(finite)) and not share
-    axis = Axis(title.split(" ", 1)[1] + (" in per cent" if share else ""), log=log, share=share)
+    axis = replace(metric_axis(title.split(" ", 1)[1], share=share), log=log)
     text = f"Thick: mean over runs; thin: single runs. {'; '.join(words)}."
     key = "curve-" + "".join(ch if ch.isalnum() else "-" for ch in series.lower())
     return Figure(key[:64], title, text, [Panel(Axis("epoch", whole=True), axis, marks)])

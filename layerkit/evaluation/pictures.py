@@ -8,9 +8,10 @@ import numpy as np
 
 from layerkit.display import counted, printable, shortened
 from layerkit.evaluation.results import Calibration, ClassScores, EvaluationResult, Residuals
-from layerkit.figures import Axis, Bars, Cells, Dots, Figure, Line, Mark, Panel, Rule
+from layerkit.figures import Axis, Bars, Dots, Figure, Line, Mark, Panel, Rule
+from layerkit.figures.usual import MOST_CLASSES, confusion_panel
 
-_MATRIX, _PAIRS, _TARGETS = 26, 10, 8  # classes of a matrix that can be read
+_PAIRS, _TARGETS = 10, 8
 _POINTS, _BINS, _NAME = 1500, 24, 24
 
 
@@ -23,7 +24,7 @@ def _figures(r: EvaluationResult) -> Iterator[Figure]:
     c = r.classes
     if c is not None:
         if not c.several:
-            yield _confusions(c) if len(c.names) <= _MATRIX else _pairs(c)
+            yield _confusions(c) if len(c.names) <= MOST_CLASSES else _pairs(c)
         yield _reliability(c.calibration, several=c.several)
     for j, one in enumerate(r.residuals[:_TARGETS]):
         yield _scatter(one, f"scatter-{j}")
@@ -32,18 +33,8 @@ def _figures(r: EvaluationResult) -> Iterator[Figure]:
 
 def _confusions(c: ClassScores) -> Figure:
     """The confusion matrix, shaded by the share of each class."""
-    counts = c.confusion_matrix
-    names = [printable(name) for name in c.names]
-    numbered = max(map(len, names)) > 3
-    across = [str(j + 1) for j in range(len(names))] if numbered else names
-    down = [f"{j + 1} {shortened(n, _NAME)}" if numbered else n for j, n in enumerate(names)]
-    # The root lets few confusions be seen.
-    shades = np.sqrt(counts / np.maximum(1, counts.sum(axis=1, keepdims=True)))
+    panel = confusion_panel(c.confusion_matrix, list(map(str, c.names)))
     said = "; ".join(f"{p.true} as {p.guessed}: {p.rows}" for p in c.worst_confusions(5))
-    cells = Cells("rows", 0, counts.tolist(), 0.0, 1.0, written=True, shades=shades.tolist())
-    panel = Panel(
-        Axis("guessed", categories=tuple(across)), Axis("", categories=tuple(down)), [cells]
-    )
     words = (
         f"Class downwards, guess to the right, shaded by the share of the class. {said or 'None'}."
     )

@@ -10,21 +10,24 @@ from typing import Any
 
 import numpy as np
 
+from layerkit.comparison.class_answers import ClassAnswers
+from layerkit.comparison.cost_figures import confusion_figure, cost_figure
 from layerkit.comparison.metric_runs import pair_runs
-from layerkit.comparison.pictures import Lane, axis_title, chance_figure, lanes_figure
-from layerkit.comparison.verdicts import ContestantRuns, differences, settled_signs
+from layerkit.comparison.pareto import Cost, CostPoint, cost_points
+from layerkit.comparison.pictures import Lane, chance_figure, lanes_figure
+from layerkit.comparison.verdicts import ContestantRuns, differences
 from layerkit.display import counted, shortened
-from layerkit.figures import Axis, Cells, Dots, Figure, Intervals, Line, Mark, Panel
+from layerkit.figures import Axis, Dots, Figure, Line, Mark, Panel
+from layerkit.figures.usual import metric_axis
 from layerkit.reporting.numbers import is_share, metric_text
-from layerkit.runs.answers import read_packed
+from layerkit.runs.answers import Evaluation, read_packed
 from layerkit.runs.folder import RunFolder
 from layerkit.statistics.intervals import Levels
 from layerkit.studies.result import Findings, PointRow, Study
 from layerkit.studies.run import found_in
 from layerkit.studies.search_figure import search_figure
 
-_SERIES, _LANES, _COMPARED, _LABELLED = 8, 40, 3, 12
-_CLASSES = 26  # of a confusion matrix; a larger one cannot be read
+_SERIES, _LANES, _COMPARED = 8, 40, 3
 
 
 @dataclass(frozen=True)
@@ -53,11 +56,6 @@ class StudyView:
         return self.study.metric.replace("_", " ")
 
     @property
-    def measure(self) -> str:
-        """The title of its axis."""
-        return axis_title(self.metric, share=self.share)
-
-    @property
     def share(self) -> bool:
         """Whether the main metric is a share."""
         return is_share(self.study.metric)
@@ -75,7 +73,7 @@ class StudyView:
 
     def title(self, row: PointRow) -> str:
         """The labels of a point in a line."""
-        return ", ".join(row.point.values()) or self.study.name
+        return self.study.title(row)
 
     def text(self, value: float) -> str:
         """A value of the main metric."""
@@ -120,10 +118,11 @@ def _runs_figure(view: StudyView) -> Figure:
         said = (f"{_mean_text(view, row)} at {row.point[axis]}" for _, row in ends)
         words.append(f"{name}: {', '.join(said)}")
     lost = sum(len(row.diverged) for row in rows)
-    diverged = f" {counted(lost, 'run')} diverged and is not drawn." if lost == 1 else ""
-    diverged = f" {lost} runs diverged and are not drawn." if lost > 1 else diverged
-    text = f"A dot is a run. Means: {'; '.join(words)}.{diverged}"
-    panel = Panel(Axis(axis, categories=tuple(places)), Axis(view.measure, share=view.share), marks)
+    left_out = f" Not drawn: {counted(lost, 'run')} that diverged." if lost else ""
+    text = f"A dot is a run. Means: {'; '.join(words)}.{left_out}"
+    panel = Panel(
+        Axis(axis, categories=tuple(places)), metric_axis(view.metric, share=view.share), marks
+    )
     return Figure("runs", f"Every run, by {axis}", text, (panel,))
 
 
@@ -200,106 +199,41 @@ def _width_line(
     return Line(name, series, seeds, widths, solid_to=now)
 
 
-def dominated(view: StudyView, costs: Sequence[int | None]) -> list[bool]:
-    """Of ``view.valued``: whether another point costs no more and is told apart as better.
-
-    All pairs hold jointly. Where the answers row by row are not known, nothing is told apart.
-    """
-    valued = view.valued
-    runs = [view.findings.runs[k] for k, _ in valued]
-    pairs = [
-        (i, j)
-        for i in range(len(valued))
-        for j in range(i)
-        if runs[i] is not None and runs[j] is not None
-    ]
-    paired = []
-    for i, j in pairs:
-        a, b = runs[j], runs[i]
-        same = a is not None and b is not None and a.count == b.count
-        paired.append(pair_runs(a, b) if same and a is not None and b is not None else None)
-    signs = settled_signs(paired, Levels(view.study.confidence))
-    found = [False] * len(valued)
-    for (i, j), sign in zip(pairs, signs, strict=True):
-        summary = valued[i][1].summary
-        up = 1 if summary is not None and summary.higher_is_better else -1
-        better, worse = (i, j) if sign * up > 0 else (j, i)
-        cheap, dear = costs[better], costs[worse]
-        if sign and cheap is not None and dear is not None and cheap <= dear:
-            found[worse] = True
-    return found
-
-
 def _cost_figure(view: StudyView) -> Figure | None:
     """The score against what it costs; dominated only if told apart."""
-    panels, words = [], []
-    for title, of in (("parameters", "parameters"), ("multiply-adds per row", "macs")):
-        costs = [getattr(row, of) for _, row in view.valued]
-        if any(cost is None or cost <= 0 for cost in costs) or len(set(costs)) < 2:
-            continue
-        lost = dominated(view, costs)
-        panels.append(_cost_panel(view, title, costs, lost))
-        kept = [view.title(row) for (_, row), out in zip(view.valued, lost, strict=True) if not out]
-        listed = "; ".join(kept[:6]) + (f"; and {len(kept) - 6} more" if len(kept) > 6 else "")
-        words.append(f"By {title}, no cheaper point is told apart as better than these: {listed}.")
-    if not panels:
-        return None
-    return Figure("cost", "What a score costs", " ".join(words), tuple(panels))
+    points: dict[Cost, tuple[CostPoint, ...]] = {}
+    for cost in ("parameters", "macs"):
+        points[cost] = points_by_cost(view, [getattr(row, cost) for _, row in view.valued])
+    return cost_figure(view.metric, points, share=view.share)
 
 
-def _cost_panel(view: StudyView, title: str, costs: Sequence[int], lost: Sequence[bool]) -> Panel:
-    marks: list[Mark] = []
-    for series, (name, out) in enumerate((("not dominated", False), ("dominated", True))):
-        held = [
-            (cost, row.summary, view.title(row))
-            for (_, row), cost, is_lost in zip(view.valued, costs, lost, strict=True)
-            if is_lost == out and row.summary is not None
-        ]
-        if not held:
-            continue
-        ends = [(c, s.mean, s.interval) for c, s, _ in held if s.interval is not None]
-        marks.append(
-            Intervals(
-                name,
-                series,
-                [c for c, _, _ in ends],
-                [math.nan] * len(ends),
-                [i.low for _, _, i in ends],
-                [i.high for _, _, i in ends],
-                faint=True,
-            )
-        )
-        labels = tuple(t for _, _, t in held) if not out and len(held) <= _LABELLED else ()
-        marks.append(
-            Dots(name, series, [c for c, _, _ in held], [s.mean for _, s, _ in held], labels)
-        )
-    log = max(costs) > 8 * min(costs)
-    return Panel(Axis(title, log=log), Axis(view.measure, share=view.share), marks)
+def points_by_cost(view: StudyView, costs: Sequence[int | None]) -> tuple[CostPoint, ...]:
+    """The points of ``view.valued`` with the cost of each; none if one is unknown."""
+    place = {k: i for i, (k, _) in enumerate(view.valued)}
+    pairs = view.findings.told_apart(view.study.confidence)
+    settled = [(place[i], place[j]) for i, j in pairs if i in place and j in place]
+    scores = [(view.title(row), row.summary) for _, row in view.valued if row.summary]
+    return cost_points(scores, [None if c is None else (c, c, c) for c in costs], settled)
 
 
 def _confusion_figure(view: StudyView) -> Figure | None:
     """Classes against guesses of the best point, over all its runs."""
     k, row = view.valued[0]
-    tables = []
+    runs, classes = list[Evaluation](), tuple[str, ...]()
     for line in view.findings.points[k].lines:
-        answers = read_packed(view.folder.answers(line["key"]), {}, line.get("test_rows", 0))
-        if answers is None or answers.predictions.ndim != 2 or answers.targets.ndim != 1:
+        found = read_packed(view.folder.answers(line["key"]), {}, line.get("test_rows", 0))
+        if found is None or found.predictions.ndim != 2 or found.targets.ndim != 1:
             continue
-        classes = answers.predictions.shape[1]
-        if not np.issubdtype(answers.targets.dtype, np.integer) or not 1 < classes <= _CLASSES:
+        width = found.predictions.shape[1]
+        if not np.issubdtype(found.targets.dtype, np.integer) or width < 2:
             return None
-        guessed = answers.predictions.argmax(axis=1)
-        table = np.zeros((classes, classes))
-        np.add.at(table, (answers.targets, guessed), 1)
-        tables.append(table)
-    if not tables:
+        known = line.get("classes", ())
+        classes = tuple(map(str, known if len(known) == width else range(width)))
+        runs.append(found)
+    if not runs:
         return None
-    counts = np.sum(tables, axis=0)
-    names = tuple(map(str, range(len(counts))))
-    wrong = [(int(counts[i, j]), i, j) for i, j in np.ndindex(counts.shape) if i != j]
-    worst = [f"{i} as {j} ({n})" for n, i, j in sorted(wrong, reverse=True)[:3] if n]
-    text = f"{view.title(row)}, {counted(len(tables), 'run')} together. "
-    text += f"Most frequent: {', '.join(worst)}." if worst else "No confusions."
-    panel = Panel(Axis("guessed class", categories=names), Axis("true class", categories=names),
-                  (Cells("rows", 0, counts, 0.0, float(counts.max()), written=True),))  # fmt: skip
-    return Figure("confusion", "Confusions of the best point", text, (panel,))
+    guesses = np.stack([run.predictions.argmax(axis=1) for run in runs])
+    rows = np.arange(guesses.shape[1])
+    return confusion_figure(
+        ClassAnswers(classes, runs[0].targets, {view.title(row): guesses}, rows)
+    )

@@ -11,7 +11,7 @@ import numpy as np
 
 from layerkit.comparison.metric_runs import MetricRuns, metric_runs, with_diverged
 from layerkit.comparison.results import Summary
-from layerkit.comparison.verdicts import ContestantRuns, best_contestants, summarise
+from layerkit.comparison.verdicts import ContestantRuns, not_worse, summarise, told_apart
 from layerkit.core.context import Array
 from layerkit.core.parts import Metric
 from layerkit.display import jsonable
@@ -127,7 +127,8 @@ class Study:
         """
         found = Findings.of(plan, folder, digests)
         points, lines = found.points, found.lines
-        best = _best(found.runs, lines, confidence)
+        comparable = found.comparable
+        best = not_worse(comparable, found.told_apart(confidence)) if len(comparable) > 1 else []
         rows = [
             _row(found, k, Levels(confidence), among_best=k in best) for k in range(len(points))
         ]
@@ -145,6 +146,10 @@ class Study:
             confidence=confidence,
             search=None if trials is None else SearchReport.of(trials, confidence),
         )
+
+    def title(self, row: PointRow) -> str:
+        """The labels of a point in a line."""
+        return ", ".join(row.point.values()) or self.name
 
     def to_json(self) -> dict[str, Any]:
         """All of it as JSON values."""
@@ -217,6 +222,17 @@ class Findings:
     def lines(self) -> list[Line]:
         """Those of all points."""
         return [line for p in self.points for line in p.lines]
+
+    @property
+    def comparable(self) -> dict[int, ContestantRuns]:
+        """The points whose runs are known row by row, by number; none if on different rows."""
+        held = {k: ContestantRuns(runs) for k, runs in enumerate(self.runs) if runs is not None}
+        one_data_set = len({line["rows"] for line in self.lines}) == 1
+        return held if one_data_set and len({r.runs.count for r in held.values()}) == 1 else {}
+
+    def told_apart(self, confidence: float) -> list[tuple[int, int]]:
+        """The pairs of points (better, worse) that are told apart, all pairs jointly."""
+        return told_apart(self.comparable, confidence)
 
     def estimate(self, k: int) -> Estimate | None:
         """The mean of the main metric at point ``k``; None without a value.
@@ -302,17 +318,6 @@ def _from_answers(
         return None
     name = metric.removeprefix("test_")
     return metric_runs([found], [p.diverged], name, _metrics(p.point).get(name))[0]
-
-
-def _best(
-    runs: Sequence[MetricRuns | None], lines: Sequence[Line], confidence: float
-) -> frozenset[int]:
-    """Numbers of the points that are not told apart from the best; none if that is not known."""
-    held = {i: ContestantRuns(r) for i, r in enumerate(runs) if r is not None}
-    one_data_set = len({line["rows"] for line in lines}) == 1
-    if len(held) < 2 or len({r.runs.count for r in held.values()}) > 1 or not one_data_set:
-        return frozenset()
-    return frozenset(best_contestants(held, confidence))
 
 
 def _row(found: Findings, k: int, levels: Levels, *, among_best: bool) -> PointRow:

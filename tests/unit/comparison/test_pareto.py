@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ import pytest
 
 from layerkit.comparison import Comparison
 from layerkit.comparison.class_answers import ClassAnswers
-from layerkit.comparison.cost_figures import confusion_figure, cost_figure
+from layerkit.comparison.cost_figures import answer_figures, confusion_figure
 from layerkit.comparison.pareto import dominated_by, pareto
 from layerkit.comparison.results import Contestant, Summary, Timing
 
@@ -63,8 +62,7 @@ def test_equal_costs() -> None:
 
 
 def test_cost_figure() -> None:
-    found = cost_figure(compared(("large", "waste")))
-    assert found is not None
+    (found,) = answer_figures(compared(("large", "waste")))
     assert "parameters: waste (by large)" in found.words
     assert "microseconds for one row: none" in found.words
     assert [panel.x.title for panel in found.panels] == ["parameters", "microseconds for one row"]
@@ -89,7 +87,7 @@ def test_disagreements_by_hand() -> None:
 
 def test_confusion_by_hand() -> None:
     assert ANSWERS.confusion("a").tolist() == [[2, 0], [3, 1]]
-    found = confusion_figure(replace(compared(), answers=ANSWERS))
+    found = confusion_figure(ANSWERS)
     assert found is not None
     assert found.words == "Most frequent confusions: a, 2 runs: dog as cat (3); b, 2 runs: none."
     assert [panel.title for panel in found.panels] == ["a", "b"]

@@ -13,7 +13,7 @@ import pytest
 from layerkit import study
 from layerkit.figures import Bars, Cells, Dots, Figure, Intervals, Line
 from layerkit.studies.page import study_page
-from layerkit.studies.pictures import StudyView, dominated, study_figures
+from layerkit.studies.pictures import StudyView, points_by_cost, study_figures
 from tests.unit.pages import EVIL, Page, check_marks_inside
 
 Found = tuple[StudyView, dict[str, Figure]]
@@ -129,5 +129,7 @@ def test_a_point_is_dominated_only_if_it_is_told_apart(grid: Found) -> None:
     told = StudyView(view.study, changed, view.folder)
     numbers = [k for k, _ in view.valued]
     costs = [(10, 20, 20, 5)[k] for k in numbers]
-    lost = dict(zip(numbers, dominated(told, costs), strict=True))
-    assert lost == {0: False, 1: True, 2: False, 3: False}  # the last is worse, but cheaper
+    lost = dict(zip(numbers, points_by_cost(told, costs), strict=True))
+    by = {k: set(point.dominated_by) for k, point in lost.items()}
+    # The last is worse than all, but cheaper; the third costs as much as the second.
+    assert by == {0: set(), 1: {lost[0].name, lost[2].name}, 2: set(), 3: set()}
