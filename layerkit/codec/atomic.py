@@ -79,6 +79,11 @@ def replace_file(
         _sync_folder(target.parent)
 
 
+def replace_bytes(target: Path, content: bytes, *, durable: bool = True) -> None:
+    """Put a file that holds ``content`` in the place of ``target``; as ``replace_file``."""
+    replace_file(target, lambda out: out.put(content), durable=durable)
+
+
 def destination(path: Path) -> Path:
     """The file that writing to ``path`` replaces: ``path``, or the file behind its links.
 

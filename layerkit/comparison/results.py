@@ -255,8 +255,6 @@ class ComparisonResult:
         all runs, or are not answered with one class each.
     control
         Ratio of two timings of the first contestant, for one row and for a batch.
-    unfinished
-        Trainings that an interruption left out, as (contestant, seed).
     versions
         Of layerkit, Python and NumPy, and the kind of machine.
     """
@@ -273,7 +271,6 @@ class ComparisonResult:
     told_apart: tuple[tuple[str, str], ...] = ()
     answers: ClassAnswers | None = field(default=None, repr=False)
     control: tuple[float, float] | None = None
-    unfinished: tuple[tuple[str, int], ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
 
     @property

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +13,12 @@ from layerkit.comparison.contestants import Entry
 from layerkit.comparison.data import ComparisonData
 from layerkit.comparison.kept_runs import KeptRuns, run_of
 from layerkit.comparison.results import Notice
-from layerkit.display import jsonable
 from layerkit.errors import StudyError
-from layerkit.runs.job import Job, StudyRows
-from layerkit.runs.keys import job_key, made_by, raw_rows_digest, run_key
+from layerkit.runs.job import Job, StudyRows, jobs_of
+from layerkit.runs.keys import raw_rows_digest
 from layerkit.runs.training import NoticeRecorder, StoredRun, train_once
-from layerkit.runs.workers import LocalProcesses, outcomes
+from layerkit.runs.workers import LocalProcesses, told_outcomes
 from layerkit.training import Listener
-from layerkit.training.teacher import with_teacher_id
 
 
 class ComparisonStoppedError(KeyboardInterrupt):
@@ -73,7 +73,7 @@ def train_entries(entries: Sequence[Entry], data: ComparisonData, how: Trainings
     if not specs:
         return
     rows = StudyRows(dict(data.splits), None, raw_rows_digest(data.splits))
-    jobs = [(e, _job(e, seed, rows.digest, data)) for seed in seeds for e in specs]
+    jobs = _jobs(specs, seeds, rows.digest, data)
     recorder = NoticeRecorder(how.listener)
     with KeptRuns(how.folder, how.listener.notice) as kept:
         found = {(e.name, job.seed): kept.find(job, e.spec) for e, job in jobs}
@@ -100,23 +100,22 @@ def train_entries(entries: Sequence[Entry], data: ComparisonData, how: Trainings
         _fill(e, job.seed, runs[e.name, job.seed])
 
 
-def _job(entry: Entry, seed: int, rows: str, data: ComparisonData) -> Job:
+def _jobs(specs: Sequence[Entry], seeds: range, rows: str, data: ComparisonData) -> Todo:
+    """All runs; the contestants take turns."""
     read_as, given, dialect = data.source or (None, None, None)
-    spec = with_teacher_id(entry.spec)
-    return Job(
-        key=job_key(spec, seed, rows),
-        recipe=run_key(entry.spec, 0),
-        point={"spec": entry.name},
-        title=entry.name,
-        seed=seed,
-        spec=spec.to_document(),
-        data=given,
-        validation=None,
-        rows=rows,
-        made_by=jsonable(made_by(spec)),
-        read_as=None if read_as is None else read_as.to_document(),
-        dialect=None if dialect is None else asdict(dialect),
-    )
+    by_entry = [
+        jobs_of(
+            *(e.spec, seeds, rows),
+            point={"spec": e.name},
+            title=e.name,
+            data=given,
+            validation=None,
+            read_as=None if read_as is None else read_as.to_document(),
+            dialect=None if dialect is None else asdict(dialect),
+        )
+        for e in specs
+    ]
+    return [pair for turn in zip(*by_entry, strict=True) for pair in zip(specs, turn, strict=True)]
 
 
 Ends = Iterator[tuple[Entry, Job, StoredRun, Mapping[str, Any]]]
@@ -148,17 +147,12 @@ def _in_workers(
     """Raises KeyboardInterrupt if the listener stops it, StudyError if a run fails."""
     entries = {(e.name, job.seed): e for e, job in todo}
     jobs = [replace(job, checkpoint=kept.checkpoint_text(job.key)) for _, job in todo]
-    with LocalProcesses(how.processes) as workers:
-        for job, outcome in outcomes(jobs, workers, how.listener.stop):
+    with closing(told_outcomes(jobs, partial(LocalProcesses, how.processes), recorder)) as ends:
+        for job, outcome in ends:
             if outcome.failed:
                 raise StudyError(f"{job.title}, seed {job.seed}: {outcome.failed}")
-            e = entries[job.title, job.seed]
-            recorder.start_run(e.name)
-            for text in outcome.times["notices"]:
-                recorder.notice(text)
-            if lost := outcome.line["diverged"]:
-                how.listener.notice(f"{job.title}, seed {job.seed}: {lost}")
             kept.add(outcome)
+            e = entries[job.title, job.seed]
             yield e, job, run_of(outcome, job, e.spec), outcome.line
 
 

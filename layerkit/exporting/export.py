@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from layerkit.codec.atomic import replace_file
+from layerkit.codec.atomic import replace_bytes
 from layerkit.core.context import Array
 from layerkit.core.parts import Exporter
 from layerkit.datacontract import as_rows, at_source
@@ -112,7 +112,7 @@ def export(
         rows = _own_rows(model) if verify is True else _numbers(model, verify)
         verified = _verified(model, exporter, content, rows)
     with path_errors(str(path), writing=True):
-        replace_file(path, lambda gather: gather.put(content))
+        replace_bytes(path, content)
     return Exported(path, form, len(content), verified)
 
 

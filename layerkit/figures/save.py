@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from layerkit.codec.atomic import replace_file
-from layerkit.codec.gather import Gather
+from layerkit.codec.atomic import replace_bytes
 from layerkit.core.parts import Renderer
 from layerkit.discovery.registry import FIGURES
 from layerkit.figures.figure import Figure
@@ -33,10 +31,6 @@ def renderers(kinds: Sequence[Kind] | None = None) -> list[Renderer]:
     for one in found:
         one.require()
     return found
-
-
-def _put(content: bytes, out: Gather) -> None:
-    out.put(content)
 
 
 def save_figures(
@@ -84,6 +78,6 @@ def save_figures(
             content = renderer.content(figure)
             target = place / f"{figure.key}{renderer.extension}"
             with path_errors(str(target), writing=True):
-                replace_file(target, partial(_put, content), durable=False)
+                replace_bytes(target, content, durable=False)
             written.append(target)
     return written

@@ -17,9 +17,6 @@ MARGIN = 12
 _LOG_FROM = 30.0  # a range of more than this factor is drawn on a logarithmic scale
 _POLYGONS = {1: (4, 45.0), 2: (3, 90.0), 3: (4, 0.0), 4: (3, -90.0), 5: (5, 90.0), 6: (6, 0.0)}
 
-Strips = Sequence[tuple[float, float]]
-"""(top, bottom) of the strips that grid lines cross; names and values stand between them."""
-
 
 @dataclass(frozen=True)
 class Scale:
@@ -102,11 +99,6 @@ def line(x1: float, y1: float, x2: float, y2: float, class_: str, dash: str | No
     return element("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=class_, stroke_dasharray=dash)
 
 
-def vertical(x: float, strips: Strips, class_: str) -> str:
-    """A vertical line at ``x``, drawn only in the ``strips``."""
-    return "".join(line(x, top, x, bottom, class_) for top, bottom in strips)
-
-
 def path(points: Sequence[tuple[float, float]], class_: str, dash: str | None = None) -> str:
     """An open line through ``points``."""
     steps = "L".join(f"{short(x)} {short(y)}" for x, y in points)
@@ -147,15 +139,6 @@ def fit(content: str, width: float, size: float = 13) -> str:
     """``content`` cut to about ``width`` at font size ``size``, with an ellipsis if cut."""
     room = max(4, int(width / (0.56 * size)))  # 0.56 em: the mean width of a system sans letter
     return content if len(content) <= room else content[: room - 1].rstrip() + "…"
-
-
-def x_axis(scale: Scale, strips: Strips, title: str) -> str:
-    """Grid lines through ``strips``, tick labels and the title below the last."""
-    bottom = strips[-1][1]
-    grid = [vertical(scale(value), strips, "grid") for value, _ in scale.ticks]
-    labels = [text(scale(v), bottom + 16, label, "tick", "middle") for v, label in scale.ticks]
-    middle = (scale.start + scale.end) / 2
-    return "".join([*grid, *labels, text(middle, bottom + 36, title, "axis", "middle")])
 
 
 def frame(x: Scale, y: Scale, foot: float, below: str, beside: str) -> str:

@@ -12,12 +12,10 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from layerkit.codec.atomic import replace_file
-from layerkit.codec.gather import Gather
+from layerkit.codec.atomic import replace_bytes
 from layerkit.display import jsonable
 from layerkit.errors import StudyError
 from layerkit.paths import path_errors
@@ -108,8 +106,7 @@ class RunFolder:
                 _drop_torn_line(file)
             self._known = self.lines()
             if study is not None:
-                file = self.path / "study.json"
-                replace_file(file, partial(_put, study), durable=False)
+                replace_bytes(self.path / "study.json", study, durable=False)
             yield
 
     def add(self, line: Line, times: Line, files: Mapping[str, bytes]) -> None:
@@ -118,7 +115,7 @@ class RunFolder:
         known = self._known.get(line["key"])
         with path_errors(str(self.path), writing=True):
             for name, content in files.items():
-                replace_file(self.path / name, partial(_put, content))
+                replace_bytes(self.path / name, content)
             _append(self.times, times)
             if known is None or {**known, "point": None} != {**line, "point": None}:
                 _append(runs, line)
@@ -145,10 +142,6 @@ def _lines(path: Path, fields: frozenset[str] = frozenset()) -> dict[str, Line]:
                 hint="delete that line, and its run is trained again",
             )
     return found
-
-
-def _put(content: bytes, out: Gather) -> None:
-    out.put(content)
 
 
 def _parsed(row: bytes) -> Line | None:

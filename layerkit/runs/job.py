@@ -10,6 +10,7 @@ import base64
 import io
 import json
 import warnings
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -30,12 +31,13 @@ from layerkit.runs.answers import (
     row_values,
 )
 from layerkit.runs.folder import answers_file, model_file
-from layerkit.runs.keys import made_by, raw_rows_digest
+from layerkit.runs.keys import job_key, made_by, raw_rows_digest, run_key
 from layerkit.runs.training import NoticeRecorder, StoredRun, train_once
 from layerkit.specs import Spec, read_spec
 from layerkit.training import Listener
 from layerkit.training.prepare import test_split, to_arrays
 from layerkit.training.recipe import loss_and_metrics
+from layerkit.training.teacher import with_teacher_id
 from layerkit.training.training_data import labelled_rows, splits_of
 
 _MOST_ROWS = 20_000  # that a line calls right or wrong
@@ -60,6 +62,22 @@ class Job:
     read_as: dict[str, Any] | None = None  # the spec that says how to read the rows, if another
     dialect: dict[str, Any] | None = None
     trial: dict[str, Any] | None = None  # of a search: its number, see layerkit.runs.trial
+
+
+def jobs_of(spec: Spec, seeds: Iterable[int], rows: str, **fields: Any) -> list[Job]:
+    """The runs of a spec with each seed, on rows of that digest; ``fields`` of ``Job`` are alike.
+
+    Raises what ``inspect`` raises of the teacher's file.
+    """
+    taught = with_teacher_id(spec)
+    alike = {
+        "recipe": run_key(spec, 0),
+        "spec": taught.to_document(),
+        "rows": rows,
+        "made_by": jsonable(made_by(taught)),
+        **fields,
+    }
+    return [Job(**{"key": job_key(taught, seed, rows), "seed": seed, **alike}) for seed in seeds]
 
 
 @dataclass(frozen=True)
@@ -121,7 +139,7 @@ def do_job(text: str) -> tuple[str, dict[str, bytes]]:
         warnings.simplefilter("ignore")  # the process that asked shows them
         job = Job(**json.loads(text))
         try:
-            outcome = run_job(job, _reader, Listener())
+            outcome = run_job(job, _reader, NoticeRecorder(Listener()))
         except Exception as error:  # noqa: BLE001  # exceptions of plugins may not travel
             outcome = Outcome.failure(failure_text(error))
     assert outcome is not None  # noqa: S101  # nothing stops a run in a worker
@@ -136,7 +154,7 @@ def failure_text(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def run_job(job: Job, reader: RowReader, listener: Listener) -> Outcome | None:
+def run_job(job: Job, reader: RowReader, recorder: NoticeRecorder) -> Outcome | None:
     """Train a run; None if the listener stopped it.
 
     Raises the errors of ``train``, and StudyError if rows, versions or kernels are others here.
@@ -154,8 +172,7 @@ def run_job(job: Job, reader: RowReader, listener: Listener) -> Outcome | None:
     if job.trial is not None:
         from layerkit.runs.trial import run_trial
 
-        return run_trial(job, spec, rows, listener)
-    recorder = NoticeRecorder(listener)
+        return run_trial(job, spec, rows, recorder.listener)
     recorder.start_run(job.title)
     checkpoint = None if job.checkpoint is None else Path(job.checkpoint)
     run = train_once(spec, job.seed, rows.splits, recorder, job.title, rows.validation, checkpoint)

@@ -11,7 +11,7 @@ import os
 import signal
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import (
     BrokenExecutor,
     Executor,
@@ -29,6 +29,7 @@ from typing import Any
 from layerkit.discovery.registry import EXECUTORS
 from layerkit.errors import StudyError
 from layerkit.runs.job import Job, Outcome, do_job, failure_text
+from layerkit.runs.training import NoticeRecorder
 from layerkit.specs.json_source import JsonSource
 from layerkit.specs.messages import Faults
 from layerkit.specs.validate.settings import validate_part
@@ -112,6 +113,24 @@ def _begin_worker(parent: Connection) -> None:
             os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def told_outcomes(
+    jobs: Sequence[Job], workers: Workers, recorder: NoticeRecorder
+) -> Generator[tuple[Job, Outcome], None, None]:
+    """``outcomes`` from workers that are there meanwhile; the listener gets their notices."""
+    if not jobs:  # there would be nobody to connect to
+        return
+    listener = recorder.listener
+    with workers() as executor:
+        for job, outcome in outcomes(jobs, executor, listener.stop):
+            if job.trial is None:  # wild settings are part of a search
+                recorder.start_run(job.title)
+                for text in outcome.times.get("notices", ()):
+                    recorder.notice(text)
+                if diverged := outcome.line.get("diverged"):
+                    listener.notice(f"{job.title}, seed {job.seed}: {diverged}")
+            yield job, outcome
 
 
 def outcomes(

@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from layerkit.codec.atomic import replace_file
+from layerkit.codec.atomic import replace_bytes
 from layerkit.display import jsonable
 from layerkit.errors import SpecError, StudyError
 from layerkit.paths import path_errors
@@ -70,7 +70,7 @@ def _write(file: Path, value: Any) -> None:
     text = json.dumps(value, indent=1).encode() + b"\n"
     with path_errors(str(file), writing=True):
         file.parent.mkdir(exist_ok=True)
-        replace_file(file, lambda out: out.put(text), durable=file.name == _FILE)
+        replace_bytes(file, text, durable=file.name == _FILE)
 
 
 def match_points(

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from layerkit.display import counted, jsonable
+from layerkit.display import counted
 from layerkit.errors import LayerkitError, StudyError
 from layerkit.paths import expanded
 from layerkit.runs.folder import Line, RunFolder
-from layerkit.runs.job import Job, Outcome, RowReader, failure_text, run_job
-from layerkit.runs.keys import job_key, made_by
-from layerkit.runs.workers import GivenExecutor, Workers, outcomes, worker_source
+from layerkit.runs.job import Job, Outcome, RowReader, failure_text, jobs_of, run_job
+from layerkit.runs.training import NoticeRecorder
+from layerkit.runs.workers import GivenExecutor, Workers, told_outcomes, worker_source
 from layerkit.studies.document import Point, StudyPlan, read_study
 from layerkit.studies.matching import keep_solutions, match_points, solutions_in
 from layerkit.studies.precision import Goal, Width, look
 from layerkit.studies.result import Findings, Study
 from layerkit.studies.trials import Trials
 from layerkit.training import Listener
-from layerkit.training.teacher import with_teacher_id
 
 Finished = Callable[[Line, int, int], object]
 """Called with the line of a finished run, how many are finished, and how many there are."""
@@ -198,10 +197,11 @@ class _Trainer:
         """Do ``todo``, which others wait for; ``keep`` gets their lines."""
         done += self.tried
         total, failed = done + len(todo) + waiting, list[str]()
+        recorder = NoticeRecorder(self.listener)
         ends = (
-            _in_this_process(todo, self.reader, self.listener)
+            _in_this_process(todo, self.reader, recorder)
             if self.workers is None
-            else _in_workers(todo, self.workers, self.listener)
+            else told_outcomes(todo, self.workers, recorder)
         )
         try:
             with closing(ends):  # workers end at once if something fails here
@@ -280,57 +280,28 @@ def _seeds(plan: StudyPlan, more: int) -> list[int]:
     return [*plan.seeds, *range(first, first + more)]
 
 
-def _jobs(plan: StudyPlan, seeds: Sequence[int], reader: RowReader) -> Iterator[Job]:
+def _jobs(plan: StudyPlan, seeds: Sequence[int], reader: RowReader) -> list[Job]:
     """All runs; the points take turns within a seed, so that a study half done compares them."""
-    held = []
-    for point in plan.points:
-        rows = reader.rows(point.spec, plan.data, plan.validation).digest
-        spec = with_teacher_id(point.spec)
-        held.append((point, rows, spec, jsonable(made_by(spec))))
-    for seed in seeds:
-        for point, rows, spec, maker in held:
-            yield Job(
-                key=job_key(spec, seed, rows),
-                recipe=point.recipe,
-                point=dict(point.labels),
-                title=point.title,
-                seed=seed,
-                spec=spec.to_document(),
-                data=plan.data,
-                validation=plan.validation,
-                rows=rows,
-                made_by=maker,
-            )
+    by_point = [
+        jobs_of(
+            *(point.spec, seeds, reader.rows(point.spec, plan.data, plan.validation).digest),
+            point=dict(point.labels),
+            title=point.title,
+            data=plan.data,
+            validation=plan.validation,
+        )
+        for point in plan.points
+    ]
+    return [job for turn in zip(*by_point, strict=True) for job in turn]
 
 
-def _in_this_process(jobs: Sequence[Job], reader: RowReader, listener: Listener) -> Ends:
+def _in_this_process(jobs: Sequence[Job], reader: RowReader, recorder: NoticeRecorder) -> Ends:
     """Raises KeyboardInterrupt if the listener stops it."""
     for job in jobs:
         try:
-            outcome = None if listener.stop() else run_job(job, reader, listener)
+            outcome = None if recorder.listener.stop() else run_job(job, reader, recorder)
         except (LayerkitError, MemoryError) as error:
             outcome = Outcome.failure(failure_text(error))
         if outcome is None:
             raise KeyboardInterrupt
-        yield job, outcome
-
-
-def _in_workers(jobs: Sequence[Job], workers: Workers, listener: Listener) -> Ends:
-    if jobs:  # otherwise there is nobody to connect to
-        with workers() as executor:
-            yield from _with_notices(outcomes(jobs, executor, listener.stop), listener)
-
-
-def _with_notices(
-    ends: Iterator[tuple[Job, Outcome]], listener: Listener
-) -> Iterator[tuple[Job, Outcome]]:
-    """Passes the notices of workers on to the listener."""
-    for job, outcome in ends:
-        if job.trial is not None:  # wild settings are part of a search
-            yield job, outcome
-            continue
-        for text in outcome.times.get("notices", ()):
-            listener.notice(f"{job.title}: {text}")
-        if diverged := outcome.line.get("diverged"):
-            listener.notice(f"{job.title}, seed {job.seed}: {diverged}")
         yield job, outcome

@@ -13,12 +13,11 @@ from layerkit.core.rng import random_stream
 from layerkit.display import jsonable
 from layerkit.errors import LayerkitError, StudyError
 from layerkit.runs.folder import Line
-from layerkit.runs.job import Job
-from layerkit.runs.keys import made_by, run_key
+from layerkit.runs.job import Job, jobs_of
+from layerkit.runs.keys import run_key
 from layerkit.runs.trial import told, trial_of, value_of
 from layerkit.studies.document import Point, StudyPlan
 from layerkit.studies.search import trial_spec
-from layerkit.training.teacher import with_teacher_id
 
 
 @dataclass(frozen=True)
@@ -150,18 +149,16 @@ class Trials:
                 raise
             reason = f"{type(error).__name__}: {error}"
             raise StudyError(f"the search {search.name!r} failed: {reason}") from error
-        spec = with_teacher_id(trial_spec(plan.base, point, settings, search.changes))
-        return Job(
+        (job,) = jobs_of(
+            trial_spec(plan.base, point, settings, search.changes),
+            [search.seed],
+            held.rows,
             key=held.keys[number],
             recipe=point.recipe,
             point=dict(point.labels),
             title=f"{point.title}, trial {number + 1}",
-            seed=search.seed,
-            spec=spec.to_document(),
             data=plan.data,
             validation=plan.validation,
-            rows=held.rows,
-            made_by=jsonable(made_by(spec)),
             trial={
                 "number": number,
                 "settings": settings,
@@ -173,6 +170,7 @@ class Trials:
                 "history": [told(line) for line in history],
             },
         )
+        return job
 
 
 def _within(lines: Sequence[Line], seconds: float | None) -> int | None:
