@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import signal
-import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -153,7 +151,6 @@ def _finished(progress: TrainingProgress) -> Callable[[Mapping[str, Any], int, i
 @contextmanager
 def _explain_interruption(keep: Path, progress: TrainingProgress) -> Iterator[None]:
     """After a signal, say which trainings are finished and how to continue."""
-    from layerkit.cli.failures import TerminationSignal
     from layerkit.comparison import ComparisonStoppedError
 
     try:
@@ -167,30 +164,15 @@ def _explain_interruption(keep: Path, progress: TrainingProgress) -> Iterator[No
         message = f"trainings finished: {len(finished)} of {total}{where}; not: {names}{more}"
         option = "" if keep == _KEEP else f" --keep {shlex.quote(str(keep))}"
         hint = "" if stopped.folder is None else f"continue with: {stopped.command}{option}"
-        if not progress.silent:
-            for line in (message, hint):
-                console.err(printable(line))
-        kind = TerminationSignal if progress.signal == signal.SIGTERM else KeyboardInterrupt
-        error = kind(message)
-        error.hint = hint  # type: ignore[attr-defined]  # for --json
-        raise error from stopped
+        raise progress.stopped(message, hint) from stopped
 
 
 def show(found: Comparison) -> None:
     """Print the table, the result in words, and its limits."""
-    width = console.width()
     head, *rows = found.table()
     console.out(console.table(head, rows, "l" + "r" * (len(head) - 1)))
     for block in (found.headline, found.footnotes):
         console.out()
         for sentence in block:
-            console.out(
-                textwrap.fill(
-                    printable(sentence),
-                    width or 100,
-                    subsequent_indent="  ",
-                    break_long_words=False,
-                    break_on_hyphens=width is None,
-                )
-            )
+            console.sentence(sentence)
     console.out()

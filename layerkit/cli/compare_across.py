@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -37,13 +36,13 @@ def show(found: AcrossDataSets) -> None:
     head, *rows = found.table()
     console.out(console.table(head, rows, "l" + "r" * (len(head) - 1)))
     console.out()
-    console.out(_heading(found))
+    console.sentence(_heading(found))
     for line in found.diagram():
         console.out(printable(line))
     for block in (found.headline, found.footnotes):
         console.out()
         for sentence in block:
-            console.out(_folded(sentence))
+            console.sentence(sentence)
     console.out()
 
 
@@ -53,15 +52,4 @@ def _heading(found: AcrossDataSets) -> str:
         return text
     if found.critical_difference is not None:
         text += f"; critical difference {found.critical_difference:.3f}"
-    return _folded(f"{text}; bars join contestants that are not told apart")
-
-
-def _folded(sentence: str) -> str:
-    width = console.width()
-    return textwrap.fill(
-        printable(sentence),
-        width or 100,
-        subsequent_indent="  ",
-        break_long_words=False,
-        break_on_hyphens=width is None,
-    )
+    return f"{text}; bars join contestants that are not told apart"

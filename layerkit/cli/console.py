@@ -13,6 +13,7 @@ import json
 import math
 import os
 import sys
+import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,13 @@ def prepare() -> None:
 def out(text: str = "") -> None:
     """Write lines of the result to standard output, folded to the terminal's width."""
     typer.echo(fitted(text, width(sys.stdout)))
+
+
+def sentence(text: str) -> None:
+    """Print a sentence, folded to the terminal's width or 100 columns."""
+    wide = width()
+    out(textwrap.fill(printable(text), wide or 100, subsequent_indent="  ",
+                      break_long_words=False, break_on_hyphens=wide is None))  # fmt: skip
 
 
 def data(text: str) -> None:

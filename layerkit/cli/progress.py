@@ -93,6 +93,16 @@ class TrainingProgress(Listener):
             with suppress(OSError):  # print is not allowed in a signal handler
                 os.write(2, f"\n{text}\n".encode())
 
+    def stopped(self, message: str, hint: str) -> KeyboardInterrupt:
+        """Say how far it is and how to go on; the error that ends the command."""
+        if not self.silent:
+            for text in (message, hint):
+                console.err(printable(text))
+        kind = TerminationSignal if self.signal == signal.SIGTERM else KeyboardInterrupt
+        error = kind(message)
+        error.hint = hint  # type: ignore[attr-defined]  # for --json
+        return error
+
     def stop(self) -> bool:
         """Whether a signal was received."""
         return self.interrupted

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import signal
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -241,20 +240,13 @@ def _finished(line: Mapping[str, Any]) -> str:
 @contextmanager
 def _explain_interruption(progress: TrainingProgress) -> Iterator[None]:
     """After a signal, say how far the study is and how to continue."""
-    from layerkit.cli.failures import TerminationSignal
     from layerkit.studies.run import StudyStoppedError
 
     try:
         yield
     except StudyStoppedError as stopped:
         hint = "the same command trains the rest"
-        if not progress.silent:
-            for text in (str(stopped), hint):
-                console.err(printable(text))
-        kind = TerminationSignal if progress.signal == signal.SIGTERM else KeyboardInterrupt
-        error = kind(str(stopped))
-        error.hint = hint  # type: ignore[attr-defined]  # for --json
-        raise error from stopped
+        raise progress.stopped(str(stopped), hint) from stopped
 
 
 def show(found: Study) -> None:
@@ -349,11 +341,11 @@ def _unit(matched: Sequence[PointRow]) -> str:
 
 def _worst(matched: Sequence[PointRow], found: Study) -> str:
     """How many widths were solved for, and how far off at most."""
-    from layerkit.studies.budget import percent
+    from layerkit.studies.budget import remainder_text
 
     off = {found.title(row): row.matched.remainder for row in matched if row.matched}
     title = max(off, key=lambda name: abs(off[name]))
-    return f"{counted(len(matched), 'point')}, at most {percent(off[title])} off ({title})"
+    return f"{counted(len(matched), 'point')}, at most {remainder_text(off[title])} off ({title})"
 
 
 def show_status(found: Study) -> None:

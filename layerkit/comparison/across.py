@@ -6,7 +6,6 @@ import itertools
 import json
 import math
 import os
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,6 +15,7 @@ import numpy as np
 from layerkit.comparison.across_figures import across_figures
 from layerkit.comparison.across_page import across_page
 from layerkit.comparison.across_result import LEAST, AcrossResult, RankPair, Verdict
+from layerkit.comparison.command import command_of
 from layerkit.comparison.comparison import Comparison
 from layerkit.comparison.contestants import ContestantLike, Entry, read_contestants
 from layerkit.comparison.data import JudgedSplit
@@ -113,7 +113,10 @@ def compare_across(
     _refuse_twice(sets)
     adapted = [[each.fit(entry.spec, entry.name) for entry in entries] for each in sets]
     names = _distinct([each.name for each in sets])
-    command = shlex.join(_command(entries, data, seeds, settings, confidence, on))
+    command = command_of(
+        entries, data, seeds=seeds, settings=settings, confidence=confidence, on=on,
+        dialect=dialect,
+    )  # fmt: skip
     comparisons: list[Comparison] = []
     for name, specs in zip(names, adapted, strict=True):
         try:
@@ -362,25 +365,3 @@ def _extend(
 
     stopped.finished = (*every(names[:done]), *here(stopped.finished))
     stopped.unfinished = (*here(stopped.unfinished), *every(names[done + 1 :]))
-
-
-def _command(
-    entries: Sequence[Entry],
-    data: Sequence[str | os.PathLike[str]],
-    seeds: int,
-    settings: Sequence[str],
-    confidence: float,
-    on: JudgedSplit,
-) -> list[str]:
-    """The words of the command that repeats the comparison."""
-    words = ["layerkit", "compare"]
-    for entry in entries:
-        words += entry.sources or [f"{entry.name}.json"]
-    for given in data:
-        words += ["--data", os.fspath(given)]
-    words += ["--seeds", str(seeds)]
-    for setting in settings:
-        words += ["--set", setting]
-    if confidence != 0.95:
-        words += ["--confidence", f"{confidence:g}"]
-    return words + (["--on", on] if on != "test" else [])

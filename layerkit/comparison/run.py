@@ -9,12 +9,12 @@ from __future__ import annotations
 import io
 import json
 import os
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from layerkit.comparison.command import command_of
 from layerkit.comparison.comparison import Comparison
 from layerkit.comparison.contestants import ContestantLike, Entry, check_same_task, read_contestants
 from layerkit.comparison.data import ComparisonData, JudgedSplit, load_comparison_data
@@ -46,7 +46,7 @@ from layerkit.file.save import save
 from layerkit.model import Model
 from layerkit.recording.counting import macs_of_layers, total
 from layerkit.reporting.numbers import percent
-from layerkit.reporting.versions import versions
+from layerkit.reporting.versions import kernels_text, versions
 from layerkit.statistics.intervals import Levels, wilson_bounds
 from layerkit.training import Listener
 from layerkit.training.training_data import DataLike
@@ -133,7 +133,11 @@ def compare(
     entries = read_contestants(contestants, settings)
     judged = load_comparison_data(entries, data, on, dialect)
     metrics = shared_metrics(entries)
-    command = shlex.join(_command(entries, data, seeds, settings, confidence, on, dialect))
+    named = [] if data is None else [data if isinstance(data, (str, Path)) else "DATA"]
+    command = command_of(
+        entries, named, seeds=seeds, settings=settings,
+        confidence=confidence, on=on, dialect=dialect,
+    )  # fmt: skip
     if processes > 1 and judged.source is None:
         raise ValueError("processes: expected data that have a path, got rows in memory")
     folder = None if keep is None else Path(keep)
@@ -321,7 +325,7 @@ def _cautions(entries: Sequence[Entry], overlaps: Sequence[Overlap | None]) -> l
                 f"diverged (95 % interval {100 * low:.0f} to {percent(high)}); {numbers}."
             )
     for e in entries:
-        kinds = {_kernels(m) for m in e.models.values() if m.fit is not None}
+        kinds = {kernels_text(m.fit.kernels) for m in e.models.values() if m.fit is not None}
         if len(kinds) > 1:
             cautions.append(
                 f"{e.name}: its trainings differ in what ran the layers "
@@ -329,43 +333,3 @@ def _cautions(entries: Sequence[Entry], overlaps: Sequence[Overlap | None]) -> l
             )
     names, trained = [e.name for e in entries], [e.kind == "spec" for e in entries]
     return cautions + overlap_cautions(names, overlaps, trained_here=trained)
-
-
-def _kernels(model: Model) -> str:
-    used = {} if model.fit is None else model.fit.kernels
-    return ", ".join(f"{name} {version}" for name, version in sorted(used.items()))
-
-
-def _command(
-    entries: Sequence[Entry],
-    data: DataLike,
-    seeds: int,
-    settings: Sequence[str],
-    confidence: float,
-    on: JudgedSplit,
-    dialect: Dialect | None,
-) -> list[str]:
-    """The words of the command that repeats the comparison."""
-    words = ["layerkit", "compare"]
-    for e in entries:
-        words += e.sources or [f"{e.name}.json" if e.kind == "spec" else f"{e.name}.layerkit"]
-    if any(e.kind == "spec" for e in entries):
-        words += ["--seeds", str(seeds)]
-    if data is not None:
-        words += ["--data", "DATA" if isinstance(data, Mapping) else str(data)]
-    for setting in settings:
-        words += ["--set", setting]
-    if confidence != 0.95:
-        words += ["--confidence", f"{confidence:g}"]
-    if on != "test":
-        words += ["--on", on]
-    if dialect is None:
-        return words
-    for name in ("delimiter", "decimal", "thousands", "quote", "comment", "encoding"):
-        value = getattr(dialect, name)
-        words += [] if value is None else [f"--{name}", value]
-    if dialect.header is not None:
-        words.append("--header" if dialect.header else "--no-header")
-    for cell in dialect.missing_values:
-        words += ["--missing-value", cell]
-    return words

@@ -18,6 +18,7 @@ from layerkit.core.rows import Rows
 from layerkit.discovery.candidates import FIRST_PARTY
 from layerkit.discovery.engines import compiled_engine, eager
 from layerkit.file.provenance import parts_of, provenance
+from layerkit.reporting.versions import listed
 from layerkit.specs import Spec
 
 
@@ -59,10 +60,9 @@ def _kernels() -> str:
     if eager():
         return "as written"
     try:
-        versions = compiled_engine().versions()
+        return listed(compiled_engine().versions())
     except PackageNotFoundError:
         return "numpy"
-    return ", ".join(f"{name} {version}" for name, version in versions.items())
 
 
 def _sources(spec: Spec, *, foreign: bool = False) -> set[str]:

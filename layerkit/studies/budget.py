@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from layerkit.errors import SpecError
+from layerkit.reporting.numbers import fixed
 from layerkit.specs import Spec, as_spec
 from layerkit.studies.costs import WORDS, LayerCosts, cost_of
 from layerkit.studies.freedom import Freedom, groups_of
@@ -76,9 +77,9 @@ class Matched:
 
     def costs(self) -> str:
         """The cost and how far it is off, as text."""
-        off = percent(self.remainder)
+        off = remainder_text(self.remainder)
         if self.interval is not None:
-            off += f", 95 % interval {' to '.join(map(percent, self.interval))}"
+            off += f", 95 % interval {' to '.join(map(remainder_text, self.interval))}"
         return f"{number(self.cost)} of {number(self.target)} {WORDS[self.what]} ({off})"
 
 
@@ -171,8 +172,8 @@ def check_remainder(found: Matched, allow: float) -> None:
     unit = WORDS[found.what]
     raise SpecError(
         f"no widths come within {100 * allow:g} % of {number(found.target)} {unit}: the nearest, "
-        f"{listed(found.widths)}, have {number(found.cost)} ({percent(found.remainder)}); free "
-        "other widths, or allow more"
+        f"{listed(found.widths)}, have {number(found.cost)} ({remainder_text(found.remainder)}); "
+        "free other widths, or allow more"
     )
 
 
@@ -181,9 +182,9 @@ def number(cost: float) -> str:
     return f"{cost:,.0f}" if cost >= 1000 or cost == int(cost) else f"{cost:.3g}"
 
 
-def percent(share: float) -> str:
-    """A remainder as text."""
-    return f"{100 * share:+.2f} %"
+def remainder_text(share: float) -> str:
+    """``+0.84 %``."""
+    return f"{fixed(100 * share, 2, sign=True)} %"
 
 
 def listed(widths: Mapping[str, int]) -> str:

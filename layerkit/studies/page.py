@@ -15,7 +15,7 @@ from layerkit.reporting.markup import element, escape
 from layerkit.reporting.numbers import level_text, percent
 from layerkit.reporting.page import html_document, page_header, paragraphs
 from layerkit.reporting.tables import cell, html_table
-from layerkit.reporting.versions import versions
+from layerkit.reporting.versions import listed, versions
 from layerkit.runs.folder import model_file
 from layerkit.studies.pictures import StudyView
 
@@ -37,8 +37,7 @@ def study_page(view: StudyView, figures: Iterable[Figure], command: str) -> str:
         _differences(view),
         _reproduction(view, command),
     ]
-    known = ", ".join(f"{name} {version}" for name, version in versions().items())
-    footer = f"{known}. Made by layerkit study. This page needs no network."
+    footer = f"{listed(versions())}. Made by layerkit study. This page needs no network."
     return html_document(f"{s.name}: a study", _header(view), sections, footer)
 
 
@@ -68,8 +67,7 @@ def _claim(view: StudyView) -> str:
         return f"{view.study.name}: no run is finished"
     _, best = view.valued[0]
     score = "" if best.summary is None else fmt.mean_and_sd(best.summary)
-    metric = view.study.metric.replace("_", " ")
-    text = f"{view.title(best)}: {metric} {score}"
+    text = f"{view.title(best)}: {view.metric} {score}"
     level = [row for _, row in view.valued if row.among_best]
     if len(view.valued) > 1 and level:
         others = [view.title(row) for row in level if row is not best]
@@ -87,7 +85,7 @@ def _claim(view: StudyView) -> str:
 def _points(view: StudyView) -> str:
     s = view.study
     level = level_text(s.confidence)
-    heads = [", ".join(s.axes) or "spec", view.study.metric.replace("_", " ") or "metric",
+    heads = [", ".join(s.axes) or "spec", view.metric or "metric",
              f"{level} interval", "seeds", "parameters", "multiply-adds per row"]  # fmt: skip
     rows = []
     for row in s.rows:
@@ -207,7 +205,7 @@ def _reproduction(view: StudyView, command: str) -> str:
         ]
         for title, line in lines[:_RUNS]
     ]
-    heads = ["point", "seed", metric.replace("_", " ") or "metric", "file id", "file"]
+    heads = ["point", "seed", view.metric or "metric", "file id", "file"]
     note = f"in {view.folder.path.name}"
     note += f"; the first {_RUNS} of {len(lines)}" if len(lines) > _RUNS else ""
     table = html_table("Runs", note, heads, rows) if rows else ""

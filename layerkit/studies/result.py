@@ -16,6 +16,7 @@ from layerkit.core.context import Array
 from layerkit.core.parts import Metric
 from layerkit.display import jsonable
 from layerkit.recording.counting import macs_of_layers, total
+from layerkit.reporting.versions import kernels_text
 from layerkit.runs.answers import Evaluation, read_packed
 from layerkit.runs.folder import Line, RunFolder
 from layerkit.runs.job import unpacked
@@ -142,7 +143,7 @@ class Study:
             rows=tuple(sorted(rows, key=_rank)),
             done=len(finished),
             total=len(finished | planned),
-            kernels=tuple(sorted({_kernels(line) for line in lines if "kernels" in line})),
+            kernels=tuple(sorted({kernels_text(x["kernels"]) for x in lines if "kernels" in x})),
             confidence=confidence,
             search=None if trials is None else SearchReport.of(trials, confidence),
         )
@@ -363,7 +364,3 @@ def _rank(row: PointRow) -> tuple[bool, float]:
     if row.summary is None or not np.isfinite(row.summary.mean):
         return True, 0.0
     return False, -row.summary.mean if row.summary.higher_is_better else row.summary.mean
-
-
-def _kernels(line: Line) -> str:
-    return ", ".join(f"{name} {version}" for name, version in sorted(line["kernels"].items()))

@@ -27,6 +27,7 @@ from layerkit.figures.drawing import figure_block
 from layerkit.reporting.markup import element, escape
 from layerkit.reporting.numbers import level_text
 from layerkit.reporting.page import html_document, page_header, paragraphs
+from layerkit.reporting.versions import listed
 
 
 def html_page(result: ComparisonResult) -> str:
@@ -158,10 +159,9 @@ def _reproduction(r: ComparisonResult) -> str:
         )
         for c in r.contestants
     ]
-    versions = ", ".join(f"{name} {version}" for name, version in r.versions.items())
     same = (
-        f"{versions}. Equal seeds give equal bits with equal kernels, versions and kind of "
-        "processor; times differ."
+        f"{listed(r.versions)}. Equal seeds give equal bits with equal kernels, versions and kind "
+        "of processor; times differ."
     )
     return "".join(
         [

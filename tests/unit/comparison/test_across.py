@@ -14,6 +14,7 @@ from layerkit.comparison import AcrossDataSets, Comparison, ComparisonStoppedErr
 from layerkit.comparison.across import across
 from layerkit.comparison.data_sets import read_data_set
 from layerkit.comparison.results import Contestant, Summary
+from layerkit.data import Dialect
 from layerkit.errors import DataError, LayerkitError, SpecError
 from layerkit.specs import read_spec
 from layerkit.training import Listener
@@ -110,7 +111,8 @@ def test_a_stopped_comparison_names_all_that_is_left(tables: list[str], tmp_path
         def stop(self) -> bool:
             return self.runs >= 3
 
-    how: dict[str, Any] = {"seeds": 1, "keep": tmp_path / "kept"}
+    dialect = Dialect(delimiter=",")
+    how: dict[str, Any] = {"seeds": 1, "keep": tmp_path / "kept", "dialect": dialect}
     with pytest.raises(ComparisonStoppedError) as stopped:
         compare_across([LINEAR, PLAIN], tables, listener=Stop(), **how)
     names = [name for name, _ in stopped.value.finished]
@@ -118,6 +120,7 @@ def test_a_stopped_comparison_names_all_that_is_left(tables: list[str], tmp_path
     names = [name for name, _ in stopped.value.unfinished]
     assert names == ["plain on t1", "linear on t2", "plain on t2"]
     assert stopped.value.command.count("--data") == 3
+    assert stopped.value.command.endswith(" --delimiter ,")
     done: list[tuple[str, int, int]] = []
     again = compare_across([LINEAR, PLAIN], tables, finished=lambda *a: done.append(a), **how)
     kept = [c.kept for each in again.comparisons for c in each.contestants]

@@ -175,7 +175,7 @@ def test_what_cannot_be_solved_is_refused(what: str) -> None:
 
 def test_a_remainder_is_refused_unless_it_is_allowed() -> None:
     spec = spec_of(dense(4), dense(3))  # 10 parameters a unit, and 3
-    with pytest.raises(SpecError, match=re.escape("layers.0.units 2, have 23 (-8.00 %)")):
+    with pytest.raises(SpecError, match=re.escape("layers.0.units 2, have 23 (−8.00 %)")):
         match_widths(spec, 25)
     assert match_widths(spec, 25, allow=0.08).widths == {"layers.0.units": 2}
     with pytest.raises(ValueError, match="expected what to be one of params, macs, seconds"):
