@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -43,7 +42,7 @@ def demo_depth(
     out: Path, seeds: int, settings: Sequence[str], *, quiet: bool, as_json: bool
 ) -> None:
     """Train what is missing of the study in ``out``; show its table, picture and page."""
-    from layerkit.cli import study
+    from layerkit.cli import study, study_text
     from layerkit.cli.progress import training_progress
     from layerkit.studies.page import study_page
     from layerkit.studies.pictures import StudyView, study_figures
@@ -65,9 +64,9 @@ def demo_depth(
     if as_json:
         console.emit_json({"report": page, **found.to_json(), "notices": notices})
         return
-    study.show(found)
+    study_text.show(found)
     console.out()
     for sentence in (figures[0].words, _NOTE) if figures else ():
-        console.out(textwrap.fill(printable(sentence), console.width() or 100))
+        console.sentence(sentence)
     console.out()
     console.out(printable(f"open {page} in a browser: {page.resolve().as_uri()}"))

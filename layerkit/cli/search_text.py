@@ -33,7 +33,7 @@ def show_search(found: SearchReport, axes: tuple[str, ...], level: str) -> None:
 
 
 def _title(point: TunedPoint) -> str:
-    return printable(", ".join(point.point.values()) or "the spec")
+    return printable(point.title)
 
 
 def _cells(p: TunedPoint, found: SearchReport, counts: list[int]) -> list[str]:

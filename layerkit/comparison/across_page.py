@@ -7,7 +7,7 @@ from layerkit.comparison.across_result import AcrossResult, probability_text
 from layerkit.display import counted
 from layerkit.figures.drawing import figure_block
 from layerkit.reporting.markup import element, escape
-from layerkit.reporting.numbers import level_text, percent
+from layerkit.reporting.numbers import level_text
 from layerkit.reporting.page import html_document, page_header, paragraphs
 from layerkit.reporting.tables import html_table
 
@@ -54,10 +54,7 @@ def _pairs(found: AcrossResult) -> str:
     for pair in found.pairs:
         signed = "–" if pair.signed is None else probability_text(pair.signed.p)
         joint = "–" if pair.p_holm is None else probability_text(pair.p_holm)
-        chance = percent(pair.improvement.value)
-        if pair.improvement.low is not None and pair.improvement.high is not None:
-            ends = f"{100 * pair.improvement.low:.0f} to {percent(pair.improvement.high)}"
-            chance += f" ({ends})"
+        counts = [str(pair.wins), str(pair.losses), str(pair.ties)]
         name = f"{pair.other} against {pair.first}"
-        rows.append([name, str(pair.wins), str(pair.losses), str(pair.ties), signed, joint, chance])
+        rows.append([name, *counts, signed, joint, pair.chance_text()])
     return html_table("Pairs", "data sets counted", heads, [list(map(escape, r)) for r in rows])

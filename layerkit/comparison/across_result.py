@@ -59,6 +59,13 @@ class RankPair:
     improvement: Aggregate
     verdict: Verdict | None
 
+    def chance_text(self, basis: str = "") -> str:
+        """The probability that a new run wins: ``71 % (60 to 81 %)``, with what that rests on."""
+        found = self.improvement
+        if found.low is None or found.high is None:
+            return percent(found.value)
+        return f"{percent(found.value)} ({100 * found.low:.0f} to {percent(found.high)}{basis})"
+
 
 @dataclass(frozen=True)
 class AcrossResult:
@@ -239,10 +246,7 @@ def _pair_sentence(found: AcrossResult, pair: RankPair) -> str:
     losses = f"{pair.losses} {'loss' if pair.losses == 1 else 'losses'}"
     sets = counted(len(found.data), "data set")
     wins = f"{counted(pair.wins, 'win')}, {losses}{ties} on {sets}"
-    chance = f"a new run wins with probability {percent(pair.improvement.value)}"
-    if pair.improvement.low is not None and pair.improvement.high is not None:
-        low, high = 100 * pair.improvement.low, percent(pair.improvement.high)
-        chance += f" ({low:.0f} to {high} over other runs)"
+    chance = f"a new run wins with probability {pair.chance_text(' over other runs')}"
     test = ""
     if len(found.contestants) == 2 and pair.signed is not None and found.enough:
         test = f", Wilcoxon's signed ranks {probability_text(pair.signed.p)}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,9 +66,7 @@ class ClassAnswers:
     def disagreements(self, most: int | None = None) -> list[DisagreementRow]:
         """Rows on which contestants are not right equally often, the greatest difference first."""
         shares = {name: self.right(name) for name in self.guesses}
-        gaps = np.ptp(np.array(list(shares.values())), axis=0)
-        order = np.argsort(-gaps, kind="stable")
-        chosen = order[: np.count_nonzero(gaps)][:most]
+        chosen = disputed(list(shares.values()))[:most]
         return [
             DisagreementRow(
                 row=int(self.rows[k]),
@@ -84,3 +82,10 @@ class ClassAnswers:
         counts = np.bincount(guesses, minlength=len(self.classes))
         order = np.argsort(-counts, kind="stable")
         return {self.classes[k]: int(counts[k]) for k in order if counts[k]}
+
+
+def disputed(shares: Sequence[Array]) -> list[int]:
+    """Where the shares (n,) of right runs differ, the greatest difference first."""
+    gaps = np.ptp(np.array(shares), axis=0)
+    order: list[int] = np.argsort(-gaps, kind="stable").tolist()
+    return order[: np.count_nonzero(gaps)]

@@ -1,4 +1,4 @@
-"""ExecutorSource: the contract of what connects a study to workers elsewhere."""
+"""ExecutorSource: the contract of what connects a study to workers on other machines."""
 
 from __future__ import annotations
 
@@ -19,12 +19,15 @@ class ExecutorSource(Part, ABC):
     def open(self) -> AbstractContextManager[Executor]:
         """Connect to the workers, and disconnect when the block ends.
 
-        All runs are submitted at once, each as a function of layerkit and a string; the result is a
-        string and bytes by name. What was submitted may be cancelled.
+        All runs are submitted before the first result is awaited, each as a function of layerkit
+        with a JSON text; its result is a JSON text and a dict of bytes, the files of the run. A
+        study that is stopped cancels the futures that are left.
 
-        A future that raises ``BrokenExecutor`` means that the worker with this run has died: the
-        run is submitted again. If ``submit`` raises it, the study ends with its message; finished
-        runs are kept. Any other exception of a future is a failure of its run.
+        A future that raises ``BrokenExecutor``, or that was cancelled by others, means that the
+        worker with this run has died: the run is submitted again, until three have died with it.
+        Any other exception of a future is a failure of its run alone. A ``RuntimeError`` of
+        ``submit``, as ``BrokenExecutor`` is one, ends the study with its message; finished runs are
+        kept.
 
         Raises
         ------

@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from layerkit.comparison import formatting as fmt
+from layerkit.comparison.class_answers import disputed
 from layerkit.display import counted, shortened
 from layerkit.figures import Figure
 from layerkit.figures.drawing import figure_block
@@ -123,8 +124,7 @@ def _disagreements(view: StudyView) -> str:
         return ""
     first, second = (c.runs.rows.mean(axis=0) for c in held if c.runs.rows is not None)
     gaps = first - second
-    order = sorted(range(len(gaps)), key=lambda k: (-abs(gaps[k]), k))
-    chosen = [k for k in order if gaps[k]][:_ROWS]
+    chosen = disputed([first, second])[:_ROWS]
     if not chosen:
         return ""
     better, worse = int((gaps > 0).sum()), int((gaps < 0).sum())

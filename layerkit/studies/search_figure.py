@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from layerkit.figures import Axis, Figure, Line, Panel
+from layerkit.figures.usual import metric_axis
 from layerkit.reporting.numbers import is_share
 from layerkit.studies.search_result import SearchReport, TunedPoint
 
@@ -17,19 +18,14 @@ def search_figure(found: SearchReport) -> Figure | None:
     marks = tuple(_line(i, p) for i, p in enumerate(found.points) if _values(p))
     if not marks:
         return None
-    share = is_share(found.on)
     best = "best so far" if found.adaptive else "expected best"
-    axis = Axis(f"{best} {found.on}", share=share)
+    axis = metric_axis(f"{best} {found.on}", share=is_share(found.on))
     panel = Panel(Axis("trials", whole=True), axis, marks)
     words = f"{best.capitalize()} {found.on} against the number of trials"
     if not found.adaptive:
         words += ", with a bootstrap band, dotted beyond half the trials"
-    said = "; ".join(_reached(found, share=share))
+    said = "; ".join(_reached(found))
     return Figure("search", "What tuning is worth", f"{words}: {said}.", (panel,))
-
-
-def _title(point: TunedPoint) -> str:
-    return ", ".join(point.point.values()) or "the spec"
 
 
 def _values(p: TunedPoint) -> list[tuple[int, float]]:
@@ -42,15 +38,16 @@ def _line(series: int, p: TunedPoint) -> Line:
     numbers, values = zip(*_values(p), strict=True)
     e = p.expected
     if e is None:
-        return Line(_title(p), series, numbers, values)
-    return Line(_title(p), series, numbers, values, e.low, e.high, e.solid)
+        return Line(p.title, series, numbers, values)
+    return Line(p.title, series, numbers, values, e.low, e.high, e.solid)
 
 
-def _reached(found: SearchReport, *, share: bool) -> Iterator[str]:
+def _reached(found: SearchReport) -> Iterator[str]:
     """What each point reaches with one trial, and with as many as are to be believed."""
+    share = is_share(found.on)
     for p in found.points:
         if held := dict(_values(p)):
             last = max(held) if p.expected is None else p.expected.solid
             first = min(held)
             ends = [f"{100 * v:.1f} %" if share else f"{v:.4g}" for v in (held[first], held[last])]
-            yield f"{_title(p)} from {ends[0]} ({first}) to {ends[1]} ({last})"
+            yield f"{p.title} from {ends[0]} ({first}) to {ends[1]} ({last})"

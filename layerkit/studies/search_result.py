@@ -53,6 +53,11 @@ class TunedPoint:
     expected: ExpectedBest | None
     border: tuple[str, ...]
 
+    @property
+    def title(self) -> str:
+        """Its labels in one line."""
+        return ", ".join(self.point.values()) or "the spec"
+
 
 @dataclass(frozen=True)
 class SearchReport:

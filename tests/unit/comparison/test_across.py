@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from layerkit.comparison import AcrossDataSets, Comparison, ComparisonStoppedError, compare_across
-from layerkit.comparison.across import across
+from layerkit.comparison.across_ranks import across
 from layerkit.comparison.data_sets import read_data_set
 from layerkit.comparison.results import Contestant, Summary
 from layerkit.data import Dialect
