@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 _LONGEST = 200  # characters of a word that may be misspelt
@@ -21,6 +21,16 @@ def quoted(value: object, limit: int = 80) -> str:
 def shortened(text: str, limit: int = 60) -> str:
     """``text`` cut to ``limit`` characters."""
     return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def few(texts: Sequence[str], most: int) -> str:
+    """The first of some texts, and how many more there are.
+
+    >>> few("abcd", 2), few("ab", 2)
+    ('a, b and 2 more', 'a, b')
+    """
+    more = f" and {len(texts) - most:,} more" if len(texts) > most else ""
+    return ", ".join(texts[:most]) + more
 
 
 def _start(value: object, limit: int) -> object:

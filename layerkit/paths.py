@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
+from layerkit.display import few
 from layerkit.errors import LayerkitError, PathError
 
 CHECKPOINT = "-checkpoint"
@@ -149,8 +150,7 @@ def folder_hint(folder: str) -> str:
     found = [name for name in _names_in(folder) if name.endswith(".layerkit")]
     if not found:
         return "name a file in it"
-    more = f" and {len(found) - 5} more" if len(found) > 5 else ""
-    return f"name a file in it: {', '.join(found[:5])}{more}"
+    return "name a file in it: " + few(found, 5)
 
 
 def _missing(error: OSError, name: str, *, writing: bool) -> PathError:

@@ -12,7 +12,7 @@ import typer
 
 from layerkit.cli import console, options
 from layerkit.cli.figures import Figures, Html, check_report, write_report
-from layerkit.display import counted, printable
+from layerkit.display import counted, few, printable
 
 if TYPE_CHECKING:
     from layerkit.cli.progress import TrainingProgress
@@ -158,10 +158,9 @@ def _explain_interruption(keep: Path, progress: TrainingProgress) -> Iterator[No
     except ComparisonStoppedError as stopped:
         finished, unfinished = stopped.finished, stopped.unfinished
         where = f", kept in {stopped.folder}" if stopped.folder and finished else ""
-        names = ", ".join(f"{name} seed {seed}" for name, seed in unfinished[:_LISTED])
-        more = f" and {len(unfinished) - _LISTED} more" if len(unfinished) > _LISTED else ""
+        names = few([f"{name} seed {seed}" for name, seed in unfinished], _LISTED)
         total = len(finished) + len(unfinished)
-        message = f"trainings finished: {len(finished)} of {total}{where}; not: {names}{more}"
+        message = f"trainings finished: {len(finished)} of {total}{where}; not: {names}"
         option = "" if keep == _KEEP else f" --keep {shlex.quote(str(keep))}"
         hint = "" if stopped.folder is None else f"continue with: {stopped.command}{option}"
         raise progress.stopped(message, hint) from stopped

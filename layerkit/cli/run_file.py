@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from layerkit.cli.files import exists_error
+from layerkit.display import few
 from layerkit.paths import CHECKPOINT, ExistingPathError
 from layerkit.specs.columns import before_learning
 
@@ -211,9 +212,7 @@ def _of_another_spec(path: Path, spec: Spec) -> str:
     changed = [k for k in {**theirs, **ours} if _json(theirs.get(k)) != _json(ours.get(k))]
     if not changed:
         return ""
-    fields = ", ".join(changed[:3])
-    more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
-    return f"holds a model of another spec ({theirs.get('name')!r}; different: {fields}{more})"
+    return f"holds a model of another spec ({theirs.get('name')!r}; different: {few(changed, 3)})"
 
 
 def _flat(document: dict[str, Any]) -> dict[str, Any]:

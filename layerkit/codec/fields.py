@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, NoReturn
 
 from layerkit.codec.names import below, describe_value
+from layerkit.display import few
 from layerkit.errors import MalformedFileError
 
 
@@ -92,8 +93,7 @@ class Fields:
             refuse(where, rule, f"required field missing: {', '.join(missing)}")
         extra = record.keys() - required - set(optional)
         if extra and not self.newer:
-            names = ", ".join(map(describe_value, sorted(extra)[:10]))
-            more = f" and {len(extra) - 10} more" if len(extra) > 10 else ""
-            refuse(where, "11.2", f"unknown field {names}{more}")
+            names = [describe_value(key) for key in sorted(extra)]
+            refuse(where, "11.2", f"unknown field {few(names, 10)}")
         self.unknown += [below(where, key) for key in sorted(extra)]
         return record

@@ -11,7 +11,7 @@ import numpy as np
 from layerkit.comparison.class_answers import ClassAnswers
 from layerkit.comparison.pareto import Cost, CostPoint, pareto
 from layerkit.comparison.results import ComparisonResult
-from layerkit.display import counted
+from layerkit.display import counted, few
 from layerkit.figures import Axis, Dots, Figure, Intervals, Mark, Panel
 from layerkit.figures.usual import MOST_CLASSES, confusion_panel, metric_axis
 
@@ -44,8 +44,7 @@ def cost_figure(
             continue
         panels.append(Panel(_cost_axis(cost, held), metric_axis(metric, share=share), _marks(held)))
         lost = [f"{p.name} (by {', '.join(p.dominated_by)})" for p in held if p.dominated_by]
-        more = [f"and {len(lost) - _NAMED} more"] if len(lost) > _NAMED else []
-        words.append(f"{_TITLES[cost]}: {', '.join([*lost[:_NAMED], *more]) or 'none'}")
+        words.append(f"{_TITLES[cost]}: {few(lost, _NAMED) or 'none'}")
     if not panels:
         return None
     text = (

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from layerkit.core.context import Array
-from layerkit.display import counted, quoted
+from layerkit.display import counted, few, quoted
 from layerkit.health.finding import Finding
 from layerkit.health.table import Column, Table
 from layerkit.health.wording import percent, some
@@ -59,12 +59,10 @@ def duplicate_columns(table: Table) -> Iterator[Finding]:
     if not twice or table.names is None:
         return
     pairs = [f"{quoted(name, 40)} as {quoted(other, 40)}" for name, other in twice.items()]
-    more = f" and {len(pairs) - 3} more" if len(pairs) > 3 else ""
     yield Finding(
         "duplicate columns",
         "notice",
-        f"{counted(len(twice), 'column')} with the same order of rows as another: "
-        f"{', '.join(pairs[:3])}{more}",
+        f"{counted(len(twice), 'column')} with the same order of rows as another: {few(pairs, 3)}",
         "a column that is a copy, or another scale, of an earlier one adds weights and noise, and "
         "shares its importance",
         "input.columns",

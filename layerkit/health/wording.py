@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from layerkit.display import quoted
+from layerkit.display import few, quoted
 from layerkit.health.subject import Subject
 
 
@@ -24,8 +24,7 @@ def layers_text(subject: Subject, indices: Collection[int]) -> str:
     run = len(names) > 2 and max(indices) - min(indices) == len(names) - 1
     if run:
         return f"{names[0]} to {names[-1]}"
-    shown = ", ".join(names[:4])
-    return shown if len(names) <= 4 else f"{shown} and {len(names) - 4} more"
+    return few(names, 4)
 
 
 def some(names: Collection[object], most: int = 5) -> str:
@@ -34,5 +33,4 @@ def some(names: Collection[object], most: int = 5) -> str:
     >>> some(["a", "b"]), some(range(9), 2)
     ("'a', 'b'", '0, 1 and 7 more')
     """
-    shown = ", ".join(quoted(name, 40) for name in list(names)[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+    return few([quoted(name, 40) for name in names], most)

@@ -1,9 +1,9 @@
 """Gates, changes, drift, lesions and keep curves of a model.
 
 A *block* is a layer whose ``watched`` shows a gate, or whose class writes out its ``carry``; one
-inside a container too, named by its path. That a layer keeps the shape of rows, so that
-``Model.without`` can leave it out, makes it none: every activation would be one. A block that has
-no carry shows its gates alone. For rows x of a block, outputs y and its carry c(x)::
+inside a container too, named by its path. A layer that merely keeps the shape of rows is none,
+although ``Model.without`` can leave it out: every activation would be one. A block that has no
+carry shows its gates alone. For rows x of a block, outputs y and its carry c(x)::
 
     change = quartiles over the rows of |y - c(x)| / |c(x)|
     gate   = mean over rows and units of T;  spread = deviation of the units' means

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from layerkit.display import counted, printable
+from layerkit.display import counted, printable, shortened
 from layerkit.lens.results import Lens
 from layerkit.reporting.numbers import metric_text, significant
 
@@ -134,8 +134,7 @@ def row_words(seen: Lens) -> str:
 def _short(value: object) -> str:
     if isinstance(value, float):
         return significant(value, 4)
-    text = printable(str(value))
-    return text if len(text) <= 40 else text[:37] + "..."
+    return shortened(printable(str(value)), 40)
 
 
 def _share(value: float) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from layerkit.display import few
 from layerkit.errors import SpecError
 from layerkit.reporting.numbers import fixed
 from layerkit.specs import Spec, as_spec
@@ -189,9 +190,7 @@ def remainder_text(share: float) -> str:
 
 def listed(widths: Mapping[str, int]) -> str:
     """Widths as text, the first few of many."""
-    shown = [f"{path} {value}" for path, value in widths.items()]
-    more = [f"and {len(shown) - _LISTED} more"] if len(shown) > _LISTED else []
-    return ", ".join([*shown[:_LISTED], *more])
+    return few([f"{path} {value}" for path, value in widths.items()], _LISTED)
 
 
 def _matched_seconds(spec: Spec, to: Spec | float, groups: Sequence[Together]) -> Matched:

@@ -153,7 +153,7 @@ class _Trainer:
     workers: Workers | None
     listener: Listener
     finished: Finished | None
-    checkpoints: bool  # of workers that find the folder
+    checkpoints: bool  # whether who trains finds the folder, and so can leave them there
     digests: dict[str, str] = field(default_factory=dict)  # of the rows of each recipe
     reader: RowReader = field(default_factory=RowReader)
     tried: int = 0  # finished trials, which count beside the runs
@@ -192,7 +192,7 @@ class _Trainer:
         done: int = 0,
         *,
         waiting: int = 0,
-        keep: Callable[[Line], object] = bool,
+        keep: Callable[[Line], object] | None = None,
     ) -> None:
         """Do ``todo``, which others wait for; ``keep`` gets their lines."""
         done += self.tried
@@ -210,7 +210,8 @@ class _Trainer:
                         failed.append(self._failed(job, outcome.failed, failed))
                         continue
                     self.place.add(outcome.line, outcome.times, outcome.files)
-                    keep(outcome.line)
+                    if keep is not None:
+                        keep(outcome.line)
                     done += 1
                     if self.finished is not None:
                         self.finished(outcome.line, done, total)

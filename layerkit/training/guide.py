@@ -120,9 +120,10 @@ def _tap(name: str, shape: Shape, followers: Sequence[Follower]) -> PlannedLayer
 
 
 class _Changed:
-    """Makes of a layer inside a container one that also is a tap; so its container runs as written.
+    """Makes a copy of a layer inside a container, which is a tap too.
 
-    It is a copy, since another part behind it might be no part that the container knows.
+    The container then runs as written. A tap behind the layer would be a part that it does not
+    know.
     """
 
     def __init__(self, followers: Sequence[Follower]) -> None:

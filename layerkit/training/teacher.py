@@ -18,7 +18,7 @@ from layerkit.core.planning import PlannedLayer, plan_layers
 from layerkit.core.rows import Rows
 from layerkit.datacontract import DataContract, OutputContract
 from layerkit.discovery.registry import LAYERS, initializer
-from layerkit.display import nearest, quoted
+from layerkit.display import few, nearest, quoted
 from layerkit.errors import DataError, DeviceError, LayerkitError, ShapeError, SpecError
 from layerkit.file.inspection import inspect
 from layerkit.file.load import load
@@ -142,9 +142,7 @@ def _texts(classes: Iterable[Any] | None) -> tuple[str, ...] | None:
 
 
 def _listed(names: Sequence[str] | None, width: int) -> str:
-    if names is None:
-        return f"{width} without names"
-    return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+    return f"{width} without names" if names is None else few(names, 10)
 
 
 def _hint(model: Model, teacher: Model, i: int, given: dict[str, Any], rows: Rows) -> Hinted:
