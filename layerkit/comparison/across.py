@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from layerkit.comparison.across_ranks import AcrossDataSets, across
@@ -142,6 +143,8 @@ def _refuse_twice(sets: Sequence[DataSet]) -> None:
         data = each.data
         if isinstance(data, Mapping) and data.keys() == {"path"}:
             data = data["path"]
+        if isinstance(data, str) and Path(data).exists():
+            data = os.path.realpath(data)
         key = json.dumps([data, target if each.input.get("columns") else None])
         if key in seen:
             raise DataError(
