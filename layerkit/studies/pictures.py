@@ -295,11 +295,20 @@ def _confusion_figure(view: StudyView) -> Figure | None:
     if not tables:
         return None
     counts = np.sum(tables, axis=0)
-    names = tuple(map(str, range(len(counts))))
+    names = _class_names(view.findings.points[k].lines, len(counts))
     wrong = [(int(counts[i, j]), i, j) for i, j in np.ndindex(counts.shape) if i != j]
-    worst = [f"{i} as {j} ({n})" for n, i, j in sorted(wrong, reverse=True)[:3] if n]
+    worst = [f"{names[i]} as {names[j]} ({n})" for n, i, j in sorted(wrong, reverse=True)[:3] if n]
     text = f"{view.title(row)}, {counted(len(tables), 'run')} together. "
     text += f"Most frequent: {', '.join(worst)}." if worst else "No confusions."
     panel = Panel(Axis("guessed class", categories=names), Axis("true class", categories=names),
                   (Cells("rows", 0, counts, 0.0, float(counts.max()), written=True),))  # fmt: skip
     return Figure("confusion", "Confusions of the best point", text, (panel,))
+
+
+def _class_names(lines: Sequence[Mapping[str, Any]], count: int) -> tuple[str, ...]:
+    """The classes by name if the runs know all of them, else by number."""
+    for line in lines:
+        classes = line.get("classes")
+        if isinstance(classes, list) and len(classes) == count:
+            return tuple(map(str, classes))
+    return tuple(map(str, range(count)))
