@@ -36,7 +36,10 @@ def demo(
     seeds: Annotated[
         int | None,
         typer.Option(
-            min=1, help="How often each one is trained.", show_default="8, or 4 with --depth"
+            min=1,
+            metavar="N",
+            help="How often each one is trained.",
+            show_default="8, or 4 with --depth",
         ),
     ] = None,
     settings: options.Settings = None,

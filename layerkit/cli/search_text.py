@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from layerkit.cli import console
-from layerkit.display import counted, printable, shortened
+from layerkit.display import counted
 
 if TYPE_CHECKING:
     from layerkit.studies.search_result import SearchReport, TunedPoint
@@ -32,15 +31,12 @@ def show_search(found: SearchReport, axes: tuple[str, ...], level: str) -> None:
     console.out()
 
 
-def _title(point: TunedPoint) -> str:
-    return printable(point.title)
-
-
 def _cells(p: TunedPoint, found: SearchReport, counts: list[int]) -> list[str]:
-    done = f"{p.done}" if p.done == p.total else f"{p.done} of {p.total}"
+    from layerkit.studies.search_words import title, trials_done
+
     curve = p.so_far if p.expected is None else p.expected.values
     reached = [curve[n - 1] if n <= len(curve) else None for n in counts]
-    cells = [_title(p), done, _value(found, p.value), *(_value(found, v) for v in reached)]
+    cells = [title(p), trials_done(p), _value(found, p.value), *(_value(found, v) for v in reached)]
     if not found.adaptive:
         n, e = counts[-1], p.expected
         known = e is not None and n <= e.solid
@@ -55,23 +51,11 @@ def _value(found: SearchReport, value: float | None) -> str:
 
 def _notes(found: SearchReport) -> Iterator[str]:
     """The settings chosen, and the limits of the search."""
-    for p in found.points:
-        if p.settings is not None:
-            told = (f"{k} {shortened(json.dumps(v), 40)}" for k, v in p.settings.items())
-            yield printable(f"{_title(p)}: {', '.join(told)}")
+    from layerkit.studies.search_words import chosen, limits, title
+
+    yield from (f"{title(p)}: {chosen(p)}" for p in found.points if p.settings is not None)
     if not found.adaptive:
         yield "of n: expected best of n trials, measured on validation rows"
     else:
         yield "of n: best of the first n trials of this one search; another might find others"
-    for p in found.points:
-        if p.border:
-            fields = " and ".join(p.border)
-            yield (f"{_title(p)}: {fields} lies at the border of the space; a wider one may hold a "
-                   "better value")  # fmt: skip
-        if p.diverged:
-            lost = f"{_title(p)}: {p.diverged} of {counted(p.done, 'trial')} diverged"
-            yield lost if p.settings is not None else f"{lost}, so its first one was chosen"
-        if p.pruned:
-            yield f"{_title(p)}: {p.pruned} of {counted(p.done, 'trial')} were given up early"
-    if found.seconds:
-        yield "how many trials fit into the time depends on the machine and its load"
+    yield from limits(found)

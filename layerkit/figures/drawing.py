@@ -18,6 +18,7 @@ from layerkit.reporting.tables import html_table
 _TOP, _FOOT, _RIGHT, _LANE = 14.0, 44.0, 14.0, 34.0
 _MOST_NUMBERS = 200  # rows of the table; more are left to the file
 _EM = 6.7  # mean width of a letter of a label
+_DIGIT = 7.7  # width of a digit in the widest usual font
 
 
 def figure_block(figure: Figure) -> str:
@@ -119,7 +120,7 @@ def _x_scale(panel: Panel, left: float, width: float) -> Scale:
     x = _scale(panel, "x", left, width - _RIGHT, room=width - left)
     if panel.x.categories or not x.ticks:
         return x
-    right = max(_RIGHT, _EM / 2 * len(x.ticks[-1][1]) - 4)
+    right = max(_RIGHT, _DIGIT / 2 * len(x.ticks[-1][1]) + 1)
     return _scale(panel, "x", left, width - right, room=width - left)
 
 

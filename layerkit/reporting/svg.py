@@ -80,7 +80,7 @@ def logarithmic(low: float, high: float, start: float, end: float, *, count: int
     stride = max(1, math.ceil((len(decades) - 1) / max(1, count)))
     factors = (1, 2, 5) if high / low < 200 else (1,)
     values = [k * 10.0**d for d in decades if d % stride == 0 for k in factors]
-    ticks = tuple((v, f"{v:g}") for v in values if low * 0.999 <= v <= high * 1.001)
+    ticks = tuple((v, f"{v:,g}") for v in values if low * 0.999 <= v <= high * 1.001)
     return Scale(low, high, start, end, ticks, log=True)
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from layerkit.display import nearest, quoted, shortened
-from layerkit.errors import PathError, PluginError, SpecError
+from layerkit.errors import LayerkitError, PathError, PluginError, SpecError
 from layerkit.paths import expanded, open_input, path_errors
 from layerkit.runs.keys import run_key
 from layerkit.specs import Spec, read_spec
@@ -113,6 +113,8 @@ def _content(path: str) -> bytes:
     except PathError as error:
         if path in ready_specs():
             error.hint = f"{path} is a ready spec; a study is a file that names it in 'spec'"
+        elif (given := Path(path, "study.json")).is_file():
+            error.hint = f"it holds the runs of a study: layerkit study {given} -o {path}"
         raise
 
 
@@ -138,8 +140,9 @@ class _Reader:
             reason = f"expected {VERSION}, the version of the form, got {found}"
             self.refuse(("layerkit_study",), reason)
         if not isinstance(tree.get("spec"), (str, dict)):
+            found = quoted(tree["spec"]) if "spec" in tree else "nothing"
             expected = "a spec: its path, the name of a ready one, or an object"
-            self.refuse(("spec",), f"expected {expected}, got {quoted(tree.get('spec'))}")
+            self.refuse(("spec",), f"expected {expected}, got {found}")
         name = tree.get("name", default)
         if not (isinstance(name, str) and _NAME.fullmatch(name)):
             expected = "a name of at most 64 letters, digits, '_', '-' or '.'"
@@ -198,6 +201,9 @@ class _Reader:
             for label, fields in values.items():
                 yield label, self.settings((*at, label), fields)
         elif isinstance(values, list) and values:
+            texts = [json.dumps(value) for value in values]
+            if twice := next((text for text in texts if texts.count(text) > 1), None):
+                self.refuse(at, f"expected different values, got {shortened(twice, 40)} twice")
             for label, value in zip(_labels(values), values, strict=True):
                 yield label, self.settings(at, {axis: value})
         else:
@@ -222,18 +228,21 @@ class _Reader:
 
     def _spec(self, settings: Sequence[Setting], labels: Mapping[str, str]) -> Spec:
         where = ", ".join(f"{axis} {label}" for axis, label in labels.items())
+        named_by = f"named by the field 'spec' of {self.path or 'the study'}"
         try:
             spec = read_spec(self.tree["spec"], settings=settings)
         except (SpecError, PluginError) as error:
-            if error.path is None or error.path == self.tree["spec"]:
+            named = error.path is not None and error.path == self.tree["spec"]
+            by_study = any(setting.label[:97] in error.message for setting in settings)
+            if by_study or not named:
                 error.path = self.path
+            else:
+                _add_hint(error, named_by)
             if where:
-                at = f"at the point of the grid: {where}"
-                error.hint = at if error.hint is None else f"{error.hint}\n{at}"
+                _add_hint(error, f"at the point of the grid: {where}")
             raise
         except PathError as error:
-            at = f"named by the field 'spec' of {self.path or 'the study'}"
-            error.hint = at if error.hint is None else f"{error.hint}\n{at}"
+            _add_hint(error, named_by)
             raise
         if spec.train is None:
             reason = "expected a spec with a training section ('train'), which says how to train it"
@@ -246,6 +255,10 @@ class _Reader:
         """Raise the SpecError of the field at ``at``."""
         line = self.source.lines([at])[0] if at else None
         raise SpecError(reason, location=spell(at), line=line, path=self.path)
+
+
+def _add_hint(error: LayerkitError, hint: str) -> None:
+    error.hint = hint if error.hint is None else f"{error.hint}\n{hint}"
 
 
 def _product(axes: Sequence[Sequence[Any]]) -> int:

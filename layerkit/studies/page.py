@@ -19,6 +19,7 @@ from layerkit.reporting.tables import cell, html_table
 from layerkit.reporting.versions import listed, versions
 from layerkit.runs.folder import model_file
 from layerkit.studies.pictures import StudyView
+from layerkit.studies.search_words import search_section
 
 _NONE = "–"
 _RUNS, _ROWS, _FIELDS, _VALUES, _NAMED = 200, 12, 40, 8, 2
@@ -34,6 +35,7 @@ def study_page(view: StudyView, figures: Iterable[Figure], command: str) -> str:
     sections = [
         element("h2", "Pictures") + element("div", pictures, class_="pair") if pictures else "",
         element("h2", "Points") + _points(view),
+        "" if s.search is None else search_section(s.search, s.axes),
         _disagreements(view),
         _differences(view),
         _reproduction(view, command),
@@ -129,7 +131,7 @@ def _disagreements(view: StudyView) -> str:
         return ""
     better, worse = int((gaps > 0).sum()), int((gaps < 0).sum())
     note = f"{held[0].name} is right more often on {better:,}, {held[1].name} on {worse:,}"
-    heads = ["test row", held[0].name, held[1].name]
+    heads = ["test row, from 0", held[0].name, held[1].name]
     rows = [[f"{k}", percent(float(first[k])), percent(float(second[k]))] for k in chosen]
     title = element("h2", "Rows on which the two best points disagree")
     return title + html_table("Share of runs that are right", note, heads, rows)

@@ -230,3 +230,14 @@ def test_series_look_alike_in_every_form() -> None:
         assert f".c{series}{{--c:{style.dark}}}" in rules
     assert style_of(8).light == style_of(0).light
     assert style_of(7).marker != style_of(8).marker
+
+
+def test_the_last_label_of_an_axis_lies_inside() -> None:
+    for log, x in ((True, (3466.0, 86890.0)), (False, (2937.0, 7764.0))):
+        panel = Panel(Axis("parameters", log=log), Axis("accuracy"), (Dots("nets", 0, x, (1, 2)),))
+        labels = [e for e in drawn(panel).iter("text") if e.get("text-anchor") == "middle"]
+        last = max(
+            (e for e in labels if e.get("class") == "tick"), key=lambda e: float(e.attrib["x"])
+        )
+        assert last.text == ("100,000" if log else "8,000")
+        assert float(last.attrib["x"]) + 7.6 / 2 * len(last.text) <= 520

@@ -69,6 +69,10 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         r"layerkit_study \(line 2\): expected 1, the version of the form, got 2",
     ),
     "no spec": ({"spec": 3}, r"spec \(line \d+\): expected a spec.*, got 3"),
+    "a value twice": (
+        {"grid": {"layers.1.repeat": [1, 2, 2]}},
+        r"grid.layers.1.repeat \(line \d+\): expected different values, got 2 twice",
+    ),
     "a bad name": ({"name": "a/b"}, r"name \(line \d+\): expected a name of at most 64.*'a/b'"),
     "no seeds": ({"seeds": 0}, r"seeds \(line \d+\): expected a count from 1 to 1,000.*got 0"),
     "a seed twice": ({"seeds": [1, 1]}, r"seeds \(line \d+\): .*distinct integers.*\[1, 1\]"),
@@ -136,3 +140,30 @@ def test_a_spec_that_is_not_there_is_told_with_what_names_it(small: dict[str, An
     Path("study.json").write_text(json.dumps({**small, "spec": "none.json"}))
     with pytest.raises(PathError, match=r"none\.json\nnamed by the field 'spec' of study"):
         read_study("study.json")
+
+
+def test_a_mistake_in_the_spec_is_told_as_one_of_its_file(small: dict[str, Any]) -> None:
+    Path("study.json").write_text(json.dumps({**small, "spec": "net.json"}))
+    Path("net.json").write_text("1,2")
+    told = r"^net.json: not valid JSON(.|\n)*named by the field 'spec' of study.json\nat the point"
+    with pytest.raises(SpecError, match=told):
+        read_study("study.json")
+    Path("net.json").write_text(json.dumps({**_with_seed(0), "outputs": 1}, indent=1))
+    plain = {"layerkit_study": 1, "spec": "net.json", "grid": {"train.epochs": [1, 2]}}
+    Path("study.json").write_text(json.dumps(plain))
+    with pytest.raises(SpecError, match=r"^net.json: outputs \(line \d+\): unknown field"):
+        read_study("study.json")
+
+
+@pytest.mark.usefixtures("small")
+def test_the_folder_of_a_study_leads_to_its_file() -> None:
+    Path("small.study").mkdir()
+    Path("small.study/study.json").write_text("{}")
+    with pytest.raises(PathError, match=r"layerkit study small\.study/study\.json -o small\.study"):
+        read_study("small.study")
+
+
+def test_a_study_without_a_spec_is_told(small: dict[str, Any]) -> None:
+    del small["spec"]
+    with pytest.raises(SpecError, match=r"expected a spec: .*, got nothing"):
+        read_study(small)

@@ -95,6 +95,20 @@ def test_the_page_is_whole_and_harmless(grid: Found) -> None:
     assert "Rows on which the two best points disagree" in page.text
 
 
+def test_the_page_says_what_a_search_chose(small: dict[str, Any]) -> None:
+    space = {"layers.1.gate_bias": {"from": -4, "to": 0, "whole": True}}
+    small |= {"grid": {"layers.1.repeat": [1, 2]}, "seeds": 1}
+    small |= {"search": {"trials": 2, "space": space, "set": {"train.validation": 0.2}}}
+    view, found = figures(small)
+    text = Page(study_page(view, found.values(), "layerkit study s.json")).text
+    assert view.study.search is not None
+    for p in view.study.search.points:
+        assert p.settings is not None
+        assert f"layers.1.gate_bias {p.settings['layers.1.gate_bias']}" in text
+    assert "What the search chose" in text
+    assert "best val accuracy" in text
+
+
 def test_points_without_a_numeric_axis_stand_in_lanes(small: dict[str, Any]) -> None:
     small |= {"grid": {"layers.1.activation": ["tanh", "relu"]}, "seeds": 2}
     _, found = figures(small)
@@ -133,3 +147,17 @@ def test_a_point_is_dominated_only_if_it_is_told_apart(grid: Found) -> None:
     by = {k: set(point.dominated_by) for k, point in lost.items()}
     # The last is worse than all, but cheaper; the third costs as much as the second.
     assert by == {0: set(), 1: {lost[0].name, lost[2].name}, 2: set(), 3: set()}
+
+
+def test_confusions_name_the_classes(small: dict[str, Any]) -> None:
+    spec = {
+        "layerkit": 1, "input": {"columns": ["x"]}, "layers": [{"type": "dense", "units": 3}],
+        "output": {"column": "kind", "classes": ["low", "mid", "high"]},
+        "train": {"epochs": 1, "test": 0.5},
+    }  # fmt: skip
+    rows = "".join(f"{k},{('low', 'mid', 'high')[k % 3]}\n" for k in range(60))
+    Path("rows.csv").write_text(f"x,kind\n{rows}")
+    document = {"layerkit_study": 1, "spec": spec, "data": "rows.csv"}
+    _, found = figures(document)
+    assert found["confusion"].panels[0].y.categories == ("low", "mid", "high")
+    assert re.search(r"(low|mid|high) as (low|mid|high) \(\d+\)", found["confusion"].words)
