@@ -13,8 +13,9 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
+from io import RawIOBase
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from layerkit.codec.atomic import replace_file
 from layerkit.codec.gather import Gather
@@ -93,7 +94,7 @@ class RunFolder:
         with path_errors(str(self.path), writing=True):
             for name in ("models", "predictions"):
                 (self.path / name).mkdir(parents=True, exist_ok=True)
-            lock = (self.path / "lock").open("a+b")
+            lock = (self.path / "lock").open("a+b", buffering=0)  # no write is left to its end
         with lock, path_errors(str(self.path), writing=True):
             if not _lock(lock):
                 raise StudyError(
@@ -103,7 +104,6 @@ class RunFolder:
             if os.name == "posix":  # elsewhere a locked file cannot be written
                 lock.truncate(0)
                 lock.write(str(os.getpid()).encode())
-                lock.flush()
             for file in (self.runs, self.trials, self.times, self.failed):
                 _drop_torn_line(file)
             self._known = self.lines()
@@ -183,7 +183,7 @@ def _drop_torn_line(path: Path) -> None:
         os.truncate(path, len(whole))
 
 
-def _lock(file: BinaryIO) -> bool:
+def _lock(file: RawIOBase) -> bool:
     """Whether this process holds the file now; the system frees it when the process ends."""
     try:
         if sys.platform == "win32":
@@ -200,11 +200,11 @@ def _lock(file: BinaryIO) -> bool:
     return True
 
 
-def _holder(file: BinaryIO) -> str:
+def _holder(file: RawIOBase) -> str:
     """The number of the process that holds the file, if it can be read."""
     try:
         file.seek(0)
-        number = file.read(20).decode()
+        number = (file.read(20) or b"").decode()
     except (OSError, ValueError):
         return ""
     return f" (number {number})" if number.isdecimal() else ""

@@ -133,7 +133,7 @@ def failure_text(error: BaseException) -> str:
     """An error of a run in words."""
     if isinstance(error, (LayerkitError, OSError)):
         return str(error)
-    return f"{type(error).__name__}: {error}"
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 def run_job(job: Job, reader: RowReader, listener: Listener) -> Outcome | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -34,8 +34,14 @@ def job_key(spec: Spec, seed: int, rows: str) -> str:
 
     An edited plugin makes other runs. Versions and kernels make none: they change last bits.
     """
+    return job_keys(spec)(seed, rows)
+
+
+def job_keys(spec: Spec) -> Callable[[int, str], str]:
+    """``job_key`` of any seed and rows, for a spec whose source is read once."""
     foreign = sorted(_sources(spec, foreign=True))
-    return run_key(spec, seed, rows, *([foreign] if foreign else []))
+    given = [foreign] if foreign else []
+    return lambda seed, rows: run_key(spec, seed, rows, *given)
 
 
 def made_by(spec: Spec) -> dict[str, Any]:

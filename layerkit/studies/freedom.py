@@ -36,7 +36,10 @@ def groups_of(spec: Spec, freedom: Freedom) -> list[Together]:
     if freedom.free is None:
         singles = [list(group.paths) for group in widths_of(spec)]
     else:
-        singles = [[number_at(spec, path, "free")] for path in freedom.free]
+        named = [number_at(spec, path, "free") for path in freedom.free]
+        if twice := [path for i, path in enumerate(named) if path in named[:i]]:
+            raise SpecError(f"{twice[0]} is named twice", location="free")
+        singles = [[path] for path in named]
     joined = _joined(singles, _tied(spec, freedom, singles))
     found = [(paths, together(spec, paths)) for paths in joined]
     covered = {path for _, group in found if group for path in group.paths[1:]}

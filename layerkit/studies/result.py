@@ -15,10 +15,12 @@ from layerkit.comparison.verdicts import ContestantRuns, best_contestants, summa
 from layerkit.core.context import Array
 from layerkit.core.parts import Metric
 from layerkit.display import jsonable
+from layerkit.errors import LayerkitError
 from layerkit.recording.counting import macs_of_layers, total
 from layerkit.runs.answers import Evaluation, read_packed
 from layerkit.runs.folder import Line, RunFolder
 from layerkit.runs.job import unpacked
+from layerkit.runs.keys import job_keys
 from layerkit.statistics.estimates import (
     Estimate,
     estimate_from_runs,
@@ -31,6 +33,7 @@ from layerkit.studies.precision import Precision
 from layerkit.studies.search_result import SearchReport
 from layerkit.studies.trials import Trials
 from layerkit.training.recipe import loss_and_metrics
+from layerkit.training.teacher import with_teacher_id
 
 
 @dataclass(frozen=True)
@@ -166,10 +169,10 @@ class _PointLines:
         cls,
         point: Point,
         plan: StudyPlan,
-        by_recipe: Mapping[str, dict[int, Line]],
+        lines: Sequence[Line],
         failures: Iterable[Line],
     ) -> _PointLines:
-        found = by_recipe.get(point.recipe, {})
+        found = {line["seed"]: line for line in _of_today(point, lines)}
         missing = tuple(s for s in plan.seeds if s not in found)
         failed = {f["seed"]: f["failed"] for f in failures if f["recipe"] == point.recipe}
         ratio = None if plan.validation else _validation_ratio(point)
@@ -203,13 +206,16 @@ class Findings:
         """Those of some ``seeds``, or of all; ``digests`` are as for ``Study.of``."""
         written = list(folder.lines().values())
         digests = digests or {line["recipe"]: line["rows"] for line in written}
-        by_recipe: dict[str, dict[int, Line]] = {}
+        by_recipe: dict[str, list[Line]] = {}
         for line in written:
             wanted = seeds is None or line["seed"] in seeds
             if wanted and digests.get(line["recipe"]) == line["rows"]:
-                by_recipe.setdefault(line["recipe"], {})[line["seed"]] = line
+                by_recipe.setdefault(line["recipe"], []).append(line)
         failures = folder.failures().values()
-        points = tuple(_PointLines.of(point, plan, by_recipe, failures) for point in plan.points)
+        points = tuple(
+            _PointLines.of(point, plan, by_recipe.get(point.recipe, ()), failures)
+            for point in plan.points
+        )
         metric = _main_metric(plan, [line for p in points for line in p.lines])
         return cls(points, metric, tuple(_runs(p, metric, folder) for p in points))
 
@@ -235,6 +241,18 @@ class Findings:
             ratio = p.validation_ratio
             return estimate_from_validation(values, 0, ratio, share=False, single=True)
         return estimate_from_runs(values, 0)
+
+
+def _of_today(point: Point, lines: Sequence[Line]) -> Sequence[Line]:
+    """Those made with the plugins and the teacher of today; all, if that holds for none.
+
+    Runs with an older plugin or another teacher stay in the folder, under keys of their own.
+    """
+    try:
+        key = job_keys(with_teacher_id(point.spec))
+    except (LayerkitError, OSError):  # the teacher's file need not be here
+        return lines
+    return [line for line in lines if line["key"] == key(line["seed"], line["rows"])] or lines
 
 
 def _validation_ratio(point: Point) -> float | None:

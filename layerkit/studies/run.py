@@ -238,7 +238,7 @@ class _Trainer:
 def _failure(failed: Sequence[str], done: int, total: int, folder: Path) -> StudyError:
     """The error for runs that failed, with the first one's advice."""
     first, _, advice = failed[0].partition("\n")
-    kept = f"the {done} finished runs are kept in {folder}; the same command trains the rest"
+    kept = f"kept in {folder}: {counted(done, 'finished run')}; the same command trains the rest"
     return StudyError(
         f"{len(failed)} of {counted(total, 'run')} failed: {first}",
         hint=f"{advice}\n{kept}" if advice else kept,

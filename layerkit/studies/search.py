@@ -178,6 +178,8 @@ class _Spaces:
             if name not in known:
                 reason = f"unknown field{nearest(name, known)} (valid fields: {', '.join(known)})"
                 self.reader.refuse((*at, name), reason)
+        if missing := [name for name in ("from", "to") if name not in value]:
+            self.reader.refuse(at, f"a range has 'from' and 'to': there is no '{missing[0]}'")
         low: Any = value.get("from")
         high: Any = value.get("to")
         log, whole = value.get("log", False), value.get("whole", False)
@@ -229,14 +231,32 @@ def _check_space(
     tried += [
         {**tried[1], path: value} for path, one in space.items() for value in one.choices[1:-1]
     ]
+    shares = set()
     for settings in tried:
         try:
             spec = trial_spec(base, point, settings, changes)
+            shares.add(_validation_share(spec, point))
         except SpecError as error:
             if advice := _advice(error.message, space):
                 error.hint = f"{advice}\n{error.hint}"
             raise
+    if len(shares) > 1:
+        raise SpecError("train.validation decides on which rows trials are judged: expected one "
+                        "value, in 'set' or for all", location=f"{_FIELD}.space")  # fmt: skip
     return spec
+
+
+def _validation_share(spec: Spec, point: Point) -> float:
+    """That of a trial; raises SpecError if its test rows are not those of the study."""
+    trial, study = spec.train or {}, point.spec.train or {}
+    for field in ("data", "test"):
+        if trial[field] != study[field]:
+            raise SpecError(
+                f"train.{field} decides which rows are test rows, which no trial may see: expected "
+                "that of the study", location=_FIELD,
+            )  # fmt: skip
+    share: float = trial["validation"]
+    return share
 
 
 def _advice(message: str, space: Mapping[str, Dimension]) -> str:

@@ -53,8 +53,7 @@ class Guide:
 
     def phase(self, epoch: int) -> Phase:
         """What holds in ``epoch``, counted from 0."""
-        hints = tuple(hint for hint in self.hints if epoch < hint.until)
-        alone = any(hint.alone for hint in hints)
+        hints, alone = tuple(self._in(epoch)), self.alone(epoch)
         soft = () if self.soft is None or alone else (self.soft,)
         followers = (*soft, *hints)
         if followers not in self._phases:
@@ -63,6 +62,13 @@ class Guide:
             phase = Phase(followers, task, self._fed(soft, hints), trained)
             self._phases[followers] = phase
         return self._phases[followers]
+
+    def alone(self, epoch: int) -> bool:
+        """Whether nothing but hints is learned in ``epoch``."""
+        return any(hint.alone for hint in self._in(epoch))
+
+    def _in(self, epoch: int) -> list[Hinted]:
+        return [hint for hint in self.hints if epoch < hint.until]
 
     def _fed(self, soft: Sequence[Follower], hints: Sequence[Hinted]) -> Network:
         """The student with a tap for each follower, over the same parameters."""

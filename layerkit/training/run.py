@@ -293,9 +293,15 @@ def _session(
 
         guide = guide_of(model, recipe, prepared.contract, prepared.rows)
         prepared = replace(prepared, rows=None)  # the teacher has answered
-    return Session(
+    session = Session(
         model, recipe, prepared, told, checkpoint, every, resumed, first_look=look, guide=guide
     )
+    if guide is not None and guide.alone(recipe.epochs - 1):
+        session.notice(
+            f"train.hints: nothing but a hint is learned in all {recipe.epochs} epochs, because it "
+            "is 'alone': set its until_epoch to fewer"
+        )
+    return session
 
 
 def _check(field: str, value: int, least: int) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from layerkit import StudyError
+from layerkit import PathError, StudyError
 from layerkit.runs.folder import RunFolder, model_file
 
 REST: dict[str, Any] = {"diverged": None, "recipe": "r", "rows": "d"}
@@ -94,4 +95,19 @@ def test_a_second_process_is_kept_out(folder: RunFolder) -> None:
         raise AssertionError
     assert (folder.path / "study.json").read_bytes() == b"{}"
     with other.open_for_runs(b"{}"):
+        pass
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits on the size of files")
+def test_a_full_disk_is_told_with_the_folder(folder: RunFolder) -> None:
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        with pytest.raises(PathError, match="cannot be written"), folder.open_for_runs(b"{}"):
+            pass
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with folder.open_for_runs(b"{}"):
         pass

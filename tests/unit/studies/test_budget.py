@@ -140,6 +140,9 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
          "input": {"shape": [1, 4, 4]}},
         {"free": ["layers.0.most"]}, r"free: layers.0.most does not change the parameters",
     ),
+    "a path named twice": (
+        {}, {"free": ["layers.0.units", "layers.-2.units"]}, r"layers.0.units is named twice",
+    ),
     "the width of the output": (
         {}, {"free": ["layers.1.units"]}, r"free: layers.1.units cannot change alone",
     ),

@@ -377,11 +377,11 @@ def test_the_border_of_a_space_is_told(searched: dict[str, Any]) -> None:
     searched["search"] |= {"only": {}, "space": {
         RATE: {"from": 1e-7, "to": 1e-5}, "train.batch_size": [32, 64, 128],
         "layers.0.units": [4, 8],
-        "train.validation": {"from": 0.2, "to": 0.3}}}  # fmt: skip
-    searched["search"]["set"] = {}
+        "train.clip_norm": {"from": 0.2, "to": 0.3}}}  # fmt: skip
+    searched["search"]["set"] = {"train.validation": 0.25}
     plan = read_study(searched)
     trials = Trials(plan, {}, lambda _: "rows")
-    best = {RATE: 1e-5, "train.batch_size": 32, "layers.0.units": 8, "train.validation": 0.21}
+    best = {RATE: 1e-5, "train.batch_size": 32, "layers.0.units": 8, "train.clip_norm": 0.21}
     for job in trials.due():
         trials.add(line_of(job, settings=best))
     for point in SearchReport.of(trials, 0.95).points:
@@ -397,7 +397,8 @@ WRONG: dict[str, tuple[Any, str]] = {
         r"plain"),
     "a range turned": (
         {"space": {RATE: {"from": 1, "to": 0.1}}}, r"numbers 'from' < 'to', got 1 and 0.1"),
-    "half a range": ({"space": {RATE: {"from": 1}}}, r"numbers 'from' < 'to', got 1 and None"),
+    "half a range": (
+        {"space": {RATE: {"from": 1}}}, r"a range has 'from' and 'to': there is no 'to'"),
     "a logarithm of zero": (
         {"space": {RATE: {"from": 0, "to": 1, "log": True}}}, r"'from' > 0 in a range with 'log'"),
     "a fraction in whole numbers": (
@@ -428,6 +429,14 @@ WRONG: dict[str, tuple[Any, str]] = {
         {"engine": "randm"}, r"unknown search 'randm'; did you mean 'random'"),
     "an engine's setting": (
         {"engine": {"type": "optuna", "parallel": 0}}, r"engine.parallel .*an integer >= 1"),
+    "other test rows": (
+        {"set": {"train.validation": 0.2, "train.test": 0.1}}, r"train.test decides which rows are "
+        r"test rows, which no trial may see: expected that of the study"),
+    "other data": (
+        {"space": {"train.data": ["digits", "mnist"]}, "only": {}}, r"train.data decides which"),
+    "other validation rows": (
+        {"space": {"train.validation": [0.1, 0.2]}, "set": {}, "only": {}},
+        r"train.validation decides on which rows trials are judged: expected one value"),
     "no validation": ({"set": {}}, r"gated has no validation rows, which decide between trials"),
 }  # fmt: skip
 

@@ -133,6 +133,24 @@ def test_other_rows_are_other_runs(small: dict[str, Any], truth: Truth) -> None:
     assert read_results(small, "a").rows[0].summary == two  # the rows of the last line
 
 
+def test_runs_of_another_teacher_do_not_count(small: dict[str, Any]) -> None:
+    """Also those trained later, and those of seeds that only the other teacher has."""
+    small["grid"], small["seeds"] = {}, 1
+    small["set"]["train.teacher"] = {"model": "teacher.layerkit", "weight": 1}
+    teachers = [layerkit.build("plain-digits", settings=[f"train.seed={i}"]) for i in range(2)]
+    found = []
+    for teacher, more in zip([*teachers, teachers[0]], (0, 1, 0), strict=True):
+        layerkit.save(teacher, "teacher.layerkit")
+        found.append(study(small, folder="a", add_seeds=more).rows[0])
+    first, other, again = found
+    assert first.summary != other.summary
+    assert (first.seeds, other.seeds, again) == ((0,), (0, 1), first)
+    layerkit.save(layerkit.build("highway-digits"), "teacher.layerkit")
+    assert read_results(small, "a").rows[0] == other  # the last, if none is of this teacher
+    Path("teacher.layerkit").unlink()
+    assert read_results(small, "a").rows[0] == other
+
+
 def test_a_stopped_study_goes_on(small: dict[str, Any], truth: Truth) -> None:
     study(small, folder="whole")
     for after in (1, 5):
@@ -312,7 +330,7 @@ def test_a_run_that_fails_costs_itself_only(small: dict[str, Any]) -> None:
         study(small)
     assert caught.value.hint is not None
     assert "add it to output.classes" in caught.value.hint
-    assert "the 2 finished runs are kept in small.study" in caught.value.hint
+    assert "kept in small.study: 2 finished runs" in caught.value.hint
     found = read_results(small)
     assert [(r.missing, sorted(r.failed)) for r in found.rows] == [((), []), ((0, 1), [0, 1])]
     assert "got 9" in found.rows[-1].failed[1]

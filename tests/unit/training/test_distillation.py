@@ -197,6 +197,24 @@ def test_alone_leaves_what_is_above_the_hint(teacher: str) -> None:
     assert changed == [lower | {"regressor"}, lower | upper]
 
 
+@pytest.mark.parametrize("epochs", [2, 3])
+def test_a_hint_that_is_alone_for_good_is_told(teacher: str, epochs: int) -> None:
+    class Told(layerkit.Listener):
+        def __init__(self) -> None:
+            self.notices = list[str]()
+
+        def notice(self, text: str) -> None:
+            self.notices.append(text)
+
+    hint = {"layer": "dense_1", "teacher": "dense_2", "until_epoch": 2, "alone": True}
+    given = spec([DENSE, last(3)], teacher={"model": teacher}, hints=[hint], epochs=epochs)
+    told = Told()
+    layerkit.train(given, data=(X, LETTERS), listener=told)
+    assert any("but a hint is learned in all 2 epochs" in text for text in told.notices) == (
+        epochs == 2
+    )
+
+
 def test_start_and_order_are_those_of_the_student_alone(teacher: str) -> None:
     """With nothing to follow the bits are those of no teacher, and its parts cost nothing after."""
     alone = layerkit.train(spec([DENSE, last(3)]), data=(X, LETTERS)).model
