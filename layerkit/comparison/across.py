@@ -9,6 +9,7 @@ import os
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -316,6 +317,8 @@ def _refuse_twice(sets: Sequence[DataSet]) -> None:
         data = each.data
         if isinstance(data, Mapping) and data.keys() == {"path"}:
             data = data["path"]
+        if isinstance(data, str) and Path(data).exists():
+            data = os.path.realpath(data)
         key = json.dumps([data, target if each.input.get("columns") else None])
         if key in seen:
             raise DataError(

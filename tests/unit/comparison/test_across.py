@@ -150,6 +150,13 @@ class _Never(Listener):
         pytest.fail("a training began")
 
 
+def test_another_path_to_a_table_is_no_other_table(tables: list[str]) -> None:
+    path = Path(tables[0])
+    twice = [str(path), str(path.parent / ".." / path.parent.name / path.name)]
+    with pytest.raises(DataError, match="are the same data set"):
+        compare_across([LINEAR, PLAIN], twice, listener=_Never())
+
+
 def test_what_does_not_fit_is_named(tables: list[str]) -> None:
     """The first data set suits, the second does not: both names are in the message."""
     digits = {**spec("image", {"type": "maxpool"}, {"type": "flatten"})}
