@@ -76,10 +76,11 @@ def curve_words(seen: Lens) -> str:
         metric_text(metric, curve[at][metric].value)
         for curve, at in ((seen.first, k), (seen.last, k), (seen.first, 0), (seen.first, count))
     )
+    many = f" {k}" if k > 1 else ""
     return (
-        f"With the first {k} of {count} layers kept, {metric} is {first}, with the last {k} "
-        f"{last}; with none {none}, with all {whole}. The layers that are kept were trained beside "
-        "the others, so a net that never had those may reach more."
+        f"With the first{many} of {count} layers kept, {metric} is {first}; with the last{many}, "
+        f"{last}; with none, {none}; with all, {whole}. The layers that are kept were trained "
+        "beside the others, so a net that never had those may reach more."
     )
 
 

@@ -7,6 +7,7 @@ that the sorted file is the same however the study was run; times are in ``times
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import sys
@@ -22,7 +23,9 @@ from layerkit.errors import StudyError
 from layerkit.paths import path_errors
 
 Line = Mapping[str, Any]
-_FIELDS = frozenset({"recipe", "rows", "seed", "diverged"})  # of a finished run
+_RUN = {"recipe": str, "rows": str, "seed": int, "diverged": str | None}
+_TRIAL = {**_RUN, "trial": int, "settings": dict, "pruned": bool}
+_FINISHED = {"metrics": dict, "kernels": dict}  # unless it diverged
 
 
 def model_file(key: str) -> str:
@@ -62,11 +65,11 @@ class RunFolder:
 
         Raises StudyError for a line that is no run, except the last, which a kill may have torn.
         """
-        return _lines(self.runs, _FIELDS)
+        return _lines(self.runs, _RUN)
 
     def trial_lines(self) -> dict[str, Line]:
         """The finished trials of a search by key; errors as for ``lines``."""
-        return _lines(self.trials)
+        return _lines(self.trials, _TRIAL)
 
     def failures(self) -> dict[str, Line]:
         """The runs that failed when they were last tried, by key; errors as for ``lines``."""
@@ -125,8 +128,8 @@ class RunFolder:
             self.checkpoint("").parent.rmdir()
 
 
-def _lines(path: Path, fields: frozenset[str] = frozenset()) -> dict[str, Line]:
-    """The lines of a file by key, the last of each; all must have ``fields``."""
+def _lines(path: Path, fields: Mapping[str, Any] | None = None) -> dict[str, Line]:
+    """The lines of a file by key, the last of each; all must have ``fields`` of these types."""
     if not path.exists():
         return {}
     with path_errors(str(path)):
@@ -134,7 +137,7 @@ def _lines(path: Path, fields: frozenset[str] = frozenset()) -> dict[str, Line]:
     found = {}
     for i, row in enumerate(rows):
         line = _parsed(row)
-        if line is not None and fields <= line.keys():
+        if line is not None and (fields is None or _is_whole(line, fields)):
             found[str(line["key"])] = line
         elif i < len(rows) - 1 and any(rows[i + 1 :]):
             raise StudyError(
@@ -142,6 +145,20 @@ def _lines(path: Path, fields: frozenset[str] = frozenset()) -> dict[str, Line]:
                 hint="delete that line, and its run is trained again",
             )
     return found
+
+
+def _is_whole(line: Line, fields: Mapping[str, Any]) -> bool:
+    """Whether a line has what those of its kind have, and a bit for each row that it counts."""
+    wanted = fields if line.get("diverged") else {**fields, **_FINISHED}
+    if not all(name in line and isinstance(line[name], kind) for name, kind in wanted.items()):
+        return False
+    right = line.get("right")
+    if right is None:
+        return True
+    try:
+        return bool(len(base64.b64decode(right["bits"])) == -(-right["count"] // 8))
+    except (KeyError, TypeError, ValueError):
+        return False
 
 
 def _parsed(row: bytes) -> Line | None:

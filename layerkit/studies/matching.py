@@ -35,7 +35,10 @@ def solutions_in(folder: Path) -> Solutions:
         raw = file.read_bytes()
     try:
         found = json.loads(raw)
-        whole = all(set(one) >= _FIELDS for one in found.values())
+        whole = all(
+            set(one) >= _FIELDS and all(type(n) is int for n in one["widths"].values())
+            for one in found.values()
+        )
     except (AttributeError, TypeError, ValueError):
         whole = False
     if not whole:

@@ -84,7 +84,7 @@ def test_every_picture_says_what_is_seen_and_where_it_ends(seen: Lens) -> None:
     moved = sum(abs(one["loss"].gap) > 0.05 * base for _, one in seen.lesions)
     assert f"{moved} of 3 layers" in lesion_words(seen)
     half = 100 * seen.first[1]["accuracy"].value
-    assert f"With the first 1 of 3 layers kept, accuracy is {half:.2f} %" in curve_words(seen)
+    assert f"With the first of 3 layers kept, accuracy is {half:.2f} %" in curve_words(seen)
 
 
 def test_many_layers_have_numbers_and_wide_ones_their_first_units() -> None:

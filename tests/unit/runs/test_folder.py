@@ -12,7 +12,7 @@ import pytest
 from layerkit import PathError, StudyError
 from layerkit.runs.folder import RunFolder, model_file
 
-REST: dict[str, Any] = {"diverged": None, "recipe": "r", "rows": "d"}
+REST: dict[str, Any] = {"diverged": None, "kernels": {}, "metrics": {}, "recipe": "r", "rows": "d"}
 ONE = {"key": "one", "seed": 0, **REST}
 TWO = {"key": "two", "seed": 1, **REST}
 
@@ -31,7 +31,7 @@ def test_what_is_added_is_there(folder: RunFolder) -> None:
     assert folder.model("one").read_bytes() == b"model"
     assert (folder.path / "study.json").read_bytes() == b"{}"
     one, two = folder.runs.read_bytes().splitlines()
-    assert one == b'{"diverged":null,"key":"one","recipe":"r","rows":"d","seed":0}'
+    assert one == json.dumps(ONE, sort_keys=True, separators=(",", ":")).encode()
     assert json.loads(two) == TWO
 
 
@@ -53,13 +53,15 @@ def test_a_line_torn_anywhere_is_dropped_and_the_next_one_stands_alone(
 def test_trials_have_a_file_of_their_own_that_may_be_torn(folder: RunFolder) -> None:
     for n in (0, 1):
         with folder.open_for_runs(b"{}"):
-            folder.add({"key": f"trial {n}", "trial": n}, {"key": f"trial {n}"}, {})
+            more: dict[str, Any] = {"trial": n, "settings": {}, "pruned": False}
+            folder.add({**ONE, **more, "key": f"trial {n}"}, {"key": f"trial {n}"}, {})
     assert set(folder.lines()) == {"one", "two"}
     assert set(folder.trial_lines()) == {"trial 0", "trial 1"}
+    first, _ = folder.trials.read_bytes().splitlines(keepends=True)
     folder.trials.write_bytes(folder.trials.read_bytes()[:-5])
     assert set(folder.trial_lines()) == {"trial 0"}
     with folder.open_for_runs(b"{}"):
-        assert folder.trials.read_bytes() == b'{"key":"trial 0","trial":0}\n'
+        assert folder.trials.read_bytes() == first
 
 
 def test_a_last_line_of_zeros_is_dropped(folder: RunFolder) -> None:
@@ -81,6 +83,17 @@ def test_a_line_in_the_middle_that_is_no_run_is_told(folder: RunFolder) -> None:
     with pytest.raises(StudyError, match=r"runs.jsonl, line 1: expected a finished run"):
         folder.lines()
     folder.runs.write_bytes(b"nonsense\n" + folder.runs.read_bytes().split(b"\n", 2)[2])
+    with pytest.raises(StudyError, match=r"runs.jsonl, line 1: expected a finished run"):
+        folder.lines()
+
+
+@pytest.mark.parametrize("change", [
+    {"seed": "0"}, {"metrics": None}, {"right": {"metric": "a", "count": 30, "bits": "AAAA"}},
+    {"right": {"metric": "a", "count": 20, "bits": 5}}, {"right": 3},
+])  # fmt: skip
+def test_a_damaged_line_is_told(folder: RunFolder, change: dict[str, Any]) -> None:
+    text = json.dumps({**ONE, **change})
+    folder.runs.write_bytes(text.encode() + b"\n" + folder.runs.read_bytes())
     with pytest.raises(StudyError, match=r"runs.jsonl, line 1: expected a finished run"):
         folder.lines()
 

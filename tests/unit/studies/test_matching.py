@@ -112,9 +112,11 @@ def test_widths_are_solved_once(kinds: dict[str, Any], monkeypatch: pytest.Monke
     }  # another question has another answer, beside the first
     study(kinds)
     assert len(json.loads(kept.read_text())) == 4
-    kept.write_text("{")
-    with pytest.raises(StudyError, match=r"matched.json: expected solved widths"):
-        study(kinds)
+    one["widths"]["layers.0.units"] = "9"
+    for damaged in ("{", json.dumps(held)):
+        kept.write_text(damaged)
+        with pytest.raises(StudyError, match=r"matched.json: expected solved widths"):
+            study(kinds)
 
 
 def test_seconds_are_measured_when_the_study_starts(
