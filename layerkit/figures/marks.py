@@ -11,6 +11,7 @@ from typing import NamedTuple
 from layerkit.figures.figure import Bars, Cells, Dots, Intervals, Line, Mark, Panel, Rule
 from layerkit.reporting import svg
 from layerkit.reporting.markup import element, short
+from layerkit.reporting.numbers import MINUS
 from layerkit.reporting.series import dash_of
 from layerkit.reporting.svg import Scale
 
@@ -237,7 +238,7 @@ def _scale_bar(frame: Frame, m: Cells) -> str:
     y = max(frame.y.start, frame.y.end) + 48
     size, marks = 9, []
     name = svg.fit(m.name, 0.5 * (frame.x.end - frame.x.start), 12)
-    low, high = (f"{name} {m.low:.3g}".strip(), f"{m.high:.3g}")
+    low, high = f"{name} {_signed(m.low)}".strip(), _signed(m.high)
     x = (frame.x.start + frame.x.end) / 2
     for k in range(7):
         value = m.low + (m.high - m.low) * k / 6
@@ -250,6 +251,11 @@ def _scale_bar(frame: Frame, m: Cells) -> str:
     marks.append(svg.text(x - 6, y + size, low, "tick", "end"))
     marks.append(svg.text(x + 90, y + size, high, "tick"))
     return "".join(marks)
+
+
+def _signed(value: float) -> str:
+    text = f"{abs(value):.3g}"
+    return f"{MINUS}{text}" if value < 0 else text
 
 
 def _rule(frame: Frame, m: Rule) -> str:

@@ -173,7 +173,7 @@ def _signed(
     table: Table, across: Axis, names: Sequence[str], title: str, *, of: str = "layer"
 ) -> Panel:
     most = max(map(abs, _finite(table)), default=0.0) or 1.0
-    cells = Cells("more than all rows", _WARM, tuple(map(tuple, table)), -most, most, middle=0.0)
+    cells = Cells("above all rows", _WARM, tuple(map(tuple, table)), -most, most, middle=0.0)
     return Panel(across, _named(names, of), (cells,), title)
 
 

@@ -241,3 +241,11 @@ def test_the_last_label_of_an_axis_lies_inside() -> None:
         )
         assert last.text == ("100,000" if log else "8,000")
         assert float(last.attrib["x"]) + 7.6 / 2 * len(last.text) <= 520
+
+
+def test_the_scale_of_a_map_is_whole_on_a_phone_and_has_a_real_minus() -> None:
+    names = ("highway_1", "highway_2")
+    cells = Cells("above all rows", 0, ((-1, 1), (0, 1)), -1, 1, middle=0.0)
+    panel = Panel(Axis("class"), Axis("layer", categories=names), (cells,))
+    svg = parsed(panel_svg(panel, "Gates", "In words.", "k", 336))
+    assert "above all rows \N{MINUS SIGN}1" in [e.text for e in svg.iter("text")]
