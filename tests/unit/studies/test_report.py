@@ -159,5 +159,5 @@ def test_confusions_name_the_classes(small: dict[str, Any]) -> None:
     Path("rows.csv").write_text(f"x,kind\n{rows}")
     document = {"layerkit_study": 1, "spec": spec, "data": "rows.csv"}
     _, found = figures(document)
-    assert found["confusion"].panels[0].y.categories == ("low", "mid", "high")
+    assert found["confusion"].panels[0].y.categories == ("1 low", "2 mid", "3 high")
     assert re.search(r"(low|mid|high) as (low|mid|high) \(\d+\)", found["confusion"].words)
