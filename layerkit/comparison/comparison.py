@@ -6,7 +6,7 @@ from typing import Any
 
 from layerkit.comparison.cost_figures import answer_figures
 from layerkit.comparison.footnotes import footnotes
-from layerkit.comparison.pictures import comparison_figures
+from layerkit.comparison.pictures import curve_figures, score_figures
 from layerkit.comparison.report.page import html_page
 from layerkit.comparison.results import ComparisonResult
 from layerkit.comparison.sentences import headline
@@ -41,7 +41,7 @@ class Comparison(ComparisonResult):
 
     def figures(self) -> tuple[Figure, ...]:
         """The pictures of the page as data, for ``layerkit.figures.save_figures``."""
-        return (*comparison_figures(self), *answer_figures(self))
+        return (*score_figures(self), *curve_figures(self), *answer_figures(self))
 
     def to_html(self) -> str:
         """One page that needs nothing else: no script, no network."""

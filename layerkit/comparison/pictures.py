@@ -31,8 +31,8 @@ class Lane:
     group: str
 
 
-def comparison_figures(r: ComparisonResult) -> list[Figure]:
-    """All figures of a comparison."""
+def score_figures(r: ComparisonResult) -> list[Figure]:
+    """The runs in the main metric, and the differences from the first contestant."""
     held = [
         (i, c, c.metrics[r.metric]) for i, c in enumerate(r.contestants) if r.metric in c.metrics
     ]
@@ -48,7 +48,7 @@ def comparison_figures(r: ComparisonResult) -> list[Figure]:
     if others:
         joint = r.comparisons > 1
         found.append(chance_figure(r.contestants[0].name, r.metric, others, joint=joint))
-    return [*found, *curve_figures(r)]
+    return found
 
 
 def lanes_figure(title: str, metric: str, lanes: Sequence[Lane], confidence: float) -> Figure:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from layerkit.figures.figure import Bars, Cells, Dots, Figure, Intervals, Line, Mark, Panel
@@ -13,16 +14,21 @@ Row = tuple[str | float | None, ...]
 
 
 def numbers(figure: Figure) -> Iterator[Row]:
-    """One row for each point, interval, bar, cell and rule, as wide as ``HEAD``; None if empty.
+    """One row for each point, interval, bar, cell and rule, as wide as ``HEAD``.
 
-    ``low`` and ``high`` are the ends of an interval, or of the band of a line; ``value`` is that of
-    a cell. Places of categories are their names. ``mark`` is "dotted" for the part of a line that
-    is drawn so, and ``name`` holds the label of a dot after a colon.
+    What there is no number for is None. ``low`` and ``high`` are the ends of an interval, or of the
+    band of a line; ``value`` is that of a cell. Places of categories are their names. ``mark`` is
+    "dotted" for the part of a line that is drawn so, and ``name`` holds the label of a dot after a
+    colon.
     """
     for panel in figure.panels:
         for mark in panel.marks:
             for row in _rows(panel, mark):
-                yield (panel.title, *row)
+                yield (panel.title, *map(_known, row))
+
+
+def _known(value: str | float | None) -> str | float | None:
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _rows(panel: Panel, mark: Mark) -> Iterator[Row]:

@@ -11,7 +11,7 @@ from layerkit.comparison.footnotes import (
     training_warnings,
     unsteady_notes,
 )
-from layerkit.comparison.pictures import comparison_figures, curve_figures
+from layerkit.comparison.pictures import curve_figures, score_figures
 from layerkit.comparison.report.answers import answers_section
 from layerkit.comparison.report.html_tables import (
     VERDICTS,
@@ -97,8 +97,7 @@ def _tally(r: ComparisonResult) -> str:
 def _charts(r: ComparisonResult) -> str:
     """The runs and the differences."""
     title = element("h2", f"Results in {escape(r.metric)}")
-    drawn = [f for f in comparison_figures(r) if not f.key.startswith("curve-")]
-    return title + element("div", *map(figure_block, drawn), class_="pair")
+    return title + element("div", *map(figure_block, score_figures(r)), class_="pair")
 
 
 def _tables(r: ComparisonResult) -> str:

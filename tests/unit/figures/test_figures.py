@@ -131,6 +131,10 @@ def test_sideways_intervals_and_bars() -> None:
 
 def test_values_that_cannot_be_drawn_are_left_out() -> None:
     nan = float("nan")
+    bare = Panel(Axis("x"), Axis("y"), [Intervals("a", 0, [1], [nan], [2], [3])])
+    assert list(numbers(Figure("k", "t", "w", [bare]))) == [
+        ("", "interval", "a", 1.0, None, 2.0, 3.0, None)
+    ]
     odd = Panel(Axis("x", log=True), Axis("y"), (Dots("a", 0, [0.0, 1.0, 2.0], [1.0, nan, 3.0]),))
     assert len(places(drawn(odd), "dot", ("cx", "cy"))) == 1
     empty = Panel(Axis("x"), Axis("y", log=True), (Line("a", 0, [], []),))
