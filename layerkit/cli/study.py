@@ -30,8 +30,8 @@ EXAMPLE = console.example(
     '   "grid": {"layers.1.repeat": [2, 4, 8],',
     '            "layers.1.gate_bias": [-1, -3]},',
     '   "seeds": 3}',
-    "further fields: name, set, data, validation, match (widths of equal cost)",
-    "and search (tune every point with the same effort)",
+    "further fields: name, set, data, validation,",
+    "match (widths of equal cost), search (equal tuning)",
 )
 _MOST_SEEDS = 1_000
 

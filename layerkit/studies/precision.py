@@ -127,7 +127,7 @@ def _words(w: Width, seeds: int, goal: Goal, confidence: float, *, hopeless: boo
         return f"{w.title} has no interval with {seeds} seeds, so its precision is not known"
     now = f"the widest interval is ± {width:.2g}{unit} ({w.title}) with {seeds} seeds"
     if width <= goal.half_width:
-        return now
+        return f"{now}, within the ± {goal.half_width:g}{unit} asked for"
     now += f", wider than ± {goal.half_width:g}{unit}"
     if not hopeless:
         return f"{now}, the most that were allowed; more would help"

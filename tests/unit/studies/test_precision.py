@@ -51,6 +51,7 @@ def test_seeds_are_added_until_the_interval_is_narrow() -> None:
     assert found.half_width is not None
     assert found.half_width <= 0.5
     assert found.words.startswith("the widest interval is ± 0.4")
+    assert found.words.endswith("seeds, within the ± 0.5 asked for")
 
 
 def test_it_stops_at_the_most_seeds_and_says_so() -> None:
