@@ -23,7 +23,8 @@ Truth = Callable[[str], dict[str, str]]
 
 @pytest.fixture
 def few(small: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Four runs; what a worker in this process sets is put back."""
+    """Four runs, long enough to be lost; what a worker in this process sets is put back."""
+    monkeypatch.delenv("LAYERKIT_EAGER")
     monkeypatch.setenv("LAYERKIT_THREADS", "1")
     return {**small, "grid": {"layers.1.repeat": [1, 2]}}
 
@@ -54,7 +55,7 @@ def test_a_cluster_gives_the_same_files(few: dict[str, Any], truth: Truth) -> No
             StudyError, match=r"has lost its workers: the connection to .* was lost"
         ):
             study(few, folder="lost", executor=on(made), finished=lambda *_: made.close())
-    assert len(Path("lost/runs.jsonl").read_text().splitlines()) in (1, 2)
+    assert 1 <= len(Path("lost/runs.jsonl").read_text().splitlines()) < 4
     study(few, folder="lost")
     assert truth("lost") == truth("serial")
 
