@@ -31,12 +31,12 @@ def few(small: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any
 
 @contextmanager
 def cluster(workers: int = 1, *, processes: bool = False, **more: Any) -> Iterator[Any]:
-    """A local cluster without its page."""
+    """A local cluster, its page at any free port: tests run side by side."""
     import distributed
 
     kind = {"processes": processes, "threads_per_worker": 1 if processes else 2}
     local: Any = distributed.LocalCluster
-    with local(n_workers=workers, dashboard_address=None, **kind, **more) as made:
+    with local(n_workers=workers, dashboard_address=":0", **kind, **more) as made:
         yield made
 
 
