@@ -29,10 +29,10 @@ demo: $(CORE)  ## three architectures on the digits: build, train, save, load, c
 
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal
 
-test: $(STAMP)  ## run the tests of every change: about 5 minutes on two cores
+test: $(STAMP)  ## run the tests of every change: about 8 minutes on two cores
 	$(PYTEST) -m "not slow"
 
-test-all: $(STAMP)  ## run all tests, the slow ones too: about 8 minutes on two cores
+test-all: $(STAMP)  ## run all tests, the slow ones too
 	$(PYTEST)
 
 check: $(STAMP)  ## lint, format, types, import contracts, spelling
