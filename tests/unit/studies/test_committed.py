@@ -1,4 +1,4 @@
-"""The studies of the repository can be run: their specs, grids, widths and spaces hold."""
+"""The studies of the repository can be run, and their finished runs are what the page shows."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.papers.tables import PAGE, written
 from layerkit.studies.document import read_study
 from layerkit.studies.matching import match_points
+from layerkit.studies.run import read_results
 
 FOLDER = Path(__file__).resolve().parents[3] / "studies"
 STUDIES = [p for p in sorted(FOLDER.glob("*.json")) if "layerkit_study" in p.read_text("utf-8")]
@@ -23,3 +25,17 @@ def test_a_study_is_sound_and_named_in_the_list(path: Path) -> None:
 
 def test_studies_are_found() -> None:
     assert len(STUDIES) >= 4
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_every_run_is_finished_and_known_by_the_keys_of_today(path: Path) -> None:
+    found = read_results(path, path.with_suffix(".study"))
+    assert found.done == found.total >= 5
+    assert all(row.summary and not row.missing and not row.failed for row in found.rows)
+
+
+def test_the_page_shows_the_finished_runs() -> None:
+    page = PAGE.read_text("utf-8")
+    shown = {path.stem for path in STUDIES if f"<!-- runs: {path.stem}" in page}
+    assert shown == {path.stem for path in STUDIES}
+    assert written(page) == page, "run: python -m benchmarks.papers"
