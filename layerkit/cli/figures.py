@@ -19,7 +19,7 @@ Figures = Annotated[
     typer.Option(
         "--figures",
         metavar="DIR",
-        help="Save the pictures in this folder: PNG, SVG, and their numbers as CSV.",
+        help="Save the pictures in this folder: PNG and SVG (extra plot), their numbers as CSV.",
     ),
 ]
 Html = Annotated[
@@ -28,13 +28,12 @@ Html = Annotated[
 
 
 def check_report(html: str | None, figures: Path | None, inputs: Sequence[str | None]) -> None:
-    """Raise, before any work, if the page or the pictures cannot be written or drawn.
+    """Raise, before any work, if the page or the pictures cannot be written.
 
-    Errors are those of ``check_output``, PathError, and MissingExtraError.
+    Errors are those of ``check_output``, and PathError.
     """
     from layerkit import PathError
     from layerkit.cli import files
-    from layerkit.figures.save import renderers
     from layerkit.paths import expanded
 
     files.check_output(html, inputs)
@@ -43,7 +42,6 @@ def check_report(html: str | None, figures: Path | None, inputs: Sequence[str | 
     place = expanded(str(figures))
     if Path(place).exists() and not Path(place).is_dir():
         raise PathError(f"{place}: expected a folder for the pictures, got a file", path=place)
-    renderers()
 
 
 def write_report(
@@ -54,7 +52,10 @@ def write_report(
     *,
     quiet: bool,
 ) -> None:
-    """Write ``page`` to the file ``html``, and ``figures`` in every form that is installed."""
+    """Write ``page`` to the file ``html``, and ``figures`` in every form that can draw here.
+
+    Why others cannot is told in any case.
+    """
     from layerkit.figures import save_figures
 
     said = []
@@ -62,7 +63,7 @@ def write_report(
         console.write_file(Path(html), [page()])
         said.append(f"wrote {printable(html)}")
     if folder is not None:
-        written = save_figures(figures, folder)
+        written = save_figures(figures, folder, notice=console.warning)
         forms = f"{counted(len(figures), 'figure')}, {counted(len(written), 'file')}"
         said.append(f"wrote {forms}, to {printable(folder)}")
     for text in said:

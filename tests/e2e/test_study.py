@@ -45,19 +45,29 @@ def count(folder: Path) -> int:
     return runs.read_bytes().count(b"\n") if runs.exists() else 0
 
 
-def test_pictures_are_refused_before_any_work(
-    cli: Cli, small: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pictures_are_refused_before_any_work(cli: Cli, small: Path) -> None:
     Path("taken").write_text("a file")
     done = cli("study", "small.json", "--figures", "taken")
     assert (done.code, done.out) == (1, "")
     assert "taken: expected a folder for the pictures, got a file" in done.err
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    done = cli("study", "small.json", "--figures", "pictures", "--html", "page.html")
-    assert "drawing png needs the package matplotlib, which is not installed" in done.err
-    assert 'python -m pip install "layerkit[plot]"' in done.err
     assert not small.exists()
-    assert not Path("pictures").exists()
+
+
+def test_without_matplotlib_the_numbers_are_written(
+    cli: Cli, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("one.json").write_text(json.dumps({**SMALL, "grid": {}, "seeds": 1}))
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    done = cli("study", "one.json", "-q", "--figures", "pictures", "--json")
+    assert done.code == 0
+    assert json.loads(done.out)["done"] == 1
+    assert done.err.split("\n") == [
+        'warning: png and svg need the extra plot: python -m pip install "layerkit[plot]"',
+        "",
+    ]
+    names = {path.name for path in Path("pictures").iterdir()}
+    assert "runs.csv" in names
+    assert all(name.endswith(".csv") for name in names)
     assert cli("study", "small.json", "--report", "--html", "page.html").code == 0
     assert "no run is finished" in Path("page.html").read_text("utf-8")
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import builtins
 import csv
 import re
+import sys
 import xml.etree.ElementTree as ET
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from layerkit import MissingExtraError, UnknownTypeError
+from layerkit import MissingExtraError, PluginError, Renderer, UnknownTypeError
 from layerkit.data import spreadsheet
 from layerkit.figures import (
     HEAD,
@@ -191,26 +192,82 @@ def test_png_has_pixels_and_svg_shapes(tmp_path: Path) -> None:
     assert style_of(1).light in text
 
 
-def test_forms_that_cannot_draw_write_nothing(
+def test_named_forms_that_cannot_draw_write_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = builtins.__import__
-
-    def without(name: str, *args: Any, **kwargs: Any) -> Any:
-        if name.split(".")[0] == "matplotlib":
-            raise ImportError(name)
-        return real(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     target = tmp_path / "pictures"
     with pytest.raises(MissingExtraError) as caught:
-        save_figures([FIGURE], target)
+        save_figures([FIGURE], target, ["csv", "png"])
     assert caught.value.hint == 'install it with: python -m pip install "layerkit[plot]"'
     with pytest.raises(UnknownTypeError, match="unknown form of figures 'pngg'"):
         save_figures([FIGURE], target, ["csv", "pngg"])
     with pytest.raises(ValueError, match="distinct keys"):
         save_figures([FIGURE, FIGURE], target, ["csv"])
     assert not target.exists()
+
+
+def test_without_the_extra_the_numbers_are_written_and_one_line_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.warns(UserWarning, match="extra plot") as told:
+        written = save_figures([FIGURE], tmp_path)
+    assert [path.name for path in written] == ["depth.csv"]
+    assert [str(each.message) for each in told] == [
+        'png and svg need the extra plot: python -m pip install "layerkit[plot]"'
+    ]
+
+
+def test_a_form_that_breaks_takes_no_other_with_it(
+    tmp_path: Path, register: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @register
+    class Broken(Renderer):
+        """Draws all but maps.
+
+        Source: none.
+        """
+
+        type_name = "a_broken_form"
+        extension = ".broken"
+
+        def content(self, figure: Figure) -> bytes:
+            if figure.key == "map":
+                raise RuntimeError("no ink\nat all")
+            return b"drawn"
+
+    @register
+    class Text(Renderer):
+        """Its files are no bytes.
+
+        Source: none.
+        """
+
+        type_name = "a_form_as_text"
+        extension = ".txt"
+
+        def content(self, figure: Figure) -> bytes:
+            return "text"  # type: ignore[return-value]
+
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    figures, told = [FIGURE, Figure("map", "Map", "W.", (MAP,))], list[str]()
+    written = save_figures(figures, tmp_path, notice=told.append)
+    assert {p.name for p in written} == {"depth.broken", "depth.csv", "map.csv"}
+    assert all(path.exists() for path in written)
+    assert not list(tmp_path.glob("*.txt"))
+    assert told[1:] == [
+        "a_form_as_text cannot draw depth, map: TypeError: memoryview: a bytes-like object is "
+        "required, not 'str'",
+        "a_broken_form cannot draw map: RuntimeError: no ink",
+    ]
+    monkeypatch.setattr(Text, "require", lambda self: 1 / 0)
+    save_figures(figures[:1], tmp_path, notice=told.append)
+    assert "a_form_as_text cannot draw: ZeroDivisionError: division by zero" in told
+    (tmp_path / "map.csv").unlink()
+    with pytest.raises(PluginError, match="a_broken_form cannot draw map: RuntimeError: no ink"):
+        save_figures(figures, tmp_path, ["a_broken_form", "csv"])
+    assert (tmp_path / "map.csv").exists()
 
 
 def test_figures_refuse_what_cannot_be_drawn() -> None:
