@@ -72,7 +72,7 @@ def panel_svg(panel: Panel, title: str, words: str, key: str, width: float) -> s
     left = _gutter(panel, width)
     x = _x_scale(panel, left, width)
     y = _y_scale(panel, foot, left)
-    frame = Frame(panel, x, y, svg.is_narrow(width))
+    frame = Frame(panel, x, y, svg.is_narrow(width), [])
     note = svg.text(width - _RIGHT, foot + 36, "log scale", "tick", "end") if x.log or y.log else ""
     return svg.drawing(
         key,

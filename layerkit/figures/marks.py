@@ -23,12 +23,13 @@ _CLOUD = 100  # faint dots: more are one path, which keeps pages small
 
 
 class Frame(NamedTuple):
-    """A panel and its scales."""
+    """A panel, its scales, and where labels stand by now."""
 
     panel: Panel
     x: Scale
     y: Scale
     narrow: bool
+    taken: list[Box]
 
 
 def draw(frame: Frame, mark: Mark) -> str:
@@ -104,27 +105,27 @@ def _dots(frame: Frame, m: Dots) -> str:
         ]
         cloud = "".join(f"M{short(x)} {short(y)}h0" for x, y in places)
         return svg.series_group(m.series, element("path", d=cloud, fill="none", class_="cloud"))
-    marks, taken = [], list[Box]()
+    marks = []
     for k, (x, y) in enumerate(zip(m.x, m.y, strict=True)):
         if not _shown(frame, x, y):
             continue
         at = frame.x(x + to_x), frame.y(y + to_y)
         marks.append(svg.marker(m.series, *at, r, "dot"))
         if m.labels:
-            marks.append(_label(frame, at, m.labels[k], taken))
+            marks.append(_label(frame, at, m.labels[k]))
     return svg.series_group(m.series, *marks)
 
 
-def _label(frame: Frame, at: Point, label: str, taken: list[Box]) -> str:
+def _label(frame: Frame, at: Point, label: str) -> str:
     """Beside a dot where there is room, else left out: the numbers name it."""
     text = svg.fit(label, 120.0, 12)
     wide = 6.6 * len(text)
-    for up, left in product((-5.0, 15.0, 5.0, -17.0, 27.0), (False, True)):
+    for up, left in product((-5.0, 15.0, 5.0, -19.0, 29.0), (False, True)):
         x, y = at[0] + (-8 - wide if left else 8), at[1] + up
         box = x, y - 11, x + wide, y + 2
         inside = frame.x.start <= x and box[2] <= frame.x.end + 12 and box[3] <= frame.y.start
-        if inside and not any(_overlap(box, other) for other in taken):
-            taken.append(box)
+        if inside and not any(_overlap(box, other) for other in frame.taken):
+            frame.taken.append(box)
             return svg.text(x, y, text, "tick")
     return ""
 

@@ -24,6 +24,8 @@ from layerkit.figures import (
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.text import Annotation
+    from matplotlib.transforms import BboxBase
 
 __all__ = ["Png", "Svg"]
 
@@ -37,6 +39,8 @@ _MARKERS = {
     "hexagon": "h",
 }
 _MOST_NAMES = 30  # of categories that are written
+_BESIDE = tuple((x, y) for y in (3, -9, -3, 13, -19) for x in (4, -4))
+"""Where a label may stand, in points from its dot."""
 
 
 class _Drawn(Renderer):
@@ -114,9 +118,10 @@ def _file(figure: Figure, form: str, *, dark: bool) -> bytes:
     names = figure.legend
     heights = [_height(panel) for panel in figure.panels]
     canvas = Canvas(figsize=(5.2 * count, max(heights) + 0.8), layout="constrained")
+    pens = []
     for k, panel in enumerate(figure.panels):
-        axes = canvas.add_subplot(1, count, k + 1)
-        _Pen(axes, panel, dark=dark).draw()
+        pens.append(_Pen(canvas.add_subplot(1, count, k + 1), panel, dark=dark))
+        pens[-1].draw()
     title = "\n".join(textwrap.wrap(figure.title, 52 * count))
     canvas.suptitle(title, fontweight="bold", fontsize=11)
     if len(names) > 1:
@@ -124,6 +129,10 @@ def _file(figure: Figure, form: str, *, dark: bool) -> bytes:
         labels = [name for name, _, _ in names]
         canvas.legend(handles, labels, loc="outside lower center", ncols=min(len(names), 3 * count),
                       frameon=False)  # fmt: skip
+    if any(pen.labels for pen in pens):
+        canvas.draw_without_rendering()  # where labels have room is known once all has its place
+        for pen in pens:
+            pen.part_labels()
     buffer = io.BytesIO()
     meta: dict[str, str | None] = {"Title": figure.title, "Description": figure.words}
     meta |= {"Software": None} if form == "png" else {"Date": None}
@@ -157,6 +166,7 @@ class _Pen:
 
     def __init__(self, axes: Axes, panel: Panel, *, dark: bool) -> None:
         self.axes, self.panel, self.dark = axes, panel, dark
+        self.labels: list[Annotation] = []
 
     def draw(self) -> None:
         """All marks, then the axes."""
@@ -210,7 +220,25 @@ class _Pen:
         look = _look(m.series, dark=self.dark, line=False)
         self.axes.plot(x, y, markersize=3 if m.faint else 5, alpha=0.75, **look)
         for at, value, label in zip(x, y, m.labels, strict=False):
-            self.axes.annotate(label, (at, value), (4, 3), textcoords="offset points", fontsize=7)
+            text = self.axes.annotate(
+                label, (at, value), _BESIDE[0], textcoords="offset points", fontsize=7
+            )
+            text.set_in_layout(False)
+            self.labels.append(text)
+
+    def part_labels(self) -> None:
+        """Move each label to where it covers no other; without such a place, leave it out."""
+        taken: list[BboxBase] = []
+        for text in self.labels:
+            for x, y in _BESIDE:
+                text.set_position((x, y))
+                text.set_horizontalalignment("left" if x > 0 else "right")
+                box = text.get_window_extent()
+                if _is_inside(box, self.axes.bbox) and not box.count_overlaps(taken):
+                    taken.append(box)
+                    break
+            else:
+                text.set_visible(False)
 
     def intervals(self, m: Intervals) -> None:
         """Intervals with their values."""
@@ -315,6 +343,15 @@ class _Pen:
         low, high = ends = (axis.low, axis.high)
         if ends != (None, None):
             limits(low, high)
+
+
+def _is_inside(box: BboxBase, axes: BboxBase) -> bool:
+    """Whether a label lies in its panel; upwards and on the right there is some room more."""
+    beyond = 20
+    return (
+        box.x0 >= axes.x0 and box.y0 >= axes.y0
+        and box.x1 <= axes.x1 + beyond and box.y1 <= axes.y1 + beyond
+    )  # fmt: skip
 
 
 def _columns(points: Sequence[tuple[float, float]]) -> Iterator[list[float]]:

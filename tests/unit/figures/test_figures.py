@@ -192,6 +192,25 @@ def test_png_has_pixels_and_svg_shapes(tmp_path: Path) -> None:
     assert style_of(1).light in text
 
 
+def test_labels_cover_no_other(tmp_path: Path) -> None:
+    """Also those of another mark; what has no room is left out."""
+    names = [f"net of {k:02} layers" for k in range(14)]
+    marks = [Dots(f"s{k}", k, [1.0] * 7, [2.0] * 7, tuple(names[k::2])) for k in (0, 1)]
+    panel = Panel(Axis("parameters", low=0, high=3), Axis("accuracy", low=0, high=4), marks)
+    here = [e for e in drawn(panel).iter("text") if (e.text or "") in names]
+    on_page = [(float(e.attrib["x"]), float(e.attrib["y"])) for e in here]
+    assert len(set(on_page)) == len(on_page) == 8
+    pytest.importorskip("matplotlib", reason="the extra plot is not installed")
+    (drawing,) = save_figures([Figure("few", "Few", "W.", [panel])], tmp_path, ["svg"])
+    found = re.findall(r"<!-- (net of .*?) -->\s*<g .*?translate\((\S+) (\S+)\)",
+                       drawing.read_text("utf-8"))  # fmt: skip
+    assert len({name for name, _, _ in found}) == len(found) == 8
+    left = [(float(x), float(y)) for _, x, y in found]
+    for i, (x, y) in enumerate(left):
+        for other_x, other_y in left[:i]:
+            assert abs(y - other_y) >= 5 or abs(x - other_x) >= 40
+
+
 def test_named_forms_that_cannot_draw_write_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
