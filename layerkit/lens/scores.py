@@ -11,21 +11,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from layerkit.core.context import Array, Context
-from layerkit.core.output_functions import apply_link
+from layerkit.core.context import Array
 from layerkit.core.rows import Rows
-from layerkit.core.steps import known_rows, known_steps
 from layerkit.datacontract import at_source
 from layerkit.lens.results import Score, Scores
 from layerkit.model import Model
+from layerkit.runs.answers import evaluate_scores
 from layerkit.statistics.estimates import Estimate, estimate_from_rows, estimate_from_shares
-from layerkit.training.evaluation import decoded, mean_loss, metric_value
+from layerkit.training.evaluation import metric_value
 from layerkit.training.prepare import encode_targets
 from layerkit.training.recipe import loss_and_metrics
 
 _CONFIDENCE = 0.95
 _ALONE = 50  # rows that a metric is computed for one by one, to see whether it counts right rows
-_BATCH = 1024
 
 
 @dataclass(frozen=True)
@@ -49,30 +47,22 @@ class Judge:
         self.loss, self.metrics = loss_and_metrics(model.spec)
         with at_source(rows):
             self._y, self._truth = encode_targets(output, rows, self.loss)
-        steps = len(output.steps)
-        self._places = np.nonzero(known_steps(self._truth, steps))[0] if steps else None
-        one_class = output.classes is not None and not steps
+        self._per_step = bool(output.steps)
+        one_class = output.classes is not None and not self._per_step
         self.truth = _class_numbers(self._truth) if one_class else None
         self._counts_right: set[str] | None = None  # metrics, known from the first answers
 
     def answers(self, scores: Array) -> Answers:
         """The loss and metrics of scores (n, *out); of the whole model first."""
-        with np.errstate(all="ignore"):
-            z, y = known_rows(scores, self._y)
-            found = decoded(
-                self.model.contract, self.loss, apply_link(self.model.spec.link, scores)
-            )
-            predictions, truth = known_rows(found, self._truth)
-            values = {"loss": mean_loss(self.loss, scores, self._y)}
-            for name, metric in self.metrics.items():
-                values[name] = metric_value(metric, predictions, truth)
-            rows = {"loss": self._by_row(self._losses(z, y))}
-            if self.loss.target != "real" and len(truth):
-                right = _right(predictions, truth)
-                if self._counts_right is None:
-                    self._counts_right = self._counting(predictions, truth, right)
-                rows |= dict.fromkeys(self._counts_right, self._by_row(right))
-        return Answers(values, rows)
+        found = evaluate_scores(scores, self._y, self._truth, self.model, self.loss, self.metrics)
+        rows = {"loss": found.losses}
+        if self.loss.target != "real" and len(found.targets):
+            right = _right(found.predictions, found.targets)
+            if self._counts_right is None:
+                with np.errstate(all="ignore"):
+                    self._counts_right = self._counting(found.predictions, found.targets, right)
+            rows |= dict.fromkeys(self._counts_right, found.by_row(right))
+        return Answers(found.values, rows)
 
     def scores(self, answers: Answers, whole: Answers) -> Scores:
         """Each value with its intervals, and its difference to that of ``whole``."""
@@ -95,26 +85,11 @@ class Judge:
     ) -> tuple[float, float] | tuple[None, None]:
         table = rows[np.newaxis]
         estimate: Estimate
-        if name != "loss" and self._places is None:
+        if name != "loss" and not self._per_step:
             estimate = estimate_from_shares(table, single=single)
         else:
             estimate = estimate_from_rows(table)
         return (None, None) if estimate.row_bounds is None else estimate.over_rows(_CONFIDENCE)
-
-    def _losses(self, z: Array, y: Array) -> Array:
-        losses = np.empty(len(z))
-        ctx = Context(z.dtype, keeps=False)
-        for at in range(0, len(z), _BATCH):
-            part = slice(at, at + _BATCH)
-            losses[part] = self.loss.feed(z[part], y[part], ctx)
-        return losses
-
-    def _by_row(self, values: Array) -> Array:
-        """(n,) values whose mean is that of ``values``, which are of all steps with a label."""
-        if self._places is None:
-            return values
-        each: Array = np.bincount(self._places, values, self.count)
-        return each * (self.count / max(1, len(values)))
 
     def _counting(self, predictions: Array, truth: Array, right: Array) -> set[str]:
         """The metrics that are the share of right rows: on all, on halves, and on single rows."""

@@ -54,6 +54,17 @@ class Evaluation:
         each = weights if self.rows is None else weights[self.rows]
         return metric_value(metric, self.predictions, self.targets, each)
 
+    def by_row(self, values: Array) -> Array:
+        """(n,) values of the rows whose mean is that of ``values``, one for each answer."""
+        return _by_row(values, self.rows, len(self))
+
+
+def _by_row(values: Array, rows: Array | None, count: int) -> Array:
+    """The values of answers, of which ``rows`` says the row, as those of ``count`` rows."""
+    if rows is None:
+        return values
+    return np.asarray(np.bincount(rows, values, count) * (count / max(1, len(values))))
+
 
 def evaluate_on(
     arrays: Arrays, model: Model, loss: Loss, metrics: Mapping[str, Metric]
@@ -61,18 +72,24 @@ def evaluate_on(
     """The loss and every metric on ``arrays``; the same numbers as ``evaluate``."""
     with np.errstate(all="ignore"):  # the report says which numbers are not finite
         outputs = model.scores_of(arrays.x)
-        scores, y = known_rows(outputs, arrays.y)
+    return evaluate_scores(outputs, arrays.y, arrays.truth, model, loss, metrics)
+
+
+def evaluate_scores(
+    outputs: Array, y: Array, truth: Array, model: Model, loss: Loss, metrics: Mapping[str, Metric]
+) -> Evaluation:
+    """The same for scores (n, *out) that ``model`` gives, whole or in part."""
+    with np.errstate(all="ignore"):
+        scores, y = known_rows(outputs, y)
         losses = np.array(loss.feed(scores, y, Context(scores.dtype, keeps=False)), np.float64)
         found = decoded(model.contract, loss, apply_link(model.spec.link, outputs))
-        predictions, targets = known_rows(found, arrays.truth)
+        predictions, targets = known_rows(found, truth)
         values = {"loss": float(losses.mean()) if len(losses) else math.nan}
         values |= {name: metric_value(m, predictions, targets) for name, m in metrics.items()}
-        rows = None
-        if outputs.ndim > 2:
-            rows = np.nonzero(known_steps(arrays.truth, outputs.ndim - 2))[0]
-            count = len(outputs)
-            losses = np.asarray(np.bincount(rows, losses, count) * (count / max(1, len(rows))))
-    return Evaluation(predictions, targets, values, losses, rows)
+    steps = outputs.ndim - 2
+    rows = np.nonzero(known_steps(truth, steps))[0] if steps > 0 else None
+    by_row = _by_row(losses, rows, len(outputs))
+    return Evaluation(predictions, targets, values, by_row, rows)
 
 
 def row_values(model: Evaluation, name: str, metric: Metric | None) -> Array | None:
