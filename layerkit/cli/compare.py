@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from layerkit.cli import console, options
+from layerkit.cli import console, options, workers
 from layerkit.cli.figures import Figures, Html, check_report, write_report
 from layerkit.display import counted, few, printable
 
@@ -69,10 +69,9 @@ def compare(
         Path,
         typer.Option(metavar="DIR", help="Keep trained models here, and reuse those found here."),
     ] = _KEEP,
-    processes: Annotated[
-        int,
-        typer.Option(min=1, max=512, metavar="N", help="Train N at once, each in its own process."),
-    ] = 1,
+    processes: workers.Processes = 1,
+    engine: workers.Engine = None,
+    scheduler: workers.Scheduler = None,
     no_keep: Annotated[
         bool, typer.Option("--no-keep", help="Neither keep nor reuse trained models.")
     ] = False,
@@ -93,6 +92,7 @@ def compare(
     inputs = [*contestants, *(data or ())]
     files.check_output(csv, inputs)
     check_report(html, figures, inputs)
+    executor = workers.chosen_executor(engine, scheduler, processes)
     with (
         training_progress(quiet=quiet, as_json=as_json) as progress,
         _explain_interruption(keep, progress),
@@ -106,13 +106,15 @@ def compare(
             "on": on,
             "keep": None if no_keep else keep,
             "processes": processes,
+            "executor": executor,
         }
         found: Comparison | AcrossDataSets
         if data is not None and len(data) > 1:
             found = compare_across.run(contestants, data, progress, quiet=quiet or as_json, **how)
         else:
             one = data[0] if data else None
-            told = _finished(progress) if processes > 1 and not (quiet or as_json) else None
+            elsewhere = processes > 1 or executor is not None
+            told = _finished(progress) if elsewhere and not (quiet or as_json) else None
             found = compare_all(
                 contestants, data=one, listener=progress, timing=timing, finished=told, **how
             )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from layerkit.cli import console, options
+from layerkit.cli import console, options, workers
 from layerkit.cli.failures import UsageError
 from layerkit.cli.figures import Figures, Html, check_report, write_report
 from layerkit.display import printable, quoted
@@ -42,20 +42,9 @@ def study(
     ],
     *,
     data: options.Data = None,
-    processes: Annotated[
-        int,
-        typer.Option(
-            min=1, max=512, metavar="N", help="Train N runs at once, each in its own process."
-        ),
-    ] = 1,
-    engine: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Train on the workers of a cluster: dask."),
-    ] = None,
-    scheduler: Annotated[
-        str | None,
-        typer.Option(metavar="ADDRESS", help="Where the cluster of --engine is reached."),
-    ] = None,
+    processes: workers.Processes = 1,
+    engine: workers.Engine = None,
+    scheduler: workers.Scheduler = None,
     add: Annotated[
         list[str] | None,
         typer.Option("--add", metavar="seeds=N", help="Train N seeds more than the study lists."),
@@ -79,6 +68,12 @@ def study(
         float,
         typer.Option(min=0.5, max=0.999, metavar="P", help="Confidence level of the intervals."),
     ] = 0.95,
+    timing: Annotated[
+        bool,
+        typer.Option(
+            "--timing", help="Time inference here, with one model of each point, one thread."
+        ),
+    ] = False,
     output: Annotated[
         Path | None, options.output_option("./NAME.study", "Keep the runs in this folder.")
     ] = None,
@@ -98,14 +93,16 @@ def study(
     from layerkit.studies.run import read_results
 
     check_report(html, figures, [file, data])
-    executor = _executor(engine, scheduler, processes)
+    executor = workers.chosen_executor(engine, scheduler, processes)
     seeds = {
         "add_seeds": _assigned("--add", add, {"seeds": int}).get("seeds", 0),
         **_precision(until),
     }
     training = processes > 1 or bool(add or until) or (data, executor) != (None, None)
+    if status and timing:
+        raise UsageError("--status shows no times: expected --report with --timing")
     if _reads_only(status=status, report=report, training=training):
-        found, notices = read_results(file, output, confidence), list[str]()
+        found, notices = read_results(file, output, confidence, timing=timing), list[str]()
     else:
         found, notices = train(
             training_progress(quiet=quiet, as_json=as_json),
@@ -116,28 +113,18 @@ def study(
             processes=processes,
             executor=executor,
             confidence=confidence,
+            timing=timing,
             **seeds,
         )
     if html is not None or figures is not None:
-        where = _where(data, output)
-        _save(file, output, confidence, where, html, figures, quiet=quiet or as_json)
+        command = f"layerkit study {shlex.quote(file)}{_options(data, output, timing=timing)}"
+        _save(found, file, output, command, html, figures, quiet=quiet or as_json)
     if as_json:
         console.emit_json({**found.to_json(), "notices": notices})
     elif status:
         show_status(found)
     else:
         show(found)
-
-
-def _executor(engine: str | None, scheduler: str | None, processes: int) -> dict[str, str] | None:
-    """The configuration of the workers elsewhere; raises UsageError for options that contradict."""
-    if engine is None:
-        if scheduler is not None:
-            raise UsageError("--scheduler needs --engine, such as --engine dask")
-        return None
-    if processes > 1:
-        raise UsageError("expected --processes or --engine, not both")
-    return {"type": engine} if scheduler is None else {"type": engine, "scheduler": scheduler}
 
 
 def _reads_only(*, status: bool, report: bool, training: bool) -> bool:
@@ -183,17 +170,18 @@ def _assigned(
     return found
 
 
-def _where(data: str | None, output: Path | None) -> str:
-    """The options that say where the rows and the runs are."""
+def _options(data: str | None, output: Path | None, *, timing: bool) -> str:
+    """The options that say where the rows and the runs are, and what is measured."""
     given = {"--data": data, "-o": None if output is None else str(output)}
-    return "".join(f" {name} {shlex.quote(v)}" for name, v in given.items() if v is not None)
+    words = "".join(f" {name} {shlex.quote(v)}" for name, v in given.items() if v is not None)
+    return f"{words} --timing" if timing else words
 
 
 def _save(
+    found: Study,
     file: str,
     output: Path | None,
-    confidence: float,
-    where: str,
+    command: str,
     html: str | None,
     figures: Path | None,
     *,
@@ -203,9 +191,8 @@ def _save(
     from layerkit.studies.page import study_page
     from layerkit.studies.pictures import StudyView, study_figures
 
-    view = StudyView.read(file, output, confidence)
+    view = StudyView.read(file, output, known=found)
     drawn = study_figures(view)
-    command = f"layerkit study {shlex.quote(file)}{where}"
     write_report(html, lambda: study_page(view, drawn, command), figures, drawn, quiet=quiet)
 
 

@@ -23,13 +23,15 @@ def show(found: Study) -> None:
     level = level_text(found.confidence)
     head = [", ".join(found.axes) or "spec", found.metric or "metric", f"{level} interval",
             "seeds", "parameters"]  # fmt: skip
+    if found.machine is not None:
+        head.append("one row")
     marked = any(row.among_best for row in found.rows) and len(found.rows) > 1
     rows = [_cells(row, found, marked=marked) for row in found.rows]
     if found.search is not None:
         from layerkit.cli.search_text import show_search
 
         show_search(found.search, found.axes, level)
-    console.out(console.table(head, rows, "lrrrr"))
+    console.out(console.table(head, rows, "l" + "r" * (len(head) - 1)))
     console.out()
     for note in _notes(found, level, marked=marked):
         _say(note)
@@ -45,8 +47,9 @@ def _say(text: str, indent: str = "  ") -> None:
 
 def _cells(row: PointRow, found: Study, *, marked: bool) -> list[str]:
     from layerkit.comparison import formatting as fmt
+    from layerkit.comparison.tables import time_text
 
-    s = row.summary
+    s, t = row.summary, row.timing
     done = f"{len(row.seeds)}"
     if row.missing:
         done += f" of {len(row.seeds) + len(row.missing)}"
@@ -56,11 +59,14 @@ def _cells(row: PointRow, found: Study, *, marked: bool) -> list[str]:
         _NONE if s is None else fmt.summary_ends(s) or _NONE,
         done,
         _NONE if row.parameters is None else f"{row.parameters:,}",
+        *([] if found.machine is None else [_NONE if t is None else time_text(t)]),
     ]
 
 
 def _notes(found: Study, level: str, *, marked: bool) -> Iterator[str]:
     """What the table means, and its limits."""
+    from layerkit.studies.inference import time_notes
+
     if marked:
         yield f"* not told apart from the best ({level}, all pairs jointly)"
     over = {r.summary.interval.over for r in found.rows if r.summary and r.summary.interval}
@@ -86,6 +92,7 @@ def _notes(found: Study, level: str, *, marked: bool) -> Iterator[str]:
         yield printable(found.precision.words)
     if found.search is not None and found.metric.startswith("val_"):
         yield "there are no test rows: the best trials were chosen by rows like those judged here"
+    yield from time_notes(found)
     yield _progress(found)
 
 

@@ -20,6 +20,7 @@ from layerkit.comparison.trainings import ComparisonStoppedError
 from layerkit.data import Dialect
 from layerkit.display import quoted
 from layerkit.errors import DataError, SpecError
+from layerkit.runs.workers import GivenExecutor
 from layerkit.specs import Spec
 from layerkit.training import Listener
 
@@ -39,6 +40,7 @@ def compare_across(
     dialect: Dialect | None = None,
     keep: str | os.PathLike[str] | None = None,
     processes: int = 1,
+    executor: GivenExecutor | None = None,
     finished: Finished | None = None,
 ) -> AcrossDataSets:
     """Train the same specs on several data sets, and compare their ranks over them.
@@ -55,7 +57,7 @@ def compare_across(
     data
         Two or more: tables, folders, named data sources, and specs, which say themselves what
         their data, inputs and target are.
-    seeds, settings, listener, on, dialect, keep, processes
+    seeds, settings, listener, on, dialect, keep, processes, executor
         As for ``compare``.
     confidence
         Of each interval and verdict.
@@ -70,7 +72,10 @@ def compare_across(
     Raises
     ------
     SpecError, PluginError, DataError, DataSourceError, PathError
-        If a contestant or a data set cannot be read or used, or they do not fit together.
+        If a contestant, a data set or the executor cannot be read or used, or they do not fit
+        together.
+    StudyError, MissingExtraError
+        As for ``compare``.
     ValueError
         If there are fewer than two data sets, or as for ``compare``.
     ComparisonStoppedError
@@ -92,7 +97,8 @@ def compare_across(
     for name, specs in zip(names, adapted, strict=True):
         try:
             found = _one(name, specs, seeds=seeds, listener=listener, keep=keep, on=on,
-                         confidence=confidence, dialect=dialect, processes=processes)  # fmt: skip
+                         confidence=confidence, dialect=dialect, processes=processes,
+                         executor=executor)  # fmt: skip
         except ComparisonStoppedError as stopped:
             _extend(stopped, entries, names, len(comparisons), seeds)
             stopped.command = command

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import get_args
 
 import numpy as np
 
 from layerkit.comparison.class_answers import ClassAnswers
-from layerkit.comparison.pareto import Cost, CostPoint, pareto
+from layerkit.comparison.pareto import COSTS, Cost, CostPoint, pareto
 from layerkit.comparison.results import ComparisonResult
 from layerkit.display import counted, few
 from layerkit.figures import Axis, Dots, Figure, Intervals, Mark, Panel
@@ -29,15 +28,20 @@ def answer_figures(result: ComparisonResult) -> list[Figure]:
     """Those of the two that there are."""
     share = any(c.metrics[result.metric].share for c in result.contestants
                 if result.metric in c.metrics)  # fmt: skip
-    points = {cost: pareto(result, cost) for cost in get_args(Cost)}
-    made = cost_figure(result.metric, points, share=share), confusion_figure(result.answers)
+    points = {cost: pareto(result, cost) for cost in COSTS}
+    machine = result.versions.get("machine")
+    costs = cost_figure(result.metric, points, share=share, machine=machine)
+    made = costs, confusion_figure(result.answers)
     return [figure for figure in made if figure is not None]
 
 
 def cost_figure(
-    metric: str, points: Mapping[Cost, Sequence[CostPoint]], *, share: bool
+    metric: str, points: Mapping[Cost, Sequence[CostPoint]], *, share: bool, machine: str | None
 ) -> Figure | None:
-    """The score against each cost that differs; None if there is none."""
+    """The score against each cost that differs; None if there is none.
+
+    ``machine`` is the one on which times were measured.
+    """
     panels, words = [], []
     for cost, held in points.items():
         if len({point.cost for point in held}) < 2:
@@ -51,6 +55,8 @@ def cost_figure(
         "Dominated is what costs no less than another that is told apart as better. "
         f"In {'; in '.join(words)}."
     )
+    if machine is not None and points.get("microseconds"):
+        text += f" Times are of {machine}, one thread."
     return Figure("cost", f"What {metric} costs", text, panels)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from layerkit.comparison.results import ComparisonResult
+from collections.abc import Sequence
+
+from layerkit.comparison.results import ComparisonResult, Timing
 from layerkit.comparison.timing import ROUNDS
 from layerkit.display import counted
 from layerkit.reporting.numbers import level_text
@@ -127,20 +129,8 @@ def cost_notes(result: ComparisonResult) -> list[str]:
             "MACs/row: multiply-adds of one more row in inference; ? where a layer runs as it is "
             "written, so that nothing is known of its operations, or where rows meet."
         )
-    timings = [c.timing for c in result.contestants if c.timing]
-    if timings:
-        control = ""
-        if result.control is not None:
-            one, batch = (f"{ratio:.2f}" for ratio in result.control)
-            control = f"Control (the first timed twice): {one} for one row, {batch} for a batch. "
-        notes.append(
-            "Inference: predict() on raw rows, one row per call and "
-            f"{max(t.batch_rows for t in timings):,} at once, on one thread. Contestants take "
-            f"turns in short blocks; times are medians of {counted(ROUNDS, 'round')}, each started "
-            f"by a different contestant. {control}Times depend on this machine and its load: "
-            "compare only the ratios to the first contestant. Ratios are taken per round; brackets "
-            "show the quartiles, and a wide gap means that the machine was busy."
-        )
+    times = [c.timing for c in result.contestants if c.timing]
+    notes += timing_notes(times, result.control, result.versions.get("machine"), "contestant")
     if any(c.training_seconds is None for c in result.contestants):
         notes.append(
             "Training time is measured only for specs trained here; others show –, because a model "
@@ -151,10 +141,36 @@ def cost_notes(result: ComparisonResult) -> list[str]:
 
 def unsteady_notes(result: ComparisonResult) -> list[str]:
     """A warning if the machine was busy while inference was timed."""
-    if all(c.timing.steady for c in result.contestants if c.timing):
+    return unsteady_times([c.timing for c in result.contestants if c.timing], "contestant")
+
+
+def timing_notes(
+    times: Sequence[Timing], control: tuple[float, float] | None, machine: str | None, of: str
+) -> list[str]:
+    """How times were measured, each ``of`` a contestant or a point; nothing without any."""
+    if not times:
+        return []
+    again = ""
+    if control is not None:
+        one, batch = (f"{ratio:.2f}" for ratio in control)
+        again = f"Control (the first timed twice): {one} for one row, {batch} for a batch. "
+    where = f" ({machine})" if machine else ""
+    return [
+        "Inference: predict() on raw rows, one row per call and "
+        f"{max(t.batch_rows for t in times):,} at once, on one thread. All {of}s take turns in "
+        f"short blocks; times are medians of {counted(ROUNDS, 'round')}, each started by a "
+        f"different {of}. {again}Times depend on this machine{where} and its load: compare only "
+        f"the ratios to the first {of}. Ratios are taken per round; brackets show the quartiles, "
+        "and a wide gap means that the machine was busy."
+    ]
+
+
+def unsteady_times(times: Sequence[Timing], of: str) -> list[str]:
+    """A warning if the machine was busy while they were measured."""
+    if all(t.steady for t in times):
         return []
     return [
-        "The times are unsteady because the machine was busy (the first contestant differs from "
+        f"The times are unsteady because the machine was busy (the first {of} differs from "
         "itself, or the rounds differ from each other): do not rely on these times and ratios; "
-        "compare again when nothing else runs."
+        "measure again when nothing else runs."
     ]

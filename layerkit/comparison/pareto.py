@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol, get_args
 
-from layerkit.comparison.results import ComparisonResult, Contestant, Summary
+from layerkit.comparison.results import ComparisonResult, Summary, Timing
 
 Cost = Literal["parameters", "macs", "microseconds"]
 """Numbers of parameters, multiply-adds of a row, microseconds to predict one row alone."""
+
+COSTS: tuple[Cost, ...] = get_args(Cost)
 
 Range = tuple[float, float]
 
@@ -46,7 +48,7 @@ def pareto(result: ComparisonResult, cost: Cost) -> tuple[CostPoint, ...]:
     place = {c.name: i for i, c in enumerate(held)}
     settled = [(place[a], place[b]) for a, b in result.told_apart if a in place and b in place]
     scores = [(c.name, c.metrics[result.metric]) for c in held]
-    return cost_points(scores, [_cost(c, cost, result.contestants[0]) for c in held], settled)
+    return cost_points(scores, [cost_of(c, cost) for c in held], settled)
 
 
 def cost_points(
@@ -80,13 +82,29 @@ def dominated_by(
     ]
 
 
-def _cost(c: Contestant, cost: Cost, first: Contestant) -> Quartiles | None:
-    """The cost of a contestant; None if it is not known."""
+class Costly(Protocol):
+    """A contestant, or a point of a study."""
+
+    @property
+    def parameters(self) -> int | None:
+        """Trained numbers."""
+
+    @property
+    def macs(self) -> int | None:
+        """Multiply-adds of a row."""
+
+    @property
+    def timing(self) -> Timing | None:
+        """Measured times of inference."""
+
+
+def cost_of(one: Costly, cost: Cost) -> Quartiles | None:
+    """What one costs; None if it is not known."""
     if cost == "microseconds":
-        if c.timing is None or first.timing is None:
+        if one.timing is None:
             return None
-        low, middle, high = c.timing.single_ratio
-        scale = 1e6 * c.timing.single / middle
-        return low * scale, 1e6 * c.timing.single, high * scale
-    found = c.macs if cost == "macs" else c.parameters
+        low, middle, high = one.timing.single_ratio
+        scale = 1e6 * one.timing.single / middle
+        return low * scale, 1e6 * one.timing.single, high * scale
+    found = one.macs if cost == "macs" else one.parameters
     return None if found is None else (float(found),) * 3

@@ -22,7 +22,7 @@ from layerkit.comparison.judging import Evaluations, class_answers, judge, share
 from layerkit.comparison.metric_runs import metric_runs
 from layerkit.comparison.overlap import Overlap, overlap_cautions
 from layerkit.comparison.results import Contestant, Difference, LayerRow, Summary, Timing
-from layerkit.comparison.timing import BATCH_ROWS, Timings, time_models
+from layerkit.comparison.timing import BATCH_ROWS, time_models
 from layerkit.comparison.trainings import (
     ComparisonStoppedError,
     Finished,
@@ -47,6 +47,7 @@ from layerkit.model import Model
 from layerkit.recording.counting import macs_of_layers, total
 from layerkit.reporting.numbers import percent
 from layerkit.reporting.versions import kernels_text, versions
+from layerkit.runs.workers import GivenExecutor, worker_source
 from layerkit.statistics.intervals import Levels, wilson_bounds
 from layerkit.training import Listener
 from layerkit.training.training_data import DataLike
@@ -65,6 +66,7 @@ def compare(
     dialect: Dialect | None = None,
     keep: str | os.PathLike[str] | None = None,
     processes: int = 1,
+    executor: GivenExecutor | None = None,
     finished: Finished | None = None,
 ) -> Comparison:
     """Train or load contestants, judge them on the same rows, and compare each with the first.
@@ -106,6 +108,9 @@ def compare(
         How many specs are trained at once, each by a process of its own with one thread, which
         reads the data itself. A script that uses more than one must call this under
         ``if __name__ == "__main__"``.
+    executor
+        Trains the specs instead, as for ``study``: any ``concurrent.futures.Executor``, or the
+        configuration of one.
     finished
         Called with the line of each training that is done, the count of these, and the total.
 
@@ -115,12 +120,16 @@ def compare(
         If the contestants answer different questions (classes, targets, input), were made for
         different data and none are given, or there are no rows to judge.
     SpecError, ModelFileError, PluginError, DataSourceError, OSError
-        If a contestant or the data cannot be read, or the recipes split the data differently.
+        If a contestant or the data cannot be read, the recipes split the data differently, or there
+        is no such executor.
     ValueError
         If ``seeds`` or ``processes`` is below 1, ``confidence`` not between 0 and 1, or rows in
-        memory are given to more than one process.
+        memory are given to other processes.
     StudyError
-        If a training fails in another process, or the folder's ``runs.jsonl`` was changed.
+        If a training fails in another process, workers cannot be reached or are lost, or the
+        folder's ``runs.jsonl`` was changed.
+    MissingExtraError
+        If a library of the executor is not installed.
     ComparisonStoppedError
         If the listener stops a training: a KeyboardInterrupt that says which are finished.
     """
@@ -130,6 +139,7 @@ def compare(
         raise ValueError(f"confidence: expected a number between 0 and 1, got {confidence}")
     if processes < 1:
         raise ValueError(f"processes: expected at least 1, got {processes}")
+    workers = worker_source(executor, processes)
     entries = read_contestants(contestants, settings)
     judged = load_comparison_data(entries, data, on, dialect)
     metrics = shared_metrics(entries)
@@ -138,10 +148,13 @@ def compare(
         entries, named, seeds=seeds, settings=settings,
         confidence=confidence, on=on, dialect=dialect,
     )  # fmt: skip
-    if processes > 1 and judged.source is None:
-        raise ValueError("processes: expected data that have a path, got rows in memory")
+    if workers is not None and judged.source is None:
+        name = "processes" if executor is None else "executor"
+        raise ValueError(f"{name}: expected data that have a path, got rows in memory")
     folder = None if keep is None else Path(keep)
-    how = Trainings(seeds, listener or Listener(), folder, processes, finished)
+    how = Trainings(
+        seeds, listener or Listener(), folder, workers, finished, checkpoints=executor is None
+    )
     try:
         train_entries(entries, judged, how)
     except ComparisonStoppedError as stopped:
@@ -152,11 +165,11 @@ def compare(
     found = [judge(e, judged, metrics) for e in entries]
     runs = _runs_by_metric(entries, found, metrics, overlaps, judged.validation_ratio(seeds))
     main = next(iter(runs))
-    timings = _timings(entries, judged) if timing else None
+    times, control = _times(entries, judged) if timing else ({}, None)
     held = {i: r for i, r in enumerate(runs[main]) if r}
     pairs = told_apart(held, confidence)
     return Comparison(
-        contestants=_contestants(entries, runs, overlaps, timings, confidence),
+        contestants=_contestants(entries, runs, overlaps, times, confidence),
         metric=main,
         data=judged.name,
         on=on,
@@ -167,7 +180,7 @@ def compare(
         best=tuple(entries[i].name for i in not_worse(held, pairs)),
         told_apart=tuple((entries[i].name, entries[j].name) for i, j in pairs),
         answers=None if judged.rows is None else class_answers(entries, found, judged.rows.index),
-        control=timings.control if timings else None,
+        control=control,
         versions=versions(),
     )
 
@@ -192,17 +205,23 @@ def _runs_by_metric(
     return found
 
 
-def _timings(entries: Sequence[Entry], judged: ComparisonData) -> Timings | None:
-    """The time of inference of each contestant that has a model; None if none has."""
-    models = {e.name: e.first_model for e in entries if e.first_model is not None}
-    return time_models(models, judged.sample(BATCH_ROWS)) if models else None
+def _times(
+    entries: Sequence[Entry], judged: ComparisonData
+) -> tuple[dict[str, Timing], tuple[float, float] | None]:
+    """The time of inference of each contestant that has a model, and their control."""
+    rows = judged.sample(BATCH_ROWS)
+    models = {e.name: (e.first_model, rows) for e in entries if e.first_model is not None}
+    if not models:
+        return {}, None
+    found = time_models(list(models.values()))
+    return dict(zip(models, found.times, strict=True)), found.control
 
 
 def _contestants(
     entries: Sequence[Entry],
     runs: Mapping[str, Sequence[ContestantRuns | None]],
     overlaps: Sequence[Overlap | None],
-    timings: Timings | None,
+    times: Mapping[str, Timing],
     confidence: float,
 ) -> tuple[Contestant, ...]:
     """Each contestant with its metrics and its differences from the first."""
@@ -217,7 +236,7 @@ def _contestants(
                 metrics={name: s for name, s in summaries.items() if s},
                 differences={name: d for name, each in compared.items() if (d := each[i])},
                 overlap=overlaps[i],
-                timing=timings.times.get(entry.name) if timings else None,
+                timing=times.get(entry.name),
             )
         )
     return tuple(contestants)

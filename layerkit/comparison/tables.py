@@ -8,7 +8,13 @@ from typing import Any
 from layerkit.comparison import formatting as fmt
 from layerkit.comparison.class_answers import ClassAnswers
 from layerkit.comparison.footnotes import footnotes, training_warnings
-from layerkit.comparison.results import ComparisonResult, Contestant, Difference, Summary
+from layerkit.comparison.results import (
+    ComparisonResult,
+    Contestant,
+    Difference,
+    Summary,
+    Timing,
+)
 from layerkit.comparison.sentences import headline
 from layerkit.data.spreadsheet import line
 from layerkit.display import byte_size, jsonable
@@ -63,10 +69,13 @@ def _difference_cells(d: Difference | None) -> tuple[str, str, str, str]:
 def _time_cells(c: Contestant) -> list[str]:
     if c.timing is None:
         return [NONE, NONE]
-    return [
-        f"{duration(c.timing.single)} ({fmt.ratio_text(c.timing.single_ratio)})",
-        f"{duration(c.timing.batch)} ({fmt.ratio_text(c.timing.batch_ratio)})",
-    ]
+    in_batch = f"{duration(c.timing.batch)} ({fmt.ratio_text(c.timing.batch_ratio)})"
+    return [time_text(c.timing), in_batch]
+
+
+def time_text(timing: Timing) -> str:
+    """What a row alone takes, and its ratio to the first."""
+    return f"{duration(timing.single)} ({fmt.ratio_text(timing.single_ratio)})"
 
 
 def count_text(count: int | None) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -30,30 +30,29 @@ _CONTROL = 0.05  # how far two timings of the first contestant may differ
 
 @dataclass(frozen=True)
 class Timings:
-    """The times of all contestants, by name.
+    """The times of all models, in order.
 
-    ``control`` is the ratio of two timings of the first contestant, for one row and for a batch.
+    ``control`` is the ratio of two timings of the first one, for one row and for a batch.
     """
 
-    times: dict[str, Timing]
+    times: tuple[Timing, ...]
     control: tuple[float, float]
 
 
-def time_models(models: Mapping[str, Model], rows: Rows) -> Timings:
-    """Time of ``predict`` on raw rows: one row per call, and all ``rows`` (at most 1,024) at once.
+def time_models(models: Sequence[tuple[Model, Rows]]) -> Timings:
+    """Time of ``predict`` on raw rows: one row per call, and all (up to ``BATCH_ROWS``) at once.
 
     The first model is timed twice, as a control: if the two differ by more than 5 %, no time is
     called steady.
     """
-    measured = [*models.values(), next(iter(models.values()))]
-    one_row = rows.take(slice(0, 1))
+    measured = [(model, rows.take(slice(0, BATCH_ROWS))) for model, rows in [*models, models[0]]]
     with single_blas():
-        single = take_turns([partial(m.predict, one_row) for m in measured])
-        batch = take_turns([partial(m.predict, rows) for m in measured])
+        single = take_turns([partial(m.predict, rows.take(slice(0, 1))) for m, rows in measured])
+        batch = take_turns([partial(m.predict, rows) for m, rows in measured])
     control = _quartiles(single[-1], single[0])[1], _quartiles(batch[-1], batch[0])[1]
     sound = all(abs(ratio - 1) <= _CONTROL for ratio in control)
-    times = {
-        name: Timing(
+    times = tuple(
+        Timing(
             single=statistics.median(one),
             batch=statistics.median(many) / len(rows),
             batch_rows=len(rows),
@@ -61,9 +60,9 @@ def time_models(models: Mapping[str, Model], rows: Rows) -> Timings:
             batch_ratio=_quartiles(many, batch[0]),
             steady=sound and is_steady(one, many, len(rows)),
         )
-        for name, one, many in zip(models, single, batch, strict=False)  # without the control
-    }
-    return Timings(times, control)
+        for one, many, (_, rows) in zip(single, batch, measured, strict=True)
+    )
+    return Timings(times[:-1], control)  # without the second of the first
 
 
 def take_turns(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from layerkit.errors import StudyError
 from layerkit.runs.job import Job, StudyRows, jobs_of
 from layerkit.runs.keys import raw_rows_digest
 from layerkit.runs.training import NoticeRecorder, StoredRun, train_once
-from layerkit.runs.workers import LocalProcesses, told_outcomes
+from layerkit.runs.workers import Workers, told_outcomes
 from layerkit.training import Listener
 
 
@@ -57,8 +56,9 @@ class Trainings:
     seeds: int
     listener: Listener
     folder: Path | None = None
-    processes: int = 1
+    workers: Workers | None = None  # None for this process
     finished: Finished | None = None
+    checkpoints: bool = True  # whether who trains finds the folder, and so can leave them there
 
 
 def train_entries(entries: Sequence[Entry], data: ComparisonData, how: Trainings) -> None:
@@ -85,7 +85,7 @@ def train_entries(entries: Sequence[Entry], data: ComparisonData, how: Trainings
                 for text in run.notices:
                     recorder.notice(text)
         todo = [(e, job) for e, job in jobs if (e.name, job.seed) not in runs]
-        ends = _in_workers if how.processes > 1 and todo else _in_this_process
+        ends = _in_this_process if how.workers is None else _in_workers
         try:
             for e, job, run, line in ends(todo, rows, recorder, kept, how):
                 runs[e.name, job.seed] = run
@@ -146,8 +146,11 @@ def _in_workers(
 ) -> Ends:
     """Raises KeyboardInterrupt if the listener stops it, StudyError if a run fails."""
     entries = {(e.name, job.seed): e for e, job in todo}
-    jobs = [replace(job, checkpoint=kept.checkpoint_text(job.key)) for _, job in todo]
-    with closing(told_outcomes(jobs, partial(LocalProcesses, how.processes), recorder)) as ends:
+    assert how.workers is not None  # noqa: S101  # else nobody calls this
+    jobs = [job for _, job in todo]
+    if how.checkpoints:
+        jobs = [replace(job, checkpoint=kept.checkpoint_text(job.key)) for job in jobs]
+    with closing(told_outcomes(jobs, how.workers, recorder)) as ends:
         for job, outcome in ends:
             if outcome.failed:
                 raise StudyError(f"{job.title}, seed {job.seed}: {outcome.failed}")

@@ -9,6 +9,7 @@ from typing import Any
 
 from layerkit.comparison import formatting as fmt
 from layerkit.comparison.class_answers import disputed
+from layerkit.comparison.report.html_tables import time_cells
 from layerkit.display import counted, shortened
 from layerkit.figures import Figure
 from layerkit.figures.drawing import figure_block
@@ -18,6 +19,7 @@ from layerkit.reporting.page import html_document, page_header, paragraphs
 from layerkit.reporting.tables import cell, html_table
 from layerkit.reporting.versions import listed, versions
 from layerkit.runs.folder import model_file
+from layerkit.studies.inference import time_notes
 from layerkit.studies.pictures import StudyView
 from layerkit.studies.search_words import search_section
 
@@ -90,6 +92,7 @@ def _points(view: StudyView) -> str:
     level = level_text(s.confidence)
     heads = [", ".join(s.axes) or "spec", view.metric or "metric",
              f"{level} interval", "seeds", "parameters", "multiply-adds per row"]  # fmt: skip
+    heads += [] if s.machine is None else ["one row"]
     rows = []
     for row in s.rows:
         summary = row.summary
@@ -109,14 +112,16 @@ def _points(view: StudyView) -> str:
                 cell(str(len(row.seeds)), missing),
                 _NONE if row.parameters is None else f"{row.parameters:,}",
                 _NONE if row.macs is None else f"{row.macs:,}",
+                *([] if s.machine is None else time_cells(row.timing)[:1]),
             ]
         )  # fmt: skip
-    return html_table(
+    table = html_table(
         "Points",
         "best first, not told apart from it jointly; mean ± deviation over seeds",
         heads,
         rows,
     )
+    return table + paragraphs(time_notes(s), "note")
 
 
 def _disagreements(view: StudyView) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from layerkit.comparison.class_answers import ClassAnswers
 from layerkit.comparison.cost_figures import confusion_figure, cost_figure
 from layerkit.comparison.metric_runs import pair_runs
-from layerkit.comparison.pareto import Cost, CostPoint, cost_points
+from layerkit.comparison.pareto import COSTS, CostPoint, Quartiles, cost_of, cost_points
 from layerkit.comparison.pictures import Lane, chance_figure, lanes_figure
 from layerkit.comparison.verdicts import ContestantRuns, differences
 from layerkit.display import counted, shortened
@@ -44,10 +44,14 @@ class StudyView:
         study: str | os.PathLike[str] | Mapping[str, Any],
         folder: str | os.PathLike[str] | None = None,
         confidence: float = 0.95,
+        known: Study | None = None,
     ) -> StudyView:
-        """What the folder of a study holds by now; errors as for ``layerkit.study``."""
+        """What the folder of a study holds by now, or the part of it that is known already.
+
+        Errors are those of ``layerkit.study``.
+        """
         plan, place, trials = found_in(study, folder)
-        found = Study.of(plan, place, confidence, trials=trials)
+        found = known or Study.of(plan, place, confidence, trials=trials)
         return cls(found, Findings.of(plan, place), place)
 
     @property
@@ -201,19 +205,19 @@ def _width_line(
 
 def _cost_figure(view: StudyView) -> Figure | None:
     """The score against what it costs; dominated only if told apart."""
-    points: dict[Cost, tuple[CostPoint, ...]] = {}
-    for cost in ("parameters", "macs"):
-        points[cost] = points_by_cost(view, [getattr(row, cost) for _, row in view.valued])
-    return cost_figure(view.metric, points, share=view.share)
+    points = {
+        cost: points_by_cost(view, [cost_of(row, cost) for _, row in view.valued]) for cost in COSTS
+    }
+    return cost_figure(view.metric, points, share=view.share, machine=view.study.machine)
 
 
-def points_by_cost(view: StudyView, costs: Sequence[int | None]) -> tuple[CostPoint, ...]:
+def points_by_cost(view: StudyView, costs: Sequence[Quartiles | None]) -> tuple[CostPoint, ...]:
     """The points of ``view.valued`` with the cost of each; none if one is unknown."""
     place = {k: i for i, (k, _) in enumerate(view.valued)}
     pairs = view.findings.told_apart(view.study.confidence)
     settled = [(place[i], place[j]) for i, j in pairs if i in place and j in place]
     scores = [(view.title(row), row.summary) for _, row in view.valued if row.summary]
-    return cost_points(scores, [None if c is None else (c, c, c) for c in costs], settled)
+    return cost_points(scores, costs, settled)
 
 
 def _confusion_figure(view: StudyView) -> Figure | None:

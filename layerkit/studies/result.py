@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from layerkit.comparison.metric_runs import MetricRuns, metric_runs, with_diverged
-from layerkit.comparison.results import Summary
+from layerkit.comparison.results import Summary, Timing
 from layerkit.comparison.verdicts import ContestantRuns, not_worse, summarise, told_apart
 from layerkit.core.context import Array
 from layerkit.core.parts import Metric
@@ -63,6 +63,8 @@ class PointRow:
     matched
         The widths that were solved for, so that its spec costs as much as ``match`` of the study
         says; None if none were.
+    timing
+        What one of its models takes to predict, if that was asked for.
     """
 
     point: dict[str, str]
@@ -75,6 +77,7 @@ class PointRow:
     macs: int | None
     among_best: bool
     matched: Matched | None = None
+    timing: Timing | None = None
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,9 @@ class Study:
         Whether the intervals are as narrow as was asked for; None if nothing was.
     search
         What the search has found, if the study has one.
+    control, machine
+        Of the times of the points, if they were measured: the ratio of two timings of the first
+        point, for one row and for a batch, and the kind of machine.
     """
 
     name: str
@@ -114,6 +120,8 @@ class Study:
     confidence: float
     precision: Precision | None = None
     search: SearchReport | None = None
+    control: tuple[float, float] | None = None
+    machine: str | None = None
 
     @classmethod
     def of(

@@ -72,6 +72,21 @@ def test_without_matplotlib_the_numbers_are_written(
     assert "no run is finished" in Path("page.html").read_text("utf-8")
 
 
+def test_times_are_of_this_machine_and_asked_for(
+    cli: Cli, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("layerkit.comparison.timing._BLOCK_SECONDS", 0)
+    Path("one.json").write_text(json.dumps({**SMALL, "grid": {}, "seeds": 1}))
+    done = cli("study", "one.json", "-q", "--timing")
+    assert done.code == 0
+    assert done.out.split("\n")[0].endswith("one row")
+    assert "Times depend on this machine (" in " ".join(done.out.split())
+    assert "one row" not in cli("study", "one.json", "--report").out
+    refused = cli("study", "one.json", "--status", "--timing")
+    assert (refused.code, refused.out) == (2, "")
+    assert "--status shows no times: expected --report with --timing" in refused.err
+
+
 def killed(words: list[str], folder: Path, rng: random.Random) -> bool:
     """Start the study, and kill it some moments after it has finished one more run.
 

@@ -95,11 +95,12 @@ RUNS: dict[str, list[list[str]]] = {
         ["wide.json", "pets.json", "--data", "pets.csv", "--data", "pets.json", *SMALL],
         ["wide.json", "pets.json", "--data", "pets.csv", "--data", "more.csv", *SMALL],
         ["wide.layerkit", f"{NAME}-of-another-seed.layerkit", "--data", "pets.csv", "--no-timing"],
+        ["wide.json", "--no-keep", "--engine", "dask", "--scheduler", f"tcp://{NAME}"],
     ],
     "study": [
         ["study.json"],
         ["study.json", "--status", "-o", "another-folder-with-a-long-name"],
-        ["study.json", "--report", "--html", "a-page.html", "--figures", "pictures"],
+        ["study.json", "--report", "--html", "a-page.html", "--figures", "pictures", "--timing"],
         ["study.json", "--engine", "dask", "--scheduler", f"tcp://{NAME}", "-o", "none"],
         ["bad-study.json"],
         ["matched-study.json", "--status", "-o", "none.study"],

@@ -12,6 +12,7 @@ from layerkit.comparison.results import (
     Difference,
     LayerRow,
     Summary,
+    Timing,
     Verdict,
 )
 from layerkit.comparison.tables import NONE, count_text, seconds_text
@@ -105,7 +106,7 @@ def cost_table(result: ComparisonResult) -> str:
     heads += ["one row", f"per row in a batch of {timed[0].batch_rows:,}"] if timed else []
     rows = []
     for i, c in enumerate(result.contestants):
-        seconds, t = c.training_seconds, c.timing
+        seconds = c.training_seconds
         trained = "every run diverged" if c.failures else "not trained here"
         trained = trained if seconds is None else f"per seed, {seconds.n} trained"
         cells = [
@@ -115,11 +116,16 @@ def cost_table(result: ComparisonResult) -> str:
             NONE if c.file_bytes is None else byte_size(c.file_bytes),
             cell(seconds_text(seconds), trained),
         ]
-        if t is not None:
-            cells.append(cell(duration(t.single), fmt.ratio_text(t.single_ratio)))
-            cells.append(cell(duration(t.batch), fmt.ratio_text(t.batch_ratio)))
-        rows.append(cells + [NONE] * (len(heads) - len(cells)))
+        rows.append(cells + (time_cells(c.timing) if timed else []))
     return html_table("Cost", "times are of this machine", heads, rows)
+
+
+def time_cells(t: Timing | None) -> list[str]:
+    """What a row takes alone and in a batch, each with its ratio to the first."""
+    if t is None:
+        return [NONE, NONE]
+    each = (t.single, t.single_ratio), (t.batch, t.batch_ratio)
+    return [cell(duration(seconds), fmt.ratio_text(ratio)) for seconds, ratio in each]
 
 
 def architecture_card(i: int, c: Contestant) -> str:

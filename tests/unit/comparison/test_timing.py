@@ -59,8 +59,8 @@ def test_ratios_are_to_the_first_round_by_round(monkeypatch: pytest.MonkeyPatch)
     rounds = [[1.0, 2.0, 4.0], [2.0, 6.0, 16.0], [1.0, 2.0, 4.4]]  # ratios 2, 3 and 4
     monkeypatch.setattr("layerkit.comparison.timing.take_turns", lambda calls: rounds)
     model = build({"layerkit": 1, "input": {"shape": [2]}, "layers": []})
-    timed = time_models({"a": model, "b": model}, Rows(values=np.zeros((4, 2))))
-    second = timed.times["b"]
+    timed = time_models([(model, Rows(values=np.zeros((4, 2))))] * 2)
+    second = timed.times[1]
     assert timed.control == (1.0, 1.0)
     assert second.single_ratio == second.batch_ratio == (2.5, 3.0, 3.5)
     assert (second.single, second.batch) == (6.0, 1.5)
@@ -71,7 +71,7 @@ def test_models_are_timed_on_raw_rows() -> None:
         {"layerkit": 1, "input": {"shape": [2]}, "layers": [{"type": "dense", "units": 1}]}
     )
     rows = Rows(values=np.zeros((8, 2)))
-    first, second = time_models({"a": model, "b": model}, rows).times.values()
+    first, second = time_models([(model, rows)] * 2).times
     assert first.single_ratio == first.batch_ratio == (1.0, 1.0, 1.0)
     assert second.batch_rows == 8
     assert min(second.single, second.batch, *second.batch_ratio) > 0
@@ -84,6 +84,6 @@ def test_times_are_unsteady_where_the_first_differs_from_itself(
     rounds = [[1.0] * 9, [2.0] * 9, [again] * 9]
     monkeypatch.setattr("layerkit.comparison.timing.take_turns", lambda calls: rounds)
     model = build({"layerkit": 1, "input": {"shape": [2]}, "layers": []})
-    timed = time_models({"a": model, "b": model}, Rows(values=np.zeros((4, 2))))
+    timed = time_models([(model, Rows(values=np.zeros((4, 2))))] * 2)
     assert timed.control == (again, again)
-    assert [t.steady for t in timed.times.values()] == [steady, steady]
+    assert [t.steady for t in timed.times] == [steady, steady]

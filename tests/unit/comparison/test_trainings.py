@@ -20,7 +20,7 @@ from layerkit.comparison.overlap import Overlap, expected_overlap, overlap_cauti
 from layerkit.core.rows import Rows
 from layerkit.discovery.candidates import Candidate
 from layerkit.discovery.registry import LAYERS
-from layerkit.errors import StudyError, TrainingDivergedError
+from layerkit.errors import PluginError, StudyError, TrainingDivergedError
 from layerkit.runs.folder import RunFolder
 from layerkit.runs.keys import job_key, made_by, raw_rows_digest
 from layerkit.specs import read_spec
@@ -328,16 +328,40 @@ def test_processes_change_nothing(
     assert [c.metrics for c in two.contestants] == [c.metrics for c in one.contestants]
     assert [c.seeds for c in two.contestants] == [(0, 1), (0, 1)]
     assert heard == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert kept_files(tmp_path / "two", 4) == kept_files(tmp_path / "one", 4)
+
+
+def kept_files(folder: Path, count: int) -> dict[str, Any]:
+    """The models and answers of a folder, as many as expected, and its lines."""
+    found: dict[str, Any] = {"runs": sorted((folder / "runs.jsonl").read_bytes().splitlines())}
     for name in ("models", "predictions"):
-        first, second = (
-            {p.name: p.read_bytes() for p in (tmp_path / run / name).iterdir()}
-            for run in ("one", "two")
-        )
-        assert first == second
-        assert len(first) == 4
-    lines = [sorted((tmp_path / run / "runs.jsonl").read_bytes().splitlines())
-             for run in ("one", "two")]  # fmt: skip
-    assert lines[0] == lines[1]
+        found[name] = {path.name: path.read_bytes() for path in (folder / name).iterdir()}
+        assert len(found[name]) == count
+    return found
+
+
+def test_any_executor_trains(plain: dict[str, Any], tmp_path: Path, monkeypatch: Telling) -> None:
+    monkeypatch.setenv("LAYERKIT_THREADS", "1")
+    jobs: list[dict[str, Any]] = []
+
+    class Pool(ThreadPoolExecutor):
+        def submit(self, function: Any, /, *args: Any, **more: Any) -> Any:
+            jobs.append(json.loads(args[0]))
+            return super().submit(function, *args, **more)
+
+    heard: list[int] = []
+    with Pool(1) as pool:
+        two = compare([plain], seeds=2, timing=False, keep=tmp_path / "two", executor=pool,
+                      finished=lambda line, done, total: heard.append(done))  # fmt: skip
+        assert pool.submit(str, "0").result() == "0"  # it is still open
+    one = compare([plain], seeds=2, timing=False, keep=tmp_path / "one")
+    assert heard == [1, 2]
+    assert [job["checkpoint"] for job in jobs[:2]] == [None, None]  # it may not see the folder
+    assert two.contestants[0].metrics == one.contestants[0].metrics
+    assert kept_files(tmp_path / "two", 2) == kept_files(tmp_path / "one", 2)
+    with pytest.raises(PluginError, match="unknown executor 'rays'"):
+        compare([plain], executor="rays")
+    assert not list(tmp_path.glob("*/checkpoints"))
 
 
 def test_rows_in_memory_are_for_one_process() -> None:
@@ -345,6 +369,8 @@ def test_rows_in_memory_are_for_one_process() -> None:
     spec = {**SMALL, "train": {"epochs": 1}}
     with pytest.raises(ValueError, match="processes: expected data that have a path"):
         compare([spec], data=rows, processes=2)
+    with ThreadPoolExecutor(1) as pool, pytest.raises(ValueError, match="executor: expected data"):
+        compare([spec], data=rows, executor=pool)
 
 
 def test_a_worker_that_fails_is_told(tmp_path: Path, monkeypatch: Telling) -> None:

@@ -12,7 +12,15 @@ from typing import Any
 
 import pytest
 
-from layerkit import Listener, MissingExtraError, PluginError, SpecError, StudyError, study
+from layerkit import (
+    Listener,
+    MissingExtraError,
+    PluginError,
+    SpecError,
+    StudyError,
+    compare,
+    study,
+)
 from layerkit.studies.run import StudyStoppedError
 from layerkit_plugins.executors import dask as plugin
 
@@ -49,12 +57,17 @@ def test_a_cluster_gives_the_same_files(few: dict[str, Any], truth: Truth) -> No
     with cluster() as made:
         study(few, folder="dask", executor=on(made))
         assert truth("dask") == truth("serial")
+        how: dict[str, Any] = {"settings": ["train.epochs=1"], "seeds": 1, "keep": "compared"}
+        there = compare(["highway-digits"], executor=on(made), timing=False, **how)
         with pytest.raises(StudyStoppedError, match="0 of 4 runs finished"):
             study(few, folder="stopped", executor=on(made), listener=Impatient())
         with pytest.raises(
             StudyError, match=r"has lost its workers: the connection to .* was lost"
         ):
             study(few, folder="lost", executor=on(made), finished=lambda *_: made.close())
+    here = compare(["highway-digits"], timing=False, **how)
+    assert here.contestants[0].kept == (0,)  # what the cluster has trained
+    assert here.contestants[0].metrics == there.contestants[0].metrics
     assert 1 <= len(Path("lost/runs.jsonl").read_text().splitlines()) < 4
     study(few, folder="lost")
     assert truth("lost") == truth("serial")

@@ -12,11 +12,25 @@ import pytest
 
 from layerkit import study
 from layerkit.figures import Bars, Cells, Dots, Figure, Intervals, Line
+from layerkit.reporting.versions import versions
+from layerkit.studies.inference import time_notes
 from layerkit.studies.page import study_page
 from layerkit.studies.pictures import StudyView, points_by_cost, study_figures
+from layerkit.studies.run import read_results
 from tests.unit.pages import EVIL, Page, check_marks_inside
 
 Found = tuple[StudyView, dict[str, Figure]]
+GRID: dict[str, Any] = {
+    "layerkit_study": 1,
+    "name": "small",
+    "spec": "highway-digits",
+    "set": {"train.epochs": 1, "layers.0.units": 8},
+    "grid": {
+        "kind": {"high<way": {}, "plain": {"layers.1": {"type": "dense", "units": 8}}},
+        "layers.1.repeat": [1, 3],
+    },
+    "seeds": 2,
+}
 
 
 def figures(document: dict[str, Any], folder: Path | None = None) -> Found:
@@ -32,18 +46,7 @@ def marks(figure: Figure, kind: type) -> list[Any]:
 @pytest.fixture(scope="module")
 def grid(tmp_path_factory: pytest.TempPathFactory) -> Found:
     """Eight runs of two kinds at two depths."""
-    document = {
-        "layerkit_study": 1,
-        "name": "small",
-        "spec": "highway-digits",
-        "set": {"train.epochs": 1, "layers.0.units": 8},
-        "grid": {
-            "kind": {"high<way": {}, "plain": {"layers.1": {"type": "dense", "units": 8}}},
-            "layers.1.repeat": [1, 3],
-        },
-        "seeds": 2,
-    }
-    return figures(document, tmp_path_factory.mktemp("grid") / "small.study")
+    return figures(GRID, tmp_path_factory.mktemp("grid") / "small.study")
 
 
 def test_every_number_of_a_study_is_drawn(grid: Found) -> None:
@@ -109,6 +112,45 @@ def test_the_page_says_what_a_search_chose(small: dict[str, Any]) -> None:
     assert "best val accuracy" in text
 
 
+def test_times_are_measured_when_asked_for_and_not_kept(
+    grid: Found, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view, _ = grid
+    folder = view.folder.path
+    before = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    monkeypatch.setattr("layerkit.comparison.timing._BLOCK_SECONDS", 0)  # one call a round
+    assert {row.timing for row in view.study.rows} == {None}
+    found = read_results(GRID, folder, timing=True)
+    assert {path: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
+    named = StudyView.read(GRID, folder, known=found)
+    cost = {figure.key: figure for figure in study_figures(named)}["cost"]
+    titles = [panel.x.title for panel in cost.panels]
+    assert titles == ["parameters", "multiply-adds per row", "microseconds for one row"]
+    drawn = sorted(x for m in cost.panels[2].marks if isinstance(m, Dots) for x in m.x)
+    taken = sorted(1e6 * row.timing.single for row in found.rows if row.timing is not None)
+    assert drawn == taken
+    assert len(taken) == 4
+    machine = versions()["machine"]
+    assert cost.words.endswith(f"Times are of {machine}, one thread.")
+    text = Page(study_page(named, [], "layerkit study s.json --timing")).text
+    assert f"Times depend on this machine ({machine})" in text
+    assert "All points take turns in short blocks" in text
+    assert found.to_json()["machine"] == machine
+    first = next(p for p in view.findings.points if p.point.title == found.title(found.rows[1]))
+    gone = [view.folder.model(line["key"]) for line in first.lines]
+    for path in gone:
+        path.rename(path.with_suffix(".gone"))
+    try:
+        found = read_results(GRID, folder, timing=True)
+    finally:
+        for path in gone:
+            path.with_suffix(".gone").rename(path)
+    assert [row.timing is None for row in found.rows] == [False, True, False, False]
+    assert time_notes(found)[-1] == (
+        f"Not timed, as the folder has no model of it: {found.title(found.rows[1])}."
+    )
+
+
 def test_points_without_a_numeric_axis_stand_in_lanes(small: dict[str, Any]) -> None:
     small |= {"grid": {"layers.1.activation": ["tanh", "relu"]}, "seeds": 2}
     _, found = figures(small)
@@ -142,7 +184,7 @@ def test_a_point_is_dominated_only_if_it_is_told_apart(grid: Found) -> None:
     changed = type(view.findings)(view.findings.points, view.findings.metric, tuple(runs))
     told = StudyView(view.study, changed, view.folder)
     numbers = [k for k, _ in view.valued]
-    costs = [(10, 20, 20, 5)[k] for k in numbers]
+    costs = [((10.0,) * 3, (20.0,) * 3, (20.0,) * 3, (5.0,) * 3)[k] for k in numbers]
     lost = dict(zip(numbers, points_by_cost(told, costs), strict=True))
     by = {k: set(point.dominated_by) for k, point in lost.items()}
     # The last is worse than all, but cheaper; the third costs as much as the second.
