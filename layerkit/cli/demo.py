@@ -54,8 +54,9 @@ def demo(
     you can type. The recipe matters: at a rate of 0.001 the plain net learns too, as --set
     train.optimizer.learning_rate=0.001 shows.
 
-    --depth runs a study instead: plain and highway nets of 1, 4, 10, 20 and 40 layers of 32 units,
-    every training a dot. It takes about a minute, and goes on where it was stopped.
+    --depth runs a study instead: plain and highway nets of 1, 4, 10, 20 and 40 layers, with as many
+    parameters at each depth, every training a dot. It takes about a minute, and goes on where it
+    was stopped.
     """
     from layerkit.cli.demo_depth import demo_depth
 

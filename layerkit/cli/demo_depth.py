@@ -5,20 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from layerkit.cli import console
-from layerkit.display import printable
+from layerkit.display import counted, printable
+
+if TYPE_CHECKING:
+    from layerkit.studies import Study
 
 _DEPTHS = (1, 4, 10, 20, 40)
-_NOTE = (
-    "Both kinds have layers of one width, so a highway layer has twice the parameters of a plain "
-    "one: hold 20 plain layers against 10 highway layers."
-)
 
 
 def document(seeds: int, settings: Sequence[str]) -> dict[str, Any]:
-    """The study: two kinds of layers at five depths."""
+    """The study: two kinds of layers at five depths, of as many parameters at each."""
     from layerkit.specs.overrides import read_value
 
     given = (text.partition("=") for text in settings)
@@ -34,8 +33,25 @@ def document(seeds: int, settings: Sequence[str]) -> dict[str, Any]:
             },
             "layers": {str(n): {"layers.1.repeat": n} for n in _DEPTHS},
         },
+        "match": {"what": "params", "to": "highway"},
         "seeds": seeds,
     }
+
+
+def _sizes(found: Study) -> str:
+    """The parameters of both kinds, and the widths that make them equal."""
+    matched = [row for row in found.rows if row.matched is not None]
+    rows = sorted(matched, key=lambda row: int(row.point["layers"]))
+    widths = [row.matched.widths["layers.1.units"] for row in rows if row.matched]
+    ends = (
+        f"{row.parameters:,} with {counted(int(row.point['layers']), 'layer')}"
+        for row in (rows[0], rows[-1])
+    )
+    return (
+        f"Both kinds have the same number of parameters at each depth, within 2 %: about "
+        f"{' and '.join(ends)}. For that a plain layer has {min(widths)} to {max(widths)} units, "
+        "more than a highway layer, which has a gate too."
+    )
 
 
 def demo_depth(
@@ -66,7 +82,7 @@ def demo_depth(
         return
     study_text.show(found)
     console.out()
-    for sentence in (figures[0].words, _NOTE) if figures else ():
+    for sentence in (figures[0].words, _sizes(found)) if figures else ():
         console.sentence(sentence)
     console.out()
     console.out(printable(f"open {page} in a browser: {page.resolve().as_uri()}"))

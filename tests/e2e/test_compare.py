@@ -173,6 +173,21 @@ def test_a_folder_that_cannot_be_written_ends_no_comparison(cli: Cli, two: tuple
     assert "cannot be kept" in " ".join(done.json["notices"])
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--scheduler", "tcp://a:1"), "--scheduler needs --engine, such as --engine dask"),
+        (("--engine", "dask", "--processes", "2"), "expected --processes or --engine, not both"),
+    ],
+)
+def test_options_of_workers_that_contradict(
+    cli: Cli, two: tuple[str, str], options: tuple[str, ...], words: str
+) -> None:
+    done = cli("compare", *two, *options)
+    assert (done.code, done.out) == (2, "")
+    assert words in done.err
+
+
 def test_a_missing_contestant(cli: Cli, two: tuple[str, str]) -> None:
     done = cli("compare", "plain.json", "pet.json", "--data", "pets.csv")
     assert done.code == 1
@@ -217,6 +232,11 @@ def test_the_demo_of_depth_is_a_study_that_goes_on(
     assert (done.code, done.err) == (0, "")
     assert "8 of 8 runs finished, in d/depth.study" in done.out
     assert "A dot is a run. Means: plain: " in done.out
+    assert "For that a plain layer has 41 to 42 units" in " ".join(done.out.split())
+    sizes: dict[str, list[int]] = {}
+    for row in cli(*words, "--seeds", 2, "--json").json["rows"]:
+        sizes.setdefault(row["point"]["layers"], []).append(row["parameters"])
+    assert all(max(pair) <= 1.02 * min(pair) for pair in sizes.values())
     assert {p.name for p in (folder / "d").iterdir()} == {"depth.json", "depth.study", "depth.html"}
     command = done.out.split("\n")[0].removeprefix("$ layerkit ").split()
     runs = (folder / "d/depth.study/runs.jsonl").read_bytes()
