@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from layerkit import study
+from layerkit import Model, Rows, study
+from layerkit.comparison.results import Timing
+from layerkit.comparison.timing import Timings
 from layerkit.figures import Bars, Cells, Dots, Figure, Intervals, Line
 from layerkit.reporting.versions import versions
 from layerkit.studies.inference import time_notes
@@ -149,6 +151,21 @@ def test_times_are_measured_when_asked_for_and_not_kept(
     assert time_notes(found)[-1] == (
         f"Not timed, as the folder has no model of it: {found.title(found.rows[1])}."
     )
+
+
+def test_each_point_has_the_time_of_its_own_model(
+    grid: Found, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def layers(models: list[tuple[Model, Rows]]) -> Timings:
+        ratio = (1.0, 1.0, 1.0)
+        counts = [len(model.network.planned) for model, _ in models]
+        return Timings(tuple(Timing(n, n, 1, ratio, ratio) for n in counts), (1.0, 1.0))
+
+    monkeypatch.setattr("layerkit.studies.inference.time_models", layers)
+    found = read_results(GRID, grid[0].folder.path, timing=True)
+    for row in found.rows:
+        assert row.timing is not None
+        assert row.timing.single == int(row.point["layers.1.repeat"]) + 2
 
 
 def test_points_without_a_numeric_axis_stand_in_lanes(small: dict[str, Any]) -> None:
