@@ -17,7 +17,8 @@ from layerkit.reporting.versions import versions
 from layerkit.runs.folder import Line, RunFolder
 from layerkit.runs.job import RowReader
 from layerkit.studies.document import Point, StudyPlan
-from layerkit.studies.result import Findings, Study
+from layerkit.studies.findings import Findings
+from layerkit.studies.result import Study
 from layerkit.training.prepare import test_split
 
 

@@ -23,7 +23,8 @@ from layerkit.reporting.numbers import is_share, metric_text
 from layerkit.runs.answers import Evaluation, read_packed
 from layerkit.runs.folder import RunFolder
 from layerkit.statistics.intervals import Levels
-from layerkit.studies.result import Findings, PointRow, Study
+from layerkit.studies.findings import Findings
+from layerkit.studies.result import PointRow, Study
 from layerkit.studies.run import found_in
 from layerkit.studies.search_figure import search_figure
 

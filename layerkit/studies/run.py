@@ -17,10 +17,11 @@ from layerkit.runs.job import Job, Outcome, RowReader, failure_text, jobs_of, ru
 from layerkit.runs.training import NoticeRecorder
 from layerkit.runs.workers import GivenExecutor, Workers, told_outcomes, worker_source
 from layerkit.studies.document import Point, StudyPlan, read_study
+from layerkit.studies.findings import Findings
 from layerkit.studies.inference import timed
 from layerkit.studies.matching import keep_solutions, match_points, solutions_in
 from layerkit.studies.precision import Goal, Width, look
-from layerkit.studies.result import Findings, Study
+from layerkit.studies.result import Study
 from layerkit.studies.trials import Trials
 from layerkit.training import Listener
 
