@@ -99,9 +99,7 @@ def study(
         **_precision(until),
     }
     training = processes > 1 or bool(add or until) or (data, executor) != (None, None)
-    if status and timing:
-        raise UsageError("--status shows no times: expected --report with --timing")
-    if _reads_only(status=status, report=report, training=training):
+    if _reads_only(status=status, report=report, training=training, timing=timing):
         found, notices = read_results(file, output, confidence, timing=timing), list[str]()
     else:
         found, notices = train(
@@ -127,10 +125,12 @@ def study(
         show(found)
 
 
-def _reads_only(*, status: bool, report: bool, training: bool) -> bool:
+def _reads_only(*, status: bool, report: bool, training: bool, timing: bool) -> bool:
     """Whether nothing is to be trained; raises UsageError for options that contradict that."""
     if status and report:
         raise UsageError("expected --status or --report, not both")
+    if status and timing:
+        raise UsageError("--status shows no times: expected --report with --timing")
     if (status or report) and training:
         raise UsageError(
             "--status and --report train nothing: no --data, --processes, --engine, --add or "

@@ -382,7 +382,7 @@ def test_a_worker_that_fails_is_told(tmp_path: Path, monkeypatch: Telling) -> No
     def gone(text: str) -> Any:
         raise RuntimeError(f"no such luck with {json.loads(text)['seed']}")
 
-    monkeypatch.setattr("layerkit.comparison.trainings.LocalProcesses", Threads)
+    monkeypatch.setattr("layerkit.runs.workers.LocalProcesses", Threads)
     monkeypatch.setattr("layerkit.runs.workers.do_job", gone)
     with pytest.raises(StudyError, match="seed 0: RuntimeError: no such luck with 0"):
         compare([spec], data="t.csv", processes=2, timing=False)
