@@ -118,6 +118,14 @@ def _key(owner: Any, step: str, path: Sequence[Any]) -> str | int:
     return int(step) % len(owner)
 
 
+def setters(path: Path, changes: Sequence[Override]) -> Sequence[Override]:
+    """The overrides that set fields inside the one at ``path``, else the last that set it."""
+    around = [i for i, c in enumerate(changes) if c.path == path[: len(c.path)]]
+    since = changes[around[-1] + 1 :] if around else changes
+    within = [c for c in since if path and c.path[: len(path)] == path]
+    return (within or [changes[i] for i in around[-1:]])[-_MOST:]
+
+
 def blamed(
     path: Path, changes: Sequence[Override], *, alone: Collection[Path] | None = None
 ) -> Sequence[Override]:
@@ -126,12 +134,9 @@ def blamed(
     ``alone`` are the paths of the mistakes in the file without overrides. If that has none (None),
     an override is to blame even where the mistake shows up elsewhere.
     """
-    around = [i for i, c in enumerate(changes) if c.path == path[: len(c.path)]]
-    since = changes[around[-1] + 1 :] if around else changes
-    within = [c for c in since if path and c.path[: len(path)] == path]
     beside = [c for c in changes if c.path[:-1] == path[:-1]]
-    if within or around or beside:
-        return (within or [changes[i] for i in around[-1:]] or beside)[-_MOST:]
+    if found := setters(path, changes) or beside[-_MOST:]:
+        return found
     if alone is not None:
         return ()
     shared = [_shared(c.path, path) for c in changes]

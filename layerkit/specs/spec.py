@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -13,9 +14,9 @@ from layerkit.core.ties import check_ties
 from layerkit.discovery.origins import Origins
 from layerkit.errors import SpecError
 from layerkit.specs.columns import LEARN, inputs_of, name_of, not_learned
-from layerkit.specs.json_source import JsonSource, Path
+from layerkit.specs.json_source import JsonSource, Path, spell
 from layerkit.specs.layers import LayerRecord, make_layers
-from layerkit.specs.messages import Faults
+from layerkit.specs.overrides import setters
 from layerkit.specs.sections import DIALECT
 
 
@@ -74,19 +75,26 @@ class Spec:
             raise not_learned(next((c for c in learned if "encode" not in c), learned[0]))
         return (sum(map(inputs_of, columns)),)
 
-    def placed(self, error: SpecError) -> SpecError:
-        """A mistake that was found later, with the file and the line of its field if known."""
-        return self.fault(tuple(error.location.split(".")), error.reason)
+    @contextmanager
+    def placing(self) -> Iterator[None]:
+        """Give a SpecError from the block, which knows its field alone, the place of that field."""
+        try:
+            yield
+        except SpecError as error:
+            known = error.path or error.line or error.setting
+            if known or not error.location or type(error) is not SpecError:
+                raise
+            placed = self.fault(tuple(error.location.split(".")), error.reason)
+            placed.hint = error.hint
+            raise placed from None
 
     def fault(self, path: Path, reason: str) -> SpecError:
-        """The error for a mistake at ``path`` that was found later, as ``placed`` gives it."""
-        faults = Faults(JsonSource({}) if self.source is None else self.source)
-        faults.add(path, reason)
-        try:
-            faults.raise_any()
-        except SpecError as found:
-            return found
-        raise AssertionError  # it has been raised
+        """The error for a mistake at ``path`` that was found later: its line, or the override."""
+        source = JsonSource({}) if self.source is None else self.source
+        if settings := [change.label for change in setters(path, source.changes)]:
+            return SpecError(reason, location=spell(path), setting=" ".join(settings))
+        line = source.lines([path])[0]
+        return SpecError(reason, location=spell(path), line=line, path=source.name)
 
     def plan(self) -> list[PlannedLayer]:
         """Make the layers of one network and plan them; allocates no parameters.

@@ -282,10 +282,11 @@ def _session(
     if sample_weight is not None:
         splits = with_weights(splits, sample_weight)
     held = None if validation_data is None else labelled_rows(model.spec, validation_data)
-    prepared = prepare(model, splits, recipe.loss, seed=recipe.seed, validation_rows=held)
     if isinstance(checkpoint, (str, os.PathLike)):
         checkpoint = partial(save, target=checkpoint)
-    told = Callbacks(listener, recipe.callbacks)
+    with model.spec.placing():
+        prepared = prepare(model, splits, recipe.loss, seed=recipe.seed, validation_rows=held)
+        told = Callbacks(listener, recipe.callbacks)
     look = partial(first_look, model.spec)
     guide = None
     if prepared.rows is not None:

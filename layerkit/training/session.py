@@ -95,13 +95,11 @@ class Session:
         model, recipe, train = self.model, self.recipe, self.prepared.train
         measured, held_out = ["loss", *recipe.metrics], self.prepared.validation is not None
         schedule = recipe.schedule
-        try:
+        with model.spec.placing():
             self.told.check_watched(measured, held_out=held_out)
             check_watched(
                 schedule, schedule.type_name, "train.schedule", measured, held_out=held_out
             )
-        except SpecError as error:
-            raise model.spec.placed(error) from None
         model.contract = self.prepared.contract
         check_savable(model)
         self._check_layers()

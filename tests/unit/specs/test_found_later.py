@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import layerkit
 from layerkit import SpecError
 from layerkit.specs import read_spec
+from layerkit.specs.overrides import Setting
 
 
 def spec(**train: Any) -> dict[str, Any]:
@@ -68,6 +70,34 @@ def test_missing_validation_rows_are_told_with_file_and_line(
     field = next(iter(train))
     assert caught.value.line is not None
     assert field in path.read_text().splitlines()[caught.value.line - 1]
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        (["train.schedule=plateau"], r"^--set: train.schedule=plateau: plateau needs"),
+        (
+            ["train.schedule.patience=2", "train.epochs=2"],
+            r"^--set: train.schedule.patience=2: train.schedule: plateau needs",
+        ),
+        (["train.epochs=2"], r"^net\.json: train.schedule \(line \d+\): plateau needs"),
+        (
+            ['train.class_weights={"a": 1}'],
+            r"^--set: train.class_weights=.*: class weights need classes",
+        ),
+    ],
+    ids=["itself", "inside", "beside", "weights"],
+)
+def test_what_an_override_has_made_is_told_with_it(
+    settings: list[str], told: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "net.json"
+    schedule = "constant" if "class_weights" in settings[0] else "plateau"
+    path.write_text(json.dumps(spec(validation=0, schedule=schedule), indent=1))
+    given = [Setting(text, f"--set: {text}") for text in settings]
+    with pytest.raises(SpecError) as caught:
+        layerkit.train(path, data={"a": np.arange(20.0), "t": np.arange(20.0)}, settings=given)
+    assert re.search(told, str(caught.value).replace(str(path), "net.json"))
 
 
 def test_codes_that_are_learned_are_missed_by_their_number_not_by_the_width() -> None:

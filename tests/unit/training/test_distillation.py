@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from layerkit.errors import DeviceError
 from layerkit.fields import Layers
 from layerkit.specs import as_spec
 from layerkit.specs.columns import before_learning
+from layerkit.specs.overrides import Setting
 from layerkit.testing.central_differences import slopes_of
 from layerkit.training import resume
 from layerkit.training.guided_loop import GuidedLoop
@@ -360,6 +362,16 @@ def test_hints_that_do_not_fit(
         layerkit.train(given, data=(X, LETTERS))
     elif "no layer" in reason:
         assert raised.value.hint == "layers of the model: dense_1, dense_2"
+
+
+def test_a_hint_that_an_override_gives_is_told_with_it(teacher: str, tmp_path: Path) -> None:
+    path = tmp_path / "student.json"
+    path.write_text(json.dumps(spec([DENSE, last(3)], teacher={"model": teacher})))
+    text = 'train.hints=[{"layer": "dense_1", "teacher": "dence_1"}]'
+    with pytest.raises(SpecError, match=r"train.hints.*no layer 'dence_1'") as raised:
+        layerkit.train(path, data=(X, LETTERS), settings=[Setting(text, f"--set {text}")])
+    assert raised.value.setting == f"--set {text}"
+    assert (raised.value.line, raised.value.path) == (None, None)
 
 
 class Twice(Layer):
