@@ -395,10 +395,11 @@ class Teacher(Section):
         description="w: the training loss is (1 - w) times that of the labels plus w times the "
         "distance from the teacher's answers. 0 for `hints` alone.",
     )
-    temperature: Annotated[float, Range(gt=0)] = field(
+    temperature: Annotated[float, Range(ge=0.01, le=100)] = field(
         4.0,
         description="T: the distance is T^2 times the divergence of softmax(scores / T) of teacher "
         "and student (Hinton, Vinyals, Dean 2015), of sigmoid(scores / T) where that is the link. "
+        "Far above the scores' size T changes nothing but rounding errors, which grow with it. "
         "For targets it means nothing: the distance is the loss from the teacher's answer.",
     )
     file_id: str | None = field(
@@ -419,7 +420,7 @@ class Hint(Section):
         description="A layer between the two, trained with the model and not part of it; needed "
         'where their shapes differ: `{"type": "dense", "units": 30}` gives shape [30].',
     )
-    weight: Annotated[float, Range(ge=0)] = field(
+    weight: Annotated[float, Range(ge=0, le=1e6)] = field(
         1.0,
         description="Weight, in the training loss, of the mean square of the differences between "
         "both layers' values.",

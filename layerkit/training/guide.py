@@ -41,6 +41,7 @@ class Guide:
     """What the network ``student`` learns of a teacher, by ``soft`` targets and by ``hints``.
 
     ``network`` is the student with the regressors behind, whose vector the optimizer changes.
+    ``notices`` are for the user.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Guide:
         self.student, self.soft, self.hints = student, soft, list(hints)
         regressors = [hint.regressor for hint in self.hints if hint.regressor is not None]
         self.network = student.extended(regressors)
+        self.notices: list[str] = []
         self._phases: dict[tuple[Follower, ...], Phase] = {}
 
     def phase(self, epoch: int) -> Phase:

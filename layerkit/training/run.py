@@ -293,7 +293,8 @@ def _session(
         from layerkit.training.teacher import guide_of  # a training without one spares it
 
         guide = guide_of(model, recipe, prepared.contract, prepared.rows)
-        prepared = replace(prepared, rows=None)  # the teacher has answered
+        notices = (*prepared.notices, *guide.notices)
+        prepared = replace(prepared, rows=None, notices=notices)  # the teacher has answered
     session = Session(
         model, recipe, prepared, told, checkpoint, every, resumed, first_look=look, guide=guide
     )

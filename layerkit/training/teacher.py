@@ -81,6 +81,11 @@ def guide_of(model: Model, recipe: Recipe, contract: DataContract, rows: Rows) -
         for i, one in enumerate((model.spec.train or {})["hints"])
     ]
     guide = Guide(model.network, soft, hints)
+    if teacher.fit is None:
+        guide.notices.append(
+            f"{given['model']}, the teacher, holds no record of a training: unless its weights "
+            "were imported, its answers are random; train it first"
+        )
     regressors = [hint.regressor for hint in hints if hint.regressor is not None]
     guide.network.part(regressors).initialise(recipe.seed, initializer)
     return guide

@@ -21,6 +21,7 @@ from layerkit.specs.columns import before_learning
 from layerkit.specs.overrides import Setting
 from layerkit.testing.central_differences import slopes_of
 from layerkit.training import resume
+from layerkit.training.followers import SoftTargets
 from layerkit.training.guided_loop import GuidedLoop
 from layerkit.training.run import _session
 from layerkit.training.teacher import with_teacher_id
@@ -199,15 +200,18 @@ def test_alone_leaves_what_is_above_the_hint(teacher: str) -> None:
     assert changed == [lower | {"regressor"}, lower | upper]
 
 
+class Told(layerkit.Listener):
+    """Keeps the notices."""
+
+    def __init__(self) -> None:
+        self.notices = list[str]()
+
+    def notice(self, text: str) -> None:
+        self.notices.append(text)
+
+
 @pytest.mark.parametrize("epochs", [2, 3])
 def test_a_hint_that_is_alone_for_good_is_told(teacher: str, epochs: int) -> None:
-    class Told(layerkit.Listener):
-        def __init__(self) -> None:
-            self.notices = list[str]()
-
-        def notice(self, text: str) -> None:
-            self.notices.append(text)
-
     hint = {"layer": "dense_1", "teacher": "dense_2", "until_epoch": 2, "alone": True}
     given = spec([DENSE, last(3)], teacher={"model": teacher}, hints=[hint], epochs=epochs)
     told = Told()
@@ -215,6 +219,7 @@ def test_a_hint_that_is_alone_for_good_is_told(teacher: str, epochs: int) -> Non
     assert any("but a hint is learned in all 2 epochs" in text for text in told.notices) == (
         epochs == 2
     )
+    assert not any("no record of a training" in text for text in told.notices)
 
 
 def test_start_and_order_are_those_of_the_student_alone(teacher: str) -> None:
@@ -372,6 +377,53 @@ def test_a_hint_that_an_override_gives_is_told_with_it(teacher: str, tmp_path: P
         layerkit.train(path, data=(X, LETTERS), settings=[Setting(text, f"--set {text}")])
     assert raised.value.setting == f"--set {text}"
     assert (raised.value.line, raised.value.path) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (["train.teacher.temperature=1e300"], "a number >= 0.01 and <= 100, got 1e.300"),
+        (["train.teacher.temperature=1e-300"], "a number >= 0.01 and <= 100, got 1e-300"),
+        (["train.teacher.temperature=1e309"], "a number >= 0.01 and <= 100, got inf"),
+        (["train.teacher.temperature=NaN"], "NaN is not JSON: expected a finite number"),
+        (["train.hints.0.weight=1e300"], "a number >= 0 and <= 1e.06, got 1e.300"),
+        (["train.hints.0.weight=-1"], "a number >= 0 and <= 1e.06, got -1"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_numbers_beyond_all_sense_are_refused(settings: list[str], expected: str) -> None:
+    hint = {"layer": "dense_1", "teacher": "dense_2"}
+    given = spec([DENSE, last(3)], teacher={"model": "t.layerkit"}, hints=[hint])
+    with pytest.raises(SpecError, match=expected):
+        as_spec(given, settings)
+
+
+@pytest.mark.parametrize("temperature", [0.01, 100])
+@pytest.mark.parametrize("loss", ["softmax_cross_entropy", "sigmoid_cross_entropy"])
+def test_the_ends_of_the_temperature_are_sound(temperature: float, loss: str) -> None:
+    """Gradients in float32 are those in float64, at scores as large as a net may have."""
+    scores = rng.normal(0, 20, (2, 8, 3))
+    found = []
+    for dtype in (np.float64, np.float32):
+        v, s = scores.astype(dtype)
+        link: Any = loss.partition("_")[0]
+        soft = SoftTargets(v, link, 1.0, temperature)
+        soft.begin(np.arange(8), np.full(8, 1 / 8, dtype))
+        dy = soft.follow(s)
+        assert np.isfinite(dy).all()
+        found.append((soft.lost, dy))
+    assert found[1][0] == pytest.approx(found[0][0], rel=1e-3)
+    assert np.abs(found[1][1] - found[0][1]).max() < 1e-4 * np.abs(found[0][1]).max()
+
+
+def test_a_teacher_that_was_never_trained_is_told(tmp_path: Path) -> None:
+    given = spec([last(3)], {"classes": ["a", "b", "c"]})
+    del given["input"]["scale"]
+    layerkit.save(layerkit.build(given), tmp_path / "t.layerkit")
+    given["train"]["teacher"] = {"model": str(tmp_path / "t.layerkit")}
+    told = Told()
+    layerkit.train(given, data=(X, LETTERS), listener=told)
+    assert sum("holds no record of a training" in text for text in told.notices) == 1
 
 
 class Twice(Layer):
