@@ -19,7 +19,7 @@ from layerkit.core.context import Array
 from layerkit.core.rows import Rows
 from layerkit.datacontract import DataContract, at_source
 from layerkit.datacontract.labels import real_numbers
-from layerkit.discovery.engines import compiled_engine
+from layerkit.discovery.engines import compiled_engine, eager
 from layerkit.display import quoted
 from layerkit.errors import SpecError
 
@@ -30,6 +30,8 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 _ODD, _MIX = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9)
 _MIX_AGAIN = np.uint64(0x94D049BB133111EB)
 _AT = "spec.fit"
+COMPILERS = ("llvmlite", "numba")  # numba: written by layerkit before it used llvmlite
+_LAYERS, _AS_WRITTEN = "layers", "as-written"
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,10 @@ class FittedRows:
 
 @dataclass(frozen=True)
 class Fit:
-    """How a model was fitted: with which kernels (name to version) and on which rows."""
+    """How a model was fitted: with which kernels (name to version) and on which rows.
+
+    ``kernels`` has "layers": "as-written" if no form of the layers but their own methods ran.
+    """
 
     kernels: Mapping[str, str]
     rows: FittedRows
@@ -76,11 +81,13 @@ class Fit:
         from layerkit.codec.names import matches
 
         found = closed_map(spec, _AT, ("kernels", "rows"), rule="3.4")
-        compilers = ("llvmlite", "numba")  # numba: written by layerkit before it used llvmlite
-        kernels = closed_map(found["kernels"], f"{_AT}.kernels", ("numpy",), compilers, "3.4")
+        optional = (*COMPILERS, _LAYERS)
+        kernels = closed_map(found["kernels"], f"{_AT}.kernels", ("numpy",), optional, "3.4")
         rows = closed_map(found["rows"], f"{_AT}.rows", ("count", "digest", "sketch"), rule="3.4")
         for name, version in kernels.items():
             _require(matches(version, _VERSION), "a version", version, f"kernels.{name}")
+        how = kernels.get(_LAYERS, _AS_WRITTEN)
+        _require(how == _AS_WRITTEN, repr(_AS_WRITTEN), how, f"kernels.{_LAYERS}")
         count, digest, sketch = rows["count"], rows["digest"], rows["sketch"]
         _require(type(count) is int and 0 < count < 2**63, "a number of rows", count, "rows.count")
         _require(matches(digest, _DIGEST), "64 hex digits", digest, "rows.digest")
@@ -101,9 +108,13 @@ def _require(good: bool, expected: str, value: object, where: str) -> None:
 
 
 def kernels_used(*, fast: bool) -> dict[str, str]:
-    """Versions of NumPy and, where compiled kernels are used, of their compiler."""
+    """Versions of NumPy and, where compiled kernels are used, of their compiler.
+
+    Layers that run as they are written have other last bits than planned ones, and so a mark.
+    """
     used = compiled_engine().versions() if fast else {}
-    return {**used, "numpy": np.__version__}
+    written = {_LAYERS: _AS_WRITTEN} if eager() else {}
+    return {**used, **written, "numpy": np.__version__}
 
 
 def fitted_rows(contract: DataContract, rows: Rows) -> FittedRows:

@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from layerkit.core.network import Network
-from layerkit.datacontract.fitted_rows import kernels_used
+from layerkit.datacontract.fitted_rows import COMPILERS, kernels_used
 from layerkit.discovery.engines import compiled_for_training, fast_setting
 from layerkit.model import Model
 from layerkit.training.recipe import Recipe
@@ -37,7 +37,7 @@ def kernels_to_resume(model: Model, recipe: Recipe, rows: int) -> bool:
     """Whether a resumed training uses compiled kernels: as before, if possible."""
     if fast_setting() is not None or model.fit is None:
         return kernels_pay(model.network, recipe, rows)
-    return len(model.fit.kernels) > 1 and compiled_for_training()
+    return any(name in model.fit.kernels for name in COMPILERS) and compiled_for_training()
 
 
 def kernels_changed(model: Model, *, fast: bool) -> str:

@@ -134,6 +134,7 @@ _GOOD = {
         ("kernels", {}),
         ("kernels", {"numpy": "2\n"}),
         ("kernels", {"numpy": "2", "cuda": "1"}),
+        ("kernels", {"numpy": "2", "layers": "planned"}),
         ("kernels", None),
         ("rows", []),
         ("rows.count", 0),
@@ -155,7 +156,9 @@ _GOOD = {
     ],
 )
 def test_a_malformed_record_is_refused(place: str, value: Any) -> None:
-    assert Fit.from_spec(_GOOD).to_spec() == _GOOD
+    written = {"kernels": {"numpy": "2.0.0", "layers": "as-written"}}
+    for good in (_GOOD, {**_GOOD, **written}):
+        assert Fit.from_spec(good).to_spec() == good
     wrong = json.loads(json.dumps(_GOOD))
     *path, last = place.split(".")
     at = wrong

@@ -103,6 +103,17 @@ def test_what_is_trained_is_not_trained_again(small: dict[str, Any], truth: Trut
     assert {len(row.seeds) for row in found.rows} == {2, 3}
 
 
+def test_runs_of_layers_as_written_differ_from_planned_ones(
+    small: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small |= {"grid": {}, "seeds": 1}
+    (written,) = study(small).kernels
+    assert written == f"layers as-written, numpy {np.__version__}"
+    monkeypatch.setenv("LAYERKIT_EAGER", "0")
+    monkeypatch.setenv("LAYERKIT_FAST", "0")
+    assert study(small, add_seeds=1).kernels == (written, f"numpy {np.__version__}")
+
+
 def test_one_spec_at_two_points_is_one_run(small: dict[str, Any]) -> None:
     small["grid"] = {"layers.1.gate_bias": [-1, -1.0], "a": {"b": {}, "c": {"train.epochs": 1}}}
     small["seeds"] = 1

@@ -129,6 +129,24 @@ def test_resume_uses_the_kernels_of_the_training_so_far(
     assert "continues with" in told.notices[0]
 
 
+def test_layers_that_run_as_written_are_told_from_planned_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LAYERKIT_EAGER", "1")
+    part = copied(layerkit.train(spec(), data=DATA, listener=Told(1)).model)
+    assert part.fit is not None
+    assert part.fit.kernels == {"layers": "as-written", "numpy": np.__version__}
+    monkeypatch.setenv("LAYERKIT_EAGER", "0")
+    monkeypatch.delenv("LAYERKIT_FAST", raising=False)
+    monkeypatch.setattr(choice, "trouble", lambda: "")  # as if the extra fast were there
+    told = Told()
+    rest = layerkit.resume(part, data=DATA, listener=told).model
+    assert rest.fit is not None
+    assert rest.fit.kernels == {"numpy": np.__version__}  # not compiled ones, which it never had
+    assert len(told.notices) == 1
+    assert "the training used layers as-written and numpy" in told.notices[0]
+
+
 @needs_llvm
 def test_nothing_is_imported_to_find_that_it_does_not_pay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LAYERKIT_FAST", raising=False)
