@@ -72,11 +72,24 @@ def spec_fields() -> str:
                 takes = _takes(annotation_at((*steps, name)))
             default = "required" if required else _json(info.default)
             rows.append([_code(name), takes, default, info.description or ""])
-        title = f"`{path}`" if path else "Top level"
+        title = _code(path) if path else "Top level"
         table = _table(["field", "takes", "default", "meaning"], rows)
         doc = (section.__doc__ or "").strip()
         parts.append(f"## {title}\n\n{doc}\n\n{table}")
     return "\n".join(parts)
+
+
+def study_fields(path: str) -> str:
+    """The fields of a section of ``study.json``."""
+    from layerkit.studies.sections import STUDY_SECTIONS
+
+    fields = STUDY_SECTIONS[path].model_fields
+    rows = [
+        [_code(name), _takes(one.annotation),
+         "required" if one.is_required() else _json(one.default), one.description]
+        for name, one in fields.items()
+    ]  # fmt: skip
+    return _table(["field", "takes", "default", "meaning"], rows)
 
 
 def _takes(annotation: Any) -> str:
@@ -86,7 +99,8 @@ def _takes(annotation: Any) -> str:
         group = part_group(one)
         if group is not None:
             null = ", or null" if type(None) in get_args(annotation) else ""
-            return f"{_words(annotation).removesuffix(' or null')} ([list](parts.md#{group})){null}"
+            words = _words(annotation).removesuffix(" or null")
+            return f"{words} ([list](../reference/parts.md#{group})){null}"
     return _words(annotation)
 
 
@@ -279,6 +293,7 @@ PAGES: dict[str, Callable[..., str]] = {
     "errors": errors,
     "parts": parts,
     "spec": spec_fields,
+    "study": study_fields,
 }
 
 

@@ -1,4 +1,4 @@
-"""``layerkit explain``: what an error code, a field of the spec or a part means.
+"""``layerkit explain``: what an error code, a field of a spec or study, or a part means.
 
 With ``--trace`` it shows what a layer computes, operation by operation, below its equations.
 """
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 EXAMPLE = console.example(
     "layerkit explain LK-201",
     "layerkit explain train.optimizer",
+    "layerkit explain search.rows",
     "layerkit explain highway",
     "layerkit explain highway.gate_bias",
     "layerkit explain highway --trace --set activation=relu --shape 64",
@@ -33,7 +34,8 @@ def explain(
     term: Annotated[
         str,
         typer.Argument(
-            metavar="TERM", help="An error code, a field of the spec, a part, or PART.SETTING."
+            metavar="TERM",
+            help="An error code, a field of a spec or study, a part, or PART.SETTING.",
         ),
     ],
     *,

@@ -1,7 +1,7 @@
-"""What ``layerkit explain`` knows: error codes, fields of the spec, parts and their settings.
+"""What ``layerkit explain`` knows: error codes, fields of specs and studies, parts, settings.
 
-The texts are the docstrings of errors and parts, the descriptions of the spec's fields, and the
-annotations of constructors, so that nothing is written twice.
+The texts are the docstrings of errors and parts, the descriptions of fields, and the annotations
+of constructors, so that nothing is written twice.
 """
 
 from __future__ import annotations
@@ -11,10 +11,14 @@ import inspect
 import json
 import re
 import sys
-from typing import NotRequired, TypedDict
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple, NotRequired, TypedDict
 
 import layerkit.errors
 from layerkit.display import nearest
+
+if TYPE_CHECKING:
+    from layerkit.specs.validate.declare import Section
 
 _CODE = re.compile(r"(?i)(lk-?)?\d{3}")
 _REQUIRED = "none: it is required"
@@ -43,13 +47,9 @@ def topics(term: str) -> list[Topic]:
     if is_code(term):
         return _errors(f"LK-{term[-3:]}")
     path = re.sub(r"\[\d+\]|\.\d+(?=\.|$)", "", term.strip())
-    by_last_word = [p for p in _spec_paths() if p.rpartition(".")[2] == path]
-    return (
-        ([_field(path)] if path in _spec_paths() else [])
-        or _parts(path)
-        or _settings(path)
-        or [_field(p) for p in by_last_word]
-    )
+    spec, study = _documents()
+    of_spec = spec.named(path) or _parts(path) or _settings(path) or spec.ending(path)
+    return [*of_spec, *(study.named(path) or study.ending(path))]
 
 
 def suggestion(term: str) -> str:
@@ -79,8 +79,8 @@ def _known_names(term: str) -> list[str]:
     """Names that a misspelt ``term`` may stand for; imports at most the part before its dot."""
     from layerkit.discovery.registry import REGISTRIES
 
-    names = [path for path in _spec_paths() if path]
-    names += [path.rpartition(".")[2] for path in _spec_paths()]
+    names = [path for document in _documents() for path in document.paths()]
+    names += [path.rpartition(".")[2] for path in names]
     for kind, registry in REGISTRIES.items():
         names += [*registry.names(), *(f"{kind}.{name}" for name in registry.names())]
     owner = term.rpartition(".")[0]
@@ -91,29 +91,48 @@ def _known_names(term: str) -> list[str]:
     return names
 
 
-def _spec_paths() -> list[str]:
+class _Document(NamedTuple):
+    """A kind of file: what its fields are called, and its sections by path."""
+
+    kind: str
+    sections: Mapping[str, type[Section]]
+
+    def paths(self) -> list[str]:
+        """All fields."""
+        return [
+            f"{section}.{name}".lstrip(".")
+            for section, model in self.sections.items()
+            for name in model.model_fields
+        ]
+
+    def named(self, path: str) -> list[Topic]:
+        """The field at ``path``, if there is one."""
+        return [_field(self, path)] if path in self.paths() else []
+
+    def ending(self, word: str) -> list[Topic]:
+        """The fields whose last word is ``word``."""
+        return [_field(self, path) for path in self.paths() if path.rpartition(".")[2] == word]
+
+
+def _documents() -> tuple[_Document, _Document]:
+    """Specs and studies."""
     from layerkit.specs.sections import SECTIONS
+    from layerkit.studies.sections import STUDY_SECTIONS
 
-    return [
-        f"{section}.{name}".lstrip(".")
-        for section, model in SECTIONS.items()
-        for name in model.model_fields
-    ]
+    return _Document("field of the spec", SECTIONS), _Document("field of a study", STUDY_SECTIONS)
 
 
-def _field(path: str) -> Topic:
+def _field(document: _Document, path: str) -> Topic:
     from layerkit.discovery.registry import REGISTRIES
-    from layerkit.specs.document import annotation_at
     from layerkit.specs.messages import describe_annotation
-    from layerkit.specs.sections import SECTIONS
     from layerkit.specs.validate.declare import part_group
 
     section, _, name = path.rpartition(".")
-    info = SECTIONS[section].model_fields[name]
-    annotation = annotation_at(tuple(path.split(".")))
-    topic = Topic(name=path, kind="field of the spec", description=info.description or "")
-    if path in SECTIONS:
-        topic["settings"] = list(SECTIONS[path].model_fields)
+    info = document.sections[section].model_fields[name]
+    annotation = info.annotation
+    topic = Topic(name=path, kind=document.kind, description=info.description or "")
+    if path in document.sections:
+        topic["settings"] = list(document.sections[path].model_fields)
     else:
         topic["type"] = describe_annotation(annotation)
     default = None if info.is_required() else info.get_default()
@@ -134,10 +153,9 @@ def _parts_named(path: str) -> list[tuple[str, str]]:
     from layerkit.specs.validate.declare import part_group
 
     found = []
+    paths = _documents()[0].paths()
     for kind, registry in REGISTRIES.items():
-        fields = [
-            p for p in _spec_paths() if part_group(annotation_at(tuple(p.split(".")))) == kind
-        ]
+        fields = [p for p in paths if part_group(annotation_at(tuple(p.split(".")))) == kind]
         for prefix in ("", f"{kind}.", *(f"{field}." for field in fields)):
             name = path.removeprefix(prefix)
             if path.startswith(prefix) and name in registry:

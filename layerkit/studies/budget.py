@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from layerkit.display import few
 from layerkit.errors import SpecError
@@ -21,10 +21,10 @@ from layerkit.studies.costs import WORDS, LayerCosts, cost_of
 from layerkit.studies.freedom import Freedom, groups_of
 from layerkit.studies.layer_numbers import Together
 from layerkit.studies.seconds import seconds_ratio
+from layerkit.studies.sections import ALLOWED, What
 
-What = Literal["params", "macs", "seconds"]
 COSTS: tuple[str, ...] = get_args(What)
-ALLOWED = 0.02
+MOST = 1e15  # of a cost; beyond, numbers of this size are not whole
 _LISTED = 6
 _LEAST_SLOPE = 0.5  # so that noise is at most doubled
 _APART = 0.02  # of logarithms of multiply-adds, to say how seconds grow with them
@@ -147,8 +147,9 @@ def matched(spec: Spec, to: Spec | float, what: str, freedom: Freedom) -> Matche
 
     Raises SpecError if there is nothing to solve for, or the cost of a spec is not known.
     """
-    if not isinstance(to, Spec) and not 0 < to < float("inf"):
-        raise SpecError(f"expected a spec, or a cost > 0, got {to}", location="to")
+    if not isinstance(to, Spec) and not 0 < to < MOST:
+        expected = f"a spec, or a cost > 0 and < {MOST:g}"
+        raise SpecError(f"expected {expected}, got {number(to)}", location="to")
     for one in (spec, to):
         if isinstance(one, Spec):
             _ = one.in_shape  # raises if it is to be learned
@@ -180,7 +181,8 @@ def check_remainder(found: Matched, allow: float) -> None:
 
 def number(cost: float) -> str:
     """A count or seconds as text."""
-    return f"{cost:,.0f}" if cost >= 1000 or cost == int(cost) else f"{cost:.3g}"
+    whole = 1000 <= cost < MOST or (0 <= cost < 1000 and cost == int(cost))
+    return f"{cost:,.0f}" if whole else f"{cost:.3g}"
 
 
 def remainder_text(share: float) -> str:

@@ -28,10 +28,10 @@ from layerkit.specs.ready import ready_specs
 from layerkit.studies.budget import Matched
 from layerkit.studies.match_field import Match, read_match
 from layerkit.studies.search import SearchPlan, read_search
+from layerkit.studies.sections import StudySection
 
 VERSION = 1
-_FIELDS = ("layerkit_study", "name", "spec", "set", "grid", "match", "seeds", "search",
-           "data", "validation")  # fmt: skip
+_FIELDS = tuple(StudySection.model_fields)
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 _MOST_POINTS, _MOST_SEEDS = 10_000, 1_000
 

@@ -9,13 +9,14 @@ from typing import Any, NoReturn
 
 from layerkit.display import nearest, quoted
 from layerkit.errors import SpecError
-from layerkit.studies.budget import ALLOWED, COSTS
+from layerkit.studies.budget import COSTS, MOST
 from layerkit.studies.freedom import Freedom
+from layerkit.studies.sections import ALLOWED, MatchSection
 
 Labels = Mapping[str, str]
 """The label of a point on each axis, or on some."""
 
-_FIELDS = ("what", "to", "free", "tied", "allow")
+_FIELDS = tuple(MatchSection.model_fields)
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,8 @@ def read_match(given: Any, axes: Mapping[str, Sequence[str]]) -> Match:
 
 def _to(given: Any, axes: Mapping[str, Sequence[str]]) -> float | Labels:
     if type(given) in (int, float):
-        if given <= 0:
-            _refuse(("to",), f"expected a cost > 0, got {given}")
+        if not 0 < given < MOST:
+            _refuse(("to",), f"expected a cost > 0 and < {MOST:g}, got {given:g}")
         return float(given)
     if isinstance(given, str):
         on = [axis for axis, labels in axes.items() if given in labels]

@@ -22,19 +22,23 @@ from layerkit.specs.overrides import Setting
 from layerkit.specs.validate.check_fields import check_fields
 from layerkit.specs.validate.settings import validate_part
 from layerkit.studies.layer_numbers import with_numbers
-from layerkit.studies.search_section import SearchSection
+from layerkit.studies.sections import SearchSection
 from layerkit.training.recipe import loss_and_metrics
 
 if TYPE_CHECKING:
     from layerkit.studies.document import Point
 
 _FIELD = "search"
+_MOST = 1e300  # of the ends of a range
 _SHARES = (0.0, 0.37, 1.0)  # of each range, at which specs are tried before anything is trained
 
 
 @dataclass(frozen=True)
 class SearchPlan:
-    """A valid search. ``spaces`` are those of the points; ``changes`` hold for trials alone."""
+    """A valid search. ``spaces`` are those of the points; ``changes`` hold for trials alone.
+
+    ``path`` and ``line`` are where the study says how many rows a trial gets.
+    """
 
     trials: int
     spaces: tuple[Mapping[str, Dimension], ...]
@@ -47,6 +51,8 @@ class SearchPlan:
     name: str
     seed: int
     document: Mapping[str, Any]
+    path: str | None = None
+    line: int | None = None
 
     @property
     def adaptive(self) -> bool:
@@ -117,6 +123,8 @@ def read_search(
         name=engine if isinstance(engine, str) else engine["type"],
         seed=checked["seed"],
         document={**checked, "engine": engine, "on": metric},
+        path=reader.path,
+        line=reader.source.lines([(_FIELD, "rows")])[0],
     )
 
 
@@ -186,9 +194,11 @@ class _Spaces:
         if type(log) is not bool or type(whole) is not bool:
             self.reader.refuse(at, "expected true or false as 'log' and 'whole'")
         numbers = all(type(v) in ((int,) if whole else (int, float)) for v in (low, high))
-        if not numbers or not low < high:
+        if not numbers or not -_MOST < low < high < _MOST:
             kind = "whole numbers" if whole else "numbers"
-            reason = f"expected {kind} 'from' < 'to', got {quoted(low)} and {quoted(high)}"
+            limits = "" if not numbers or low >= high else f", each from {-_MOST:g} to {_MOST:g}"
+            found = f"{quoted(low)} and {quoted(high)}"
+            reason = f"expected {kind} 'from' < 'to'{limits}, got {found}"
             self.reader.refuse(at, reason)
         if log and low <= 0:
             self.reader.refuse(at, f"expected 'from' > 0 in a range with 'log', got {low}")

@@ -350,6 +350,15 @@ def test_the_spec_reference_has_every_field_and_part() -> None:
         assert all(f"`{name}`" in headings for name in registry.names())
 
 
+def test_the_pages_on_studies_have_every_field() -> None:
+    from layerkit.studies.sections import STUDY_SECTIONS
+
+    for page, section in (("study", "search"), ("match", "match")):
+        text = generator().expand((DOCS / "how-to" / f"{page}.md").read_text("utf-8"))
+        assert "<!-- generated:" not in text
+        assert all(f"| `{name}` |" in text for name in STUDY_SECTIONS[section].model_fields)
+
+
 def test_the_error_reference_has_every_class() -> None:
     from layerkit import errors
 

@@ -21,6 +21,7 @@ from layerkit.discovery import candidates
 from layerkit.discovery.candidates import Group
 from layerkit.discovery.registry import REGISTRIES
 from layerkit.specs.layers import arguments
+from layerkit.studies import document, match_field
 from layerkit_plugins.layers.highway import Highway
 
 if TYPE_CHECKING:
@@ -60,6 +61,26 @@ def test_a_field_by_its_path_or_its_last_word(cli: Cli, term: str) -> None:
         "type": "an integer >= 1",
         "default": "10",
     }
+
+
+@pytest.mark.parametrize("term", ["search.rows", "rows"])
+def test_a_field_of_a_study(cli: Cli, term: str) -> None:
+    (topic,) = cli("explain", term, "--json").json["topics"]
+    assert topic["name"] == "search.rows"
+    assert topic["kind"] == "field of a study"
+    assert topic["description"].startswith("How many training rows a trial gets at most")
+    assert (topic["type"], topic["default"]) == ("an integer >= 1 or null", "null")
+
+
+def test_what_the_fields_of_a_study_are_is_read_from_what_reads_it(cli: Cli) -> None:
+    for field in document._FIELDS:
+        kinds = [t["kind"] for t in cli("explain", field, "--json").json["topics"]]
+        assert "field of a study" in kinds
+    (topic,) = cli("explain", "match", "--json").json["topics"]
+    assert topic["settings"] == list(match_field._FIELDS)
+    kinds = [t["kind"] for t in cli("explain", "data", "--json").json["topics"]]
+    assert kinds == ["field of the spec", "field of a study"]
+    assert "did you mean 'search.trials'" in cli("explain", "search.trails").err
 
 
 def test_a_field_that_names_a_part_lists_the_parts(cli: Cli) -> None:

@@ -397,6 +397,8 @@ WRONG: dict[str, tuple[Any, str]] = {
         r"plain"),
     "a range turned": (
         {"space": {RATE: {"from": 1, "to": 0.1}}}, r"numbers 'from' < 'to', got 1 and 0.1"),
+    "a range without end": (
+        {"space": {RATE: {"from": -1e308, "to": 1}}}, r"'to', each from -1e.300 to 1e.300, got"),
     "half a range": (
         {"space": {RATE: {"from": 1}}}, r"a range has 'from' and 'to': there is no 'to'"),
     "a logarithm of zero": (
