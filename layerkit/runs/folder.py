@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -90,8 +91,10 @@ class RunFolder:
     def open_for_runs(self, study: bytes | None) -> Iterator[None]:
         """Create the folder, write ``study.json`` into it if given, and keep other processes out.
 
-        Raises StudyError if another process is adding runs, PathError if it cannot be written.
+        A new folder goes again if an error comes before anything is kept. Raises StudyError if
+        another process is adding runs, PathError if it cannot be written.
         """
+        new = not self.path.exists()
         with path_errors(str(self.path), writing=True):
             for name in ("models", "predictions"):
                 (self.path / name).mkdir(parents=True, exist_ok=True)
@@ -110,7 +113,17 @@ class RunFolder:
             self._known = self.lines()
             if study is not None:
                 replace_bytes(self.path / "study.json", study, durable=False)
-            yield
+            try:
+                yield
+            except Exception:
+                if new and not self._holds_more():
+                    shutil.rmtree(self.path, ignore_errors=True)
+                raise
+
+    def _holds_more(self) -> bool:
+        """Whether anything was kept since the folder was made."""
+        files = (p for p in self.path.rglob("*") if p.is_file())
+        return any(p.name not in ("lock", "study.json") for p in files)
 
     def add(self, line: Line, times: Line, files: Mapping[str, bytes]) -> None:
         """Keep a finished run, or trial: its files first, then its line, unless that is there."""

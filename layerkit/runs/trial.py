@@ -62,7 +62,7 @@ def run_trial(job: Job, spec: Spec, rows: StudyRows, listener: Listener) -> Outc
         on=given["on"],
         sign=given["sign"],
     )
-    splits = {"train": _training_rows(spec, rows.splits, given["rows"], job.seed)}
+    splits = {"train": training_rows(spec, rows.splits, given["rows"], job.seed)}
     recorder = NoticeRecorder(_Quiet(listener))
     recorder.start_run(job.title)
     with warnings.catch_warnings():
@@ -110,7 +110,7 @@ def told(line: Mapping[str, Any]) -> dict[str, Any]:
     return {name: line[name] for name in _READ if name in line}
 
 
-def _training_rows(spec: Spec, splits: Mapping[str, Rows], most: int | None, seed: int) -> Rows:
+def training_rows(spec: Spec, splits: Mapping[str, Rows], most: int | None, seed: int) -> Rows:
     """At most ``most`` of the training rows, drawn at random; no test row is among them."""
     rows, _ = test_split(splits, spec)
     choice = (spec.train or {})["test"]

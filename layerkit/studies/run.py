@@ -22,8 +22,10 @@ from layerkit.studies.inference import timed
 from layerkit.studies.matching import keep_solutions, match_points, solutions_in
 from layerkit.studies.precision import Goal, Width, look
 from layerkit.studies.result import Study
+from layerkit.studies.search_rows import check_trial_rows
 from layerkit.studies.trials import Trials
 from layerkit.training import Listener
+from layerkit.training.teacher import with_teacher_id
 
 Finished = Callable[[Line, int, int], object]
 """Called with the line of a finished run, how many are finished, and how many there are."""
@@ -116,6 +118,8 @@ def study(
     if half_width is not None and not (half_width > 0 and most_seeds >= 1):
         raise ValueError(f"half_width: expected > 0, got {half_width}; most_seeds: expected >= 1, "
                          f"got {most_seeds}")  # fmt: skip
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence: expected a number between 0 and 1, got {confidence}")
     workers = worker_source(executor, processes)
     plan = read_study(study)
     plan = plan if data is None else replace(plan, data=data)
@@ -125,6 +129,7 @@ def study(
     trainer = _Trainer(
         plan, place, workers, listener or Listener(), finished, checkpoints=executor is None
     )
+    trainer.check()  # before anything is written
     seeds, precision = _seeds(plan, add_seeds), None
     with place.open_for_runs(plan.text):
         keep_solutions(place.path, solutions, plan.points)
@@ -165,6 +170,18 @@ class _Trainer:
     reader: RowReader = field(default_factory=RowReader)
     tried: int = 0  # finished trials, which count beside the runs
 
+    def check(self) -> None:
+        """Read the rows and find the teacher of every point; raises what only shows there."""
+        notices = dict[str, None]()
+        for number, point in enumerate(self.plan.points):
+            with_teacher_id(point.spec)
+            rows = self.reader.rows(point.spec, self.plan.data, self.plan.validation)
+            self.digests[point.recipe] = rows.digest
+            if self.plan.search is not None:
+                notices[check_trial_rows(self.plan, number, rows)] = None
+        for text in filter(None, notices):
+            self.listener.notice(text)
+
     def search(self, after: int) -> tuple[StudyPlan, Trials | None]:
         """Finish the trials of the search, if there is one, before ``after`` runs.
 
@@ -181,14 +198,17 @@ class _Trainer:
         return self.plan, trials
 
     def _rows(self, point: Point) -> str:
-        return self.reader.rows(point.spec, self.plan.data, self.plan.validation).digest
+        """The digest of a point's rows."""
+        if point.recipe not in self.digests:
+            read = self.reader.rows(point.spec, self.plan.data, self.plan.validation)
+            self.digests[point.recipe] = read.digest
+        return self.digests[point.recipe]
 
     def train(self, seeds: Sequence[int]) -> None:
         """Raises StudyError if runs have failed, after all others are done."""
         due: dict[str, Job] = {}
-        for job in _jobs(self.plan, seeds, self.reader):
+        for job in _jobs(self.plan, seeds, self._rows):
             due.setdefault(job.key, job)  # equal points are one run, named after the first
-            self.digests[job.recipe] = job.rows
         known = self.place.lines()
         todo = [self._begun(job) for key, job in due.items() if key not in known]
         self._do(todo, len(due) - len(todo))
@@ -291,11 +311,11 @@ def _seeds(plan: StudyPlan, more: int) -> list[int]:
     return [*plan.seeds, *range(first, first + more)]
 
 
-def _jobs(plan: StudyPlan, seeds: Sequence[int], reader: RowReader) -> list[Job]:
+def _jobs(plan: StudyPlan, seeds: Sequence[int], rows_of: Callable[[Point], str]) -> list[Job]:
     """All runs; the points take turns within a seed, so that a study half done compares them."""
     by_point = [
         jobs_of(
-            *(point.spec, seeds, reader.rows(point.spec, plan.data, plan.validation).digest),
+            *(point.spec, seeds, rows_of(point)),
             point=dict(point.labels),
             title=point.title,
             data=plan.data,

@@ -18,7 +18,7 @@ from layerkit.core.rng import random_stream
 from layerkit.discovery.registry import SEARCHES
 from layerkit.figures import Line
 from layerkit.runs.job import Job
-from layerkit.runs.trial import _training_rows
+from layerkit.runs.trial import training_rows
 from layerkit.specs import read_spec
 from layerkit.statistics.expected_best import expected_best
 from layerkit.studies.document import read_study
@@ -272,7 +272,7 @@ def test_the_column_that_tells_the_split_is_no_input_of_a_trial() -> None:
         "part": np.array(["early", "late"] * 3),
         "y": np.array(["a"] * 6),
     }
-    rows = _training_rows(spec, {"train": Rows(columns=columns)}, None, 0)
+    rows = training_rows(spec, {"train": Rows(columns=columns)}, None, 0)
     assert list(rows.columns or {}) == ["x", "y"]
     assert (rows.columns or {})["x"].tolist() == [0, 2, 4]
 
@@ -283,11 +283,63 @@ def test_rows_that_are_drawn_for_the_test_are_in_no_trial(searched: dict[str, An
     searched["set"] |= {"train.data": "rows.csv", "output.column": 64, "output.classes": ["0", "1"],
                         "train.test": 0.5, "layers.2.units": 2}  # fmt: skip
     searched["search"] |= {"rows": 16, "trials": 2}
+    searched["search"]["set"]["train.batch_size"] = 12
     found = study(searched)
     assert found.metric == "test_accuracy"
     for trial in trials_of("small.study"):
         assert {name.split("_")[0] for name in trial["metrics"]} == {"train", "val"}
         assert trial["metrics"]["val_accuracy"] * 4 in range(5)  # a quarter of 16 rows
+
+
+HALF = {"rows": 18, "set": {"train.validation": 0.5, "train.batch_size": 4}}
+FEW: dict[str, tuple[dict[str, Any], str]] = {
+    "judges": ({"rows": 24}, r"search.rows \(line \d+\): expected at least 10 rows to validate on, "
+               r"as many as there are classes, got 6\n(.|\n)*raise search.rows to 40 or more"),
+    "one row": ({"rows": 1}, r"search.rows \(line \d+\): expected rows to train on and rows to "
+                r"validate on, got too few: .*1 row cannot be split"),
+    "classes": (HALF, r"expected rows of all 10 classes to train on, got 9 rows without class \d"),
+    "classes that are not named": (HALF, r"expected rows of all 10 classes to train on, got 9"),
+    "a batch": ({"rows": 100}, r"expected at least a batch of rows to train on \(train.batch_size "
+                r"80\), got 75\n(.|\n)*raise search.rows to 107 or more"),
+    "no limit": ({"set": {"train.validation": 0.001}}, r"search \(line \d+\): expected at least 10 "
+                 r"rows to validate on(.|\n)*another train.validation in its 'set'"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", FEW)
+def test_too_few_rows_for_trials_are_told_before_any(searched: dict[str, Any], what: str) -> None:
+    changes, expected = FEW[what]
+    if what == "a batch":
+        searched["search"]["space"]["train.batch_size"] = [16, 80]
+        del searched["search"]["set"]["train.batch_size"]
+    searched["search"] |= changes
+    if what == "classes that are not named":
+        searched["set"]["output.classes"] = None
+    if what == "no limit":
+        del searched["search"]["rows"]
+    Path("few.json").write_text(json.dumps(searched, indent=1))
+    with pytest.raises(SpecError, match=expected) as caught:
+        study("few.json")
+    assert "few.json" in str(caught.value)
+    line = Path("few.json").read_text().splitlines()[(caught.value.line or 0) - 1]
+    assert ("search" if what == "no limit" else "rows") in line
+    assert "at the point of the grid: gated" in str(caught.value.hint)
+    assert not Path("small.study").exists()
+
+
+def test_few_rows_to_judge_trials_by_are_told_once(searched: dict[str, Any]) -> None:
+    class Heard(Stop):
+        def notice(self, text: str) -> None:
+            told.append(text)
+
+    told: list[str] = []
+    searched["search"] |= {"rows": 40, "set": {"train.validation": 0.3, "train.batch_size": 8}}
+    with pytest.raises(StudyStoppedError):
+        study(searched, listener=Heard(0))
+    assert told == [
+        "search: 12 rows to validate on decide between trials, so one more right row is 8 points "
+        "of a share"
+    ]
 
 
 def test_a_trial_that_was_given_up_is_chosen_only_without_another(searched: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import layerkit
-from layerkit import Listener, StudyError, study
+from layerkit import LayerkitError, Listener, StudyError, study
 from layerkit.discovery.registry import DATA
 from layerkit.runs.job import Job
 from layerkit.runs.workers import outcomes
@@ -271,6 +271,37 @@ class Broken(Executor):
 def test_a_given_executor_that_breaks_is_told(small: dict[str, Any], most: int) -> None:
     with pytest.raises(StudyError, match="has lost its workers: all are dead"):
         study(small, executor=Broken(most))
+
+
+@pytest.mark.parametrize(
+    ("changes", "options"),
+    [
+        ({"data": "nowhere.csv"}, {}),
+        ({"grid": {"train.data": ["digits", "nowhere"]}}, {}),
+        ({"validation": "nowhere.csv"}, {"processes": 2}),
+        ({"set": {"train.teacher": {"model": "nowhere.layerkit"}}}, {}),
+        ({}, {"executor": Broken(0)}),
+    ],
+    ids=["data", "data at a point", "validation", "teacher", "executor"],
+)
+def test_a_study_that_cannot_start_leaves_nothing_behind(
+    small: dict[str, Any], changes: dict[str, Any], options: dict[str, Any]
+) -> None:
+    with pytest.raises((LayerkitError, OSError), match=r"nowhere|has lost its workers"):
+        study({**small, **changes}, **options)
+    assert not Path("small.study").exists()
+
+
+def test_a_study_that_cannot_start_changes_no_folder(small: dict[str, Any]) -> None:
+    Path("a").mkdir()
+    Path("a/study.json").write_text("{}")
+    with pytest.raises(OSError, match="nowhere"):
+        study({**small, "data": "nowhere.csv"}, folder="a")
+    assert [p.name for p in Path("a").iterdir()] == ["study.json"]
+    assert Path("a/study.json").read_text() == "{}"
+    with pytest.raises(StudyError):
+        study(small, folder="a", executor=Broken(0))  # what was there before stays
+    assert Path("a/study.json").exists()
 
 
 def test_a_given_executor_that_is_shut_down_is_told(small: dict[str, Any]) -> None:
