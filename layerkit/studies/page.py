@@ -21,6 +21,7 @@ from layerkit.reporting.versions import listed, versions
 from layerkit.runs.folder import model_file
 from layerkit.studies.inference import time_notes
 from layerkit.studies.pictures import StudyView
+from layerkit.studies.row_numbers import row_numbers
 from layerkit.studies.search_words import search_section
 
 _NONE = "–"
@@ -136,8 +137,12 @@ def _disagreements(view: StudyView) -> str:
         return ""
     better, worse = int((gaps > 0).sum()), int((gaps < 0).sum())
     note = f"{held[0].name} is right more often on {better:,}, {held[1].name} on {worse:,}"
-    heads = ["test row, from 0", held[0].name, held[1].name]
-    rows = [[f"{k}", percent(float(first[k])), percent(float(second[k]))] for k in chosen]
+    numbers = row_numbers(view.plan, view.findings)
+    which = "test row, from 0; its data are not here" if numbers is None else "row, from 0"
+    heads = [which, held[0].name, held[1].name]
+    named = chosen if numbers is None else numbers[chosen]
+    rows = [[f"{row:,}", percent(float(first[k])), percent(float(second[k]))]
+            for row, k in zip(named, chosen, strict=True)]  # fmt: skip
     title = element("h2", "Rows on which the two best points disagree")
     return title + html_table("Share of runs that are right", note, heads, rows)
 

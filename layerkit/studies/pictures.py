@@ -23,6 +23,7 @@ from layerkit.reporting.numbers import is_share, metric_text
 from layerkit.runs.answers import Evaluation, read_packed
 from layerkit.runs.folder import RunFolder
 from layerkit.statistics.intervals import Levels
+from layerkit.studies.document import StudyPlan
 from layerkit.studies.findings import Findings
 from layerkit.studies.result import PointRow, Study
 from layerkit.studies.run import found_in
@@ -38,6 +39,7 @@ class StudyView:
     study: Study
     findings: Findings
     folder: RunFolder
+    plan: StudyPlan
 
     @classmethod
     def read(
@@ -53,7 +55,7 @@ class StudyView:
         """
         plan, place, trials = found_in(study, folder)
         found = known or Study.of(plan, place, confidence, trials=trials)
-        return cls(found, Findings.of(plan, place), place)
+        return cls(found, Findings.of(plan, place), place, plan)
 
     @property
     def metric(self) -> str:

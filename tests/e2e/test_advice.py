@@ -1735,6 +1735,23 @@ def when_it_has_ended(desk: Desk, text: str) -> None:
 case("study", without_that_line, with_a_broken_line, studied)
 
 
+def with_few_rows_to_search_with(desk: Desk) -> None:
+    train = {**desk.train, "data": "digits", "validation": 0.25}
+    layers = [{"type": "dense", "units": 10}]
+    spec = {"layerkit": 1, "input": {"shape": [64]}, "layers": layers, "train": train}
+    rates = {"train.optimizer.learning_rate": [0.001, 0.01]}
+    search = {"trials": 2, "rows": 24, "space": rates, "set": {"train.batch_size": 4}}
+    desk.options["study"] = {"layerkit_study": 1, "spec": spec, "search": search}
+
+
+def a_larger_limit(desk: Desk, text: str) -> None:
+    rows = int(told(r"raise search.rows to (\d+) or more, or leave it out", text))
+    desk.options["study"]["search"]["rows"] = rows
+
+
+case("study", a_larger_limit, with_few_rows_to_search_with, studied)
+
+
 def with_damaged_widths(desk: Desk) -> None:
     train = {**desk.train, "data": "digits"}
     layers = [{"type": "dense", "units": 4}, {"type": "dense", "units": 10}]

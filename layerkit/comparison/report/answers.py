@@ -30,7 +30,7 @@ def _disagreements(result: ComparisonResult) -> str:
     if not every:
         return ""
     names = list(answers.guesses)
-    heads = ["row", "true class", *names]
+    heads = ["row, from 0", "true class", *names]
     rows = [
         [f"{row.row:,}", escape(row.truth), *(_answer(row, name) for name in names)]
         for row in every[:_ROWS]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import layerkit
 from layerkit import Model, Rows, study
 from layerkit.comparison.results import Timing
 from layerkit.comparison.timing import Timings
@@ -199,13 +200,41 @@ def test_a_point_is_dominated_only_if_it_is_told_apart(grid: Found) -> None:
         rows[:, : (0, 200, 3, 200)[k]] = 0  # the first is best, the third hardly worse
         runs.append(type(held)(**{**held.__dict__, "rows": rows, "values": rows.mean(axis=1)}))
     changed = type(view.findings)(view.findings.points, view.findings.metric, tuple(runs))
-    told = StudyView(view.study, changed, view.folder)
+    told = StudyView(view.study, changed, view.folder, view.plan)
     numbers = [k for k, _ in view.valued]
     costs = [((10.0,) * 3, (20.0,) * 3, (20.0,) * 3, (5.0,) * 3)[k] for k in numbers]
     lost = dict(zip(numbers, points_by_cost(told, costs), strict=True))
     by = {k: set(point.dominated_by) for k, point in lost.items()}
     # The last is worse than all, but cheaper; the third costs as much as the second.
     assert by == {0: set(), 1: {lost[0].name, lost[2].name}, 2: set(), 3: set()}
+
+
+def test_rows_of_disagreement_have_the_numbers_that_compare_gives(small: dict[str, Any]) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 17, (60, 64))
+    np.savetxt("rows.csv", np.column_stack([x, x[:, 0] > 8]), fmt="%d", delimiter=",")
+    small["set"] |= {"train.data": "rows.csv", "output.column": 64, "output.classes": ["0", "1"],
+                     "train.test": 0.5, "layers.2.units": 2}  # fmt: skip
+    small |= {"grid": {"layers.1.repeat": [1, 3]}, "seeds": 1}
+    study(small)
+    models = sorted(map(str, Path("small.study/models").iterdir()))
+    answers = layerkit.compare(models, data="rows.csv", timing=False).answers
+    assert answers is not None
+    wanted = {row.row for row in answers.disagreements()}
+
+    def told() -> tuple[str, set[int]]:
+        table = study_page(StudyView.read(small), [], "").partition("best points disagree")[2]
+        head, _, body = table.partition("<tbody>")
+        cells = re.findall(r"<tr>\s*<t[hd][^>]*>([0-9,]+)<", body.partition("</tbody>")[0])
+        return head, {int(cell.replace(",", "")) for cell in cells}
+
+    head, numbers = told()
+    assert 0 < len(wanted) <= 12
+    assert ("row, from 0" in head, "test row" in head, numbers) == (True, False, wanted)
+    Path("rows.csv").write_text("1,2\n")
+    head, numbers = told()
+    assert "test row, from 0; its data are not here" in head
+    assert max(numbers) < 30
 
 
 def test_confusions_name_the_classes(small: dict[str, Any]) -> None:
