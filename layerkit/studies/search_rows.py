@@ -51,13 +51,14 @@ def check_trial_rows(plan: StudyPlan, number: int, rows: StudyRows) -> str:
         found = _TooFew("rows to train on and rows to validate on", f"too few: {error.message}")
         raise _refusal(found, search, point.title, len(every)) from error
     limited, fixed = search.rows is not None, rows.validation is not None
-    too_few = (
-        (_classes(spec, every, learned) if limited else None)
-        or _judges(spec, every, len(judges), fixed=fixed)
-        or (_batch(spec, learned, space) if limited else None)
+    wanted = (
+        _classes(spec, every, learned) if limited else None,
+        _judges(spec, every, len(judges), fixed=fixed),
+        _batch(spec, learned, space) if limited else None,
     )
-    if too_few is not None:
-        raise _refusal(too_few, search, point.title, len(every))
+    if faults := [one for one in wanted if one is not None]:
+        enough = max((one.enough for one in faults if one.enough), default=None)  # for all of them
+        raise _refusal(faults[0]._replace(enough=enough), search, point.title, len(every))
     if len(judges) < _COARSE:
         return (
             f"search: {counted(len(judges), 'row')} to validate on decide between trials, so one "

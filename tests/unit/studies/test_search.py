@@ -294,7 +294,7 @@ def test_rows_that_are_drawn_for_the_test_are_in_no_trial(searched: dict[str, An
 HALF = {"rows": 18, "set": {"train.validation": 0.5, "train.batch_size": 4}}
 FEW: dict[str, tuple[dict[str, Any], str]] = {
     "judges": ({"rows": 24}, r"search.rows \(line \d+\): expected at least 10 rows to validate on, "
-               r"as many as there are classes, got 6\n(.|\n)*raise search.rows to 40 or more"),
+               r"as many as there are classes, got 6\n(.|\n)*raise search.rows to 86 or more"),
     "one row": ({"rows": 1}, r"search.rows \(line \d+\): expected rows to train on and rows to "
                 r"validate on, got too few: .*1 row cannot be split"),
     "classes": (HALF, r"expected rows of all 10 classes to train on, got 9 rows without class \d"),
