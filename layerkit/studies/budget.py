@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from layerkit.display import few
+from layerkit.display import few, quoted
 from layerkit.errors import SpecError
 from layerkit.reporting.numbers import fixed
 from layerkit.specs import Spec, as_spec
@@ -149,7 +149,7 @@ def matched(spec: Spec, to: Spec | float, what: str, freedom: Freedom) -> Matche
     """
     if not isinstance(to, Spec) and not 0 < to < MOST:
         expected = f"a spec, or a cost > 0 and < {MOST:g}"
-        raise SpecError(f"expected {expected}, got {number(to)}", location="to")
+        raise SpecError(f"expected {expected}, got {quoted(to)}", location="to")
     for one in (spec, to):
         if isinstance(one, Spec):
             _ = one.in_shape  # raises if it is to be learned

@@ -83,7 +83,7 @@ def read_match(given: Any, axes: Mapping[str, Sequence[str]]) -> Match:
 def _to(given: Any, axes: Mapping[str, Sequence[str]]) -> float | Labels:
     if type(given) in (int, float):
         if not 0 < given < MOST:
-            _refuse(("to",), f"expected a cost > 0 and < {MOST:g}, got {given:g}")
+            _refuse(("to",), f"expected a cost > 0 and < {MOST:g}, got {quoted(given)}")
         return float(given)
     if isinstance(given, str):
         on = [axis for axis, labels in axes.items() if given in labels]

@@ -154,7 +154,8 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "a target that is too large": (
         {}, {"to": 1e12}, r"with layers.0.units 1048576: .*this machine|no widths co",
     ),
-    "a cost that is none": ({}, {"to": -1}, "to: expected a spec, or a cost > 0, got -1"),
+    "a cost that is no float": ({}, {"to": 10**400}, r"to: expected a spec, or a cost > 0 .*10000"),
+    "a cost that is none": ({}, {"to": -1}, r"to: expected a spec, or a cost > 0 .*, got -1"),
     "a tie to what is not free": (
         {}, {"tied": [["layers.0.units", "layers.1.units"]]},
         r"tied: expected a path that is free \(layers.0.units\), or its position in 'free', got "
