@@ -100,6 +100,17 @@ def test_what_writes_files_trains_or_draws_is_not_loaded(file: Path) -> None:
         assert not {m for m in loaded if m == home or m.startswith(f"{home}.")}, name
 
 
+def test_explaining_a_field_of_a_study_loads_none() -> None:
+    code = """
+import sys
+from layerkit.cli.explain_topics import topics
+assert [topic["name"] for topic in topics("trials")] == ["search.trials"]
+print(" ".join(sys.modules))
+"""
+    ours = {m for m in loaded_by(code) if m.startswith("layerkit.studies.")}
+    assert ours == {"layerkit.studies.sections"}
+
+
 def test_building_a_right_spec_needs_no_validator() -> None:
     code = """
 import sys
