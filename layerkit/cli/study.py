@@ -116,7 +116,7 @@ def study(
         )
     if html is not None or figures is not None:
         command = f"layerkit study {shlex.quote(file)}{_options(data, output, timing=timing)}"
-        _save(found, file, output, command, html, figures, quiet=quiet or as_json)
+        _save(found, file, output, data, command, html, figures, quiet=quiet or as_json)
     if as_json:
         console.emit_json({**found.to_json(), "notices": notices})
     elif status:
@@ -181,6 +181,7 @@ def _save(
     found: Study,
     file: str,
     output: Path | None,
+    data: str | None,
     command: str,
     html: str | None,
     figures: Path | None,
@@ -191,7 +192,7 @@ def _save(
     from layerkit.studies.page import study_page
     from layerkit.studies.pictures import StudyView, study_figures
 
-    view = StudyView.read(file, output, known=found)
+    view = StudyView.read(file, output, known=found, data=data)
     drawn = study_figures(view)
     write_report(html, lambda: study_page(view, drawn, command), figures, drawn, quiet=quiet)
 

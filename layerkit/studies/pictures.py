@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -48,12 +48,15 @@ class StudyView:
         folder: str | os.PathLike[str] | None = None,
         confidence: float = 0.95,
         known: Study | None = None,
+        data: str | None = None,
     ) -> StudyView:
-        """What the folder of a study holds by now, or the part of it that is known already.
+        """What the folder of a study holds by now; ``known`` is its result if it is read already.
 
-        Errors are those of ``layerkit.study``.
+        ``data`` are those of the runs, if the study does not name them. Errors are those of
+        ``layerkit.study``.
         """
         plan, place, trials = found_in(study, folder)
+        plan = plan if data is None else replace(plan, data=data)
         found = known or Study.of(plan, place, confidence, trials=trials)
         return cls(found, Findings.of(plan, place), place, plan)
 

@@ -222,8 +222,8 @@ def test_rows_of_disagreement_have_the_numbers_that_compare_gives(small: dict[st
     assert answers is not None
     wanted = {row.row for row in answers.disagreements()}
 
-    def told() -> tuple[str, set[int]]:
-        table = study_page(StudyView.read(small), [], "").partition("best points disagree")[2]
+    def told(data: str | None = None) -> tuple[str, set[int]]:
+        table = study_page(StudyView.read(small, data=data), [], "").partition("best points disagree")[2]
         head, _, body = table.partition("<tbody>")
         cells = re.findall(r"<tr>\s*<t[hd][^>]*>([0-9,]+)<", body.partition("</tbody>")[0])
         return head, {int(cell.replace(",", "")) for cell in cells}
@@ -231,6 +231,8 @@ def test_rows_of_disagreement_have_the_numbers_that_compare_gives(small: dict[st
     head, numbers = told()
     assert 0 < len(wanted) <= 12
     assert ("row, from 0" in head, "test row" in head, numbers) == (True, False, wanted)
+    Path("rows.csv").rename("moved.csv")
+    assert told("moved.csv")[1] == wanted
     Path("rows.csv").write_text("1,2\n")
     head, numbers = told()
     assert "test row, from 0; its data are not here" in head
