@@ -54,7 +54,7 @@ def check_trial_rows(plan: StudyPlan, number: int, rows: StudyRows) -> str:
     wanted = (
         _classes(spec, every, learned) if limited else None,
         _judges(spec, every, len(judges), fixed=fixed),
-        _batch(spec, learned, space) if limited else None,
+        _batch(spec, learned, space, fixed=fixed) if limited else None,
     )
     if faults := [one for one in wanted if one is not None]:
         enough = max((one.enough for one in faults if one.enough), default=None)  # for all of them
@@ -106,7 +106,9 @@ def _classes(spec: Spec, every: Rows, learned: Rows) -> _TooFew | None:
     return _TooFew(expected, found) if lost else None
 
 
-def _batch(spec: Spec, learned: Rows, space: Mapping[str, Dimension]) -> _TooFew | None:
+def _batch(
+    spec: Spec, learned: Rows, space: Mapping[str, Dimension], *, fixed: bool
+) -> _TooFew | None:
     """Fewer rows to learn from than a batch has: trials with larger batches would be alike."""
     recipe, searched = spec.train or {}, space.get(_BATCH)
     size: int = recipe["batch_size"]
@@ -115,7 +117,8 @@ def _batch(spec: Spec, learned: Rows, space: Mapping[str, Dimension]) -> _TooFew
     if len(learned) >= size:
         return None
     expected = f"at least a batch of rows to train on ({_BATCH} {size:,})"
-    return _TooFew(expected, f"{len(learned):,}", math.ceil(size / (1 - recipe["validation"])))
+    held_out = 0.0 if fixed else recipe["validation"]
+    return _TooFew(expected, f"{len(learned):,}", math.ceil(size / (1 - held_out)))
 
 
 def _refusal(found: _TooFew, search: SearchPlan, title: str, rows: int) -> SpecError:
