@@ -33,7 +33,7 @@ def table(name: str, against: str | None = None) -> str:
     columns: dict[str, Cell] = {
         **{axis: _label(axis) for axis in view.study.axes},
         "parameters": lambda row: f"{row.parameters:,}",
-        "runs": lambda row: str(len(row.seeds)),
+        "runs": _runs,
         f"{view.metric}, mean ± sd": _mean,
         "95 % interval": lambda row: _interval(row.summary.interval if row.summary else None),
         "median (lowest to highest)": _median,
@@ -51,6 +51,12 @@ def table(name: str, against: str | None = None) -> str:
 
 def _label(axis: str) -> Cell:
     return lambda row: row.point[axis]
+
+
+def _runs(row: PointRow) -> str:
+    """How many are finished; the numbers beside it are of those that did not diverge."""
+    lost = f", {len(row.diverged)} diverged" if row.diverged else ""
+    return f"{len(row.seeds)}{lost}"
 
 
 def _mean(row: PointRow) -> str:
@@ -79,6 +85,8 @@ def _loss(view: StudyView, row: PointRow) -> str:
 def _differences(view: StudyView, against: str) -> dict[str, Difference | None]:
     """From the point whose label is ``against``, all of them jointly."""
     held = sorted(view.told, key=lambda c: c.name != against)
+    if not held or held[0].name != against:
+        raise ValueError(f"{view.study.name}: there are no answers of the point {against!r}")
     levels = Levels(view.study.confidence, len(held) - 1)
     found = differences([*held], view.study.metric, levels)
     return {c.name: d for c, d in zip(held, found, strict=True)}
