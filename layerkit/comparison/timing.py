@@ -62,7 +62,7 @@ def time_models(models: Sequence[tuple[Model, Rows]]) -> Timings:
         )
         for one, many, (_, rows) in zip(single, batch, measured, strict=True)
     )
-    return Timings(times[:-1], control)  # without the second of the first
+    return Timings(times[:-1], control)  # without the control
 
 
 def take_turns(

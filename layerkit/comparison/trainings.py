@@ -58,7 +58,7 @@ class Trainings:
     folder: Path | None = None
     workers: Workers | None = None  # None for this process
     finished: Finished | None = None
-    checkpoints: bool = True  # whether who trains finds the folder, and so can leave them there
+    checkpoints: bool = True  # whether the workers see the folder, and so can keep them in it
 
 
 def train_entries(entries: Sequence[Entry], data: ComparisonData, how: Trainings) -> None:

@@ -60,7 +60,7 @@ class FittedRows:
 class Fit:
     """How a model was fitted: with which kernels (name to version) and on which rows.
 
-    ``kernels`` has "layers": "as-written" if no form of the layers but their own methods ran.
+    ``kernels`` has "layers": "as-written" if the layers' own methods ran, no faster form of them.
     """
 
     kernels: Mapping[str, str]
@@ -110,7 +110,7 @@ def _require(good: bool, expected: str, value: object, where: str) -> None:
 def kernels_used(*, fast: bool) -> dict[str, str]:
     """Versions of NumPy and, where compiled kernels are used, of their compiler.
 
-    Layers that run as they are written have other last bits than planned ones, and so a mark.
+    Layers that run as written are marked: their last bits differ from those of planned layers.
     """
     used = compiled_engine().versions() if fast else {}
     written = {_LAYERS: _AS_WRITTEN} if eager() else {}

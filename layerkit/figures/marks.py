@@ -23,7 +23,7 @@ _CLOUD = 100  # faint dots: more are one path, which keeps pages small
 
 
 class Frame(NamedTuple):
-    """A panel, its scales, and where labels stand by now."""
+    """A panel, its scales, and the boxes of the labels that are drawn already."""
 
     panel: Panel
     x: Scale

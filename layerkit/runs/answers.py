@@ -55,12 +55,12 @@ class Evaluation:
         return metric_value(metric, self.predictions, self.targets, each)
 
     def by_row(self, values: Array) -> Array:
-        """(n,) values of the rows whose mean is that of ``values``, one for each answer."""
+        """A value of each row (n,) from those of the answers; the mean stays the same."""
         return _by_row(values, self.rows, len(self))
 
 
 def _by_row(values: Array, rows: Array | None, count: int) -> Array:
-    """The values of answers, of which ``rows`` says the row, as those of ``count`` rows."""
+    """A value of each of ``count`` rows; ``rows`` is the row of each value, None if its own."""
     if rows is None:
         return values
     return np.asarray(np.bincount(rows, values, count) * (count / max(1, len(values))))
@@ -78,7 +78,7 @@ def evaluate_on(
 def evaluate_scores(
     outputs: Array, y: Array, truth: Array, model: Model, loss: Loss, metrics: Mapping[str, Metric]
 ) -> Evaluation:
-    """The same for scores (n, *out) that ``model`` gives, whole or in part."""
+    """The loss and every metric of scores (n, *out), which a part of ``model`` may have given."""
     with np.errstate(all="ignore"):
         scores, y = known_rows(outputs, y)
         losses = np.array(loss.feed(scores, y, Context(scores.dtype, keeps=False)), np.float64)

@@ -18,7 +18,7 @@ class MatchSection(Section):
 
     what: What = field(
         description="What is made equal: trained parameters, multiply-adds of a row, or the "
-        "seconds that a row takes to be predicted here."
+        "seconds that a prediction of one row takes on this machine."
     )
     to: Annotated[Any, "a cost, a label of the grid, or an object of labels by axis"] = field(
         description="What the points are to cost: a label of the grid; labels by axis, such as "
@@ -66,8 +66,8 @@ class SearchSection(Section):
     rows: Size | None = field(
         None,
         description="How many training rows a trial gets at most, those to validate on among "
-        "them. Too few for all classes, a batch, or one row of each class to validate on are "
-        "refused.",
+        "them. Refused if a class has no row to train on, if they do not fill a batch, or if "
+        "fewer are left to validate on than there are classes.",
     )
     seconds: Positive | None = field(
         None,
@@ -106,7 +106,7 @@ class StudySection(Section):
         "which sets some fields.",
     )
     match: MatchSection | None = field(
-        None, description="Gives the points the same number of parameters, or another cost."
+        None, description="Makes the points cost the same: in parameters, say."
     )
     seeds: Annotated[Any, "a count, or a list of distinct integers >= 0"] = field(
         1, description="With which seeds each point is trained; a count starts at that of the spec."

@@ -130,9 +130,9 @@ def _file(figure: Figure, form: str, *, dark: bool) -> bytes:
         canvas.legend(handles, labels, loc="outside lower center", ncols=min(len(names), 3 * count),
                       frameon=False)  # fmt: skip
     if any(pen.labels for pen in pens):
-        canvas.draw_without_rendering()  # where labels have room is known once all has its place
+        canvas.draw_without_rendering()  # the room for labels is known after the layout
         for pen in pens:
-            pen.part_labels()
+            pen.separate_labels()
     buffer = io.BytesIO()
     meta: dict[str, str | None] = {"Title": figure.title, "Description": figure.words}
     meta |= {"Software": None} if form == "png" else {"Date": None}
@@ -226,7 +226,7 @@ class _Pen:
             text.set_in_layout(False)
             self.labels.append(text)
 
-    def part_labels(self) -> None:
+    def separate_labels(self) -> None:
         """Move each label to where it covers no other; without such a place, leave it out."""
         taken: list[BboxBase] = []
         for text in self.labels:
@@ -346,7 +346,7 @@ class _Pen:
 
 
 def _is_inside(box: BboxBase, axes: BboxBase) -> bool:
-    """Whether a label lies in its panel; upwards and on the right there is some room more."""
+    """Whether a label lies in its panel; above it and on its right is a little room."""
     beyond = 20
     return (
         box.x0 >= axes.x0 and box.y0 >= axes.y0
