@@ -223,7 +223,8 @@ def test_rows_of_disagreement_have_the_numbers_that_compare_gives(small: dict[st
     wanted = {row.row for row in answers.disagreements()}
 
     def told(data: str | None = None) -> tuple[str, set[int]]:
-        table = study_page(StudyView.read(small, data=data), [], "").partition("best points disagree")[2]
+        page = study_page(StudyView.read(small, data=data), [], "")
+        table = page.partition("best points disagree")[2]
         head, _, body = table.partition("<tbody>")
         cells = re.findall(r"<tr>\s*<t[hd][^>]*>([0-9,]+)<", body.partition("</tbody>")[0])
         return head, {int(cell.replace(",", "")) for cell in cells}
