@@ -34,14 +34,16 @@ def check_report(html: str | None, figures: Path | None, inputs: Sequence[str | 
     """
     from layerkit import PathError
     from layerkit.cli import files
-    from layerkit.paths import expanded
+    from layerkit.paths import check_folder, expanded
 
     files.check_output(html, inputs)
     if figures is None:
         return
-    place = expanded(str(figures))
-    if Path(place).exists() and not Path(place).is_dir():
-        raise PathError(f"{place}: expected a folder for the pictures, got a file", path=place)
+    place = Path(expanded(str(figures)))
+    if place.exists() and not place.is_dir():
+        raise PathError(f"{place}: expected a folder for the pictures, got a file", path=str(place))
+    if missing := [path for path in (place, *place.parents) if not path.exists()]:
+        check_folder(str(missing[-1]))  # of those that will be made, the outermost
 
 
 def write_report(

@@ -173,6 +173,9 @@ def test_the_command_writes_pictures_as_files(
     assert "wrote 4 figures" in capsys.readouterr().err
     assert run([*given, "rows.csv"]) == 1
     assert "expected a folder for the pictures" in capsys.readouterr().err
+    unread = ["lens", saved, "--data", "nowhere.csv", "--figures"]
+    assert run([*unread, "rows.csv/made"]) == 1, "told before any work"
+    assert "rows.csv is a file, so rows.csv/made cannot be written" in capsys.readouterr().err
 
 
 def test_a_file_without_labels_is_looked_at(saved: str, capsys: pytest.CaptureFixture[str]) -> None:
