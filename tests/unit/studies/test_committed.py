@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.papers.tables import PAGE, written
+from benchmarks.papers.tables import PAGE, table, written
 from layerkit.studies.document import read_study
 from layerkit.studies.matching import match_points
 from layerkit.studies.run import read_results
@@ -39,3 +39,8 @@ def test_the_page_shows_the_finished_runs() -> None:
     shown = {path.stem for path in STUDIES if f"<!-- runs: {path.stem}" in page}
     assert shown == {path.stem for path in STUDIES}
     assert written(page) == page, "run: python -m benchmarks.papers"
+
+
+def test_a_difference_from_a_point_that_is_not_there_is_refused() -> None:
+    with pytest.raises(ValueError, match="no answers of the point 'nobody'"):
+        table("distillation", "nobody")

@@ -327,6 +327,21 @@ def test_too_few_rows_for_trials_are_told_before_any(searched: dict[str, Any], w
     assert not Path("small.study").exists()
 
 
+def test_trials_with_validation_rows_of_their_own_need_just_a_batch(
+    searched: dict[str, Any],
+) -> None:
+    held = splits_of(read_spec("highway-digits"))["test"]
+    labels = np.asarray(held.labels, np.int64)
+    np.savetxt(
+        "held.csv", np.column_stack([np.asarray(held.values), labels]), fmt="%d", delimiter=","
+    )
+    searched["search"] |= {"rows": 40, "set": {"train.batch_size": 64}}
+    searched["validation"] = "held.csv"
+    with pytest.raises(SpecError, match="got 40") as caught:
+        study(searched)
+    assert "raise search.rows to 64 or more" in str(caught.value.hint)
+
+
 def test_few_rows_to_judge_trials_by_are_told_once(searched: dict[str, Any]) -> None:
     class Heard(Stop):
         def notice(self, text: str) -> None:
