@@ -98,9 +98,12 @@ def study(
         "add_seeds": _assigned("--add", add, {"seeds": int}).get("seeds", 0),
         **_precision(until),
     }
-    training = processes > 1 or bool(add or until) or (data, executor) != (None, None)
+    training = processes > 1 or bool(add or until) or executor is not None
     if _reads_only(status=status, report=report, training=training, timing=timing):
-        found, notices = read_results(file, output, confidence, timing=timing), list[str]()
+        found, notices = (
+            read_results(file, output, confidence, data=data, timing=timing),
+            list[str](),
+        )
     else:
         found, notices = train(
             training_progress(quiet=quiet, as_json=as_json),
@@ -133,8 +136,7 @@ def _reads_only(*, status: bool, report: bool, training: bool, timing: bool) -> 
         raise UsageError("--status shows no times: expected --report with --timing")
     if (status or report) and training:
         raise UsageError(
-            "--status and --report train nothing: no --data, --processes, --engine, --add or "
-            "--until"
+            "--status and --report train nothing: no --processes, --engine, --add or --until"
         )
     return status or report
 

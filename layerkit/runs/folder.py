@@ -46,8 +46,8 @@ class RunFolder:
         self.path = path
         self.runs, self.times = path / "runs.jsonl", path / "times.jsonl"
         self.failed = path / "failures.jsonl"
+        self.trials, self.rows = path / "trials.jsonl", path / "rows.json"
         self._known: dict[str, Line] = {}
-        self.trials = path / "trials.jsonl"
 
     def model(self, key: str) -> Path:
         """The model file of a run."""
@@ -77,6 +77,25 @@ class RunFolder:
         found = _lines(self.failed)
         done = self.lines() if found else {}
         return {key: line for key, line in found.items() if key not in done}
+
+    def row_digests(self) -> dict[str, str]:
+        """The digest of the rows on which each recipe was trained last, by recipe.
+
+        Runs on other rows may be there, too. Errors are those of ``lines``.
+        """
+        lines = (*self.trial_lines().values(), *self.lines().values())
+        found = {line["recipe"]: line["rows"] for line in lines}
+        with suppress(
+            OSError, ValueError, TypeError
+        ):  # folders of earlier versions have no such file
+            found |= json.loads(self.rows.read_bytes())
+        return found
+
+    def keep_row_digests(self, digests: Mapping[str, str]) -> None:
+        """Note on which rows each recipe is trained now, for reports; raises PathError."""
+        held = json.dumps(self.row_digests() | dict(digests), sort_keys=True).encode()
+        with path_errors(str(self.path), writing=True):
+            replace_bytes(self.rows, held, durable=False)
 
     def notes(self) -> dict[str, Line]:
         """Seconds and notices of the finished runs, by key; errors as for ``lines``."""
@@ -123,7 +142,7 @@ class RunFolder:
     def _holds_more(self) -> bool:
         """Whether anything was kept since the folder was made."""
         files = (p for p in self.path.rglob("*") if p.is_file())
-        return any(p.name not in ("lock", "study.json") for p in files)
+        return any(p.name not in ("lock", "study.json", "rows.json") for p in files)
 
     def add(self, line: Line, times: Line, files: Mapping[str, bytes]) -> None:
         """Keep a finished run, or trial: its files first, then its line, unless that is there."""

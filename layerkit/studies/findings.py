@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,12 +75,10 @@ class Findings:
         cls,
         plan: StudyPlan,
         folder: RunFolder,
-        digests: Mapping[str, str] | None = None,
         seeds: Collection[int] | None = None,
     ) -> Findings:
-        """Those of some ``seeds``, or of all; ``digests`` are as for ``Study.of``."""
-        written = list(folder.lines().values())
-        digests = digests or {line["recipe"]: line["rows"] for line in written}
+        """Those of some ``seeds``, or of all, on the rows on which the study was run last."""
+        written, digests = folder.lines().values(), folder.row_digests()
         by_recipe: dict[str, list[Line]] = {}
         for line in written:
             wanted = seeds is None or line["seed"] in seeds

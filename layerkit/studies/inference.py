@@ -5,7 +5,7 @@ Times are not kept. Only such as were measured in one go compare.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from layerkit.comparison.footnotes import timing_notes, unsteady_times
@@ -22,15 +22,13 @@ from layerkit.studies.result import Study
 from layerkit.training.prepare import test_split
 
 
-def timed(
-    study: Study, plan: StudyPlan, folder: RunFolder, digests: Mapping[str, str] | None = None
-) -> Study:
+def timed(study: Study, plan: StudyPlan, folder: RunFolder) -> Study:
     """The study with the time that a model of each point takes, on up to 1,024 rows of its data.
 
     A point whose models are not in the folder has no time. Raises the errors of ``load``, and
     DataError or DataSourceError if the rows cannot be read.
     """
-    points = Findings.of(plan, folder, digests).points
+    points = Findings.of(plan, folder).points
     labels = [dict(p.point.labels) for p in points]
     reader, held = RowReader(), dict[int, tuple[Model, Rows]]()
     for k, row in enumerate(study.rows):  # the best is the first, to which ratios are

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -55,9 +55,8 @@ class StudyView:
         ``data`` are those of the runs, if the study does not name them. Errors are those of
         ``layerkit.study``.
         """
-        plan, place, trials = found_in(study, folder)
-        plan = plan if data is None else replace(plan, data=data)
-        found = known or Study.of(plan, place, confidence, trials=trials)
+        plan, place, trials = found_in(study, folder, data)
+        found = known or Study.of(plan, place, confidence, trials)
         return cls(found, Findings.of(plan, place), place, plan)
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -116,15 +115,13 @@ class Study:
         plan: StudyPlan,
         folder: RunFolder,
         confidence: float,
-        digests: Mapping[str, str] | None = None,
         trials: Trials | None = None,
     ) -> Study:
-        """From the lines in the folder; ``digests`` are those of the rows of each recipe.
+        """From the lines in the folder.
 
-        If they are not known, the rows of its last line count, and runs on others do not.
         ``trials`` are those that have given the points of ``plan`` their settings.
         """
-        found = Findings.of(plan, folder, digests)
+        found = Findings.of(plan, folder)
         points, lines = found.points, found.lines
         comparable = found.comparable
         best = not_worse(comparable, found.told_apart(confidence)) if len(comparable) > 1 else []

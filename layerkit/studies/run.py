@@ -136,13 +136,13 @@ def study(
         plan, trials = trainer.search(len(plan.points) * len(seeds))
         trainer.train(seeds)
         while goal is not None and precision is None:
-            found = Findings.of(plan, place, trainer.digests, seeds)
+            found = Findings.of(plan, place, seeds)
             wanted, precision = look(_widths(found), len(seeds), goal, confidence)
             if precision is None:
                 seeds = _seeds(plan, wanted - len(plan.seeds))
                 trainer.train(seeds)
-    result = Study.of(plan, place, confidence, trainer.digests, trials)
-    result = timed(result, plan, place, trainer.digests) if timing else result
+    result = Study.of(plan, place, confidence, trials)
+    result = timed(result, plan, place) if timing else result
     return replace(result, precision=precision)
 
 
@@ -190,6 +190,7 @@ class _Trainer:
         if self.plan.search is None:
             return self.plan, None
         trials = Trials(self.plan, self.place.trial_lines(), self._rows)
+        self.place.keep_row_digests(self.digests)
         while jobs := trials.due():
             self.tried, every = trials.count()
             self._do(jobs, waiting=every - self.tried - len(jobs) + after, keep=trials.add)
@@ -209,6 +210,7 @@ class _Trainer:
         due: dict[str, Job] = {}
         for job in _jobs(self.plan, seeds, self._rows):
             due.setdefault(job.key, job)  # equal points are one run, named after the first
+        self.place.keep_row_digests(self.digests)
         known = self.place.lines()
         todo = [self._begun(job) for key, job in due.items() if key not in known]
         self._do(todo, len(due) - len(todo))
@@ -278,26 +280,32 @@ def read_results(
     folder: str | os.PathLike[str] | None = None,
     confidence: float = 0.95,
     *,
+    data: str | None = None,
     timing: bool = False,
 ) -> Study:
-    """What the folder of a study holds by now, without training; errors as for ``study``."""
-    plan, place, trials = found_in(study, folder)
-    found = Study.of(plan, place, confidence, trials=trials)
+    """What the folder of a study holds by now, without training; errors as for ``study``.
+
+    ``data`` are those of the runs, if the study does not name them.
+    """
+    plan, place, trials = found_in(study, folder, data)
+    found = Study.of(plan, place, confidence, trials)
     return timed(found, plan, place) if timing else found
 
 
 def found_in(
-    study: str | os.PathLike[str] | Mapping[str, Any], folder: str | os.PathLike[str] | None
+    study: str | os.PathLike[str] | Mapping[str, Any],
+    folder: str | os.PathLike[str] | None,
+    data: str | None = None,
 ) -> tuple[StudyPlan, RunFolder, Trials | None]:
     """A study with the widths and settings that its folder holds, the folder, and its trials."""
     plan = read_study(study)
+    plan = plan if data is None else replace(plan, data=data)
     place = RunFolder(folder_of(plan, folder))
     plan, _ = match_points(plan, solutions_in(place.path), measure=False)
     if plan.search is None:
         return plan, place, None
-    lines = place.trial_lines()
-    rows = {line["recipe"]: line["rows"] for line in lines.values()}  # of its last trial
-    trials = Trials(plan, lines, lambda point: rows.get(point.recipe, ""))
+    rows = place.row_digests()
+    trials = Trials(plan, place.trial_lines(), lambda point: rows.get(point.recipe, ""))
     return trials.tuned(), place, trials
 
 

@@ -21,6 +21,7 @@ from layerkit.discovery.registry import DATA
 from layerkit.runs.job import Job
 from layerkit.runs.workers import outcomes
 from layerkit.studies import Study
+from layerkit.studies.pictures import StudyView
 from layerkit.studies.run import StudyStoppedError, read_results
 
 Truth = Callable[[str], dict[str, str]]
@@ -141,7 +142,19 @@ def test_other_rows_are_other_runs(small: dict[str, Any], truth: Truth) -> None:
     assert one is not None
     assert two is not None
     assert (one.rows, two.rows) == (10, 30)
+    assert read_results(small, "a").rows[0].summary == one  # of the last command
+    assert study_pictures_runs(small) == one.rows
+    Path("a/rows.json").unlink()  # as if committed without it
     assert read_results(small, "a").rows[0].summary == two  # the rows of the last line
+    Path("a/rows.json").write_text("[1]")
+    assert read_results(small, "a").rows[0].summary == two
+
+
+def study_pictures_runs(document: dict[str, Any]) -> int:
+    """The number of test rows that the page and the pictures are made of."""
+    (runs,) = StudyView.read(document, "a").findings.runs
+    assert runs is not None
+    return runs.count
 
 
 def test_runs_of_another_teacher_do_not_count(small: dict[str, Any]) -> None:
