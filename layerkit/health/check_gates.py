@@ -146,11 +146,14 @@ def _carry(inside: Inside) -> Carry | None:
     x = rng.standard_normal((4, *inside.planned.in_shape))
     x = with_whole_numbers(x, input_domains([inside.planned]), rng)
     x = x.astype(inside.recording.dtype)
-    y = inside.recording.graph.y
+    y, tried = inside.recording.graph.y, set[str]()
     for scalar in inside.scalars:
         if scalar.kind != "gate":
             continue
         for param in biases_of(scalar):
+            if param in tried:  # a recurrent layer adds one bias at each step
+                continue
+            tried.add(param)
             start = inside.planned.plan.params[param].init
             setting = starting(inside.planned, param)
             if setting is None or not isinstance(start, (int, float)):
