@@ -26,7 +26,9 @@ from layerkit.paths import path_errors
 Line = Mapping[str, Any]
 _RUN = {"recipe": str, "rows": str, "seed": int, "diverged": str | None}
 _TRIAL = {**_RUN, "trial": int, "settings": dict, "pruned": bool}
-_FINISHED = {"metrics": dict, "kernels": dict}  # unless it diverged
+_FAILED = {"recipe": str, "seed": int, "failed": str}
+_FINISHED = {"metrics": dict, "kernels": dict}  # unless it diverged or failed
+_MAY_HAVE = {"point": dict, "file": str, "classes": list, "test_rows": int, "right": dict}
 
 
 def model_file(key: str) -> str:
@@ -74,7 +76,7 @@ class RunFolder:
 
     def failures(self) -> dict[str, Line]:
         """The runs that failed when they were last tried, by key; errors as for ``lines``."""
-        found = _lines(self.failed)
+        found = _lines(self.failed, _FAILED)
         done = self.lines() if found else {}
         return {key: line for key, line in found.items() if key not in done}
 
@@ -181,22 +183,27 @@ def _lines(path: Path, fields: Mapping[str, Any] | None = None) -> dict[str, Lin
 
 def _is_whole(line: Line, fields: Mapping[str, Any]) -> bool:
     """Whether a line has what those of its kind have, and a bit for each row that it counts."""
-    wanted = fields if line.get("diverged") else {**fields, **_FINISHED}
+    wanted = fields if line.get("diverged") or "failed" in fields else {**fields, **_FINISHED}
+    wanted = {**{name: kind for name, kind in _MAY_HAVE.items() if name in line}, **wanted}
     if not all(name in line and isinstance(line[name], kind) for name, kind in wanted.items()):
+        return False
+    values = line.get("metrics", {}).values()
+    if not all(isinstance(v, float | int | None) for v in values):
         return False
     right = line.get("right")
     if right is None:
         return True
     try:
-        return bool(len(base64.b64decode(right["bits"])) == -(-right["count"] // 8))
+        whole = len(base64.b64decode(right["bits"])) == -(-right["count"] // 8)
     except (KeyError, TypeError, ValueError):
         return False
+    return whole and isinstance(right.get("metric"), str)
 
 
 def _parsed(row: bytes) -> Line | None:
     try:
         line = json.loads(row)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not (isinstance(line, dict) and isinstance(line.get("key"), str)):
         return None

@@ -1,4 +1,5 @@
 import gzip
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ from layerkit.core.parts import DataSource
 from layerkit.core.rows import Rows
 from layerkit.data import load_data
 from layerkit.discovery.registry import DATA
-from layerkit.errors import DataError, DataSourceError, UnknownTypeError
+from layerkit.errors import DataError, DataSourceError, SpecError, UnknownTypeError
+from layerkit.specs import Spec, read_spec
 
 TRAIN, TEST = "a,kind\n1,x\n2,y\n", "a,kind\n3,x\n"
 
@@ -197,6 +199,31 @@ def test_registered_sources(tmp_path: Path) -> None:
     assert sizes(load_data({"type": "made", "rows": 7})) == {"train": 7}
     with pytest.raises(DataSourceError, match="'made' has no 'train' split"):
         load_data({"type": "made", "rows": 0})
+
+
+@pytest.mark.usefixtures("made")
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"rows": 2.5}, "train.data.rows: expected an integer, got 2.5"),
+        ({"rows": "many"}, "train.data.rows: expected an integer, got 'many'"),
+        ({"row": 3}, "unknown field 'row'; did you mean 'rows'"),
+    ],
+)
+def test_settings_of_sources_are_checked_with_the_spec(settings: Any, told: str) -> None:
+    with pytest.raises(SpecError, match=re.escape(told)):
+        with_data({"type": "made", **settings})
+
+
+def test_a_source_that_is_not_here_is_asked_for_later() -> None:
+    data = {"type": "made", "rows": "many"}
+    assert (with_data(data).train or {})["data"] == data
+
+
+def with_data(data: Any) -> Spec:
+    return read_spec({"layerkit": 1, "name": "m", "input": {"shape": [1]},
+                      "layers": [{"type": "dense", "units": 2}], "output": {"classes": ["a", "b"]},
+                      "train": {"data": data}})  # fmt: skip
 
 
 def test_mapping_of_files(tmp_path: Path) -> None:

@@ -20,8 +20,8 @@ from tests.strangers.unrecordable import RowByRow
 from tests.unit.health.planted import Valve
 
 
-def inside(layer: Layer, width: int = 6) -> Inside:
-    network = Network(plan_layers([("it", layer)], (width,)), np.dtype("float64"))
+def inside(layer: Layer, *shape: int) -> Inside:
+    network = Network(plan_layers([("it", layer)], shape or (6,)), np.dtype("float64"))
     network.initialise(0, initializer)
     (found,) = look_into(network)
     assert found is not None
@@ -141,3 +141,21 @@ def test_which_settings_name_parts_and_the_width() -> None:
     assert naming(one, "activations") == ["activation", "carry_activation"]
     assert widening(one) == "units"
     assert widening(planned(LAYERS["highway"](units=6))) is None  # it only checks the width
+
+
+def test_a_bias_of_all_steps_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or the look takes minutes for some hundred steps."""
+    seen = []
+    values = Inside.values
+
+    def counted(self: Inside, *args: Any, **changed: Any) -> Any:
+        seen.append(changed)
+        return values(self, *args, **changed)
+
+    monkeypatch.setattr(Inside, "values", counted)
+    counts = []
+    for steps in (2, 12):
+        seen.clear()
+        carry_of(inside(LAYERS["highway_rnn"](units=3, sequence=True), steps, 3))
+        counts.append(len(seen))
+    assert counts[0] == counts[1] > 0

@@ -90,12 +90,32 @@ def test_a_line_in_the_middle_that_is_no_run_is_told(folder: RunFolder) -> None:
 @pytest.mark.parametrize("change", [
     {"seed": "0"}, {"metrics": None}, {"right": {"metric": "a", "count": 30, "bits": "AAAA"}},
     {"right": {"metric": "a", "count": 20, "bits": 5}}, {"right": 3},
+    {"right": {"count": 20, "bits": "AAAA"}}, {"metrics": {"a": "x"}}, {"metrics": {"a": [1]}},
+    {"classes": None}, {"file": 5}, {"point": "a"}, {"test_rows": "1"},
 ])  # fmt: skip
 def test_a_damaged_line_is_told(folder: RunFolder, change: dict[str, Any]) -> None:
     text = json.dumps({**ONE, **change})
     folder.runs.write_bytes(text.encode() + b"\n" + folder.runs.read_bytes())
     with pytest.raises(StudyError, match=r"runs.jsonl, line 1: expected a finished run"):
         folder.lines()
+
+
+def test_a_line_nested_too_deeply_is_damaged_too(folder: RunFolder) -> None:
+    deep, whole = b"[" * 100_000, folder.runs.read_bytes()
+    folder.runs.write_bytes(whole + deep)
+    assert list(folder.lines()) == ["one", "two"]  # as after a kill
+    folder.runs.write_bytes(deep + b"\n" + whole)
+    with pytest.raises(StudyError, match=r"runs.jsonl, line 1: expected a finished run"):
+        folder.lines()
+
+
+def test_a_failure_without_its_reason_is_damaged(folder: RunFolder) -> None:
+    failure = {"key": "three", "recipe": "r", "seed": 3, "point": {}}
+    folder.fail({**failure, "failed": "why"})
+    assert [line["failed"] for line in folder.failures().values()] == ["why"]
+    folder.failed.write_text(json.dumps(failure) + "\n" + folder.failed.read_text())
+    with pytest.raises(StudyError, match=r"failures.jsonl, line 1"):
+        folder.failures()
 
 
 def test_a_second_process_is_kept_out(folder: RunFolder) -> None:
