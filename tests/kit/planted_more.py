@@ -11,7 +11,7 @@ import numpy as np
 
 from layerkit import Array, Context, Layer, Optimizer, Param, Plan, Shape
 from layerkit.fields import InitializerName, Size
-from tests.kit.right import Drop, Norm, Pool, Rows, Slide
+from tests.kit.right import Drop, Level, Norm, Pool, Rows, Slide
 from tests.kit.sound import Carry
 from tests.kit.strangers import ReZero
 
@@ -335,3 +335,14 @@ class RowBias(Carry):
             self.grads[name] = x.T @ d
         self.grads["bH"] = dH.sum(axis=0, keepdims=True)
         self.grads["bT"] = dT.sum(axis=0)
+
+
+# ---- shapes
+
+
+@planted("gradient.inputs")
+class HeightForWidth(Level):
+    """Right for square images, such as those of its example."""
+
+    def pixels(self, image: Array) -> int:
+        return image.shape[2] * image.shape[2]

@@ -192,6 +192,30 @@ class Pool(Layer):
         return np.stack([dy * left, dy * right], axis=2).reshape(len(dy), 2 * dy.shape[1])
 
 
+class Level(Layer):
+    """Each channel of an image less its mean: y = x - mean(x); dx = dy - sum(dy) / (h w)."""
+
+    type_name = "kit.right-level"
+
+    @classmethod
+    def examples(cls) -> list[tuple[dict[str, Any], Shape]]:
+        return [({}, (3, 2, 2))]
+
+    def plan(self, in_shape: Shape) -> Plan:
+        if len(in_shape) != 3:
+            raise ShapeError(f"expected rows (channels, height, width), got {list(in_shape)}")
+        return Plan(in_shape)
+
+    def feed(self, x: Array, ctx: Context) -> Array:
+        return x - x.mean(axis=(2, 3), keepdims=True)
+
+    def backprop(self, dy: Array, ctx: Context) -> Array:
+        return dy - dy.sum(axis=(2, 3), keepdims=True) / self.pixels(dy)
+
+    def pixels(self, image: Array) -> int:
+        return image.shape[2] * image.shape[3]
+
+
 class Rows(Layer):
     """Layer normalisation over the last axis."""
 

@@ -55,7 +55,7 @@ def test_the_eleven_of_the_issue_are_here() -> None:
 
 
 RIGHT = [Carry, Mask, Centre, Follow, Active, right.Norm, right.Drop, right.Slide, right.Pool]
-RIGHT += [right.Rows, planted_more.Said]
+RIGHT += [right.Rows, right.Level, planted_more.Said]
 
 
 @pytest.mark.parametrize("layer", RIGHT, ids=lambda c: c.__name__)
