@@ -76,7 +76,8 @@ def read_recipe(
         train["loss"] = "softmax_cross_entropy" if output["targets"] is None else "mse"
     _check_data(train["data"], faults)
     _settle_data(train, faults)
-    _check_source(train["data"], faults, lenient=lenient)
+    if not lenient:  # a model file holds checked settings, and nobody asks for its data
+        _check_source(train["data"], faults)
     target: Target | None = None
     for key, group in _NAMED.items():
         before = faults.count
@@ -125,16 +126,16 @@ def _check_data(data: Any, faults: Faults) -> None:
             faults.add(path, mismatch(describe_annotation(annotation), value))
 
 
-def _check_source(data: Any, faults: Faults, *, lenient: bool) -> None:
+def _check_source(data: Any, faults: Faults) -> None:
     """Note settings that a data source does not take; one that is not here can be replaced."""
     name = data.get("type") if isinstance(data, Mapping) else None
     if not isinstance(name, str) or name not in DATA:
         return
     try:
-        DATA[name]
+        faults.origins.find(DATA, name, spell(("train", "data"), faults.prefix))
     except PluginError:  # training asks for it, if it is not given other data
         return
-    validate_part("data", data, ("train", "data"), faults, lenient=lenient)
+    validate_part("data", data, ("train", "data"), faults)
 
 
 def _settle_data(train: dict[str, Any], faults: Faults) -> None:

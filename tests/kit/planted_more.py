@@ -345,4 +345,4 @@ class HeightForWidth(Level):
     """Right for square images, such as those of its example."""
 
     def pixels(self, image: Array) -> int:
-        return image.shape[2] * image.shape[2]
+        return int(image.shape[2] * image.shape[2])

@@ -207,13 +207,15 @@ class Level(Layer):
         return Plan(in_shape)
 
     def feed(self, x: Array, ctx: Context) -> Array:
-        return x - x.mean(axis=(2, 3), keepdims=True)
+        y: Array = x - x.mean(axis=(2, 3), keepdims=True)
+        return y
 
     def backprop(self, dy: Array, ctx: Context) -> Array:
-        return dy - dy.sum(axis=(2, 3), keepdims=True) / self.pixels(dy)
+        dx: Array = dy - dy.sum(axis=(2, 3), keepdims=True) / self.pixels(dy)
+        return dx
 
     def pixels(self, image: Array) -> int:
-        return image.shape[2] * image.shape[3]
+        return int(image.shape[2] * image.shape[3])
 
 
 class Rows(Layer):
