@@ -100,10 +100,8 @@ def study(
     }
     training = processes > 1 or bool(add or until) or executor is not None
     if _reads_only(status=status, report=report, training=training, timing=timing):
-        found, notices = (
-            read_results(file, output, confidence, data=data, timing=timing),
-            list[str](),
-        )
+        found = read_results(file, output, confidence, data=data, timing=timing)
+        notices = list[str]()
     else:
         found, notices = train(
             training_progress(quiet=quiet, as_json=as_json),

@@ -27,8 +27,10 @@ Line = Mapping[str, Any]
 _RUN = {"recipe": str, "rows": str, "seed": int, "diverged": str | None}
 _TRIAL = {**_RUN, "trial": int, "settings": dict, "pruned": bool}
 _FAILED = {"recipe": str, "seed": int, "failed": str}
-_FINISHED = {"metrics": dict, "kernels": dict}  # unless it diverged or failed
-_MAY_HAVE = {"point": dict, "file": str, "classes": list, "test_rows": int, "right": dict}
+_FINISHED = {"metrics": dict, "kernels": dict}  # of a run or trial that did not diverge
+_MAY_HAVE = _FINISHED | {
+    "point": dict, "file": str, "classes": list, "test_rows": int, "right": dict,
+}  # fmt: skip
 
 
 def model_file(key: str) -> str:
@@ -87,9 +89,7 @@ class RunFolder:
         """
         lines = (*self.trial_lines().values(), *self.lines().values())
         found = {line["recipe"]: line["rows"] for line in lines}
-        with suppress(
-            OSError, ValueError, TypeError
-        ):  # folders of earlier versions have no such file
+        with suppress(OSError, ValueError, TypeError, RecursionError):  # it need not be there
             found |= json.loads(self.rows.read_bytes())
         return found
 
@@ -183,8 +183,9 @@ def _lines(path: Path, fields: Mapping[str, Any] | None = None) -> dict[str, Lin
 
 def _is_whole(line: Line, fields: Mapping[str, Any]) -> bool:
     """Whether a line has what those of its kind have, and a bit for each row that it counts."""
-    wanted = fields if line.get("diverged") or "failed" in fields else {**fields, **_FINISHED}
-    wanted = {**{name: kind for name, kind in _MAY_HAVE.items() if name in line}, **wanted}
+    finished = "diverged" in fields and not line.get("diverged")
+    wanted = {name: kind for name, kind in _MAY_HAVE.items() if name in line}
+    wanted |= {**fields, **_FINISHED} if finished else fields
     if not all(name in line and isinstance(line[name], kind) for name, kind in wanted.items()):
         return False
     values = line.get("metrics", {}).values()

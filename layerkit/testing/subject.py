@@ -126,7 +126,7 @@ class Subject:
         """The examples, and the first one at other input shapes, if the layer accepts them."""
         first = self.examples[0]
         shapes = [tuple(d + 1 for d in first.shape), tuple(2 * d + 3 for d in first.shape)]
-        if len(set(first.shape)) < len(first.shape):  # or width may stand where height should
+        if len(set(first.shape)) < len(first.shape):  # else height may be taken for width
             shapes.append(tuple(d + axis for axis, d in enumerate(first.shape)))
         others = [Example(f"example 0 at {list(s)}", first.config, s) for s in shapes if s]
         return [*self.examples, *(case for case in others if self._accepts(case))]

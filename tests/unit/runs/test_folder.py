@@ -91,7 +91,8 @@ def test_a_line_in_the_middle_that_is_no_run_is_told(folder: RunFolder) -> None:
     {"seed": "0"}, {"metrics": None}, {"right": {"metric": "a", "count": 30, "bits": "AAAA"}},
     {"right": {"metric": "a", "count": 20, "bits": 5}}, {"right": 3},
     {"right": {"count": 20, "bits": "AAAA"}}, {"metrics": {"a": "x"}}, {"metrics": {"a": [1]}},
-    {"classes": None}, {"file": 5}, {"point": "a"}, {"test_rows": "1"},
+    {"diverged": "why", "metrics": "x"}, {"classes": None}, {"file": 5}, {"point": "a"},
+    {"test_rows": "1"},
 ])  # fmt: skip
 def test_a_damaged_line_is_told(folder: RunFolder, change: dict[str, Any]) -> None:
     text = json.dumps({**ONE, **change})
